@@ -1,0 +1,231 @@
+//! Who may see and call what: pure predicates over tools.
+//!
+//! A backend allows a set of access levels and, optionally, named tools only; exclusion wins over
+//! inclusion. The operator's `--access` is an upper bound that no file can lift. What is not
+//! clearly allowed is denied, and a denial names the setting that would allow the call.
+
+use std::fmt;
+
+use crate::descriptor::model::Access;
+
+/// The word for tools whose author gave no level.
+pub const UNCLASSIFIED: &str = "unclassified";
+/// The word that allows every level, unclassified and custom ones included.
+pub const ALL: &str = "all";
+
+/// A set of access levels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels(Vec<String>);
+
+impl Default for Levels {
+    /// Read alone.
+    fn default() -> Self {
+        Self(vec![Access::Read.as_str().to_owned()])
+    }
+}
+
+impl Levels {
+    /// Makes a set of the given words; [`ALL`] and [`UNCLASSIFIED`] have a meaning of their own.
+    pub fn new(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut words: Vec<String> = words.into_iter().map(Into::into).collect();
+        words.sort();
+        words.dedup();
+        Self(words)
+    }
+
+    /// Returns whether a tool of this level is in the set.
+    pub fn contains(&self, access: Option<&Access>) -> bool {
+        let word = access.map_or(UNCLASSIFIED, Access::as_str);
+        self.0.iter().any(|level| level == ALL || level == word)
+    }
+}
+
+impl fmt::Display for Levels {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(", "))
+    }
+}
+
+/// What one backend allows.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// The levels that the backend's settings allow.
+    pub levels: Levels,
+    /// The operator's upper bound (`--access`), when given.
+    pub bound: Option<Levels>,
+    /// Only these tools, when given.
+    pub tools: Option<ToolPatterns>,
+    /// Never these tools.
+    pub exclude_tools: ToolPatterns,
+}
+
+/// Names and globs of tools.
+#[derive(Debug, Clone, Default)]
+pub struct ToolPatterns {
+    patterns: Vec<(String, globset::GlobMatcher)>,
+}
+
+impl ToolPatterns {
+    /// Compiles `patterns`; the error names the one that is no glob.
+    pub fn new(patterns: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, String> {
+        let patterns = patterns
+            .into_iter()
+            .map(|pattern| {
+                let text = pattern.into();
+                let glob = globset::Glob::new(&text)
+                    .map_err(|error| format!("`{text}` is no glob: {}", error.kind()))?;
+                Ok((text, glob.compile_matcher()))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self { patterns })
+    }
+
+    /// Returns the first pattern that matches `tool`.
+    pub fn matching(&self, tool: &str) -> Option<&str> {
+        self.patterns.iter().find(|(_, glob)| glob.is_match(tool)).map(|(text, _)| text.as_str())
+    }
+
+    /// Returns the patterns that match none of `tools`: they are probably mistyped.
+    pub fn without_match<'tool>(
+        &self,
+        tools: impl Iterator<Item = &'tool str> + Clone,
+    ) -> Vec<&str> {
+        self.patterns
+            .iter()
+            .filter(|(_, glob)| !tools.clone().any(|tool| glob.is_match(tool)))
+            .map(|(text, _)| text.as_str())
+            .collect()
+    }
+}
+
+/// Whether a tool may be listed and called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may.
+    Allow,
+    /// It may not, and why.
+    Deny(Denial),
+}
+
+/// Why a tool may not be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// `--access` leaves the level out.
+    Bound {
+        /// The tool's level.
+        level: String,
+    },
+    /// `exclude_tools` has a pattern that matches.
+    Excluded {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The backend's `access` leaves the level out.
+    Level {
+        /// The tool's level.
+        level: String,
+    },
+    /// `tools` is given and no pattern of it matches.
+    NotIncluded,
+}
+
+impl Policy {
+    /// Decides about the tool called `name` in its descriptor.
+    pub fn decide(&self, name: &str, access: Option<&Access>) -> Decision {
+        let level = || access.map_or(UNCLASSIFIED, Access::as_str).to_owned();
+        if let Some(pattern) = self.exclude_tools.matching(name) {
+            return Decision::Deny(Denial::Excluded { pattern: pattern.to_owned() });
+        }
+        if self.tools.as_ref().is_some_and(|tools| tools.matching(name).is_none()) {
+            return Decision::Deny(Denial::NotIncluded);
+        }
+        if !self.levels.contains(access) {
+            return Decision::Deny(Denial::Level { level: level() });
+        }
+        if self.bound.as_ref().is_some_and(|bound| !bound.contains(access)) {
+            return Decision::Deny(Denial::Bound { level: level() });
+        }
+        Decision::Allow
+    }
+}
+
+impl Denial {
+    /// Says which setting of `backend` would allow `tool`.
+    pub fn remedy(&self, backend: &str, tool: &str) -> String {
+        match self {
+            Self::Bound { level } => format!("start dadl-mcp with `{level}` in --access"),
+            Self::Excluded { pattern } => {
+                format!("remove `{pattern}` from `exclude_tools` of backend `{backend}`")
+            }
+            Self::Level { level } => {
+                format!("add `{level}` to `access` of backend `{backend}` in backends.yaml")
+            }
+            Self::NotIncluded => format!("add `{tool}` to `tools` of backend `{backend}`"),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bound { level } => write!(formatter, "--access does not allow level `{level}`"),
+            Self::Excluded { pattern } => write!(formatter, "excluded by `{pattern}`"),
+            Self::Level { level } => write!(formatter, "access level `{level}` is not allowed"),
+            Self::NotIncluded => formatter.write_str("not among the tools that are allowed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(words: &[&str]) -> ToolPatterns {
+        ToolPatterns::new(words.iter().copied()).unwrap()
+    }
+
+    fn denial(policy: &Policy, tool: &str, access: Option<Access>) -> Option<Denial> {
+        match policy.decide(tool, access.as_ref()) {
+            Decision::Allow => None,
+            Decision::Deny(denial) => Some(denial),
+        }
+    }
+
+    #[test]
+    fn reads_alone_are_allowed_by_default() {
+        let policy = Policy::default();
+        assert_eq!(denial(&policy, "list_vms", Some(Access::Read)), None);
+        let level = |word: &str| Some(Denial::Level { level: word.to_owned() });
+        assert_eq!(denial(&policy, "start_vm", Some(Access::Write)), level("write"));
+        assert_eq!(denial(&policy, "odd", None), level("unclassified"));
+        let audit = Some(Access::Custom("audit".into()));
+        assert_eq!(denial(&policy, "log", audit), level("audit"));
+    }
+
+    #[test]
+    fn exclusion_wins_and_the_bound_cuts_last() {
+        let policy = Policy {
+            levels: Levels::new(["read", "write"]),
+            bound: Some(Levels::new(["read"])),
+            tools: Some(patterns(&["*_vm", "list_*"])),
+            exclude_tools: patterns(&["delete_*"]),
+        };
+        assert_eq!(denial(&policy, "list_vms", Some(Access::Read)), None);
+        assert!(matches!(
+            denial(&policy, "delete_vm", Some(Access::Read)),
+            Some(Denial::Excluded { .. })
+        ));
+        assert_eq!(denial(&policy, "get_host", Some(Access::Read)), Some(Denial::NotIncluded));
+        assert!(matches!(
+            denial(&policy, "start_vm", Some(Access::Write)),
+            Some(Denial::Bound { .. })
+        ));
+    }
+
+    #[test]
+    fn all_covers_custom_and_unclassified_levels() {
+        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        assert_eq!(denial(&policy, "x", None), None);
+        assert_eq!(denial(&policy, "x", Some(Access::Custom("audit".into()))), None);
+    }
+}

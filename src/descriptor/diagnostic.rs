@@ -1,0 +1,52 @@
+//! Findings about a descriptor or a settings file, as data.
+//!
+//! Detection never formats: a finding holds a stable code, a place and its sentences, and the
+//! `report` module of the command line turns it into text, JSON or SARIF.
+
+use std::ops::Range;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; `check` still passes.
+    Note,
+    /// The file loads, but `check` fails.
+    Warning,
+    /// The file does not load.
+    Error,
+}
+
+/// One finding about one place of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The stable code, such as `D101`.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, naming the thing; lower case, no full stop.
+    pub message: String,
+    /// The bytes of the file that are wrong.
+    pub span: Range<usize>,
+    /// A few words under the marked bytes; may be empty.
+    pub label: String,
+    /// What to write instead, or the nearest known name.
+    pub help: Option<String>,
+}
+
+/// The stable code of a rule; listed in `docs/checks.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub &'static str);
+
+/// Returns the known name that is nearest to `name`, when one is near enough to be meant.
+pub fn nearest<'known>(
+    name: &str,
+    known: impl IntoIterator<Item = &'known str>,
+) -> Option<&'known str> {
+    let limit = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,114 @@
+//! JSONPath (RFC 9535) in DADL's dialect: names, indexes and wildcards.
+//!
+//! Authors write hyphenated members with a dot (`$.retry-after`), which RFC 9535 does not allow;
+//! they are put in brackets before the expression is compiled.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+use serde_json_path::JsonPath as Compiled;
+
+/// A compiled JSONPath expression.
+#[derive(Clone)]
+pub struct JsonPath {
+    text: Arc<str>,
+    compiled: Arc<Compiled>,
+}
+
+impl JsonPath {
+    /// Compiles `text`; the error says what is wrong with it.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let bracketed = bracket_hyphenated(text);
+        let compiled = Compiled::parse(&bracketed).map_err(|error| error.to_string())?;
+        Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
+    }
+
+    /// Returns the expression as the author wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the first value that the expression selects.
+    pub fn first<'value>(&self, value: &'value Value) -> Option<&'value Value> {
+        self.compiled.query(value).first()
+    }
+
+    /// Returns all values that the expression selects, in document order.
+    pub fn all<'value>(&self, value: &'value Value) -> Vec<&'value Value> {
+        self.compiled.query(value).all()
+    }
+
+    /// Returns whether the expression can select at most one value.
+    pub fn is_singular(&self) -> bool {
+        !self.text.contains(['*', '?', ',', ':']) && !self.text.contains("..")
+    }
+}
+
+impl fmt::Debug for JsonPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "JsonPath({})", self.text)
+    }
+}
+
+impl PartialEq for JsonPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Rewrites `.a-b` to `['a-b']` outside brackets and quotes.
+fn bracket_hyphenated(text: &str) -> String {
+    let mut result = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    let mut depth = 0_usize;
+    while let Some(character) = rest.chars().next() {
+        let tail = rest.get(character.len_utf8()..).unwrap_or_default();
+        match character {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '.' if depth == 0 => {
+                let end = tail
+                    .find(|next: char| !(next.is_alphanumeric() || next == '_' || next == '-'))
+                    .unwrap_or(tail.len());
+                let (name, after) = tail.split_at(end);
+                if name.contains('-') {
+                    result.push_str("['");
+                    result.push_str(name);
+                    result.push_str("']");
+                    rest = after;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        result.push(character);
+        rest = tail;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn first(path: &str, value: &Value) -> Option<Value> {
+        JsonPath::compile(path).unwrap().first(value).cloned()
+    }
+
+    #[test]
+    fn selects_members_indexes_and_hyphenated_names() {
+        let value = json!({"a": {"b-c": [1, {"d": 2}]}, "x-y": {"z": 3}});
+        assert_eq!(first("$.a.b-c[1].d", &value), Some(json!(2)));
+        assert_eq!(first("$.x-y.z", &value), Some(json!(3)));
+        assert_eq!(first("$['x-y'].z", &value), Some(json!(3)));
+        assert_eq!(first("$.nope", &value), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_path() {
+        assert!(JsonPath::compile("$.page < $.pages").is_err());
+        assert!(JsonPath::compile("message").is_err());
+    }
+}

@@ -1,0 +1,446 @@
+//! The checked descriptor: what the rest of the program works with.
+//!
+//! A value of these types has passed every check that can be made without sending a request:
+//! placeholders match parameters, paths stay below the base URL, JSONPath expressions are
+//! compiled, header names are legal, durations are durations. Nothing here refers to the YAML
+//! text; findings keep their own spans (see [`super::diagnostic`]).
+
+use std::{fmt, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::{json_path::JsonPath, template::PathTemplate};
+
+/// One `.dadl` file, checked.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    /// `backend.name`: `[a-z][a-z0-9-]*`.
+    pub name: String,
+    /// `backend.version`, as written.
+    pub version: Option<String>,
+    /// `backend.base_url`; `{NAME}` placeholders are filled from the backend's options.
+    pub base_url: Option<String>,
+    /// `backend.description`; becomes part of the MCP server instructions.
+    pub description: String,
+    /// How requests authenticate.
+    pub auth: Auth,
+    /// The tools in the order of the file.
+    pub tools: Vec<Tool>,
+    /// Worked examples for people and models.
+    pub examples: Vec<Example>,
+    /// What the author says is covered.
+    pub coverage: Option<Coverage>,
+    /// How an operator obtains a credential.
+    pub setup: Option<Setup>,
+    /// `source_name`: the API that is described.
+    pub source_name: Option<String>,
+    /// `source_url`: its documentation.
+    pub source_url: Option<String>,
+}
+
+/// One operation of the API.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    /// The key under `tools`.
+    pub name: String,
+    /// The request method (RFC 9110, section 9).
+    pub method: Method,
+    /// The path below the base URL.
+    pub path: PathTemplate,
+    /// How dangerous a call is; `None` when the author did not say.
+    pub access: Option<Access>,
+    /// What the tool does, for a model.
+    pub description: String,
+    /// Domain knowledge from `hints`, in the order of the file.
+    pub hints: Vec<(String, String)>,
+    /// The parameters in the order of the file, without those the runtime adds.
+    pub params: Vec<Param>,
+    /// How the body parameters become a body.
+    pub body: BodyKind,
+    /// Header fields sent with each call, defaults merged with the tool's; credentials excluded.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Pagination that applies to this tool.
+    pub pagination: Option<Pagination>,
+    /// How a non-2xx answer is read and when a request is repeated.
+    pub errors: ErrorRules,
+    /// How a 2xx answer becomes a result.
+    pub response: ResponseRules,
+    /// Whether a method that is not idempotent may be repeated.
+    pub retry_unsafe: bool,
+    /// Why the tool should no longer be used, when it should not.
+    pub deprecated: Option<Deprecation>,
+    /// Tools whose results this one needs.
+    pub depends_on: Vec<String>,
+}
+
+/// A request method that DADL allows (`Tool.method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `DELETE`
+    Delete,
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `PATCH`
+    Patch,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+}
+
+impl Method {
+    /// Every method, alphabetically.
+    pub const ALL: [Self; 6] =
+        [Self::Delete, Self::Get, Self::Head, Self::Patch, Self::Post, Self::Put];
+
+    /// Returns the method token.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+
+    /// Returns whether the method is safe (RFC 9110, section 9.2.1).
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head)
+    }
+
+    /// Returns whether the method is idempotent (RFC 9110, section 9.2.2).
+    pub fn is_idempotent(self) -> bool {
+        matches!(self, Self::Delete | Self::Get | Self::Head | Self::Put)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// An access level: DADL's well-known values and any other word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Changes nothing.
+    Read,
+    /// Changes something that can be changed back.
+    Write,
+    /// Changes who may do what, or the system itself.
+    Admin,
+    /// Loses data or interrupts service.
+    Dangerous,
+    /// A level of the author's own.
+    Custom(String),
+}
+
+impl Access {
+    /// Returns the level that `word` names.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "read" => Self::Read,
+            "write" => Self::Write,
+            "admin" => Self::Admin,
+            "dangerous" => Self::Dangerous,
+            other => Self::Custom(other.to_owned()),
+        }
+    }
+
+    /// Returns the word that names the level.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+            Self::Dangerous => "dangerous",
+            Self::Custom(word) => word,
+        }
+    }
+}
+
+/// One parameter of a tool.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// The name on the wire, as the descriptor has it.
+    pub name: String,
+    /// Where the value goes.
+    pub location: Location,
+    /// What the value is.
+    pub kind: ParamKind,
+    /// Whether a call without it is refused.
+    pub required: bool,
+    /// Sent when the caller gives no value.
+    pub default: Option<Value>,
+    /// What the value means, for a model.
+    pub description: Option<String>,
+}
+
+/// OpenAPI's `in`, plus `body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// A member of the request body.
+    Body,
+    /// A header field.
+    Header,
+    /// A placeholder of the path.
+    Path,
+    /// A pair of the query.
+    Query,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParamKind {
+    /// A JSON array.
+    Array,
+    /// `true` or `false`.
+    Boolean,
+    /// The name of a file whose bytes are sent.
+    FileUrl,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// A JSON object.
+    Object,
+    /// Text.
+    String,
+}
+
+/// How the body parameters become a request body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyKind {
+    /// A JSON object of the body parameters.
+    Json,
+    /// The bytes of one parameter, with this content type. The parameter is the single
+    /// `in: body` one; a raw body without any gets the synthetic [`Tool::RAW_BODY_PARAM`].
+    Raw(mime::Mime),
+}
+
+impl Tool {
+    /// The name of the file parameter that a raw body gets when the descriptor declares none.
+    pub const RAW_BODY_PARAM: &'static str = "file";
+}
+
+/// Why a tool should no longer be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deprecation {
+    /// The author's reason.
+    pub reason: Option<String>,
+    /// The tool to use instead.
+    pub replaced_by: Option<String>,
+}
+
+/// How requests authenticate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// RFC 7617; the password may be absent.
+    Basic {
+        /// Names the credential that holds the user name.
+        username: CredentialName,
+        /// Names the credential that holds the password.
+        password: Option<CredentialName>,
+    },
+    /// No credential is needed (`credential: none`).
+    None,
+    /// One secret, put in one place: DADL's `bearer` and `apikey`.
+    Token {
+        /// Names the credential.
+        credential: CredentialName,
+        /// Where it goes.
+        placement: Placement,
+    },
+}
+
+/// Where a token goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// A cookie of this name (RFC 6265), merged with other cookies.
+    Cookie(String),
+    /// A header field whose value is `prefix` and the token.
+    Header {
+        /// The field name.
+        name: HeaderName,
+        /// Goes before the token; with `Bearer ` this is RFC 6750.
+        prefix: String,
+    },
+    /// A query parameter.
+    Query(String),
+}
+
+/// The reference name of a credential, such as `xen_orchestra_token` or `vault/stripe-key`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CredentialName(pub String);
+
+impl fmt::Display for CredentialName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Pagination that the caller drives (`behavior: expose`).
+#[derive(Debug, Clone)]
+pub struct Pagination {
+    /// How pages are named.
+    pub strategy: PageStrategy,
+    /// The query parameter that bounds a page, when there is one.
+    pub limit_param: Option<String>,
+    /// Sent as the bound when the caller gives none.
+    pub limit_default: Option<u64>,
+    /// Says whether there is another page. `None` when absent or not a plain path: expressions
+    /// such as `$.page < $.pages` are inert.
+    pub has_more: Option<JsonPath>,
+}
+
+/// How pages are named.
+#[derive(Debug, Clone)]
+pub enum PageStrategy {
+    /// An opaque cursor from the previous answer.
+    Cursor {
+        /// The query parameter that takes it.
+        param: Option<String>,
+        /// Where an answer holds the next one.
+        next: Option<JsonPath>,
+    },
+    /// `Link: <..>; rel="next"` (RFC 8288).
+    LinkHeader {
+        /// The query parameter of the target that names the page.
+        param: Option<String>,
+    },
+    /// The number of items to skip.
+    Offset {
+        /// The query parameter that takes it.
+        param: Option<String>,
+    },
+    /// The number of the page, from 1.
+    Page {
+        /// The query parameter that takes it.
+        param: Option<String>,
+    },
+}
+
+/// How a non-2xx answer is read and when a request is repeated.
+#[derive(Debug, Clone, Default)]
+pub struct ErrorRules {
+    /// Whether bodies are JSON (`format: json`) or text.
+    pub format: ErrorFormat,
+    /// Where the message is.
+    pub message_path: Option<JsonPath>,
+    /// Where the provider's code is.
+    pub code_path: Option<JsonPath>,
+    /// Statuses that are worth another attempt.
+    pub retry_on: Vec<u16>,
+    /// Statuses that are final.
+    pub terminal: Vec<u16>,
+    /// How often and how fast.
+    pub retry: RetryStrategy,
+    /// Semantic codes by status; goes before the default table.
+    pub map: Vec<(u16, String)>,
+}
+
+/// The form of an error body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// JSON, searched by path.
+    #[default]
+    Json,
+    /// Text, shown as it is.
+    Text,
+}
+
+/// How often a request is repeated, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryStrategy {
+    /// Further attempts after the first.
+    pub max_retries: u32,
+    /// How the delay grows.
+    pub backoff: Backoff,
+    /// The delay before the first retry.
+    pub initial_delay: Duration,
+}
+
+impl Default for RetryStrategy {
+    /// Three retries, one second at first, doubling: DADL's defaults.
+    fn default() -> Self {
+        Self {
+            max_retries: 3,
+            backoff: Backoff::Exponential,
+            initial_delay: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How the delay between attempts grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    /// Doubles, with jitter.
+    Exponential,
+    /// Stays.
+    Fixed,
+    /// Grows by the initial delay.
+    Linear,
+}
+
+/// How a 2xx answer becomes a result.
+#[derive(Debug, Clone, Default)]
+pub struct ResponseRules {
+    /// Where in the body the result is.
+    pub result_path: Option<JsonPath>,
+    /// Lists longer than this are cut, and say so.
+    pub max_items: Option<usize>,
+    /// The body goes to a file instead of into the result.
+    pub binary: bool,
+    /// The content type that the author expects.
+    pub content_type: Option<String>,
+}
+
+/// A worked example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// What it shows.
+    pub name: String,
+    /// One sentence more.
+    pub description: String,
+    /// Script text; never run by this program.
+    pub code: String,
+}
+
+/// What the author says is covered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// The number of tools.
+    pub endpoints: Option<u64>,
+    /// The number of operations that the API has.
+    pub total_endpoints: Option<u64>,
+    /// The areas that are covered.
+    pub focus: Option<String>,
+    /// The areas that are not.
+    pub missing: Option<String>,
+    /// When somebody last compared.
+    pub last_reviewed: Option<String>,
+}
+
+/// How an operator obtains a credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Steps for a person.
+    pub credential_steps: Vec<String>,
+    /// The environment variable that the author suggests.
+    pub env_var: Option<String>,
+    /// An entry for backends.yaml.
+    pub backends_yaml: Option<String>,
+    /// Rights that the credential needs.
+    pub required_scopes: Vec<String>,
+    /// Rights that widen what works.
+    pub optional_scopes: Vec<String>,
+    /// The API's own page about it.
+    pub docs_url: Option<String>,
+    /// Anything else.
+    pub notes: Option<String>,
+}

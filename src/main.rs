@@ -1,0 +1,3 @@
+//! The `dadl-mcp` command.
+
+fn main() {}
