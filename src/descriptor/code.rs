@@ -1,0 +1,68 @@
+//! The stable codes of findings, each with the sentence that `docs/checks.md` has as its title.
+//!
+//! A code is never reused for another rule. The groups: `D0xx` the form of the file, `D1xx` the
+//! document, `D2xx` authentication, `D3xx` tools and parameters, `D4xx` answers, `D5xx`
+//! references between parts of the file, `D9xx` what this version does not support.
+
+use super::diagnostic::Code;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $title:literal;)*) => {
+        $(#[doc = $title] pub const $name: Code = Code($code);)*
+
+        /// Every code with its title, in order.
+        pub const ALL: &[(Code, &str)] = &[$(($name, $title)),*];
+    };
+}
+
+codes! {
+    UNREADABLE = "D001", "The file cannot be read as text";
+    NOT_YAML = "D002", "The file is not YAML";
+    DUPLICATE_KEY = "D003", "A key occurs twice";
+    TOO_COMPLEX = "D004", "The file has too many values or nests too deeply";
+    MERGE_KEY = "D005", "A merge key is used";
+    WRONG_TYPE = "D006", "A value has the wrong type";
+    UNQUOTED = "D007", "Text is written without quotes and reads as another type";
+    UNKNOWN_KEY = "D008", "A key is not known";
+    MISSING_KEY = "D009", "A required key is missing";
+    UNKNOWN_VALUE = "D010", "A value is not one of the allowed ones";
+
+    SPEC = "D101", "The specification URL is not known";
+    BACKEND_NAME = "D102", "The name of the backend is not well formed";
+    FORM = "D103", "A version, date or URL is not well formed";
+    BASE_URL = "D104", "The base URL cannot be used";
+    NO_TOOLS = "D105", "The backend has no tools";
+    NEWER_FEATURE = "D106", "A feature is newer than the declared specification";
+    IGNORED = "D107", "A key only documents and is ignored";
+    NO_DESCRIPTION = "D108", "A description is missing or empty";
+
+    FOREIGN_AUTH_KEY = "D201", "A key does not belong to this type of authentication";
+    AUTH_HEADER = "D202", "The credential cannot be put where the descriptor says";
+    CREDENTIAL_NAME = "D203", "The name of a credential is not usable";
+
+    PLACEHOLDER = "D301", "A placeholder has no path parameter";
+    UNUSED_PATH_PARAM = "D302", "A path parameter has no placeholder";
+    PATH = "D303", "A path leaves the base URL or is not well formed";
+    TOOL_NAME = "D304", "The name of a tool or parameter is not well formed";
+    DEFAULT_TYPE = "D305", "A default value does not fit its parameter";
+    HEADER_PARAM = "D306", "A header cannot be set by a descriptor";
+    OPTIONAL_PATH_PARAM = "D307", "A path parameter is declared optional";
+    RAW_BODY = "D308", "A raw body cannot be built from these parameters";
+    CONTENT_TYPE = "D309", "A content type is not well formed";
+
+    JSON_PATH = "D401", "An expression is not JSONPath";
+    INERT = "D402", "A setting has no effect";
+    DURATION = "D403", "A duration is not well formed";
+    SIZE = "D404", "A size is not well formed";
+    STATUS = "D405", "A number is not an HTTP status";
+    RETRY_CONFLICT = "D406", "A status is both retried and terminal";
+    ERROR_MAP = "D407", "A key of the error map is not a 4xx or 5xx status";
+    RANGE = "D408", "A number is out of range";
+
+    UNKNOWN_TOOL = "D501", "A tool that is referred to does not exist";
+    HINT_VALUE = "D502", "A hint is not a single value";
+    COVERAGE = "D503", "The coverage does not count the tools";
+
+    UNSUPPORTED = "D901", "A construct is not supported by this version";
+    MISSING_FEATURE = "D902", "A required feature is not supported by this version";
+}
