@@ -1,0 +1,243 @@
+//! `backend.auth`: which credential goes where.
+
+use http::{HeaderName, HeaderValue};
+
+use super::context::{Context, Section, Text, list};
+use crate::descriptor::{
+    code,
+    model::{Auth, CredentialName, Placement},
+};
+
+/// The keys of every type, so that a key of another type is not called unknown.
+const KEYS: &[&str] = &[
+    "type",
+    "credential",
+    "inject_into",
+    "header_name",
+    "prefix",
+    "query_param",
+    "username_credential",
+    "password_credential",
+    "flow",
+    "token_url",
+    "authorize_url",
+    "client_id_credential",
+    "client_secret_credential",
+    "refresh_token_credential",
+    "rotates_refresh_token",
+    "authorization_params",
+    "redirect_uri",
+    "token_auth",
+    "service_account_credential",
+    "subject",
+    "scopes",
+    "token_cache_key",
+    "refresh_before_expiry",
+    "login",
+    "inject",
+    "refresh",
+];
+
+/// Headers that carry the message itself and never a credential.
+const FRAMING: &[&str] = &["host", "content-length", "content-type", "transfer-encoding"];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    ApiKey,
+    Basic,
+    Bearer,
+    OAuth2,
+    Session,
+}
+
+/// Lowers `auth`; `None` when there is a finding that is an error.
+pub(super) fn lower<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<Auth> {
+    if backend.entry("auth").is_none() {
+        context
+            .missing(backend, "auth")
+            .help("for a public API write `auth: {type: bearer, credential: none}`");
+        return None;
+    }
+    let section = context.subsection(backend, "auth", KEYS)?;
+    let text = context.required_text(&section, "type")?;
+    let kinds = [
+        ("bearer", Kind::Bearer),
+        ("apikey", Kind::ApiKey),
+        ("api_key", Kind::ApiKey),
+        ("basic", Kind::Basic),
+        ("oauth2", Kind::OAuth2),
+        ("session", Kind::Session),
+    ];
+    let kind = context.choice(&text, "authentication type", &kinds)?;
+    match kind {
+        Kind::OAuth2 => {
+            context.unsupported(&text.span, "`oauth2`");
+            if let Some(flow) = context.text(&section, "flow") {
+                let flows =
+                    ["client_credentials", "refresh_token", "jwt_bearer", "authorization_code"];
+                context.choice(&flow, "flow", &flows.map(|flow| (flow, ())));
+            }
+            None
+        }
+        Kind::Session => {
+            context.unsupported(&text.span, "`session`");
+            None
+        }
+        Kind::Basic => {
+            foreign_keys(
+                &section,
+                text.value,
+                &["username_credential", "password_credential"],
+                context,
+            );
+            basic(&section, context)
+        }
+        Kind::Bearer | Kind::ApiKey => {
+            let own = ["credential", "inject_into", "header_name", "prefix", "query_param"];
+            foreign_keys(&section, text.value, &own, context);
+            token(&section, kind, context)
+        }
+    }
+}
+
+fn foreign_keys<'tree>(
+    section: &Section<'tree>,
+    kind: &str,
+    own: &[&str],
+    context: &mut Context<'tree>,
+) {
+    for entry in section.entries() {
+        let key = entry.key.as_ref();
+        if key != "type" && KEYS.contains(&key) && !own.contains(&key) {
+            context
+                .warning(
+                    code::FOREIGN_AUTH_KEY,
+                    &entry.key_span,
+                    format!("`{key}` does not belong to `{kind}` authentication"),
+                )
+                .label("has no effect")
+                .help(format!("`{kind}` takes {}", list(own)));
+        }
+    }
+}
+
+fn basic<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Auth> {
+    let username = context.required_text(section, "username_credential");
+    let password = context.text(section, "password_credential");
+    let username = credential(&username?, context)?;
+    let password = match password {
+        Some(text) => Some(credential(&text, context)?).filter(|name| name.0 != "none"),
+        None => None,
+    };
+    Some(if username.0 == "none" { Auth::None } else { Auth::Basic { username, password } })
+}
+
+fn token<'tree>(
+    section: &Section<'tree>,
+    kind: Kind,
+    context: &mut Context<'tree>,
+) -> Option<Auth> {
+    let name = context.required_text(section, "credential");
+    let places = [("header", false), ("query", true)];
+    let in_query = match context.text(section, "inject_into") {
+        Some(text) => context.choice(&text, "place", &places)?,
+        None => false,
+    };
+    let placement = if in_query { query(section, context) } else { header(section, kind, context) };
+    let credential = credential(&name?, context)?;
+    let placement = placement?;
+    Some(if credential.0 == "none" { Auth::None } else { Auth::Token { credential, placement } })
+}
+
+fn query<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Placement> {
+    for key in ["header_name", "prefix"] {
+        if let Some(entry) = section.entry(key) {
+            context
+                .warning(
+                    code::FOREIGN_AUTH_KEY,
+                    &entry.key_span,
+                    format!("`{key}` has no effect with `inject_into: query`"),
+                )
+                .help("remove it, or write `inject_into: header`");
+        }
+    }
+    let text = context.required_text(section, "query_param")?;
+    if text.value.is_empty() {
+        context.error(code::AUTH_HEADER, &text.span, "the query parameter has no name");
+        return None;
+    }
+    Some(Placement::Query(text.value.to_owned()))
+}
+
+fn header<'tree>(
+    section: &Section<'tree>,
+    kind: Kind,
+    context: &mut Context<'tree>,
+) -> Option<Placement> {
+    if let Some(entry) = section.entry("query_param") {
+        context
+            .warning(
+                code::FOREIGN_AUTH_KEY,
+                &entry.key_span,
+                "`query_param` has no effect with `inject_into: header`",
+            )
+            .help("remove it, or write `inject_into: query`");
+    }
+    let written = context.text(section, "header_name");
+    let prefix = context.text(section, "prefix");
+    let usual = if kind == Kind::Bearer { "Authorization" } else { "X-API-Key" };
+    let text = written.as_ref().map_or(usual, |text| text.value);
+    let name = HeaderName::from_bytes(text.as_bytes()).ok();
+    let Some(name) = name.filter(|name| !FRAMING.contains(&name.as_str())) else {
+        let span = written.as_ref().map_or(&section.span, |text| &text.span);
+        context.error(
+            code::AUTH_HEADER,
+            span,
+            format!("`{text}` is not a header that can carry a credential"),
+        );
+        return None;
+    };
+    if name == http::header::COOKIE {
+        return cookie(section, prefix.as_ref(), context);
+    }
+    let usual = if kind == Kind::Bearer { "Bearer " } else { "" };
+    if let Some(prefix) = prefix.as_ref().filter(|text| HeaderValue::from_str(text.value).is_err())
+    {
+        context.error(code::AUTH_HEADER, &prefix.span, "the prefix cannot stand in a header");
+        return None;
+    }
+    let prefix = prefix.map_or(usual, |text| text.value).to_owned();
+    Some(Placement::Header { name, prefix })
+}
+
+/// Reads `prefix: "name="` as the name of a cookie (RFC 6265, section 4.1.1).
+fn cookie<'tree>(
+    section: &Section<'tree>,
+    prefix: Option<&Text<'tree>>,
+    context: &mut Context<'tree>,
+) -> Option<Placement> {
+    // A cookie name is a token, as the name of a header is.
+    let name = prefix
+        .and_then(|text| text.value.strip_suffix('='))
+        .filter(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
+    if name.is_none() {
+        let span = prefix.map_or(&section.span, |text| &text.span);
+        context
+            .error(code::AUTH_HEADER, span, "a cookie needs a name")
+            .help("write the name and `=` as the prefix, such as `prefix: \"session=\"`");
+    }
+    name.map(|name| Placement::Cookie(name.to_owned()))
+}
+
+/// Reads the name of a credential; it becomes the name of an environment variable.
+fn credential<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<CredentialName> {
+    let has_letter = text.value.chars().any(|character| character.is_ascii_alphanumeric());
+    if !has_letter || text.value.contains(|other: char| other.is_whitespace() || other.is_control())
+    {
+        context
+            .error(code::CREDENTIAL_NAME, &text.span, "this cannot name a credential")
+            .help("write a name such as `example_token`, not the secret; `none` for no credential");
+        return None;
+    }
+    Some(CredentialName(text.value.to_owned()))
+}

@@ -1,0 +1,192 @@
+//! Header fields and the form of the request body.
+
+use http::{HeaderName, HeaderValue};
+use mime::Mime;
+
+use super::{
+    context::{Context, Place, Section, Text},
+    document::Defaults,
+    params::header_name,
+};
+use crate::descriptor::{
+    code,
+    model::{Auth, BodyKind, Location, Method, Param, ParamKind, Tool},
+    yaml::Entry,
+};
+
+/// `defaults.headers`. Its `Content-Type` describes bodies and is kept apart: a request without
+/// a body has none.
+#[derive(Default)]
+pub(super) struct DefaultHeaders<'tree> {
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(super) content_type: Option<Text<'tree>>,
+    names: Vec<Text<'tree>>,
+}
+
+impl<'tree> DefaultHeaders<'tree> {
+    pub(super) fn lower(defaults: &Section<'tree>, context: &mut Context<'tree>) -> Self {
+        let mut headers = Self::default();
+        let Some(entry) = defaults.entry("headers") else { return headers };
+        let place = Place::named("key", "headers");
+        let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+            return headers;
+        };
+        for entry in section.entries() {
+            let Some(text) =
+                context.node_text(&entry.value, format_args!("the header `{}`", entry.key))
+            else {
+                continue;
+            };
+            let name = match header_name(&entry.key, None) {
+                Ok(name) => name,
+                Err(reason) => {
+                    context.error(code::HEADER_PARAM, &entry.key_span, reason);
+                    continue;
+                }
+            };
+            if name == http::header::CONTENT_TYPE {
+                headers.content_type = Some(text);
+                continue;
+            }
+            match HeaderValue::from_str(text.value) {
+                Ok(value) => headers.fields.push((name, value)),
+                Err(_) => {
+                    context.error(
+                        code::HEADER_PARAM,
+                        &text.span,
+                        format!("this cannot be the value of the header `{}`", entry.key),
+                    );
+                }
+            }
+            headers.names.push(Text { value: &entry.key, span: entry.key_span.clone() });
+        }
+        headers
+    }
+
+    /// Reports a field that has the name of the credential's.
+    pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
+        for name in &self.names {
+            if let Err(reason) = header_name(name.value, auth) {
+                context.error(code::HEADER_PARAM, &name.span, reason);
+            }
+        }
+    }
+}
+
+/// Refuses `nest_body_keys: true`.
+pub(super) fn nest_body_keys<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
+    if context.boolean(section, "nest_body_keys") == Some(true)
+        && let Some(entry) = section.entry("nest_body_keys")
+    {
+        context.unsupported(&entry.key_span, "`nest_body_keys: true`");
+    }
+}
+
+/// Decides how the body parameters of a tool become a body.
+///
+/// The tool's own `content_type` counts before the default one. A default says nothing about a
+/// tool without body parameters, since such a tool sends no body.
+pub(super) fn kind<'tree>(
+    tool: &Section<'tree>,
+    method: Option<Method>,
+    params: &[(Param, &'tree Entry<'tree>)],
+    defaults: &Defaults<'tree>,
+    context: &mut Context<'tree>,
+) -> BodyKind {
+    let body: Vec<&(Param, &Entry<'_>)> =
+        params.iter().filter(|(param, _)| param.location == Location::Body).collect();
+    let own = context.text(tool, "content_type");
+    let inherited = defaults.content_type.clone().filter(|_| !body.is_empty());
+    let is_own = own.is_some();
+    let kind = match own.or(inherited) {
+        Some(text) => content_type(&text, context).map(|mime| (mime, text)),
+        None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
+    };
+    let Some((mime, text)) = kind else { return BodyKind::Json };
+    let is_raw = !is_json(&mime);
+    for (param, entry) in params {
+        if param.kind == ParamKind::FileUrl && !(is_raw && param.location == Location::Body) {
+            context.unsupported(
+                &entry.key_span,
+                format_args!("the type `file_url` outside of a raw body (`{}`)", param.name),
+            );
+        }
+    }
+    if !is_raw {
+        return BodyKind::Json;
+    }
+    match body.as_slice() {
+        [] if is_own
+            && method.is_some_and(|method| {
+                matches!(method, Method::Delete | Method::Get | Method::Head)
+            }) =>
+        {
+            context
+                .warning(code::INERT, &text.span, "`content_type` has no effect without a body")
+                .help("the type of the answer belongs into `response.content_type`");
+            return BodyKind::Json;
+        }
+        [] => {
+            // The synthetic parameter must not take the name of another one.
+            if let Some((_, entry)) =
+                params.iter().find(|(param, _)| param.name == Tool::RAW_BODY_PARAM)
+            {
+                context
+                    .error(
+                        code::RAW_BODY,
+                        &entry.key_span,
+                        "this parameter has the name of the raw body",
+                    )
+                    .help("declare a body parameter of the type `file_url` with another name");
+            }
+        }
+        [(param, entry)] => {
+            if !matches!(param.kind, ParamKind::FileUrl | ParamKind::String) {
+                context
+                    .error(
+                        code::RAW_BODY,
+                        &entry.key_span,
+                        format!("`{}` is the whole body and must be text or a file", param.name),
+                    )
+                    .help("write `type: file_url` or `type: string`");
+            }
+        }
+        [_, (param, entry), ..] => {
+            context
+                .error(
+                    code::RAW_BODY,
+                    &entry.key_span,
+                    format!("a body of the type `{mime}` has a single parameter"),
+                )
+                .label(format!("`{}` is one too many", param.name))
+                .help("move the others to `in: query`, or use `application/json`");
+        }
+    }
+    BodyKind::Raw(mime)
+}
+
+/// Reads a content type (RFC 9110, section 8.3.1); forms are not supported yet.
+fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
+    let Ok(mime) = text.value.parse::<Mime>() else {
+        context
+            .error(
+                code::CONTENT_TYPE,
+                &text.span,
+                format!("`{}` is not a content type", text.value),
+            )
+            .help("write a type and a subtype, such as `application/json`");
+        return None;
+    };
+    let is_form = mime.essence_str() == "application/x-www-form-urlencoded";
+    // Other JSON types would have to be sent under their own name.
+    let is_other_json = mime.suffix() == Some(mime::JSON);
+    if is_form || mime.type_() == mime::MULTIPART || is_other_json {
+        context.unsupported(&text.span, format_args!("the content type `{mime}`"));
+        return None;
+    }
+    Some(mime)
+}
+
+fn is_json(mime: &Mime) -> bool {
+    mime.essence_str() == mime::APPLICATION_JSON.essence_str()
+}

@@ -1,0 +1,303 @@
+//! The top level and `backend`.
+
+use std::collections::HashSet;
+
+use super::{
+    auth,
+    body::DefaultHeaders,
+    context::{Context, Place, Section, Text},
+    errors, meta, pagination, response, tool,
+};
+use crate::descriptor::{
+    code,
+    diagnostic::{Diagnostic, nearest},
+    model::{Descriptor, ErrorRules, Pagination, ResponseRules},
+    source::Source,
+    yaml::{Node, Value},
+};
+
+const TOP_KEYS: &[&str] =
+    &["spec", "requires", "credits", "source_name", "source_url", "date", "backend", "includes"];
+
+const BACKEND_KEYS: &[&str] = &[
+    "name",
+    "type",
+    "version",
+    "base_url",
+    "description",
+    "openapi_source",
+    "arazzo_source",
+    "auth",
+    "health",
+    "defaults",
+    "types",
+    "tools",
+    "composites",
+    "examples",
+    "coverage",
+    "hints",
+    "setup",
+];
+
+/// The feature identifiers of DADL 0.2, and whether this version has them.
+const FEATURES: &[(&str, bool)] = &[
+    ("authorization_code", false),
+    ("composites", false),
+    ("deprecation", true),
+    // As the whole body of a request; every other use is refused where it stands.
+    ("file_url", true),
+    ("health", false),
+    ("idempotency", false),
+    ("jwt_bearer", false),
+    ("redact", false),
+    ("refresh_token", false),
+    ("refresh_token_rotation", false),
+    ("returns", false),
+    ("semantic_errors", true),
+];
+
+/// What `defaults` says, ready to be copied into tools.
+#[derive(Default)]
+pub(super) struct Defaults<'tree> {
+    pub(super) headers: DefaultHeaders<'tree>,
+    pub(super) content_type: Option<Text<'tree>>,
+    pub(super) pagination: Option<Pagination>,
+    pub(super) errors: ErrorRules,
+    pub(super) response: ResponseRules,
+}
+
+/// Lowers a whole document; the descriptor counts only when no finding is an error.
+pub(in crate::descriptor) fn lower<'tree>(
+    root: &'tree Node<'tree>,
+    source: &'tree Source,
+) -> (Option<Descriptor>, Vec<Diagnostic>) {
+    let mut context = Context { source, findings: Vec::new(), is_v01: false };
+    let descriptor = document(root, &mut context);
+    (descriptor, context.findings)
+}
+
+fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Option<Descriptor> {
+    let start = root.span.start..root.span.start;
+    if matches!(root.value, Value::Null) {
+        context.error(code::WRONG_TYPE, &start, "the file is empty");
+        return None;
+    }
+    let top = context.open(root, &start, Place::new("the file"))?;
+    for entry in top.entries() {
+        if !TOP_KEYS.contains(&entry.key.as_ref()) && !entry.key.starts_with('_') {
+            let finding = context.warning(
+                code::UNKNOWN_KEY,
+                &entry.key_span,
+                format!("unknown key `{}` at the top of the file", entry.key),
+            );
+            finding.label("ignored when the file is served");
+            match nearest(&entry.key, TOP_KEYS.iter().copied()) {
+                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                None => finding.help("begin a key of your own with `_`"),
+            };
+        }
+    }
+    spec(&top, context);
+    requires(&top, context);
+    context.strings(&top, "credits");
+    let source_name = context.string(&top, "source_name");
+    let source_url = meta::url(&top, "source_url", context);
+    meta::date(&top, "date", context);
+    if let Some(entry) = top.entry("includes") {
+        context.unsupported(&entry.key_span, "`includes`");
+    }
+    let Some(entry) = top.entry("backend") else {
+        context.missing(&top, "backend");
+        return None;
+    };
+    let place = Place::new("`backend`");
+    let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
+    let mut descriptor = lower_backend(&backend, context)?;
+    descriptor.source_name = source_name;
+    descriptor.source_url = source_url;
+    Some(descriptor)
+}
+
+/// Reads the specification that the file follows; an unknown one may give keys another meaning.
+fn spec<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(text) = context.required_text(top, "spec") else { return };
+    match text.value.strip_suffix(".md").unwrap_or(text.value) {
+        "https://dadl.ai/spec/dadl-spec-v0.1" => context.is_v01 = true,
+        "https://dadl.ai/spec/dadl-spec-v0.2" => {}
+        _ => {
+            context
+                .error(code::SPEC, &text.span, "this is not a specification that is supported")
+                .help("write https://dadl.ai/spec/dadl-spec-v0.2.md");
+        }
+    }
+}
+
+fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(requires) = context.subsection(top, "requires", &["toolmesh", "features"]) else {
+        return;
+    };
+    // Another program's version says nothing about this one.
+    context.text(&requires, "toolmesh");
+    context.ignored(&requires, "toolmesh");
+    context.since_v02(&requires, "features");
+    for feature in context.texts(&requires, "features") {
+        let known = FEATURES.iter().find(|(name, _)| *name == feature.value);
+        if known.is_some_and(|(_, supported)| *supported) {
+            continue;
+        }
+        let finding = context.error(
+            code::MISSING_FEATURE,
+            &feature.span,
+            format!("the feature `{}` is not supported by this version", feature.value),
+        );
+        let names = FEATURES.iter().map(|(name, _)| *name);
+        if let Some(meant) = nearest(feature.value, names).filter(|_| known.is_none()) {
+            finding.help(format!("did you mean `{meant}`?"));
+        }
+    }
+}
+
+fn lower_backend<'tree>(
+    backend: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<Descriptor> {
+    let name = backend_name(backend, context);
+    if let Some(text) = context.required_text(backend, "type") {
+        context.choice(&text, "backend type", &[("rest", ())]);
+    }
+    let version = meta::version(backend, context);
+    let base_url = base_url(backend, context);
+    let description = description(backend, context);
+    for key in ["openapi_source", "arazzo_source"] {
+        context.text(backend, key);
+        context.ignored(backend, key);
+    }
+    context.ignored(backend, "types");
+    for key in ["health", "composites"] {
+        if let Some(entry) = backend.entry(key) {
+            context.unsupported(&entry.key_span, format_args!("`{key}`"));
+        }
+    }
+    let auth = auth::lower(backend, context);
+    let mut defaults = lower_defaults(backend, context);
+    defaults.headers.refuse_credential(auth.as_ref(), context);
+    let known_tools = tool_names(backend);
+    let tools = tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, context);
+    let examples = meta::examples(backend, context);
+    let coverage = meta::coverage(backend, tools.len(), context);
+    let setup = meta::setup(backend, context);
+    Some(Descriptor {
+        name: name?,
+        version,
+        base_url,
+        description,
+        auth: auth?,
+        tools,
+        examples,
+        coverage,
+        setup,
+        source_name: None,
+        source_url: None,
+    })
+}
+
+fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.required_text(backend, "name")?;
+    let tail_is_fine =
+        text.value.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if tail_is_fine && text.value.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Some(text.value.to_owned());
+    }
+    context
+        .error(code::BACKEND_NAME, &text.span, format!("`{}` is not a backend name", text.value))
+        .help("begin with a lower-case letter, go on with a-z, 0-9 and `-`");
+    None
+}
+
+/// Reads a description that a model will see; without one the file still loads.
+pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
+    let text = context.text(section, "description");
+    let description = text.as_ref().map(|text| text.value.trim()).unwrap_or_default();
+    if description.is_empty() {
+        let span = text.as_ref().map_or(&section.span, |text| &text.span);
+        let place = section.place;
+        context
+            .warning(code::NO_DESCRIPTION, span, format!("{place} has no description"))
+            .help("say in a sentence what it does: a model chooses tools by their descriptions");
+    }
+    description.to_owned()
+}
+
+fn base_url<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.text(backend, "base_url")?;
+    if let Err(reason) = check_base_url(text.value) {
+        context
+            .error(code::BASE_URL, &text.span, reason)
+            .help("write `https://host/path`, or leave it out and set `url` for the backend");
+        return None;
+    }
+    Some(text.value.to_owned())
+}
+
+fn check_base_url(text: &str) -> Result<(), &'static str> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, tail) = after.split_once('}').ok_or("a brace has no partner")?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if name.is_empty() || !is_name {
+            return Err("a placeholder needs a name of letters, digits and `_`");
+        }
+        plain.push_str(before);
+        // At the start it stands for the scheme and host as well.
+        plain.push_str(if plain.is_empty() { "https://x" } else { "x" });
+        rest = tail;
+    }
+    plain.push_str(rest);
+    let url = url::Url::parse(&plain).map_err(|_| "this is not an absolute URL")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("the scheme must be http or https");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a base URL cannot hold a credential");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a base URL cannot have a query or a fragment");
+    }
+    Ok(())
+}
+
+fn lower_defaults<'tree>(
+    backend: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Defaults<'tree> {
+    const KEYS: &[&str] =
+        &["headers", "content_type", "nest_body_keys", "pagination", "errors", "response"];
+    let Some(section) = context.subsection(backend, "defaults", KEYS) else {
+        return Defaults::default();
+    };
+    let headers = DefaultHeaders::lower(&section, context);
+    let own_type = context.text(&section, "content_type");
+    let content_type = own_type.or_else(|| headers.content_type.clone());
+    super::body::nest_body_keys(&section, context);
+    Defaults {
+        headers,
+        content_type,
+        pagination: pagination::lower(&section, context),
+        errors: errors::lower(&section, context).unwrap_or_default(),
+        response: response::lower(&section, context).unwrap_or_default(),
+    }
+}
+
+/// Returns the names that references may use. Composites count: they are refused elsewhere.
+fn tool_names<'tree>(backend: &Section<'tree>) -> HashSet<&'tree str> {
+    ["tools", "composites"]
+        .into_iter()
+        .filter_map(|key| match &backend.entry(key)?.value.value {
+            Value::Mapping(entries) => Some(entries),
+            _ => None,
+        })
+        .flatten()
+        .map(|entry| entry.key.as_ref())
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! `errors`: how a non-2xx answer is read and when a request is repeated.
+
+use std::ops::Range;
+
+use super::context::{Context, Section};
+use crate::descriptor::{
+    code,
+    model::{Backoff, ErrorFormat, ErrorRules, RetryStrategy},
+    yaml::Value,
+};
+
+const KEYS: &[&str] = &[
+    "format",
+    "message_path",
+    "code_path",
+    "retry_on",
+    "terminal",
+    "retry_strategy",
+    "rate_limit",
+    "map",
+];
+
+/// More retries than this are a mistake, whatever the delay.
+const MAX_RETRIES: u64 = 100;
+
+/// Lowers the `errors` of a tool or of the defaults; `None` when it has none.
+pub(super) fn lower<'tree>(
+    parent: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<ErrorRules> {
+    let section = context.subsection(parent, "errors", KEYS)?;
+    let format = context.text(&section, "format").and_then(|text| {
+        let formats =
+            [("json", Some(ErrorFormat::Json)), ("text", Some(ErrorFormat::Text)), ("xml", None)];
+        let format = context.choice(&text, "error format", &formats)?;
+        if format.is_none() {
+            context.unsupported(&text.span, "`format: xml`");
+        }
+        format
+    });
+    if let Some(entry) = section.entry("rate_limit") {
+        context.unsupported(&entry.key_span, "`errors.rate_limit`");
+    }
+    let retry_on = statuses(&section, "retry_on", context);
+    let terminal = statuses(&section, "terminal", context);
+    for (status, span) in &retry_on {
+        if terminal.iter().any(|(other, _)| other == status) {
+            context
+                .error(
+                    code::RETRY_CONFLICT,
+                    span,
+                    format!("{status} is in `retry_on` and in `terminal`"),
+                )
+                .help("remove it from one of the two");
+        }
+    }
+    Some(ErrorRules {
+        format: format.unwrap_or_default(),
+        message_path: context.json_path(&section, "message_path"),
+        code_path: context.json_path(&section, "code_path"),
+        retry_on: retry_on.into_iter().map(|(status, _)| status).collect(),
+        terminal: terminal.into_iter().map(|(status, _)| status).collect(),
+        retry: retry_strategy(&section, context),
+        map: map(&section, context),
+    })
+}
+
+fn statuses<'tree>(
+    section: &Section<'tree>,
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Vec<(u16, Range<usize>)> {
+    let mut statuses = Vec::new();
+    for item in context.items(section, key) {
+        let Value::Number(number, text) = &item.value else {
+            context.wrong_type(item, &format!("an item of `{key}`"), "a number");
+            continue;
+        };
+        let status = number.as_u64().and_then(|status| u16::try_from(status).ok());
+        match status.filter(|status| (100..=599).contains(status)) {
+            Some(status) => statuses.push((status, item.span.clone())),
+            None => {
+                context
+                    .error(code::STATUS, &item.span, format!("{text} is not an HTTP status"))
+                    .help("statuses are between 100 and 599");
+            }
+        }
+    }
+    statuses
+}
+
+fn retry_strategy<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> RetryStrategy {
+    let usual = RetryStrategy::default();
+    let keys = ["max_retries", "backoff", "initial_delay"];
+    let Some(section) = context.subsection(section, "retry_strategy", &keys) else {
+        return usual;
+    };
+    let max_retries = context.count(&section, "max_retries");
+    if let (Some(count), Some(entry)) = (max_retries, section.entry("max_retries"))
+        && count > MAX_RETRIES
+    {
+        context
+            .error(code::RANGE, &entry.value.span, format!("{count} retries are too many"))
+            .help(format!("write at most {MAX_RETRIES}"));
+    }
+    let backoffs = [
+        ("exponential", Backoff::Exponential),
+        ("linear", Backoff::Linear),
+        ("fixed", Backoff::Fixed),
+    ];
+    let backoff = context
+        .text(&section, "backoff")
+        .and_then(|text| context.choice(&text, "backoff", &backoffs));
+    RetryStrategy {
+        max_retries: max_retries
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(usual.max_retries),
+        backoff: backoff.unwrap_or(usual.backoff),
+        initial_delay: context.duration(&section, "initial_delay").unwrap_or(usual.initial_delay),
+    }
+}
+
+fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u16, String)> {
+    context.since_v02(section, "map");
+    let Some(entry) = section.entry("map") else { return Vec::new() };
+    let place = super::context::Place::named("key", "map");
+    let Some(codes) = context.open(&entry.value, &entry.key_span, place) else {
+        return Vec::new();
+    };
+    let mut map = Vec::new();
+    for entry in codes.entries() {
+        let status = entry.key.parse::<u16>().ok();
+        let Some(status) = status.filter(|status| (400..=599).contains(status)) else {
+            context
+                .error(
+                    code::ERROR_MAP,
+                    &entry.key_span,
+                    format!("`{}` is not a 4xx or 5xx status", entry.key),
+                )
+                .help("errors are mapped by single statuses, such as `404: not_found`");
+            continue;
+        };
+        if let Some(text) = context.node_text(&entry.value, "a semantic code") {
+            map.push((status, text.value.to_owned()));
+        }
+    }
+    map
+}

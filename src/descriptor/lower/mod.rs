@@ -1,0 +1,23 @@
+//! From the tree to the checked model.
+//!
+//! One file per section of the document. Each function reports every problem it meets and goes
+//! on with what is left; whether the descriptor can be used is decided once, at the end, by the
+//! severities. Three rules run through all sections:
+//!
+//! * An unknown key is a warning: `check` fails, the program loads the file.
+//! * An unknown value of a field that decides behavior is an error.
+//! * A construct that this version lacks is an error when ignoring it would change what a call
+//!   does, and a note when it only documents.
+
+mod auth;
+mod body;
+mod context;
+mod document;
+mod errors;
+mod meta;
+mod pagination;
+mod params;
+mod response;
+mod tool;
+
+pub(super) use document::lower;

@@ -1,0 +1,170 @@
+//! `params` of a tool.
+
+use http::HeaderName;
+use serde_json::Value as Json;
+
+use super::context::{Context, Place, Section};
+use crate::descriptor::{
+    code,
+    model::{Auth, Location, Param, ParamKind, Placement},
+    yaml::{Entry, Node, Value},
+};
+
+const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
+
+const KINDS: [(&str, ParamKind); 7] = [
+    ("string", ParamKind::String),
+    ("integer", ParamKind::Integer),
+    ("number", ParamKind::Number),
+    ("boolean", ParamKind::Boolean),
+    ("array", ParamKind::Array),
+    ("object", ParamKind::Object),
+    ("file_url", ParamKind::FileUrl),
+];
+
+const LOCATIONS: [(&str, Location); 4] = [
+    ("path", Location::Path),
+    ("query", Location::Query),
+    ("header", Location::Header),
+    ("body", Location::Body),
+];
+
+/// Headers that belong to the program: credentials, the target and the framing of the message.
+const RESERVED: &[&str] = &[
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+];
+
+/// Returns why no descriptor may set the header `name`, or its parsed form.
+pub(super) fn header_name(name: &str, auth: Option<&Auth>) -> Result<HeaderName, String> {
+    let header = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("`{name}` is not the name of a header"))?;
+    if RESERVED.contains(&header.as_str()) {
+        return Err(format!("the header `{name}` is set by the program only"));
+    }
+    match auth {
+        Some(Auth::Token { placement: Placement::Header { name: credential, .. }, .. })
+            if *credential == header =>
+        {
+            Err(format!("the header `{name}` carries the credential"))
+        }
+        _ => Ok(header),
+    }
+}
+
+/// Lowers the `params` of a tool; each comes with the entry it was read from.
+pub(super) fn lower<'tree>(
+    tool: &Section<'tree>,
+    auth: Option<&Auth>,
+    context: &mut Context<'tree>,
+) -> Vec<(Param, &'tree Entry<'tree>)> {
+    let Some(entry) = tool.entry("params") else { return Vec::new() };
+    let place = Place::named("key", "params");
+    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+        return Vec::new();
+    };
+    section
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((param(entry, auth, context)?, entry)))
+        .collect()
+}
+
+fn param<'tree>(
+    entry: &'tree Entry<'tree>,
+    auth: Option<&Auth>,
+    context: &mut Context<'tree>,
+) -> Option<Param> {
+    let name = entry.key.as_ref();
+    let place = Place::named("parameter", name);
+    let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
+    if name.is_empty() || name.chars().any(|other| other.is_whitespace() || other.is_control()) {
+        context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
+    }
+    let kind = context.required_text(&section, "type");
+    let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
+    let location = context.required_text(&section, "in");
+    let location = location.and_then(|text| context.choice(&text, "parameter place", &LOCATIONS));
+    let required = context.boolean(&section, "required");
+    if location == Some(Location::Path)
+        && required == Some(false)
+        && let Some(entry) = section.entry("required")
+    {
+        context
+            .warning(
+                code::OPTIONAL_PATH_PARAM,
+                &entry.value.span,
+                format!("the path parameter `{name}` cannot be optional"),
+            )
+            .label("counts as `true`")
+            .help("write `required: true`, or describe the path without it as another tool");
+    }
+    if location == Some(Location::Header)
+        && let Err(reason) = header_name(name, auth)
+    {
+        context.error(code::HEADER_PARAM, &entry.key_span, reason);
+    }
+    let kind = kind?;
+    let default = section.entry("default").and_then(|entry| default(&entry.value, kind, context));
+    let description = context.string(&section, "description");
+    let location = location?;
+    Some(Param {
+        name: name.to_owned(),
+        location,
+        kind,
+        required: required.unwrap_or_default() || location == Location::Path,
+        default,
+        description,
+    })
+}
+
+/// Reads a default as its parameter's type: a lossless spelling is taken with a warning.
+fn default(node: &Node<'_>, kind: ParamKind, context: &mut Context<'_>) -> Option<Json> {
+    let (wanted, _) = KINDS.iter().find(|(_, other)| *other == kind)?;
+    let json = match (&node.value, kind) {
+        (Value::Null, _) => return None,
+        (Value::Number(number, _), ParamKind::Integer) if !number.is_f64() => {
+            return Some(number.clone().into());
+        }
+        (Value::Number(number, _), ParamKind::Number) => return Some(number.clone().into()),
+        (Value::Bool(_), ParamKind::Boolean)
+        | (Value::String(_), ParamKind::String)
+        | (Value::Sequence(_), ParamKind::Array)
+        | (Value::Mapping(_), ParamKind::Object) => return Some(node.to_json()),
+        (Value::Number(_, text), ParamKind::String) => Some(text.as_ref().into()),
+        (Value::Bool(value), ParamKind::String) => Some(value.to_string().into()),
+        (Value::String(text), _) => parse(text, kind),
+        _ => None,
+    };
+    let found = node.kind();
+    let message = format!("the default of this `{wanted}` parameter is {found}");
+    match &json {
+        Some(value) => context
+            .warning(code::DEFAULT_TYPE, &node.span, message)
+            .label(format!("read as `{value}`"))
+            .help(format!("write {value}")),
+        None => context
+            .error(code::DEFAULT_TYPE, &node.span, message)
+            .help(format!("write a value of the type `{wanted}`, or remove the default")),
+    };
+    json
+}
+
+/// Reads text as a value of another type (`"5"`, `"true"`, `"[]"`).
+fn parse(text: &str, kind: ParamKind) -> Option<Json> {
+    let value: Json = serde_json::from_str(text).ok()?;
+    let fits = match kind {
+        ParamKind::Array => value.is_array(),
+        ParamKind::Boolean => value.is_boolean(),
+        ParamKind::Integer => value.is_i64() || value.is_u64(),
+        ParamKind::Number => value.is_number(),
+        ParamKind::Object => value.is_object(),
+        ParamKind::FileUrl | ParamKind::String => false,
+    };
+    fits.then_some(value)
+}

@@ -1,0 +1,338 @@
+//! `tools`: one operation each.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    body,
+    context::{Context, Place, Section},
+    document::{Defaults, description},
+    errors, pagination, params, response,
+};
+use crate::descriptor::{
+    code,
+    diagnostic::nearest,
+    model::{Access, Auth, Deprecation, Location, Method, Pagination, Param, Tool},
+    template::PathTemplate,
+    units,
+    yaml::{Entry, Value},
+};
+
+const KEYS: &[&str] = &[
+    "method",
+    "path",
+    "access",
+    "description",
+    "params",
+    "content_type",
+    "nest_body_keys",
+    "max_body_size",
+    "depends_on",
+    "response",
+    "pagination",
+    "errors",
+    "returns",
+    "idempotency",
+    "deprecated",
+    "retry_unsafe",
+    "replaced_by",
+];
+
+/// Lowers all tools and gives each its hints.
+pub(super) fn lower_all<'tree>(
+    backend: &Section<'tree>,
+    defaults: &Defaults<'tree>,
+    auth: Option<&Auth>,
+    names: &HashSet<&'tree str>,
+    context: &mut Context<'tree>,
+) -> Vec<Tool> {
+    let Some(entry) = backend.entry("tools") else {
+        context.missing(backend, "tools");
+        return Vec::new();
+    };
+    let section = match &entry.value.value {
+        Value::Null => None,
+        _ => {
+            let place = Place::named("key", "tools");
+            let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+                return Vec::new();
+            };
+            Some(section).filter(|section| !section.entries().is_empty())
+        }
+    };
+    let Some(section) = section else {
+        context
+            .error(code::NO_TOOLS, &entry.key_span, "the backend has no tools")
+            .help("describe at least one operation");
+        return Vec::new();
+    };
+    let mut hints = lower_hints(backend, names, context);
+    section
+        .entries()
+        .iter()
+        .filter_map(|entry| {
+            let mut tool = lower(entry, defaults, auth, names, context)?;
+            tool.hints = hints.remove(entry.key.as_ref()).unwrap_or_default();
+            Some(tool)
+        })
+        .collect()
+}
+
+fn lower<'tree>(
+    entry: &'tree Entry<'tree>,
+    defaults: &Defaults<'tree>,
+    auth: Option<&Auth>,
+    names: &HashSet<&'tree str>,
+    context: &mut Context<'tree>,
+) -> Option<Tool> {
+    let name = entry.key.as_ref();
+    check_name(entry, context);
+    let place = Place::named("tool", name);
+    if matches!(entry.value.value, Value::Null) {
+        context.error(code::MISSING_KEY, &entry.key_span, format!("{place} has no keys"));
+        return None;
+    }
+    let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
+    let methods = Method::ALL.map(|method| (method.as_str(), method));
+    let method = context.required_text(&section, "method");
+    let method = method.and_then(|text| context.choice(&text, "method", &methods));
+    let params = params::lower(&section, auth, context);
+    let path = path(&section, &params, context);
+    let description = description(&section, context);
+    let body = body::kind(&section, method, &params, defaults, context);
+    body::nest_body_keys(&section, context);
+    max_body_size(&section, context);
+    context.since_v02(&section, "returns");
+    context.ignored(&section, "returns");
+    if let Some(entry) = section.entry("idempotency") {
+        context.unsupported(&entry.key_span, "`idempotency`");
+    }
+    context.since_v02(&section, "retry_unsafe");
+    let response = response::lower(&section, context);
+    let response = response.unwrap_or_else(|| defaults.response.clone());
+    let pagination = pagination(&section, method, response.binary, defaults, context);
+    let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
+    let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
+    let retry_unsafe = context.boolean(&section, "retry_unsafe").unwrap_or_default();
+    let deprecated = deprecation(&section, names, context);
+    let depends_on = context.texts(&section, "depends_on");
+    for text in &depends_on {
+        unknown_tool(text.value, &text.span, "depends_on", names, context);
+    }
+    Some(Tool {
+        name: name.to_owned(),
+        method: method?,
+        path: path?,
+        access,
+        description,
+        hints: Vec::new(),
+        params: params.into_iter().map(|(param, _)| param).collect(),
+        body,
+        headers: defaults.headers.fields.clone(),
+        pagination,
+        errors,
+        response,
+        retry_unsafe,
+        deprecated,
+        depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
+    })
+}
+
+fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Context<'tree>) {
+    let name = entry.key.as_ref();
+    let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if !is_name {
+        context
+            .error(code::TOOL_NAME, &entry.key_span, format!("`{name}` is not a tool name"))
+            .help("begin with a letter or `_`, go on with letters, digits, `_`, `-` and `.`");
+    }
+}
+
+/// Lowers the path and compares its placeholders with the path parameters.
+fn path<'tree>(
+    section: &Section<'tree>,
+    params: &[(Param, &'tree Entry<'tree>)],
+    context: &mut Context<'tree>,
+) -> Option<PathTemplate> {
+    let text = context.required_text(section, "path")?;
+    let template = match PathTemplate::parse(text.value) {
+        Ok(template) => template,
+        Err(error) => {
+            let span = text.part(context.source, &error.range);
+            context
+                .error(code::PATH, &span, error.message)
+                .help("a path is below the base URL and begins with `/`");
+            return None;
+        }
+    };
+    let in_path = || params.iter().filter(|(param, _)| param.location == Location::Path);
+    for name in template.placeholders() {
+        if in_path().any(|(param, _)| param.name == name) {
+            continue;
+        }
+        let braced = format!("{{{name}}}");
+        let at = text.value.find(&braced).unwrap_or_default();
+        let span = text.part(context.source, &(at..at + braced.len()));
+        let elsewhere = params.iter().any(|(param, _)| param.name == name);
+        let finding = context.error(
+            code::PLACEHOLDER,
+            &span,
+            format!("the placeholder `{braced}` has no path parameter"),
+        );
+        finding.label("no entry under `params` with `in: path`");
+        if elsewhere {
+            finding.help(format!("write `in: path` for the parameter `{name}`"));
+        } else if let Some(meant) = nearest(name, in_path().map(|(param, _)| param.name.as_str())) {
+            finding.help(format!("did you mean `{{{meant}}}`?"));
+        } else {
+            finding.help(format!("declare `{name}: {{type: string, in: path}}`"));
+        }
+    }
+    for (param, entry) in in_path() {
+        if !template.placeholders().any(|name| name == param.name) {
+            context
+                .error(
+                    code::UNUSED_PATH_PARAM,
+                    &entry.key_span,
+                    format!("the path has no placeholder `{{{}}}`", param.name),
+                )
+                .help("add the placeholder to the path, or send the parameter elsewhere");
+        }
+    }
+    Some(template)
+}
+
+fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(entry) = section.entry("max_body_size") else { return };
+    let (value, span) = match &entry.value.value {
+        Value::Number(_, text) => (text.as_ref(), entry.value.span.clone()),
+        _ => match context.text(section, "max_body_size") {
+            Some(text) => (text.value, text.span),
+            None => return,
+        },
+    };
+    if units::size(value).is_none() {
+        context
+            .error(code::SIZE, &span, format!("`max_body_size` is not a size: `{value}`"))
+            .help("write a number and a unit, such as `500KB` or `10MB`");
+    }
+    context.ignored(section, "max_body_size");
+}
+
+/// Returns the pagination of a tool: its own, or the default for a GET that returns data.
+///
+/// `pagination: none` switches the default off.
+fn pagination<'tree>(
+    section: &Section<'tree>,
+    method: Option<Method>,
+    is_binary: bool,
+    defaults: &Defaults<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<Pagination> {
+    let Some(entry) = section.entry("pagination") else {
+        let is_list = method == Some(Method::Get) && !is_binary;
+        return defaults.pagination.clone().filter(|_| is_list);
+    };
+    if let Value::String(text) = &entry.value.value {
+        if text != "none" {
+            context
+                .error(
+                    code::UNKNOWN_VALUE,
+                    &entry.value.span,
+                    format!("unknown pagination `{text}`"),
+                )
+                .help("write `none`, or a mapping with a `strategy`");
+        }
+        return None;
+    }
+    pagination::lower(section, context)
+}
+
+/// Lowers `deprecated` and `replaced_by`; a successor alone deprecates too.
+fn deprecation<'tree>(
+    section: &Section<'tree>,
+    names: &HashSet<&'tree str>,
+    context: &mut Context<'tree>,
+) -> Option<Deprecation> {
+    context.since_v02(section, "deprecated");
+    context.since_v02(section, "replaced_by");
+    let replaced_by = context.text(section, "replaced_by");
+    if let Some(text) = &replaced_by {
+        unknown_tool(text.value, &text.span, "replaced_by", names, context);
+    }
+    let (is_deprecated, reason) = match section.entry("deprecated").map(|entry| &entry.value) {
+        None => (replaced_by.is_some(), None),
+        Some(node) => match &node.value {
+            Value::Bool(value) => (*value, None),
+            _ => {
+                let text = context.node_text(node, "`deprecated`");
+                (text.is_some(), text.map(|text| text.value.to_owned()))
+            }
+        },
+    };
+    let replaced_by = replaced_by.map(|text| text.value.to_owned());
+    is_deprecated.then_some(Deprecation { reason, replaced_by })
+}
+
+fn unknown_tool<'tree>(
+    name: &str,
+    span: &std::ops::Range<usize>,
+    key: &str,
+    names: &HashSet<&'tree str>,
+    context: &mut Context<'tree>,
+) {
+    if names.contains(name) {
+        return;
+    }
+    let finding = context.warning(
+        code::UNKNOWN_TOOL,
+        span,
+        format!("`{key}` names the tool `{name}`, which does not exist"),
+    );
+    // Sorted, so that equal distances always give the same answer.
+    let mut known: Vec<&str> = names.iter().copied().collect();
+    known.sort_unstable();
+    if let Some(meant) = nearest(name, known) {
+        finding.help(format!("did you mean `{meant}`?"));
+    }
+}
+
+/// The hints of each tool, by its name.
+type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
+
+fn lower_hints<'tree>(
+    backend: &Section<'tree>,
+    names: &HashSet<&'tree str>,
+    context: &mut Context<'tree>,
+) -> Hints<'tree> {
+    let mut hints = Hints::new();
+    let Some(entry) = backend.entry("hints") else { return hints };
+    let place = Place::named("key", "hints");
+    let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return hints };
+    for entry in section.entries() {
+        unknown_tool(&entry.key, &entry.key_span, "hints", names, context);
+        let place = Place::named("hints of", &entry.key);
+        let Some(section) = context.open(&entry.value, &entry.key_span, place) else { continue };
+        let texts = section.entries().iter().filter_map(|hint| match &hint.value.value {
+            Value::String(text) | Value::Number(_, text) => {
+                Some((hint.key.clone().into_owned(), text.clone().into_owned()))
+            }
+            Value::Bool(value) => Some((hint.key.clone().into_owned(), value.to_string())),
+            Value::Mapping(_) | Value::Null | Value::Sequence(_) => {
+                context
+                    .warning(
+                        code::HINT_VALUE,
+                        &hint.value.span,
+                        format!("the hint `{}` is {}", hint.key, hint.value.kind()),
+                    )
+                    .label("ignored when the file is served")
+                    .help("write one text, number or boolean for each hint");
+                None
+            }
+        });
+        hints.insert(&entry.key, texts.collect());
+    }
+    hints
+}
