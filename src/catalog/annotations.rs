@@ -1,0 +1,78 @@
+//! MCP's behavior hints, from the access level and the request method.
+//!
+//! Hosts ask a person before calls that do not claim to be reads, so that a missing hint costs a
+//! click on each read; a wrong one may cost data. The author's word goes before the method.
+
+use crate::descriptor::model::{Access, Method, Tool};
+
+/// MCP's tool annotations, all four given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Annotations {
+    /// `readOnlyHint`: the author says `access: read` (a search by POST included), or says nothing
+    /// and the method is safe.
+    pub read_only: bool,
+    /// `destructiveHint`: the level is `dangerous`, the method is DELETE, or the author gave no
+    /// level to a method that is not safe: MCP's own default, since nobody said otherwise.
+    pub destructive: bool,
+    /// `idempotentHint`: a second call changes nothing more.
+    pub idempotent: bool,
+    /// `openWorldHint`: always true. Every tool talks to a server whose state others change too;
+    /// false would promise a closed world, and this program cannot know that of an API.
+    pub open_world: bool,
+}
+
+impl Annotations {
+    /// Derives the hints of `tool`.
+    pub(crate) fn of(tool: &Tool) -> Self {
+        let read_only = match &tool.access {
+            Some(access) => *access == Access::Read,
+            None => tool.method.is_safe(),
+        };
+        let harmful =
+            matches!(tool.access, None | Some(Access::Dangerous)) || tool.method == Method::Delete;
+        Self {
+            read_only,
+            destructive: !read_only && harmful,
+            idempotent: read_only || tool.method.is_idempotent(),
+            open_world: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::fixture;
+
+    /// Returns the hints that are set, `openWorldHint` left out.
+    fn hints(method: &str, access: Option<&str>) -> String {
+        let mut tool = fixture::tool(method, "/x", &[]);
+        tool.access = access.map(Access::from_word);
+        let hints = Annotations::of(&tool);
+        assert!(hints.open_world);
+        [(hints.read_only, "r"), (hints.destructive, "d"), (hints.idempotent, "i")]
+            .into_iter()
+            .filter_map(|(set, letter)| set.then_some(letter))
+            .collect()
+    }
+
+    #[test]
+    fn the_authors_word_goes_before_the_method() {
+        assert_eq!(hints("GET", Some("read")), "ri");
+        assert_eq!(hints("POST", Some("read")), "ri");
+        assert_eq!(hints("GET", Some("dangerous")), "di");
+        assert_eq!(hints("POST", Some("write")), "");
+        assert_eq!(hints("PUT", Some("admin")), "i");
+        assert_eq!(hints("POST", Some("dangerous")), "d");
+        assert_eq!(hints("DELETE", Some("write")), "di");
+        assert_eq!(hints("POST", Some("audit")), "");
+    }
+
+    #[test]
+    fn without_a_level_only_safe_methods_are_harmless() {
+        assert_eq!(hints("GET", None), "ri");
+        assert_eq!(hints("HEAD", None), "ri");
+        assert_eq!(hints("POST", None), "d");
+        assert_eq!(hints("DELETE", None), "di");
+    }
+}

@@ -1,0 +1,226 @@
+//! Descriptions and titles: what a model and a person read before a call.
+//!
+//! A host shows nothing else of the descriptor, so that deprecations and the author's hints go
+//! into the description. It stays within the limit of the strictest host and ends at a sentence
+//! or a word.
+
+use crate::descriptor::model::{Deprecation, Tool};
+
+/// The longest description, in characters; Gemini refuses longer ones.
+pub const DESCRIPTION_MAX: usize = 1024;
+
+/// The longest deprecation notice, in characters: it must not crowd the description out.
+const DEPRECATION_MAX: usize = 256;
+
+/// Returns the description; `replacement` is the MCP name of the tool to use instead.
+pub(crate) fn describe(tool: &Tool, replacement: Option<&str>) -> String {
+    let mut text = collapse(&tool.description);
+    if text.is_empty() {
+        text = format!("{} {}", tool.method, tool.path.as_str());
+    }
+    if let Some(deprecation) = &tool.deprecated {
+        let notice = notice(deprecation, replacement);
+        // Room for a full stop and a space.
+        let room = DESCRIPTION_MAX - notice.chars().count() - 2;
+        text = cut(&text, room);
+        append(&mut text, &notice);
+    }
+    for (key, value) in &tool.hints {
+        let value = collapse(value);
+        if value.is_empty() {
+            continue;
+        }
+        match key.as_str() {
+            // The key says nothing that the value does not.
+            "hint" | "note" | "notes" => append(&mut text, &value),
+            _ => append(&mut text, &format!("{}: {value}", sentence_case(key))),
+        }
+    }
+    cut(&text, DESCRIPTION_MAX)
+}
+
+/// Returns the tool's name in words: `list_vms` becomes `List VMs`.
+pub(crate) fn title(name: &str) -> String {
+    let words: Vec<String> = words(name).iter().map(|word| acronym(word)).collect();
+    capitalize(&words.join(" "))
+}
+
+/// Returns the text with every run of white space as one space.
+pub(crate) fn collapse(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !result.is_empty() {
+            result.push(' ');
+        }
+        result.push_str(word);
+    }
+    result
+}
+
+fn notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
+    let reason = deprecation.reason.as_deref().map(collapse).unwrap_or_default();
+    let mut notice = String::from("Deprecated");
+    if !reason.is_empty() {
+        notice.push_str(": ");
+        notice.push_str(&cut(&reason, DEPRECATION_MAX));
+    }
+    if let Some(replacement) = replacement {
+        append(&mut notice, &format!("Use {replacement}."));
+    }
+    end(&mut notice);
+    notice
+}
+
+/// Adds a sentence to a text that may lack its full stop.
+fn append(text: &mut String, sentence: &str) {
+    end(text);
+    text.push(' ');
+    text.push_str(sentence);
+}
+
+fn end(text: &mut String) {
+    if !text.ends_with(['.', '!', '?', '…', ':', ';']) {
+        text.push('.');
+    }
+}
+
+/// Cuts a text after at most `max` characters, at a sentence if one ends late enough.
+fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    // Room for a space and the ellipsis.
+    let head: String = text.chars().take(max.saturating_sub(2)).collect();
+    let sentence = head.rfind(". ").map(|at| at + 1).filter(|at| *at >= head.len() / 2);
+    let end = sentence.or_else(|| head.rfind(' ')).unwrap_or(head.len());
+    let kept = head.get(..end).unwrap_or(&head).trim_end_matches([' ', ',', ';', ':', '(']);
+    if sentence.is_some() { format!("{kept} …") } else { format!("{kept}…") }
+}
+
+fn sentence_case(key: &str) -> String {
+    capitalize(&words(key).join(" "))
+}
+
+fn capitalize(text: &str) -> String {
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+/// Splits a name at punctuation and where lower case turns into upper case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut after_lower = false;
+    for character in name.chars() {
+        let boundary = !character.is_alphanumeric() || (after_lower && character.is_uppercase());
+        if boundary {
+            words.push(String::new());
+        }
+        after_lower = character.is_lowercase();
+        if character.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Abbreviations that the rule of [`acronym`] misses or would take for a plural.
+const ACRONYMS: [&str; 40] = [
+    "acl", "api", "cpu", "dhcp", "dns", "gpu", "ha", "http", "https", "id", "io", "ip", "iso",
+    "json", "ldap", "nfs", "nic", "oidc", "os", "ova", "pci", "pgpu", "pif", "pusb", "saml",
+    "smtp", "ssh", "ssl", "tls", "ui", "uri", "url", "usb", "uuid", "vdi", "vif", "vlan", "vgpu",
+    "xoa", "xva",
+];
+
+/// Writes an abbreviation in upper case, with a plural `s` behind it left alone.
+///
+/// Words of up to three letters without a vowel are abbreviations (`vm`, `sr`, `vbd`).
+fn acronym(word: &str) -> String {
+    let is_acronym = |word: &str| {
+        ACRONYMS.contains(&word)
+            || ((2..=3).contains(&word.len())
+                && word.chars().all(|c| c.is_ascii_lowercase() && !"aeiouy".contains(c)))
+    };
+    match word.strip_suffix('s') {
+        Some(stem) if !ACRONYMS.contains(&word) && is_acronym(stem) => {
+            format!("{}s", stem.to_uppercase())
+        }
+        _ if is_acronym(word) => word.to_uppercase(),
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::fixture;
+
+    fn description(change: impl FnOnce(&mut Tool)) -> String {
+        let mut tool = fixture::tool("GET", "/vms", &[]);
+        change(&mut tool);
+        let text = describe(&tool, Some("get_vm"));
+        assert!((1..=DESCRIPTION_MAX).contains(&text.chars().count()));
+        text
+    }
+
+    #[test]
+    fn titles_are_words() {
+        let cases = [
+            ("list_vms", "List VMs"),
+            ("get_vm_snapshot", "Get VM snapshot"),
+            ("list_vdis", "List VDIs"),
+            ("delete_sr", "Delete SR"),
+            ("update_dns_record", "Update DNS record"),
+            ("getUserById", "Get user by ID"),
+            ("vm.start-all", "VM start all"),
+            ("ping", "Ping"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(title(name), expected);
+        }
+    }
+
+    #[test]
+    fn white_space_collapses_and_a_description_is_never_empty() {
+        assert_eq!(description(|tool| tool.description = "  List\n  VMs ".into()), "List VMs");
+        assert_eq!(description(|tool| tool.description = " ".into()), "GET /vms");
+    }
+
+    #[test]
+    fn deprecation_and_hints_follow() {
+        let text = description(|tool| {
+            tool.description = "List VMs".into();
+            tool.deprecated =
+                Some(Deprecation { reason: Some("too slow".into()), replaced_by: None });
+            tool.hints = vec![
+                ("filter_syntax".into(), "power_state:Running".into()),
+                ("note".into(), "Lists are long.".into()),
+            ];
+        });
+        assert_eq!(
+            text,
+            "List VMs. Deprecated: too slow. Use get_vm. Filter syntax: power_state:Running. \
+             Lists are long."
+        );
+    }
+
+    #[test]
+    fn long_texts_end_at_a_boundary_and_keep_the_deprecation() {
+        let text = description(|tool| {
+            tool.description = "Größe ".repeat(400);
+            tool.deprecated =
+                Some(Deprecation { reason: Some("word ".repeat(200)), replaced_by: None });
+        });
+        assert!(text.ends_with("Use get_vm."), "{text}");
+        assert!(text.contains("Größe… Deprecated: word"), "{text}");
+        let text = description(|tool| tool.description = "A sentence. ".repeat(100));
+        assert!(text.ends_with("sentence. …"), "{text}");
+        let text = description(|tool| tool.description = "x".repeat(3000));
+        assert!(text.ends_with("x…"), "{text}");
+    }
+}

@@ -1,0 +1,95 @@
+//! Descriptors for tests, made without the YAML loader.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{BackendTools, Catalog};
+use crate::{
+    access::{Levels, Policy},
+    descriptor::{
+        model::{
+            Auth, BodyKind, Descriptor, ErrorRules, Location, Method, Param, ParamKind,
+            ResponseRules, Tool,
+        },
+        template::PathTemplate,
+    },
+};
+
+/// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
+/// for a required one and `=JSON` for a default.
+pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
+    Tool {
+        name: "tool".to_owned(),
+        method: Method::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
+        path: PathTemplate::parse(path).unwrap(),
+        access: None,
+        description: "A tool.".to_owned(),
+        hints: Vec::new(),
+        params: params.iter().map(|text| param(text)).collect(),
+        body: BodyKind::Json,
+        headers: Vec::new(),
+        pagination: None,
+        errors: ErrorRules::default(),
+        response: ResponseRules::default(),
+        retry_unsafe: false,
+        deprecated: None,
+        depends_on: Vec::new(),
+    }
+}
+
+/// Makes a parameter from `name:location:kind`, where the name may contain colons.
+pub(crate) fn param(text: &str) -> Param {
+    let (text, default) = match text.split_once('=') {
+        Some((text, default)) => (text, Some(serde_json::from_str::<Value>(default).unwrap())),
+        None => (text, None),
+    };
+    let (text, required) = text.strip_suffix('!').map_or((text, false), |text| (text, true));
+    let mut parts = text.rsplitn(3, ':');
+    let kind = match parts.next().unwrap() {
+        "array" => ParamKind::Array,
+        "boolean" => ParamKind::Boolean,
+        "file_url" => ParamKind::FileUrl,
+        "integer" => ParamKind::Integer,
+        "number" => ParamKind::Number,
+        "object" => ParamKind::Object,
+        "string" => ParamKind::String,
+        other => panic!("no kind: {other}"),
+    };
+    let location = match parts.next().unwrap() {
+        "body" => Location::Body,
+        "header" => Location::Header,
+        "path" => Location::Path,
+        "query" => Location::Query,
+        other => panic!("no location: {other}"),
+    };
+    let name = parts.next().unwrap().to_owned();
+    Param { name, location, kind, required, default, description: None }
+}
+
+/// Makes a descriptor of these tools.
+pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
+    Arc::new(Descriptor {
+        name: name.to_owned(),
+        version: None,
+        base_url: None,
+        description: String::new(),
+        auth: Auth::None,
+        tools,
+        examples: Vec::new(),
+        coverage: None,
+        setup: None,
+        source_name: None,
+        source_url: None,
+    })
+}
+
+/// Makes the catalog of one backend that allows everything.
+pub(crate) fn catalog(tools: Vec<Tool>) -> Catalog {
+    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    Catalog::build(&[BackendTools {
+        name: "test",
+        descriptor: descriptor("test", tools),
+        policy: &policy,
+    }])
+}

@@ -1,0 +1,281 @@
+//! Names that every MCP host accepts, one to one with the names in descriptors.
+//!
+//! Hosts prepend a prefix of their own and refuse dots and long names, and one bad name can make
+//! a host refuse all tools. A name that needs no change stays as it is; where two names become
+//! the same, each that had to change gets a short hash of what it stands for. The outcome depends
+//! on the set of names only, never on their order: adding a tool renames no other tool, unless
+//! the two collide.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+/// The longest tool name: hosts allow 64 characters with their own prefix counted in.
+pub const TOOL_NAME_MAX: usize = 45;
+/// The longest property name.
+pub const PROPERTY_NAME_MAX: usize = 64;
+
+/// The hexadecimal digits of a hash suffix.
+const HASH_DIGITS: usize = 6;
+
+/// A name on its way to being unique.
+#[derive(Debug)]
+struct Candidate {
+    /// What the name stands for; no two candidates have the same.
+    identity: String,
+    /// The name with all characters mapped, at any length.
+    mapped: String,
+    /// Whether the mapping changed nothing.
+    exact: bool,
+}
+
+/// Returns the MCP names of tools, given as pairs of backend and tool name.
+///
+/// One backend's tools keep their own names; those of several get the backend's name in front.
+pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String> {
+    let candidates: Vec<_> = tools
+        .iter()
+        .map(|&(backend, tool)| {
+            let full = if backends > 1 { format!("{backend}_{tool}") } else { tool.to_owned() };
+            let mapped: String = full.chars().map(|c| if is_word(c) { c } else { '_' }).collect();
+            Candidate {
+                identity: format!("{backend}\0{tool}"),
+                exact: mapped == full && full.len() <= TOOL_NAME_MAX,
+                mapped,
+            }
+        })
+        .collect();
+    settle(&candidates, TOOL_NAME_MAX)
+}
+
+/// Returns the property names of parameters, given by their names on the wire.
+pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
+    let candidates: Vec<_> = wire
+        .iter()
+        .map(|&name| {
+            let exact = is_property_name(name);
+            let mapped = if exact { name.to_owned() } else { words(name) };
+            Candidate { identity: name.to_owned(), mapped, exact }
+        })
+        .collect();
+    settle(&candidates, PROPERTY_NAME_MAX)
+}
+
+/// Returns whether hosts accept `name` for a property.
+fn is_property_name(name: &str) -> bool {
+    (1..=PROPERTY_NAME_MAX).contains(&name.len())
+        && name.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
+}
+
+fn is_word(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// Joins the acceptable parts of `name`: `filter[name]` becomes `filter_name`, `ids[]` `ids`.
+fn words(name: &str) -> String {
+    let accepted = |c: char| is_word(c) || matches!(c, '.' | '-');
+    let parts: Vec<_> = name.split(|c| !accepted(c)).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "param".to_owned() } else { parts.join("_") }
+}
+
+/// Makes the names unique and short enough.
+fn settle(candidates: &[Candidate], max: usize) -> Vec<String> {
+    let mut names: Vec<String> = candidates
+        .iter()
+        .map(|candidate| {
+            if candidate.mapped.len() <= max {
+                candidate.mapped.clone()
+            } else {
+                with_hash(candidate, max, 0)
+            }
+        })
+        .collect();
+    let mut owners: HashMap<&str, Vec<usize>> = HashMap::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        owners.entry(name).or_default().push(at);
+    }
+    let exact = |at: &usize| candidates.get(*at).is_some_and(|candidate| candidate.exact);
+    let mut colliding = Vec::new();
+    for group in owners.values().filter(|group| group.len() > 1) {
+        // The one that needed no change keeps its name; it is what the author would type.
+        let mut exact_owners = group.iter().filter(|at| exact(at));
+        let keeper = exact_owners.next().filter(|_| exact_owners.next().is_none());
+        colliding.extend(group.iter().filter(|at| Some(*at) != keeper));
+    }
+    if colliding.is_empty() {
+        return names;
+    }
+    let renamed: HashSet<usize> = colliding.iter().copied().collect();
+    let mut taken: HashSet<String> = names
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !renamed.contains(at))
+        .map(|(_, name)| name.clone())
+        .collect();
+    // Sorted by identity, so that the order of the file decides nothing.
+    let mut colliding: Vec<(&Candidate, usize)> = colliding
+        .into_iter()
+        .filter_map(|at| candidates.get(at).map(|candidate| (candidate, at)))
+        .collect();
+    colliding.sort_by(|a, b| a.0.identity.cmp(&b.0.identity));
+    for (candidate, at) in colliding {
+        let mut salt = 0;
+        let mut name = with_hash(candidate, max, salt);
+        while taken.contains(&name) {
+            salt += 1;
+            name = with_hash(candidate, max, salt);
+        }
+        taken.insert(name.clone());
+        if let Some(slot) = names.get_mut(at) {
+            *slot = name;
+        }
+    }
+    names
+}
+
+/// Returns the name, cut if needed, with a hash of its identity behind.
+fn with_hash(candidate: &Candidate, max: usize, salt: u32) -> String {
+    let mut hasher = Sha256::new().chain_update(&candidate.identity);
+    if salt > 0 {
+        hasher.update(salt.to_be_bytes());
+    }
+    let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    // Mapped names are ASCII, so that every byte is a boundary.
+    let stem: String = candidate.mapped.chars().take(max - HASH_DIGITS - 1).collect();
+    let hash: String = hash.chars().take(HASH_DIGITS).collect();
+    format!("{}_{hash}", stem.trim_end_matches('_'))
+}
+
+/// Returns the known name that `name` was probably meant to be.
+///
+/// Case, hyphens and dots are ignored; a known name that contains the whole of `name` as its end
+/// (a tool without its backend's prefix) counts as near.
+pub(crate) fn nearest<'known>(
+    name: &str,
+    known: impl Iterator<Item = &'known str>,
+) -> Option<&'known str> {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_alphanumeric())
+            .flat_map(char::to_lowercase)
+            // No known name is longer; a mistaken argument can be.
+            .take(2 * PROPERTY_NAME_MAX)
+            .collect()
+    };
+    let wanted = plain(name);
+    if wanted.is_empty() {
+        return None;
+    }
+    let score = |candidate: &str| {
+        let candidate = plain(candidate);
+        if candidate == wanted {
+            return 2.0;
+        }
+        let similarity = strsim::normalized_damerau_levenshtein(&candidate, &wanted);
+        if wanted.len() >= 3 && candidate.ends_with(&wanted) {
+            1.0 + similarity
+        } else {
+            similarity
+        }
+    };
+    known
+        .map(|candidate| (score(candidate), candidate))
+        .filter(|(score, _)| *score >= 0.6)
+        // `max_by` prefers the last of equals; the first is the stable choice.
+        .fold(None, |best: Option<(f64, &str)>, next| match best {
+            Some(best) if best.0 >= next.0 => Some(best),
+            _ => Some(next),
+        })
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools(backends: usize, tools: &[(&str, &str)]) -> Vec<String> {
+        let names = tool_names(backends, tools);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), tools.len(), "not unique");
+        assert!(names.iter().all(|name| name.len() <= TOOL_NAME_MAX), "too long: {names:?}");
+        assert!(names.iter().all(|name| name.chars().all(is_word)), "not safe: {names:?}");
+        let reversed: Vec<_> = tools.iter().rev().copied().collect();
+        let mut again = tool_names(backends, &reversed);
+        again.reverse();
+        assert_eq!(names, again, "the order decides");
+        names
+    }
+
+    fn properties(wire: &[&str]) -> Vec<String> {
+        let names = property_names(wire);
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), wire.len(), "not unique");
+        assert!(names.iter().all(|name| is_property_name(name)), "not safe: {names:?}");
+        names
+    }
+
+    #[test]
+    fn one_backend_keeps_its_tool_names() {
+        assert_eq!(tools(1, &[("xo", "list_vms"), ("xo", "getVM")]), ["list_vms", "getVM"]);
+        assert_eq!(tools(1, &[("xo", "vm.get-all")]), ["vm_get_all"]);
+    }
+
+    #[test]
+    fn several_backends_prefix_theirs() {
+        let names = tools(2, &[("danube-cloud", "list_vms"), ("xo", "list_vms")]);
+        assert_eq!(names, ["danube_cloud_list_vms", "xo_list_vms"]);
+    }
+
+    #[test]
+    fn long_names_are_cut_and_hashed() {
+        let one = "list_virtual_machine_snapshot_virtual_disk_images";
+        let two = "list_virtual_machine_snapshot_virtual_disk_imagery";
+        let names = tools(1, &[("xo", one), ("xo", two)]);
+        assert!(names[0].starts_with("list_virtual_machine_snapshot_virtual_"), "{names:?}");
+        assert_eq!(names, tools(1, &[("xo", one), ("xo", two)]));
+        let exactly = "x".repeat(TOOL_NAME_MAX);
+        assert_eq!(tools(1, &[("xo", &exactly)]), [exactly]);
+    }
+
+    #[test]
+    fn a_collision_renames_all_but_the_exact_owner() {
+        let names = tools(1, &[("b", "get-vm"), ("b", "get_vm"), ("b", "get.vm")]);
+        assert_eq!(names[1], "get_vm");
+        assert!(names[0].starts_with("get_vm_") && names[2].starts_with("get_vm_"), "{names:?}");
+        let names = tools(1, &[("b", "get-vm"), ("b", "get.vm")]);
+        assert!(names.iter().all(|name| name.starts_with("get_vm_")), "{names:?}");
+        tools(2, &[("a", "b_c"), ("a_b", "c"), ("a-b", "c")]);
+    }
+
+    #[test]
+    fn a_hashed_name_evades_a_name_that_looks_like_it() {
+        let hashed = tools(1, &[("b", "a-b"), ("b", "a_b")])[0].clone();
+        let names = tools(1, &[("b", "a-b"), ("b", "a_b"), ("b", &hashed)]);
+        assert_eq!(names[2], hashed);
+        assert_ne!(names[0], hashed);
+    }
+
+    #[test]
+    fn property_names_keep_what_hosts_accept() {
+        assert_eq!(properties(&["src-address", "a.b", "on"]), ["src-address", "a.b", "on"]);
+        assert_eq!(properties(&["filter[name]", "ids[]", "a b"]), ["filter_name", "ids", "a_b"]);
+        assert_eq!(properties(&["größe", "日本"]), ["gr_e", "param"]);
+    }
+
+    #[test]
+    fn property_collisions_stay_apart() {
+        let names = properties(&["ids[]", "ids", "ids:"]);
+        assert_eq!(names[1], "ids");
+        assert!(names[0].starts_with("ids_") && names[2].starts_with("ids_"), "{names:?}");
+        properties(&["日本", "中国", &"x".repeat(80), &"x".repeat(81)]);
+    }
+
+    #[test]
+    fn finds_the_nearest_name() {
+        let near = |name| nearest(name, ["list_vms", "get_vm", "name_label", "id"].into_iter());
+        assert_eq!(near("list_vm"), Some("list_vms"));
+        assert_eq!(near("nameLabel"), Some("name_label"));
+        assert_eq!(near("label"), Some("name_label"));
+        assert_eq!(near("frobnicate"), None);
+        assert_eq!(near(""), None);
+        assert_eq!(near(&"z".repeat(100_000)), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! The parameters of a tool as a caller sees them: those of the descriptor, those that pagination
+//! adds, and the file of a raw body, each under a property name that hosts accept.
+
+use serde_json::Value;
+
+use super::{EntryParam, name};
+use crate::descriptor::model::{
+    BodyKind, Location, Method, PageStrategy, Pagination, Param, ParamKind, Tool,
+};
+
+/// Returns the parameters in the order of the file, the added ones last.
+pub(crate) fn params(tool: &Tool) -> Vec<EntryParam> {
+    let mut params: Vec<Param> = tool.params.clone();
+    if let Some(file) = raw_body_file(tool) {
+        params.push(file);
+    }
+    if let Some(pagination) = &tool.pagination
+        && tool.method == Method::Get
+        && !tool.response.binary
+    {
+        add_pages(tool, pagination, &mut params);
+    }
+    for param in &mut params {
+        settle(param);
+    }
+    let wire: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+    let properties = name::property_names(&wire);
+    properties
+        .into_iter()
+        .zip(params)
+        .map(|(property, param)| EntryParam { property, param })
+        .collect()
+}
+
+/// Makes `required` and `default` say what a caller meets.
+fn settle(param: &mut Param) {
+    param.default = param.default.take().filter(|default| !default.is_null());
+    if let Some(default) = param.default.take() {
+        // Authors quote numbers; a schema whose default is of another type confuses hosts.
+        param.default = Some(param.kind.coerce(default).unwrap_or_else(|as_written| as_written));
+    }
+    // A path has no optional parts. A default fills what the caller leaves out, so that a
+    // parameter with one is never missing.
+    param.required =
+        param.default.is_none() && (param.required || param.location == Location::Path);
+}
+
+/// Returns the file parameter of a raw body that declares none (imports have this shape).
+fn raw_body_file(tool: &Tool) -> Option<Param> {
+    let declared = tool.params.iter().any(|param| param.location == Location::Body);
+    (matches!(tool.body, BodyKind::Raw(_)) && !declared).then(|| Param {
+        name: Tool::RAW_BODY_PARAM.to_owned(),
+        location: Location::Body,
+        kind: ParamKind::FileUrl,
+        required: true,
+        default: None,
+        description: Some("Name of a file in the files directory".to_owned()),
+    })
+}
+
+/// Adds what the caller needs to walk through the pages.
+fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
+    let (page, kind, description) = match &pagination.strategy {
+        PageStrategy::Cursor { param, .. } => {
+            (param, ParamKind::String, "Cursor of the next page, from the previous result")
+        }
+        PageStrategy::LinkHeader { param } => {
+            (param, ParamKind::String, "Next page, from the previous result")
+        }
+        PageStrategy::Offset { param } => (param, ParamKind::Integer, "Items to skip"),
+        PageStrategy::Page { param } => (param, ParamKind::Integer, "Page number, from 1"),
+    };
+    let query = |name: &str, kind, description: &str, default| Param {
+        name: name.to_owned(),
+        location: Location::Query,
+        kind,
+        required: false,
+        default,
+        description: Some(description.to_owned()),
+    };
+    if let Some(name) = page
+        && !knows(tool, params, name)
+    {
+        params.push(query(name, kind, description, None));
+    }
+    let Some(name) = &pagination.limit_param else { return };
+    let default = pagination.limit_default.map(Value::from);
+    if !knows(tool, params, name) {
+        params.push(query(name, ParamKind::Integer, "Maximum number of items", default));
+    } else if let Some(declared) =
+        params.iter_mut().find(|param| param.name == *name && param.location == Location::Query)
+        && declared.default.is_none()
+        && !declared.required
+    {
+        declared.default = default;
+    }
+}
+
+/// Returns whether the tool gives `name` a meaning already, in a parameter or in its fixed query.
+fn knows(tool: &Tool, params: &[Param], name: &str) -> bool {
+    let fixed = tool.path.query().unwrap_or_default();
+    params.iter().any(|param| param.name == name)
+        || fixed.split('&').any(|pair| pair.split('=').next() == Some(name))
+}

@@ -1,0 +1,47 @@
+//! The input schema of a tool, in the subset of JSON Schema that every host accepts.
+//!
+//! One object with a type for each property: no references, no unions, no formats. Every word
+//! costs the model tokens in each conversation, so that nothing is written that says nothing.
+
+use serde_json::{Map, Value, json};
+
+use super::{EntryParam, description::collapse};
+use crate::descriptor::model::ParamKind;
+
+/// Returns the JSON Schema of the arguments.
+pub(crate) fn input_schema(params: &[EntryParam]) -> Map<String, Value> {
+    let properties: Map<String, Value> =
+        params.iter().map(|param| (param.property.clone(), property(param))).collect();
+    let required: Vec<Value> = params
+        .iter()
+        .filter(|param| param.param.required)
+        .map(|param| Value::from(param.property.as_str()))
+        .collect();
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), Value::Array(required));
+    }
+    schema.insert("additionalProperties".to_owned(), false.into());
+    schema
+}
+
+fn property(EntryParam { param, .. }: &EntryParam) -> Value {
+    let mut property = Map::new();
+    property.insert("type".to_owned(), param.kind.schema_type().into());
+    match param.kind {
+        // Hosts refuse arrays without `items` and objects without `properties`.
+        ParamKind::Array => property.insert("items".to_owned(), json!({})),
+        ParamKind::Object => property.insert("properties".to_owned(), json!({})),
+        _ => None,
+    };
+    let description = param.description.as_deref().map(collapse).unwrap_or_default();
+    if !description.is_empty() {
+        property.insert("description".to_owned(), description.into());
+    }
+    if let Some(default) = &param.default {
+        property.insert("default".to_owned(), default.clone());
+    }
+    Value::Object(property)
+}

@@ -1,0 +1,210 @@
+use serde_json::json;
+
+use super::{fixture::*, *};
+use crate::{
+    access::{Levels, ToolPatterns},
+    descriptor::model::{Access, BodyKind, Deprecation, PageStrategy, Pagination},
+};
+
+fn schema_of(tool: Tool) -> Value {
+    let catalog = catalog(vec![tool]);
+    let entry = &catalog.entries()[0];
+    let schema = Value::Object(Map::clone(&entry.input_schema));
+    host_safe(&schema);
+    entry.validator();
+    schema
+}
+
+/// Fails where a host is known to refuse a schema.
+fn host_safe(schema: &Value) {
+    let keys: Vec<_> = schema.as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(
+        matches!(
+            keys[..],
+            ["type", "properties", "additionalProperties"]
+                | ["type", "properties", "required", "additionalProperties"]
+        ),
+        "{keys:?}"
+    );
+    assert_eq!(schema["type"], "object");
+    assert_eq!(schema["additionalProperties"], false);
+    assert!(schema["required"].as_array().is_none_or(|required| !required.is_empty()));
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        assert!((1..=PROPERTY_NAME_MAX).contains(&name.len()), "{name}");
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)), "{name}");
+        for (key, value) in property.as_object().unwrap() {
+            match key.as_str() {
+                "type" => assert!(value.is_string()),
+                "description" => assert!(!value.as_str().unwrap().is_empty()),
+                "default" | "items" | "properties" => {}
+                other => panic!("{name} has {other}"),
+            }
+        }
+        assert_eq!(property["type"] == "array", property.get("items").is_some(), "{name}");
+        assert_eq!(property["type"] == "object", property.get("properties").is_some(), "{name}");
+    }
+}
+
+fn pages(strategy: PageStrategy) -> Option<Pagination> {
+    Some(Pagination {
+        strategy,
+        limit_param: Some("limit".to_owned()),
+        limit_default: Some(100),
+        has_more: None,
+    })
+}
+
+fn offset() -> Option<Pagination> {
+    pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
+}
+
+#[test]
+fn a_schema_has_the_types_in_the_order_of_the_file() {
+    let mut tool = tool(
+        "GET",
+        "/vms/{id}",
+        &[
+            "z:query:string",
+            "id:path:string",
+            "a:query:array",
+            "o:query:object",
+            "n:query:integer=5",
+        ],
+    );
+    tool.params[0].description = Some(" two\n words ".to_owned());
+    let schema = schema_of(tool);
+    let expected = json!({
+        "type": "object",
+        "properties": {
+            "z": {"type": "string", "description": "two words"},
+            "id": {"type": "string"},
+            "a": {"type": "array", "items": {}},
+            "o": {"type": "object", "properties": {}},
+            "n": {"type": "integer", "default": 5},
+        },
+        "required": ["id"],
+        "additionalProperties": false,
+    });
+    assert_eq!(schema.to_string(), expected.to_string());
+}
+
+#[test]
+fn a_tool_without_parameters_has_no_required() {
+    let expected = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+    assert_eq!(schema_of(tool("GET", "/", &[])).to_string(), expected);
+}
+
+#[test]
+fn a_default_makes_a_parameter_optional_and_takes_its_type() {
+    let schema =
+        schema_of(tool("GET", "/{d}", &["d:path:string!=\"me\"", "n:query:integer=\"4\""]));
+    assert_eq!(schema.get("required"), None);
+    assert_eq!(schema["properties"]["n"]["default"], 4);
+}
+
+#[test]
+fn pagination_adds_what_a_get_does_not_declare() {
+    let with = |method: &str, params: &[&str], pagination| {
+        let mut tool = tool(method, "/vms", params);
+        tool.pagination = pagination;
+        schema_of(tool)["properties"].to_string()
+    };
+    assert_eq!(
+        with("GET", &[], offset()),
+        r#"{"offset":{"type":"integer","description":"Items to skip"},"limit":{"type":"integer","description":"Maximum number of items","default":100}}"#
+    );
+    assert_eq!(
+        with("GET", &["limit:query:integer", "offset:query:integer"], offset()),
+        r#"{"limit":{"type":"integer","default":100},"offset":{"type":"integer"}}"#
+    );
+    assert_eq!(
+        with("GET", &["limit:query:integer=7", "offset:query:string"], offset()),
+        r#"{"limit":{"type":"integer","default":7},"offset":{"type":"string"}}"#
+    );
+    assert_eq!(with("POST", &[], offset()), "{}");
+    let cursor = pages(PageStrategy::Cursor { param: Some("after".to_owned()), next: None });
+    assert!(with("GET", &[], cursor).starts_with(r#"{"after":{"type":"string""#));
+    let page = pages(PageStrategy::Page { param: None });
+    assert!(with("GET", &[], page).starts_with(r#"{"limit":{"#));
+}
+
+#[test]
+fn a_fixed_query_is_not_offered_again() {
+    let mut tool = tool("GET", "/vms?limit=10", &[]);
+    tool.pagination = offset();
+    assert_eq!(schema_of(tool)["properties"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn a_raw_body_gets_a_file() {
+    let mut import = tool("POST", "/vms", &["name:query:string"]);
+    import.body = BodyKind::Raw(mime::APPLICATION_OCTET_STREAM);
+    let schema = schema_of(import.clone());
+    assert_eq!(schema["properties"]["file"]["type"], "string");
+    assert_eq!(schema["required"], json!(["file"]));
+    import.params = vec![param("data:body:string!")];
+    assert_eq!(schema_of(import)["required"], json!(["data"]));
+}
+
+#[test]
+fn odd_names_become_safe_and_come_back() {
+    let catalog = catalog(vec![tool(
+        "GET",
+        "/",
+        &["filter[name]:query:string", "ids[]:query:array", "a:b:query:string", "ids:query:string"],
+    )]);
+    let entry = &catalog.entries()[0];
+    host_safe(&Value::Object(Map::clone(&entry.input_schema)));
+    assert_eq!(entry.param("filter_name").unwrap().name, "filter[name]");
+    assert_eq!(entry.param("a_b").unwrap().name, "a:b");
+    assert_eq!(entry.param("ids").unwrap().name, "ids");
+    assert_eq!(entry.nearest_property("filter[name]"), Some("filter_name"));
+}
+
+fn named(name: &str, access: &str) -> Tool {
+    Tool { name: name.to_owned(), access: Some(Access::from_word(access)), ..tool("GET", "/", &[]) }
+}
+
+#[test]
+fn denied_tools_are_found_but_not_listed() {
+    let policy =
+        Policy { exclude_tools: ToolPatterns::new(["secret_*"]).unwrap(), ..Policy::default() };
+    let mut old = named("old", "read");
+    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) });
+    let tools = vec![
+        named("list_vms", "read"),
+        named("delete_vm", "dangerous"),
+        named("secret_x", "read"),
+        old,
+    ];
+    let catalog = Catalog::build(&[BackendTools {
+        name: "xo",
+        descriptor: descriptor("xo", tools),
+        policy: &policy,
+    }]);
+    assert_eq!(catalog.listed().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["list_vms", "old"]);
+    assert_eq!(catalog.entries().len(), 4);
+    assert_eq!(catalog.find("delete_vm").unwrap().tool().name, "delete_vm");
+    assert!(catalog.find("nope").is_none());
+    assert_eq!(catalog.nearest("list_vm"), Some("list_vms"));
+    assert_eq!(catalog.nearest("delete_vms"), None);
+    assert!(catalog.find("old").unwrap().description.ends_with("Deprecated."));
+}
+
+#[test]
+fn two_backends_share_nothing_but_the_catalog() {
+    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let mut old = named("old", "read");
+    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("list_vms".to_owned()) });
+    let backend =
+        |name, tools| BackendTools { name, descriptor: descriptor(name, tools), policy: &policy };
+    let catalog = Catalog::build(&[
+        backend("lab-a", vec![named("list_vms", "read")]),
+        backend("lab-b", vec![named("list_vms", "read"), old]),
+    ]);
+    let entry = catalog.find("lab_b_list_vms").unwrap();
+    assert_eq!((entry.backend, &*entry.backend_name), (BackendId(1), "lab-b"));
+    assert_eq!(entry.title, "List VMs");
+    assert!(catalog.find("lab_b_old").unwrap().description.ends_with("Use lab_b_list_vms."));
+    assert_eq!(catalog.nearest("list_vms"), Some("lab_a_list_vms"));
+}
