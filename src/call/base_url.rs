@@ -1,0 +1,160 @@
+//! The address below which all requests of a backend stay.
+
+use std::{fmt, str::FromStr};
+
+use url::Url;
+
+/// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
+/// slash, so that a tool's path can be appended to it as text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    url: Url,
+    /// `https://host:port/path`, without a trailing slash.
+    text: String,
+    /// Where the path begins in `text`.
+    path_at: usize,
+}
+
+/// Why a text is no base URL. The operator's fault, or the author's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BaseUrlError {
+    /// Credentials have a place of their own, where they are kept secret.
+    #[error("a base URL must not contain a user name or a password; use a credential")]
+    Credentials,
+    /// A fragment is never sent.
+    #[error("a base URL must not have a fragment (`#`)")]
+    Fragment,
+    /// Not a URL at all. The text is left out: it may hold a secret.
+    #[error("not an absolute URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    /// `{NAME}` was not replaced.
+    #[error("the placeholder `{{{0}}}` has no value; add it to the backend's `options`")]
+    Placeholder(String),
+    /// A query would end up in the middle of every URL.
+    #[error("a base URL must not have a query (`?`)")]
+    Query,
+    /// Only `http` and `https` are spoken.
+    #[error("a base URL must begin with http:// or https://, not {0}:")]
+    Scheme(String),
+}
+
+impl BaseUrl {
+    /// Parses a base URL. Its path is kept; a trailing slash makes no difference.
+    pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        let text = text.trim();
+        if let Some((_, rest)) = text.split_once('{')
+            && let Some((name, _)) = rest.split_once('}')
+        {
+            return Err(BaseUrlError::Placeholder(name.to_owned()));
+        }
+        let url = Url::parse(text)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(BaseUrlError::Scheme(url.scheme().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BaseUrlError::Credentials);
+        }
+        if url.query().is_some() {
+            return Err(BaseUrlError::Query);
+        }
+        if url.fragment().is_some() {
+            return Err(BaseUrlError::Fragment);
+        }
+        let origin = url.origin().ascii_serialization();
+        let path = url.path().trim_end_matches('/');
+        let text = format!("{origin}{path}");
+        // The path is normalized by now: it has no dot segments, and is not normalized again.
+        let url = Url::parse(&text)?;
+        Ok(Self { url, path_at: origin.len(), text })
+    }
+
+    /// Returns the URL; its path is `/` when it is empty.
+    pub fn as_url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the URL without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns the path without a trailing slash: empty, or `/` and something.
+    pub fn path(&self) -> &str {
+        self.text.get(self.path_at..).unwrap_or_default()
+    }
+
+    /// Returns whether `url` has this scheme, host and port, and is at or below this path.
+    pub fn contains(&self, url: &Url) -> bool {
+        url.origin() == self.url.origin()
+            && url
+                .path()
+                .strip_prefix(self.path())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = BaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "BaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> String {
+        BaseUrl::parse(text).unwrap().to_string()
+    }
+
+    fn error(text: &str) -> BaseUrlError {
+        BaseUrl::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn the_path_is_kept_and_slashes_are_normalized() {
+        assert_eq!(base("https://xo.example/rest/v0/"), "https://xo.example/rest/v0");
+        assert_eq!(base("https://XO.example:443/rest/v0//"), "https://xo.example/rest/v0");
+        assert_eq!(base("http://[::1]:8080"), "http://[::1]:8080");
+        assert_eq!(base("http://h/a/../b"), "http://h/b");
+        assert_eq!(BaseUrl::parse("http://h/").unwrap().path(), "");
+        assert_eq!(BaseUrl::parse("http://h/a b/").unwrap().path(), "/a%20b");
+    }
+
+    #[test]
+    fn refuses_what_is_no_base() {
+        assert!(matches!(error("xo.example/rest"), BaseUrlError::Malformed(_)));
+        assert_eq!(error("ftp://h/"), BaseUrlError::Scheme("ftp".to_owned()));
+        assert_eq!(error("https://h/?a=1"), BaseUrlError::Query);
+        assert_eq!(error("https://h/#a"), BaseUrlError::Fragment);
+        assert_eq!(error("https://user@h/"), BaseUrlError::Credentials);
+        assert_eq!(error("https://:secret@h/"), BaseUrlError::Credentials);
+        assert_eq!(error("https://{HOST}/"), BaseUrlError::Placeholder("HOST".to_owned()));
+        assert!(!error("https://user:secret@/").to_string().contains("secret"));
+    }
+
+    #[test]
+    fn knows_what_is_below_it() {
+        let below = |url: &str| {
+            BaseUrl::parse("https://h/rest").unwrap().contains(&Url::parse(url).unwrap())
+        };
+        assert!(below("https://h/rest") && below("https://h:443/rest/a?b"));
+        assert!(!below("https://h/restore") && !below("https://h/") && !below("http://h/rest"));
+        assert!(!below("https://other/rest") && !below("https://h:444/rest"));
+    }
+}

@@ -1,0 +1,107 @@
+//! The path of a request: the base path and the tool's template, joined as text.
+//!
+//! Nothing is ever resolved: URL parsers remove dot segments, `%2e` spellings included, and that
+//! is how an argument `..` reaches operations that the descriptor does not have. A path that a
+//! parser would change is refused.
+
+use super::{ArgumentProblem, Arguments, BaseUrl, encode};
+use crate::{
+    catalog::EntryParam,
+    descriptor::{model::Location, template::Piece},
+};
+
+/// Returns the encoded path below `base`, which may be empty.
+pub(super) fn compose(
+    base: &BaseUrl,
+    pieces: &[Piece],
+    arguments: &Arguments,
+    problems: &mut Vec<ArgumentProblem>,
+) -> String {
+    let mut path = String::with_capacity(64);
+    path.push_str(base.path());
+    let starts_with_slash =
+        matches!(pieces.first(), Some(Piece::Literal(text)) if text.starts_with('/'));
+    if !pieces.is_empty() && !starts_with_slash {
+        path.push('/');
+    }
+    let mut segment = Segment { start: path.len(), properties: Vec::new() };
+    for piece in pieces {
+        match piece {
+            Piece::Literal(text) => {
+                for (at, part) in text.split('/').enumerate() {
+                    if at > 0 {
+                        segment.finish(&path, problems);
+                        path.push('/');
+                        segment.start = path.len();
+                    }
+                    encode::push_text(&mut path, part);
+                }
+            }
+            Piece::Placeholder(name) => {
+                let given = arguments.named().find(|(EntryParam { param, .. }, _)| {
+                    param.location == Location::Path && param.name == *name
+                });
+                let text = given.and_then(|(_, value)| encode::scalar(value));
+                match (given, text) {
+                    (Some((param, _)), Some(text)) => {
+                        encode::push_value(&mut path, &text);
+                        segment.properties.push(param.property.clone());
+                    }
+                    // `check` refuses these two; a plan without a value would name the
+                    // collection instead of its member.
+                    (Some((param, _)), None) => {
+                        let reason = "cannot be part of a path";
+                        problems.push(ArgumentProblem::value(&param.property, reason));
+                    }
+                    (None, _) => {
+                        problems.push(ArgumentProblem::value(name, "is required by the path"));
+                    }
+                }
+            }
+        }
+    }
+    segment.finish(&path, problems);
+    path
+}
+
+/// The segment that is being written.
+struct Segment {
+    start: usize,
+    /// The properties whose values are part of it.
+    properties: Vec<String>,
+}
+
+impl Segment {
+    /// Reports a segment that would climb or vanish.
+    fn finish(&mut self, path: &str, problems: &mut Vec<ArgumentProblem>) {
+        let properties = std::mem::take(&mut self.properties);
+        if !is_dots(path.get(self.start..).unwrap_or_default()) {
+            return;
+        }
+        let reason = "makes a path segment `.` or `..`, which would name something else";
+        // Without a value it is the template's fault, which the loader reports.
+        let name = if properties.is_empty() { "path".to_owned() } else { properties.join("`, `") };
+        problems.push(ArgumentProblem::value(&name, reason));
+    }
+}
+
+/// Returns whether a URL parser would take the encoded segment for `.` or `..`.
+fn is_dots(segment: &str) -> bool {
+    segment.len() <= "%2e%2e".len()
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognizes_every_spelling_of_dots() {
+        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2E.", "%2e%2E"] {
+            assert!(is_dots(dots), "{dots}");
+        }
+        for other in ["", "...", "a.", "%252e", "%2e%2e%2e", ".a"] {
+            assert!(!is_dots(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Checked arguments become a request.
+
+use http::{
+    HeaderName, HeaderValue,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use serde_json::Value;
+use url::Url;
+
+use super::{ArgumentError, ArgumentProblem, Arguments, BaseUrl, CallPlan, body, encode, path};
+use crate::{
+    catalog::{Entry, EntryParam},
+    descriptor::model::{Location, Tool},
+};
+
+/// Plans the request of a call of `entry` below `base`.
+///
+/// The arguments are those that [`check`](super::check) gave for the same entry.
+pub fn plan(
+    entry: &Entry,
+    base: &BaseUrl,
+    arguments: &Arguments,
+) -> Result<CallPlan, ArgumentError> {
+    let tool = entry.tool();
+    let mut problems = Vec::new();
+    let path = path::compose(base, tool.path.pieces(), arguments, &mut problems);
+    let query = query(tool, arguments);
+    let (body, content_type) = body::compose(tool, arguments);
+    let headers = headers(tool, arguments, content_type, &mut problems);
+    if !problems.is_empty() {
+        return Err(ArgumentError::new(entry, problems));
+    }
+    let url = url(base, &path, &query).map_err(|reason| {
+        ArgumentError::new(entry, vec![ArgumentProblem::value("path", reason)])
+    })?;
+    Ok(CallPlan { method: tool.method, url, headers, body })
+}
+
+/// Puts the URL together, and makes sure that it says what was composed: it is the last line of
+/// defense against a value that leaves its place.
+fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, &'static str> {
+    let mut text = base.as_url().origin().ascii_serialization();
+    text.push_str(path);
+    if !query.is_empty() {
+        text.push('?');
+        text.push_str(query);
+    }
+    let changed = "would not reach the server as it was composed";
+    let url = Url::parse(&text).map_err(|_| changed)?;
+    let expected = if path.is_empty() { "/" } else { path };
+    let kept = url.path() == expected && url.query().unwrap_or_default() == query;
+    if kept && base.contains(&url) { Ok(url) } else { Err(changed) }
+}
+
+/// Returns the encoded query: the fixed one of the template, then the parameters.
+fn query(tool: &Tool, arguments: &Arguments) -> String {
+    let mut query = String::new();
+    encode::push_text(&mut query, tool.path.query().unwrap_or_default().trim_end_matches('&'));
+    for (param, value) in arguments.iter() {
+        if param.location == Location::Query {
+            encode::push_query(&mut query, &param.name, value);
+        }
+    }
+    query
+}
+
+/// Returns the header fields: the tool's, then what the caller says.
+fn headers(
+    tool: &Tool,
+    arguments: &Arguments,
+    content_type: Option<HeaderValue>,
+    problems: &mut Vec<ArgumentProblem>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let is_json = |value: &HeaderValue| value == "application/json";
+    let mut headers: Vec<(HeaderName, HeaderValue)> = tool
+        .headers
+        .iter()
+        // The content type depends on the body, and defaults that ask for JSON would make
+        // servers refuse an export.
+        .filter(|(name, _)| *name != CONTENT_TYPE)
+        .filter(|(name, value)| !(tool.response.binary && *name == ACCEPT && is_json(value)))
+        .cloned()
+        .collect();
+    if !headers.iter().any(|(name, _)| *name == ACCEPT) {
+        let accept = if tool.response.binary { "*/*" } else { "application/json" };
+        headers.push((ACCEPT, HeaderValue::from_static(accept)));
+    }
+    headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
+    for (EntryParam { property, param }, value) in arguments.named() {
+        if param.location != Location::Header {
+            continue;
+        }
+        match (HeaderName::from_bytes(param.name.as_bytes()), header_value(value)) {
+            (Ok(name), Some(value)) => {
+                headers.retain(|(other, _)| *other != name);
+                headers.push((name, value));
+            }
+            (Err(_), _) => {
+                problems.push(ArgumentProblem::value(property, "is no header field name"));
+            }
+            (Ok(_), None) => {
+                let reason = "cannot be a header field: only printable ASCII can";
+                problems.push(ArgumentProblem::value(property, reason));
+            }
+        }
+    }
+    headers
+}
+
+/// Returns a scalar as a field value, and an array of scalars as a list (RFC 9110, 5.6.1).
+/// Servers disagree about bytes beyond ASCII, so that these are refused.
+fn header_value(value: &Value) -> Option<HeaderValue> {
+    let text = match value {
+        Value::Array(items) => {
+            items.iter().map(encode::scalar).collect::<Option<Vec<_>>>()?.join(", ").into()
+        }
+        scalar => encode::scalar(scalar)?,
+    };
+    HeaderValue::from_str(&text).ok().filter(|_| text.is_ascii())
+}
+
+#[cfg(test)]
+mod tests;

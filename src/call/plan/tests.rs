@@ -1,0 +1,218 @@
+use serde_json::json;
+
+use crate::{
+    call::{BaseUrl, check, plan},
+    catalog::fixture::{self, tool},
+    descriptor::model::{BodyKind, PageStrategy, Pagination, Tool},
+};
+
+use super::*;
+
+fn planned(base: &str, tool: Tool, arguments: Value) -> Result<CallPlan, ArgumentError> {
+    let catalog = fixture::catalog(vec![tool]);
+    let entry = &catalog.entries()[0];
+    let Value::Object(arguments) = arguments else { panic!("not an object") };
+    plan(entry, &BaseUrl::parse(base).unwrap(), &check(entry, arguments)?)
+}
+
+fn with(mut tool: Tool, change: impl FnOnce(&mut Tool)) -> Tool {
+    change(&mut tool);
+    tool
+}
+
+/// The path and query below `https://h/rest`.
+fn target(tool: Tool, arguments: Value) -> String {
+    let url = planned("https://h/rest/", tool, arguments).unwrap().url;
+    url.as_str().strip_prefix("https://h/rest").unwrap().to_owned()
+}
+
+fn fails(tool: Tool, arguments: Value, expected: &str) {
+    let message = planned("https://h/rest", tool, arguments).unwrap_err().to_string();
+    assert!(message.contains(expected), "{message}");
+}
+
+fn text(tool: Tool, arguments: Value) -> String {
+    planned("https://h", tool, arguments).unwrap().to_string()
+}
+
+#[test]
+fn path_values_are_one_segment() {
+    let get = || tool("GET", "/vms/{id}/x/", &["id:path:string"]);
+    assert_eq!(target(get(), json!({"id": "a/b c"})), "/vms/a%2Fb%20c/x/");
+    assert_eq!(target(get(), json!({"id": "%2e%2e"})), "/vms/%252e%252e/x/");
+    assert_eq!(target(get(), json!({"id": "../../x"})), "/vms/..%2F..%2Fx/x/");
+    assert_eq!(target(get(), json!({"id": "ü😀"})), "/vms/%C3%BC%F0%9F%98%80/x/");
+    assert_eq!(target(get(), json!({"id": "a?b#c\\"})), "/vms/a%3Fb%23c%5C/x/");
+    assert_eq!(target(get(), json!({"id": "..."})), "/vms/.../x/");
+    let number = tool("GET", "/n/{n}", &["n:path:integer"]);
+    assert_eq!(target(number, json!({"n": u64::MAX})), "/n/18446744073709551615");
+}
+
+#[test]
+fn the_path_is_appended_to_the_base() {
+    for (base, path, expected) in [
+        ("https://h", "/a", "https://h/a"),
+        ("https://h/", "a", "https://h/a"),
+        ("https://h/b", "", "https://h/b"),
+        ("https://h/b", "/", "https://h/b/"),
+        ("https://h", "", "https://h/"),
+        ("https://h/b/c/", "/a//d/", "https://h/b/c/a//d/"),
+        ("https://h/b", "/a:1;v=2", "https://h/b/a:1;v=2"),
+        ("http://h:8080/%C3%BC", "/a b", "http://h:8080/%C3%BC/a%20b"),
+    ] {
+        let plan = planned(base, tool("GET", path, &[]), json!({})).unwrap();
+        assert_eq!(plan.url.as_str(), expected);
+    }
+}
+
+#[test]
+fn dot_segments_are_refused() {
+    let expected = "`id` makes a path segment `.` or `..`";
+    for id in [".", ".."] {
+        fails(tool("GET", "/vms/{id}", &["id:path:string"]), json!({"id": id}), expected);
+        fails(tool("GET", "{id}", &["id:path:string"]), json!({"id": id}), expected);
+    }
+    let composed = || tool("GET", "/vms/{a}{b}/x", &["a:path:string", "b:path:string"]);
+    fails(composed(), json!({"a": ".", "b": "."}), "`a`, `b` makes a path segment");
+    assert_eq!(target(composed(), json!({"a": ".", "b": "a"})), "/vms/.a/x");
+    let suffix = tool("GET", "/vms/{a}.", &["a:path:string"]);
+    fails(suffix, json!({"a": "."}), "`a` makes a path segment");
+    fails(tool("GET", "/%2e%2E/x", &[]), json!({}), "`path` makes a path segment");
+    let format = || tool("GET", "/vms/{a}.{b}", &["a:path:string", "b:path:string"]);
+    assert_eq!(target(format(), json!({"a": "..", "b": ".."})), "/vms/.....");
+    fails(format(), json!({"a": "", "b": "."}), "`a` must not be empty");
+}
+
+#[test]
+fn queries_follow_the_declared_order_and_the_fixed_part() {
+    let get =
+        tool("GET", "/s/?kind=vm&sync", &["b:query:array", "a:query:string", "n:query:object"]);
+    let arguments = json!({"n": {"k": 1}, "a": "x y", "b": [1, true]});
+    assert_eq!(target(get, arguments), "/s/?kind=vm&sync&b=1&b=true&a=x%20y&n%5Bk%5D=1");
+    assert_eq!(target(tool("GET", "/s?kind=a'b", &[]), json!({})), "/s?kind=a%27b");
+    assert_eq!(target(tool("GET", "/s?", &["a:query:string"]), json!({"a": "1"})), "/s?a=1");
+    assert_eq!(target(tool("GET", "/s?", &[]), json!({})), "/s");
+    assert_eq!(target(tool("GET", "/s", &["a:query:string"]), json!({"a": null})), "/s");
+}
+
+#[test]
+fn odd_names_reach_the_wire_as_declared() {
+    let get = tool("GET", "/", &["filter[name]:query:string", "ids[]:query:array"]);
+    let target = target(get, json!({"filter_name": "x", "ids": [1, 2]}));
+    assert_eq!(target, "/?filter%5Bname%5D=x&ids%5B%5D=1&ids%5B%5D=2");
+}
+
+#[test]
+fn the_default_limit_is_sent() {
+    let page = || {
+        with(tool("GET", "/vms", &[]), |tool| {
+            tool.pagination = Some(Pagination {
+                strategy: PageStrategy::Offset { param: Some("offset".to_owned()) },
+                limit_param: Some("limit".to_owned()),
+                limit_default: Some(100),
+                has_more: None,
+            });
+        })
+    };
+    assert_eq!(target(page(), json!({})), "/vms?limit=100");
+    assert_eq!(target(page(), json!({"limit": 5, "offset": 10})), "/vms?offset=10&limit=5");
+}
+
+#[test]
+fn a_json_body_holds_what_was_given() {
+    let post = || {
+        tool(
+            "POST",
+            "/vms",
+            &["a:body:string", "b:body:integer", "c:body:object", "d.e:body:array"],
+        )
+    };
+    assert_eq!(
+        text(post(), json!({"d.e": [], "c": {"z": 1, "a": null}, "b": u64::MAX, "a": null})),
+        "POST https://h/vms\naccept: application/json\ncontent-type: application/json\n\n\
+         {\"a\":null,\"b\":18446744073709551615,\"c\":{\"z\":1,\"a\":null},\"d.e\":[]}"
+    );
+    assert_eq!(text(post(), json!({})), "POST https://h/vms\naccept: application/json");
+    let delete = tool("DELETE", "/vms", &["force:body:boolean"]);
+    assert!(text(delete, json!({"force": true})).ends_with("\n\n{\"force\":true}"));
+}
+
+fn header(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+#[test]
+fn no_body_has_no_content_type() {
+    let get = with(tool("GET", "/vms", &[]), |tool| {
+        tool.headers = vec![
+            header("content-type", "application/json"),
+            header("accept", "text/html"),
+            header("x-a", "1"),
+        ];
+    });
+    assert_eq!(text(get, json!({})), "GET https://h/vms\naccept: text/html\nx-a: 1");
+}
+
+#[test]
+fn a_json_dialect_is_kept() {
+    let patch = with(tool("PATCH", "/x", &["a:body:string"]), |tool| {
+        tool.headers = vec![header("content-type", "application/merge-patch+json")];
+    });
+    assert!(text(patch, json!({"a": "b"})).contains("content-type: application/merge-patch+json"));
+    let wrong = with(tool("PATCH", "/x", &["a:body:string"]), |tool| {
+        tool.headers = vec![header("content-type", "text/plain")];
+    });
+    assert!(text(wrong, json!({"a": "b"})).contains("content-type: application/json"));
+}
+
+#[test]
+fn raw_bodies_are_a_file_or_the_text() {
+    let raw = |params: &[&str], kind: &str| {
+        with(tool("PUT", "/x", params), |tool| tool.body = BodyKind::Raw(kind.parse().unwrap()))
+    };
+    let stream = "application/octet-stream";
+    assert_eq!(
+        text(raw(&[], stream), json!({"file": "a.xva"})),
+        "PUT https://h/x\naccept: application/json\ncontent-type: application/octet-stream\n\n\
+         <bytes of a.xva>"
+    );
+    let plain = raw(&["data:body:string"], "text/plain; charset=utf-8");
+    assert!(
+        text(plain.clone(), json!({"data": "a\nb"}))
+            .ends_with("content-type: text/plain; charset=utf-8\n\na\nb")
+    );
+    assert!(!text(plain, json!({})).contains("content-type"));
+    fails(raw(&[], stream), json!({}), "`file` (string) is required");
+}
+
+#[test]
+fn binary_answers_are_not_asked_for_as_json() {
+    let export = |accept: Option<&'static str>| {
+        with(tool("GET", "/x", &[]), |tool| {
+            tool.response.binary = true;
+            tool.headers = accept.map(|value| header("accept", value)).into_iter().collect();
+        })
+    };
+    assert!(text(export(None), json!({})).ends_with("accept: */*"));
+    assert!(text(export(Some("application/json")), json!({})).ends_with("accept: */*"));
+    assert!(text(export(Some("image/png")), json!({})).ends_with("accept: image/png"));
+}
+
+#[test]
+fn header_parameters_override_and_stay_ascii() {
+    let get = || {
+        with(
+            tool("GET", "/x", &["X-A:header:string", "X-L:header:array", "Accept:header:string"]),
+            |tool| {
+                tool.headers = vec![header("x-a", "default")];
+            },
+        )
+    };
+    assert_eq!(
+        text(get(), json!({"X-A": "b", "X-L": [1, "c"], "Accept": "text/csv"})),
+        "GET https://h/x\nx-a: b\nx-l: 1, c\naccept: text/csv"
+    );
+    fails(get(), json!({"X-A": "ü"}), "`X-A` cannot be a header field");
+    fails(get(), json!({"X-L": [{}]}), "`X-L` cannot be a header field");
+    fails(get(), json!({"X-L": ["a\nb: c"]}), "`X-L` cannot be a header field");
+}

@@ -1,0 +1,145 @@
+//! What holds for every argument: it arrives exactly once, and decodes to what was given.
+
+use std::sync::LazyLock;
+
+use percent_encoding::percent_decode_str;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::{ArgumentError, BaseUrl, CallPlan, PlannedBody, check, plan};
+use crate::catalog::{Catalog, fixture};
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
+    fixture::catalog(vec![fixture::tool(
+        "POST",
+        "/objects/{a}/sub-{b}.json/?fixed=1",
+        &[
+            "a:path:string",
+            "b:path:integer",
+            "q:query:string",
+            "n:query:integer",
+            "f:query:number",
+            "l[]:query:array",
+            "s:body:string",
+            "i:body:integer",
+            "o:body:object",
+        ],
+    )])
+});
+
+fn planned(arguments: &Value) -> Result<CallPlan, ArgumentError> {
+    let entry = &CATALOG.entries()[0];
+    let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
+    let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
+    plan(entry, &base, &check(entry, arguments)?)
+}
+
+/// Text with everything that means something in a URL or in JSON.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => any::<String>(),
+        4 => proptest::collection::vec(
+            proptest::sample::select(vec![
+                "/", "..", ".", "%", "%2e", "%2F", " ", "+", "&", "=", "?", "#", "[", "]", "\\",
+                "\"", "'", "ü", "日本", "😀", "a", "0", ";", ":", "@", "null", "{", "}",
+            ]),
+            0..8,
+        )
+        .prop_map(|parts| parts.concat()),
+        1 => "[a-z/%ü]{10240}",
+    ]
+}
+
+fn integer() -> impl Strategy<Value = Value> {
+    prop_oneof![any::<i64>().prop_map(Value::from), any::<u64>().prop_map(Value::from)]
+}
+
+fn body(plan: &CallPlan) -> Value {
+    match &plan.body {
+        PlannedBody::Bytes(bytes) => serde_json::from_slice(bytes).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn path_values_arrive_in_their_segment(a in text(), b in integer()) {
+        match planned(&json!({"a": a, "b": b})) {
+            Ok(plan) => {
+                let path = plan.url.path();
+                prop_assert!(plan.url.as_str().is_ascii());
+                let rest = path.strip_prefix("/base/v1/objects/").unwrap();
+                let segments: Vec<&str> = rest.split('/').collect();
+                prop_assert_eq!(segments.len(), 3);
+                prop_assert_eq!(segments[2], "");
+                let decoded = percent_decode_str(segments[0]).decode_utf8().unwrap();
+                prop_assert_eq!(decoded, a.as_str());
+                prop_assert_eq!(segments[1], format!("sub-{b}.json"));
+                prop_assert_eq!(plan.url.query(), Some("fixed=1"));
+                prop_assert_eq!(plan.url.host_str(), Some("host.example"));
+                prop_assert_eq!(plan.url.fragment(), None);
+            }
+            Err(error) => {
+                let refused =
+                    a.is_empty() || a == "." || a == ".." || a.contains(char::is_control);
+                prop_assert!(refused, "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn query_values_arrive_once(
+        q in text(),
+        n in integer(),
+        f in any::<f64>().prop_filter("JSON has no infinity", |f| f.is_finite()),
+        l in proptest::collection::vec(text(), 0..4),
+    ) {
+        let given = json!({"a": "x", "b": 1, "q": q, "n": n, "f": f, "l": l});
+        let plan = planned(&given).unwrap();
+        let pairs: Vec<(String, String)> = plan.url.query_pairs().into_owned().collect();
+        let mut expected = vec![
+            ("fixed".to_owned(), "1".to_owned()),
+            ("q".to_owned(), q),
+            ("n".to_owned(), n.to_string()),
+        ];
+        expected.push(("f".to_owned(), pairs[3].1.clone()));
+        prop_assert_eq!(pairs[3].1.parse::<f64>().unwrap(), f);
+        expected.extend(l.into_iter().map(|item| ("l[]".to_owned(), item)));
+        prop_assert_eq!(pairs, expected);
+        prop_assert_eq!(plan.body, PlannedBody::None);
+    }
+
+    #[test]
+    fn body_values_arrive_once(s in text(), i in integer(), key in text(), inner in text()) {
+        let mut object = Map::new();
+        object.insert(key, Value::from(inner));
+        let given = json!({"a": "x", "b": 1, "s": s, "i": i, "o": object});
+        let plan = planned(&given).unwrap();
+        let expected = json!({"s": given["s"], "i": given["i"], "o": given["o"]});
+        prop_assert_eq!(body(&plan).to_string(), expected.to_string());
+        prop_assert_eq!(plan.url.query(), Some("fixed=1"));
+    }
+
+    #[test]
+    fn digits_in_strings_stay_whole(i in integer()) {
+        let given = json!({"a": i, "b": i.to_string(), "n": i.to_string(), "i": i.to_string()});
+        let plan = planned(&given).unwrap();
+        let path = format!("/base/v1/objects/{i}/sub-{i}.json/");
+        prop_assert_eq!(plan.url.path(), path);
+        let query = format!("fixed=1&n={i}");
+        prop_assert_eq!(plan.url.query(), Some(query.as_str()));
+        prop_assert_eq!(body(&plan), json!({"i": i}));
+    }
+
+    #[test]
+    fn anything_else_is_an_error_and_never_a_panic(
+        name in text(),
+        value in text().prop_map(Value::from),
+    ) {
+        let mut given = Map::new();
+        given.insert(name, value);
+        prop_assert!(planned(&Value::Object(given)).is_err());
+    }
+}
