@@ -2,12 +2,14 @@
 //!
 //! The one direction in which data flows:
 //!
-//! YAML text → [`descriptor`] → [`catalog`] → [`access`] → [`call`] plan → HTTP request →
-//! response → MCP result
+//! YAML text → [`descriptor`] → [`catalog`] → [`access`] → [`gate`] → [`call`] plan →
+//! HTTP request → response → MCP result
 //!
 //! `ARCHITECTURE.md` describes the modules and their invariants.
 
 pub mod access;
 pub mod call;
 pub mod catalog;
+pub mod config;
 pub mod descriptor;
+pub mod executor;

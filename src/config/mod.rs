@@ -1,0 +1,81 @@
+//! Flags, environment and backends.yaml become [`Settings`].
+//!
+//! The order is flag, environment, file, default. Everything that names a backend's behavior is
+//! decided here, once; later modules get typed values and never look at the environment.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+
+use crate::access::Policy;
+
+/// All that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The backends in the order of the file.
+    pub backends: Vec<BackendSettings>,
+    /// Where binary answers are saved and where uploads are read from.
+    pub files: PathBuf,
+    /// The backends.yaml that was read, when one was.
+    pub origin: Option<PathBuf>,
+}
+
+/// The settings of one backend: an entry of backends.yaml, or `--dadl` and `--url`.
+#[derive(Debug, Clone)]
+pub struct BackendSettings {
+    /// The name by which people and tool names call it.
+    pub name: String,
+    /// A path, or the bare name of a descriptor beside the file or inside the binary.
+    pub dadl: String,
+    /// Supplies or overrides the descriptor's `base_url`.
+    pub url: Option<String>,
+    /// What the operator tells models about this backend.
+    pub hint: Option<String>,
+    /// Which tools may be listed and called.
+    pub policy: Policy,
+    /// Whether a person is asked before a dangerous call.
+    pub confirm: Confirm,
+    /// Header fields added to each request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Certificates to trust besides the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub tls_skip_verify: bool,
+    /// Credential names that replace those of the descriptor.
+    pub credentials: BTreeMap<String, String>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// Values for `{NAME}` placeholders of the base URL.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Whether a person is asked before a dangerous call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// Each time; refused where nobody can be asked.
+    #[default]
+    Ask,
+    /// Never: the operator vouches for the host.
+    Never,
+}
+
+/// How long to wait for a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// Between two pieces of an answer.
+    pub read: Duration,
+    /// For a whole call, retries included; downloads are exempt.
+    pub call: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            call: Duration::from_secs(300),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! One call from plan to result: plan, credentials, request (with retries), response.
+
+pub mod outcome;

@@ -1,0 +1,106 @@
+//! What a call gives: a result, or an error that a model can act on.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use serde_json::{Map, Value};
+
+/// The result of a call that the backend accepted (2xx).
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The status of the answer.
+    pub status: u16,
+    /// What the answer holds.
+    pub payload: Payload,
+    /// Sentences for the caller: what was cut, what may follow.
+    pub notes: Vec<String>,
+    /// Arguments that bring the next page, when there may be one.
+    pub next: Option<Map<String, Value>>,
+}
+
+/// What an answer holds.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// Nothing (204, or an empty body).
+    Empty,
+    /// A file that was saved.
+    File(SavedFile),
+    /// A JSON value; NDJSON becomes an array.
+    Json(Value),
+    /// Text with its content type.
+    Text {
+        /// Such as `text/markdown`.
+        content_type: String,
+        /// The body.
+        text: String,
+    },
+}
+
+/// A binary answer on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    /// As the backend named it.
+    pub content_type: String,
+    /// In lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// How far a long call is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Bytes or seconds done.
+    pub done: u64,
+    /// Of how many, when known.
+    pub total: Option<u64>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Hears about the progress of a call.
+pub trait Observer: Send + Sync {
+    /// Called when there is something new; must not block.
+    fn progress(&self, progress: Progress);
+}
+
+impl Observer for () {
+    fn progress(&self, _: Progress) {}
+}
+
+/// The backend said no: a non-2xx answer, as a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// The status code.
+    pub status: u16,
+    /// The semantic code: `not_found`, `conflict`, ..
+    pub code: String,
+    /// The provider's own code.
+    pub provider_code: Option<String>,
+    /// The provider's message, or the start of the body.
+    pub message: String,
+    /// `GET /vms/x`: the method and the path below the base URL.
+    pub request: String,
+    /// How long the backend asked to wait.
+    pub retry_after: Option<Duration>,
+    /// How many requests were sent.
+    pub attempts: u32,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{}] HTTP {}: {}", self.code, self.status, self.message)?;
+        if let Some(code) = &self.provider_code {
+            write!(formatter, " (code {code})")?;
+        }
+        write!(formatter, " ({})", self.request)?;
+        if self.attempts > 1 {
+            write!(formatter, " after {} attempts", self.attempts)?;
+        }
+        if let Some(delay) = self.retry_after {
+            write!(formatter, "; retry after {} s", delay.as_secs())?;
+        }
+        Ok(())
+    }
+}
