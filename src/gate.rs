@@ -174,7 +174,9 @@ impl<'gate> Pending<'gate> {
         let tool = self.entry.tool();
         let mut text = format!(
             "Allow the dangerous call {} on backend {}?\n{}",
-            self.entry.name, self.entry.backend_name, self.entry.tool().description
+            self.entry.name,
+            self.entry.backend_name,
+            self.entry.tool().description
         );
         let arguments = self.arguments.as_object();
         if arguments.is_empty() {

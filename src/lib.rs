@@ -13,3 +13,7 @@ pub mod catalog;
 pub mod config;
 pub mod descriptor;
 pub mod executor;
+pub mod files;
+pub mod gate;
+pub mod http;
+pub mod response;

@@ -45,9 +45,14 @@ pub struct BackendSettings {
     pub credentials: BTreeMap<String, String>,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// Answers that are not saved to a file may have this many bytes.
+    pub max_response_bytes: u64,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
 }
+
+/// [`BackendSettings::max_response_bytes`] unless the operator says otherwise: 64 MiB.
+pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Whether a person is asked before a dangerous call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

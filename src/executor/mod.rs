@@ -1,3 +1,477 @@
-//! One call from plan to result: plan, credentials, request (with retries), response.
+//! One call from plan to result.
+//!
+//! [`Executor::execute`] is the whole call in one place: plan, credential, request with redirects
+//! and retries, decoding, result. It takes an [`Admitted`] call only, which the gate alone makes.
+//! Dropping its future aborts the request and removes an unfinished download.
 
 pub mod outcome;
+
+use std::{fmt, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use http::{HeaderMap, header};
+use serde_json::Value;
+
+use self::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
+use crate::{
+    call::{self, ArgumentError, CallPlan, PlannedBody},
+    catalog::Entry,
+    files::{FileError, FileStore},
+    gate::{Admitted, Pending},
+    http::{
+        backend::{Backend, Exchange, ExchangeError},
+        error::{SendError, SendErrorKind},
+        redact,
+        retry::RetryRules,
+    },
+    response::{
+        api_error::{self, Rejection},
+        decode::{self, BodyType, DecodeError},
+        page,
+    },
+};
+
+/// An error body longer than this is not read to its end.
+const MOST_ERROR_BYTES: usize = 256 * 1024;
+
+/// Executes calls.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    backends: Arc<[Backend]>,
+    files: FileStore,
+}
+
+/// Why a call has no result.
+///
+/// The text of each variant may be shown to a model: it names backend, tool and what to do, and
+/// holds no secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The remote said no.
+    #[error(transparent)]
+    Api(#[from] Box<ApiError>),
+    /// The caller: an argument makes no request.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The remote: the body is not what its content type says.
+    #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
+    Decode {
+        /// The name of the backend.
+        backend: String,
+        /// The method and the path below the base URL.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+        /// What is wrong with the body.
+        error: DecodeError,
+    },
+    /// The caller or the system: a file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The remote or the author: `result_path` selects nothing.
+    #[error(
+        "the answer to {request} has nothing at {path}, where the descriptor expects the result"
+    )]
+    ResultPath {
+        /// The method and the path below the base URL.
+        request: String,
+        /// The path.
+        path: String,
+    },
+    /// The operator: client or credential.
+    #[error("{message}")]
+    Settings {
+        /// What is missing or wrong, naming the setting.
+        message: String,
+    },
+    /// The request brought no answer.
+    #[error("{0}; {hint}", hint = .0.kind.hint())]
+    Send(SendError),
+    /// A later version: an answer without an end.
+    #[error(
+        "{request} answers with a stream of events, which this version cannot read; nothing is wrong with the call"
+    )]
+    Stream {
+        /// The method and the path below the base URL.
+        request: String,
+    },
+    /// The remote: more bytes than allowed.
+    #[error(
+        "the answer to {request} is larger than {limit} bytes (`max_response_size` of backend \"{backend}\"); narrow the call"
+    )]
+    TooLarge {
+        /// The name of the backend.
+        backend: String,
+        /// The method and the path below the base URL.
+        request: String,
+        /// The bound that was hit.
+        limit: u64,
+    },
+}
+
+impl From<ExchangeError> for CallError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::File(error) => Self::File(error),
+            ExchangeError::Send(error) => Self::Send(error),
+            settings => Self::Settings { message: settings.to_string() },
+        }
+    }
+}
+
+impl CallError {
+    /// Says what happened in words that a model can act on.
+    pub fn for_model(&self) -> String {
+        self.to_string()
+    }
+
+    /// Returns whether the backend could not be reached or did not answer in time.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Send(_))
+    }
+}
+
+/// A request that was planned and not sent; its `Display` shows it with the credential masked.
+#[derive(Debug, Clone)]
+pub struct DryRun {
+    plan: CallPlan,
+    credential: Option<String>,
+}
+
+impl DryRun {
+    /// Returns the plan, which holds no credential.
+    pub fn plan(&self) -> &CallPlan {
+        &self.plan
+    }
+
+    /// Returns the line that stands for the credential.
+    pub fn credential(&self) -> Option<&str> {
+        self.credential.as_deref()
+    }
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{} {}", self.plan.method, self.plan.url)?;
+        for (name, value) in &self.plan.headers {
+            writeln!(formatter, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+        }
+        if let Some(credential) = &self.credential {
+            writeln!(formatter, "{credential}")?;
+        }
+        match &self.plan.body {
+            PlannedBody::None => Ok(()),
+            PlannedBody::Bytes(bytes) => {
+                writeln!(formatter, "\n{}", String::from_utf8_lossy(bytes))
+            }
+            PlannedBody::File(reference) => writeln!(formatter, "\n(the bytes of {reference})"),
+        }
+    }
+}
+
+impl Executor {
+    /// Executes calls of `backends`, whose order is that of the settings.
+    pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
+        Self { backends: backends.into(), files }
+    }
+
+    /// Returns the backends.
+    pub fn backends(&self) -> &[Backend] {
+        &self.backends
+    }
+
+    /// Returns the directory of files.
+    pub fn files(&self) -> &FileStore {
+        &self.files
+    }
+
+    /// Plans a call without sending anything.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Argument`] when an argument makes no request.
+    pub fn dry_run(&self, call: &Pending<'_>) -> Result<DryRun, CallError> {
+        let backend = self.backend(call.entry())?;
+        let plan = call::plan(call.entry(), backend.base(), call.arguments())?;
+        Ok(DryRun { plan, credential: backend.authenticator().masked() })
+    }
+
+    /// Executes a call; `observer` hears about the progress of a download.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; each variant says whose fault it usually is.
+    pub async fn execute(
+        &self,
+        call: Admitted<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let backend = self.backend(call.entry())?;
+        let plan = call::plan(call.entry(), backend.base(), call.arguments())?;
+        let bound = backend.settings().timeouts.call;
+        let send = async {
+            let exchange = self.send(backend, call.entry(), &plan).await?;
+            if !is_download(call.entry(), &exchange) {
+                return self.receive(backend, &call, &plan, exchange).await.map(Received::Whole);
+            }
+            Ok(Received::Download(exchange))
+        };
+        let timed_out = |_| {
+            let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
+            CallError::Send(backend.failed(&plan, kind))
+        };
+        match tokio::time::timeout(bound, send).await.map_err(timed_out)?? {
+            Received::Whole(outcome) => Ok(outcome),
+            // Downloads last as long as they last; only silence ends them.
+            Received::Download(exchange) => {
+                let status = exchange.response.status().as_u16();
+                let file = self.download(backend, &call, exchange, observer).await?;
+                Ok(Outcome { status, payload: Payload::File(file), notes: Vec::new(), next: None })
+            }
+        }
+    }
+
+    fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {
+        self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
+            message: format!("backend \"{}\" is not configured", entry.backend_name),
+        })
+    }
+
+    /// Sends the request and turns a non-2xx answer into an error.
+    async fn send(
+        &self,
+        backend: &Backend,
+        entry: &Entry,
+        plan: &CallPlan,
+    ) -> Result<Exchange, CallError> {
+        let tool = entry.tool();
+        let rules = RetryRules {
+            errors: &tool.errors,
+            method: tool.method,
+            retry_unsafe: tool.retry_unsafe,
+        };
+        let exchange = backend.send(plan, rules, tool.response.binary, &self.files).await?;
+        let status = exchange.response.status();
+        if status.is_success() {
+            return Ok(exchange);
+        }
+        let Exchange { response, attempts, applied, retry_after } = exchange;
+        // A body that breaks off still has a status, which says most.
+        let body = start_of(response).await;
+        let body = redact::bytes(body, &applied.secrets());
+        let rejection = Rejection {
+            status: status.as_u16(),
+            body: &body,
+            request: &backend.request_line(plan),
+            retry_after,
+            attempts,
+        };
+        Err(Box::new(api_error::read(rejection, &tool.errors)).into())
+    }
+
+    /// Reads a whole body and makes the result of it.
+    async fn receive(
+        &self,
+        backend: &Backend,
+        call: &Admitted<'_>,
+        plan: &CallPlan,
+        exchange: Exchange,
+    ) -> Result<Outcome, CallError> {
+        let Exchange { response, applied, .. } = exchange;
+        let tool = call.entry().tool();
+        let request = || backend.request_line(plan);
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let content_type = header_text(&headers, &header::CONTENT_TYPE);
+        if BodyType::of(content_type) == BodyType::EventStream {
+            return Err(CallError::Stream { request: request() });
+        }
+        let body = self.read(backend, plan, response).await?;
+        let body = redact::bytes(body, &applied.secrets());
+        let payload = decode::decode(&body, content_type).map_err(|error| CallError::Decode {
+            backend: backend.settings().name.clone(),
+            request: request(),
+            status,
+            error,
+        })?;
+        let mut outcome = Outcome { status, payload, notes: Vec::new(), next: None };
+        match &mut outcome.payload {
+            Payload::Json(value) => {
+                let page = tool.pagination.as_ref().map(|pagination| {
+                    let selected = tool.response.result_path.as_ref();
+                    let items = selected.map_or(Some(&*value), |path| path.first(value));
+                    let items = items.and_then(Value::as_array).map(Vec::len);
+                    let arguments = call.arguments();
+                    page::next(call.entry(), pagination, arguments, &headers, Some(value), items)
+                });
+                if let Some(path) = &tool.response.result_path {
+                    *value = select(value, path).ok_or_else(|| CallError::ResultPath {
+                        request: request(),
+                        path: path.as_str().to_owned(),
+                    })?;
+                }
+                outcome.notes.extend(page::cut(value, tool.response.max_items));
+                if let Some(page) = page {
+                    outcome.notes.extend(page.note);
+                    outcome.next = page.arguments;
+                }
+            }
+            Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
+                outcome.notes.push(
+                    "the answer is a web page, not data: the operator should check `url`".into(),
+                );
+            }
+            Payload::Empty | Payload::File(_) | Payload::Text { .. } => {}
+        }
+        Ok(outcome)
+    }
+
+    /// Reads a body up to the bound of its backend.
+    async fn read(
+        &self,
+        backend: &Backend,
+        plan: &CallPlan,
+        response: reqwest::Response,
+    ) -> Result<Bytes, CallError> {
+        let limit = backend.settings().max_response_bytes;
+        let too_large = || CallError::TooLarge {
+            backend: backend.settings().name.clone(),
+            request: backend.request_line(plan),
+            limit,
+        };
+        let announced = response.content_length().unwrap_or_default();
+        if announced > limit {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
+        let mut stream = response.bytes_stream();
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
+            if (body.len() + piece.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    /// Streams a body to a file.
+    async fn download(
+        &self,
+        backend: &Backend,
+        call: &Admitted<'_>,
+        exchange: Exchange,
+        observer: &dyn Observer,
+    ) -> Result<SavedFile, CallError> {
+        let response = exchange.response;
+        let headers = response.headers();
+        let content_type =
+            header_text(headers, &header::CONTENT_TYPE).unwrap_or("application/octet-stream");
+        let name = file_name(call, headers, content_type);
+        let content_type = content_type.to_owned();
+        // An encoded body has another length than the bytes that arrive here.
+        let encoded = headers.contains_key(header::CONTENT_ENCODING);
+        let total = response.content_length().filter(|_| !encoded);
+        let idle = backend.settings().timeouts.read;
+        let body = Box::pin(response.bytes_stream());
+        Ok(self.files.save(&name, &content_type, total, body, idle, observer).await?)
+    }
+}
+
+/// What arrived within the time of the call.
+enum Received {
+    Download(Exchange),
+    Whole(Outcome),
+}
+
+/// Returns whether the answer goes to a file.
+fn is_download(entry: &Entry, exchange: &Exchange) -> bool {
+    let response = &exchange.response;
+    if response.status() == http::StatusCode::NO_CONTENT || response.content_length() == Some(0) {
+        return false;
+    }
+    let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+    entry.tool().response.binary || BodyType::of(content_type) == BodyType::Binary
+}
+
+fn header_text<'headers>(
+    headers: &'headers HeaderMap,
+    name: &header::HeaderName,
+) -> Option<&'headers str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Selects the result: one value, or an array where the path can match several.
+fn select(value: &Value, path: &crate::descriptor::json_path::JsonPath) -> Option<Value> {
+    if path.is_singular() {
+        return path.first(value).cloned();
+    }
+    Some(Value::Array(path.all(value).into_iter().cloned().collect()))
+}
+
+/// Reads the start of an error body.
+async fn start_of(response: reqwest::Response) -> Bytes {
+    let mut body = BytesMut::new();
+    let mut stream = response.bytes_stream();
+    while let Some(Ok(piece)) = stream.next().await {
+        let room = MOST_ERROR_BYTES.saturating_sub(body.len());
+        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if room <= piece.len() {
+            break;
+        }
+    }
+    body.freeze()
+}
+
+/// Names a download: as the backend says, or after the tool and its path arguments.
+fn file_name(call: &Admitted<'_>, headers: &HeaderMap, content_type: &str) -> String {
+    if let Some(name) = header_text(headers, &header::CONTENT_DISPOSITION).and_then(disposition) {
+        return name;
+    }
+    let tool = call.entry().tool();
+    let mut name = tool.name.clone();
+    for placeholder in tool.path.placeholders() {
+        if let Some(Value::String(text)) = call.arguments().get(placeholder) {
+            name.push('-');
+            name.push_str(text);
+        }
+    }
+    let last = tool.path.as_str().rsplit('/').next().unwrap_or_default();
+    match last.rsplit_once('.') {
+        Some((_, extension)) if extension.chars().all(char::is_alphanumeric) => {
+            name + "." + extension
+        }
+        Some((_, placeholder)) => {
+            let wire = placeholder.trim_matches(['{', '}']);
+            match call.arguments().get(wire).and_then(Value::as_str) {
+                // Already part of the name; as an extension it says what the file is.
+                Some(format) => {
+                    name.strip_suffix(&format!("-{format}")).unwrap_or(&name).to_owned()
+                        + "."
+                        + format
+                }
+                None => name,
+            }
+        }
+        None => match content_type.split(';').next() {
+            Some("application/json") => name + ".json",
+            Some("application/gzip") => name + ".gz",
+            Some("application/zip") => name + ".zip",
+            Some("application/pdf") => name + ".pdf",
+            Some("text/plain") => name + ".txt",
+            _ => name + ".bin",
+        },
+    }
+}
+
+/// Takes the file name from `Content-Disposition` (RFC 6266); its path is dropped later.
+fn disposition(value: &str) -> Option<String> {
+    value.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.trim().split_once('=')?;
+        let value = value.trim().trim_matches('"');
+        (name.trim().eq_ignore_ascii_case("filename") && !value.is_empty())
+            .then(|| value.to_owned())
+    })
+}

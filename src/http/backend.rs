@@ -1,0 +1,225 @@
+//! One backend: its base URL, its client, its credential.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Client;
+
+use super::{
+    auth::{Applied, Authenticator},
+    client::{self, ClientError},
+    error::{SendError, SendErrorKind},
+    redirect::{self, MOST_REDIRECTS},
+    retry::{RetryRules, retry_after},
+};
+use crate::{
+    call::{BaseUrl, CallPlan, PlannedBody},
+    config::{BackendSettings, Timeouts},
+    descriptor::model::Method,
+    files::{FileError, FileStore},
+};
+
+/// One API at one place.
+#[derive(Debug)]
+pub struct Backend {
+    settings: BackendSettings,
+    base: BaseUrl,
+    authenticator: Authenticator,
+    client: OnceLock<Result<Client, ClientError>>,
+}
+
+/// Why no answer is there to be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExchangeError {
+    /// The operator: the client cannot be built.
+    #[error("backend \"{0}\": {1}")]
+    Client(String, ClientError),
+    /// The operator: a credential is missing or unusable.
+    #[error("backend \"{0}\": {1}")]
+    Credential(String, String),
+    /// The caller: the file to be sent cannot be.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The request brought no answer.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// An answer whose body nobody has read yet.
+pub(crate) struct Exchange {
+    /// The answer.
+    pub(crate) response: reqwest::Response,
+    /// How many requests were sent, redirects not counted.
+    pub(crate) attempts: u32,
+    /// The credential that was sent, to keep it out of what comes back.
+    pub(crate) applied: Arc<Applied>,
+    /// What `Retry-After` said.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Backend {
+    /// Puts a backend together; nothing is sent or read yet.
+    pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
+        Self { settings, base, authenticator, client: OnceLock::new() }
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
+    /// Returns the base URL.
+    pub fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    /// Returns what adds the credential.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// Sends `plan`, following redirects and repeating as `rules` allow.
+    pub(crate) async fn send(
+        &self,
+        plan: &CallPlan,
+        rules: RetryRules<'_>,
+        binary: bool,
+        files: &FileStore,
+    ) -> Result<Exchange, ExchangeError> {
+        let name = || self.settings.name.clone();
+        let applied = self
+            .authenticator
+            .applied()
+            .map_err(|error| ExchangeError::Credential(name(), error))?;
+        let client = self
+            .client
+            .get_or_init(|| client::build(&self.settings, self.base.is_tls()))
+            .as_ref()
+            .map_err(|error| ExchangeError::Client(name(), error.clone()))?;
+        let headers = self.headers(plan, binary);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let outcome = self.attempt(client, plan, &headers, &applied, files).await;
+            let retry = attempts - 1;
+            let pause = match &outcome {
+                Ok(response) if rules.repeats_status(response.status().as_u16()) => {
+                    rules.delay(retry, retry_after(response.headers(), SystemTime::now()))
+                }
+                Err(ExchangeError::Send(error)) if rules.repeats_failure(&error.kind) => {
+                    rules.delay(retry, None)
+                }
+                _ => None,
+            };
+            // A pause that would outlast the whole call is no help: the caller learns when to
+            // come back instead.
+            let pause = pause.filter(|pause| *pause < self.settings.timeouts.call);
+            if let Some(pause) = pause {
+                tracing::debug!(backend = %self.settings.name, ?pause, attempts, "trying again");
+                drop(outcome);
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+            return match outcome {
+                Ok(response) => {
+                    self.authenticator.observe(response.headers());
+                    let retry_after = retry_after(response.headers(), SystemTime::now());
+                    Ok(Exchange { response, attempts, applied, retry_after })
+                }
+                Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Sends one request and follows its redirects.
+    async fn attempt(
+        &self,
+        client: &Client,
+        plan: &CallPlan,
+        headers: &HeaderMap,
+        applied: &Applied,
+        files: &FileStore,
+    ) -> Result<reqwest::Response, ExchangeError> {
+        let mut url = plan.url.clone();
+        let mut method = plan.method;
+        let mut body = &plan.body;
+        for _ in 0..=MOST_REDIRECTS {
+            let mut target = url.clone();
+            let mut fields = headers.clone();
+            applied.apply(&mut target, &mut fields);
+            if *body == PlannedBody::None {
+                fields.remove(header::CONTENT_TYPE);
+            }
+            let mut request = reqwest::Request::new(wire_method(method), target);
+            *request.headers_mut() = fields;
+            match body {
+                PlannedBody::None => {}
+                PlannedBody::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
+                PlannedBody::File(reference) => {
+                    // Opened anew for each attempt: a stream cannot be rewound.
+                    let upload = files.open(reference).await?;
+                    let length = HeaderValue::from(upload.size);
+                    request.headers_mut().insert(header::CONTENT_LENGTH, length);
+                    *request.body_mut() = Some(reqwest::Body::wrap_stream(upload.stream));
+                }
+            }
+            let response =
+                client.execute(request).await.map_err(|error| self.failure(plan, &error))?;
+            let hop =
+                redirect::follow(response.status().as_u16(), response.headers(), &url, method)
+                    .map_err(|kind| self.failed(plan, kind))?;
+            let Some(hop) = hop else { return Ok(response) };
+            if hop.becomes_get {
+                method = Method::Get;
+                body = &PlannedBody::None;
+            }
+            url = hop.url;
+        }
+        Err(self.failed(plan, SendErrorKind::RedirectLoop).into())
+    }
+
+    /// Merges the operator's header fields with those of the plan, which win.
+    fn headers(&self, plan: &CallPlan, binary: bool) -> HeaderMap {
+        let own = self.settings.headers.iter().chain(&plan.headers);
+        let mut headers: HeaderMap = own
+            .map(|(name, value): &(HeaderName, HeaderValue)| (name.clone(), value.clone()))
+            .collect();
+        if binary {
+            // What is saved should be what the backend has, byte for byte.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        headers
+    }
+
+    /// Names the request that failed.
+    pub(crate) fn failure(&self, plan: &CallPlan, error: &reqwest::Error) -> SendError {
+        let Timeouts { connect, read, .. } = self.settings.timeouts;
+        self.failed(plan, SendErrorKind::from_reqwest(error, connect, read))
+    }
+
+    /// Names the request that failed for `kind`.
+    pub(crate) fn failed(&self, plan: &CallPlan, kind: SendErrorKind) -> SendError {
+        let request = self.request_line(plan);
+        SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
+    }
+
+    /// Returns `GET /vms/x`: the method and the path below the base URL, without the query.
+    pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
+        format!("{} {}", plan.method, self.base.relative_path(&plan.url))
+    }
+}
+
+fn wire_method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+    }
+}

@@ -1,0 +1,71 @@
+//! Builds the pooled HTTP client of one backend, when its first request needs it.
+//!
+//! Reading the system's certificates takes longer than everything else at start, so it waits
+//! until there is something to send, and is left out for a plain `http` base URL.
+
+use std::path::Path;
+
+use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+
+use crate::config::{BackendSettings, Timeouts};
+
+/// The user agent that backends see.
+const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
+
+/// Why a client could not be built.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// The operator: `ca_file` cannot be read or holds no certificate.
+    #[error("`ca_file` {path}: {reason}")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A bug, or a system without certificates.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(String),
+}
+
+/// Builds a client for `settings`; `tls` says whether the base URL is `https`.
+pub(crate) fn build(settings: &BackendSettings, tls: bool) -> Result<Client, ClientError> {
+    install_provider();
+    let Timeouts { connect, read, .. } = settings.timeouts;
+    let mut builder: ClientBuilder = Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(connect)
+        .read_timeout(read)
+        .referer(false)
+        // Redirects are followed by `redirect`, which knows what may be repeated where.
+        .redirect(Policy::none());
+    if !tls {
+        // A plain backend needs no certificates; redirects to TLS are another origin.
+        builder = builder.tls_certs_only([]);
+    }
+    if let Some(path) = &settings.ca_file {
+        builder = builder.tls_certs_merge(certificates(path)?);
+    }
+    if settings.tls_skip_verify {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    builder.build().map_err(|error| ClientError::Client(super::error::chain(&error)))
+}
+
+/// Reads all certificates of a PEM file.
+fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+    let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
+    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let certificates =
+        Certificate::from_pem_bundle(&pem).map_err(|_| fail("is no PEM file".to_owned()))?;
+    if certificates.is_empty() {
+        return Err(fail("holds no certificate".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// Makes ring the TLS provider of this process.
+fn install_provider() {
+    // An error means that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

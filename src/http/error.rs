@@ -1,0 +1,153 @@
+//! Why a request brought no answer.
+//!
+//! The text for a model names the backend and what happened, not hosts or headers; the whole
+//! chain goes to the log.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+/// A request that brought no usable answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("backend \"{backend}\" did not answer {request}: {kind}{}", attempts_text(*attempts))]
+pub struct SendError {
+    /// The name of the backend.
+    pub backend: String,
+    /// The method and the path below the base URL.
+    pub request: String,
+    /// What happened.
+    pub kind: SendErrorKind,
+    /// How many requests were sent.
+    pub attempts: u32,
+}
+
+fn attempts_text(attempts: u32) -> String {
+    if attempts > 1 { format!(" ({attempts} attempts)") } else { String::new() }
+}
+
+/// What kept a request from being answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// Usually the operator or the remote: no connection.
+    Connect(String),
+    /// Usually the operator: the name has no address.
+    Dns(String),
+    /// The remote broke the protocol or the connection after the request was written.
+    Interrupted(String),
+    /// Usually the operator: a redirect to another origin; the credential stays here.
+    RedirectElsewhere {
+        /// The scheme, host and port of the target.
+        target: String,
+    },
+    /// The remote: redirects without end.
+    RedirectLoop,
+    /// The remote: a redirect that would change the method of a write.
+    RedirectUnsafe {
+        /// The status of the redirect.
+        status: u16,
+    },
+    /// Usually the operator: slow backend, or timeouts that are too short.
+    Timeout {
+        /// Which bound was hit: `connect_timeout`, `read_timeout`, `timeout`.
+        bound: &'static str,
+        /// How long it is.
+        after: Duration,
+    },
+    /// Usually the operator: the certificate is not trusted.
+    Tls(String),
+}
+
+impl SendErrorKind {
+    /// Sorts an error of reqwest; `connect` and `read` are the timeouts that were set.
+    pub(crate) fn from_reqwest(error: &reqwest::Error, connect: Duration, read: Duration) -> Self {
+        let chain = chain(error);
+        if error.is_timeout() {
+            return if error.is_connect() {
+                Self::Timeout { bound: "connect_timeout", after: connect }
+            } else {
+                Self::Timeout { bound: "read_timeout", after: read }
+            };
+        }
+        let lower = chain.to_lowercase();
+        if lower.contains("certificate") || lower.contains("tls") || lower.contains("handshake") {
+            return Self::Tls(chain);
+        }
+        if error.is_dns() || lower.contains("dns error") {
+            return Self::Dns(chain);
+        }
+        if error.is_connect() { Self::Connect(chain) } else { Self::Interrupted(chain) }
+    }
+
+    /// Returns whether another attempt may help.
+    ///
+    /// Whether it is allowed as well depends on the method; see [`super::retry`].
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Dns(_) | Self::Interrupted(_))
+            || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
+    }
+
+    /// Returns whether the request cannot have reached the backend.
+    pub fn is_before_request(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Dns(_) | Self::Tls(_))
+            || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
+    }
+
+    /// Says what to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::Dns(_) => {
+                "check that `url` of the backend is right and that it is up (dadl-mcp doctor)"
+            }
+            Self::Interrupted(_) => "the backend closed the connection; trying again may help",
+            Self::RedirectElsewhere { .. } => {
+                "redirects to another origin are not followed; set `url` of the backend to it"
+            }
+            Self::RedirectLoop | Self::RedirectUnsafe { .. } => {
+                "check that `url` of the backend is the API's own base URL"
+            }
+            Self::Timeout { .. } => "trying again may help; the operator can raise the bound",
+            Self::Tls(_) => {
+                "set `ca_file` of the backend to the authority that signed its certificate"
+            }
+        }
+    }
+}
+
+impl fmt::Display for SendErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(cause) => write!(formatter, "no connection ({cause})"),
+            Self::Dns(cause) => write!(formatter, "its name was not found ({cause})"),
+            Self::Interrupted(cause) => write!(formatter, "the connection broke ({cause})"),
+            Self::RedirectElsewhere { target } => {
+                write!(formatter, "it redirects to another origin, {target}")
+            }
+            Self::RedirectLoop => formatter.write_str("it redirects without end"),
+            Self::RedirectUnsafe { status } => {
+                write!(formatter, "it answers a write with redirect {status}, which would drop it")
+            }
+            Self::Timeout { bound, after } => {
+                write!(formatter, "{bound} of {} s passed", after.as_secs_f32())
+            }
+            Self::Tls(cause) => write!(formatter, "TLS failed ({cause})"),
+        }
+    }
+}
+
+/// Joins the causes below reqwest's own message, which repeats the URL.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if causes.last().is_none_or(|last| !last.contains(&text)) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    match causes.len() {
+        0 => "no further reason".to_owned(),
+        // The last causes say most; the first ones are layers of the client.
+        1 | 2 => causes.join(": "),
+        count => causes.split_off(count - 2).join(": "),
+    }
+}

@@ -1,0 +1,16 @@
+//! The only code that opens sockets to backends.
+//!
+//! A [`Backend`](backend::Backend) takes a [`CallPlan`](crate::call::CallPlan), adds the
+//! credential, sends it, follows redirects that stay where they are allowed to, repeats what may
+//! be repeated, and hands back an open response whose body nobody has read yet.
+//!
+//! **Invariants:** a credential is added to requests of its own origin only; no error or log line
+//! of this module contains one.
+
+pub mod auth;
+pub mod backend;
+mod client;
+pub mod error;
+pub mod redact;
+mod redirect;
+pub(crate) mod retry;

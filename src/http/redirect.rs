@@ -1,0 +1,100 @@
+//! Which redirects are followed: those that stay within the origin.
+//!
+//! 307 and 308 keep method and body (RFC 9110, section 15.4). For safe methods 301, 302 and 303
+//! are followed with the same method. A write is repeated as GET after 303 alone: the 301 and 302
+//! with which servers add a slash or send a browser to a login page would silently drop its body.
+
+use http::{HeaderMap, header};
+use url::Url;
+
+use super::error::SendErrorKind;
+use crate::descriptor::model::Method;
+
+/// More redirects than this are a loop.
+pub(crate) const MOST_REDIRECTS: usize = 10;
+
+/// Where a redirect leads.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    /// The target, on the same origin.
+    pub(crate) url: Url,
+    /// Whether the request goes on as GET without a body.
+    pub(crate) becomes_get: bool,
+}
+
+/// Decides about an answer; `None` means that it is no redirect.
+pub(crate) fn follow(
+    status: u16,
+    headers: &HeaderMap,
+    from: &Url,
+    method: Method,
+) -> Result<Option<Hop>, SendErrorKind> {
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let Some(mut url) = location.and_then(|location| from.join(location).ok()) else {
+        return Ok(None);
+    };
+    if url.origin() != from.origin() {
+        let target = url.origin().ascii_serialization();
+        return Err(SendErrorKind::RedirectElsewhere { target });
+    }
+    url.set_fragment(None);
+    // Credentials in the target would be sent as Basic authentication.
+    if !url.username().is_empty() || url.password().is_some() {
+        let target = url.origin().ascii_serialization();
+        return Err(SendErrorKind::RedirectElsewhere { target });
+    }
+    let keeps = matches!(status, 307 | 308) || method.is_safe();
+    if !keeps && status != 303 {
+        return Err(SendErrorKind::RedirectUnsafe { status });
+    }
+    Ok(Some(Hop { url, becomes_get: !keeps }))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn to(status: u16, method: Method, location: &str) -> Result<Option<Hop>, SendErrorKind> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
+        follow(status, &headers, &Url::parse("http://h:1/rest/v0/users/me").unwrap(), method)
+    }
+
+    fn url(status: u16, method: Method, location: &str) -> String {
+        to(status, method, location).unwrap().unwrap().url.to_string()
+    }
+
+    #[test]
+    fn stays_within_the_origin() {
+        assert_eq!(url(307, Method::Post, "/rest/v0/users/1"), "http://h:1/rest/v0/users/1");
+        assert_eq!(url(302, Method::Get, "other?x=1"), "http://h:1/rest/v0/users/other?x=1");
+        for elsewhere in ["http://h/", "https://h:1/", "//evil/", "http://u:p@h:1/"] {
+            let error = to(302, Method::Get, elsewhere).unwrap_err();
+            assert!(matches!(error, SendErrorKind::RedirectElsewhere { .. }), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn never_turns_a_write_into_a_read_unasked() {
+        assert_eq!(
+            to(301, Method::Post, "/x").unwrap_err(),
+            SendErrorKind::RedirectUnsafe { status: 301 }
+        );
+        assert!(to(303, Method::Post, "/x").unwrap().unwrap().becomes_get);
+        assert!(!to(308, Method::Delete, "/x").unwrap().unwrap().becomes_get);
+    }
+
+    #[test]
+    fn other_answers_are_no_redirects() {
+        assert_eq!(to(200, Method::Get, "/x").unwrap(), None);
+        assert_eq!(
+            follow(302, &HeaderMap::new(), &Url::parse("http://h/").unwrap(), Method::Get),
+            Ok(None)
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! Reads a non-2xx answer: code, message and details, in the words of its API.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde_json::Value;
+
+use super::decode;
+use crate::{
+    descriptor::model::{ErrorFormat, ErrorRules},
+    executor::outcome::ApiError,
+};
+
+/// Details beyond this many bytes of JSON are left out: they are for a model to read.
+const MOST_DETAILS: usize = 2_000;
+
+/// A non-2xx answer as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rejection<'answer> {
+    pub(crate) status: u16,
+    pub(crate) body: &'answer [u8],
+    pub(crate) request: &'answer str,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) attempts: u32,
+}
+
+/// Reads `rejection` by the tool's rules.
+pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
+    let Rejection { status, body, request, retry_after, attempts } = rejection;
+    let value: Option<Value> = match rules.format {
+        ErrorFormat::Json => serde_json::from_slice(body).ok(),
+        ErrorFormat::Text => None,
+    };
+    let at = |path: &Option<crate::descriptor::json_path::JsonPath>| {
+        let found = path.as_ref()?.first(value.as_ref()?)?;
+        (!found.is_null()).then(|| plain(found))
+    };
+    let message = at(&rules.message_path)
+        .filter(|message| !message.is_empty())
+        .map(|message| message + &details(value.as_ref(), rules))
+        .unwrap_or_else(|| fallback(status, body));
+    let code = rules
+        .map
+        .iter()
+        .find(|(mapped, _)| *mapped == status)
+        .map_or_else(|| default_code(status).to_owned(), |(_, code)| code.clone());
+    ApiError {
+        status,
+        code,
+        provider_code: at(&rules.code_path),
+        message,
+        request: request.to_owned(),
+        retry_after,
+        attempts,
+    }
+}
+
+/// DADL's default codes by status (v0.2).
+fn default_code(status: u16) -> &'static str {
+    match status {
+        400 | 422 => "invalid_input",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 | 410 => "not_found",
+        408 | 504 => "timeout",
+        409 | 412 => "conflict",
+        429 => "rate_limited",
+        502 | 503 => "unavailable",
+        500..=599 => "internal",
+        _ => "error",
+    }
+}
+
+/// Adds what the error object holds beside the message, such as the missing privileges.
+fn details(value: Option<&Value>, rules: &ErrorRules) -> String {
+    let Some(Value::Object(members)) = value else { return String::new() };
+    // Only where the message is a member of the whole body: deeper ones have their own context.
+    let Some(name) = rules
+        .message_path
+        .as_ref()
+        .and_then(|path| path.as_str().strip_prefix("$."))
+        .filter(|name| members.contains_key(*name))
+    else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for (key, value) in members.iter().filter(|(key, _)| *key != name && *key != "stack") {
+        if is_empty(value) || matches!(value, Value::Bool(_)) {
+            continue;
+        }
+        let json = value.to_string();
+        if text.len() + json.len() <= MOST_DETAILS {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "; {key}: {json}");
+        }
+    }
+    text
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Says something when the body has no message: its start, or the reason phrase.
+fn fallback(status: u16, body: &[u8]) -> String {
+    let text = decode::excerpt(&without_markup(body));
+    if !text.is_empty() {
+        return text;
+    }
+    http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("no message")
+        .to_owned()
+}
+
+/// Leaves the text of an HTML page: tags, scripts and styles say nothing to a model.
+fn without_markup(body: &[u8]) -> Vec<u8> {
+    let start = body.trim_ascii_start();
+    let is_markup = start.first() == Some(&b'<');
+    if !is_markup {
+        return body.to_vec();
+    }
+    let page = String::from_utf8_lossy(start.get(..64 * 1024).unwrap_or(start));
+    let mut text = String::new();
+    let mut rest: &str = &page;
+    while let Some(open) = rest.find('<') {
+        let (before, tag) = rest.split_at(open);
+        text.push_str(before);
+        text.push(' ');
+        let lower = tag.get(..8).unwrap_or(tag).to_ascii_lowercase();
+        let skipped = ["script", "style"]
+            .iter()
+            .find(|name| lower.strip_prefix('<').is_some_and(|rest| rest.starts_with(**name)));
+        let end = match skipped {
+            Some(name) => tag.find(&format!("</{name}")),
+            None => Some(0),
+        };
+        let Some(close) = end.and_then(|from| Some(from + tag.get(from..)?.find('>')? + 1)) else {
+            rest = "";
+            break;
+        };
+        rest = tag.get(close..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::json_path::JsonPath;
+
+    fn rules() -> ErrorRules {
+        ErrorRules {
+            message_path: Some(JsonPath::compile("$.error").unwrap()),
+            code_path: Some(JsonPath::compile("$.code").unwrap()),
+            map: vec![(409, "busy".to_owned())],
+            ..ErrorRules::default()
+        }
+    }
+
+    fn shown(status: u16, body: &str) -> String {
+        let rejection = Rejection {
+            status,
+            body: body.as_bytes(),
+            request: "GET /vms/x",
+            retry_after: None,
+            attempts: 1,
+        };
+        read(rejection, &rules()).to_string()
+    }
+
+    #[test]
+    fn takes_message_code_and_details_from_the_body() {
+        assert_eq!(
+            shown(404, r#"{"error":"no such VM x","data":{"id":"x","type":"VM"}}"#),
+            r#"[not_found] HTTP 404: no such VM x; data: {"id":"x","type":"VM"} (GET /vms/x)"#
+        );
+        assert_eq!(
+            shown(409, r#"{"error":"taken","code":17,"data":{}}"#),
+            "[busy] HTTP 409: taken; code: 17 (code 17) (GET /vms/x)"
+        );
+        assert_eq!(
+            shown(422, r#"{"error":{"body.name":{"message":"'name' is required"}},"data":{}}"#),
+            r#"[invalid_input] HTTP 422: {"body.name":{"message":"'name' is required"}} (GET /vms/x)"#
+        );
+    }
+
+    #[test]
+    fn falls_back_to_the_start_of_the_body() {
+        let page = "<!DOCTYPE html><html><head><style>b{}</style></head><body><pre>Cannot GET /x</pre></body></html>";
+        assert_eq!(shown(404, page), "[not_found] HTTP 404: Cannot GET /x (GET /vms/x)");
+        assert_eq!(shown(500, "oops"), "[internal] HTTP 500: oops (GET /vms/x)");
+        assert_eq!(shown(503, ""), "[unavailable] HTTP 503: Service Unavailable (GET /vms/x)");
+        assert_eq!(
+            shown(500, "<script>while(1)"),
+            "[internal] HTTP 500: Internal Server Error (GET /vms/x)"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! Bytes of an answer become a value: pure functions, no sockets.
+//!
+//! The order is the contract's: decode by content type, `result_path`, `max_items`, then what the
+//! caller needs to know about further pages.
+
+pub mod api_error;
+pub mod decode;
+pub mod page;
