@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 
-use crate::executor::outcome::{Observer, Progress, SavedFile};
+use crate::outcome::{Observer, Progress, SavedFile};
 
 /// Bytes are written in pieces of this size.
 const WRITE_BUFFER: usize = 256 * 1024;

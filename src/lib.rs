@@ -16,4 +16,5 @@ pub mod executor;
 pub mod files;
 pub mod gate;
 pub mod http;
+pub mod outcome;
 pub mod response;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::decode;
 use crate::{
     descriptor::model::{ErrorFormat, ErrorRules},
-    executor::outcome::ApiError,
+    outcome::ApiError,
 };
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.

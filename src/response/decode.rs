@@ -3,7 +3,7 @@
 use mime::Mime;
 use serde_json::Value;
 
-use crate::executor::outcome::Payload;
+use crate::outcome::Payload;
 
 /// How much of a body that makes no sense is shown.
 const EXCERPT: usize = 200;

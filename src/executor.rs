@@ -4,7 +4,7 @@
 //! and retries, decoding, result. It takes an [`Admitted`] call only, which the gate alone makes.
 //! Dropping its future aborts the request and removes an unfinished download.
 
-pub mod outcome;
+
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +13,8 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use self::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
+pub use crate::outcome;
+use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan, PlannedBody},
     catalog::Entry,
