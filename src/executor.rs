@@ -4,8 +4,6 @@
 //! and retries, decoding, result. It takes an [`Admitted`] call only, which the gate alone makes.
 //! Dropping its future aborts the request and removes an unfinished download.
 
-
-
 use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
@@ -16,7 +14,7 @@ use serde_json::Value;
 pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
-    call::{self, ArgumentError, CallPlan, PlannedBody},
+    call::{self, ArgumentError, CallPlan},
     catalog::Entry,
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
@@ -155,19 +153,10 @@ impl DryRun {
 
 impl fmt::Display for DryRun {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "{} {}", self.plan.method, self.plan.url)?;
-        for (name, value) in &self.plan.headers {
-            writeln!(formatter, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
-        }
-        if let Some(credential) = &self.credential {
-            writeln!(formatter, "{credential}")?;
-        }
-        match &self.plan.body {
-            PlannedBody::None => Ok(()),
-            PlannedBody::Bytes(bytes) => {
-                writeln!(formatter, "\n{}", String::from_utf8_lossy(bytes))
-            }
-            PlannedBody::File(reference) => writeln!(formatter, "\n(the bytes of {reference})"),
+        write!(formatter, "{}", self.plan)?;
+        match &self.credential {
+            Some(credential) => write!(formatter, "\n\nwith {credential}"),
+            None => Ok(()),
         }
     }
 }

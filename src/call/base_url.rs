@@ -84,6 +84,17 @@ impl BaseUrl {
         self.text.get(self.path_at..).unwrap_or_default()
     }
 
+    /// Returns whether requests are encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Returns the path of `url` below this one, for messages: the host says nothing to a model.
+    pub fn relative_path<'url>(&self, url: &'url Url) -> &'url str {
+        let path = url.path();
+        path.strip_prefix(self.path()).unwrap_or(path)
+    }
+
     /// Returns whether `url` has this scheme, host and port, and is at or below this path.
     pub fn contains(&self, url: &Url) -> bool {
         url.origin() == self.url.origin()
