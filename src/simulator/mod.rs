@@ -1,0 +1,46 @@
+//! An embedded HTTP server that behaves like the API of a real product.
+//!
+//! It takes [`SimulatorOptions`] and gives a running server on a local port, so that
+//! `dadl-mcp demo` and the integration tests have something to talk to without a data
+//! center at hand. The data are seeded: two runs show the same names and identifiers.
+//!
+//! `core` knows sockets, bodies, streams and recording, and nothing about any product.
+//! `xen_orchestra` is the first product built on it. Whatever a product's server gets
+//! wrong (a 404 in HTML, a 500 for bad JSON) the simulator gets wrong too: a client that
+//! works here must work there.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+mod core;
+mod xen_orchestra;
+
+pub use self::core::RecordedRequest;
+pub use self::xen_orchestra::XenOrchestra;
+
+/// What kind of behavior to simulate.
+#[derive(Debug, Clone)]
+pub struct SimulatorOptions {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The authentication token of the administrator.
+    pub token: String,
+    /// How long an ordinary action takes; zero ends it as soon as it is polled.
+    pub task_duration: Duration,
+    /// Bytes of each exported disk or VM.
+    pub export_size: u64,
+    /// Whether requests are kept for `take_requests`.
+    pub record: bool,
+}
+
+impl Default for SimulatorOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            token: "demo-token".to_owned(),
+            task_duration: Duration::from_secs(2),
+            export_size: 8 * 1024 * 1024,
+            record: false,
+        }
+    }
+}

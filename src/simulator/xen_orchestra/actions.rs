@@ -1,0 +1,224 @@
+//! From `POST ../actions/..` to the effect of a task.
+//!
+//! Objects that a body names are looked up before the task starts, because XO refuses those
+//! with 404 at once. What depends on the state then (is the VM running?) is found out by the
+//! task, as the hypervisor does it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::app::{App, Call};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::state::State;
+use super::store::{Object, Properties};
+use super::tasks::Effect;
+use super::{hosts, machines};
+use crate::simulator::core::Reply;
+
+/// What an effect needs to know of the call.
+#[derive(Debug, Clone)]
+pub(super) struct Action {
+    /// The object acted on.
+    pub(super) id: String,
+    /// The name of the action, as in the path.
+    pub(super) name: &'static str,
+    /// The body.
+    pub(super) body: Object,
+    /// Who asks.
+    pub(super) user: String,
+}
+
+impl Action {
+    /// Returns a text of the body when it is given.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
+        self.body.get(name).and_then(Value::as_str)
+    }
+}
+
+impl App {
+    /// Starts the task of an action.
+    pub(super) async fn act(self: &Arc<Self>, call: &Call<'_>) -> Result<Reply, Failure> {
+        let segments = call.operation.segments();
+        let collection = segments.first().copied().unwrap_or_default();
+        let kind = Kind::from_collection(collection)
+            .ok_or_else(|| Failure::unexpected("no such collection"))?;
+        let action = Action {
+            id: call.capture(0).to_owned(),
+            name: segments.last().copied().unwrap_or_default(),
+            body: call.body.clone(),
+            user: call.user.id.clone(),
+        };
+        self.state().check_references(kind, &action)?;
+        if kind == Kind::Task {
+            self.abort(&action.id);
+            return self.run(call, kind, nothing()).await;
+        }
+        let effect: Effect = match kind {
+            Kind::Vm => Box::new(move |state| machines::act(state, &action)),
+            Kind::Host | Kind::Pool | Kind::Pbd | Kind::Sr => {
+                Box::new(move |state| hosts::act(state, kind, &action))
+            }
+            _ => Box::new(move |state| act(state, kind, &action)),
+        };
+        self.run(call, kind, effect).await
+    }
+}
+
+impl State {
+    /// Looks up the objects that a body names.
+    fn check_references(&self, kind: Kind, action: &Action) -> Result<(), Failure> {
+        for (name, kind) in REFERENCES {
+            if let Some(id) = action.option(name) {
+                self.store.find(kind, id)?;
+            }
+        }
+        for id in action.body.list("pifIds") {
+            self.store.find(Kind::Pif, &id)?;
+        }
+        let id = &action.id;
+        let state_of = |property| {
+            let object = self.store.get(kind, id);
+            object
+                .map(|object| object.text(property).to_owned())
+                .unwrap_or_default()
+        };
+        match (kind, action.name) {
+            (Kind::Server, "connect") if state_of("status") == "connected" => Err(
+                Failure::incorrect_state(id, "status", "disconnected", "connected"),
+            ),
+            (Kind::Server, "disconnect") if state_of("status") == "disconnected" => Err(
+                Failure::incorrect_state(id, "status", "connected", "disconnected"),
+            ),
+            (Kind::Host, "forget") if state_of("power_state") == "Running" => Err(
+                Failure::incorrect_state(id, "power_state", "Halted", "Running"),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Acts on the kinds that have one or two actions.
+fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure> {
+    let id = action.id.as_str();
+    let store = &mut state.store;
+    match (kind, action.name) {
+        (Kind::AclRole, _) => {
+            let role = store.find(Kind::AclRole, id)?.clone();
+            let copy = store.generator.uuid();
+            let name = action
+                .option("name")
+                .map_or_else(|| format!("{} (copy)", role.text("name")), str::to_owned);
+            let description = action
+                .option("description")
+                .unwrap_or(role.text("description"));
+            store.insert(
+                Kind::AclRole,
+                json!({
+                    "name": name, "description": description, "id": copy, "userIds": [],
+                    "groupIds": [], "privilegeIds": [],
+                }),
+            );
+            for privilege in role.list("privilegeIds") {
+                let Some(mut object) = store.get(Kind::AclPrivilege, &privilege).cloned() else {
+                    continue;
+                };
+                let id = store.generator.uuid();
+                object.insert("roleId".to_owned(), copy.clone().into());
+                object.insert("id".to_owned(), id.clone().into());
+                store.insert(Kind::AclPrivilege, Value::Object(object));
+                store.link(Kind::AclRole, &copy, "privilegeIds", &id);
+            }
+            Ok(json!({"id": copy}))
+        }
+        (Kind::BackupRepository, "benchmark") => {
+            let rates = (
+                2e8 + store.generator.fraction() * 2e8,
+                7e8 + store.generator.fraction() * 3e8,
+            );
+            Ok(json!({"success": true, "writeRate": rates.0, "readRate": rates.1}))
+        }
+        (Kind::BackupRepository, _) => {
+            store.remove(Kind::BackupRepository, id);
+            Ok(Value::Null)
+        }
+        (Kind::Schedule, _) => {
+            let schedule = store.find(Kind::Schedule, id)?.clone();
+            let job = store.find(Kind::BackupJob, schedule.text("jobId"))?.clone();
+            let start = super::state::now();
+            store.insert(
+                Kind::BackupLog,
+                json!({
+                    "data": {"mode": job.get("mode"), "reportWhen": "failure"},
+                    "id": start.to_string(), "jobId": job.text("id"), "jobName": job.text("name"),
+                    "message": "backup", "scheduleId": id, "start": start, "status": "success",
+                    "tasks": [], "end": start,
+                }),
+            );
+            Ok(Value::Null)
+        }
+        (Kind::Server, "connect") => {
+            let server = store.find(Kind::Server, id)?;
+            if server.get("poolId").is_none() {
+                // Only the seeded servers lead anywhere.
+                let host = server
+                    .text("host")
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                return Err(Failure::unexpected(format!(
+                    "connect ECONNREFUSED {host}:443"
+                )));
+            }
+            store.set(Kind::Server, id, "status", "connected");
+            Ok(Value::Null)
+        }
+        (Kind::Server, _) => {
+            store.set(Kind::Server, id, "status", "disconnected");
+            Ok(Value::Null)
+        }
+        (Kind::Vbd | Kind::Vif, name) => {
+            let attached = name == "connect";
+            let object = store.find(kind, id)?;
+            if object.get("attached").and_then(Value::as_bool) == Some(attached) {
+                let code = if attached {
+                    "DEVICE_ALREADY_ATTACHED"
+                } else {
+                    "DEVICE_ALREADY_DETACHED"
+                };
+                return Err(Failure::xapi(code, &[object.text("_xapiRef")]));
+            }
+            store.set(kind, id, "attached", attached);
+            Ok(Value::Null)
+        }
+        (Kind::Vdi, _) => {
+            let target = action.option("srId").unwrap_or_default().to_owned();
+            let source = store.find(Kind::Vdi, id)?.text("$SR").to_owned();
+            store.unlink(Kind::Sr, &source, "VDIs", id);
+            store.link(Kind::Sr, &target, "VDIs", id);
+            store.set(Kind::Vdi, id, "$SR", target);
+            Ok(json!({"id": id}))
+        }
+        _ => Ok(Value::Null),
+    }
+}
+
+/// An effect that changes nothing.
+fn nothing() -> Effect {
+    Box::new(|_| Ok(Value::Null))
+}
+
+/// The properties of bodies that name objects.
+const REFERENCES: [(&str, Kind); 9] = [
+    ("affinity", Kind::Host),
+    ("host", Kind::Host),
+    ("hostId", Kind::Host),
+    ("migrationNetworkId", Kind::Network),
+    ("network", Kind::Network),
+    ("pif", Kind::Pif),
+    ("snapshotId", Kind::VmSnapshot),
+    ("srId", Kind::Sr),
+    ("template", Kind::VmTemplate),
+];

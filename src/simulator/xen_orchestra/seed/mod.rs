@@ -1,0 +1,89 @@
+//! The data a simulated XO starts with: two pools, four hosts, 44 VMs and what belongs to them.
+//!
+//! Everything comes from one seed and one fixed moment, so identifiers and dates are the same
+//! in every run and can be written into documents. Only the token comes from the options.
+
+mod accounts;
+mod backups;
+mod infrastructure;
+mod machines;
+
+use serde_json::{Map, Value, json};
+
+use super::auth::Accounts;
+use super::kind::Kind;
+use super::state::State;
+use super::store::Store;
+use crate::simulator::core::Generator;
+
+pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine};
+
+/// Makes the state that a simulated XO starts with.
+pub(super) fn seed(token: &str) -> State {
+    let mut state = State {
+        store: Store::new(Generator::new(SEED)),
+        accounts: Accounts::default(),
+    };
+    accounts::add(&mut state, token);
+    let sites = infrastructure::add(&mut state.store);
+    machines::add(&mut state.store, &sites);
+    backups::add(&mut state);
+    state
+}
+
+/// A pool with what VMs need of it.
+pub(super) struct Site {
+    /// The pool.
+    pub(super) pool: String,
+    /// Its hosts, the master first, each with its local storage.
+    pub(super) hosts: Vec<(String, String)>,
+    /// The storage that all hosts share, or the local one of a lonely host.
+    pub(super) shared_storage: String,
+    /// The networks: the one of eth0, then the VLAN.
+    pub(super) networks: Vec<String>,
+}
+
+/// Adds an object of a pool: XO's common properties after its own.
+pub(super) fn insert_in_pool(store: &mut Store, kind: Kind, pool: &str, object: Value) -> String {
+    let id = store.generator.uuid();
+    insert_with_id(store, kind, pool, &id, object)
+}
+
+/// Adds an object of a pool under a given identifier, which is its UUID too.
+pub(super) fn insert_with_id(
+    store: &mut Store,
+    kind: Kind,
+    pool: &str,
+    id: &str,
+    object: Value,
+) -> String {
+    let type_name = match kind {
+        Kind::Alarm => Kind::Message.type_name(),
+        _ => kind.type_name(),
+    };
+    let mut properties = Map::new();
+    properties.insert("type".to_owned(), type_name.into());
+    if let Value::Object(own) = object {
+        properties.extend(own);
+    }
+    let reference = format!("OpaqueRef:{}", store.generator.uuid());
+    let common = json!({
+        "id": id, "uuid": id, "$pool": pool, "$poolId": pool, "_xapiRef": reference,
+    });
+    if let Value::Object(common) = common {
+        for (name, value) in common {
+            // Default templates have an identifier and a UUID that differ.
+            properties.entry(name).or_insert(value);
+        }
+    }
+    store.insert(kind, Value::Object(properties))
+}
+
+/// The seed of all data.
+const SEED: u64 = 0x00da_d1c0_ffee;
+
+/// The moment at which the data were "taken", in seconds since 1970: 20 November 2026.
+pub(super) const MOMENT: u64 = 1_795_181_174;
+
+/// A day in seconds.
+const DAY: u64 = 86_400;
