@@ -18,3 +18,4 @@ pub mod gate;
 pub mod http;
 pub mod outcome;
 pub mod response;
+pub mod simulator;
