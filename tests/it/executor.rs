@@ -1,0 +1,407 @@
+//! Calls against a backend that answers what the test says: what leaves, what comes back, and
+//! which error a person or a model reads.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dadl_mcp::{
+    access::{Levels, Policy},
+    call::BaseUrl,
+    catalog::{BackendTools, Catalog},
+    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
+    descriptor::{self, model::CredentialName, source::Source},
+    executor::{CallError, Executor},
+    files::FileStore,
+    gate::Gate,
+    http::{
+        auth::{Authenticator, CredentialSource},
+        backend::Backend,
+    },
+    outcome::{Outcome, Payload},
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::upstream::{Answer, Upstream};
+
+const TOKEN: &str = "s3cr3t-token-value";
+
+const TOOLS: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=" }
+  defaults:
+    errors:
+      message_path: "$.error"
+      retry_on: [503]
+      terminal: [404]
+      retry_strategy: { max_retries: 2, backoff: fixed, initial_delay: 1ms }
+  tools:
+    get: { method: GET, path: /things, access: read, description: "Things." }
+    put: { method: PUT, path: /things, access: read, description: "Puts.", params: { name: { type: string, in: body } } }
+    post: { method: POST, path: /things, access: read, description: "Posts.", params: { name: { type: string, in: body } } }
+    wrapped: { method: GET, path: /things, access: read, description: "Wrapped.", response: { result_path: "$.data.items", max_items: 2 } }
+    paged:
+      method: GET
+      path: /things
+      access: read
+      description: "Paged."
+      pagination: { strategy: offset, behavior: expose, request: { offset_param: offset, limit_param: limit, limit_default: 2 } }
+    export: { method: GET, path: "/things/{id}.raw", access: read, description: "Exports.", params: { id: { type: string, in: path, required: true } }, response: { binary: true } }
+    import: { method: POST, path: /import, access: read, description: "Imports.", content_type: application/octet-stream }
+"#;
+
+struct Fixed(Result<&'static str, &'static str>);
+
+impl CredentialSource for Fixed {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+        self.0.map(Into::into).map_err(str::to_owned)
+    }
+}
+
+struct Bench {
+    gate: Gate,
+    executor: Executor,
+    _home: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(url: &str) -> Self {
+        Self::with(url, Fixed(Ok(TOKEN)), |_| {})
+    }
+
+    fn with(url: &str, credentials: Fixed, change: impl FnOnce(&mut BackendSettings)) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let loaded = descriptor::load(&Source::new("fake.dadl", TOOLS));
+        let descriptor = Arc::new(loaded.descriptor.expect("the descriptor is valid"));
+        let mut settings = BackendSettings {
+            name: "fake".into(),
+            dadl: "fake.dadl".into(),
+            url: Some(url.into()),
+            hint: None,
+            policy: Policy { levels: Levels::new(["all"]), ..Policy::default() },
+            confirm: Confirm::Ask,
+            headers: Vec::new(),
+            ca_file: None,
+            tls_skip_verify: false,
+            credentials: BTreeMap::new(),
+            timeouts: Timeouts::default(),
+            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            variables: BTreeMap::new(),
+        };
+        change(&mut settings);
+        let catalog = Catalog::build(&[BackendTools {
+            name: &settings.name,
+            descriptor: Arc::clone(&descriptor),
+            policy: &settings.policy,
+        }]);
+        let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credentials));
+        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
+        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")));
+        Self { gate: Gate::new(Arc::new(catalog), vec![Confirm::Ask]), executor, _home: home }
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let admitted = self.gate.check(tool, arguments).unwrap().admit().unwrap();
+        self.executor.execute(admitted, &()).await
+    }
+
+    async fn value(&self, tool: &str, arguments: Value) -> Value {
+        match self.call(tool, arguments).await.unwrap().payload {
+            Payload::Json(value) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn error(&self, tool: &str) -> String {
+        let error = self.call(tool, json!({})).await.unwrap_err().for_model();
+        assert!(!error.contains(TOKEN), "{error}");
+        error
+    }
+
+    fn files(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.executor.files().directory()) else {
+            return Vec::new();
+        };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// The error of `get` when the backend gives `answers`.
+async fn error(answers: Vec<Answer>) -> (String, usize) {
+    let upstream = Upstream::start(answers).await;
+    let error = Bench::new(&upstream.url()).error("get").await;
+    (error, upstream.requests().len())
+}
+
+#[tokio::test]
+async fn a_request_carries_the_credential_and_only_what_was_asked_for() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let bench = Bench::new(&upstream.url());
+    bench.value("post", json!({ "name": "a" })).await;
+    bench.value("get", json!({})).await;
+    let requests = upstream.requests();
+    assert!(requests[0].starts_with("POST /api/things HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[0].contains(&format!("cookie: session={TOKEN}\r\n")), "{}", requests[0]);
+    assert!(requests[0].ends_with("\r\n\r\n{\"name\":\"a\"}"), "{}", requests[0]);
+    assert!(!requests[1].contains("content-type"), "{}", requests[1]);
+}
+
+#[tokio::test]
+async fn a_missing_credential_sends_nothing() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let bench = Bench::with(&upstream.url(), Fixed(Err("set CREDENTIAL_FAKE_TOKEN")), |_| {});
+    assert!(bench.error("get").await.contains("CREDENTIAL_FAKE_TOKEN"));
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn redirects_keep_method_body_and_cookie_within_the_origin() {
+    let answers = vec![Answer::redirect(307, "/api/things/7"), Answer::json(200, "[1]")];
+    let upstream = Upstream::start(answers).await;
+    let bench = Bench::new(&upstream.url());
+    assert_eq!(bench.value("post", json!({ "name": "a" })).await, json!([1]));
+    let second = &upstream.requests()[1];
+    assert!(second.starts_with("POST /api/things/7 "), "{second}");
+    assert!(second.contains("cookie: session="), "{second}");
+    assert!(second.ends_with("{\"name\":\"a\"}"), "{second}");
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_is_not_followed() {
+    let other = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let (text, _) = error(vec![Answer::redirect(302, &other.url())]).await;
+    assert!(text.contains(&format!("another origin, http://{}", other.address)), "{text}");
+    assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_loop_ends() {
+    let (text, requests) = error(vec![Answer::redirect(302, "/api/things")]).await;
+    assert!(text.contains("redirects without end"), "{text}");
+    assert_eq!(requests, 11);
+}
+
+#[tokio::test]
+async fn statuses_become_errors_in_the_words_of_the_api() {
+    let (text, requests) = error(vec![Answer::json(404, r#"{"error":"no such thing"}"#)]).await;
+    assert_eq!(text, "[not_found] HTTP 404: no such thing (GET /things)");
+    assert_eq!(requests, 1);
+    let page = Answer::full(500, &[("Content-Type", "text/html")], b"<html><h1>Oops</h1></html>");
+    let (text, _) = error(vec![page]).await;
+    assert_eq!(text, "[internal] HTTP 500: Oops (GET /things)");
+    let leaky = Answer::json(401, &format!(r#"{{"error":"bad token {TOKEN}"}}"#));
+    let (text, _) = error(vec![leaky]).await;
+    assert_eq!(text, "[unauthorized] HTTP 401: bad token [REDACTED] (GET /things)");
+}
+
+#[tokio::test]
+async fn a_busy_backend_is_asked_again() {
+    let busy = || Answer::json(503, r#"{"error":"busy"}"#);
+    let upstream = Upstream::start(vec![busy(), busy(), Answer::json(200, "[]")]).await;
+    let bench = Bench::new(&upstream.url());
+    assert_eq!(bench.value("get", json!({})).await, json!([]));
+    let (text, requests) = error(vec![busy()]).await;
+    assert_eq!(text, "[unavailable] HTTP 503: busy (GET /things) after 3 attempts");
+    assert_eq!(requests, 3);
+}
+
+#[tokio::test]
+async fn a_write_that_may_have_arrived_is_not_sent_again() {
+    let upstream = Upstream::start(vec![Answer::json(503, "{}")]).await;
+    Bench::new(&upstream.url()).error("post").await;
+    assert_eq!(upstream.requests().len(), 1);
+    let upstream = Upstream::start(vec![Answer::Close(Vec::new())]).await;
+    let text = Bench::new(&upstream.url()).error("post").await;
+    assert!(text.contains("the connection broke"), "{text}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_down_is_named() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = Bench::new(&format!("http://{free}/api")).error("get").await;
+    assert!(text.contains("backend \"fake\" did not answer GET /things: no connection"), "{text}");
+    assert!(text.contains("3 attempts") && text.contains("doctor"), "{text}");
+}
+
+#[tokio::test]
+async fn a_truncated_body_is_an_error() {
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[1,";
+    let (text, _) = error(vec![Answer::Close(cut.to_vec())]).await;
+    assert!(text.contains("the connection broke"), "{text}");
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n";
+    let (text, _) = error(vec![Answer::Close(chunked.to_vec())]).await;
+    assert!(text.contains("the connection broke"), "{text}");
+    let (text, _) = error(vec![Answer::json(200, "[1,")]).await;
+    assert!(text.contains("no valid JSON") && text.contains("[1,"), "{text}");
+}
+
+#[tokio::test]
+async fn a_silent_backend_is_given_up() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[";
+    for bytes in [b"".as_slice(), head] {
+        let upstream = Upstream::start(vec![Answer::Hang(bytes.to_vec())]).await;
+        let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+            settings.timeouts.read = Duration::from_millis(20);
+        });
+        let text = bench.error("get").await;
+        assert!(text.contains("read_timeout of 0.02 s passed"), "{text}");
+        upstream.connection_closed().await;
+    }
+    let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
+    let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+        settings.timeouts.call = Duration::from_millis(20);
+    });
+    let text = bench.error("get").await;
+    assert!(text.contains("timeout of 0.02 s passed"), "{text}");
+    upstream.connection_closed().await;
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_bound_is_not_read() {
+    let announced =
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10737418240\r\n\r\n";
+    let endless = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+    for head in [announced.as_slice(), endless] {
+        let upstream = Upstream::start(vec![Answer::Endless(head.to_vec())]).await;
+        let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+            settings.max_response_bytes = 1_000_000;
+        });
+        let text = bench.error("get").await;
+        assert!(text.contains("larger than 1000000 bytes (`max_response_size`"), "{text}");
+        upstream.connection_closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_is_refused_at_once() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    let upstream = Upstream::start(vec![Answer::Hang(head.to_vec())]).await;
+    let text = Bench::new(&upstream.url()).error("get").await;
+    assert!(text.contains("stream of events"), "{text}");
+    upstream.connection_closed().await;
+}
+
+#[tokio::test]
+async fn cancelling_a_call_closes_the_connection_and_keeps_no_file() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nabc";
+    for (tool, arguments) in [("get", json!({})), ("export", json!({ "id": "1" }))] {
+        let upstream = Upstream::start(vec![Answer::Hang(head.to_vec())]).await;
+        let bench = Arc::new(Bench::new(&upstream.url()));
+        let running = Arc::clone(&bench);
+        let call = tokio::spawn(async move { running.call(tool, arguments).await });
+        while upstream.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        upstream.connection_closed().await;
+        assert_eq!(bench.files(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_binary_answer_becomes_a_file() {
+    let answer = Answer::full(200, &[("Content-Type", "application/octet-stream")], b"hello");
+    let upstream = Upstream::start(vec![answer]).await;
+    let bench = Bench::new(&upstream.url());
+    let outcome = bench.call("export", json!({ "id": "../x" })).await.unwrap();
+    let Payload::File(file) = outcome.payload else { panic!("no file") };
+    assert_eq!(std::fs::read(&file.path).unwrap(), b"hello");
+    assert_eq!(file.path.parent(), Some(bench.executor.files().directory()));
+    assert_eq!(file.size, 5);
+    assert!(file.path.to_string_lossy().ends_with("export-.._x.raw"), "{}", file.path.display());
+    let request = &upstream.requests()[0];
+    assert!(request.starts_with("GET /api/things/..%2Fx.raw "), "{request}");
+    assert!(request.contains("accept-encoding: identity"), "{request}");
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_leaves_nothing() {
+    let cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\nContent-Length: 99\r\n\r\nabc";
+    let upstream = Upstream::start(vec![Answer::Close(cut.to_vec())]).await;
+    let bench = Bench::new(&upstream.url());
+    let text = bench.error("get").await;
+    assert!(text.contains("ended after 3 bytes"), "{text}");
+    assert_eq!(bench.files(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_is_sent_with_its_length() {
+    let upstream = Upstream::start(vec![Answer::json(201, r#"{"id":"1"}"#)]).await;
+    let bench = Bench::new(&upstream.url());
+    std::fs::create_dir(bench.executor.files().directory()).unwrap();
+    std::fs::write(bench.executor.files().directory().join("disk.raw"), "abc").unwrap();
+    bench.value("import", json!({ "file": "disk.raw" })).await;
+    let request = &upstream.requests()[0];
+    assert!(request.contains("content-length: 3\r\n"), "{request}");
+    assert!(request.contains("content-type: application/octet-stream\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\nabc"), "{request}");
+    let error = bench.call("import", json!({ "file": "../other" })).await.unwrap_err();
+    assert!(error.for_model().contains("file \"../other\""), "{error}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn results_are_selected_and_bounded() {
+    let answer = Answer::json(200, r#"{"data":{"items":[1,2,3]}}"#);
+    let upstream = Upstream::start(vec![answer, Answer::json(200, "{}")]).await;
+    let bench = Bench::new(&upstream.url());
+    let outcome = bench.call("wrapped", json!({})).await.unwrap();
+    assert!(matches!(outcome.payload, Payload::Json(value) if value == json!([1, 2])));
+    assert!(outcome.notes[0].contains("first 2 of 3"), "{:?}", outcome.notes);
+    let error = bench.call("wrapped", json!({})).await.unwrap_err().for_model();
+    assert!(error.contains("nothing at $.data.items"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_page_says_how_to_get_the_next() {
+    let answers = vec![Answer::json(200, "[1,2]"), Answer::json(200, "[3]")];
+    let upstream = Upstream::start(answers).await;
+    let bench = Bench::new(&upstream.url());
+    let outcome = bench.call("paged", json!({ "offset": 4 })).await.unwrap();
+    let next = outcome.next.unwrap();
+    assert_eq!(Value::Object(next.clone()), json!({ "offset": 6 }));
+    assert!(outcome.notes[0].contains("offset=6"), "{:?}", outcome.notes);
+    let outcome = bench.call("paged", Value::Object(next)).await.unwrap();
+    assert!(outcome.next.is_none() && outcome.notes.is_empty());
+    let requests = upstream.requests();
+    assert!(requests[0].starts_with("GET /api/things?offset=4&limit=2 "), "{}", requests[0]);
+}
+
+#[tokio::test]
+async fn a_renewed_cookie_is_used_from_then_on() {
+    let renewed = [("Content-Type", "application/json"), ("Set-Cookie", "session=fresh; Path=/")];
+    let upstream = Upstream::start(vec![Answer::full(200, &renewed, b"{}")]).await;
+    let bench = Bench::new(&upstream.url());
+    bench.value("get", json!({})).await;
+    bench.value("get", json!({})).await;
+    assert!(upstream.requests()[1].contains("cookie: session=fresh\r\n"));
+}
+
+#[tokio::test]
+async fn empty_answers_and_web_pages_are_told_apart_from_data() {
+    let page = Answer::full(200, &[("Content-Type", "text/html")], b"<html>login</html>");
+    let upstream = Upstream::start(vec![Answer::full(204, &[], b""), page]).await;
+    let bench = Bench::new(&upstream.url());
+    let empty = bench.call("get", json!({})).await.unwrap();
+    assert!(matches!(empty.payload, Payload::Empty) && empty.status == 204);
+    let page = bench.call("get", json!({})).await.unwrap();
+    assert!(page.notes[0].contains("web page"), "{:?}", page.notes);
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_request_and_hides_the_credential() {
+    let bench = Bench::new("http://127.0.0.1:1/api");
+    let Value::Object(arguments) = json!({ "name": "é" }) else { unreachable!() };
+    let pending = bench.gate.check("post", arguments).unwrap();
+    let shown = bench.executor.dry_run(&pending).unwrap().to_string();
+    assert!(shown.starts_with("POST http://127.0.0.1:1/api/things\n"), "{shown}");
+    assert!(shown.contains("{\"name\":\"é\"}"), "{shown}");
+    assert!(shown.contains("Cookie: session=[REDACTED]") && !shown.contains(TOKEN), "{shown}");
+}

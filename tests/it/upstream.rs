@@ -1,0 +1,146 @@
+//! A backend that answers exactly what a test tells it to, byte by byte.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+
+/// One scripted answer.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// These bytes, then the connection stays open.
+    Bytes(Vec<u8>),
+    /// These bytes, then the connection closes.
+    Close(Vec<u8>),
+    /// These bytes, then silence until the client goes away.
+    Hang(Vec<u8>),
+    /// The head, then zeros until the client goes away.
+    Endless(Vec<u8>),
+}
+
+impl Answer {
+    /// A JSON answer with this status.
+    pub(crate) fn json(status: u16, body: &str) -> Self {
+        Self::full(status, &[("Content-Type", "application/json")], body.as_bytes())
+    }
+
+    /// A whole answer.
+    pub(crate) fn full(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
+        let mut bytes = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in headers {
+            bytes.push_str(&format!("{name}: {value}\r\n"));
+        }
+        bytes.push_str("\r\n");
+        Self::Bytes([bytes.as_bytes(), body].concat())
+    }
+
+    /// A redirect.
+    pub(crate) fn redirect(status: u16, location: &str) -> Self {
+        Self::full(status, &[("Location", location)], b"")
+    }
+}
+
+/// The backend.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    gone: Arc<Notify>,
+}
+
+impl Upstream {
+    /// Gives `answers` to the requests in order; the last one is given again and again.
+    pub(crate) async fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let gone = Arc::new(Notify::new());
+        let (seen, closed) = (Arc::clone(&requests), Arc::clone(&gone));
+        let answers = Arc::new(answers);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
+                let answers = Arc::clone(&answers);
+                tokio::spawn(async move {
+                    // A client that goes away in the middle is part of some tests.
+                    let _ = converse(stream, &answers, &seen).await;
+                    closed.notify_one();
+                });
+            }
+        });
+        Self { address, requests, gone }
+    }
+
+    /// The base URL, with a path.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/api", self.address)
+    }
+
+    /// The requests so far: head and body, as they came.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Waits until a connection has ended.
+    pub(crate) async fn connection_closed(&self) {
+        self.gone.notified().await;
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    answers: &[Answer],
+    seen: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        let mut length = 0;
+        loop {
+            let start = head.len();
+            if stream.read_line(&mut head).await? == 0 {
+                return Ok(());
+            }
+            let line = head[start..].trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await?;
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(head + &String::from_utf8_lossy(&body));
+            seen.len() - 1
+        };
+        match answers.get(number).or(answers.last()).unwrap() {
+            Answer::Bytes(bytes) => stream.write_all(bytes).await?,
+            Answer::Close(bytes) => {
+                stream.write_all(bytes).await?;
+                stream.shutdown().await?;
+                return Ok(());
+            }
+            Answer::Hang(bytes) => {
+                stream.write_all(bytes).await?;
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).await?;
+                return Ok(());
+            }
+            Answer::Endless(bytes) => {
+                stream.write_all(bytes).await?;
+                let zeros = vec![b'0'; 64 * 1024];
+                loop {
+                    stream.write_all(&zeros).await?;
+                }
+            }
+        }
+    }
+}
