@@ -26,7 +26,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Returns the parameters that have a value.
-    pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Param, &Value)> + Clone {
         self.named().map(|(param, value)| (&param.param, value))
     }
 
@@ -42,7 +42,7 @@ impl Arguments {
     }
 
     /// Returns the parameters that have a value, with their property names.
-    pub(super) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> {
+    pub(super) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
         self.params
             .iter()
             .zip(&self.values)

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::{Arguments, PlannedBody, encode};
-use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
+use crate::descriptor::model::{BodyKind, Location, ParamKind, Tool};
 
 /// Returns the body and, when there is one, its content type.
 ///
@@ -12,12 +12,8 @@ use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 /// refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.location == Location::Body);
-    let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
-    if let Some(reference) = arguments
-        .iter()
-        .find(|(param, _)| param.location == Location::Body && is_file(param))
-        .and_then(|(_, value)| value.as_str())
-    {
+    let file = members.clone().find(|(param, _)| param.kind == ParamKind::FileUrl);
+    if let Some(reference) = file.and_then(|(_, value)| value.as_str()) {
         return (PlannedBody::File(reference.to_owned()), Some(content_type(tool)));
     }
     let bytes = match &tool.body {

@@ -25,7 +25,9 @@ impl Annotations {
     /// Derives the hints of `tool`.
     pub(crate) fn of(tool: &Tool) -> Self {
         let read_only = match &tool.access {
-            Some(access) => *access == Access::Read,
+            // Searches are POSTs; a read that puts or deletes is a slip.
+            Some(Access::Read) => tool.method.is_safe() || tool.method == Method::Post,
+            Some(_) => false,
             None => tool.method.is_safe(),
         };
         let harmful =
@@ -60,6 +62,8 @@ mod tests {
     fn the_authors_word_goes_before_the_method() {
         assert_eq!(hints("GET", Some("read")), "ri");
         assert_eq!(hints("POST", Some("read")), "ri");
+        assert_eq!(hints("PUT", Some("read")), "i");
+        assert_eq!(hints("DELETE", Some("read")), "di");
         assert_eq!(hints("GET", Some("dangerous")), "di");
         assert_eq!(hints("POST", Some("write")), "");
         assert_eq!(hints("PUT", Some("admin")), "i");

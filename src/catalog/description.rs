@@ -41,12 +41,22 @@ pub(crate) fn describe(tool: &Tool, replacement: Option<&str>) -> String {
 
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.
 pub(crate) fn title(name: &str) -> String {
-    let words: Vec<String> = words(name).iter().map(|word| acronym(word)).collect();
-    capitalize(&words.join(" "))
+    let mut title = String::with_capacity(name.len() + 8);
+    for word in words(name).split(' ') {
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        push_word(&mut title, word);
+    }
+    capitalize(&title)
 }
 
 /// Returns the text with every run of white space as one space.
 pub(crate) fn collapse(text: &str) -> String {
+    let plain = text.bytes().all(|byte| byte >= b' ') && text.is_ascii();
+    if plain && text.trim_ascii().len() == text.len() && !text.contains("  ") {
+        return text.to_owned();
+    }
     let mut result = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !result.is_empty() {
@@ -98,38 +108,41 @@ fn cut(text: &str, max: usize) -> String {
 }
 
 fn sentence_case(key: &str) -> String {
-    capitalize(&words(key).join(" "))
+    capitalize(&words(key))
 }
 
 fn capitalize(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    let mut capitalized = String::with_capacity(text.len());
+    capitalized.extend(first);
+    capitalized.push_str(characters.as_str());
+    capitalized
 }
 
-/// Splits a name at punctuation and where lower case turns into upper case.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+/// Writes a name in lower case, with a space at punctuation and where lower case turns into upper
+/// case.
+fn words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
     let mut after_lower = false;
     for character in name.chars() {
-        let boundary = !character.is_alphanumeric() || (after_lower && character.is_uppercase());
-        if boundary {
-            words.push(String::new());
+        let wanted = character.is_alphanumeric();
+        let boundary = !wanted || (after_lower && character.is_uppercase());
+        if boundary && !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
         }
         after_lower = character.is_lowercase();
-        if character.is_alphanumeric()
-            && let Some(word) = words.last_mut()
-        {
-            word.extend(character.to_lowercase());
+        match character {
+            _ if !wanted => {}
+            'a'..='z' | '0'..='9' => words.push(character),
+            _ => words.extend(character.to_lowercase()),
         }
     }
-    words.retain(|word| !word.is_empty());
+    words.truncate(words.trim_end().len());
     words
 }
 
-/// Abbreviations that the rule of [`acronym`] misses or would take for a plural.
+/// Abbreviations that the rule of [`push_word`] misses or would take for a plural.
 const ACRONYMS: [&str; 40] = [
     "acl", "api", "cpu", "dhcp", "dns", "gpu", "ha", "http", "https", "id", "io", "ip", "iso",
     "json", "ldap", "nfs", "nic", "oidc", "os", "ova", "pci", "pgpu", "pif", "pusb", "saml",
@@ -137,22 +150,30 @@ const ACRONYMS: [&str; 40] = [
     "xoa", "xva",
 ];
 
-/// Writes an abbreviation in upper case, with a plural `s` behind it left alone.
+/// Appends a word; an abbreviation goes in upper case, a plural `s` behind it left alone.
 ///
 /// Words of up to three letters without a vowel are abbreviations (`vm`, `sr`, `vbd`).
-fn acronym(word: &str) -> String {
+fn push_word(title: &mut String, word: &str) {
     let is_acronym = |word: &str| {
-        ACRONYMS.contains(&word)
-            || ((2..=3).contains(&word.len())
-                && word.chars().all(|c| c.is_ascii_lowercase() && !"aeiouy".contains(c)))
-    };
-    match word.strip_suffix('s') {
-        Some(stem) if !ACRONYMS.contains(&word) && is_acronym(stem) => {
-            format!("{}s", stem.to_uppercase())
+        let letters = |c: u8| c.is_ascii_lowercase() && !b"aeiouy".contains(&c);
+        match word.len() {
+            2..=3 if word.bytes().all(letters) => true,
+            2..=5 => ACRONYMS.contains(&word),
+            _ => false,
         }
-        _ if is_acronym(word) => word.to_uppercase(),
-        _ => word.to_owned(),
+    };
+    let (stem, plural) = match word.strip_suffix('s') {
+        Some(stem) if is_acronym(stem) && !ACRONYMS.contains(&word) => (stem, "s"),
+        _ => (word, ""),
+    };
+    let at = title.len();
+    title.push_str(stem);
+    if is_acronym(stem)
+        && let Some(stem) = title.get_mut(at..)
+    {
+        stem.make_ascii_uppercase();
     }
+    title.push_str(plural);
 }
 
 #[cfg(test)]

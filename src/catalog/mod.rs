@@ -147,7 +147,7 @@ impl BackendTools<'_> {
         for (at, ((tool, name), replacement)) in
             tools.iter().zip(names).zip(replacements).enumerate()
         {
-            let params: Arc<[EntryParam]> = property::params(tool).into();
+            let params = property::params(tool);
             entries.push(Entry {
                 name,
                 title: description::title(&tool.name),
@@ -204,5 +204,6 @@ impl Entry {
     }
 }
 
+#[cfg(test)]
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,11 @@ pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String>
 
 /// Returns the property names of parameters, given by their names on the wire.
 pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
+    // Names on the wire are unique, so that nothing collides where nothing has to change. This is
+    // nearly always so.
+    if wire.iter().all(|name| is_property_name(name)) {
+        return wire.iter().map(|&name| name.to_owned()).collect();
+    }
     let candidates: Vec<_> = wire
         .iter()
         .map(|&name| {

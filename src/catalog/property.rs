@@ -1,6 +1,8 @@
 //! The parameters of a tool as a caller sees them: those of the descriptor, those that pagination
 //! adds, and the file of a raw body, each under a property name that hosts accept.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{EntryParam, name};
@@ -9,7 +11,7 @@ use crate::descriptor::model::{
 };
 
 /// Returns the parameters in the order of the file, the added ones last.
-pub(crate) fn params(tool: &Tool) -> Vec<EntryParam> {
+pub(crate) fn params(tool: &Tool) -> Arc<[EntryParam]> {
     let mut params: Vec<Param> = tool.params.clone();
     if let Some(file) = raw_body_file(tool) {
         params.push(file);

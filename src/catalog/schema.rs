@@ -17,7 +17,7 @@ pub(crate) fn input_schema(params: &[EntryParam]) -> Map<String, Value> {
         .filter(|param| param.param.required)
         .map(|param| Value::from(param.property.as_str()))
         .collect();
-    let mut schema = Map::new();
+    let mut schema = Map::with_capacity(4);
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), Value::Object(properties));
     if !required.is_empty() {
@@ -28,7 +28,7 @@ pub(crate) fn input_schema(params: &[EntryParam]) -> Map<String, Value> {
 }
 
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {
-    let mut property = Map::new();
+    let mut property = Map::with_capacity(4);
     property.insert("type".to_owned(), param.kind.schema_type().into());
     match param.kind {
         // Hosts refuse arrays without `items` and objects without `properties`.
