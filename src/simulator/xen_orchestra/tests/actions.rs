@@ -1,0 +1,226 @@
+//! Actions: what they answer, what they change, and how they fail.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::json;
+
+use super::client::Client;
+
+#[tokio::test]
+async fn power() {
+    let client = Client::new().await;
+    let vm = client.find("vms", "name_label:web-06").await;
+    let path = format!("/vms/{vm}");
+    let answer = client.post(&format!("{path}/actions/start"), "").await;
+    assert_eq!(answer.status, 202);
+    let id = answer.json()["taskId"].as_str().unwrap().to_owned();
+    assert_eq!(answer.header("location"), format!("/rest/v0/tasks/{id}"));
+    let task = client.object(&format!("/tasks/{id}?wait=true")).await;
+    assert_eq!(task["status"], "success");
+    assert_eq!(task["properties"]["name"], "REST API: start VM");
+    assert_eq!(task["properties"]["objectId"], vm.as_str());
+    let machine = client.object(&path).await;
+    assert_eq!(machine["power_state"], "Running");
+    let host = format!("/hosts/{}", machine["$container"].as_str().unwrap());
+    let residents = client.object(&host).await["residentVms"].clone();
+    assert!(residents.as_array().unwrap().contains(&json!(vm)));
+    let answer = client
+        .post(&format!("{path}/actions/start?sync=true"), "")
+        .await;
+    assert_eq!(answer.status, 500);
+    let message = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(
+        message.starts_with("VM_BAD_POWER_STATE(OpaqueRef:"),
+        "{message}"
+    );
+    assert!(message.ends_with(", halted, running)"), "{message}");
+    assert!(answer.json()["info"].is_string());
+    let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
+    assert_eq!(answer.status, 409);
+    let answer = client
+        .post(&format!("{path}/actions/clean_shutdown?sync=true"), "")
+        .await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
+    assert_eq!(client.object(&path).await["power_state"], "Halted");
+    let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(client.get(&path).await.status, 404);
+    let tasks = client
+        .objects(&format!("/tasks?filter=properties:objectId:{vm}"))
+        .await;
+    assert_eq!(tasks.len(), 3);
+}
+
+#[tokio::test]
+async fn a_machine_that_never_starts() {
+    let client = Client::new().await;
+    let vm = client.find("vms", "name_label:broken-01").await;
+    let answer = client.post(&format!("/vms/{vm}/actions/start"), "{}").await;
+    let id = answer.json()["taskId"].as_str().unwrap().to_owned();
+    let answer = client.get(&format!("/tasks/{id}?wait=true")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["status"], "failure");
+    assert_eq!(answer.json()["result"]["code"], "NO_HOSTS_AVAILABLE");
+    assert_eq!(answer.json()["result"]["name"], "XapiError");
+}
+
+#[tokio::test]
+async fn new_machines() {
+    let client = Client::new().await;
+    let pool = client.find("pools", "name_label:Production").await;
+    let template = client.find("vm-templates", "name_label:Ubuntu").await;
+    let target = format!("/pools/{pool}/actions/create_vm?sync=true");
+    let body = json!({
+        "name_label": "new", "template": template, "boot": true, "cpus": 3, "memory": 1 << 30,
+    });
+    let answer = client.post(&target, &body.to_string()).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let vm = answer.json()["id"].as_str().unwrap().to_owned();
+    let machine = client.object(&format!("/vms/{vm}")).await;
+    assert_eq!(machine["power_state"], "Running");
+    assert_eq!(machine["CPUs"]["number"], 3);
+    let answer = client
+        .post(&format!("/vms/{vm}/actions/snapshot"), "")
+        .await;
+    let id = answer.json()["taskId"].as_str().unwrap().to_owned();
+    let task = client.object(&format!("/tasks/{id}?wait=true")).await;
+    let snapshot = task["result"]["id"].as_str().unwrap().to_owned();
+    let object = client.object(&format!("/vm-snapshots/{snapshot}")).await;
+    assert_eq!(object["$snapshot_of"], vm.as_str());
+    assert_eq!(
+        client
+            .objects(&format!("/vm-snapshots/{snapshot}/vdis"))
+            .await
+            .len(),
+        1
+    );
+    let target = format!("/vms/{vm}/actions/clone?sync=true");
+    let answer = client.post(&target, r#"{"name_label": "copy"}"#).await;
+    let copy = client
+        .object(&format!("/vms/{}", answer.json()["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(
+        (copy["name_label"].as_str(), copy["power_state"].as_str()),
+        (Some("copy"), Some("Halted"))
+    );
+    let target = format!("/vms/{vm}/actions/migrate?sync=true");
+    for host in ["xcp-01", "xcp-02"] {
+        let host = client.find("hosts", &format!("name_label:{host}")).await;
+        let body = json!({"hostId": host}).to_string();
+        assert_eq!(client.post(&target, &body).await.status, 204);
+        assert_eq!(
+            client.object(&format!("/vms/{vm}")).await["$container"],
+            host.as_str()
+        );
+    }
+}
+
+#[tokio::test]
+async fn edits() {
+    let client = Client::new().await;
+    let vm = client.find("vms", "name_label:mail").await;
+    let path = format!("/vms/{vm}");
+    let body = Bytes::from(r#"{"nameLabel": "post", "memory": "6GiB", "cpus": 2, "notes": "n"}"#);
+    let answer = client
+        .send(Method::PATCH, &path, "application/json", body)
+        .await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
+    let tag = format!("{path}/tags/a%2Fb");
+    assert_eq!(
+        client
+            .send(Method::PUT, &tag, "", Bytes::new())
+            .await
+            .status,
+        204
+    );
+    let machine = client.object(&path).await;
+    assert_eq!(machine["name_label"], "post");
+    assert_eq!(machine["memory"]["size"], 6_u64 << 30);
+    assert!(machine["tags"].as_array().unwrap().contains(&json!("a/b")));
+    client.send(Method::DELETE, &tag, "", Bytes::new()).await;
+    let machine = client.object(&path).await;
+    assert!(!machine["tags"].as_array().unwrap().contains(&json!("a/b")));
+}
+
+#[tokio::test]
+async fn aborted_tasks_have_no_effect() {
+    // Longer than any test run: it ends because it is aborted.
+    let client = Client::with_task_duration(Duration::from_secs(3600)).await;
+    let vm = client.find("vms", "name_label:web-06").await;
+    let answer = client.post(&format!("/vms/{vm}/actions/start"), "").await;
+    let id = answer.json()["taskId"].as_str().unwrap().to_owned();
+    assert_eq!(
+        client.object(&format!("/tasks/{id}")).await["status"],
+        "pending"
+    );
+    assert_eq!(
+        client
+            .post(&format!("/tasks/{id}/actions/abort"), "")
+            .await
+            .status,
+        202
+    );
+    let task = client.object(&format!("/tasks/{id}?wait=true")).await;
+    assert_eq!(task["status"], "interrupted");
+    assert_eq!(
+        client.object(&format!("/vms/{vm}")).await["power_state"],
+        "Halted"
+    );
+}
+
+#[tokio::test]
+async fn references_resolve() {
+    let client = Client::new().await;
+    for (collection, property, target) in [
+        ("vms", "$pool", "pools"),
+        ("vms", "$VBDs", "vbds"),
+        ("vms", "VIFs", "vifs"),
+        ("vms", "snapshots", "vm-snapshots"),
+        ("hosts", "controlDomain", "vm-controllers"),
+        ("hosts", "PIFs", "pifs"),
+        ("hosts", "$PBDs", "pbds"),
+        ("hosts", "PGPUs", "pgpus"),
+        ("hosts", "PCIs", "pcis"),
+        ("vifs", "$network", "networks"),
+        ("vifs", "$VM", "vms"),
+        ("vdis", "$SR", "srs"),
+        ("vdis", "$VBDs", "vbds"),
+        ("srs", "VDIs", "vdis"),
+        ("srs", "$PBDs", "pbds"),
+        ("pools", "master", "hosts"),
+        ("pools", "default_SR", "srs"),
+        ("pgpus", "pci", "pcis"),
+        ("proxies", "vmUuid", "vms"),
+        ("schedules", "jobId", "backup-jobs"),
+        ("backup-logs", "jobId", "backup-jobs"),
+        ("backup-logs", "scheduleId", "schedules"),
+        ("backup-archives", "backupRepository", "backup-repositories"),
+        ("acl-privileges", "roleId", "acl-roles"),
+        ("groups", "users", "users"),
+        ("messages", "$object", "vms"),
+    ] {
+        let known = client.objects(&format!("/{target}?fields=id")).await;
+        let known: Vec<_> = known.iter().map(|object| object["id"].clone()).collect();
+        let objects = client
+            .objects(&format!("/{collection}?fields={property}"))
+            .await;
+        assert!(!objects.is_empty(), "{collection}");
+        for object in objects {
+            let value = object[property].clone();
+            let references = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+            for reference in references {
+                assert!(
+                    known.contains(&reference),
+                    "{collection} {property} {reference}"
+                );
+            }
+        }
+    }
+    let archive = client.objects("/backup-archives").await[0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(client.get(&archive).await.status, 200);
+}
