@@ -13,6 +13,9 @@ use crate::{
     descriptor::model::{Location, Tool},
 };
 
+/// HTTP libraries take URLs of up to 64 KiB; servers take less.
+const LONGEST_URL: usize = 65_000;
+
 /// Plans the request of a call of `entry` below `base`.
 ///
 /// The arguments are those that [`check`](super::check) gave for the same entry.
@@ -44,6 +47,9 @@ fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, &'static str> {
     if !query.is_empty() {
         text.push('?');
         text.push_str(query);
+    }
+    if text.len() > LONGEST_URL {
+        return Err("and query are longer than any server takes");
     }
     let changed = "would not reach the server as it was composed";
     let url = Url::parse(&text).map_err(|_| changed)?;

@@ -1,27 +1,15 @@
 //! Calls against a backend that answers what the test says: what leaves, what comes back, and
 //! which error a person or a model reads.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use dadl_mcp::{
-    access::{Levels, Policy},
-    call::BaseUrl,
-    catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
-    descriptor::{self, model::CredentialName, source::Source},
-    executor::{CallError, Executor},
-    files::FileStore,
-    gate::Gate,
-    http::{
-        auth::{Authenticator, CredentialSource},
-        backend::Backend,
-    },
-    outcome::{Outcome, Payload},
-};
-use secrecy::SecretString;
+use dadl_mcp::{config::BackendSettings, outcome::Payload};
 use serde_json::{Value, json};
 
-use crate::upstream::{Answer, Upstream};
+use crate::{
+    harness::{Fixed, Harness},
+    upstream::{Answer, Upstream},
+};
 
 const TOKEN: &str = "s3cr3t-token-value";
 
@@ -53,94 +41,33 @@ backend:
     import: { method: POST, path: /import, access: read, description: "Imports.", content_type: application/octet-stream }
 "#;
 
-struct Fixed(Result<&'static str, &'static str>);
-
-impl CredentialSource for Fixed {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
-        self.0.map(Into::into).map_err(str::to_owned)
-    }
+/// Calls the tools of the fake backend at `url`.
+fn bench(url: &str) -> Harness {
+    bench_with(url, |_| {})
 }
 
-struct Bench {
-    gate: Gate,
-    executor: Executor,
-    _home: tempfile::TempDir,
+fn bench_with(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Harness {
+    Harness::new(TOOLS, url, Fixed(Ok(TOKEN.to_owned())), change)
 }
 
-impl Bench {
-    fn new(url: &str) -> Self {
-        Self::with(url, Fixed(Ok(TOKEN)), |_| {})
-    }
-
-    fn with(url: &str, credentials: Fixed, change: impl FnOnce(&mut BackendSettings)) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let loaded = descriptor::load(&Source::new("fake.dadl", TOOLS));
-        let descriptor = Arc::new(loaded.descriptor.expect("the descriptor is valid"));
-        let mut settings = BackendSettings {
-            name: "fake".into(),
-            dadl: "fake.dadl".into(),
-            url: Some(url.into()),
-            hint: None,
-            policy: Policy { levels: Levels::new(["all"]), ..Policy::default() },
-            confirm: Confirm::Ask,
-            headers: Vec::new(),
-            ca_file: None,
-            tls_skip_verify: false,
-            credentials: BTreeMap::new(),
-            timeouts: Timeouts::default(),
-            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
-            variables: BTreeMap::new(),
-        };
-        change(&mut settings);
-        let catalog = Catalog::build(&[BackendTools {
-            name: &settings.name,
-            descriptor: Arc::clone(&descriptor),
-            policy: &settings.policy,
-        }]);
-        let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credentials));
-        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
-        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")));
-        Self { gate: Gate::new(Arc::new(catalog), vec![Confirm::Ask]), executor, _home: home }
-    }
-
-    async fn call(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
-        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-        let admitted = self.gate.check(tool, arguments).unwrap().admit().unwrap();
-        self.executor.execute(admitted, &()).await
-    }
-
-    async fn value(&self, tool: &str, arguments: Value) -> Value {
-        match self.call(tool, arguments).await.unwrap().payload {
-            Payload::Json(value) => value,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn error(&self, tool: &str) -> String {
-        let error = self.call(tool, json!({})).await.unwrap_err().for_model();
-        assert!(!error.contains(TOKEN), "{error}");
-        error
-    }
-
-    fn files(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.executor.files().directory()) else {
-            return Vec::new();
-        };
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
-    }
+/// What a model reads when a call without arguments fails.
+async fn failure(bench: &Harness, tool: &str) -> String {
+    let error = bench.call(tool, json!({})).await.unwrap_err().for_model();
+    assert!(!error.contains(TOKEN), "{error}");
+    error
 }
 
 /// The error of `get` when the backend gives `answers`.
 async fn error(answers: Vec<Answer>) -> (String, usize) {
     let upstream = Upstream::start(answers).await;
-    let error = Bench::new(&upstream.url()).error("get").await;
+    let error = failure(&bench(&upstream.url()), "get").await;
     (error, upstream.requests().len())
 }
 
 #[tokio::test]
 async fn a_request_carries_the_credential_and_only_what_was_asked_for() {
     let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     bench.value("post", json!({ "name": "a" })).await;
     bench.value("get", json!({})).await;
     let requests = upstream.requests();
@@ -153,8 +80,13 @@ async fn a_request_carries_the_credential_and_only_what_was_asked_for() {
 #[tokio::test]
 async fn a_missing_credential_sends_nothing() {
     let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
-    let bench = Bench::with(&upstream.url(), Fixed(Err("set CREDENTIAL_FAKE_TOKEN")), |_| {});
-    assert!(bench.error("get").await.contains("CREDENTIAL_FAKE_TOKEN"));
+    let bench = Harness::new(
+        TOOLS,
+        &upstream.url(),
+        Fixed(Err("set CREDENTIAL_FAKE_TOKEN".to_owned())),
+        |_| {},
+    );
+    assert!(failure(&bench, "get").await.contains("CREDENTIAL_FAKE_TOKEN"));
     assert!(upstream.requests().is_empty());
 }
 
@@ -162,7 +94,7 @@ async fn a_missing_credential_sends_nothing() {
 async fn redirects_keep_method_body_and_cookie_within_the_origin() {
     let answers = vec![Answer::redirect(307, "/api/things/7"), Answer::json(200, "[1]")];
     let upstream = Upstream::start(answers).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     assert_eq!(bench.value("post", json!({ "name": "a" })).await, json!([1]));
     let second = &upstream.requests()[1];
     assert!(second.starts_with("POST /api/things/7 "), "{second}");
@@ -202,7 +134,7 @@ async fn statuses_become_errors_in_the_words_of_the_api() {
 async fn a_busy_backend_is_asked_again() {
     let busy = || Answer::json(503, r#"{"error":"busy"}"#);
     let upstream = Upstream::start(vec![busy(), busy(), Answer::json(200, "[]")]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     assert_eq!(bench.value("get", json!({})).await, json!([]));
     let (text, requests) = error(vec![busy()]).await;
     assert_eq!(text, "[unavailable] HTTP 503: busy (GET /things) after 3 attempts");
@@ -212,10 +144,10 @@ async fn a_busy_backend_is_asked_again() {
 #[tokio::test]
 async fn a_write_that_may_have_arrived_is_not_sent_again() {
     let upstream = Upstream::start(vec![Answer::json(503, "{}")]).await;
-    Bench::new(&upstream.url()).error("post").await;
+    failure(&bench(&upstream.url()), "post").await;
     assert_eq!(upstream.requests().len(), 1);
     let upstream = Upstream::start(vec![Answer::Close(Vec::new())]).await;
-    let text = Bench::new(&upstream.url()).error("post").await;
+    let text = failure(&bench(&upstream.url()), "post").await;
     assert!(text.contains("the connection broke"), "{text}");
     assert_eq!(upstream.requests().len(), 1);
 }
@@ -223,7 +155,7 @@ async fn a_write_that_may_have_arrived_is_not_sent_again() {
 #[tokio::test]
 async fn a_backend_that_is_down_is_named() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let text = Bench::new(&format!("http://{free}/api")).error("get").await;
+    let text = failure(&bench(&format!("http://{free}/api")), "get").await;
     assert!(text.contains("backend \"fake\" did not answer GET /things: no connection"), "{text}");
     assert!(text.contains("3 attempts") && text.contains("doctor"), "{text}");
 }
@@ -246,18 +178,18 @@ async fn a_silent_backend_is_given_up() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[";
     for bytes in [b"".as_slice(), head] {
         let upstream = Upstream::start(vec![Answer::Hang(bytes.to_vec())]).await;
-        let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+        let bench = bench_with(&upstream.url(), |settings| {
             settings.timeouts.read = Duration::from_millis(20);
         });
-        let text = bench.error("get").await;
+        let text = failure(&bench, "get").await;
         assert!(text.contains("read_timeout of 0.02 s passed"), "{text}");
         upstream.connection_closed().await;
     }
     let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
-    let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+    let bench = bench_with(&upstream.url(), |settings| {
         settings.timeouts.call = Duration::from_millis(20);
     });
-    let text = bench.error("get").await;
+    let text = failure(&bench, "get").await;
     assert!(text.contains("timeout of 0.02 s passed"), "{text}");
     upstream.connection_closed().await;
 }
@@ -269,10 +201,10 @@ async fn an_answer_beyond_the_bound_is_not_read() {
     let endless = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
     for head in [announced.as_slice(), endless] {
         let upstream = Upstream::start(vec![Answer::Endless(head.to_vec())]).await;
-        let bench = Bench::with(&upstream.url(), Fixed(Ok(TOKEN)), |settings| {
+        let bench = bench_with(&upstream.url(), |settings| {
             settings.max_response_bytes = 1_000_000;
         });
-        let text = bench.error("get").await;
+        let text = failure(&bench, "get").await;
         assert!(text.contains("larger than 1000000 bytes (`max_response_size`"), "{text}");
         upstream.connection_closed().await;
     }
@@ -282,7 +214,7 @@ async fn an_answer_beyond_the_bound_is_not_read() {
 async fn a_stream_of_events_is_refused_at_once() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
     let upstream = Upstream::start(vec![Answer::Hang(head.to_vec())]).await;
-    let text = Bench::new(&upstream.url()).error("get").await;
+    let text = failure(&bench(&upstream.url()), "get").await;
     assert!(text.contains("stream of events"), "{text}");
     upstream.connection_closed().await;
 }
@@ -292,7 +224,7 @@ async fn cancelling_a_call_closes_the_connection_and_keeps_no_file() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nabc";
     for (tool, arguments) in [("get", json!({})), ("export", json!({ "id": "1" }))] {
         let upstream = Upstream::start(vec![Answer::Hang(head.to_vec())]).await;
-        let bench = Arc::new(Bench::new(&upstream.url()));
+        let bench = Arc::new(bench(&upstream.url()));
         let running = Arc::clone(&bench);
         let call = tokio::spawn(async move { running.call(tool, arguments).await });
         while upstream.requests().is_empty() {
@@ -309,7 +241,7 @@ async fn cancelling_a_call_closes_the_connection_and_keeps_no_file() {
 async fn a_binary_answer_becomes_a_file() {
     let answer = Answer::full(200, &[("Content-Type", "application/octet-stream")], b"hello");
     let upstream = Upstream::start(vec![answer]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     let outcome = bench.call("export", json!({ "id": "../x" })).await.unwrap();
     let Payload::File(file) = outcome.payload else { panic!("no file") };
     assert_eq!(std::fs::read(&file.path).unwrap(), b"hello");
@@ -325,8 +257,8 @@ async fn a_binary_answer_becomes_a_file() {
 async fn a_download_that_breaks_off_leaves_nothing() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\nContent-Length: 99\r\n\r\nabc";
     let upstream = Upstream::start(vec![Answer::Close(cut.to_vec())]).await;
-    let bench = Bench::new(&upstream.url());
-    let text = bench.error("get").await;
+    let bench = bench(&upstream.url());
+    let text = failure(&bench, "get").await;
     assert!(text.contains("ended after 3 bytes"), "{text}");
     assert_eq!(bench.files(), Vec::<String>::new());
 }
@@ -334,7 +266,7 @@ async fn a_download_that_breaks_off_leaves_nothing() {
 #[tokio::test]
 async fn a_file_is_sent_with_its_length() {
     let upstream = Upstream::start(vec![Answer::json(201, r#"{"id":"1"}"#)]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     std::fs::create_dir(bench.executor.files().directory()).unwrap();
     std::fs::write(bench.executor.files().directory().join("disk.raw"), "abc").unwrap();
     bench.value("import", json!({ "file": "disk.raw" })).await;
@@ -351,7 +283,7 @@ async fn a_file_is_sent_with_its_length() {
 async fn results_are_selected_and_bounded() {
     let answer = Answer::json(200, r#"{"data":{"items":[1,2,3]}}"#);
     let upstream = Upstream::start(vec![answer, Answer::json(200, "{}")]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     let outcome = bench.call("wrapped", json!({})).await.unwrap();
     assert!(matches!(outcome.payload, Payload::Json(value) if value == json!([1, 2])));
     assert!(outcome.notes[0].contains("first 2 of 3"), "{:?}", outcome.notes);
@@ -363,7 +295,7 @@ async fn results_are_selected_and_bounded() {
 async fn a_full_page_says_how_to_get_the_next() {
     let answers = vec![Answer::json(200, "[1,2]"), Answer::json(200, "[3]")];
     let upstream = Upstream::start(answers).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     let outcome = bench.call("paged", json!({ "offset": 4 })).await.unwrap();
     let next = outcome.next.unwrap();
     assert_eq!(Value::Object(next.clone()), json!({ "offset": 6 }));
@@ -378,7 +310,7 @@ async fn a_full_page_says_how_to_get_the_next() {
 async fn a_renewed_cookie_is_used_from_then_on() {
     let renewed = [("Content-Type", "application/json"), ("Set-Cookie", "session=fresh; Path=/")];
     let upstream = Upstream::start(vec![Answer::full(200, &renewed, b"{}")]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     bench.value("get", json!({})).await;
     bench.value("get", json!({})).await;
     assert!(upstream.requests()[1].contains("cookie: session=fresh\r\n"));
@@ -388,7 +320,7 @@ async fn a_renewed_cookie_is_used_from_then_on() {
 async fn empty_answers_and_web_pages_are_told_apart_from_data() {
     let page = Answer::full(200, &[("Content-Type", "text/html")], b"<html>login</html>");
     let upstream = Upstream::start(vec![Answer::full(204, &[], b""), page]).await;
-    let bench = Bench::new(&upstream.url());
+    let bench = bench(&upstream.url());
     let empty = bench.call("get", json!({})).await.unwrap();
     assert!(matches!(empty.payload, Payload::Empty) && empty.status == 204);
     let page = bench.call("get", json!({})).await.unwrap();
@@ -397,7 +329,7 @@ async fn empty_answers_and_web_pages_are_told_apart_from_data() {
 
 #[tokio::test]
 async fn a_dry_run_shows_the_request_and_hides_the_credential() {
-    let bench = Bench::new("http://127.0.0.1:1/api");
+    let bench = bench("http://127.0.0.1:1/api");
     let Value::Object(arguments) = json!({ "name": "é" }) else { unreachable!() };
     let pending = bench.gate.check("post", arguments).unwrap();
     let shown = bench.executor.dry_run(&pending).unwrap().to_string();

@@ -37,11 +37,7 @@ impl fmt::Display for BodyError {
 impl RequestBody {
     /// Wraps a body.
     pub(crate) const fn new(incoming: Incoming, recording: Option<Arc<Recording>>) -> Self {
-        Self {
-            incoming,
-            recording,
-            ended: false,
-        }
+        Self { incoming, recording, ended: false }
     }
 
     /// Returns the next piece, or `None` at the end.

@@ -25,13 +25,11 @@ impl Pattern {
         let segments = text
             .split('/')
             .skip(1)
-            .map(
-                |segment| match (segment.starts_with('{'), segment.contains("}.{")) {
-                    (true, true) => Segment::CaptureWithSuffix,
-                    (true, false) => Segment::Capture,
-                    _ => Segment::Literal(segment.to_owned()),
-                },
-            )
+            .map(|segment| match (segment.starts_with('{'), segment.contains("}.{")) {
+                (true, true) => Segment::CaptureWithSuffix,
+                (true, false) => Segment::Capture,
+                _ => Segment::Literal(segment.to_owned()),
+            })
             .collect();
         Self { segments }
     }
@@ -81,18 +79,12 @@ impl Query {
 
     /// Returns the first value of a parameter.
     pub(crate) fn first(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|pair| pair.0 == name)
-            .map(|pair| pair.1.as_str())
+        self.pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.as_str())
     }
 
     /// Returns all values of a repeated parameter.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs
-            .iter()
-            .filter(move |pair| pair.0 == name)
-            .map(|pair| pair.1.as_str())
+        self.pairs.iter().filter(move |pair| pair.0 == name).map(|pair| pair.1.as_str())
     }
 
     /// Returns all pairs, in order.
@@ -108,9 +100,7 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, path: &str, expected: Option<&[&str]>) {
         let captures = Pattern::new(pattern).captures(path);
-        let captures = captures
-            .as_ref()
-            .map(|all| all.iter().map(String::as_str).collect());
+        let captures = captures.as_ref().map(|all| all.iter().map(String::as_str).collect());
         assert_eq!(captures, expected.map(<[_]>::to_vec));
     }
 
@@ -123,11 +113,7 @@ mod tests {
         check("/vms/{id}", "/vms//", None);
         check("/vms/{id}.{format}", "/vms/a.b.xva", Some(&["a.b", "xva"]));
         check("/vms/{id}.{format}", "/vms/a", None);
-        check(
-            "/vms/{id}/tags/{tag}",
-            "/vms/a/tags/b%20c",
-            Some(&["a", "b c"]),
-        );
+        check("/vms/{id}/tags/{tag}", "/vms/a/tags/b%20c", Some(&["a", "b c"]));
     }
 
     #[test]

@@ -30,10 +30,7 @@ pub struct RecordedRequest {
 impl RecordedRequest {
     /// Returns the first value of a header; the name is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|header| header.0 == name)
-            .map(|header| header.1.as_str())
+        self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
     }
 }
 
@@ -50,10 +47,7 @@ impl Recorder {
             .headers
             .iter()
             .map(|(name, value)| {
-                (
-                    name.as_str().to_owned(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
         let recording = Arc::new(Recording {
@@ -62,24 +56,16 @@ impl Recorder {
             headers,
             body: Mutex::default(),
         });
-        self.recordings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::clone(&recording));
+        self.recordings.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&recording));
         recording
     }
 
     /// Returns what was kept since the last call, and forgets it.
     pub(crate) fn take(&self) -> Vec<RecordedRequest> {
-        mem::take(
-            &mut *self
-                .recordings
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-        .iter()
-        .map(|recording| recording.snapshot())
-        .collect()
+        mem::take(&mut *self.recordings.lock().unwrap_or_else(PoisonError::into_inner))
+            .iter()
+            .map(|recording| recording.snapshot())
+            .collect()
     }
 }
 
@@ -99,8 +85,7 @@ impl Recording {
         body.length += chunk.len() as u64;
         body.hash.update(chunk);
         let room = BODY_CAP.saturating_sub(body.kept.len()).min(chunk.len());
-        body.kept
-            .extend_from_slice(chunk.get(..room).unwrap_or_default());
+        body.kept.extend_from_slice(chunk.get(..room).unwrap_or_default());
     }
 
     fn snapshot(&self) -> RecordedRequest {

@@ -80,20 +80,18 @@ impl State {
         let id = &action.id;
         let state_of = |property| {
             let object = self.store.get(kind, id);
-            object
-                .map(|object| object.text(property).to_owned())
-                .unwrap_or_default()
+            object.map(|object| object.text(property).to_owned()).unwrap_or_default()
         };
         match (kind, action.name) {
-            (Kind::Server, "connect") if state_of("status") == "connected" => Err(
-                Failure::incorrect_state(id, "status", "disconnected", "connected"),
-            ),
-            (Kind::Server, "disconnect") if state_of("status") == "disconnected" => Err(
-                Failure::incorrect_state(id, "status", "connected", "disconnected"),
-            ),
-            (Kind::Host, "forget") if state_of("power_state") == "Running" => Err(
-                Failure::incorrect_state(id, "power_state", "Halted", "Running"),
-            ),
+            (Kind::Server, "connect") if state_of("status") == "connected" => {
+                Err(Failure::incorrect_state(id, "status", "disconnected", "connected"))
+            }
+            (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
+                Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
+            }
+            (Kind::Host, "forget") if state_of("power_state") == "Running" => {
+                Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
+            }
             _ => Ok(()),
         }
     }
@@ -110,9 +108,7 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             let name = action
                 .option("name")
                 .map_or_else(|| format!("{} (copy)", role.text("name")), str::to_owned);
-            let description = action
-                .option("description")
-                .unwrap_or(role.text("description"));
+            let description = action.option("description").unwrap_or(role.text("description"));
             store.insert(
                 Kind::AclRole,
                 json!({
@@ -133,10 +129,8 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             Ok(json!({"id": copy}))
         }
         (Kind::BackupRepository, "benchmark") => {
-            let rates = (
-                2e8 + store.generator.fraction() * 2e8,
-                7e8 + store.generator.fraction() * 3e8,
-            );
+            let rates =
+                (2e8 + store.generator.fraction() * 2e8, 7e8 + store.generator.fraction() * 3e8);
             Ok(json!({"success": true, "writeRate": rates.0, "readRate": rates.1}))
         }
         (Kind::BackupRepository, _) => {
@@ -162,15 +156,8 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             let server = store.find(Kind::Server, id)?;
             if server.get("poolId").is_none() {
                 // Only the seeded servers lead anywhere.
-                let host = server
-                    .text("host")
-                    .split(':')
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                return Err(Failure::unexpected(format!(
-                    "connect ECONNREFUSED {host}:443"
-                )));
+                let host = server.text("host").split(':').next().unwrap_or_default().to_owned();
+                return Err(Failure::unexpected(format!("connect ECONNREFUSED {host}:443")));
             }
             store.set(Kind::Server, id, "status", "connected");
             Ok(Value::Null)
@@ -183,11 +170,8 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             let attached = name == "connect";
             let object = store.find(kind, id)?;
             if object.get("attached").and_then(Value::as_bool) == Some(attached) {
-                let code = if attached {
-                    "DEVICE_ALREADY_ATTACHED"
-                } else {
-                    "DEVICE_ALREADY_DETACHED"
-                };
+                let code =
+                    if attached { "DEVICE_ALREADY_ATTACHED" } else { "DEVICE_ALREADY_DETACHED" };
                 return Err(Failure::xapi(code, &[object.text("_xapiRef")]));
             }
             store.set(kind, id, "attached", attached);

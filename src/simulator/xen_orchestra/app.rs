@@ -65,9 +65,7 @@ impl Service for App {
         if let Some(page) = pages::find(&request.method, path) {
             return page;
         }
-        self.serve(path, request)
-            .await
-            .unwrap_or_else(|failure| failure.reply())
+        self.serve(path, request).await.unwrap_or_else(|failure| failure.reply())
     }
 }
 
@@ -75,11 +73,7 @@ impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
         let state = Mutex::new(seed::seed(&options.token));
-        Self {
-            options,
-            ended: watch::Sender::new(()),
-            state,
-        }
+        Self { options, ended: watch::Sender::new(()), state }
     }
 
     /// Locks the state. Never held across an `await`.
@@ -104,10 +98,7 @@ impl App {
             return Ok(pages::not_found(request));
         };
         let user = if operation.is_open() {
-            User {
-                id: String::new(),
-                is_admin: false,
-            }
+            User { id: String::new(), is_admin: false }
         } else {
             self.state().authenticate(request)?
         };
@@ -118,12 +109,7 @@ impl App {
         self.check_access(operation, &captures, &user, &body)?;
         let mut errors = Map::new();
         operation.check_query(&request.query, &mut errors);
-        if let Some(BodyRule::Json {
-            name,
-            optional,
-            shape,
-        }) = &operation.body
-        {
+        if let Some(BodyRule::Json { name, optional, shape }) = &operation.body {
             let left_out = *optional && body.as_object().is_some_and(Map::is_empty);
             if !left_out {
                 let received = body.clone();
@@ -138,14 +124,7 @@ impl App {
             return Err(Failure::invalid(errors));
         }
         let body = body.as_object().cloned().unwrap_or_default();
-        self.dispatch(Call {
-            operation,
-            captures,
-            user,
-            body,
-            request,
-        })
-        .await
+        self.dispatch(Call { operation, captures, user, body, request }).await
     }
 
     /// Checks that the object in the path exists and that the user has the privilege.
@@ -162,14 +141,10 @@ impl App {
             && body.get("network").is_none()
         {
             // XO looks the network up before it checks that there is one.
-            return Err(
-                Failure::new(StatusCode::NOT_FOUND, "no such network undefined")
-                    .with_data(json!({"type": "network"})),
-            );
+            return Err(Failure::new(StatusCode::NOT_FOUND, "no such network undefined")
+                .with_data(json!({"type": "network"})));
         }
-        let kind = segments
-            .first()
-            .and_then(|collection| Kind::from_collection(collection));
+        let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
         if let (Some(kind), Some(id)) = (kind, captures.first()) {
             state.store.find(kind, id)?;
         }
@@ -199,10 +174,7 @@ impl App {
             location.push('?');
             location.push_str(&request.raw_query);
         }
-        Ok(Some(pages::redirect(
-            StatusCode::TEMPORARY_REDIRECT,
-            &location,
-        )))
+        Ok(Some(pages::redirect(StatusCode::TEMPORARY_REDIRECT, &location)))
     }
 
     async fn dispatch(self: &Arc<Self>, mut call: Call<'_>) -> Result<Reply, Failure> {
@@ -251,9 +223,7 @@ async fn read_json(request: &mut Request) -> Result<Value, Failure> {
     if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let form = crate::simulator::core::Query::new(&String::from_utf8_lossy(&body));
         let pairs = form.pairs().iter().cloned();
-        return Ok(Value::Object(
-            pairs.map(|(name, value)| (name, value.into())).collect(),
-        ));
+        return Ok(Value::Object(pairs.map(|(name, value)| (name, value.into())).collect()));
     }
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Ok(Value::Object(Map::new()));
@@ -262,10 +232,7 @@ async fn read_json(request: &mut Request) -> Result<Value, Failure> {
     match serde_json::from_slice(&body) {
         // Express accepts objects and arrays alone.
         Ok(value @ (Value::Array(_) | Value::Object(_))) => Ok(value),
-        Ok(_) => Err(Failure::unexpected(unexpected_token(
-            text.trim_start(),
-            &text,
-        ))),
+        Ok(_) => Err(Failure::unexpected(unexpected_token(text.trim_start(), &text))),
         Err(error) => Err(Failure::unexpected(syntax_error(&text, &error))),
     }
 }
@@ -283,13 +250,8 @@ fn syntax_error(text: &str, error: &serde_json::Error) -> String {
             return format!("Expected property name or '}}' in JSON at position {position}");
         }
     }
-    let line = text
-        .lines()
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
-    let rest = line
-        .get(error.column().saturating_sub(1)..)
-        .unwrap_or_default();
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let rest = line.get(error.column().saturating_sub(1)..).unwrap_or_default();
     unexpected_token(if rest.is_empty() { trimmed } else { rest }, text)
 }
 

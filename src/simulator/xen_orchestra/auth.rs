@@ -55,18 +55,13 @@ impl State {
         if user.is_admin {
             return true;
         }
-        let groups = self
-            .store
-            .get(Kind::User, &user.id)
-            .map(|user| user.list("groups"));
+        let groups = self.store.get(Kind::User, &user.id).map(|user| user.list("groups"));
         let groups = groups.unwrap_or_default();
         self.store.all(Kind::AclPrivilege).any(|(_, privilege)| {
             let held = privilege.text("action");
             let covers = held == "*"
                 || held == action
-                || action
-                    .strip_prefix(held)
-                    .is_some_and(|rest| rest.starts_with(':'));
+                || action.strip_prefix(held).is_some_and(|rest| rest.starts_with(':'));
             let role = self.store.get(Kind::AclRole, privilege.text("roleId"));
             covers
                 && privilege.text("effect") == "allow"
@@ -97,20 +92,13 @@ impl State {
         }
         token.insert("id".to_owned(), self.store.generator.token(43).into());
         token.insert("user_id".to_owned(), user.id.clone().into());
-        token.insert(
-            "expiration".to_owned(),
-            created_at.saturating_add(expires_in).into(),
-        );
+        token.insert("expiration".to_owned(), created_at.saturating_add(expires_in).into());
         self.accounts.tokens.push(token.clone());
         token
     }
 
     fn user_of_token(&mut self, token: &str, request: &Request) -> Result<User, Failure> {
-        let known = self
-            .accounts
-            .tokens
-            .iter_mut()
-            .find(|known| known.text("id") == token);
+        let known = self.accounts.tokens.iter_mut().find(|known| known.text("id") == token);
         let known = known.ok_or_else(Failure::unauthenticated)?;
         if known.number("expiration") < now() {
             return Err(Failure::unauthenticated());
@@ -126,10 +114,7 @@ impl State {
         if failed.is_some_and(|failed| failed.elapsed() < THROTTLE) {
             return Err(Failure::unexpected("too fast authentication tries"));
         }
-        let id = self
-            .store
-            .all(Kind::User)
-            .find(|user| user.1.text("email") == name);
+        let id = self.store.all(Kind::User).find(|user| user.1.text("email") == name);
         let id = id.map(|user| user.0.to_owned());
         let known = id.as_ref().and_then(|id| self.accounts.passwords.get(id));
         match (&id, known) {
@@ -139,9 +124,7 @@ impl State {
                 self.user(&id)
             }
             _ => {
-                self.accounts
-                    .failures
-                    .insert(name.to_owned(), Instant::now());
+                self.accounts.failures.insert(name.to_owned(), Instant::now());
                 self.record_failed_login(name, &request.peer.ip().to_string());
                 Err(Failure::unauthenticated())
             }
@@ -149,14 +132,8 @@ impl State {
     }
 
     fn user(&self, id: &str) -> Result<User, Failure> {
-        let user = self
-            .store
-            .get(Kind::User, id)
-            .ok_or_else(Failure::unauthenticated)?;
-        Ok(User {
-            id: id.to_owned(),
-            is_admin: user.text("permission") == "admin",
-        })
+        let user = self.store.get(Kind::User, id).ok_or_else(Failure::unauthenticated)?;
+        Ok(User { id: id.to_owned(), is_admin: user.text("permission") == "admin" })
     }
 }
 
@@ -189,10 +166,7 @@ fn credentials(request: &Request) -> Result<Credentials, Failure> {
             let decoded = String::from_utf8_lossy(&decoded).into_owned();
             // Only the first colon separates: passwords may contain more.
             let (name, password) = decoded.split_once(':').ok_or_else(malformed)?;
-            Ok(Credentials::Basic {
-                name: name.to_owned(),
-                password: password.to_owned(),
-            })
+            Ok(Credentials::Basic { name: name.to_owned(), password: password.to_owned() })
         }
     }
 }

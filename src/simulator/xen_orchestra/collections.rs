@@ -21,30 +21,18 @@ impl App {
         }
         let state = self.state();
         let segments = call.operation.segments();
-        let parent = segments
-            .first()
-            .and_then(|collection| Kind::from_collection(collection));
+        let parent = segments.first().and_then(|collection| Kind::from_collection(collection));
         let Some(parent) = parent else {
             return Err(Failure::unexpected("no such collection"));
         };
         let (kind, objects) = match segments.as_slice() {
             [_, _, relation] => state.related(parent, call.capture(0), relation),
-            _ => (
-                parent,
-                state
-                    .store
-                    .all(parent)
-                    .map(|object| object.1.clone())
-                    .collect(),
-            ),
+            _ => (parent, state.store.all(parent).map(|object| object.1.clone()).collect()),
         };
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
         if kind == Kind::BackupArchive && !repositories.is_empty() {
-            let wanted = repositories
-                .iter()
-                .flat_map(|value| value.split(','))
-                .collect::<Vec<_>>();
+            let wanted = repositories.iter().flat_map(|value| value.split(',')).collect::<Vec<_>>();
             for id in &wanted {
                 state.store.find(Kind::BackupRepository, id)?;
             }
@@ -56,12 +44,7 @@ impl App {
 
     /// Answers with one object.
     pub(super) fn show(&self, call: &Call<'_>) -> Result<Reply, Failure> {
-        let collection = call
-            .operation
-            .segments()
-            .first()
-            .copied()
-            .unwrap_or_default();
+        let collection = call.operation.segments().first().copied().unwrap_or_default();
         let kind = Kind::from_collection(collection);
         let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
         let state = self.state();
@@ -95,10 +78,7 @@ impl App {
             return Err(Failure::forbidden(operation, reason));
         }
         let tokens = state.accounts.tokens.iter();
-        let own = tokens
-            .filter(|token| token.text("user_id") == call.user.id)
-            .cloned()
-            .collect();
+        let own = tokens.filter(|token| token.text("user_id") == call.user.id).cloned().collect();
         let tokens = select(own, &call.request.query)?;
         let tokens: Vec<Value> = tokens
             .into_iter()
@@ -128,16 +108,10 @@ impl State {
         match relation {
             "acl-privileges" => of(Kind::AclPrivilege, &|privilege| {
                 let role = self.store.get(Kind::AclRole, privilege.text("roleId"));
-                let groups = self
-                    .store
-                    .get(Kind::User, id)
-                    .map(|user| user.list("groups"));
+                let groups = self.store.get(Kind::User, id).map(|user| user.list("groups"));
                 role.is_some_and(|role| {
                     role.lists("userIds", id)
-                        || groups
-                            .iter()
-                            .flatten()
-                            .any(|group| role.lists("groupIds", group))
+                        || groups.iter().flatten().any(|group| role.lists("groupIds", group))
                 })
             }),
             "acl-roles" => of(Kind::AclRole, &|role| role.lists("groupIds", id)),
@@ -147,9 +121,7 @@ impl State {
             }),
             "backup-jobs" => of(Kind::BackupJob, &|job| {
                 let vms = job.get("vms").and_then(|vms| vms.get("id"));
-                let listed = vms
-                    .and_then(|ids| ids.get("__or"))
-                    .and_then(Value::as_array);
+                let listed = vms.and_then(|ids| ids.get("__or")).and_then(Value::as_array);
                 vms.is_some_and(|single| single == id)
                     || listed.is_some_and(|ids| ids.iter().any(|other| other == id))
             }),
@@ -164,19 +136,13 @@ impl State {
                 message.text("$object") == id
                     || (parent == Kind::Pool && message.text("$pool") == id)
             }),
-            "privileges" => of(Kind::AclPrivilege, &|privilege| {
-                privilege.text("roleId") == id
-            }),
+            "privileges" => of(Kind::AclPrivilege, &|privilege| privilege.text("roleId") == id),
             "tasks" => of(Kind::Task, &|task| {
                 property(task, "properties", "objectId")
                     || (parent == Kind::User && property(task, "properties", "userId"))
             }),
             "users" => {
-                let list = if parent == Kind::Group {
-                    "users"
-                } else {
-                    "userIds"
-                };
+                let list = if parent == Kind::Group { "users" } else { "userIds" };
                 let owner = self.store.get(parent, id);
                 of(Kind::User, &|user| {
                     owner.is_some_and(|owner| owner.lists(list, user.text("id")))
@@ -188,19 +154,14 @@ impl State {
                     _ => Kind::Vdi,
                 };
                 let disks = self.disks(parent, id);
-                of(kind, &|disk| {
-                    disks.iter().any(|other| other == disk.text("id"))
-                })
+                of(kind, &|disk| disks.iter().any(|other| other == disk.text("id")))
             }
         }
     }
 
     /// Returns the identifiers of a machine's disks.
     pub(super) fn disks(&self, kind: Kind, id: &str) -> Vec<String> {
-        let connections = self
-            .store
-            .get(kind, id)
-            .map(|machine| machine.list("$VBDs"));
+        let connections = self.store.get(kind, id).map(|machine| machine.list("$VBDs"));
         let connections = connections.into_iter().flatten();
         connections
             .filter_map(|connection| self.store.get(Kind::Vbd, &connection))
@@ -210,11 +171,7 @@ impl State {
     }
 
     fn readable(&self, kind: Kind, objects: Vec<Object>, user: &User) -> Vec<Object> {
-        if self.allows(user, &kind.resource(), "read") {
-            objects
-        } else {
-            Vec::new()
-        }
+        if self.allows(user, &kind.resource(), "read") { objects } else { Vec::new() }
     }
 }
 
@@ -236,9 +193,7 @@ fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failur
             })
             .collect();
     }
-    let limit = query
-        .first("limit")
-        .and_then(|limit| limit.parse::<f64>().ok());
+    let limit = query.first("limit").and_then(|limit| limit.parse::<f64>().ok());
     if let Some(limit) = limit.filter(|limit| *limit >= 0.0) {
         objects.truncate(limit.ceil() as usize);
     }
@@ -272,10 +227,7 @@ fn render(kind: Kind, objects: Vec<Object>, query: &Query) -> Result<Reply, Fail
         })
         .collect();
     if is("ndjson") {
-        let lines = elements
-            .iter()
-            .map(|element| format!("{element}\n"))
-            .collect();
+        let lines = elements.iter().map(|element| format!("{element}\n")).collect();
         return Ok(Reply::pieces("application/x-ndjson", lines));
     }
     Ok(Reply::json(StatusCode::OK, &Value::Array(elements)))
@@ -287,10 +239,7 @@ pub(super) fn fields(query: &Query) -> Option<Option<Vec<String>>> {
     if text == "*" {
         return Some(None);
     }
-    let names = text
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     Some(Some(names.map(str::to_owned).collect()))
 }
 
@@ -335,9 +284,7 @@ fn milliseconds(value: &Value) -> Option<u64> {
         return Some(number.max(0.0) as u64);
     }
     let text = value.as_str()?.trim();
-    let split = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit.trim() {
         "" | "ms" => 1.0,

@@ -41,8 +41,7 @@ impl State {
         let id = self.store.generator.uuid();
         let mut privilege = body.clone();
         privilege.insert("id".to_owned(), id.clone().into());
-        self.store
-            .insert(Kind::AclPrivilege, Value::Object(privilege));
+        self.store.insert(Kind::AclPrivilege, Value::Object(privilege));
         self.store.link(Kind::AclRole, role, "privilegeIds", &id);
         Ok(id)
     }
@@ -64,8 +63,7 @@ impl State {
         repository.insert("error".to_owned(), "".into());
         repository.extend(body.clone());
         repository.insert("id".to_owned(), id.into());
-        self.store
-            .insert(Kind::BackupRepository, Value::Object(repository))
+        self.store.insert(Kind::BackupRepository, Value::Object(repository))
     }
 
     fn create_group(&mut self, body: &Object) -> Result<String, Failure> {
@@ -80,11 +78,7 @@ impl State {
 
     fn create_server(&mut self, body: &Object) -> Result<String, Failure> {
         let host = body.text("host");
-        if self
-            .store
-            .all(Kind::Server)
-            .any(|server| server.1.text("host") == host)
-        {
+        if self.store.all(Kind::Server).any(|server| server.1.text("host") == host) {
             return Err(Failure::exists("server", None));
         }
         let is = |name: &str| body.get(name) == Some(&Value::Bool(true));
@@ -101,10 +95,7 @@ impl State {
         let host = body.text("hostId").to_owned();
         let pool = self.store.find(Kind::Host, &host)?.text("$pool").to_owned();
         let driver = body.text("SR_type");
-        let shared = matches!(
-            driver,
-            "cephfs" | "glusterfs" | "iso" | "lvmoiscsi" | "nfs" | "smb"
-        );
+        let shared = matches!(driver, "cephfs" | "glusterfs" | "iso" | "lvmoiscsi" | "nfs" | "smb");
         let storage = insert_in_pool(
             &mut self.store,
             Kind::Sr,
@@ -137,14 +128,10 @@ impl State {
     fn create_user(&mut self, body: &Object) -> Result<String, Failure> {
         let name = body.text("name");
         if self.find_named(Kind::User, name).is_some() {
-            return Err(Failure::unexpected(format!(
-                "the user {name} already exists"
-            )));
+            return Err(Failure::unexpected(format!("the user {name} already exists")));
         }
         let id = self.store.generator.uuid();
-        self.accounts
-            .passwords
-            .insert(id.clone(), body.text("password").to_owned());
+        self.accounts.passwords.insert(id.clone(), body.text("password").to_owned());
         Ok(self.store.insert(
             Kind::User,
             json!({
@@ -185,10 +172,7 @@ impl State {
     }
 
     fn create_disk(&mut self, body: &Object) -> Result<String, Failure> {
-        let size = body
-            .get("virtual_size")
-            .and_then(Value::as_f64)
-            .unwrap_or_default() as u64;
+        let size = body.get("virtual_size").and_then(Value::as_f64).unwrap_or_default() as u64;
         let disk = self.add_loose_disk(
             body.text("srId"),
             body.text("name_label"),
@@ -250,10 +234,7 @@ impl State {
 
     /// Returns the user or group of a name.
     pub(super) fn find_named(&self, kind: Kind, name: &str) -> Option<String> {
-        let found = self
-            .store
-            .all(kind)
-            .find(|object| object.1.text("name") == name);
+        let found = self.store.all(kind).find(|object| object.1.text("name") == name);
         found.map(|object| object.0.to_owned())
     }
 }

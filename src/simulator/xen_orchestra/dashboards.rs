@@ -38,27 +38,15 @@ impl State {
         let vms: Vec<&Object> = self.store.all(Kind::Vm).map(|vm| vm.1).collect();
         let storage: Vec<&Object> = self.store.all(Kind::Sr).map(|storage| storage.1).collect();
         let total: u64 = storage.iter().map(|storage| storage.number("size")).sum();
-        let used: u64 = storage
-            .iter()
-            .map(|storage| storage.number("physical_usage"))
-            .sum();
+        let used: u64 = storage.iter().map(|storage| storage.number("physical_usage")).sum();
         let count = |objects: &[&Object], property: &str, value: &str| {
-            objects
-                .iter()
-                .filter(|object| object.text(property) == value)
-                .count()
+            objects.iter().filter(|object| object.text(property) == value).count()
         };
-        let servers: Vec<&Object> = self
-            .store
-            .all(Kind::Server)
-            .map(|server| server.1)
-            .collect();
+        let servers: Vec<&Object> = self.store.all(Kind::Server).map(|server| server.1).collect();
         let connected = count(&servers, "status", "connected");
         let running = count(&vms, "power_state", "Running");
         let logs: Vec<&Object> = self.store.all(Kind::BackupLog).map(|log| log.1).collect();
-        let disabled = hosts
-            .iter()
-            .filter(|host| host.get("enabled") == Some(&false.into()));
+        let disabled = hosts.iter().filter(|host| host.get("enabled") == Some(&false.into()));
         let halted_hosts = count(&hosts, "power_state", "Halted");
         json!({
             "nPools": self.store.count(Kind::Pool),
@@ -113,30 +101,18 @@ impl State {
     fn pool_dashboard(&self, pool: &str) -> Value {
         let of = |kind: Kind| -> Vec<&Object> {
             let objects = self.store.all(kind).map(|object| object.1);
-            objects
-                .filter(|object| object.text("$pool") == pool)
-                .collect()
+            objects.filter(|object| object.text("$pool") == pool).collect()
         };
         let (hosts, vms, storage) = (of(Kind::Host), of(Kind::Vm), of(Kind::Sr));
-        let count = |state: &str| {
-            vms.iter()
-                .filter(|vm| vm.text("power_state") == state)
-                .count()
-        };
-        let running: Vec<&Object> = vms
-            .iter()
-            .copied()
-            .filter(|vm| vm.text("power_state") == "Running")
-            .collect();
+        let count = |state: &str| vms.iter().filter(|vm| vm.text("power_state") == state).count();
+        let running: Vec<&Object> =
+            vms.iter().copied().filter(|vm| vm.text("power_state") == "Running").collect();
         let assigned: u64 = running
             .iter()
             .filter_map(|vm| vm.get("CPUs").and_then(|cpus| cpus.get("number")?.as_u64()))
             .sum();
         let total = hosts.len() as u64 * 16;
-        let halted = hosts
-            .iter()
-            .filter(|host| host.text("power_state") == "Halted")
-            .count();
+        let halted = hosts.iter().filter(|host| host.text("power_state") == "Halted").count();
         json!({
             "hosts": {
                 "status": {
@@ -186,26 +162,16 @@ impl State {
         let id = vm.text("id");
         let number = vm.get("CPUs").and_then(|cpus| cpus.get("number"));
         let alarms = self.store.all(Kind::Alarm).filter(|alarm| {
-            alarm
-                .1
-                .get("object")
-                .and_then(|object| object.get("uuid"))
-                .is_some_and(|it| it == id)
+            alarm.1.get("object").and_then(|object| object.get("uuid")).is_some_and(|it| it == id)
         });
         let alarms: Vec<&Object> = alarms.map(|alarm| alarm.1).collect();
         let concerns = |log: &&Object| {
             let tasks = log.get("tasks").and_then(Value::as_array);
             tasks.into_iter().flatten().any(|task| {
-                task.get("data")
-                    .and_then(|data| data.get("id"))
-                    .is_some_and(|it| it == id)
+                task.get("data").and_then(|data| data.get("id")).is_some_and(|it| it == id)
             })
         };
-        let logs = self
-            .store
-            .all(Kind::BackupLog)
-            .map(|log| log.1)
-            .filter(concerns);
+        let logs = self.store.all(Kind::BackupLog).map(|log| log.1).filter(concerns);
         let mut runs: Vec<Value> = logs
             .map(|log| {
                 json!({
@@ -218,10 +184,7 @@ impl State {
         let archives = self.store.all(Kind::BackupArchive).map(|archive| archive.1);
         let archives: Vec<Value> = archives
             .filter(|archive| {
-                archive
-                    .get("vm")
-                    .and_then(|vm| vm.get("uuid"))
-                    .is_some_and(|it| it == id)
+                archive.get("vm").and_then(|vm| vm.get("uuid")).is_some_and(|it| it == id)
             })
             .map(|archive| {
                 json!({
@@ -274,11 +237,7 @@ fn top_five(objects: &[&Object], figure: impl Fn(&Object) -> (f64, Value)) -> Va
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 * 100.0 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
 fn memory(object: &Object, name: &str) -> u64 {

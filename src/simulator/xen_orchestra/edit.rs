@@ -18,9 +18,7 @@ impl App {
     pub(super) fn edit(&self, call: &Call<'_>) -> Result<Reply, Failure> {
         let mut state = self.state();
         let segments = call.operation.segments();
-        let kind = segments
-            .first()
-            .and_then(|collection| Kind::from_collection(collection));
+        let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
         let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
         let (id, inner) = (call.capture(0), call.capture(1));
         let adds = call.operation.method == Method::PUT;
@@ -57,20 +55,10 @@ impl State {
             _ => (Kind::Group, "groupIds", "aclRoleIds"),
         };
         self.store.find(member_kind, member)?;
-        let present = self
-            .store
-            .get(owner, id)
-            .is_some_and(|object| object.lists(list, member));
-        let relation_name = if relation == "users" {
-            "userRole"
-        } else {
-            "groupRole"
-        };
+        let present = self.store.get(owner, id).is_some_and(|object| object.lists(list, member));
+        let relation_name = if relation == "users" { "userRole" } else { "groupRole" };
         if owner == Kind::AclRole && adds && present {
-            return Err(Failure::exists(
-                relation_name,
-                Some(&self.store.generator.uuid()),
-            ));
+            return Err(Failure::exists(relation_name, Some(&self.store.generator.uuid())));
         }
         if owner == Kind::AclRole && !adds && !present {
             return Err(Failure::no_such_type(relation_name, member));
@@ -89,10 +77,7 @@ impl State {
     }
 
     fn delete_tasks(&mut self) {
-        let ended = self
-            .store
-            .all(Kind::Task)
-            .filter(|task| task.1.text("status") != "pending");
+        let ended = self.store.all(Kind::Task).filter(|task| task.1.text("status") != "pending");
         let ended: Vec<String> = ended.map(|task| task.0.to_owned()).collect();
         for id in ended {
             self.store.remove(Kind::Task, &id);
@@ -128,9 +113,7 @@ impl State {
             }
             Kind::Network if !object.list("VIFs").is_empty() => {
                 let interface = object.list("VIFs").pop().unwrap_or_default();
-                let reference = store
-                    .get(Kind::Vif, &interface)
-                    .map(|vif| vif.text("_xapiRef"));
+                let reference = store.get(Kind::Vif, &interface).map(|vif| vif.text("_xapiRef"));
                 let parameters = [reference.unwrap_or_default()];
                 return Err(Failure::xapi("NETWORK_CONTAINS_VIF", &parameters));
             }
@@ -152,18 +135,14 @@ impl State {
                 for group in object.list("groups") {
                     store.unlink(Kind::Group, &group, "users", id);
                 }
-                let roles: Vec<String> = store
-                    .all(Kind::AclRole)
-                    .map(|role| role.0.to_owned())
-                    .collect();
+                let roles: Vec<String> =
+                    store.all(Kind::AclRole).map(|role| role.0.to_owned()).collect();
                 for role in roles {
                     store.unlink(Kind::AclRole, &role, "userIds", id);
                 }
                 store.remove(kind, id);
                 self.accounts.passwords.remove(id);
-                self.accounts
-                    .tokens
-                    .retain(|token| token.text("user_id") != id);
+                self.accounts.tokens.retain(|token| token.text("user_id") != id);
             }
             Kind::Vbd => hosts::remove_connection(store, id),
             Kind::Vdi | Kind::VdiSnapshot => hosts::remove_disk(store, kind, id),
@@ -188,8 +167,7 @@ impl State {
         let object = self.store.find(kind, id)?.clone();
         match kind {
             Kind::Vm => {
-                self.store
-                    .update(kind, id, |machine| patch_machine(machine, body));
+                self.store.update(kind, id, |machine| patch_machine(machine, body));
                 return Ok(());
             }
             Kind::Vdi => {
@@ -217,9 +195,7 @@ impl State {
             _ => {}
         }
         if let Some(password) = body.get("password").and_then(Value::as_str) {
-            self.accounts
-                .passwords
-                .insert(id.to_owned(), password.to_owned());
+            self.accounts.passwords.insert(id.to_owned(), password.to_owned());
         }
         self.store.update(kind, id, |object| {
             for (name, value) in body {
@@ -280,9 +256,7 @@ fn patch_machine(machine: &mut Object, body: &Object) {
 /// Reads a size in bytes, or a text such as `4GiB`.
 fn bytes(value: &Value) -> u64 {
     let text = value.as_str().unwrap_or_default();
-    let split = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit.trim().trim_end_matches(['i', 'B', 'b']) {
         "K" | "k" => 1 << 10,
@@ -291,10 +265,7 @@ fn bytes(value: &Value) -> u64 {
         "T" => 1_u64 << 40,
         _ => 1,
     };
-    let number = value
-        .as_f64()
-        .or_else(|| number.parse().ok())
-        .unwrap_or_default();
+    let number = value.as_f64().or_else(|| number.parse().ok()).unwrap_or_default();
     (number * factor as f64) as u64
 }
 
@@ -302,8 +273,5 @@ fn refuse_built_in(role: &Object, verb: &str) -> Result<(), Failure> {
     if role.get("isTemplate") != Some(&Value::Bool(true)) {
         return Ok(());
     }
-    Err(Failure::forbidden(
-        &format!("{verb} acl role"),
-        "the role is a template",
-    ))
+    Err(Failure::forbidden(&format!("{verb} acl role"), "the role is a template"))
 }

@@ -29,10 +29,7 @@ impl App {
         let opened = sender.try_send(init.into()).is_ok();
         tracing::debug!(id, opened, "event stream");
         tokio::spawn(ping(sender.clone()));
-        let stream = EventStream {
-            sender,
-            subscriptions: BTreeMap::new(),
-        };
+        let stream = EventStream { sender, subscriptions: BTreeMap::new() };
         state.store.listeners.streams.insert(id, stream);
         Reply::stream("text/event-stream", receiver).header(CACHE_CONTROL, "no-cache")
     }

@@ -99,11 +99,8 @@ impl Failure {
 
     /// Fails because an operation is refused whatever the privileges.
     pub(super) fn forbidden(operation: &str, reason: &str) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            format!("forbidden operation: {operation}"),
-        )
-        .with_data(json!({"operation": operation, "reason": reason}))
+        Self::new(StatusCode::FORBIDDEN, format!("forbidden operation: {operation}"))
+            .with_data(json!({"operation": operation, "reason": reason}))
     }
 
     /// Fails as the hypervisor fails: a code and its parameters.

@@ -37,20 +37,13 @@ pub(super) enum Order {
 impl Filter {
     /// Compiles a filter. The error is the message of XO's parser.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            text,
-            position: 0,
-            depth: 0,
-        };
+        let mut parser = Parser { text, position: 0, depth: 0 };
         parser.skip_blanks();
         let filter = parser.sequence();
         match filter {
             Some(filter) if parser.position == text.len() => Ok(filter),
             // XO's parser reports where the last complete expression ended.
-            Some(_) => Err(format!(
-                "expected end of input at position {}",
-                parser.position
-            )),
+            Some(_) => Err(format!("expected end of input at position {}", parser.position)),
             None => Err("expected end of input at position 0".to_owned()),
         }
     }
@@ -77,13 +70,13 @@ impl Filter {
                     Order::Below => number < *limit,
                 })
             }),
-            Self::Number(number, text) => any_leaf(value, &|leaf| {
-                leaf.as_f64() == Some(*number) || contains(leaf, text)
-            }),
+            Self::Number(number, text) => {
+                any_leaf(value, &|leaf| leaf.as_f64() == Some(*number) || contains(leaf, text))
+            }
             Self::Text(text) => any_leaf(value, &|leaf| contains(leaf, text)),
-            Self::Glob(regex) | Self::Regex(regex) => any_leaf(value, &|leaf| {
-                leaf.as_str().is_some_and(|text| regex.is_match(text))
-            }),
+            Self::Glob(regex) | Self::Regex(regex) => {
+                any_leaf(value, &|leaf| leaf.as_str().is_some_and(|text| regex.is_match(text)))
+            }
         }
     }
 }
@@ -97,8 +90,7 @@ fn any_leaf(value: &Value, test: &dyn Fn(&Value) -> bool) -> bool {
 }
 
 fn contains(leaf: &Value, lower_case: &str) -> bool {
-    leaf.as_str()
-        .is_some_and(|text| text.to_lowercase().contains(lower_case))
+    leaf.as_str().is_some_and(|text| text.to_lowercase().contains(lower_case))
 }
 
 struct Parser<'a> {
@@ -141,11 +133,7 @@ impl Parser<'_> {
 
     fn term(&mut self) -> Option<Filter> {
         self.depth += 1;
-        let term = if self.depth > DEPTH {
-            None
-        } else {
-            self.inner_term()
-        };
+        let term = if self.depth > DEPTH { None } else { self.inner_term() };
         self.depth -= 1;
         term
     }
@@ -235,10 +223,7 @@ impl Parser<'_> {
 
     fn word(&mut self) -> String {
         let is_word = |c: char| c.is_alphanumeric() || "-_.$@+*%,;=[]{}~^&#'".contains(c);
-        let length = self
-            .rest()
-            .find(|c| !is_word(c))
-            .unwrap_or(self.rest().len());
+        let length = self.rest().find(|c| !is_word(c)).unwrap_or(self.rest().len());
         let word = self.rest().get(..length).unwrap_or_default().to_owned();
         self.position += length;
         word
@@ -293,9 +278,7 @@ fn glob(word: &str) -> Option<Regex> {
         match character {
             '*' => pattern.push_str(".*"),
             character => pattern.extend(
-                ['\\', character]
-                    .into_iter()
-                    .skip(usize::from(character.is_alphanumeric())),
+                ['\\', character].into_iter().skip(usize::from(character.is_alphanumeric())),
             ),
         }
     }
@@ -304,12 +287,8 @@ fn glob(word: &str) -> Option<Regex> {
 }
 
 /// Signs of comparison; the longer ones come first.
-const ORDERS: [(&str, Order); 4] = [
-    (">=", Order::AtLeast),
-    ("<=", Order::AtMost),
-    (">", Order::Above),
-    ("<", Order::Below),
-];
+const ORDERS: [(&str, Order); 4] =
+    [(">=", Order::AtLeast), ("<=", Order::AtMost), (">", Order::Above), ("<", Order::Below)];
 
 /// How deep terms may be nested.
 const DEPTH: usize = 50;
@@ -331,11 +310,7 @@ mod tests {
             "memory": {"size": 4_294_967_296_u64},
             "other": {"os": {"name": "Debian 12"}},
         });
-        assert_eq!(
-            Filter::parse(filter).unwrap().matches(&vm),
-            expected,
-            "{filter}"
-        );
+        assert_eq!(Filter::parse(filter).unwrap().matches(&vm), expected, "{filter}");
     }
 
     #[test]
@@ -373,10 +348,7 @@ mod tests {
 
     #[test]
     fn refuses() {
-        assert_eq!(
-            Filter::parse("((").unwrap_err(),
-            "expected end of input at position 0"
-        );
+        assert_eq!(Filter::parse("((").unwrap_err(), "expected end of input at position 0");
         fail("a)");
         fail("a:");
         fail("\"a");

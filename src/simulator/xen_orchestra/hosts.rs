@@ -74,12 +74,7 @@ pub(super) fn remove_storage(store: &mut Store, id: &str) {
     }
     for connection in storage.list("$PBDs") {
         if let Some(connection) = store.remove(Kind::Pbd, &connection) {
-            store.unlink(
-                Kind::Host,
-                connection.text("host"),
-                "$PBDs",
-                connection.text("id"),
-            );
+            store.unlink(Kind::Host, connection.text("host"), "$PBDs", connection.text("id"));
         }
     }
 }
@@ -135,10 +130,7 @@ impl App {
 
     /// Answers with the patches that a host, or the hosts of a pool, lack.
     pub(super) fn missing_patches(&self, call: &Call<'_>) -> Result<Reply, Failure> {
-        Ok(Reply::json(
-            StatusCode::OK,
-            &missing_patches(call.capture(0)),
-        ))
+        Ok(Reply::json(StatusCode::OK, &missing_patches(call.capture(0))))
     }
 }
 
@@ -175,20 +167,14 @@ pub(super) fn missing_patches(id: &str) -> Value {
 }
 
 fn hosts_of(store: &Store, pool: &str) -> Vec<String> {
-    let hosts = store
-        .all(Kind::Host)
-        .filter(|host| host.1.text("$pool") == pool);
+    let hosts = store.all(Kind::Host).filter(|host| host.1.text("$pool") == pool);
     hosts.map(|host| host.0.to_owned()).collect()
 }
 
 fn guests(store: &Store, host: &str) -> Vec<String> {
-    let residents = store
-        .get(Kind::Host, host)
-        .map(|host| host.list("residentVms"));
+    let residents = store.get(Kind::Host, host).map(|host| host.list("residentVms"));
     let residents = residents.into_iter().flatten();
-    residents
-        .filter(|vm| store.get(Kind::Vm, vm).is_some())
-        .collect()
+    residents.filter(|vm| store.get(Kind::Vm, vm).is_some()).collect()
 }
 
 fn shut_down(store: &mut Store, host: &str) {
@@ -206,9 +192,7 @@ fn restart(store: &mut Store, host: &str) {
 
 /// Moves the VMs of a host to the others of its pool; those that find no place are stopped.
 fn evacuate(store: &mut Store, host: &str) {
-    let pool = store
-        .get(Kind::Host, host)
-        .map(|host| host.text("$pool").to_owned());
+    let pool = store.get(Kind::Host, host).map(|host| host.text("$pool").to_owned());
     let mut others = hosts_of(store, &pool.unwrap_or_default());
     others.retain(|other| other != host);
     let mut turn = others.iter().cycle();
@@ -227,21 +211,13 @@ fn evacuate(store: &mut Store, host: &str) {
 fn forget(store: &mut Store, id: &str) -> Result<(), Failure> {
     let host = store.find(Kind::Host, id)?.clone();
     shut_down(store, id);
-    for (list, kind) in [
-        ("$PBDs", Kind::Pbd),
-        ("PCIs", Kind::Pci),
-        ("PGPUs", Kind::Pgpu),
-        ("PIFs", Kind::Pif),
-    ] {
+    for (list, kind) in
+        [("$PBDs", Kind::Pbd), ("PCIs", Kind::Pci), ("PGPUs", Kind::Pgpu), ("PIFs", Kind::Pif)]
+    {
         for device in host.list(list) {
             if let Some(device) = store.remove(kind, &device) {
                 store.unlink(Kind::Sr, device.text("SR"), "$PBDs", device.text("id"));
-                store.unlink(
-                    Kind::Network,
-                    device.text("$network"),
-                    "PIFs",
-                    device.text("id"),
-                );
+                store.unlink(Kind::Network, device.text("$network"), "PIFs", device.text("id"));
             }
         }
     }

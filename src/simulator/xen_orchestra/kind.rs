@@ -40,18 +40,12 @@ pub(super) enum Kind {
 impl Kind {
     /// Returns the kind of a collection, e.g. of `vms`.
     pub(super) fn from_collection(collection: &str) -> Option<Self> {
-        KINDS
-            .iter()
-            .find(|entry| entry.1 == collection)
-            .map(|entry| entry.0)
+        KINDS.iter().find(|entry| entry.1 == collection).map(|entry| entry.0)
     }
 
     /// Returns the kind of an object's `type`, e.g. of `VM-snapshot`.
     pub(super) fn from_type(name: &str) -> Option<Self> {
-        KINDS
-            .iter()
-            .find(|entry| entry.2 == name)
-            .map(|entry| entry.0)
+        KINDS.iter().find(|entry| entry.2 == name).map(|entry| entry.0)
     }
 
     /// Returns the collection in paths.
@@ -75,10 +69,7 @@ impl Kind {
     }
 
     fn entry(self) -> &'static (Self, &'static str, &'static str) {
-        KINDS
-            .iter()
-            .find(|entry| entry.0 == self)
-            .unwrap_or(&KINDS[0])
+        KINDS.iter().find(|entry| entry.0 == self).unwrap_or(&KINDS[0])
     }
 }
 
@@ -90,11 +81,7 @@ const KINDS: [(Kind, &str, &str); 32] = [
     (Kind::BackupArchive, "backup-archives", "backup-archive"),
     (Kind::BackupJob, "backup-jobs", "backup-job"),
     (Kind::BackupLog, "backup-logs", "backup-log"),
-    (
-        Kind::BackupRepository,
-        "backup-repositories",
-        "backup-repository",
-    ),
+    (Kind::BackupRepository, "backup-repositories", "backup-repository"),
     (Kind::Group, "groups", "group"),
     (Kind::Host, "hosts", "host"),
     (Kind::Message, "messages", "message"),

@@ -58,29 +58,16 @@ pub(super) fn create(store: &mut Store, action: &Action) -> Result<Value, Failur
     if template.text("$pool") != pool {
         return Err(Failure::unexpected("the template is not in the pool"));
     }
-    let number = |name: &str| {
-        action
-            .body
-            .get(name)
-            .and_then(Value::as_f64)
-            .map(|n| n as u64)
-    };
+    let number = |name: &str| action.body.get(name).and_then(Value::as_f64).map(|n| n as u64);
     let inner = |outer: &str, name: &str| {
-        template
-            .get(outer)
-            .and_then(|outer| outer.get(name))
-            .and_then(Value::as_u64)
-            .unwrap_or(1)
+        template.get(outer).and_then(|outer| outer.get(name)).and_then(Value::as_u64).unwrap_or(1)
     };
     let is = |name: &str| action.body.get(name) == Some(&Value::Bool(true));
     let vm = add_machine(
         store,
         &NewMachine {
             name: action.option("name_label").unwrap_or_default().to_owned(),
-            description: action
-                .option("name_description")
-                .unwrap_or_default()
-                .to_owned(),
+            description: action.option("name_description").unwrap_or_default().to_owned(),
             pool: pool.clone(),
             container: pool.clone(),
             cpus: number("cpus").unwrap_or_else(|| inner("CPUs", "number")),
@@ -88,52 +75,24 @@ pub(super) fn create(store: &mut Store, action: &Action) -> Result<Value, Failur
             template: Some(template.text("uuid").to_owned()),
             user: Some(action.user.clone()),
             auto_poweron: is("autoPoweron"),
-            firmware: action
-                .option("hvmBootFirmware")
-                .unwrap_or("bios")
-                .to_owned(),
+            firmware: action.option("hvmBootFirmware").unwrap_or("bios").to_owned(),
         },
     );
     let default_storage = store.find(Kind::Pool, &pool)?.text("default_SR").to_owned();
-    let disks = action
-        .body
-        .get("vdis")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let disks = action.body.get("vdis").and_then(Value::as_array).cloned().unwrap_or_default();
     let name = action.option("name_label").unwrap_or_default();
     if disks.is_empty() {
-        add_disk(
-            store,
-            (Kind::Vm, &vm),
-            &default_storage,
-            &format!("{name} system"),
-            10 << 30,
-        );
+        add_disk(store, (Kind::Vm, &vm), &default_storage, &format!("{name} system"), 10 << 30);
     }
     for disk in disks.iter().filter_map(Value::as_object) {
         let storage = match disk.text("sr") {
             "" => default_storage.as_str(),
             storage => storage,
         };
-        let size = disk
-            .get("size")
-            .and_then(Value::as_f64)
-            .unwrap_or(10_737_418_240.0) as u64;
-        add_disk(
-            store,
-            (Kind::Vm, &vm),
-            storage,
-            disk.text("name_label"),
-            size,
-        );
+        let size = disk.get("size").and_then(Value::as_f64).unwrap_or(10_737_418_240.0) as u64;
+        add_disk(store, (Kind::Vm, &vm), storage, disk.text("name_label"), size);
     }
-    let interfaces = action
-        .body
-        .get("vifs")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let interfaces = action.body.get("vifs").and_then(Value::as_array).cloned().unwrap_or_default();
     let interfaces = interfaces.iter().filter_map(Value::as_object);
     for network in interfaces.map(|interface| interface.text("network")) {
         if store.get(Kind::Network, network).is_some() {
@@ -156,29 +115,15 @@ pub(super) fn remove(store: &mut Store, kind: Kind, id: &str) {
             continue;
         };
         let disk = connection.text("VDI");
-        let kind = if kind == Kind::VmSnapshot {
-            Kind::VdiSnapshot
-        } else {
-            Kind::Vdi
-        };
+        let kind = if kind == Kind::VmSnapshot { Kind::VdiSnapshot } else { Kind::Vdi };
         if let Some(disk) = store.remove(kind, disk) {
             store.unlink(Kind::Sr, disk.text("$SR"), "VDIs", disk.text("id"));
-            store.unlink(
-                Kind::Vdi,
-                disk.text("$snapshot_of"),
-                "snapshots",
-                disk.text("id"),
-            );
+            store.unlink(Kind::Vdi, disk.text("$snapshot_of"), "snapshots", disk.text("id"));
         }
     }
     for interface in machine.list("VIFs") {
         if let Some(interface) = store.remove(Kind::Vif, &interface) {
-            store.unlink(
-                Kind::Network,
-                interface.text("$network"),
-                "VIFs",
-                interface.text("id"),
-            );
+            store.unlink(Kind::Network, interface.text("$network"), "VIFs", interface.text("id"));
         }
     }
     for snapshot in machine.list("snapshots") {
@@ -195,11 +140,7 @@ fn check_power(store: &Store, id: &str, needed: &[&str]) -> Result<(), Failure> 
     match needed.first() {
         Some(expected) if !needed.contains(&actual) => Err(Failure::xapi(
             "VM_BAD_POWER_STATE",
-            &[
-                machine.text("_xapiRef"),
-                &expected.to_lowercase(),
-                &actual.to_lowercase(),
-            ],
+            &[machine.text("_xapiRef"), &expected.to_lowercase(), &actual.to_lowercase()],
         )),
         _ => Ok(()),
     }
@@ -208,10 +149,7 @@ fn check_power(store: &Store, id: &str, needed: &[&str]) -> Result<(), Failure> 
 fn start(store: &mut Store, id: &str, host: Option<&str>) -> Result<(), Failure> {
     let machine = store.find(Kind::Vm, id)?;
     if machine.text("name_label") == BROKEN {
-        return Err(Failure::xapi(
-            "NO_HOSTS_AVAILABLE",
-            &[machine.text("_xapiRef")],
-        ));
+        return Err(Failure::xapi("NO_HOSTS_AVAILABLE", &[machine.text("_xapiRef")]));
     }
     let pool = machine.text("$pool").to_owned();
     let free = |candidate: &super::store::Object| {
@@ -224,10 +162,7 @@ fn start(store: &mut Store, id: &str, host: Option<&str>) -> Result<(), Failure>
     // The host with the fewest VMs, and the first of those.
     let chosen = hosts.min_by_key(|host| host.1.list("residentVms").len());
     let Some(chosen) = chosen.map(|host| host.0.to_owned()) else {
-        return Err(Failure::xapi(
-            "NO_HOSTS_AVAILABLE",
-            &[machine.text("_xapiRef")],
-        ));
+        return Err(Failure::xapi("NO_HOSTS_AVAILABLE", &[machine.text("_xapiRef")]));
     };
     store.update(Kind::Vm, id, |machine| {
         machine.insert("power_state".to_owned(), "Running".into());
@@ -291,16 +226,11 @@ fn migrate(store: &mut Store, id: &str, host: &str) -> Result<(), Failure> {
 fn clone(store: &mut Store, action: &Action) -> Result<String, Failure> {
     let source = store.find(Kind::Vm, &action.id)?.clone();
     let inner = |outer: &str, name: &str| {
-        source
-            .get(outer)
-            .and_then(|outer| outer.get(name))
-            .and_then(Value::as_u64)
-            .unwrap_or(1)
+        source.get(outer).and_then(|outer| outer.get(name)).and_then(Value::as_u64).unwrap_or(1)
     };
-    let name = action.option("name_label").map_or_else(
-        || format!("{}_clone", source.text("name_label")),
-        str::to_owned,
-    );
+    let name = action
+        .option("name_label")
+        .map_or_else(|| format!("{}_clone", source.text("name_label")), str::to_owned);
     let vm = add_machine(
         store,
         &NewMachine {
@@ -317,24 +247,14 @@ fn clone(store: &mut Store, action: &Action) -> Result<String, Failure> {
         },
     );
     for connection in source.list("$VBDs") {
-        let disk = store
-            .get(Kind::Vbd, &connection)
-            .map(|connection| connection.text("VDI"));
+        let disk = store.get(Kind::Vbd, &connection).map(|connection| connection.text("VDI"));
         let disk = disk.and_then(|disk| store.get(Kind::Vdi, disk)).cloned();
         let Some(disk) = disk else { continue };
         let storage = action.option("srId").unwrap_or(disk.text("$SR"));
-        add_disk(
-            store,
-            (Kind::Vm, &vm),
-            storage,
-            disk.text("name_label"),
-            disk.number("size"),
-        );
+        add_disk(store, (Kind::Vm, &vm), storage, disk.text("name_label"), disk.number("size"));
     }
     for interface in source.list("VIFs") {
-        let network = store
-            .get(Kind::Vif, &interface)
-            .map(|vif| vif.text("$network").to_owned());
+        let network = store.get(Kind::Vif, &interface).map(|vif| vif.text("$network").to_owned());
         add_interface(store, &vm, &network.unwrap_or_default());
     }
     Ok(vm)

@@ -59,11 +59,7 @@ impl XenOrchestra {
         let listen = options.listen;
         let app = Arc::new(App::new(options));
         let server = Server::start(app, listen, recorder.clone()).await?;
-        Ok(Self {
-            server,
-            token,
-            recorder,
-        })
+        Ok(Self { server, token, recorder })
     }
 
     /// Returns the address that the server listens on.
@@ -83,9 +79,6 @@ impl XenOrchestra {
 
     /// Returns the requests received since the last call; nothing unless recording is on.
     pub fn take_requests(&self) -> Vec<RecordedRequest> {
-        self.recorder
-            .as_ref()
-            .map(|recorder| recorder.take())
-            .unwrap_or_default()
+        self.recorder.as_ref().map(|recorder| recorder.take()).unwrap_or_default()
     }
 }

@@ -60,11 +60,7 @@ pub(super) fn operations() -> &'static [Operation] {
 /// Finds the operation of a method and a path below `/rest/v0`, with the captures.
 pub(super) fn find(method: &Method, path: &str) -> Option<(&'static Operation, Vec<String>)> {
     // Express answers HEAD with the handler of GET.
-    let method = if method == Method::HEAD {
-        &Method::GET
-    } else {
-        method
-    };
+    let method = if method == Method::HEAD { &Method::GET } else { method };
     operations()
         .iter()
         .filter(|operation| operation.method == method)
@@ -75,11 +71,7 @@ impl Operation {
     fn parse(line: &'static str) -> Option<Self> {
         let mut columns = line.splitn(5, " | ");
         let (method, path) = columns.next()?.split_once(' ')?;
-        let statuses = columns
-            .next()?
-            .split(',')
-            .filter_map(|code| code.parse().ok())
-            .collect();
+        let statuses = columns.next()?.split(',').filter_map(|code| code.parse().ok()).collect();
         let privilege = columns.next()?.split_once(':');
         let query = columns.next()?.split(',').flat_map(|name| match name {
             "-" => Vec::new(),
@@ -107,19 +99,12 @@ impl Operation {
 
     /// Says whether the operation can be called without a login.
     pub(super) fn is_open(&self) -> bool {
-        matches!(
-            self.path,
-            "/ping" | "/gui-routes" | "/mcp/status" | "/docs/swagger.json"
-        )
+        matches!(self.path, "/ping" | "/gui-routes" | "/mcp/status" | "/docs/swagger.json")
     }
 
     /// Returns the status of success other than "accepted".
     pub(super) fn status(&self) -> u16 {
-        self.statuses
-            .iter()
-            .copied()
-            .find(|&status| status != 202)
-            .unwrap_or(200)
+        self.statuses.iter().copied().find(|&status| status != 202).unwrap_or(200)
     }
 
     /// Collects complaints about the query. Parameters that are not declared are ignored.
@@ -132,10 +117,7 @@ impl Operation {
                 "markdown" | "ndjson" | "raw" | "sync" | "wait" | "watch" => {
                     (!matches!(value, "true" | "false")).then_some("invalid boolean value")
                 }
-                "limit" => value
-                    .parse::<f64>()
-                    .is_err()
-                    .then_some("invalid float number"),
+                "limit" => value.parse::<f64>().is_err().then_some("invalid float number"),
                 "granularity" => (!GRANULARITIES.contains(&value)).then_some(GRANULARITY_MESSAGE),
                 "compress" => {
                     (!matches!(value, "gzip" | "zstd" | "true" | "false")).then_some(NO_SCHEMA)
@@ -162,11 +144,7 @@ impl BodyRule {
             Some(rest) => ("privilege", rest),
             None => ("body", text),
         };
-        Some(Self::Json {
-            name,
-            optional,
-            shape: Shape::parse(text)?,
-        })
+        Some(Self::Json { name, optional, shape: Shape::parse(text)? })
     }
 }
 

@@ -38,19 +38,10 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
 
 /// Answers as Express does when no route takes a request.
 pub(super) fn not_found(request: &Request) -> Reply {
-    let escaped = request
-        .path
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let escaped = request.path.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let escaped = escaped.replace('"', "&quot;").replace('\'', "&#39;");
     let message = format!("Cannot {} {escaped}", request.method);
-    html(
-        StatusCode::NOT_FOUND,
-        "text/html; charset=utf-8",
-        "Error",
-        &message,
-    )
+    html(StatusCode::NOT_FOUND, "text/html; charset=utf-8", "Error", &message)
 }
 
 /// Redirects as Express does: the status line once more, as text.
@@ -66,10 +57,7 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Reply {
 
 /// Answers `GET /ping`.
 pub(super) fn ping() -> Reply {
-    Reply::json(
-        StatusCode::OK,
-        &json!({"result": "pong", "timestamp": now()}),
-    )
+    Reply::json(StatusCode::OK, &json!({"result": "pong", "timestamp": now()}))
 }
 
 /// Answers `GET /gui-routes`.

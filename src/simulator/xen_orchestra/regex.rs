@@ -22,10 +22,7 @@ struct Piece {
 #[derive(Debug, Clone, PartialEq)]
 enum Atom {
     Any,
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Class { negated: bool, ranges: Vec<(char, char)> },
     End,
     Group(Vec<Vec<Piece>>),
     Start,
@@ -35,37 +32,20 @@ impl Regex {
     /// Compiles an expression; `None` when it is malformed or nested too deeply.
     pub(super) fn new(pattern: &str, ignore_case: bool) -> Option<Self> {
         let characters: Vec<char> = pattern.chars().collect();
-        let mut parser = Parser {
-            characters: &characters,
-            position: 0,
-            depth: 0,
-        };
+        let mut parser = Parser { characters: &characters, position: 0, depth: 0 };
         let alternatives = parser.alternatives()?;
-        (parser.position == characters.len()).then_some(Self {
-            alternatives,
-            ignore_case,
-        })
+        (parser.position == characters.len()).then_some(Self { alternatives, ignore_case })
     }
 
     /// Says whether the expression matches somewhere in a text.
     pub(super) fn is_match(&self, text: &str) -> bool {
         let fold = |c: char| {
-            if self.ignore_case {
-                c.to_ascii_lowercase()
-            } else {
-                c
-            }
+            if self.ignore_case { c.to_ascii_lowercase() } else { c }
         };
         let text: Vec<char> = text.chars().map(fold).collect();
-        let mut matcher = Matcher {
-            text: &text,
-            ignore_case: self.ignore_case,
-            steps: STEPS,
-        };
+        let mut matcher = Matcher { text: &text, ignore_case: self.ignore_case, steps: STEPS };
         (0..=text.len()).any(|start| {
-            self.alternatives
-                .iter()
-                .any(|pieces| matcher.pieces(pieces, start, &mut |_, _| true))
+            self.alternatives.iter().any(|pieces| matcher.pieces(pieces, start, &mut |_, _| true))
         })
     }
 }
@@ -101,11 +81,7 @@ impl Parser<'_> {
                     if (at_least, at_most) != (1, 1) {
                         self.position += 1;
                     }
-                    alternatives.last_mut()?.push(Piece {
-                        atom,
-                        at_least,
-                        at_most,
-                    });
+                    alternatives.last_mut()?.push(Piece { atom, at_least, at_most });
                 }
             }
         }
@@ -148,15 +124,9 @@ impl Parser<'_> {
             }
             '\\' => {
                 let negated = self.peek().is_some_and(|c| matches!(c, 'D' | 'S' | 'W'));
-                Atom::Class {
-                    negated,
-                    ranges: self.escape()?,
-                }
+                Atom::Class { negated, ranges: self.escape()? }
             }
-            literal => Atom::Class {
-                negated: false,
-                ranges: vec![(literal, literal)],
-            },
+            literal => Atom::Class { negated: false, ranges: vec![(literal, literal)] },
         })
     }
 
@@ -200,9 +170,7 @@ impl Matcher<'_> {
         let Some((piece, rest)) = pieces.split_first() else {
             return then(self, position);
         };
-        self.repeat(piece, 0, position, &mut |matcher, end| {
-            matcher.pieces(rest, end, then)
-        })
+        self.repeat(piece, 0, position, &mut |matcher, end| matcher.pieces(rest, end, then))
     }
 
     fn repeat(
@@ -239,9 +207,9 @@ impl Matcher<'_> {
         match atom {
             Atom::Start => position == 0 && then(self, position),
             Atom::End => position == self.text.len() && then(self, position),
-            Atom::Group(alternatives) => alternatives
-                .iter()
-                .any(|pieces| self.pieces(pieces, position, then)),
+            Atom::Group(alternatives) => {
+                alternatives.iter().any(|pieces| self.pieces(pieces, position, then))
+            }
             Atom::Any => position < self.text.len() && then(self, position + 1),
             Atom::Class { negated, ranges } => {
                 let Some(&character) = self.text.get(position) else {

@@ -89,9 +89,7 @@ impl Shape {
                 (!ignored.is_empty()).then_some(NO_SCHEMA)
             }
             Self::Number => {
-                let number = value
-                    .as_str()
-                    .and_then(|text| text.trim().parse::<f64>().ok());
+                let number = value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
                 if let Some(number) = number {
                     *value = json!(number);
                 }
@@ -162,10 +160,7 @@ fn object(
     extras: Extras,
 ) {
     let Some(properties) = value.as_object_mut() else {
-        errors.insert(
-            name.to_owned(),
-            json!({"message": "invalid object", "value": value}),
-        );
+        errors.insert(name.to_owned(), json!({"message": "invalid object", "value": value}));
         return;
     };
     let surplus: Map<String, Value> = properties
@@ -176,15 +171,8 @@ fn object(
     let excess =
         |names: &str| format!("\"{names}\" is an excess property and therefore is not allowed");
     if !model && !surplus.is_empty() {
-        let names = surplus
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(",");
-        errors.insert(
-            name.to_owned(),
-            json!({"message": excess(&names), "value": surplus}),
-        );
+        let names = surplus.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+        errors.insert(name.to_owned(), json!({"message": excess(&names), "value": surplus}));
     }
     for field in fields {
         let path = format!("{name}.{}", field.name);
@@ -199,10 +187,7 @@ fn object(
     }
     if model {
         for key in surplus.keys() {
-            errors.insert(
-                format!("{name}.{key}"),
-                json!({"message": excess(key), "value": key}),
-            );
+            errors.insert(format!("{name}.{key}"), json!({"message": excess(key), "value": key}));
         }
     }
 }
@@ -242,10 +227,7 @@ fn intersection(
         let issues = Value::Array(issues);
         format!("Could not match the intersection against every type. Issues: {issues}")
     };
-    errors.insert(
-        name.to_owned(),
-        json!({"message": message, "value": received}),
-    );
+    errors.insert(name.to_owned(), json!({"message": message, "value": received}));
 }
 
 /// Reads the notation from left to right.
@@ -279,17 +261,10 @@ impl Parser<'_> {
                 if name.is_empty() || !self.take(":") {
                     return None;
                 }
-                fields.push(Field {
-                    name,
-                    required,
-                    shape: self.union()?,
-                });
+                fields.push(Field { name, required, shape: self.union()? });
                 self.take(",");
             }
-            Shape::Object {
-                fields,
-                model: self.take("!"),
-            }
+            Shape::Object { fields, model: self.take("!") }
         } else if self.take("[") {
             let element = self.union()?;
             self.take("]").then(|| Shape::Array(Box::new(element)))?
@@ -299,12 +274,7 @@ impl Parser<'_> {
         } else if self.take("<") {
             let (words, rest) = self.rest.split_once('>')?;
             self.rest = rest.trim_start();
-            Shape::OneOf(
-                words
-                    .split(' ')
-                    .map(|word| word.replace("\"\"", ""))
-                    .collect(),
-            )
+            Shape::OneOf(words.split(' ').map(|word| word.replace("\"\"", "")).collect())
         } else {
             match self.word().as_str() {
                 "any" => Shape::Any,
@@ -315,11 +285,7 @@ impl Parser<'_> {
                 _ => return None,
             }
         };
-        Some(if self.take("?") {
-            Shape::Nullable(Box::new(shape))
-        } else {
-            shape
-        })
+        Some(if self.take("?") { Shape::Nullable(Box::new(shape)) } else { shape })
     }
 
     fn word(&mut self) -> String {
@@ -356,9 +322,7 @@ mod tests {
     #[track_caller]
     fn check(shape: &str, mut value: Value, expected: Value) {
         let mut errors = Map::new();
-        Shape::parse(shape)
-            .unwrap()
-            .check("body", &mut value, &mut errors);
+        Shape::parse(shape).unwrap().check("body", &mut value, &mut errors);
         assert_eq!(Value::Object(errors), expected);
     }
 
@@ -374,11 +338,7 @@ mod tests {
                 "body.name": {"message": "'name' is required"},
             }),
         );
-        check(
-            user,
-            json!([]),
-            json!({"body": {"message": "invalid object", "value": []}}),
-        );
+        check(user, json!([]), json!({"body": {"message": "invalid object", "value": []}}));
         check(
             user,
             json!({"name": 1, "password": "b", "permission": "root"}),
@@ -400,16 +360,8 @@ mod tests {
             json!({"name": "a", "zzz": 1}),
             json!({"body.zzz": {"message": message, "value": "zzz"}}),
         );
-        check(
-            "{size: number, on: boolean}",
-            json!({"size": "1", "on": "false"}),
-            json!({}),
-        );
-        check(
-            "{a: string?, b: [string]}",
-            json!({"a": null, "b": ["c"]}),
-            json!({}),
-        );
+        check("{size: number, on: boolean}", json!({"size": "1", "on": "false"}), json!({}));
+        check("{a: string?, b: [string]}", json!({"a": null, "b": ["c"]}), json!({}));
     }
 
     #[test]
@@ -425,11 +377,7 @@ mod tests {
                 "value": {"vm": "a"},
             }}),
         );
-        check(
-            shape,
-            json!({"VDI": "a", "VM": "b", "type": "Disk"}),
-            json!({}),
-        );
+        check(shape, json!({"VDI": "a", "VM": "b", "type": "Disk"}), json!({}));
         check(
             shape,
             json!({"VDI": "a", "VM": "b", "x": 1}),

@@ -16,10 +16,8 @@ pub(super) fn take_snapshot(
     let machine = store.get(Kind::Vm, vm)?.clone();
     let pool = machine.text("$pool").to_owned();
     let id = store.generator.uuid();
-    let name = name.map_or_else(
-        || format!("{}_snapshot", machine.text("name_label")),
-        str::to_owned,
-    );
+    let name =
+        name.map_or_else(|| format!("{}_snapshot", machine.text("name_label")), str::to_owned);
     let mut connections = Vec::new();
     for connection in machine.list("$VBDs") {
         connections.extend(snapshot_disk(store, &connection, &id, &pool, time));
@@ -47,14 +45,7 @@ pub(super) fn revert_snapshot(store: &mut Store, vm: &str, snapshot: &str) {
     };
     let pool = snapshot.text("$pool").to_owned();
     store.update(Kind::Vm, vm, |machine| {
-        for property in [
-            "CPUs",
-            "memory",
-            "tags",
-            "boot",
-            "auto_poweron",
-            "name_description",
-        ] {
+        for property in ["CPUs", "memory", "tags", "boot", "auto_poweron", "name_description"] {
             if let Some(value) = snapshot.get(property) {
                 machine.insert(property.to_owned(), value.clone());
             }

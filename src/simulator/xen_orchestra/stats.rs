@@ -25,9 +25,7 @@ impl App {
             Some(&"vms") => {
                 let vm = state.store.find(Kind::Vm, id)?;
                 if vm.text("power_state") != "Running" {
-                    return Err(Failure::unprocessable(
-                        "VM is halted or host could not be found",
-                    ));
+                    return Err(Failure::unprocessable("VM is halted or host could not be found"));
                 }
                 machine_figures(vm, interval, points)
             }
@@ -53,22 +51,11 @@ pub(super) fn load(id: &str) -> f64 {
 
 fn machine_figures(vm: &Object, interval: u64, points: usize) -> Value {
     let id = vm.text("id");
-    let cpus = vm
-        .get("CPUs")
-        .and_then(|cpus| cpus.get("number"))
-        .and_then(Value::as_u64);
-    let size = vm
-        .get("memory")
-        .and_then(|memory| memory.get("size"))
-        .and_then(Value::as_u64);
+    let cpus = vm.get("CPUs").and_then(|cpus| cpus.get("number")).and_then(Value::as_u64);
+    let size = vm.get("memory").and_then(|memory| memory.get("size")).and_then(Value::as_u64);
     let size = size.unwrap_or_default();
     let cpus: Map<String, Value> = (0..cpus.unwrap_or(1))
-        .map(|cpu| {
-            (
-                cpu.to_string(),
-                series(id, &format!("cpu{cpu}"), load(id), points),
-            )
-        })
+        .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
         "endTimestamp": now() / 1000,
@@ -95,20 +82,12 @@ fn machine_figures(vm: &Object, interval: u64, points: usize) -> Value {
 
 fn host_figures(host: &Object, interval: u64, points: usize) -> Value {
     let id = host.text("id");
-    let memory = |name: &str| {
-        host.get("memory")
-            .and_then(|memory| memory.get(name))
-            .and_then(Value::as_u64)
-    };
+    let memory =
+        |name: &str| host.get("memory").and_then(|memory| memory.get(name)).and_then(Value::as_u64);
     let size = memory("size").unwrap_or_default();
     let free = size.saturating_sub(memory("usage").unwrap_or_default());
     let cpus: Map<String, Value> = (0..16)
-        .map(|cpu| {
-            (
-                cpu.to_string(),
-                series(id, &format!("cpu{cpu}"), load(id), points),
-            )
-        })
+        .map(|cpu| (cpu.to_string(), series(id, &format!("cpu{cpu}"), load(id), points)))
         .collect();
     json!({
         "endTimestamp": now() / 1000,

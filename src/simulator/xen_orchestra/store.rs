@@ -30,11 +30,7 @@ pub(super) struct Store {
 impl Store {
     /// Makes an empty store.
     pub(super) fn new(generator: Generator) -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            generator,
-            listeners: Listeners::default(),
-        }
+        Self { objects: BTreeMap::new(), generator, listeners: Listeners::default() }
     }
 
     /// Returns an object.
@@ -63,16 +59,9 @@ impl Store {
 
     /// Adds an object under its `id` and returns the identifier.
     pub(super) fn insert(&mut self, kind: Kind, object: Value) -> String {
-        let id = object
-            .get("id")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let id = object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.listeners.notify(kind, Change::Added, &object);
-        self.objects
-            .entry(kind)
-            .or_default()
-            .insert(id.clone(), object);
+        self.objects.entry(kind).or_default().insert(id.clone(), object);
         id
     }
 
@@ -102,18 +91,11 @@ impl Store {
 
     /// Adds an element to a list of an object, once.
     pub(super) fn link(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
-        if self
-            .get(kind, id)
-            .is_some_and(|object| object.lists(list, element))
-        {
+        if self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
             return;
         }
         self.update(kind, id, |object| {
-            if let Some(elements) = object
-                .entry(list)
-                .or_insert_with(|| json!([]))
-                .as_array_mut()
-            {
+            if let Some(elements) = object.entry(list).or_insert_with(|| json!([])).as_array_mut() {
                 elements.push(element.into());
             }
         });
@@ -121,10 +103,7 @@ impl Store {
 
     /// Removes an element from a list of an object.
     pub(super) fn unlink(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
-        if !self
-            .get(kind, id)
-            .is_some_and(|object| object.lists(list, element))
-        {
+        if !self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
             return;
         }
         self.update(kind, id, |object| {
@@ -159,25 +138,16 @@ pub(super) trait Properties {
 
 impl Properties for Object {
     fn text(&self, property: &str) -> &str {
-        self.get(property)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.get(property).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn number(&self, property: &str) -> u64 {
-        self.get(property)
-            .and_then(Value::as_u64)
-            .unwrap_or_default()
+        self.get(property).and_then(Value::as_u64).unwrap_or_default()
     }
 
     fn list(&self, property: &str) -> Vec<String> {
         let elements = self.get(property).and_then(Value::as_array);
-        elements
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
+        elements.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     fn lists(&self, property: &str, element: &str) -> bool {
@@ -236,10 +206,7 @@ impl Listeners {
                 Change::Updated => "update",
             };
             let data = Value::Object(pick(object, fields.as_deref()));
-            stream
-                .sender
-                .try_send(format!("event: {name}\ndata: {data}\n\n").into())
-                .is_ok()
+            stream.sender.try_send(format!("event: {name}\ndata: {data}\n\n").into()).is_ok()
         });
         if kind == Kind::Task {
             self.task_watchers.retain(|watcher| {
@@ -258,8 +225,5 @@ pub(super) fn pick(object: &Object, fields: Option<&[String]>) -> Object {
     let Some(fields) = fields else {
         return object.clone();
     };
-    fields
-        .iter()
-        .filter_map(|field| Some((field.clone(), object.get(field)?.clone())))
-        .collect()
+    fields.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone()))).collect()
 }

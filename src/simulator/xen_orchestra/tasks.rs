@@ -30,12 +30,7 @@ impl App {
         kind: Kind,
         effect: Effect,
     ) -> Result<Reply, Failure> {
-        let action = call
-            .operation
-            .segments()
-            .last()
-            .copied()
-            .unwrap_or_default();
+        let action = call.operation.segments().last().copied().unwrap_or_default();
         let mut properties = json!({
             "objectType": kind.type_name(),
             "name": format!("REST API: {} {}", action.replace('_', " "), kind.type_name()),
@@ -55,9 +50,7 @@ impl App {
             return Ok(Reply::json(StatusCode::ACCEPTED, &json!({"taskId": id}))
                 .header(LOCATION, &Kind::Task.href(&id)));
         }
-        let result = running
-            .await
-            .unwrap_or_else(|_| Err(Failure::unexpected("task lost")))?;
+        let result = running.await.unwrap_or_else(|_| Err(Failure::unexpected("task lost")))?;
         Ok(match call.operation.status() {
             201 => Reply::json(StatusCode::CREATED, &json!({"id": result.get("id")})),
             200 => Reply::json(StatusCode::OK, &result),
@@ -90,11 +83,7 @@ impl App {
         }
         let (sender, receiver) = mpsc::channel::<Bytes>(BACKLOG);
         let fields = fields(&call.request.query).flatten();
-        self.state()
-            .store
-            .listeners
-            .task_watchers
-            .push(TaskWatcher { sender, fields });
+        self.state().store.listeners.task_watchers.push(TaskWatcher { sender, fields });
         Ok(Reply::stream("application/x-ndjson", receiver))
     }
 
@@ -109,10 +98,7 @@ impl App {
             task.insert("status".to_owned(), "interrupted".into());
             task.insert("updatedAt".to_owned(), now().into());
             task.insert("end".to_owned(), now().into());
-            task.insert(
-                "result".to_owned(),
-                json!({"message": "aborted", "name": "AbortError"}),
-            );
+            task.insert("result".to_owned(), json!({"message": "aborted", "name": "AbortError"}));
         });
         drop(state);
         self.ended.send_replace(());
@@ -166,9 +152,7 @@ impl App {
 
 impl State {
     fn is_pending(&self, id: &str) -> bool {
-        self.store
-            .get(Kind::Task, id)
-            .is_some_and(|task| task.text("status") == "pending")
+        self.store.get(Kind::Task, id).is_some_and(|task| task.text("status") == "pending")
     }
 }
 

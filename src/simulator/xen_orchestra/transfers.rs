@@ -17,28 +17,16 @@ use crate::simulator::core::{Generator, Reply, fingerprint};
 impl App {
     /// Exports a disk or a machine, or overwrites a disk.
     pub(super) async fn transfer(&self, call: &mut Call<'_>) -> Result<Reply, Failure> {
-        let collection = call
-            .operation
-            .path
-            .split(['/', '{'])
-            .nth(1)
-            .unwrap_or_default();
+        let collection = call.operation.path.split(['/', '{']).nth(1).unwrap_or_default();
         let kind = Kind::from_collection(collection);
         let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
         let (id, format) = (call.capture(0).to_owned(), call.capture(1).to_owned());
         let is_disk = matches!(kind, Kind::Vdi | Kind::VdiSnapshot);
-        let formats: &[&str] = if is_disk {
-            &["raw", "vhd"]
-        } else {
-            &["ova", "xva"]
-        };
+        let formats: &[&str] = if is_disk { &["raw", "vhd"] } else { &["ova", "xva"] };
         if !formats.contains(&format.as_str()) {
             let mut errors = Map::new();
             let message = "Value does not match any allowed schema";
-            errors.insert(
-                "format".to_owned(),
-                json!({"message": message, "value": format}),
-            );
+            errors.insert("format".to_owned(), json!({"message": message, "value": format}));
             return Err(Failure::invalid(errors));
         }
         if call.operation.method == Method::PUT {
@@ -67,11 +55,7 @@ impl App {
         } else {
             let storage = match query.first("sr") {
                 Some(storage) => state.store.find(Kind::Sr, storage)?.text("id").to_owned(),
-                None => state
-                    .store
-                    .find(Kind::Pool, &id)?
-                    .text("default_SR")
-                    .to_owned(),
+                None => state.store.find(Kind::Pool, &id)?.text("default_SR").to_owned(),
             };
             let vm = add_machine(
                 &mut state.store,
@@ -88,13 +72,7 @@ impl App {
                     firmware: "bios".to_owned(),
                 },
             );
-            add_disk(
-                &mut state.store,
-                (Kind::Vm, &vm),
-                &storage,
-                "imported",
-                size,
-            );
+            add_disk(&mut state.store, (Kind::Vm, &vm), &storage, "imported", size);
             vm
         };
         Ok(Reply::json(StatusCode::CREATED, &json!({"id": created})))

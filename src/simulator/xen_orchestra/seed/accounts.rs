@@ -13,11 +13,7 @@ pub(super) fn add(state: &mut State, token: &str) {
     let bob = add_user(state, "bob", "bob", "none");
     for (id, user, description) in [
         (token.to_owned(), &admin, "demo token"),
-        (
-            format!("{token}-alice"),
-            &alice,
-            "demo token of a user with few privileges",
-        ),
+        (format!("{token}-alice"), &alice, "demo token of a user with few privileges"),
     ] {
         let token = json!({
             "created_at": MOMENT * 1000,
@@ -31,10 +27,7 @@ pub(super) fn add(state: &mut State, token: &str) {
     let store = &mut state.store;
     let operators = store.generator.uuid();
     let developers = store.generator.uuid();
-    for (id, name, user) in [
-        (&operators, "operators", &alice),
-        (&developers, "developers", &bob),
-    ] {
+    for (id, name, user) in [(&operators, "operators", &alice), (&developers, "developers", &bob)] {
         store.insert(
             Kind::Group,
             json!({"name": name, "users": [user], "aclRoleIds": [], "id": id}),
@@ -49,30 +42,16 @@ pub(super) fn add(state: &mut State, token: &str) {
         "web team",
         "See all machines, start and stop them",
         false,
-        &[
-            "vm:read",
-            "vm:start",
-            "vm:shutdown",
-            "host:read",
-            "pool:read",
-            "task:read",
-        ],
+        &["vm:read", "vm:start", "vm:shutdown", "host:read", "pool:read", "task:read"],
     );
-    state
-        .store
-        .link(Kind::AclRole, &role, "groupIds", &operators);
-    state
-        .store
-        .link(Kind::Group, &operators, "aclRoleIds", &role);
+    state.store.link(Kind::AclRole, &role, "groupIds", &operators);
+    state.store.link(Kind::Group, &operators, "aclRoleIds", &role);
     add_finished_tasks(state, &admin);
 }
 
 fn add_user(state: &mut State, name: &str, password: &str, permission: &str) -> String {
     let id = state.store.generator.uuid();
-    state
-        .accounts
-        .passwords
-        .insert(id.clone(), password.to_owned());
+    state.accounts.passwords.insert(id.clone(), password.to_owned());
     state.store.insert(
         Kind::User,
         json!({
@@ -108,10 +87,7 @@ fn add_role(
         properties.insert("isTemplate".to_owned(), true.into());
     }
     store.insert(Kind::AclRole, object);
-    for (resource, action) in privileges
-        .iter()
-        .filter_map(|privilege| privilege.split_once(':'))
-    {
+    for (resource, action) in privileges.iter().filter_map(|privilege| privilege.split_once(':')) {
         let id = store.generator.uuid();
         let privilege = json!({
             "action": action, "effect": "allow", "resource": resource, "roleId": role, "id": id,
@@ -125,10 +101,7 @@ fn add_role(
 fn add_finished_tasks(state: &mut State, admin: &str) {
     for (index, (name, result)) in [
         ("API call: vm.convertToTemplate", Value::Null),
-        (
-            "API call: sr.scan",
-            json!({"message": "no such SR", "name": "XoError"}),
-        ),
+        ("API call: sr.scan", json!({"message": "no such SR", "name": "XoError"})),
     ]
     .into_iter()
     .enumerate()
@@ -159,27 +132,12 @@ const BUILT_IN_ROLES: [(&str, &str, &[&str]); 3] = [
     (
         "VMs read only",
         "Read all VMs, their disks and their interfaces",
-        &[
-            "vm:read",
-            "vm-snapshot:read",
-            "vbd:read",
-            "vdi:read",
-            "vif:read",
-            "network:read",
-        ],
+        &["vm:read", "vm-snapshot:read", "vbd:read", "vdi:read", "vif:read", "network:read"],
     ),
     (
         "VMs power state manager",
         "Change the power state of VMs",
-        &[
-            "vm:read",
-            "vm:start",
-            "vm:shutdown",
-            "vm:reboot",
-            "vm:pause",
-            "vm:suspend",
-            "vm:resume",
-        ],
+        &["vm:read", "vm:start", "vm:shutdown", "vm:reboot", "vm:pause", "vm:suspend", "vm:resume"],
     ),
     (
         "Infrastructure read only",

@@ -9,21 +9,12 @@ use crate::simulator::xen_orchestra::store::{Properties, Store};
 
 /// Adds everything about backups.
 pub(super) fn add(state: &mut State) {
-    let admin = state
-        .store
-        .all(Kind::User)
-        .next()
-        .map(|user| user.0.to_owned());
+    let admin = state.store.all(Kind::User).next().map(|user| user.0.to_owned());
     let store = &mut state.store;
     let proxy = add_proxy(store);
     let repositories = [
         add_repository(store, "nfs-backup", "nfs://10.0.1.60:/export/backups", None),
-        add_repository(
-            store,
-            "offsite-s3",
-            "s3://KEY:obfuscated@s3.example/backups",
-            Some(&proxy),
-        ),
+        add_repository(store, "offsite-s3", "s3://KEY:obfuscated@s3.example/backups", Some(&proxy)),
     ];
     let databases = named(store, "db-");
     let mail = named(store, "mail");
@@ -71,9 +62,7 @@ pub(super) fn add(state: &mut State) {
                 "timezone": "Europe/Prague", "userId": admin, "id": id,
             }),
         );
-        let name = store
-            .get(Kind::BackupJob, job)
-            .map(|job| job.text("name").to_owned());
+        let name = store.get(Kind::BackupJob, job).map(|job| job.text("name").to_owned());
         let vms = match job {
             job if *job == jobs[0] => databases.clone(),
             job if *job == jobs[1] => mail.clone(),
@@ -163,9 +152,7 @@ fn add_run(store: &mut Store, run: &Run<'_>) {
     let start = run.start * 1000 + store.generator.below(60_000);
     let mut tasks = Vec::new();
     for vm in run.vms {
-        let name = store
-            .get(Kind::Vm, vm)
-            .map(|vm| vm.text("name_label").to_owned());
+        let name = store.get(Kind::Vm, vm).map(|vm| vm.text("name_label").to_owned());
         let size = 300_000_000 + store.generator.below(900_000_000);
         let mut task = json!({
             "data": {"type": "VM", "id": vm, "name_label": name},
@@ -229,10 +216,7 @@ fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64
 }
 
 fn add_restores(store: &mut Store, repository: &str, job: &str) {
-    let storage = store
-        .all(Kind::Sr)
-        .next()
-        .map(|storage| storage.0.to_owned());
+    let storage = store.all(Kind::Sr).next().map(|storage| storage.0.to_owned());
     let vm = named(store, "db-03").pop().unwrap_or_default();
     for day in [4, 9] {
         let start = (MOMENT - day * DAY) * 1000;

@@ -58,12 +58,8 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
         }),
     );
     let networks = add_networks(store, &pool);
-    let mut site = Site {
-        pool: pool.clone(),
-        hosts: vec![],
-        shared_storage: String::new(),
-        networks,
-    };
+    let mut site =
+        Site { pool: pool.clone(), hosts: vec![], shared_storage: String::new(), networks };
     for (index, host) in hosts.iter().enumerate() {
         let name = plan.hosts.get(index).copied().unwrap_or_default();
         let address = format!("{}.{}", plan.network, index + 11);
@@ -85,11 +81,7 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
         );
         site.hosts.push((host.clone(), local));
     }
-    site.shared_storage = site
-        .hosts
-        .first()
-        .map(|host| host.1.clone())
-        .unwrap_or_default();
+    site.shared_storage = site.hosts.first().map(|host| host.1.clone()).unwrap_or_default();
     if hosts.len() > 1 {
         site.shared_storage = add_storage(
             store,
@@ -138,18 +130,10 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
 
 fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
     let plans = [
-        (
-            "Pool-wide network associated with eth0",
-            "xenbr0",
-            "Management and machines",
-        ),
+        ("Pool-wide network associated with eth0", "xenbr0", "Management and machines"),
         ("DMZ (VLAN 20)", "xapi20", "Machines that face the Internet"),
         ("Storage", "xenbr1", "Reserved for NFS"),
-        (
-            "Host internal management network",
-            "xenapi",
-            "Link-local addresses of guests",
-        ),
+        ("Host internal management network", "xenapi", "Link-local addresses of guests"),
     ];
     plans
         .into_iter()
@@ -254,11 +238,7 @@ fn add_ports(store: &mut Store, pool: &str, host: &str, address: &str, networks:
         store.link(Kind::Host, host, "$PIFs", &port);
     }
     for (slot, class, device) in [
-        (
-            "0000:41:00.0",
-            "Ethernet controller",
-            "Ethernet Controller X550",
-        ),
+        ("0000:41:00.0", "Ethernet controller", "Ethernet Controller X550"),
         ("0000:81:00.0", "VGA compatible controller", "AST2600"),
     ] {
         let pci = insert_in_pool(

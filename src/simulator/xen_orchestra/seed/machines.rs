@@ -21,24 +21,12 @@ pub(super) fn add(store: &mut Store, sites: &[Site]) {
                 1 => role.to_owned(),
                 _ => format!("{role}-{number:02}"),
             };
-            let site = if tags.contains("lab") {
-                sites.last()
-            } else {
-                sites.first()
-            };
+            let site = if tags.contains("lab") { sites.last() } else { sites.first() };
             let Some(site) = site else { continue };
             add_seeded(
                 store,
                 site,
-                &Seeded {
-                    name,
-                    number,
-                    order: index,
-                    cpus,
-                    gibibytes,
-                    disk,
-                    tags,
-                },
+                &Seeded { name, number, order: index, cpus, gibibytes, disk, tags },
             );
         }
     }
@@ -85,15 +73,9 @@ pub(in super::super) fn add_disk(
     size: u64,
 ) -> String {
     let (kind, id) = machine;
-    let position = store
-        .get(kind, id)
-        .map_or(0, |machine| machine.list("$VBDs").len());
-    let pool = store
-        .get(kind, id)
-        .map(|machine| machine.text("$pool").to_owned());
-    let running = store
-        .get(kind, id)
-        .is_some_and(|vm| vm.text("power_state") == "Running");
+    let position = store.get(kind, id).map_or(0, |machine| machine.list("$VBDs").len());
+    let pool = store.get(kind, id).map(|machine| machine.text("$pool").to_owned());
+    let running = store.get(kind, id).is_some_and(|vm| vm.text("power_state") == "Running");
     let pool = pool.unwrap_or_default();
     let disk = insert_in_pool(
         store,
@@ -126,12 +108,8 @@ pub(in super::super) fn add_disk(
 /// Adds an interface that connects a VM to a network.
 pub(in super::super) fn add_interface(store: &mut Store, vm: &str, network: &str) -> String {
     let machine = store.get(Kind::Vm, vm);
-    let device = machine
-        .map_or(0, |machine| machine.list("VIFs").len())
-        .to_string();
-    let pool = machine
-        .map(|machine| machine.text("$pool").to_owned())
-        .unwrap_or_default();
+    let device = machine.map_or(0, |machine| machine.list("VIFs").len()).to_string();
+    let pool = machine.map(|machine| machine.text("$pool").to_owned()).unwrap_or_default();
     let attached = machine.is_some_and(|machine| machine.text("power_state") == "Running");
     let mac = store.generator.mac();
     let interface = insert_in_pool(
@@ -192,10 +170,7 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
         _ => "Running",
     };
     let turn = plan.order + usize::try_from(plan.number).unwrap_or_default();
-    let host = site
-        .hosts
-        .get(turn % site.hosts.len().max(1))
-        .map(|host| host.0.clone());
+    let host = site.hosts.get(turn % site.hosts.len().max(1)).map(|host| host.0.clone());
     let host = host.unwrap_or_default();
     let vm = add_machine(
         store,
@@ -206,22 +181,13 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
                 plan.name.trim_end_matches(|c: char| !c.is_alphabetic())
             ),
             pool: site.pool.clone(),
-            container: if power == "Running" {
-                host.clone()
-            } else {
-                site.pool.clone()
-            },
+            container: if power == "Running" { host.clone() } else { site.pool.clone() },
             cpus: plan.cpus,
             memory: plan.gibibytes << 30,
             template: None,
             user: None,
             auto_poweron: power == "Running",
-            firmware: if plan.name.starts_with("win") {
-                "uefi"
-            } else {
-                "bios"
-            }
-            .to_owned(),
+            firmware: if plan.name.starts_with("win") { "uefi" } else { "bios" }.to_owned(),
         },
     );
     let address = format!(
@@ -251,27 +217,12 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
         store.link(Kind::Host, &host, "residentVms", &vm);
     }
     let system = format!("{} system", plan.name);
-    add_disk(
-        store,
-        (Kind::Vm, &vm),
-        &site.shared_storage,
-        &system,
-        plan.disk << 30,
-    );
+    add_disk(store, (Kind::Vm, &vm), &site.shared_storage, &system, plan.disk << 30);
     if plan.tags.contains("data") {
         let data = format!("{} data", plan.name);
-        add_disk(
-            store,
-            (Kind::Vm, &vm),
-            &site.shared_storage,
-            &data,
-            plan.disk << 32,
-        );
+        add_disk(store, (Kind::Vm, &vm), &site.shared_storage, &data, plan.disk << 32);
     }
-    let network = site
-        .networks
-        .get(usize::from(plan.tags.contains("dmz")))
-        .cloned();
+    let network = site.networks.get(usize::from(plan.tags.contains("dmz"))).cloned();
     add_interface(store, &vm, &network.unwrap_or_default());
     if power == "Running" {
         insert_in_pool(
@@ -320,13 +271,7 @@ fn add_templates(store: &mut Store, site: &Site) {
     }
     let golden = insert_in_pool(store, Kind::VmTemplate, &site.pool, object);
     let storage = &site.shared_storage;
-    add_disk(
-        store,
-        (Kind::VmTemplate, &golden),
-        storage,
-        "golden system",
-        10 << 30,
-    );
+    add_disk(store, (Kind::VmTemplate, &golden), storage, "golden system", 10 << 30);
 }
 
 fn template_object(site: &Site, name: &str, description: &str) -> Value {
@@ -340,25 +285,16 @@ fn template_object(site: &Site, name: &str, description: &str) -> Value {
         template: None,
         user: None,
         auto_poweron: false,
-        firmware: if name.starts_with("Windows") {
-            "uefi"
-        } else {
-            "bios"
-        }
-        .to_owned(),
+        firmware: if name.starts_with("Windows") { "uefi" } else { "bios" }.to_owned(),
     })
 }
 
 fn add_alarms(store: &mut Store) {
     let busy = |store: &Store, name: &str| {
-        let found = store
-            .all(Kind::Vm)
-            .find(|vm| vm.1.text("name_label") == name);
+        let found = store.all(Kind::Vm).find(|vm| vm.1.text("name_label") == name);
         found.map(|vm| (vm.0.to_owned(), vm.1.text("$pool").to_owned()))
     };
-    let storage = store
-        .all(Kind::Sr)
-        .find(|storage| storage.1.text("SR_type") == "nfs");
+    let storage = store.all(Kind::Sr).find(|storage| storage.1.text("SR_type") == "nfs");
     let storage = storage.map(|found| (found.0.to_owned(), found.1.text("$pool").to_owned()));
     for (target, kind, name, value, age) in [
         (busy(store, "db-01"), Kind::Vm, "mem_usage", "0.97", 1),

@@ -20,10 +20,8 @@ pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine
 
 /// Makes the state that a simulated XO starts with.
 pub(super) fn seed(token: &str) -> State {
-    let mut state = State {
-        store: Store::new(Generator::new(SEED)),
-        accounts: Accounts::default(),
-    };
+    let mut state =
+        State { store: Store::new(Generator::new(SEED)), accounts: Accounts::default() };
     accounts::add(&mut state, token);
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);

@@ -26,30 +26,21 @@ async fn power() {
     let host = format!("/hosts/{}", machine["$container"].as_str().unwrap());
     let residents = client.object(&host).await["residentVms"].clone();
     assert!(residents.as_array().unwrap().contains(&json!(vm)));
-    let answer = client
-        .post(&format!("{path}/actions/start?sync=true"), "")
-        .await;
+    let answer = client.post(&format!("{path}/actions/start?sync=true"), "").await;
     assert_eq!(answer.status, 500);
     let message = answer.json()["error"].as_str().unwrap().to_owned();
-    assert!(
-        message.starts_with("VM_BAD_POWER_STATE(OpaqueRef:"),
-        "{message}"
-    );
+    assert!(message.starts_with("VM_BAD_POWER_STATE(OpaqueRef:"), "{message}");
     assert!(message.ends_with(", halted, running)"), "{message}");
     assert!(answer.json()["info"].is_string());
     let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
     assert_eq!(answer.status, 409);
-    let answer = client
-        .post(&format!("{path}/actions/clean_shutdown?sync=true"), "")
-        .await;
+    let answer = client.post(&format!("{path}/actions/clean_shutdown?sync=true"), "").await;
     assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
     assert_eq!(client.object(&path).await["power_state"], "Halted");
     let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
     assert_eq!(answer.status, 204);
     assert_eq!(client.get(&path).await.status, 404);
-    let tasks = client
-        .objects(&format!("/tasks?filter=properties:objectId:{vm}"))
-        .await;
+    let tasks = client.objects(&format!("/tasks?filter=properties:objectId:{vm}")).await;
     assert_eq!(tasks.len(), 3);
 }
 
@@ -81,26 +72,16 @@ async fn new_machines() {
     let machine = client.object(&format!("/vms/{vm}")).await;
     assert_eq!(machine["power_state"], "Running");
     assert_eq!(machine["CPUs"]["number"], 3);
-    let answer = client
-        .post(&format!("/vms/{vm}/actions/snapshot"), "")
-        .await;
+    let answer = client.post(&format!("/vms/{vm}/actions/snapshot"), "").await;
     let id = answer.json()["taskId"].as_str().unwrap().to_owned();
     let task = client.object(&format!("/tasks/{id}?wait=true")).await;
     let snapshot = task["result"]["id"].as_str().unwrap().to_owned();
     let object = client.object(&format!("/vm-snapshots/{snapshot}")).await;
     assert_eq!(object["$snapshot_of"], vm.as_str());
-    assert_eq!(
-        client
-            .objects(&format!("/vm-snapshots/{snapshot}/vdis"))
-            .await
-            .len(),
-        1
-    );
+    assert_eq!(client.objects(&format!("/vm-snapshots/{snapshot}/vdis")).await.len(), 1);
     let target = format!("/vms/{vm}/actions/clone?sync=true");
     let answer = client.post(&target, r#"{"name_label": "copy"}"#).await;
-    let copy = client
-        .object(&format!("/vms/{}", answer.json()["id"].as_str().unwrap()))
-        .await;
+    let copy = client.object(&format!("/vms/{}", answer.json()["id"].as_str().unwrap())).await;
     assert_eq!(
         (copy["name_label"].as_str(), copy["power_state"].as_str()),
         (Some("copy"), Some("Halted"))
@@ -110,10 +91,7 @@ async fn new_machines() {
         let host = client.find("hosts", &format!("name_label:{host}")).await;
         let body = json!({"hostId": host}).to_string();
         assert_eq!(client.post(&target, &body).await.status, 204);
-        assert_eq!(
-            client.object(&format!("/vms/{vm}")).await["$container"],
-            host.as_str()
-        );
+        assert_eq!(client.object(&format!("/vms/{vm}")).await["$container"], host.as_str());
     }
 }
 
@@ -123,18 +101,10 @@ async fn edits() {
     let vm = client.find("vms", "name_label:mail").await;
     let path = format!("/vms/{vm}");
     let body = Bytes::from(r#"{"nameLabel": "post", "memory": "6GiB", "cpus": 2, "notes": "n"}"#);
-    let answer = client
-        .send(Method::PATCH, &path, "application/json", body)
-        .await;
+    let answer = client.send(Method::PATCH, &path, "application/json", body).await;
     assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
     let tag = format!("{path}/tags/a%2Fb");
-    assert_eq!(
-        client
-            .send(Method::PUT, &tag, "", Bytes::new())
-            .await
-            .status,
-        204
-    );
+    assert_eq!(client.send(Method::PUT, &tag, "", Bytes::new()).await.status, 204);
     let machine = client.object(&path).await;
     assert_eq!(machine["name_label"], "post");
     assert_eq!(machine["memory"]["size"], 6_u64 << 30);
@@ -151,23 +121,11 @@ async fn aborted_tasks_have_no_effect() {
     let vm = client.find("vms", "name_label:web-06").await;
     let answer = client.post(&format!("/vms/{vm}/actions/start"), "").await;
     let id = answer.json()["taskId"].as_str().unwrap().to_owned();
-    assert_eq!(
-        client.object(&format!("/tasks/{id}")).await["status"],
-        "pending"
-    );
-    assert_eq!(
-        client
-            .post(&format!("/tasks/{id}/actions/abort"), "")
-            .await
-            .status,
-        202
-    );
+    assert_eq!(client.object(&format!("/tasks/{id}")).await["status"], "pending");
+    assert_eq!(client.post(&format!("/tasks/{id}/actions/abort"), "").await.status, 202);
     let task = client.object(&format!("/tasks/{id}?wait=true")).await;
     assert_eq!(task["status"], "interrupted");
-    assert_eq!(
-        client.object(&format!("/vms/{vm}")).await["power_state"],
-        "Halted"
-    );
+    assert_eq!(client.object(&format!("/vms/{vm}")).await["power_state"], "Halted");
 }
 
 #[tokio::test]
@@ -203,24 +161,16 @@ async fn references_resolve() {
     ] {
         let known = client.objects(&format!("/{target}?fields=id")).await;
         let known: Vec<_> = known.iter().map(|object| object["id"].clone()).collect();
-        let objects = client
-            .objects(&format!("/{collection}?fields={property}"))
-            .await;
+        let objects = client.objects(&format!("/{collection}?fields={property}")).await;
         assert!(!objects.is_empty(), "{collection}");
         for object in objects {
             let value = object[property].clone();
             let references = value.as_array().cloned().unwrap_or_else(|| vec![value]);
             for reference in references {
-                assert!(
-                    known.contains(&reference),
-                    "{collection} {property} {reference}"
-                );
+                assert!(known.contains(&reference), "{collection} {property} {reference}");
             }
         }
     }
-    let archive = client.objects("/backup-archives").await[0]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let archive = client.objects("/backup-archives").await[0].as_str().unwrap().to_owned();
     assert_eq!(client.get(&archive).await.status, 200);
 }

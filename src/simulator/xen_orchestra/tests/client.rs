@@ -45,10 +45,7 @@ impl Client {
 
     /// Sends these headers from now on, and no cookie unless it is among them.
     pub(super) fn identify(&mut self, headers: &[(&'static str, &str)]) {
-        self.headers = headers
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect();
+        self.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     }
 
     pub(super) async fn get(&self, target: &str) -> Answer {
@@ -56,13 +53,7 @@ impl Client {
     }
 
     pub(super) async fn post(&self, target: &str, body: &str) -> Answer {
-        self.send(
-            Method::POST,
-            target,
-            "application/json",
-            body.to_owned().into(),
-        )
-        .await
+        self.send(Method::POST, target, "application/json", body.to_owned().into()).await
     }
 
     /// Sends a request. A target that does not start with `/rest/v0` is below it.
@@ -73,16 +64,9 @@ impl Client {
         content_type: &str,
         body: Bytes,
     ) -> Answer {
-        let (parts, body) = self
-            .open(method, target, content_type, body)
-            .await
-            .into_parts();
+        let (parts, body) = self.open(method, target, content_type, body).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        }
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 
     /// Sends a request and leaves the body of the answer to the caller.
@@ -102,20 +86,14 @@ impl Client {
         } else {
             format!("/rest/v0{target}")
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", "xo");
+        let mut request = Request::builder().method(method).uri(target).header("host", "xo");
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
         if !content_type.is_empty() {
             request = request.header("content-type", content_type);
         }
-        sender
-            .send_request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap()
+        sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap()
     }
 
     /// Returns the objects of a list.
@@ -129,9 +107,7 @@ impl Client {
     pub(super) async fn find(&self, collection: &str, filter: &str) -> String {
         let target = format!("/{collection}?fields=id&limit=1&filter={filter}");
         let objects = self.objects(&target).await;
-        let first = objects
-            .first()
-            .unwrap_or_else(|| panic!("no {collection} with {filter}"));
+        let first = objects.first().unwrap_or_else(|| panic!("no {collection} with {filter}"));
         first["id"].as_str().unwrap().to_owned()
     }
 
@@ -153,8 +129,6 @@ impl Answer {
     }
 
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }

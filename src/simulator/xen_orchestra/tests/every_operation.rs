@@ -45,9 +45,7 @@ async fn check(operation: &Operation, way: &str) {
             ("application/json", body.to_string().into())
         }
     };
-    let answer = client
-        .open(operation.method.clone(), &target, content_type, body)
-        .await;
+    let answer = client.open(operation.method.clone(), &target, content_type, body).await;
     let status = answer.status();
     if operation.path == "/events" {
         // This one never ends.
@@ -67,10 +65,7 @@ async fn check(operation: &Operation, way: &str) {
     }
     if status == 201 && operation.path != "/events/{id}/subscriptions" {
         let created = serde_json::from_slice::<Value>(&body).unwrap();
-        assert!(
-            created["id"].is_string() || created["token"].is_object(),
-            "{what}"
-        );
+        assert!(created["id"].is_string() || created["token"].is_object(), "{what}");
     }
     drop(setting.stream);
 }
@@ -85,12 +80,8 @@ struct Setting {
 
 /// Chooses the objects that an operation can work on, and brings them into the right state.
 async fn prepare(client: &Client, operation: &Operation) -> Setting {
-    let mut setting = Setting {
-        path: operation.path.to_owned(),
-        body: Map::new(),
-        upload: 1000,
-        stream: None,
-    };
+    let mut setting =
+        Setting { path: operation.path.to_owned(), body: Map::new(), upload: 1000, stream: None };
     let collection = operation.segments()[0].to_owned();
     let last = operation.segments().last().copied().unwrap_or_default();
     let id = match (collection.as_str(), operation.method.as_str(), last) {
@@ -100,37 +91,23 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         ("vms", _, "resume") => client.find("vms", "power_state:Suspended").await,
         ("vms", _, "unpause") => {
             let vm = client.find("vms", "name_label:web-01").await;
-            client
-                .post(&format!("/vms/{vm}/actions/pause?sync=true"), "")
-                .await;
+            client.post(&format!("/vms/{vm}/actions/pause?sync=true"), "").await;
             vm
         }
         ("vms", _, "revert_snapshot") => {
             let vm = client.find("vms", "name_label:db-01").await;
             let machine = client.object(&format!("/vms/{vm}")).await;
-            setting
-                .body
-                .insert("snapshotId".into(), machine["snapshots"][0].clone());
+            setting.body.insert("snapshotId".into(), machine["snapshots"][0].clone());
             vm
         }
         ("hosts", _, "forget") => {
             let host = client.find("hosts", "name_label:xcp-03").await;
-            client
-                .post(
-                    &format!("/hosts/{host}/actions/emergency_shutdown?sync=true"),
-                    "",
-                )
-                .await;
+            client.post(&format!("/hosts/{host}/actions/emergency_shutdown?sync=true"), "").await;
             host
         }
         ("servers", _, "connect") => {
             let server = client.find("servers", "label:Lab").await;
-            client
-                .post(
-                    &format!("/servers/{server}/actions/disconnect?sync=true"),
-                    "",
-                )
-                .await;
+            client.post(&format!("/servers/{server}/actions/disconnect?sync=true"), "").await;
             server
         }
         ("vbds" | "vifs", _, "connect") => client.find(&collection, "!attached?").await,
@@ -145,9 +122,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
             let text = String::from_utf8_lossy(&init).into_owned();
             let id = text.split('"').nth(3).unwrap().to_owned();
             let body = r#"{"collection": "VM"}"#;
-            client
-                .post(&format!("/events/{id}/subscriptions"), body)
-                .await;
+            client.post(&format!("/events/{id}/subscriptions"), body).await;
             setting.stream = Some(stream);
             id
         }
@@ -173,11 +148,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         setting.upload = 4096;
         setting.path = format!("/vdis/{}.raw", created["id"].as_str().unwrap());
     }
-    let format = if collection.starts_with("vdi") {
-        "raw"
-    } else {
-        "xva"
-    };
+    let format = if collection.starts_with("vdi") { "raw" } else { "xva" };
     for (capture, value) in [
         ("{id}", id.as_str()),
         ("{format}", format),
@@ -235,9 +206,7 @@ fn least(shape: &Shape) -> Value {
         Shape::Number => json!(1),
         Shape::Object { fields, .. } => {
             let required = fields.iter().filter(|field| field.required);
-            required
-                .map(|field| (field.name.clone(), least(&field.shape)))
-                .collect()
+            required.map(|field| (field.name.clone(), least(&field.shape))).collect()
         }
         Shape::OneOf(words) => json!(words[0]),
         Shape::String => json!("something"),

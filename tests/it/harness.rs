@@ -1,0 +1,104 @@
+//! A gate and an executor in this process, for one backend with a fixed credential.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dadl_mcp::{
+    access::{Levels, Policy},
+    call::BaseUrl,
+    catalog::{BackendTools, Catalog},
+    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
+    descriptor::{self, model::CredentialName, source::Source},
+    executor::{CallError, Executor},
+    files::FileStore,
+    gate::{Consent, Gate},
+    http::{
+        auth::{Authenticator, CredentialSource},
+        backend::Backend,
+    },
+    outcome::{Outcome, Payload},
+};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// The credential of every backend, or the sentence that says why there is none.
+pub(crate) struct Fixed(pub(crate) Result<String, String>);
+
+impl CredentialSource for Fixed {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+        self.0.clone().map(Into::into)
+    }
+}
+
+/// A gate and an executor that allow every level.
+pub(crate) struct Harness {
+    pub(crate) gate: Gate,
+    pub(crate) executor: Executor,
+    _home: tempfile::TempDir,
+}
+
+impl Harness {
+    /// Loads `descriptor` for the backend at `url`.
+    pub(crate) fn new(
+        descriptor: &str,
+        url: &str,
+        credential: Fixed,
+        change: impl FnOnce(&mut BackendSettings),
+    ) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let loaded = descriptor::load(&Source::new("test.dadl", descriptor));
+        let descriptor =
+            Arc::new(loaded.descriptor.unwrap_or_else(|| {
+                panic!("the descriptor does not load: {:#?}", loaded.diagnostics)
+            }));
+        let mut settings = BackendSettings {
+            name: descriptor.name.clone(),
+            dadl: "test.dadl".into(),
+            url: Some(url.into()),
+            hint: None,
+            policy: Policy { levels: Levels::new(["all"]), ..Policy::default() },
+            confirm: Confirm::Ask,
+            headers: Vec::new(),
+            ca_file: None,
+            tls_skip_verify: false,
+            credentials: BTreeMap::new(),
+            timeouts: Timeouts::default(),
+            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            variables: BTreeMap::new(),
+        };
+        change(&mut settings);
+        let catalog = Catalog::build(&[BackendTools {
+            name: &settings.name,
+            descriptor: Arc::clone(&descriptor),
+            policy: &settings.policy,
+        }]);
+        let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credential));
+        let confirm = vec![settings.confirm];
+        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
+        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")));
+        Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }
+    }
+
+    /// Calls a tool as a person who agrees to everything.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<Outcome, CallError> {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let pending = self.gate.check(tool, arguments).unwrap();
+        let consent = Consent::given_for(pending.digest());
+        self.executor.execute(pending.admit_with(&consent).unwrap(), &()).await
+    }
+
+    /// Calls a tool that answers JSON.
+    pub(crate) async fn value(&self, tool: &str, arguments: Value) -> Value {
+        match self.call(tool, arguments).await.unwrap().payload {
+            Payload::Json(value) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The names of the saved files.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.executor.files().directory()) else {
+            return Vec::new();
+        };
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
