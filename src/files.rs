@@ -153,7 +153,7 @@ impl FileStore {
                 .await
                 .map_err(|_| interrupted(format!("no data for {} s", idle.as_secs_f32())))?;
             let Some(piece) = piece else { break };
-            let piece = piece.map_err(|error| interrupted(crate::http::error::chain(&error)))?;
+            let piece = piece.map_err(|error| interrupted(crate::outcome::chain(&error)))?;
             digest.update(&piece);
             writer.write_all(&piece).await.map_err(io)?;
             received += piece.len() as u64;

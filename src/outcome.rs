@@ -1,6 +1,6 @@
 //! What a call gives: a result, or an error that a model can act on.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -105,4 +105,23 @@ impl fmt::Display for ApiError {
     }
 }
 
-impl std::error::Error for ApiError {}
+impl Error for ApiError {}
+
+/// Joins the causes below an HTTP client's own message, which repeats the URL.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if causes.last().is_none_or(|last| !last.contains(&text)) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    match causes.len() {
+        0 => "no further reason".to_owned(),
+        // The last causes say most; the first ones are layers of the client.
+        1 | 2 => causes.join(": "),
+        count => causes.split_off(count - 2).join(": "),
+    }
+}

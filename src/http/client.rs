@@ -49,7 +49,7 @@ pub(crate) fn build(settings: &BackendSettings, tls: bool) -> Result<Client, Cli
     if settings.tls_skip_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
-    builder.build().map_err(|error| ClientError::Client(super::error::chain(&error)))
+    builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))
 }
 
 /// Reads all certificates of a PEM file.

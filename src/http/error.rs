@@ -3,7 +3,9 @@
 //! The text for a model names the backend and what happened, not hosts or headers; the whole
 //! chain goes to the log.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{fmt, time::Duration};
+
+use crate::outcome::chain;
 
 /// A request that brought no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,24 +132,5 @@ impl fmt::Display for SendErrorKind {
             }
             Self::Tls(cause) => write!(formatter, "TLS failed ({cause})"),
         }
-    }
-}
-
-/// Joins the causes below reqwest's own message, which repeats the URL.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if causes.last().is_none_or(|last| !last.contains(&text)) {
-            causes.push(text);
-        }
-        source = cause.source();
-    }
-    match causes.len() {
-        0 => "no further reason".to_owned(),
-        // The last causes say most; the first ones are layers of the client.
-        1 | 2 => causes.join(": "),
-        count => causes.split_off(count - 2).join(": "),
     }
 }

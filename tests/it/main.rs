@@ -3,4 +3,6 @@
 mod every_tool;
 mod executor;
 mod harness;
+mod layers;
+mod tls;
 mod upstream;
