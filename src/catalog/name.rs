@@ -273,6 +273,24 @@ mod tests {
         properties(&["日本", "中国", &"x".repeat(80), &"x".repeat(81)]);
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn any_set_of_names_stays_apart(
+            names in proptest::collection::btree_set("[a-b._:-]{1,3}|[a-c_-]{44,48}|.{1,70}", 1..20),
+        ) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            properties(&names);
+            let pairs: Vec<(&str, &str)> = names.iter().map(|name| ("backend", *name)).collect();
+            tools(1, &pairs);
+            tools(2, &pairs);
+        }
+    }
+
     #[test]
     fn finds_the_nearest_name() {
         let near = |name| nearest(name, ["list_vms", "get_vm", "name_label", "id"].into_iter());
