@@ -8,10 +8,10 @@
 
 use serde_json::Value;
 
-use super::regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// A compiled filter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Filter {
     All(Vec<Self>),
     Any(Vec<Self>),
@@ -203,7 +203,7 @@ impl Parser<'_> {
         let pattern = self.rest().get(1..end.0)?.to_owned();
         self.position += end.0 + 1;
         let ignore_case = self.take("i");
-        Some(Filter::Regex(Regex::new(&pattern, ignore_case)?))
+        Some(Filter::Regex(compile(&pattern, ignore_case)?))
     }
 
     fn quoted(&mut self) -> Option<String> {
@@ -272,18 +272,15 @@ fn size(word: &str) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * base.powi(power))
 }
 
+/// Turns `web*` into an expression for the whole text.
 fn glob(word: &str) -> Option<Regex> {
-    let mut pattern = String::from("^");
-    for character in word.chars() {
-        match character {
-            '*' => pattern.push_str(".*"),
-            character => pattern.extend(
-                ['\\', character].into_iter().skip(usize::from(character.is_alphanumeric())),
-            ),
-        }
-    }
-    pattern.push('$');
-    Regex::new(&pattern, true)
+    let parts: Vec<String> = word.split('*').map(regex::escape).collect();
+    compile(&format!("^(?s:{})$", parts.join(".*")), true)
+}
+
+/// Compiles an expression; `None` when it is malformed or too large.
+fn compile(pattern: &str, ignore_case: bool) -> Option<Regex> {
+    RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(256 * 1024).build().ok()
 }
 
 /// Signs of comparison; the longer ones come first.

@@ -22,7 +22,6 @@ mod machines;
 mod operations;
 mod pages;
 mod privileges;
-mod regex;
 mod seed;
 mod shape;
 mod snapshots;
