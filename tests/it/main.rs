@@ -1,5 +1,11 @@
 //! Integration tests: what a user can see, over real sockets and processes.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and says where"
+)]
+
 mod every_tool;
 mod executor;
 mod harness;

@@ -1,0 +1,216 @@
+//! How long each stage of a call takes: loading, the catalog, checking, planning, and a whole call
+//! over loopback beside the same request by a bare client.
+//!
+//! `DADL_CORPUS` names a folder of other descriptors to load; without it the bundled one is loaded.
+
+#![expect(clippy::indexing_slicing, reason = "a benchmark that panics has failed")]
+
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
+
+use dadl_mcp::{
+    access::{Levels, Policy},
+    call::{self, BaseUrl},
+    catalog::{BackendTools, Catalog},
+    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
+    descriptor::{
+        self,
+        model::{CredentialName, Descriptor},
+        source::Source,
+    },
+    executor::Executor,
+    files::FileStore,
+    gate::Gate,
+    http::{
+        auth::{Authenticator, CredentialSource},
+        backend::Backend,
+    },
+};
+use divan::Bencher;
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+fn main() {
+    divan::main();
+}
+
+const BUNDLED: &str = include_str!("../dadl/xen-orchestra.dadl");
+
+/// The descriptors to load: name and text.
+static DESCRIPTORS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let mut texts = BTreeMap::from([("(bundled) xen-orchestra".to_owned(), BUNDLED.to_owned())]);
+    #[expect(clippy::disallowed_methods, reason = "a benchmark has no settings")]
+    let folder = std::env::var_os("DADL_CORPUS").map(PathBuf::from);
+    for entry in folder.iter().flat_map(std::fs::read_dir).flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "dadl") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            texts.extend(std::fs::read_to_string(&path).map(|text| (name, text)));
+        }
+    }
+    texts
+});
+
+fn names() -> impl Iterator<Item = &'static str> {
+    DESCRIPTORS.keys().map(String::as_str)
+}
+
+/// YAML text to a checked descriptor and its findings: what `check` and `serve` do first.
+#[divan::bench(args = names())]
+fn load(bencher: Bencher<'_, '_>, name: &str) {
+    let text = &DESCRIPTORS[name];
+    bencher.bench(|| descriptor::load(&Source::new(name, text.as_str())));
+}
+
+fn bundled() -> Arc<Descriptor> {
+    let loaded = descriptor::load(&Source::new("bundled", BUNDLED));
+    Arc::new(loaded.descriptor.expect("the bundled descriptor loads"))
+}
+
+fn policy() -> Policy {
+    Policy { levels: Levels::new(["all"]), ..Policy::default() }
+}
+
+fn catalog() -> Catalog {
+    let policy = policy();
+    Catalog::build(&[BackendTools { name: "xo", descriptor: bundled(), policy: &policy }])
+}
+
+/// Names, schemas and descriptions of all tools.
+#[divan::bench]
+fn catalog_of_the_bundled_descriptor(bencher: Bencher<'_, '_>) {
+    let (descriptor, policy) = (bundled(), policy());
+    bencher.bench(|| {
+        let descriptor = Arc::clone(&descriptor);
+        Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }])
+    });
+}
+
+fn arguments() -> Map<String, Value> {
+    let Value::Object(arguments) =
+        json!({ "uuid": "f07ab729-c0e8-721c-45ec-f11276377030", "hostId": "h", "sync": "true" })
+    else {
+        unreachable!()
+    };
+    arguments
+}
+
+/// The first check of a tool, which compiles its schema.
+#[divan::bench]
+fn first_check(bencher: Bencher<'_, '_>) {
+    bencher.with_inputs(catalog).bench_refs(|catalog| {
+        call::check(catalog.find("start_vm").expect("start_vm"), arguments())
+    });
+}
+
+/// Argument check, with one coercion, and plan.
+#[divan::bench]
+fn check_and_plan(bencher: Bencher<'_, '_>) {
+    let catalog = catalog();
+    let entry = catalog.find("start_vm").expect("start_vm");
+    let base = BaseUrl::parse("https://xo.example.com/rest/v0").expect("a base URL");
+    bencher.with_inputs(arguments).bench_values(|arguments| {
+        let arguments = call::check(entry, arguments).expect("the arguments fit");
+        call::plan(entry, &base, &arguments).expect("a plan")
+    });
+}
+
+/// A backend that answers every request with the same 1 KiB of JSON, on one thread a connection.
+fn upstream() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let body = format!("{{\"x\":\"{}\"}}", "a".repeat(1016));
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            std::thread::spawn(move || serve(stream, answer.as_bytes()));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: TcpStream, answer: &[u8]) {
+    let _ = stream.set_nodelay(true);
+    let mut request = [0; 4096];
+    let mut used = 0;
+    while let Ok(read @ 1..) = stream.read(&mut request[used..]) {
+        used += read;
+        // The requests of this benchmark have no body.
+        if request[..used].ends_with(b"\r\n\r\n") {
+            used = 0;
+            if stream.write_all(answer).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Fixed;
+
+impl CredentialSource for Fixed {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+        Ok("a-token-of-the-benchmark".into())
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// The baseline: the same request, written and read by hand over one kept connection.
+#[divan::bench]
+fn direct_call(bencher: Bencher<'_, '_>) {
+    let mut stream = TcpStream::connect(upstream()).expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    let mut answer = [0; 8192];
+    bencher.bench_local(move || {
+        stream.write_all(b"GET /rest/v0/vms/x HTTP/1.1\r\nHost: h\r\n\r\n").expect("a request");
+        let mut used = 0;
+        while !answer[..used].ends_with(b"\"}") {
+            used += stream.read(&mut answer[used..]).expect("an answer");
+        }
+        used
+    });
+}
+
+/// Gate, plan, request, decoding: everything but MCP.
+#[divan::bench]
+fn whole_call(bencher: Bencher<'_, '_>) {
+    let address = upstream();
+    let descriptor = bundled();
+    let url = format!("http://{address}/rest/v0");
+    let settings = BackendSettings {
+        name: "xo".into(),
+        dadl: "xen-orchestra".into(),
+        url: Some(url.clone()),
+        hint: None,
+        policy: policy(),
+        confirm: Confirm::Ask,
+        headers: Vec::new(),
+        ca_file: None,
+        tls_skip_verify: false,
+        credentials: BTreeMap::new(),
+        timeouts: Timeouts::default(),
+        max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+        variables: BTreeMap::new(),
+    };
+    let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));
+    let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
+    let gate = Gate::new(Arc::new(catalog()), vec![Confirm::Ask]);
+    let executor = Executor::new(vec![backend], FileStore::new(std::env::temp_dir()));
+    let runtime = runtime();
+    let Value::Object(arguments) = json!({ "uuid": "x" }) else { unreachable!() };
+    bencher.bench_local(move || {
+        let call = gate.check("get_vm", arguments.clone()).expect("allowed");
+        let call = call.admit().expect("not dangerous");
+        runtime.block_on(executor.execute(call, &())).expect("an answer")
+    });
+}
