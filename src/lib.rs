@@ -11,6 +11,7 @@ pub mod access;
 pub mod call;
 pub mod catalog;
 pub mod config;
+pub mod cli;
 pub mod descriptor;
 pub mod executor;
 pub mod files;

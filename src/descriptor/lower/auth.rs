@@ -138,6 +138,10 @@ fn token<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<Auth> {
     let name = context.required_text(section, "credential");
+    // Without a credential it does not matter where it would go.
+    if name.as_ref().is_some_and(|text| text.value == "none") {
+        return Some(Auth::None);
+    }
     let places = [("header", false), ("query", true)];
     let in_query = match context.text(section, "inject_into") {
         Some(text) => context.choice(&text, "place", &places)?,
@@ -145,8 +149,7 @@ fn token<'tree>(
     };
     let placement = if in_query { query(section, context) } else { header(section, kind, context) };
     let credential = credential(&name?, context)?;
-    let placement = placement?;
-    Some(if credential.0 == "none" { Auth::None } else { Auth::Token { credential, placement } })
+    Some(Auth::Token { credential, placement: placement? })
 }
 
 fn query<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Placement> {

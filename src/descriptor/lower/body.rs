@@ -27,7 +27,7 @@ impl<'tree> DefaultHeaders<'tree> {
     pub(super) fn lower(defaults: &Section<'tree>, context: &mut Context<'tree>) -> Self {
         let mut headers = Self::default();
         let Some(entry) = defaults.entry("headers") else { return headers };
-        let place = Place::named("key", "headers");
+        let place = Place::Key("headers");
         let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
             return headers;
         };

@@ -22,11 +22,15 @@ pub(crate) struct Context<'tree> {
     pub(crate) is_v01: bool,
 }
 
-/// What a mapping describes, for messages: `` tool `list_vms` ``.
+/// What a mapping describes, for messages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'tree> {
-    kind: &'static str,
-    name: Option<&'tree str>,
+pub(crate) enum Place<'tree> {
+    /// `` `defaults` ``
+    Key(&'static str),
+    /// `` tool `list_vms` ``
+    Named(&'static str, &'tree str),
+    /// `the file`
+    Only(&'static str),
 }
 
 /// A mapping whose keys are known.
@@ -45,21 +49,12 @@ pub(crate) struct Text<'tree> {
     pub(crate) span: Range<usize>,
 }
 
-impl<'tree> Place<'tree> {
-    pub(crate) const fn new(kind: &'static str) -> Self {
-        Self { kind, name: None }
-    }
-
-    pub(crate) const fn named(kind: &'static str, name: &'tree str) -> Self {
-        Self { kind, name: Some(name) }
-    }
-}
-
 impl fmt::Display for Place<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => write!(formatter, "{} `{name}`", self.kind),
-            None => formatter.write_str(self.kind),
+        match self {
+            Self::Key(key) => write!(formatter, "`{key}`"),
+            Self::Named(kind, name) => write!(formatter, "{kind} `{name}`"),
+            Self::Only(kind) => formatter.write_str(kind),
         }
     }
 }
@@ -223,7 +218,7 @@ impl<'tree> Context<'tree> {
         known: &[&'static str],
     ) -> Option<Section<'tree>> {
         let entry = section.entry(key)?;
-        self.section(&entry.value, &entry.key_span, Place::named("key", key), known)
+        self.section(&entry.value, &entry.key_span, Place::Key(key), known)
     }
 
     pub(crate) fn wrong_type(&mut self, node: &Node<'_>, what: &str, wanted: &str) {

@@ -82,7 +82,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
         context.error(code::WRONG_TYPE, &start, "the file is empty");
         return None;
     }
-    let top = context.open(root, &start, Place::new("the file"))?;
+    let top = context.open(root, &start, Place::Only("the file"))?;
     for entry in top.entries() {
         if !TOP_KEYS.contains(&entry.key.as_ref()) && !entry.key.starts_with('_') {
             let finding = context.warning(
@@ -110,7 +110,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
         context.missing(&top, "backend");
         return None;
     };
-    let place = Place::new("`backend`");
+    let place = Place::Key("backend");
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
     let mut descriptor = lower_backend(&backend, context)?;
     descriptor.source_name = source_name;

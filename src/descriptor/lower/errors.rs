@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::context::{Context, Section};
+use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
     model::{Backoff, ErrorFormat, ErrorRules, RetryStrategy},
@@ -123,7 +123,7 @@ fn retry_strategy<'tree>(section: &Section<'tree>, context: &mut Context<'tree>)
 fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u16, String)> {
     context.since_v02(section, "map");
     let Some(entry) = section.entry("map") else { return Vec::new() };
-    let place = super::context::Place::named("key", "map");
+    let place = Place::Key("map");
     let Some(codes) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };

@@ -82,7 +82,7 @@ pub(super) fn examples<'tree>(
 ) -> Vec<Example> {
     let mut examples = Vec::new();
     for item in context.items(backend, "examples") {
-        let place = Place::new("an example");
+        let place = Place::Only("an example");
         let known = ["name", "description", "code"];
         let Some(section) = context.section(item, &item.span, place, &known) else { continue };
         let mut text = |key| context.required_text(&section, key).map(|text| text.value.to_owned());

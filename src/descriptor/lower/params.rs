@@ -64,7 +64,7 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Vec<(Param, &'tree Entry<'tree>)> {
     let Some(entry) = tool.entry("params") else { return Vec::new() };
-    let place = Place::named("key", "params");
+    let place = Place::Key("params");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
         return Vec::new();
     };
@@ -81,7 +81,7 @@ fn param<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<Param> {
     let name = entry.key.as_ref();
-    let place = Place::named("parameter", name);
+    let place = Place::Named("parameter", name);
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
     if name.is_empty() || name.chars().any(|other| other.is_whitespace() || other.is_control()) {
         context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");

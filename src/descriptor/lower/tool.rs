@@ -52,7 +52,7 @@ pub(super) fn lower_all<'tree>(
     let section = match &entry.value.value {
         Value::Null => None,
         _ => {
-            let place = Place::named("key", "tools");
+            let place = Place::Key("tools");
             let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
                 return Vec::new();
             };
@@ -86,7 +86,7 @@ fn lower<'tree>(
 ) -> Option<Tool> {
     let name = entry.key.as_ref();
     check_name(entry, context);
-    let place = Place::named("tool", name);
+    let place = Place::Named("tool", name);
     if matches!(entry.value.value, Value::Null) {
         context.error(code::MISSING_KEY, &entry.key_span, format!("{place} has no keys"));
         return None;
@@ -309,11 +309,11 @@ fn lower_hints<'tree>(
 ) -> Hints<'tree> {
     let mut hints = Hints::new();
     let Some(entry) = backend.entry("hints") else { return hints };
-    let place = Place::named("key", "hints");
+    let place = Place::Key("hints");
     let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return hints };
     for entry in section.entries() {
         unknown_tool(&entry.key, &entry.key_span, "hints", names, context);
-        let place = Place::named("hints of", &entry.key);
+        let place = Place::Named("hints of", &entry.key);
         let Some(section) = context.open(&entry.value, &entry.key_span, place) else { continue };
         let texts = section.entries().iter().filter_map(|hint| match &hint.value.value {
             Value::String(text) | Value::Number(_, text) => {

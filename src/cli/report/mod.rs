@@ -1,0 +1,78 @@
+//! Findings as text for people, JSON for scripts and SARIF for code hosts.
+
+mod json;
+mod sarif;
+mod text;
+
+use std::io;
+
+use super::check::CheckOutcome;
+use crate::descriptor::{
+    diagnostic::{Code, Diagnostic, Severity},
+    source::Source,
+};
+
+/// How findings are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object.
+    Json,
+    /// SARIF 2.1.0 (OASIS), which code hosts read.
+    Sarif,
+    /// Excerpts with underlined source.
+    #[default]
+    Text,
+}
+
+/// Whether text may hold escape sequences for color.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Escape sequences are written.
+    Always,
+    /// Plain text is written.
+    #[default]
+    Never,
+}
+
+/// A file and what was found in it.
+#[derive(Debug, Clone)]
+pub struct CheckedFile {
+    /// The text that the spans of the findings refer to.
+    pub source: Source,
+    /// The findings, by their place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Writes the findings of all `files` to `out`.
+pub fn write(
+    files: &[CheckedFile],
+    outcome: &CheckOutcome,
+    format: Format,
+    color: Color,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    match format {
+        Format::Json => json::write(files, outcome, out),
+        Format::Sarif => sarif::write(files, out),
+        Format::Text => text::write(files, outcome, color, out),
+    }
+}
+
+/// Renders one finding as text, for the log of a server that loads the file.
+pub fn render(source: &Source, finding: &Diagnostic, color: Color) -> String {
+    text::render(source, finding, color)
+}
+
+/// Returns the word for a severity that all formats use.
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+    }
+}
+
+/// Returns where a code is explained.
+fn documentation(code: Code) -> String {
+    format!("docs/checks.md#{}", code.0.to_ascii_lowercase())
+}

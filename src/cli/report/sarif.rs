@@ -1,0 +1,110 @@
+//! Findings as SARIF 2.1.0, which code hosts show beside the changed lines.
+
+use std::{io, path::Path};
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{CheckedFile, documentation, severity_word};
+use crate::descriptor::code;
+
+/// What a path of a URI cannot hold (RFC 3986, section 3.3).
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Writes the log and a line break.
+pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Result<()> {
+    let rules: Vec<Value> = code::ALL
+        .iter()
+        .map(|(code, title)| {
+            json!({
+                "id": code.0,
+                "shortDescription": {"text": title},
+                "help": {"text": format!("See {}", documentation(*code))},
+            })
+        })
+        .collect();
+    let results: Vec<Value> = files.iter().flat_map(results).collect();
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": env!("CARGO_PKG_NAME"),
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    });
+    serde_json::to_writer_pretty(&mut *out, &log)?;
+    writeln!(out)
+}
+
+fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
+    let uri = uri(file.source.name());
+    file.diagnostics.iter().map(move |finding| {
+        let start = file.source.position(finding.span.start);
+        let end = file.source.position(finding.span.end);
+        let text = match &finding.help {
+            Some(help) => format!("{}; {help}", finding.message),
+            None => finding.message.clone(),
+        };
+        json!({
+            "ruleId": finding.code.0,
+            "ruleIndex": code::ALL.iter().position(|(code, _)| *code == finding.code),
+            "level": severity_word(finding.severity),
+            "message": {"text": text},
+            "locations": [{"physicalLocation": {
+                "artifactLocation": {"uri": uri},
+                "region": {
+                    "startLine": start.line,
+                    "startColumn": start.column,
+                    "endLine": end.line,
+                    "endColumn": end.column,
+                },
+            }}],
+        })
+    })
+}
+
+/// Returns a file name as a URI reference: absolute with `file:`, otherwise relative.
+fn uri(name: &str) -> String {
+    if let Ok(url) = url::Url::from_file_path(Path::new(name)) {
+        return url.into();
+    }
+    let slashes = if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() };
+    let encoded = utf8_percent_encode(&slashes, PATH).to_string();
+    // A colon in the first segment would read as a scheme (RFC 3986, section 4.2).
+    let first = encoded.split('/').next().unwrap_or_default();
+    if first.contains(':') { format!("./{encoded}") } else { encoded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uri;
+
+    #[test]
+    fn writes_names_as_uri_references() {
+        assert_eq!(uri("apis/a b.dadl"), "apis/a%20b.dadl");
+        assert_eq!(uri("a:b.dadl"), "./a:b.dadl");
+        assert_eq!(uri("100%.dadl"), "100%25.dadl");
+        #[cfg(unix)]
+        assert_eq!(uri("/x/ä.dadl"), "file:///x/%C3%A4.dadl");
+    }
+}
