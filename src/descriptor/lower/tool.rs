@@ -213,12 +213,13 @@ fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) 
             None => return,
         },
     };
-    if units::size(value).is_none() {
+    if units::size(value).is_some() {
+        context.ignored(section, "max_body_size");
+    } else {
         context
             .error(code::SIZE, &span, format!("`max_body_size` is not a size: `{value}`"))
             .help("write a number and a unit, such as `500KB` or `10MB`");
     }
-    context.ignored(section, "max_body_size");
 }
 
 /// Returns the pagination of a tool: its own, or the default for a GET that returns data.

@@ -1,0 +1,153 @@
+//! `check` on files: the fixtures of each code, the reports, and descriptors by other authors.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use dadl_mcp::{
+    cli::{
+        check::{self, CheckOutcome},
+        report::{Color, Format},
+    },
+    descriptor::{code, diagnostic::Severity, load, source::Source},
+};
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn run(files: &[PathBuf], format: Format) -> (CheckOutcome, String) {
+    let mut out = Vec::new();
+    let outcome = check::run(files, format, Color::Never, &mut out).unwrap();
+    (outcome, String::from_utf8(out).unwrap())
+}
+
+fn json(file: &Path) -> Value {
+    serde_json::from_str(&run(&[file.to_owned()], Format::Json).1).unwrap()
+}
+
+fn codes(file: &Path) -> Vec<String> {
+    let report = json(file);
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_code_has_a_failing_and_a_passing_fixture() {
+    let fixtures = root().join("tests/fixtures/check");
+    for (code, _) in code::ALL {
+        let folder = fixtures.join(code.0);
+        assert_eq!(codes(&folder.join("fail.dadl")), [code.0], "{}/fail.dadl", code.0);
+        let passing = codes(&folder.join("pass.dadl"));
+        // A size can only be written in a key that is noted.
+        let expected: &[&str] = if *code == code::SIZE { &["D107"] } else { &[] };
+        assert_eq!(passing, expected, "{}/pass.dadl", code.0);
+    }
+    let folders = fs::read_dir(&fixtures).unwrap().count();
+    assert_eq!(folders, code::ALL.len(), "a fixture has no code");
+}
+
+#[test]
+fn each_code_is_documented_under_its_title() {
+    let text = fs::read_to_string(root().join("docs/checks.md")).unwrap();
+    let sections: Vec<&str> = text.split("\n### ").skip(1).collect();
+    assert_eq!(sections.len(), code::ALL.len());
+    for (section, (code, title)) in sections.iter().zip(code::ALL) {
+        let start = format!("{}\n\n**{title}** (", code.0);
+        assert!(section.starts_with(&start), "expected {start:?}, found {section:.80?}");
+        assert_eq!(section.matches("```yaml").count(), 2, "{}", code.0);
+    }
+}
+
+#[test]
+fn reports_all_files_at_once() {
+    let folder = root().join("tests/fixtures/check");
+    let files = [
+        folder.join("D301/fail.dadl"),
+        folder.join("missing.dadl"),
+        folder.join("D008/fail.dadl"),
+        folder.join("D301/pass.dadl"),
+    ];
+    let (outcome, text) = run(&files, Format::Text);
+    let expected = CheckOutcome { files: 4, readable: 3, errors: 2, warnings: 1, notes: 0 };
+    assert_eq!(outcome, expected);
+    assert_eq!(outcome.exit_code(), 1);
+    assert!(text.ends_with("4 files checked: 2 errors, 1 warning\n"), "{text}");
+    assert!(text.contains("error[D001]: the file cannot be read"), "{text}");
+    assert!(text.contains("did you mean `access`?"), "{text}");
+}
+
+#[test]
+fn exit_status_follows_the_findings() {
+    let folder = root().join("tests/fixtures/check");
+    let exit = |name: &str| run(&[folder.join(name)], Format::Text).0.exit_code();
+    assert_eq!(exit("D301/pass.dadl"), 0);
+    assert_eq!(exit("D107/fail.dadl"), 0, "notes alone pass");
+    assert_eq!(exit("D008/fail.dadl"), 1);
+    assert_eq!(exit("D301/fail.dadl"), 1);
+    assert_eq!(exit("D001/fail.dadl"), 3);
+    assert_eq!(exit("missing.dadl"), 3);
+    assert_eq!(run(&[], Format::Text).0.exit_code(), 3);
+}
+
+#[test]
+fn json_has_places_and_a_summary() {
+    let report = json(&root().join("tests/fixtures/check/D301/fail.dadl"));
+    let finding = &report["findings"][0];
+    let place = ["line", "column", "end_line", "end_column"].map(|key| finding[key].clone());
+    assert_eq!(place, [14, 20, 14, 24]);
+    assert_eq!(finding["severity"], "error");
+    assert_eq!(finding["help"], "declare `id: {type: string, in: path}`");
+    assert_eq!(report["summary"]["errors"], 1);
+}
+
+#[test]
+fn sarif_names_the_rule_and_the_region() {
+    let file = root().join("tests/fixtures/check/D301/fail.dadl");
+    let log: Value = serde_json::from_str(&run(&[file], Format::Sarif).1).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let result = &run["results"][0];
+    let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+    assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "D301");
+    assert_eq!(result["level"], "error");
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["region"]["startLine"], 14);
+    let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+    assert!(uri.starts_with("file:///") && uri.ends_with("/D301/fail.dadl"), "{uri}");
+}
+
+/// Loads descriptors by other authors, which are not part of this project.
+#[test]
+fn real_descriptors_load_or_name_what_is_not_supported() {
+    #[expect(clippy::disallowed_methods, reason = "the program itself has no such variable")]
+    let variable = std::env::var_os("DADL_CORPUS");
+    let folder = variable.map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!("skipped: there is no corpus at {}", folder.display());
+        return;
+    };
+    let unsupported = [code::UNSUPPORTED, code::MISSING_FEATURE];
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "dadl") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let loaded = load(&Source::from_bytes(&*name, fs::read(&path).unwrap()).unwrap());
+        let errors = || loaded.diagnostics.iter().filter(|it| it.severity == Severity::Error);
+        for finding in errors() {
+            assert!(unsupported.contains(&finding.code), "{name}: {finding:?}");
+        }
+        assert_eq!(loaded.descriptor.is_none(), errors().next().is_some(), "{name}");
+        let findings: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code.0).collect();
+        let tools = loaded.descriptor.map_or(0, |descriptor| descriptor.tools.len());
+        match name.as_str() {
+            // The file has a hint for a tool that it does not describe.
+            "xen-orchestra-3.0.dadl" => assert_eq!((tools, findings), (229, vec!["D501"])),
+            "xen-orchestra-3.3.dadl" => assert_eq!((tools, findings), (267, vec![])),
+            _ => {}
+        }
+    }
+}
