@@ -73,3 +73,65 @@ pub fn unreadable(error: &SourceError) -> Diagnostic {
         help: Some(help.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VALID: &str = include_str!("../../tests/fixtures/check/D901/pass.dadl");
+
+    /// Loads `text` and checks what holds for every text.
+    fn holds(text: &str) {
+        let source = Source::new("t", text);
+        let loaded = load(&source);
+        let has_error =
+            loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error);
+        assert_eq!(loaded.descriptor.is_none(), has_error);
+        for finding in &loaded.diagnostics {
+            let Diagnostic { span, .. } = finding;
+            assert!(source.text().get(span.clone()).is_some(), "{finding:?}");
+            crate::cli::report::render(&source, finding, crate::cli::report::Color::Never);
+        }
+    }
+
+    #[test]
+    fn bounds_aliases_and_depth() {
+        let mut bomb = "_0: &x0 [a, a, a, a, a, a, a, a]\n".to_owned();
+        for level in 1..20 {
+            let aliases = vec![format!("*x{}", level - 1); 8].join(", ");
+            bomb.push_str(&format!("_{level}: &x{level} [{aliases}]\n"));
+        }
+        let long =
+            format!("_a: &a \"\\n{}\"\n_b: [{}]\n", "x".repeat(100_000), "*a,".repeat(9_000));
+        for text in [bomb, long, "[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(99)] {
+            let loaded = load(&Source::new("t", text));
+            assert_eq!(loaded.diagnostics[0].code, code::TOO_COMPLEX);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            holds(&text);
+        }
+
+        #[test]
+        fn no_yaml_like_text_makes_it_panic(text in "[-a-c0-9{}\\[\\]:,&*#|>'\"!%@`<~\\\\.\\s]{0,80}") {
+            holds(&text);
+        }
+
+        #[test]
+        fn no_change_of_a_valid_file_makes_it_panic(
+            at in 0..VALID.len(),
+            removed in 0..12_usize,
+            inserted in "(\\PC|[-{}\\[\\]:,&*#|>'\"!\\n\\t ä]){0,4}",
+        ) {
+            let mut text = VALID.to_owned();
+            let end = (at + removed).min(text.len());
+            text.replace_range(at..end, &inserted);
+            holds(&text);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Findings as text: the code, the place, the underlined source, and what to write instead.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -44,21 +44,22 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
         Severity::Note => Level::NOTE,
         Severity::Warning => Level::WARNING,
     };
-    let mut group: Group<'_> =
-        Group::with_title(level.primary_title(&finding.message).id(finding.code.0));
+    let (message, label) = (printable(&finding.message), printable(&finding.label));
+    let name = printable(source.name());
+    let mut group: Group<'_> = Group::with_title(level.primary_title(message).id(finding.code.0));
     if source.text().is_empty() {
-        group = group.element(Origin::path(source.name()));
+        group = group.element(Origin::path(name));
     } else {
         let line = Line::of(source, finding);
-        let annotation = AnnotationKind::Primary.span(line.marked).label(&finding.label);
-        let snippet = Snippet::source(line.text)
-            .path(source.name())
+        let annotation = AnnotationKind::Primary.span(line.marked).label(label);
+        let snippet = Snippet::source(printable(line.text))
+            .path(name)
             .line_start(line.number)
             .annotation(annotation);
         group = group.element(snippet);
     }
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(help));
+        group = group.element(Level::HELP.message(printable(help)));
     }
     let see = documentation(finding.code);
     group = group.element(Level::NOTE.with_name("see").message(see));
@@ -67,6 +68,13 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
         Color::Never => Renderer::plain(),
     };
     renderer.render(&[group])
+}
+
+/// Replaces the control characters U+0080 to U+009F, which terminals obey and the renderer lets
+/// through. The replacement is as long, so that places in the text stay right.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_control = |character: char| matches!(character, '\u{80}'..='\u{9f}');
+    if text.contains(is_control) { text.replace(is_control, "·").into() } else { text.into() }
 }
 
 /// The line that a finding begins in. A finding that spans several lines is about how they
@@ -87,5 +95,125 @@ impl<'text> Line<'text> {
         let end = (span.end - start).min(text.len());
         let begin = (span.start - start).min(text.len());
         Self { text, number: source.position(span.start).line, marked: begin..end.max(begin) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::descriptor::load;
+
+    /// Renders what `check` says about a document with these tools.
+    fn report(tools: &str) -> String {
+        let text = format!(
+            "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
+             description: An example.\n  auth: {{type: bearer, credential: none}}\n  tools:\n{tools}"
+        );
+        let source = Source::new("example.dadl", text);
+        let findings = load(&source).diagnostics;
+        let rendered: Vec<String> =
+            findings.iter().map(|finding| render(&source, finding, Color::Never)).collect();
+        rendered.join("\n\n")
+    }
+
+    #[test]
+    fn underlines_a_placeholder() {
+        let tools = "    get:\n      method: GET\n      path: /vms/{uid}\n      description: Reads.\n\
+                     \x20     params:\n        uuid: {type: string, in: path}\n";
+        assert_snapshot!(report(tools), @r#"
+        error[D301]: the placeholder `{uid}` has no path parameter
+          --> example.dadl:10:18
+           |
+        10 |       path: /vms/{uid}
+           |                  ^^^^^ no entry under `params` with `in: path`
+           |
+           = help: did you mean `{uuid}`?
+           = see: docs/checks.md#d301
+
+        error[D302]: the path has no placeholder `{uuid}`
+          --> example.dadl:13:9
+           |
+        13 |         uuid: {type: string, in: path}
+           |         ^^^^
+           |
+           = help: add the placeholder to the path, or send the parameter elsewhere
+           = see: docs/checks.md#d302
+        "#);
+    }
+
+    #[test]
+    fn names_the_nearest_key() {
+        let tools = "    get:\n      methood: GET\n      path: /vms\n      description: Reads.\n";
+        assert_snapshot!(report(tools), @r#"
+        error[D009]: tool `get` has no `method`
+         --> example.dadl:8:5
+          |
+        8 |     get:
+          |     ^^^ `method` is required
+          |
+          = see: docs/checks.md#d009
+
+        warning[D008]: unknown key `methood` in tool `get`
+         --> example.dadl:9:7
+          |
+        9 |       methood: GET
+          |       ^^^^^^^ ignored when the file is served
+          |
+          = help: did you mean `method`?
+          = see: docs/checks.md#d008
+        "#);
+    }
+
+    #[test]
+    fn refuses_what_a_later_version_brings() {
+        let tools = "    get:\n      method: GET\n      path: /vms\n      description: Reads.\n\
+                     \x20     response:\n        transform: |\n          .a\n          | .b\n";
+        assert_snapshot!(report(tools), @r#"
+        error[D901]: `response.transform` is not supported by this version
+          --> example.dadl:13:9
+           |
+        13 |         transform: |
+           |         ^^^^^^^^^ would change what a call does, so it is not ignored
+           |
+           = see: docs/checks.md#d901
+        "#);
+    }
+
+    #[test]
+    fn explains_a_syntax_error() {
+        let tools = "    get:\n      description: Reads: all of it.\n";
+        assert_snapshot!(report(tools), @r#"
+        error[D002]: a `key: value` pair cannot stand here
+         --> example.dadl:9:25
+          |
+        9 |       description: Reads: all of it.
+          |                         ^
+          |
+          = help: quote text that contains `: `, and check the indentation
+          = see: docs/checks.md#d002
+        "#);
+    }
+
+    #[test]
+    fn writes_color_only_when_asked() {
+        let source = Source::new("empty.dadl", "");
+        let finding = load(&source).diagnostics.remove(0);
+        assert!(render(&source, &finding, Color::Always).contains('\u{1b}'));
+        assert_snapshot!(render(&source, &finding, Color::Never), @r#"
+        error[D006]: the file is empty
+        --> empty.dadl
+         = see: docs/checks.md#d006
+        "#);
+    }
+
+    #[test]
+    fn shows_no_control_characters_of_a_file() {
+        let source = Source::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");
+        for finding in load(&source).diagnostics {
+            let text = render(&source, &finding, Color::Never);
+            assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+        }
     }
 }

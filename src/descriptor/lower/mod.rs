@@ -21,3 +21,6 @@ mod response;
 mod tool;
 
 pub(super) use document::lower;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,471 @@
+//! One case per rule; each is a fragment in a document that is otherwise fine.
+
+use std::time::Duration;
+
+use crate::descriptor::{
+    diagnostic::Severity,
+    load,
+    model::{
+        Access, Auth, BodyKind, CredentialName, Descriptor, PageStrategy, ParamKind, Placement,
+        Tool,
+    },
+    source::Source,
+};
+
+const HEAD: &str = "\
+spec: https://dadl.ai/spec/dadl-spec-v0.2
+backend:
+  name: example
+  type: rest
+  description: An example.
+";
+const AUTH: &str = "  auth: {type: bearer, credential: token}\n";
+const TOOL: &str = "    get: {method: GET, path: /x, description: Reads.}\n";
+
+/// Returns `code line: message`, a line per finding.
+fn check(yaml: &str) -> String {
+    let source = Source::new("test.dadl", yaml);
+    let loaded = load(&source);
+    let lines: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|finding| {
+            let line = source.position(finding.span.start).line;
+            format!("{} {line}: {}", finding.code.0, finding.message)
+        })
+        .collect();
+    let has_error = loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error);
+    assert_eq!(loaded.descriptor.is_none(), has_error, "{yaml}");
+    lines.join("\n")
+}
+
+fn descriptor(yaml: &str) -> Descriptor {
+    let loaded = load(&Source::new("test.dadl", yaml));
+    loaded.descriptor.unwrap_or_else(|| panic!("{yaml}\n{:#?}", loaded.diagnostics))
+}
+
+/// Puts keys into `backend`.
+fn backend(keys: &str) -> String {
+    format!("{HEAD}{keys}{AUTH}  tools:\n{TOOL}")
+}
+
+/// Puts `auth: {..}` into `backend`.
+fn auth(keys: &str) -> String {
+    format!("{HEAD}  auth: {{{keys}}}\n  tools:\n{TOOL}")
+}
+
+/// Puts `defaults: {..}` beside one tool that has `keys`.
+fn with_defaults(defaults: &str, keys: &str) -> String {
+    format!(
+        "{HEAD}{AUTH}  defaults: {{{defaults}}}\n  tools:\n    t: {{description: T., {keys}}}\n"
+    )
+}
+
+/// A document with one tool that has `keys`.
+fn tool(keys: &str) -> String {
+    format!("{HEAD}{AUTH}  tools:\n    t: {{description: T., {keys}}}\n")
+}
+
+fn first(yaml: &str) -> Tool {
+    descriptor(yaml).tools.remove(0)
+}
+
+fn is_clean(yaml: &str) {
+    assert_eq!(check(yaml), "", "{yaml}");
+}
+
+#[track_caller]
+fn finds(yaml: &str, expected: &str) {
+    let found = check(yaml);
+    assert!(found.lines().any(|line| line == expected), "expected {expected}\nfound {found}");
+}
+
+#[test]
+fn a_small_document_is_clean() {
+    is_clean(&backend(""));
+    is_clean(&backend("  version: 3.0\n"));
+    assert_eq!(descriptor(&backend("  version: 1.10\n")).version.as_deref(), Some("1.10"));
+}
+
+#[test]
+fn the_document_needs_its_parts() {
+    finds("", "D006 1: the file is empty");
+    finds("# nothing\n", "D006 1: the file is empty");
+    finds("[]", "D006 1: the file must be a mapping, not a list");
+    finds("spec: https://dadl.ai/spec/dadl-spec-v0.1.md\n", "D009 1: the file has no `backend`");
+    let found = check("spec: x\nbackend: {}\n");
+    for key in ["name", "type", "auth", "tools"] {
+        assert!(found.contains(&format!("D009 2: `backend` has no `{key}`")), "{found}");
+    }
+}
+
+#[test]
+fn underscore_keys_are_ignored_at_the_top_only() {
+    is_clean(&format!("_mine: [1, 2]\n{}", backend("")));
+    finds(&backend("  _mine: 1\n"), "D008 6: unknown key `_mine` in `backend`");
+    finds(
+        &format!("mine: 1\n{}", backend("")),
+        "D008 1: unknown key `mine` at the top of the file",
+    );
+}
+
+#[test]
+fn all_problems_are_found_at_once() {
+    let yaml = tool("method: get, path: /x/../y, acess: read, params: {p: {type: text, in: body}}");
+    let found = check(&yaml);
+    let codes: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(codes, ["D010", "D303", "D008", "D010"]);
+}
+
+#[test]
+fn features_and_versions() {
+    let requires =
+        |features: &str| format!("requires: {{features: [{features}]}}\n{}", backend(""));
+    is_clean(&requires("deprecation, semantic_errors"));
+    finds(&requires("redact"), "D902 1: the feature `redact` is not supported by this version");
+    finds(
+        &requires("telepathy"),
+        "D902 1: the feature `telepathy` is not supported by this version",
+    );
+    let noted = format!("requires: {{toolmesh: '>=0.9'}}\n{}", backend(""));
+    finds(&noted, "D107 1: `toolmesh` only documents and is ignored");
+    let old = tool("method: GET, path: /x, retry_unsafe: true").replace("v0.2", "v0.1");
+    finds(&old, "D106 8: `retry_unsafe` is a feature of DADL 0.2, but the file declares 0.1");
+}
+
+#[test]
+fn base_urls() {
+    for good in ["https://x/y", "http://localhost:8080", "'{HOST}/api'", "'https://{NAME}.x.de'"] {
+        is_clean(&backend(&format!("  base_url: {good}\n")));
+    }
+    for bad in ["/x", "ftp://x", "https://u:p@x", "https://x?y", "https://x#y", "'{}/x'", "'{a'"] {
+        let found = check(&backend(&format!("  base_url: {bad}\n")));
+        assert!(found.starts_with("D104 6: "), "{bad}: {found}");
+    }
+}
+
+#[test]
+fn token_authentication() {
+    let placement = |keys: &str| match descriptor(&auth(keys)).auth {
+        Auth::Token { placement, .. } => placement,
+        other => panic!("{other:?}"),
+    };
+    let header = |name: &'static str, prefix: &str| Placement::Header {
+        name: http::HeaderName::from_static(name),
+        prefix: prefix.to_owned(),
+    };
+    assert_eq!(placement("type: bearer, credential: a"), header("authorization", "Bearer "));
+    assert_eq!(placement("type: bearer, credential: a, prefix: ''"), header("authorization", ""));
+    assert_eq!(placement("type: apikey, credential: a"), header("x-api-key", ""));
+    assert_eq!(
+        placement("type: api_key, credential: a, header_name: X-Token, prefix: 'T '"),
+        header("x-token", "T ")
+    );
+    assert_eq!(
+        placement("type: bearer, credential: a, header_name: cookie, prefix: session="),
+        Placement::Cookie("session".to_owned())
+    );
+    assert_eq!(
+        placement("type: apikey, credential: a, inject_into: query, query_param: key"),
+        Placement::Query("key".to_owned())
+    );
+}
+
+#[test]
+fn other_authentication() {
+    assert_eq!(
+        descriptor(&auth("type: apikey, credential: none, inject_into: query")).auth,
+        Auth::None
+    );
+    assert_eq!(
+        descriptor(&auth("type: basic, username_credential: u")).auth,
+        Auth::Basic { username: CredentialName("u".to_owned()), password: None }
+    );
+    finds(&auth("type: basic"), "D009 6: `auth` has no `username_credential`");
+    finds(&auth("type: bearer"), "D009 6: `auth` has no `credential`");
+    finds(&auth("type: oauth2"), "D901 6: `oauth2` is not supported by this version");
+    finds(&auth("type: oauth2, flow: magic"), "D010 6: unknown flow `magic`");
+    finds(&auth("type: session"), "D901 6: `session` is not supported by this version");
+    finds(&auth("type: baerer"), "D010 6: unknown authentication type `baerer`");
+    finds(&auth("type: bearer, credential: a, inject_into: body"), "D010 6: unknown place `body`");
+}
+
+#[test]
+fn credentials_have_a_place() {
+    let cookie = "type: bearer, credential: a, header_name: Cookie";
+    finds(&auth(cookie), "D202 6: a cookie needs a name");
+    finds(&auth(&format!("{cookie}, prefix: 'a b='")), "D202 6: a cookie needs a name");
+    finds(
+        &auth("type: bearer, credential: a, header_name: Host"),
+        "D202 6: `Host` is not a header that can carry a credential",
+    );
+    finds(
+        &auth("type: bearer, credential: a, prefix: \"a\\nb\""),
+        "D202 6: the prefix cannot stand in a header",
+    );
+    finds(&auth("type: bearer, credential: ''"), "D203 6: this cannot name a credential");
+    finds(
+        &auth("type: bearer, credential: a, query_param: q"),
+        "D201 6: `query_param` has no effect with `inject_into: header`",
+    );
+}
+
+#[test]
+fn paths_and_their_parameters() {
+    let with = |path: &str, params: &str| {
+        tool(&format!("method: GET, path: '{path}', params: {{{params}}}"))
+    };
+    let id = "id: {type: string, in: path}";
+    is_clean(&with("/x/{id}", id));
+    assert!(first(&with("/x/{id}", id)).params[0].required, "path parameters are required");
+    finds(&with("/x/{id}", ""), "D301 8: the placeholder `{id}` has no path parameter");
+    finds(&with("/x", id), "D302 8: the path has no placeholder `{id}`");
+    finds(&with("//evil/x", ""), "D303 8: a path cannot name another host");
+    finds(
+        &with("/x/{id}", "id: {type: string, in: path, required: false}"),
+        "D307 8: the path parameter `id` cannot be optional",
+    );
+}
+
+#[test]
+fn the_span_of_a_path_error_is_exact() {
+    let yaml = tool("method: GET, path: \"/a/../b\"");
+    let source = Source::new("t", yaml);
+    let span = load(&source).diagnostics[0].span.clone();
+    assert_eq!(source.slice(span), "..");
+    let yaml = tool("method: GET, path: '/ä/{id}'");
+    let source = Source::new("t", yaml);
+    let span = load(&source).diagnostics[0].span.clone();
+    assert_eq!(source.slice(span), "{id}");
+}
+
+#[test]
+fn defaults_of_parameters() {
+    let with = |kind: &str, value: &str| {
+        tool(&format!(
+            "method: GET, path: /x, params: {{p: {{type: {kind}, in: query, default: {value}}}}}"
+        ))
+    };
+    for (kind, value) in [
+        ("string", "text"),
+        ("string", "on"),
+        ("integer", "5"),
+        ("number", "0.5"),
+        ("number", "5"),
+        ("boolean", "true"),
+        ("array", "[1]"),
+        ("object", "{a: 1}"),
+    ] {
+        is_clean(&with(kind, value));
+    }
+    for (kind, value) in
+        [("integer", "'5'"), ("boolean", "'true'"), ("array", "'[]'"), ("string", "5")]
+    {
+        let yaml = with(kind, value);
+        assert!(check(&yaml).starts_with("D305"), "{kind} {value}");
+        assert!(first(&yaml).params[0].default.is_some(), "{kind} {value}");
+    }
+    for (kind, value) in [("integer", "1.5"), ("integer", "x"), ("boolean", "yes"), ("array", "1")]
+    {
+        assert!(load(&Source::new("t", with(kind, value))).descriptor.is_none(), "{kind} {value}");
+    }
+    assert_eq!(first(&with("string", "1.10")).params[0].default, Some("1.10".into()));
+}
+
+#[test]
+fn names_that_yaml_1_1_would_change() {
+    let yaml = tool("method: GET, path: /x, params: {on: {type: boolean, in: query}}");
+    assert_eq!(first(&yaml).params[0].name, "on");
+}
+
+#[test]
+fn headers_that_belong_to_the_program() {
+    let param = |name: &str| {
+        tool(&format!("method: GET, path: /x, params: {{'{name}': {{type: string, in: header}}}}"))
+    };
+    for name in ["Authorization", "cookie", "HOST", "Content-Length", "Transfer-Encoding"] {
+        let expected = format!("D306 8: the header `{name}` is set by the program only");
+        finds(&param(name), &expected);
+        finds(
+            &with_defaults(&format!("headers: {{{name}: x}}"), "method: GET, path: /x"),
+            &format!("D306 7: the header `{name}` is set by the program only"),
+        );
+    }
+    finds(&param("a b"), "D306 8: `a b` is not the name of a header");
+    is_clean(&param("X-Request-ID"));
+    let key = auth("type: apikey, credential: a")
+        .replace("  tools:", "  defaults: {headers: {X-API-Key: secret}}\n  tools:");
+    finds(&key, "D306 7: the header `X-API-Key` carries the credential");
+}
+
+#[test]
+fn content_type_of_the_defaults_is_no_header() {
+    let tool = first(&with_defaults(
+        "headers: {Content-Type: application/json, Accept: text/csv}",
+        "method: GET, path: /x",
+    ));
+    let names: Vec<&str> = tool.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["accept"]);
+    assert_eq!(tool.body, BodyKind::Json);
+}
+
+#[test]
+fn raw_bodies() {
+    let raw = |keys: &str| tool(&format!("path: /x, content_type: application/gzip, {keys}"));
+    let gzip = BodyKind::Raw("application/gzip".parse().unwrap());
+    assert_eq!(first(&raw("method: POST")).body, gzip);
+    let one = "method: PUT, params: {data: {type: file_url, in: body}}";
+    assert_eq!(first(&raw(one)).body, gzip);
+    finds(
+        &raw("method: PUT, params: {data: {type: object, in: body}}"),
+        "D308 8: `data` is the whole body and must be text or a file",
+    );
+    finds(
+        &raw("method: PUT, params: {file: {type: string, in: query}}"),
+        "D308 8: this parameter has the name of the raw body",
+    );
+    finds(&raw("method: GET"), "D402 8: `content_type` has no effect without a body");
+    let inherited = with_defaults("content_type: text/plain", "method: POST, path: /x");
+    assert_eq!(first(&inherited).body, BodyKind::Json, "nothing is sent, so nothing is raw");
+}
+
+#[test]
+fn pagination_of_the_defaults_is_for_lists() {
+    let defaults = "pagination: {strategy: offset, request: {offset_param: o, limit_default: 9}}";
+    let has = |keys: &str| first(&with_defaults(defaults, keys)).pagination.is_some();
+    assert!(has("method: GET, path: /x"));
+    assert!(!has("method: POST, path: /x"));
+    assert!(!has("method: GET, path: /x, pagination: none"));
+    assert!(!has("method: GET, path: /x, response: {binary: true}"));
+    assert!(has("method: POST, path: /x, pagination: {strategy: page}"));
+    let own = "method: GET, path: /x, pagination: {strategy: cursor, response: {next_cursor: $.n}}";
+    let pagination = first(&with_defaults(defaults, own)).pagination.unwrap();
+    assert!(matches!(pagination.strategy, PageStrategy::Cursor { next: Some(_), .. }));
+    assert_eq!(pagination.limit_default, None, "objects are replaced as a whole");
+}
+
+#[test]
+fn pagination_rules() {
+    let with = |keys: &str| tool(&format!("method: GET, path: /x, pagination: {keys}"));
+    finds(&with("all"), "D010 8: unknown pagination `all`");
+    finds(&with("{}"), "D009 8: `pagination` has no `strategy`");
+    finds(&with("{strategy: token}"), "D010 8: unknown pagination strategy `token`");
+    finds(
+        &with("{strategy: page, behavior: auto}"),
+        "D901 8: `behavior: auto` is not supported by this version",
+    );
+    finds(
+        &with("{strategy: page, response: {has_more: '$.a < $.b'}}"),
+        "D402 8: `has_more` is not JSONPath and has no effect",
+    );
+    finds(
+        &with("{strategy: page, request: {limit_default: '100'}}"),
+        "D006 8: `limit_default` must be a whole number, not text",
+    );
+}
+
+#[test]
+fn error_rules() {
+    let with = |keys: &str| tool(&format!("method: GET, path: /x, errors: {{{keys}}}"));
+    let rules = first(&with(
+        "map: {404: gone}, retry_on: [503], retry_strategy: {initial_delay: 500ms, max_retries: 1}",
+    ))
+    .errors;
+    assert_eq!(rules.map, [(404, "gone".to_owned())]);
+    assert_eq!(rules.retry.initial_delay, Duration::from_millis(500));
+    assert_eq!((rules.retry.max_retries, rules.retry_on), (1, vec![503]));
+    finds(&with("retry_on: [99]"), "D405 8: 99 is not an HTTP status");
+    finds(&with("retry_on: ['503']"), "D006 8: an item of `retry_on` must be a number, not text");
+    finds(&with("retry_on: [1], terminal: [1]"), "D405 8: 1 is not an HTTP status");
+    finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 4xx or 5xx status");
+    finds(&with("format: xml"), "D901 8: `format: xml` is not supported by this version");
+    finds(
+        &with("rate_limit: {header: X}"),
+        "D901 8: `errors.rate_limit` is not supported by this version",
+    );
+    finds(&with("retry_strategy: {backoff: expo}"), "D010 8: unknown backoff `expo`");
+    finds(&with("retry_strategy: {max_retries: 1000}"), "D408 8: 1000 retries are too many");
+    let kept = with_defaults("errors: {retry_on: [503]}", "method: GET, path: /x, errors: {}");
+    assert!(first(&kept).errors.retry_on.is_empty(), "objects are replaced as a whole");
+}
+
+#[test]
+fn constructs_of_later_versions() {
+    for (keys, what) in [
+        ("response: {redact: [$.a]}", "`response.redact`"),
+        ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
+        ("response: {streaming: true}", "`streaming: true`"),
+        ("response: {stream_handling: skip}", "`response.stream_handling`"),
+        ("response: {type: file_url}", "`response.type: file_url`"),
+        ("idempotency: {header: Idempotency-Key}", "`idempotency`"),
+        ("nest_body_keys: true", "`nest_body_keys: true`"),
+        ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
+        (
+            "content_type: application/merge-patch+json",
+            "the content type `application/merge-patch+json`",
+        ),
+        (
+            "params: {f: {type: file_url, in: body}}",
+            "the type `file_url` outside of a raw body (`f`)",
+        ),
+    ] {
+        let yaml = tool(&format!("method: POST, path: /x, {keys}"));
+        finds(&yaml, &format!("D901 8: {what} is not supported by this version"));
+    }
+    for key in ["health", "composites"] {
+        let expected = format!("D901 6: `{key}` is not supported by this version");
+        finds(&backend(&format!("  {key}: {{}}\n")), &expected);
+    }
+    let off = "method: POST, path: /x, nest_body_keys: false, response: {allow_jq_override: false}";
+    is_clean(&tool(off));
+}
+
+#[test]
+fn references_between_parts() {
+    let yaml = backend("  hints: {get: {a: text, b: 2.50, c: true}}\n");
+    is_clean(&yaml);
+    let pairs = [("a", "text"), ("b", "2.50"), ("c", "true")];
+    assert_eq!(first(&yaml).hints, pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    finds(
+        &backend("  hints: {gett: {a: b}}\n"),
+        "D501 6: `hints` names the tool `gett`, which does not exist",
+    );
+    finds(&backend("  hints: {get: {a: [b]}}\n"), "D502 6: the hint `a` is a list");
+    finds(
+        &tool("method: GET, path: /x, depends_on: [u]"),
+        "D501 8: `depends_on` names the tool `u`, which does not exist",
+    );
+    let successor = tool("method: GET, path: /x, deprecated: old, replaced_by: t");
+    is_clean(&successor);
+    let deprecated = first(&successor).deprecated.unwrap();
+    assert_eq!(
+        (deprecated.reason.as_deref(), deprecated.replaced_by.as_deref()),
+        (Some("old"), Some("t"))
+    );
+    assert_eq!(first(&tool("method: GET, path: /x, deprecated: false")).deprecated, None);
+}
+
+#[test]
+fn values_of_another_type() {
+    finds(&backend("  setup: later\n"), "D006 6: `setup` must be a mapping, not text");
+    finds(&backend("  setup:\n"), "D006 6: `setup` has no value");
+    finds(&backend("  base_url: 5\n"), "D007 6: `base_url` must be text, not a number");
+    finds(
+        &tool("method: GET, path: /x, retry_unsafe: yes"),
+        "D006 8: `retry_unsafe` must be `true` or `false`, not text",
+    );
+    let access = first(&tool("method: GET, path: /x, access: audit")).access;
+    assert_eq!(access, Some(Access::Custom("audit".to_owned())));
+}
+
+#[test]
+fn aliases_expand_and_report_once() {
+    let yaml = format!(
+        "_shared: &id {{type: strin, in: path}}\n{HEAD}{AUTH}  tools:\n    \
+         a: {{method: GET, path: '/{{id}}', description: A., params: {{id: *id}}}}\n    \
+         b: {{method: GET, path: '/{{id}}', description: B., params: {{id: *id}}}}\n"
+    );
+    assert_eq!(check(&yaml).matches("unknown parameter type `strin`").count(), 1);
+    let good = descriptor(&yaml.replace("strin,", "string,"));
+    assert!(good.tools.iter().all(|tool| tool.params[0].kind == ParamKind::String));
+}
