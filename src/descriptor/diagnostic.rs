@@ -56,9 +56,12 @@ pub fn nearest<'known>(
     name: &str,
     known: impl IntoIterator<Item = &'known str>,
 ) -> Option<&'known str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    let limit = (length / 3).max(1);
     known
         .into_iter()
+        // The distance is at least the difference of the lengths, and much cheaper to have.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

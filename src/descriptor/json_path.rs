@@ -38,6 +38,25 @@ impl JsonPath {
         self.compiled.query(value).all()
     }
 
+    /// Returns whether the expression has names, indexes and wildcards only: no filters, slices,
+    /// unions or descendants.
+    pub fn is_in_dialect(&self) -> bool {
+        let mut quote = None;
+        let mut previous = ' ';
+        for character in self.text.chars() {
+            match (quote, character) {
+                (Some(open), _) if character == open && previous != '\\' => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(character),
+                (None, '?' | ',' | ':') => return false,
+                (None, '.') if previous == '.' => return false,
+                (None, _) => {}
+            }
+            previous = character;
+        }
+        true
+    }
+
     /// Returns whether the expression can select at most one value.
     pub fn is_singular(&self) -> bool {
         !self.text.contains(['*', '?', ',', ':']) && !self.text.contains("..")
@@ -104,6 +123,17 @@ mod tests {
         assert_eq!(first("$.x-y.z", &value), Some(json!(3)));
         assert_eq!(first("$['x-y'].z", &value), Some(json!(3)));
         assert_eq!(first("$.nope", &value), None);
+    }
+
+    #[test]
+    fn knows_the_dialect() {
+        let is_in_dialect = |path| JsonPath::compile(path).unwrap().is_in_dialect();
+        for path in ["$", "$.a[0].b", "$.items[*].id", "$['a,b:..?'].c"] {
+            assert!(is_in_dialect(path), "{path}");
+        }
+        for path in ["$..a", "$[0:2]", "$['a','b']", "$[?@.a]"] {
+            assert!(!is_in_dialect(path), "{path}");
+        }
     }
 
     #[test]

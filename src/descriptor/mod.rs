@@ -18,6 +18,9 @@ use diagnostic::{Diagnostic, Severity};
 use model::Descriptor;
 use source::{Source, SourceError};
 
+/// So many findings of one file are kept, errors first.
+const MAX_FINDINGS: usize = 1_000;
+
 /// What a file turned out to be.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -45,6 +48,10 @@ pub fn load(source: &Source) -> Loaded {
             label: String::new(),
             help: None,
         });
+    }
+    if diagnostics.len() > MAX_FINDINGS {
+        diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        diagnostics.truncate(MAX_FINDINGS);
     }
     // An aliased value is lowered at each of its uses and would report the same thing each time.
     diagnostics.sort_by(|left, right| {

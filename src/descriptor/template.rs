@@ -39,11 +39,20 @@ impl PathTemplate {
         let fail = |message: &str, range: Range<usize>| {
             Err(TemplateError { message: message.to_owned(), range })
         };
-        if text.contains("://") || text.starts_with("//") {
+        let names_a_host =
+            text.split(['/', '?', '#', '{']).next().is_some_and(|first| first.contains(':'))
+                || text.starts_with("//");
+        if names_a_host {
             return fail("a path cannot name another host", whole);
         }
-        if let Some(at) = text.find(|character: char| character == '#' || character.is_control()) {
-            return fail("a path cannot contain `#` or control characters", at..at + 1);
+        if !text.is_empty() && !text.starts_with(['/', '{']) {
+            return fail("a path begins with `/`", 0..0);
+        }
+        // URL parsers read a backslash as a slash.
+        let is_wrong = |other: char| matches!(other, '#' | '\\') || other.is_control();
+        if let Some((at, wrong)) = text.char_indices().find(|(_, other)| is_wrong(*other)) {
+            let range = at..at + wrong.len_utf8();
+            return fail("a path cannot contain `#`, `\\` or control characters", range);
         }
         let (path, query) = match text.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
@@ -55,7 +64,7 @@ impl PathTemplate {
         }
         let mut offset = 0;
         for segment in path.split('/') {
-            if matches!(segment, "." | "..") {
+            if is_dot_segment(segment) {
                 return fail("a path cannot contain dot segments", offset..offset + segment.len());
             }
             offset += segment.len() + 1;
@@ -85,6 +94,12 @@ impl PathTemplate {
             Piece::Literal(_) => None,
         })
     }
+}
+
+/// Returns whether a segment is `.` or `..`; URL parsers decode `%2e` before they look.
+fn is_dot_segment(segment: &str) -> bool {
+    segment.len() <= 6
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 /// Splits a path into literals and placeholders.
@@ -132,6 +147,7 @@ mod tests {
     fn finds_placeholders_in_any_place() {
         assert_eq!(placeholders("/vms/{id}.{format}"), ["id", "format"]);
         assert_eq!(placeholders("/ping"), Vec::<String>::new());
+        assert_eq!(placeholders("/fetch?url=http://x"), Vec::<String>::new());
         assert_eq!(placeholders("{a}{b}"), ["a", "b"]);
     }
 
@@ -146,7 +162,13 @@ mod tests {
     fn refuses_what_leaves_the_base() {
         assert!(error("https://evil.example/x").contains("another host"));
         assert!(error("//evil.example/x").contains("another host"));
+        assert!(error("https:evil.example").contains("another host"));
+        assert!(error("@evil.example").contains("begins with"));
         assert!(error("/a/../b").contains("dot segments"));
+        assert!(error("/a/%2E%2e/b").contains("dot segments"));
+        assert!(error("/a/.%2e").contains("dot segments"));
+        assert!(error("/a\\..\\b").contains("control"));
+        assert_eq!(PathTemplate::parse("/a\u{85}").unwrap_err().range, 2..4);
         assert!(error("/a/{b").contains("partner"));
         assert!(error("/a/}").contains("partner"));
         assert!(error("/a/{}").contains("name"));

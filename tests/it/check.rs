@@ -1,5 +1,7 @@
 //! `check` on files: the fixtures of each code, the reports, and descriptors by other authors.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail here")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -20,6 +20,8 @@ pub(crate) struct Context<'tree> {
     pub(crate) findings: Vec<Diagnostic>,
     /// Whether the file declares version 0.1, which lacks some keys.
     pub(crate) is_v01: bool,
+    /// How often a name was looked for among the tools.
+    pub(crate) searches: usize,
 }
 
 /// What a mapping describes, for messages.
@@ -371,7 +373,18 @@ impl<'tree> Context<'tree> {
     pub(crate) fn json_path(&mut self, section: &Section<'tree>, key: &str) -> Option<JsonPath> {
         let text = self.text(section, key)?;
         match JsonPath::compile(text.value) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if !path.is_in_dialect() {
+                    self.warning(
+                        code::JSON_PATH,
+                        &text.span,
+                        format!("`{key}` is JSONPath that DADL does not have"),
+                    )
+                    .label("works here, but not everywhere")
+                    .help("use names, indexes and wildcards only");
+                }
+                Some(path)
+            }
             Err(reason) => {
                 self.error(code::JSON_PATH, &text.span, format!("`{key}` is not JSONPath"))
                     .label(reason)

@@ -1,6 +1,6 @@
 //! The top level and `backend`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::{
     auth,
@@ -71,7 +71,7 @@ pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context { source, findings: Vec::new(), is_v01: false };
+    let mut context = Context { source, findings: Vec::new(), is_v01: false, searches: 0 };
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }
@@ -290,7 +290,7 @@ fn lower_defaults<'tree>(
 }
 
 /// Returns the names that references may use. Composites count: they are refused elsewhere.
-fn tool_names<'tree>(backend: &Section<'tree>) -> HashSet<&'tree str> {
+fn tool_names<'tree>(backend: &Section<'tree>) -> BTreeSet<&'tree str> {
     ["tools", "composites"]
         .into_iter()
         .filter_map(|key| match &backend.entry(key)?.value.value {

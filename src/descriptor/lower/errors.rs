@@ -1,6 +1,6 @@
 //! `errors`: how a non-2xx answer is read and when a request is repeated.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use super::context::{Context, Place, Section};
 use crate::descriptor::{
@@ -43,8 +43,9 @@ pub(super) fn lower<'tree>(
     }
     let retry_on = statuses(&section, "retry_on", context);
     let terminal = statuses(&section, "terminal", context);
+    let finals: HashSet<u16> = terminal.iter().map(|(status, _)| *status).collect();
     for (status, span) in &retry_on {
-        if terminal.iter().any(|(other, _)| other == status) {
+        if finals.contains(status) {
             context
                 .error(
                     code::RETRY_CONFLICT,

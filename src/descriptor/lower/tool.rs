@@ -1,6 +1,6 @@
 //! `tools`: one operation each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     body,
@@ -37,12 +37,18 @@ const KEYS: &[&str] = &[
     "replaced_by",
 ];
 
+/// Longer paths are no paths, and each placeholder is looked for among the parameters.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// For so many unknown tools of a file the nearest name is looked for.
+const MAX_SEARCHES: usize = 100;
+
 /// Lowers all tools and gives each its hints.
 pub(super) fn lower_all<'tree>(
     backend: &Section<'tree>,
     defaults: &Defaults<'tree>,
     auth: Option<&Auth>,
-    names: &HashSet<&'tree str>,
+    names: &BTreeSet<&'tree str>,
     context: &mut Context<'tree>,
 ) -> Vec<Tool> {
     let Some(entry) = backend.entry("tools") else {
@@ -81,7 +87,7 @@ fn lower<'tree>(
     entry: &'tree Entry<'tree>,
     defaults: &Defaults<'tree>,
     auth: Option<&Auth>,
-    names: &HashSet<&'tree str>,
+    names: &BTreeSet<&'tree str>,
     context: &mut Context<'tree>,
 ) -> Option<Tool> {
     let name = entry.key.as_ref();
@@ -157,6 +163,11 @@ fn path<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<PathTemplate> {
     let text = context.required_text(section, "path")?;
+    if text.value.len() > MAX_PATH_BYTES {
+        let message = format!("the path is longer than {MAX_PATH_BYTES} bytes");
+        context.error(code::PATH, &text.span, message);
+        return None;
+    }
     let template = match PathTemplate::parse(text.value) {
         Ok(template) => template,
         Err(error) => {
@@ -254,7 +265,7 @@ fn pagination<'tree>(
 /// Lowers `deprecated` and `replaced_by`; a successor alone deprecates too.
 fn deprecation<'tree>(
     section: &Section<'tree>,
-    names: &HashSet<&'tree str>,
+    names: &BTreeSet<&'tree str>,
     context: &mut Context<'tree>,
 ) -> Option<Deprecation> {
     context.since_v02(section, "deprecated");
@@ -281,21 +292,21 @@ fn unknown_tool<'tree>(
     name: &str,
     span: &std::ops::Range<usize>,
     key: &str,
-    names: &HashSet<&'tree str>,
+    names: &BTreeSet<&'tree str>,
     context: &mut Context<'tree>,
 ) {
     if names.contains(name) {
         return;
     }
+    // Comparing every wrong name with every tool is quadratic; nobody reads that many anyway.
+    context.searches += 1;
+    let search = context.searches <= MAX_SEARCHES;
     let finding = context.warning(
         code::UNKNOWN_TOOL,
         span,
         format!("`{key}` names the tool `{name}`, which does not exist"),
     );
-    // Sorted, so that equal distances always give the same answer.
-    let mut known: Vec<&str> = names.iter().copied().collect();
-    known.sort_unstable();
-    if let Some(meant) = nearest(name, known) {
+    if let Some(meant) = search.then(|| nearest(name, names.iter().copied())).flatten() {
         finding.help(format!("did you mean `{meant}`?"));
     }
 }
@@ -305,7 +316,7 @@ type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
 
 fn lower_hints<'tree>(
     backend: &Section<'tree>,
-    names: &HashSet<&'tree str>,
+    names: &BTreeSet<&'tree str>,
     context: &mut Context<'tree>,
 ) -> Hints<'tree> {
     let mut hints = Hints::new();

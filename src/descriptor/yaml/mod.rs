@@ -8,6 +8,9 @@
 //! **Invariant:** any text gives a tree or findings, in bounded time and space. Aliases are
 //! copied, but the copies count toward [`MAX_NODES`].
 
+mod problem;
+mod scalar;
+
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
@@ -15,7 +18,10 @@ use std::{
 };
 
 use serde_json::Number;
-use serde_yaml::granit_parser::{self as parser, ErrorKind, Event, ScalarStyle};
+use serde_yaml::granit_parser::{self as parser, Event, ScalarStyle};
+
+use problem::{not_yaml, syntax_error, too_complex};
+use scalar::resolve_plain;
 
 use super::{
     code,
@@ -362,127 +368,119 @@ fn key_text(node: Node<'_>) -> Result<(Cow<'_, str>, Range<usize>), Diagnostic> 
     Ok((text, node.span))
 }
 
-/// Resolves a plain scalar by the core schema.
-fn resolve_plain(text: Cow<'_, str>) -> Value<'_> {
-    match text.as_ref() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    match number(&text) {
-        Some(number) => Value::Number(number, text),
-        None => Value::String(text),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// Reads a number of the core schema; infinity and not-a-number stay text, JSON has neither.
-fn number(text: &str) -> Option<Number> {
-    if let Some(digits) = text.strip_prefix("0x") {
-        return u64::from_str_radix(digits, 16).ok().map(Number::from);
-    }
-    if let Some(digits) = text.strip_prefix("0o") {
-        return u64::from_str_radix(digits, 8).ok().map(Number::from);
-    }
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let begins = unsigned.strip_prefix('.').unwrap_or(unsigned);
-    if !begins.starts_with(|first: char| first.is_ascii_digit()) {
-        return None;
-    }
-    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-        let text = text.strip_prefix('+').unwrap_or(text);
-        if let Ok(value) = text.parse::<i64>() {
-            return Some(value.into());
-        }
-        if let Ok(value) = text.parse::<u64>() {
-            return Some(value.into());
-        }
-    }
-    if !unsigned.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-    {
-        return None;
-    }
-    text.parse::<f64>().ok().and_then(Number::from_f64)
-}
+    use super::*;
 
-fn not_yaml(message: String, span: Range<usize>, label: &str) -> Diagnostic {
-    let label = label.to_owned();
-    Diagnostic { code: code::NOT_YAML, severity: Severity::Error, message, span, label, help: None }
-}
-
-fn too_complex(message: String, span: Range<usize>) -> Diagnostic {
-    Diagnostic {
-        code: code::TOO_COMPLEX,
-        severity: Severity::Error,
-        message,
-        span,
-        label: "the limit is reached here".to_owned(),
-        help: Some("split the descriptor into several backends".to_owned()),
+    fn tree(text: &str) -> Node<'_> {
+        let mut findings = Vec::new();
+        let node = parse(text, &mut findings);
+        node.unwrap_or_else(|| panic!("{findings:?}"))
     }
-}
 
-/// Says what the parser could not read.
-fn syntax_error(kind: &ErrorKind, span: Range<usize>) -> Diagnostic {
-    let (message, help) = match kind {
-        ErrorKind::RecursionLimitExceeded => {
-            return too_complex(format!("values nest more than {MAX_DEPTH} levels deep"), span);
+    fn json(text: &str) -> serde_json::Value {
+        tree(text).to_json()
+    }
+
+    /// Returns the findings as `code text: message`.
+    fn findings(text: &str) -> Vec<String> {
+        let mut findings = Vec::new();
+        parse(text, &mut findings);
+        let show = |it: &Diagnostic| {
+            let marked = text.get(it.span.clone()).unwrap_or("?");
+            format!("{} {marked}: {}", it.code.0, it.message)
+        };
+        findings.iter().map(show).collect()
+    }
+
+    /// Returns the text of the value under `key` as the file has it.
+    fn written<'text>(text: &'text str, key: &str) -> &'text str {
+        let Value::Mapping(entries) = tree(text).value else { panic!("no mapping") };
+        let entry = entries.iter().find(|entry| entry.key == key).unwrap();
+        assert_eq!(text[entry.key_span.clone()].trim_matches(['"', '\'']), key);
+        &text[entry.value.span.clone()]
+    }
+
+    #[test]
+    fn resolves_scalars_by_the_core_schema() {
+        let text = "[null, ~, true, False, on, yes, 1, -2, +3, 0x10, 0o17, 1.5, .5, 1e3, 012]";
+        let expected =
+            json!([null, null, true, false, "on", "yes", 1, -2, 3, 16, 15, 1.5, 0.5, 1000.0, 12]);
+        assert_eq!(json(text), expected);
+        let text = "['1', \"true\", .inf, .nan, 1_000, 1:30, 2026-05-02, 1.2.3, -, e3, !!str 5]";
+        let expected = json!([
+            "1",
+            "true",
+            ".inf",
+            ".nan",
+            "1_000",
+            "1:30",
+            "2026-05-02",
+            "1.2.3",
+            "-",
+            "e3",
+            "5"
+        ]);
+        assert_eq!(json(&text.replace(" -,", " '-',")), expected);
+        assert_eq!(json("18446744073709551615"), json!(18_446_744_073_709_551_615_u64));
+    }
+
+    #[test]
+    fn keeps_the_text_of_numbers() {
+        assert!(matches!(tree("1.10").value, Value::Number(_, text) if text == "1.10"));
+    }
+
+    #[test]
+    fn knows_where_keys_and_values_are() {
+        assert_eq!(written("a: 1\nb:   text here # c\nc: 2\n", "b"), "text here");
+        assert_eq!(written("\"a\": 'it''s'\n", "a"), "'it''s'");
+        assert_eq!(written("ä: ö\nb: ü\n", "b"), "ü");
+        assert_eq!(written("a: {b: [1, 2]}\nc: 3\n", "a"), "{b: [1, 2]}");
+        assert_eq!(written("a:\n  - x\n  - y\n\nc: 3\n", "a"), "- x\n  - y");
+        let block = written("a: |\n  one\n  two\n\nc: 3\n", "a");
+        assert!(block.contains("one") && block.ends_with("two"), "{block:?}");
+    }
+
+    #[test]
+    fn reports_every_duplicate_key() {
+        let expected = ["D003 a: the key `a` occurs twice", "D003 'b': the key `b` occurs twice"];
+        assert_eq!(findings("a: 1\nb: 2\na: 3\n'b': 4\n"), expected);
+        let many: String = (0..40).map(|number| format!("k{number}: 1\n")).collect();
+        assert_eq!(findings(&format!("{many}k7: 1\nk39: 1\n")).len(), 2);
+        assert_eq!(findings("404: a\n'404': b\n").len(), 1, "keys are compared as text");
+    }
+
+    #[test]
+    fn merges_one_level_and_says_so() {
+        let text = "b: &b {x: 1, y: {z: 1}}\nc: &c {x: 2, w: 2}\na: {<<: [*b, *c], y: 3}\n";
+        assert_eq!(json(text)["a"], json!({"y": 3, "x": 1, "w": 2}));
+        assert_eq!(findings(text), ["D005 <<: `<<` merges one level only"]);
+    }
+
+    #[test]
+    fn aliases_copy_whole_values() {
+        assert_eq!(json("a: &x {b: [1]}\nc: *x\n")["c"], json!({"b": [1]}));
+    }
+
+    #[test]
+    fn refuses_what_is_no_single_document() {
+        for text in [
+            "a: b: c",
+            "a: [1",
+            "a: \"x",
+            "a:\n\tb: 1",
+            "a: *nope",
+            "a: 1\n---\nb: 2\n",
+            "[1]: 2",
+            "a: &a [*a]",
+            "a: @x",
+            "a: \"\\q\"",
+            "- a\nb: 1\n",
+        ] {
+            let found = findings(text);
+            assert!(found.last().is_some_and(|it| it.starts_with("D002")), "{text:?}: {found:?}");
         }
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => ("a tab is not allowed here", "indent with spaces"),
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            ("a quoted text has no end", "close the quotes")
-        }
-        ErrorKind::InvalidTrailingSingleQuotedScalar
-        | ErrorKind::InvalidTrailingDoubleQuotedScalar => (
-            "something follows the end of a quoted text",
-            "double a quote inside single quotes, escape it inside double quotes",
-        ),
-        ErrorKind::UnknownQuotedScalarEscape
-        | ErrorKind::InvalidQuotedScalarHexEscape
-        | ErrorKind::InvalidUnicodeEscape => (
-            "double quotes hold an escape that YAML does not know",
-            "write `\\\\` for a backslash, or use single quotes",
-        ),
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofImplicitFlowMapping => {
-            ("a bracket or brace has no partner", "close it")
-        }
-        ErrorKind::MismatchedFlowCollectionEnd { .. } | ErrorKind::MisplacedFlowCollectionEnd => {
-            ("a bracket or brace closes nothing", "remove it, or open it before")
-        }
-        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => (
-            "a comma is missing between two values",
-            "separate values with commas; quote text that contains `: `, `,` or brackets",
-        ),
-        ErrorKind::UnknownAnchor => {
-            ("an alias refers to an anchor that does not exist", "define it above with `&name`")
-        }
-        ErrorKind::MappingValueNotAllowed
-        | ErrorKind::InvalidColonPlacement
-        | ErrorKind::SimpleKeyExpected
-        | ErrorKind::InvalidSimpleKey => (
-            "a `key: value` pair cannot stand here",
-            "quote text that contains `: `, and check the indentation",
-        ),
-        ErrorKind::InvalidIndentation
-        | ErrorKind::ExpectedBlockMappingKey
-        | ErrorKind::ExpectedBlockSequenceEntry
-        | ErrorKind::InvalidBlockScalarIndent
-        | ErrorKind::InvalidQuotedScalarIndent
-        | ErrorKind::InvalidFlowScalarIndent => {
-            ("the indentation does not fit", "align the line with its neighbors")
-        }
-        ErrorKind::UnexpectedCharacter { .. } => {
-            ("a value cannot begin with this character", "put the text in quotes")
-        }
-        _ => ("this is not YAML", "check the indentation and the quotes of this line"),
-    };
-    let mut finding = not_yaml(message.to_owned(), span, "");
-    finding.help = Some(help.to_owned());
-    finding
+    }
 }
