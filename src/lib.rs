@@ -10,8 +10,8 @@
 pub mod access;
 pub mod call;
 pub mod catalog;
-pub mod config;
 pub mod cli;
+pub mod config;
 pub mod descriptor;
 pub mod executor;
 pub mod files;

@@ -45,9 +45,6 @@ impl PathTemplate {
         if names_a_host {
             return fail("a path cannot name another host", whole);
         }
-        if !text.is_empty() && !text.starts_with(['/', '{']) {
-            return fail("a path begins with `/`", 0..0);
-        }
         // URL parsers read a backslash as a slash.
         let is_wrong = |other: char| matches!(other, '#' | '\\') || other.is_control();
         if let Some((at, wrong)) = text.char_indices().find(|(_, other)| is_wrong(*other)) {
@@ -163,7 +160,6 @@ mod tests {
         assert!(error("https://evil.example/x").contains("another host"));
         assert!(error("//evil.example/x").contains("another host"));
         assert!(error("https:evil.example").contains("another host"));
-        assert!(error("@evil.example").contains("begins with"));
         assert!(error("/a/../b").contains("dot segments"));
         assert!(error("/a/%2E%2e/b").contains("dot segments"));
         assert!(error("/a/.%2e").contains("dot segments"));

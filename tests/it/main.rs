@@ -6,10 +6,10 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod check;
 mod every_tool;
 mod executor;
 mod harness;
 mod layers;
 mod tls;
 mod upstream;
-mod check;

@@ -77,7 +77,6 @@ fn dot_segments_are_refused() {
     assert_eq!(target(composed(), json!({"a": ".", "b": "a"})), "/vms/.a/x");
     let suffix = tool("GET", "/vms/{a}.", &["a:path:string"]);
     fails(suffix, json!({"a": "."}), "`a` makes a path segment");
-    fails(tool("GET", "/%2e%2E/x", &[]), json!({}), "`path` makes a path segment");
     let format = || tool("GET", "/vms/{a}.{b}", &["a:path:string", "b:path:string"]);
     assert_eq!(target(format(), json!({"a": "..", "b": ".."})), "/vms/.....");
     fails(format(), json!({"a": "", "b": "."}), "`a` must not be empty");

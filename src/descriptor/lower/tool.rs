@@ -174,7 +174,7 @@ fn path<'tree>(
             let span = text.part(context.source, &error.range);
             context
                 .error(code::PATH, &span, error.message)
-                .help("a path is below the base URL and begins with `/`");
+                .help("a path is joined below the base URL, such as `/vms/{id}`");
             return None;
         }
     };
