@@ -99,7 +99,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     }
     spec(&top, context);
     requires(&top, context);
-    context.strings(&top, "credits");
+    credits(&top, context);
     let source_name = context.string(&top, "source_name");
     let source_url = meta::url(&top, "source_url", context);
     meta::date(&top, "date", context);
@@ -116,6 +116,17 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     descriptor.source_name = source_name;
     descriptor.source_url = source_url;
     Some(descriptor)
+}
+
+fn credits<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    if let Some(entry) = top.entry("credits")
+        && matches!(&entry.value.value, Value::Sequence(items) if items.is_empty())
+    {
+        context
+            .warning(code::WRONG_TYPE, &entry.key_span, "`credits` names nobody")
+            .help("remove the key, or name somebody");
+    }
+    context.texts(top, "credits");
 }
 
 /// Reads the specification that the file follows; an unknown one may give keys another meaning.
@@ -172,7 +183,10 @@ fn lower_backend<'tree>(
         context.text(backend, key);
         context.ignored(backend, key);
     }
-    context.ignored(backend, "types");
+    if let Some(entry) = backend.entry("types") {
+        context.open(&entry.value, &entry.key_span, Place::Key("types"));
+        context.ignored(backend, "types");
+    }
     for key in ["health", "composites"] {
         if let Some(entry) = backend.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`{key}`"));
@@ -184,7 +198,7 @@ fn lower_backend<'tree>(
     let known_tools = tool_names(backend);
     let tools = tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, context);
     let examples = meta::examples(backend, context);
-    let coverage = meta::coverage(backend, tools.len(), context);
+    let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
     Some(Descriptor {
         name: name?,

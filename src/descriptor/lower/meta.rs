@@ -97,13 +97,17 @@ pub(super) fn examples<'tree>(
 /// Lowers `coverage` and compares it with the number of tools.
 pub(super) fn coverage<'tree>(
     backend: &Section<'tree>,
-    tools: usize,
     context: &mut Context<'tree>,
 ) -> Option<Coverage> {
     const KEYS: &[&str] =
         &["endpoints", "total_endpoints", "percentage", "focus", "missing", "last_reviewed"];
     let section = context.subsection(backend, "coverage", KEYS)?;
     let endpoints = context.count(&section, "endpoints");
+    // What the file lists counts, whether or not each tool is without errors.
+    let tools = match backend.entry("tools").map(|entry| &entry.value.value) {
+        Some(Value::Mapping(tools)) => tools.len(),
+        _ => 0,
+    };
     if let (Some(count), Some(entry)) = (endpoints, section.entry("endpoints"))
         && count != tools as u64
     {

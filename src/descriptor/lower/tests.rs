@@ -446,7 +446,20 @@ fn references_between_parts() {
 }
 
 #[test]
+fn coverage_counts_what_the_file_lists() {
+    is_clean(&backend("  coverage: {endpoints: 1}\n"));
+    finds(
+        &backend("  coverage: {endpoints: 2}\n"),
+        "D503 6: `endpoints` is 2, but the backend has 1 tools",
+    );
+    let broken = backend("  coverage: {endpoints: 1}\n").replace("GET", "GOT");
+    assert!(!check(&broken).contains("D503"), "the tool is listed, though it has an error");
+}
+
+#[test]
 fn values_of_another_type() {
+    finds(&backend("  types: []\n"), "D006 6: `types` must be a mapping, not a list");
+    finds(&format!("credits: []\n{}", backend("")), "D006 1: `credits` names nobody");
     finds(&backend("  setup: later\n"), "D006 6: `setup` must be a mapping, not text");
     finds(&backend("  setup:\n"), "D006 6: `setup` has no value");
     finds(&backend("  base_url: 5\n"), "D007 6: `base_url` must be text, not a number");

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     body,
-    context::{Context, Place, Section},
+    context::{Context, Place, Section, Text},
     document::{Defaults, description},
     errors, pagination, params, response,
 };
@@ -107,8 +107,7 @@ fn lower<'tree>(
     let body = body::kind(&section, method, &params, defaults, context);
     body::nest_body_keys(&section, context);
     max_body_size(&section, context);
-    context.since_v02(&section, "returns");
-    context.ignored(&section, "returns");
+    returns(&section, context);
     if let Some(entry) = section.entry("idempotency") {
         context.unsupported(&entry.key_span, "`idempotency`");
     }
@@ -215,15 +214,19 @@ fn path<'tree>(
     Some(template)
 }
 
+/// Checks the form of `returns`, which documents what a call gives.
+fn returns<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(entry) = section.entry("returns") else { return };
+    if matches!(entry.value.value, Value::Mapping(_) | Value::String(_)) {
+        context.since_v02(section, "returns");
+        context.ignored(section, "returns");
+    } else {
+        context.wrong_type(&entry.value, "`returns`", "the name of a type or a schema");
+    }
+}
+
 fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
-    let Some(entry) = section.entry("max_body_size") else { return };
-    let (value, span) = match &entry.value.value {
-        Value::Number(_, text) => (text.as_ref(), entry.value.span.clone()),
-        _ => match context.text(section, "max_body_size") {
-            Some(text) => (text.value, text.span),
-            None => return,
-        },
-    };
+    let Some(Text { value, span }) = context.text(section, "max_body_size") else { return };
     if units::size(value).is_some() {
         context.ignored(section, "max_body_size");
     } else {
