@@ -208,6 +208,26 @@ mod tests {
         "#);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn renders_any_span_of_any_text(
+            text in "(\\PC|[\n\r\t\u{80}-\u{9f}äé中]){0,40}",
+            start in 0..60_usize,
+            length in 0..60_usize,
+        ) {
+            let source = Source::new("t", text);
+            let finding = Diagnostic {
+                code: crate::descriptor::code::PATH,
+                severity: Severity::Error,
+                message: "m".to_owned(),
+                span: start..start + length,
+                label: String::new(),
+                help: None,
+            };
+            assert!(render(&source, &finding, Color::Never).starts_with("error[D303]: m"));
+        }
+    }
+
     #[test]
     fn shows_no_control_characters_of_a_file() {
         let source = Source::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");
