@@ -59,7 +59,7 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
 
     let mut problems = faults.unknown;
     let mut values = Vec::with_capacity(entry.params.len());
-    for EntryParam { property, param } in entry.params.iter() {
+    for EntryParam { property, param, .. } in entry.params.iter() {
         let value = match arguments.remove(property) {
             Some(value) => {
                 // A double without a fraction is an integer by JSON Schema, not on the wire.

@@ -92,7 +92,7 @@ fn headers(
         headers.push((ACCEPT, HeaderValue::from_static(accept)));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
-    for (EntryParam { property, param }, value) in arguments.named() {
+    for (EntryParam { property, param, .. }, value) in arguments.named() {
         if param.location != Location::Header {
             continue;
         }

@@ -70,6 +70,7 @@ pub(crate) fn param(text: &str) -> Param {
 /// Makes a descriptor of these tools.
 pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
     Arc::new(Descriptor {
+        unlisted_params: Vec::new(),
         name: name.to_owned(),
         version: None,
         base_url: None,

@@ -61,7 +61,7 @@ pub struct Entry {
     pub title: String,
     /// The description with deprecation and hints folded in.
     pub description: String,
-    /// The JSON Schema of the arguments.
+    /// The JSON Schema of the arguments, as hosts list it.
     pub input_schema: Arc<Map<String, Value>>,
     /// MCP's behavior hints.
     pub annotations: Annotations,
@@ -86,6 +86,8 @@ pub struct EntryParam {
     pub property: String,
     /// What it stands for.
     pub param: Param,
+    /// Whether the listed schema has it; a caller may pass it either way.
+    pub listed: bool,
 }
 
 impl Catalog {
@@ -147,12 +149,12 @@ impl BackendTools<'_> {
         for (at, ((tool, name), replacement)) in
             tools.iter().zip(names).zip(replacements).enumerate()
         {
-            let params = property::params(tool);
+            let params = property::params(tool, &self.descriptor.unlisted_params);
             entries.push(Entry {
                 name,
                 title: description::title(&tool.name),
                 description: description::describe(tool, replacement.as_deref()),
-                input_schema: Arc::new(schema::input_schema(&params)),
+                input_schema: Arc::new(schema::listed(&params)),
                 annotations: Annotations::of(tool),
                 backend: id,
                 backend_name: Arc::clone(&backend_name),
@@ -192,11 +194,11 @@ impl Entry {
         })
     }
 
-    /// Returns the compiled input schema. Compiling waits for the first call, because most tools
+    /// Returns the compiled schema of all parameters. Compiling waits for the first call, because most tools
     /// of a large API are never called.
     pub(crate) fn validator(&self) -> &jsonschema::Validator {
         self.validator.get_or_init(|| {
-            let schema = Value::Object(Map::clone(&self.input_schema));
+            let schema = Value::Object(schema::checked(&self.params));
             let validator = jsonschema::draft202012::new(&schema);
             // Invariant: `schema` writes types and flat objects only.
             Box::new(validator.expect("generated schemas are valid"))
@@ -204,6 +206,5 @@ impl Entry {
     }
 }
 
-#[cfg(test)]
 #[cfg(test)]
 mod tests;

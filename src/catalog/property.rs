@@ -11,7 +11,7 @@ use crate::descriptor::model::{
 };
 
 /// Returns the parameters in the order of the file, the added ones last.
-pub(crate) fn params(tool: &Tool) -> Arc<[EntryParam]> {
+pub(crate) fn params(tool: &Tool, unlisted: &[String]) -> Arc<[EntryParam]> {
     let mut params: Vec<Param> = tool.params.clone();
     if let Some(file) = raw_body_file(tool) {
         params.push(file);
@@ -30,7 +30,10 @@ pub(crate) fn params(tool: &Tool) -> Arc<[EntryParam]> {
     properties
         .into_iter()
         .zip(params)
-        .map(|(property, param)| EntryParam { property, param })
+        .map(|(property, param)| {
+            let listed = param.required || !unlisted.contains(&param.name);
+            EntryParam { property, param, listed }
+        })
         .collect()
 }
 

@@ -8,22 +8,35 @@ use serde_json::{Map, Value, json};
 use super::{EntryParam, description::collapse};
 use crate::descriptor::model::ParamKind;
 
-/// Returns the JSON Schema of the arguments.
-pub(crate) fn input_schema(params: &[EntryParam]) -> Map<String, Value> {
-    let properties: Map<String, Value> =
-        params.iter().map(|param| (param.property.clone(), property(param))).collect();
+/// Returns the schema that hosts list: without the parameters that no model needs, and without
+/// `additionalProperties`, which a model pays for and which the check enforces anyway.
+pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
+    object(params.iter().filter(|param| param.listed))
+}
+
+/// Returns the schema that arguments are checked against: all parameters, and nothing else.
+pub(crate) fn checked(params: &[EntryParam]) -> Map<String, Value> {
+    let mut schema = object(params.iter());
+    schema.insert("additionalProperties".to_owned(), false.into());
+    schema
+}
+
+fn object<'params>(
+    params: impl Iterator<Item = &'params EntryParam> + Clone,
+) -> Map<String, Value> {
     let required: Vec<Value> = params
-        .iter()
+        .clone()
         .filter(|param| param.param.required)
         .map(|param| Value::from(param.property.as_str()))
         .collect();
+    let properties: Map<String, Value> =
+        params.map(|param| (param.property.clone(), property(param))).collect();
     let mut schema = Map::with_capacity(4);
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), Value::Object(properties));
     if !required.is_empty() {
         schema.insert("required".to_owned(), Value::Array(required));
     }
-    schema.insert("additionalProperties".to_owned(), false.into());
     schema
 }
 

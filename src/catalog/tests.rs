@@ -19,15 +19,10 @@ fn schema_of(tool: Tool) -> Value {
 fn host_safe(schema: &Value) {
     let keys: Vec<_> = schema.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(
-        matches!(
-            keys[..],
-            ["type", "properties", "additionalProperties"]
-                | ["type", "properties", "required", "additionalProperties"]
-        ),
+        matches!(keys[..], ["type", "properties"] | ["type", "properties", "required"]),
         "{keys:?}"
     );
     assert_eq!(schema["type"], "object");
-    assert_eq!(schema["additionalProperties"], false);
     assert!(schema["required"].as_array().is_none_or(|required| !required.is_empty()));
     for (name, property) in schema["properties"].as_object().unwrap() {
         assert!((1..=PROPERTY_NAME_MAX).contains(&name.len()), "{name}");
@@ -43,6 +38,24 @@ fn host_safe(schema: &Value) {
         assert_eq!(property["type"] == "array", property.get("items").is_some(), "{name}");
         assert_eq!(property["type"] == "object", property.get("properties").is_some(), "{name}");
     }
+}
+
+#[test]
+fn an_unlisted_parameter_is_accepted_and_not_listed() {
+    let mut descriptor = Descriptor::clone(&descriptor(
+        "b",
+        vec![tool("GET", "/x", &["fields:query:string", "ndjson:query:boolean"])],
+    ));
+    descriptor.unlisted_params = vec!["ndjson".to_owned()];
+    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let descriptor = Arc::new(descriptor);
+    let catalog = Catalog::build(&[BackendTools { name: "b", descriptor, policy: &policy }]);
+    let entry = &catalog.entries()[0];
+    let listed: Vec<&String> =
+        entry.input_schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(listed, ["fields"]);
+    assert!(entry.validator().is_valid(&json!({ "ndjson": true })));
+    assert!(!entry.validator().is_valid(&json!({ "ndjsn": true })));
 }
 
 fn pages(strategy: PageStrategy) -> Option<Pagination> {
@@ -83,14 +96,13 @@ fn a_schema_has_the_types_in_the_order_of_the_file() {
             "n": {"type": "integer", "default": 5},
         },
         "required": ["id"],
-        "additionalProperties": false,
     });
     assert_eq!(schema.to_string(), expected.to_string());
 }
 
 #[test]
 fn a_tool_without_parameters_has_no_required() {
-    let expected = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+    let expected = r#"{"type":"object","properties":{}}"#;
     assert_eq!(schema_of(tool("GET", "/", &[])).to_string(), expected);
 }
 

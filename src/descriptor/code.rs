@@ -62,6 +62,7 @@ codes! {
     UNKNOWN_TOOL = "D501", "A tool that is referred to does not exist";
     HINT_VALUE = "D502", "A hint is not a single value";
     COVERAGE = "D503", "The coverage does not count the tools";
+    UNLISTED_PARAM = "D504", "An unlisted parameter does not exist or is required";
 
     UNSUPPORTED = "D901", "A construct is not supported by this version";
     MISSING_FEATURE = "D902", "A required feature is not supported by this version";

@@ -27,6 +27,8 @@ pub struct Descriptor {
     pub auth: Auth,
     /// The tools in the order of the file.
     pub tools: Vec<Tool>,
+    /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
+    pub unlisted_params: Vec<String>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.

@@ -6,7 +6,7 @@ use super::{
     auth,
     body::DefaultHeaders,
     context::{Context, Place, Section, Text},
-    errors, meta, pagination, response, tool,
+    errors, extension, meta, pagination, response, tool,
 };
 use crate::descriptor::{
     code,
@@ -113,6 +113,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     let place = Place::Key("backend");
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
     let mut descriptor = lower_backend(&backend, context)?;
+    extension::lower(&top, &mut descriptor, context);
     descriptor.source_name = source_name;
     descriptor.source_url = source_url;
     Some(descriptor)
@@ -201,6 +202,7 @@ fn lower_backend<'tree>(
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
     Some(Descriptor {
+        unlisted_params: Vec::new(),
         name: name?,
         version,
         base_url,

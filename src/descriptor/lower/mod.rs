@@ -14,6 +14,7 @@ mod body;
 mod context;
 mod document;
 mod errors;
+mod extension;
 mod meta;
 mod pagination;
 mod params;
