@@ -17,6 +17,7 @@ pub mod executor;
 pub mod files;
 pub mod gate;
 pub mod http;
+pub mod mcp;
 pub mod outcome;
 pub mod response;
 pub mod simulator;

@@ -11,5 +11,6 @@ mod every_tool;
 mod executor;
 mod harness;
 mod layers;
+mod mcp;
 mod tls;
 mod upstream;
