@@ -3,10 +3,26 @@
 //! The order is flag, environment, file, default. Everything that names a backend's behavior is
 //! decided here, once; later modules get typed values and never look at the environment.
 
+mod base_url;
+pub mod bundled;
+pub mod credentials;
+mod dirs;
+pub mod env_vars;
+mod file;
+pub mod keys;
+mod load;
+mod reader;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
+pub use self::{
+    base_url::BaseUrlProblem,
+    load::{Overrides, SettingsError, parse_levels},
+};
 use crate::access::Policy;
 
 /// All that a run needs to know.
@@ -18,6 +34,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
+    /// Where descriptors are looked for, before those inside the binary.
+    pub descriptor_directories: Vec<PathBuf>,
 }
 
 /// The settings of one backend: an entry of backends.yaml, or `--dadl` and `--url`.
@@ -29,6 +47,8 @@ pub struct BackendSettings {
     pub dadl: String,
     /// Supplies or overrides the descriptor's `base_url`.
     pub url: Option<String>,
+    /// Let the descriptor's `base_url` be a private or loopback address; [`Self::url`] always may.
+    pub allow_private_url: bool,
     /// What the operator tells models about this backend.
     pub hint: Option<String>,
     /// Which tools may be listed and called.
@@ -49,6 +69,42 @@ pub struct BackendSettings {
     pub max_response_bytes: u64,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Finds the descriptor of `backend`.
+    ///
+    /// # Errors
+    ///
+    /// See [`bundled::LocateError`].
+    pub fn descriptor(
+        &self,
+        backend: &BackendSettings,
+    ) -> Result<bundled::DescriptorText, bundled::LocateError> {
+        bundled::locate(&backend.dadl, &self.descriptor_directories)
+    }
+}
+
+impl BackendSettings {
+    /// Makes the settings of a backend for which nothing but these two is given.
+    pub fn new(name: impl Into<String>, dadl: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            dadl: dadl.into(),
+            url: None,
+            allow_private_url: false,
+            hint: None,
+            policy: Policy::default(),
+            confirm: Confirm::default(),
+            headers: Vec::new(),
+            ca_file: None,
+            tls_skip_verify: false,
+            credentials: BTreeMap::new(),
+            timeouts: Timeouts::default(),
+            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            variables: BTreeMap::new(),
+        }
+    }
 }
 
 /// [`BackendSettings::max_response_bytes`] unless the operator says otherwise: 64 MiB.

@@ -1,0 +1,45 @@
+//! Where settings and files live: the XDG base directories, on macOS too, and %APPDATA%.
+
+use std::path::PathBuf;
+
+use super::env_vars::Environment;
+
+/// The name of our directory below each base directory.
+const OURS: &str = "dadl-mcp";
+
+/// Returns the directory of `backends.yaml` and of `descriptors`.
+pub(crate) fn config(environment: &Environment) -> Option<PathBuf> {
+    base(environment, "XDG_CONFIG_HOME", "APPDATA", ".config")
+}
+
+/// Returns the directory of saved files.
+pub(crate) fn files(environment: &Environment) -> Option<PathBuf> {
+    let data = base(environment, "XDG_DATA_HOME", "LOCALAPPDATA", ".local/share")?;
+    Some(data.join("files"))
+}
+
+/// The XDG specification tells to ignore relative paths.
+fn base(environment: &Environment, xdg: &str, windows: &str, in_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| environment.path(name).filter(|path| path.is_absolute());
+    absolute(xdg)
+        .or_else(|| if cfg!(windows) { absolute(windows) } else { None })
+        .or_else(|| Some(absolute("HOME")?.join(in_home)))
+        .map(|base| base.join(OURS))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_xdg_and_falls_back_to_home() {
+        let environment = Environment::from_iter([("HOME", "/home/ada")]);
+        assert_eq!(config(&environment), Some("/home/ada/.config/dadl-mcp".into()));
+        assert_eq!(files(&environment), Some("/home/ada/.local/share/dadl-mcp/files".into()));
+        let environment = environment.with("XDG_CONFIG_HOME", "/etc/xdg");
+        assert_eq!(config(&environment), Some("/etc/xdg/dadl-mcp".into()));
+        let environment = environment.with("XDG_CONFIG_HOME", "relative");
+        assert_eq!(config(&environment), Some("/home/ada/.config/dadl-mcp".into()));
+        assert_eq!(config(&Environment::default()), None);
+    }
+}

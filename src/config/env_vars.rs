@@ -1,0 +1,140 @@
+//! The environment variables that dadl-mcp reads, all of them, and the environment as a value.
+//!
+//! Nothing else in the program looks at the environment of the process, so that a test needs no
+//! process of its own and `--help` and `docs/configuration.md` cannot miss a variable.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// A variable and what it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name; `<NAME>` stands for a part that the operator chooses.
+    pub name: &'static str,
+    /// What it does: an imperative sentence without a full stop.
+    pub meaning: &'static str,
+    /// The flag that wins over it.
+    pub flag: Option<&'static str>,
+}
+
+/// The path of backends.yaml.
+pub const CONFIG: &str = "DADL_MCP_CONFIG";
+/// The upper bound of access levels.
+pub const ACCESS: &str = "DADL_MCP_ACCESS";
+/// The directory of files.
+pub const FILES: &str = "DADL_MCP_FILES";
+/// The filter of the log.
+pub const LOG: &str = "DADL_MCP_LOG";
+/// The bearer token of the HTTP endpoint.
+pub const HTTP_TOKEN: &str = "DADL_MCP_HTTP_TOKEN";
+/// The file that holds [`HTTP_TOKEN`].
+pub const HTTP_TOKEN_FILE: &str = "DADL_MCP_HTTP_TOKEN_FILE";
+/// Switches color off (no-color.org).
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Begins the name of each variable that holds a credential.
+pub const CREDENTIAL_PREFIX: &str = "CREDENTIAL_";
+
+/// Every variable, in the order of the documentation.
+pub const ALL: &[Variable] = &[
+    Variable { name: CONFIG, meaning: "Read backends from this file", flag: Some("--config") },
+    Variable {
+        name: ACCESS,
+        meaning: "Allow at most these access levels, separated by commas",
+        flag: Some("--access"),
+    },
+    Variable {
+        name: FILES,
+        meaning: "Save downloads to this directory and read uploads from it",
+        flag: Some("--files"),
+    },
+    Variable {
+        name: "CREDENTIAL_<NAME>",
+        meaning: "Give the value of the credential `<name>` that a descriptor asks for: \
+                  upper case, every character besides letters and digits as `_`",
+        flag: None,
+    },
+    Variable {
+        name: "CREDENTIAL_<NAME>_FILE",
+        meaning: "Give the path of a file that holds the credential",
+        flag: None,
+    },
+    Variable {
+        name: HTTP_TOKEN,
+        meaning: "Require this bearer token of clients of `serve --http`",
+        flag: None,
+    },
+    Variable {
+        name: HTTP_TOKEN_FILE,
+        meaning: "Give the path of a file that holds the bearer token",
+        flag: Some("--http-token-file"),
+    },
+    Variable {
+        name: LOG,
+        meaning: "Log what this filter lets through, such as `dadl_mcp=debug`",
+        flag: Some("-v, -q"),
+    },
+    Variable {
+        name: NO_COLOR,
+        meaning: "Write no color when this is set and not empty",
+        flag: Some("--color"),
+    },
+    Variable {
+        name: "XDG_CONFIG_HOME",
+        meaning: "Look for `dadl-mcp/backends.yaml` and `dadl-mcp/descriptors` here instead of \
+                  in `~/.config` (Windows: `APPDATA`)",
+        flag: None,
+    },
+    Variable {
+        name: "XDG_DATA_HOME",
+        meaning: "Keep `dadl-mcp/files` here instead of in `~/.local/share` (Windows: \
+                  `LOCALAPPDATA`)",
+        flag: None,
+    },
+    Variable {
+        name: "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
+        meaning: "Reach backends through a proxy",
+        flag: None,
+    },
+];
+
+/// The environment of a process, or one that a test made up.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl std::fmt::Debug for Environment {
+    /// Leaves the values out: some are secrets.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Environment {
+    /// Takes the environment of this process; what is not UTF-8 is none of our variables.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// Returns the value of a variable; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the value of a variable as a path.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// Adds or replaces a variable.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+}
+
+impl<Name: Into<String>, Text: Into<String>> FromIterator<(Name, Text)> for Environment {
+    fn from_iter<Pairs: IntoIterator<Item = (Name, Text)>>(pairs: Pairs) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}

@@ -1,0 +1,349 @@
+//! backends.yaml becomes [`BackendSettings`]; all problems are reported at once.
+
+use std::{collections::BTreeMap, ops::Range, path::Path};
+
+use http::{HeaderName, HeaderValue, header};
+use url::Url;
+
+use super::{
+    BackendSettings, Confirm, keys,
+    reader::{Reader, Section, Text},
+};
+use crate::{
+    access::{Levels, ToolPatterns},
+    descriptor::{
+        code,
+        diagnostic::{Diagnostic, Severity},
+        source::Source,
+        yaml::{self, Node, Value},
+    },
+};
+
+/// Header fields that belong to the runtime.
+const OWN_HEADERS: [HeaderName; 4] =
+    [header::AUTHORIZATION, header::CONTENT_LENGTH, header::COOKIE, header::HOST];
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct File {
+    /// Empty when there is a finding that is an error.
+    pub(super) backends: Vec<BackendSettings>,
+    /// All findings, by their place.
+    pub(super) findings: Vec<Diagnostic>,
+}
+
+/// Reads `source`; relative paths in it are relative to `directory`.
+pub(super) fn read(source: &Source, directory: &Path) -> File {
+    let mut reader = Reader::default();
+    let root = yaml::parse(source.text(), &mut reader.findings);
+    let mut backends = Vec::new();
+    if let Some(root) = &root {
+        backends = reader.file(root, directory);
+    } else if reader.findings.is_empty() {
+        reader.error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
+    }
+    let mut findings = reader.findings;
+    findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        backends.clear();
+    }
+    File { backends, findings }
+}
+
+const NO_BACKENDS: &str = "list at least one backend under `backends:`";
+
+impl Reader {
+    fn file(&mut self, root: &Node<'_>, directory: &Path) -> Vec<BackendSettings> {
+        let Some(file) = self.open(root, "the file") else { return Vec::new() };
+        self.check_keys(file, &names(keys::FILE));
+        let Some(entry) = file.entry("backends") else {
+            self.missing(file, "backends", &(0..0));
+            return Vec::new();
+        };
+        let items = match &entry.value.value {
+            Value::Sequence(items) if !items.is_empty() => items,
+            Value::Sequence(_) | Value::Null => {
+                let message = "`backends` names no backend";
+                self.error(code::MISSING_KEY, &entry.key_span, message, NO_BACKENDS);
+                return Vec::new();
+            }
+            _ => {
+                self.wrong_type(&entry.value, "`backends`", "a list");
+                return Vec::new();
+            }
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        let mut backends = Vec::new();
+        for item in items {
+            let Some(section) = self.open(item, "a backend") else { continue };
+            let name = self.backend_name(section, item);
+            if let Some(Text { value, span }) = &name {
+                if seen.contains(value) {
+                    let message = format!("two backends are called `{value}`");
+                    self.error(code::DUPLICATE_KEY, span, message, "give one another name");
+                }
+                seen.push(value);
+            }
+            let name = name.map_or("", |name| name.value);
+            let what = if name.is_empty() { String::from("a backend") } else { called(name) };
+            // The parts of the entry live as long as the tree, its name in messages does not.
+            backends.extend(self.backend(section.called(&what), item, name, directory));
+        }
+        backends
+    }
+
+    fn backend_name<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        item: &Node<'_>,
+    ) -> Option<Text<'tree>> {
+        if section.entry("name").is_none() {
+            self.missing(section, "name", &first_line(item));
+            return None;
+        }
+        let name = self.text(section, "name")?;
+        if !is_backend_name(name.value) {
+            self.error(
+                code::BACKEND_NAME,
+                &name.span,
+                format!("`{}` is no name for a backend", name.value),
+                "use lower-case letters, digits and hyphens, and begin with a letter",
+            );
+        }
+        Some(name)
+    }
+
+    fn backend(
+        &mut self,
+        section: Section<'_>,
+        item: &Node<'_>,
+        name: &str,
+        directory: &Path,
+    ) -> Option<BackendSettings> {
+        let known = names(keys::BACKEND);
+        for entry in section.entries() {
+            let key = entry.key.as_ref();
+            if !known.contains(&key) && !keys::OTHER_TRANSPORTS.contains(&key) {
+                self.unknown_key(section, entry, &known);
+            }
+        }
+        if !self.transport(section) {
+            return None;
+        }
+        for key in keys::OTHER_TRANSPORTS {
+            if let Some(entry) = section.entry(key) {
+                let message = format!("`{key}` is a key of another transport or of ToolMesh alone");
+                self.error(code::UNSUPPORTED, &entry.key_span, message, "remove the key");
+            }
+        }
+        if section.entry("dadl").is_none() {
+            self.missing(section, "dadl", &first_line(item));
+        }
+        let mut backend =
+            BackendSettings::new(name, self.string(section, "dadl").unwrap_or_default());
+        backend.url = self.url(section);
+        backend.hint = self.string(section, "hint");
+        self.policy(section, &mut backend);
+        let confirm = [("ask", Confirm::Ask), ("never", Confirm::Never)];
+        backend.confirm = self.choice(section, "confirm", &confirm).unwrap_or_default();
+        backend.headers = self.headers(section);
+        backend.ca_file = self.string(section, "ca_file").map(|path| directory.join(path));
+        backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
+        backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
+        backend.credentials = self.credentials(section);
+        self.options(section, &mut backend);
+        Some(backend)
+    }
+
+    /// Returns whether the entry describes an HTTP API.
+    fn transport(&mut self, section: Section<'_>) -> bool {
+        let choices = [("rest", true), ("http", false), ("stdio", false)];
+        match self.choice(section, "transport", &choices) {
+            None | Some(true) => true,
+            Some(false) => {
+                let entry = section.entry("transport");
+                let span = entry.map(|entry| entry.value.span.clone()).unwrap_or_default();
+                let message = "other MCP servers as backends are not supported yet";
+                let help = "remove the entry, and attach that server to your MCP host directly";
+                self.error(code::UNSUPPORTED, &span, message, help);
+                false
+            }
+        }
+    }
+
+    fn url(&mut self, section: Section<'_>) -> Option<String> {
+        let Text { value, span } = self.text(section, "url")?;
+        if let Err(problem) = check_url(value) {
+            let help = "write a base URL such as `https://xo.example.com/rest/v0`";
+            self.error(code::BASE_URL, &span, format!("`url` {problem}"), help);
+        }
+        Some(value.to_owned())
+    }
+
+    fn policy(&mut self, section: Section<'_>, backend: &mut BackendSettings) {
+        if let Some(words) = self.words(section, "access") {
+            for word in &words {
+                if !is_level(word.value) {
+                    let message = format!("`{}` is no access level", word.value);
+                    let help = "levels are words such as `read`, `write`, `admin`, `dangerous`, \
+                                `unclassified` and `all`";
+                    self.error(code::UNKNOWN_VALUE, &word.span, message, help);
+                }
+            }
+            backend.policy.levels = Levels::new(words.iter().map(|word| word.value));
+        }
+        let ours = self.patterns(section, "tools");
+        let theirs = self.patterns(section, "include_tools");
+        if let (Some(_), Some(_), Some(entry)) = (&ours, &theirs, section.entry("include_tools")) {
+            let message = "`tools` and `include_tools` mean the same";
+            self.error(code::DUPLICATE_KEY, &entry.key_span, message, "keep `tools`");
+        }
+        backend.policy.tools = ours.or(theirs);
+        backend.policy.exclude_tools = self.patterns(section, "exclude_tools").unwrap_or_default();
+        // Its type is checked, so that a half-written entry does not pass.
+        self.texts(section, "expose_tools");
+    }
+
+    fn patterns(&mut self, section: Section<'_>, key: &str) -> Option<ToolPatterns> {
+        let mut valid = Vec::new();
+        for Text { value, span } in self.texts(section, key)? {
+            match ToolPatterns::new([value]) {
+                Ok(_) => valid.push(value),
+                Err(message) => self.error(
+                    code::WRONG_TYPE,
+                    &span,
+                    format!("{message} (in `{key}`)"),
+                    "write the name of a tool, or a glob such as `list_*`",
+                ),
+            }
+        }
+        ToolPatterns::new(valid).ok()
+    }
+
+    fn headers(&mut self, section: Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::new();
+        let Some(section) = self.mapping(section, "headers") else { return headers };
+        for entry in section.entries() {
+            let what = format!("header `{}`", entry.key);
+            let Ok(name) = HeaderName::try_from(entry.key.as_ref()) else {
+                let message = format!("`{}` is no name for a header", entry.key);
+                self.error(code::HEADER_PARAM, &entry.key_span, message, "");
+                continue;
+            };
+            if OWN_HEADERS.contains(&name) {
+                let message = format!("{what} cannot be set here");
+                let help = "a credential comes from a CREDENTIAL_ variable; the rest follows \
+                            from the request";
+                self.error(code::HEADER_PARAM, &entry.key_span, message, help);
+                continue;
+            }
+            let Some(text) = self.node_text(&entry.value, &what) else { continue };
+            match HeaderValue::try_from(text.value) {
+                Ok(value) => headers.push((name, value)),
+                Err(_) => {
+                    let message = format!("the value of {what} has characters no header may have");
+                    self.error(code::HEADER_PARAM, &text.span, message, "");
+                }
+            }
+        }
+        headers
+    }
+
+    fn credentials(&mut self, section: Section<'_>) -> BTreeMap<String, String> {
+        let mut credentials = BTreeMap::new();
+        let Some(section) = self.mapping(section, "env") else { return credentials };
+        for entry in section.entries() {
+            let what = format!("`{}` in `env`", entry.key);
+            if let Some(text) = self.node_text(&entry.value, what) {
+                credentials.insert(entry.key.clone().into_owned(), text.value.to_owned());
+            }
+        }
+        credentials
+    }
+
+    fn options(&mut self, section: Section<'_>, backend: &mut BackendSettings) {
+        let Some(section) = self.mapping(section, "options") else { return };
+        let known: Vec<&str> =
+            names(keys::OPTIONS).into_iter().filter(|name| !name.starts_with('`')).collect();
+        for entry in section.entries() {
+            if known.contains(&entry.key.as_ref()) {
+                continue;
+            }
+            if !is_variable(&entry.key) {
+                self.unknown_key(section, entry, &known);
+                continue;
+            }
+            let what = format!("`{}` in `options`", entry.key);
+            if let Some(text) = self.node_text(&entry.value, what) {
+                backend.variables.insert(entry.key.clone().into_owned(), text.value.to_owned());
+            }
+        }
+        let timeouts = &mut backend.timeouts;
+        for (key, timeout) in [
+            ("timeout", &mut timeouts.call),
+            ("connect_timeout", &mut timeouts.connect),
+            ("read_timeout", &mut timeouts.read),
+        ] {
+            *timeout = self.duration(section, key).unwrap_or(*timeout);
+        }
+        self.duration(section, "streaming_timeout");
+        self.duration(section, "blob_ttl");
+        let size = self.size(section, "max_response_size");
+        backend.max_response_bytes = size.unwrap_or(backend.max_response_bytes);
+    }
+}
+
+/// Returns whether `name` can name a backend.
+pub(super) fn is_backend_name(name: &str) -> bool {
+    let rest = name.strip_prefix(|first: char| first.is_ascii_lowercase());
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    rest.is_some_and(|rest| rest.chars().all(allowed))
+}
+
+/// Returns whether `word` can be an access level.
+pub(super) fn is_level(word: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
+    !word.is_empty() && word.chars().all(allowed)
+}
+
+/// Says what is wrong with a base URL; one with placeholders is checked when they are filled.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    if !text.starts_with("http://") && !text.starts_with("https://") {
+        let placeholder = text.starts_with('{');
+        return if placeholder {
+            Ok(())
+        } else {
+            Err("must begin with http:// or https://".into())
+        };
+    }
+    if text.contains('{') {
+        return Ok(());
+    }
+    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or a password; use a credential".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not have a query or a fragment".into());
+    }
+    Ok(())
+}
+
+/// `{NAME}` placeholders are upper case, so that a mistyped option is not taken for one.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn names(keys: &[keys::Key]) -> Vec<&'static str> {
+    keys.iter().map(|key| key.name).collect()
+}
+
+fn called(name: &str) -> String {
+    format!("backend `{name}`")
+}
+
+/// The start of a mapping: a finding about all of it is shown at its first line.
+fn first_line(node: &Node<'_>) -> Range<usize> {
+    node.span.start..node.span.start
+}

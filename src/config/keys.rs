@@ -1,0 +1,149 @@
+//! The keys of backends.yaml, each with its type, default and meaning.
+//!
+//! The reader takes its known keys from here, and `docs/configuration.md` its tables.
+
+/// A key of backends.yaml.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: &'static str,
+    /// What counts when it is absent.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn key(
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { name, kind, default, meaning }
+}
+
+/// The keys of the file itself.
+pub const FILE: &[Key] = &[key("backends", "list", "required", "The backends, in their order")];
+
+/// The keys of an entry of `backends`.
+pub const BACKEND: &[Key] = &[
+    key("name", "text", "required", "What people and tool names call it: `[a-z][a-z0-9-]*`"),
+    key(
+        "transport",
+        "`rest`",
+        "`rest`",
+        "`http` and `stdio` (other MCP servers) are known and refused: not supported yet",
+    ),
+    key(
+        "dadl",
+        "path or name",
+        "required",
+        "The descriptor: a path relative to this file, or the name of one beside this file, in \
+         the `descriptors` directory or inside dadl-mcp",
+    ),
+    key(
+        "url",
+        "URL",
+        "the descriptor's `base_url`",
+        "The base URL of the API, `http` or `https`; may point anywhere, because it is yours",
+    ),
+    key("hint", "text", "none", "What models should know about this backend"),
+    key(
+        "access",
+        "list or text with commas",
+        "`read`",
+        "The access levels that are allowed: `read`, `write`, `admin`, `dangerous`, \
+         `unclassified`, `all`, or a level of the descriptor's own",
+    ),
+    key("tools", "list", "every tool", "Allow these tools only: names and globs"),
+    key("include_tools", "list", "every tool", "ToolMesh's word for `tools`"),
+    key("exclude_tools", "list", "none", "Never allow these tools: names and globs; wins"),
+    key(
+        "expose_tools",
+        "list",
+        "none",
+        "Accepted for ToolMesh and without effect: every allowed tool is listed directly",
+    ),
+    key(
+        "confirm",
+        "`ask` or `never`",
+        "`ask`",
+        "Whether a person is asked before each dangerous call",
+    ),
+    key("headers", "mapping", "none", "Header fields that are added to each request"),
+    key("ca_file", "path", "none", "Certificates (PEM) to trust besides the system's"),
+    key("tls_skip_verify", "boolean", "`false`", "Accept any certificate; prefer `ca_file`"),
+    key(
+        "allow_private_url",
+        "boolean",
+        "`false`",
+        "Let a `base_url` of the descriptor be a private or loopback address; a `url` of this \
+         file always may",
+    ),
+    key(
+        "env",
+        "mapping",
+        "none",
+        "Credential names of the descriptor and the names to look up instead",
+    ),
+    key("options", "mapping", "none", "See below"),
+];
+
+/// The keys of `options`, besides the values of `{NAME}` placeholders.
+pub const OPTIONS: &[Key] = &[
+    key(
+        "timeout",
+        "duration",
+        "`5m`",
+        "For a whole call, retries included; downloads are exempt while bytes arrive",
+    ),
+    key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
+    key("read_timeout", "duration", "`1m`", "Between two pieces of an answer"),
+    key(
+        "max_response_size",
+        "size",
+        "`64MB`",
+        "For an answer that is not saved to a file; powers of 1024",
+    ),
+    key(
+        "streaming_timeout",
+        "duration",
+        "none",
+        "Accepted for ToolMesh and without effect: `read_timeout` bounds a stream",
+    ),
+    key(
+        "blob_ttl",
+        "duration",
+        "none",
+        "Accepted for ToolMesh and without effect: saved files stay until you remove them",
+    ),
+    key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
+];
+
+/// Keys of ToolMesh for transports that are refused; known, so that the message is about the
+/// transport.
+pub(crate) const OTHER_TRANSPORTS: &[&str] =
+    &["api_key_env", "args", "command", "allow_private_file_url", "file_url_allowed_hosts"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, Timeouts};
+    use super::*;
+    use crate::descriptor::units;
+
+    #[test]
+    fn the_written_defaults_are_the_real_ones() {
+        let default = |name: &str| {
+            let key = OPTIONS.iter().find(|key| key.name == name).unwrap();
+            key.default.trim_matches('`')
+        };
+        let Timeouts { connect, read, call } = Timeouts::default();
+        assert_eq!(units::duration(default("timeout")), Some(call));
+        assert_eq!(units::duration(default("connect_timeout")), Some(connect));
+        assert_eq!(units::duration(default("read_timeout")), Some(read));
+        let size = units::size(default("max_response_size"));
+        assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
+    }
+}

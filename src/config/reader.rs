@@ -1,0 +1,274 @@
+//! Typed access to the YAML tree of backends.yaml.
+//!
+//! A wrong value costs a finding and counts as absent, so that one mistake does not hide the
+//! next. Unlike in a descriptor, every finding here is an error: a misspelled key of a policy
+//! must not widen it silently.
+
+use std::{fmt, ops::Range, time::Duration};
+
+use crate::descriptor::{
+    code,
+    diagnostic::{Code, Diagnostic, Severity, nearest},
+    units,
+    yaml::{Entry, Node, Value},
+};
+
+/// The findings so far.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    pub(super) findings: Vec<Diagnostic>,
+}
+
+/// A mapping and what it describes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section<'tree> {
+    entries: &'tree [Entry<'tree>],
+    /// The mapping, for messages: `` backend `xo` ``.
+    what: &'tree str,
+}
+
+/// A text and where it is.
+#[derive(Debug, Clone)]
+pub(super) struct Text<'tree> {
+    pub(super) value: &'tree str,
+    pub(super) span: Range<usize>,
+}
+
+impl<'tree> Section<'tree> {
+    pub(super) fn entry(&self, key: &str) -> Option<&'tree Entry<'tree>> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    pub(super) fn entries(&self) -> &'tree [Entry<'tree>] {
+        self.entries
+    }
+
+    /// Gives the mapping another name for messages.
+    pub(super) fn called(self, what: &'tree str) -> Self {
+        Self { what, ..self }
+    }
+}
+
+impl Reader {
+    /// Reports an error; `help` says what to write instead.
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.findings.push(Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            span: span.clone(),
+            label: String::new(),
+            help: Some(help.into()).filter(|help| !help.is_empty()),
+        });
+    }
+
+    /// Opens a mapping.
+    pub(super) fn open<'tree>(
+        &mut self,
+        node: &'tree Node<'tree>,
+        what: &'tree str,
+    ) -> Option<Section<'tree>> {
+        match &node.value {
+            Value::Mapping(entries) => Some(Section { entries, what }),
+            _ => {
+                self.wrong_type(node, what, "a mapping");
+                None
+            }
+        }
+    }
+
+    /// Opens the mapping under `key`.
+    pub(super) fn mapping<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        key: &'tree str,
+    ) -> Option<Section<'tree>> {
+        let entry = self.value(section, key)?;
+        self.open(&entry.value, key)
+    }
+
+    /// Reports the keys of `section` that are not in `known`.
+    pub(super) fn check_keys(&mut self, section: Section<'_>, known: &[&str]) {
+        for entry in section.entries {
+            if !known.contains(&entry.key.as_ref()) {
+                self.unknown_key(section, entry, known);
+            }
+        }
+    }
+
+    pub(super) fn unknown_key(&mut self, section: Section<'_>, entry: &Entry<'_>, known: &[&str]) {
+        let help = match nearest(&entry.key, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known keys are {}", list(known)),
+        };
+        let message = format!("unknown key `{}` in {}", entry.key, section.what);
+        self.error(code::UNKNOWN_KEY, &entry.key_span, message, help);
+    }
+
+    pub(super) fn wrong_type(&mut self, node: &Node<'_>, what: impl fmt::Display, wanted: &str) {
+        let message = format!("{what} must be {wanted}, not {}", node.kind());
+        self.error(code::WRONG_TYPE, &node.span, message, "");
+    }
+
+    pub(super) fn missing(&mut self, section: Section<'_>, key: &str, span: &Range<usize>) {
+        let message = format!("{} has no `{key}`", section.what);
+        self.error(code::MISSING_KEY, span, message, format!("add `{key}: ..`"));
+    }
+
+    /// Finds `key`; a key without a value is an error, because it may be half written.
+    fn value<'tree>(&mut self, section: Section<'tree>, key: &str) -> Option<&'tree Entry<'tree>> {
+        let entry = section.entry(key)?;
+        if matches!(entry.value.value, Value::Null) {
+            let message = format!("`{key}` has no value");
+            self.error(
+                code::WRONG_TYPE,
+                &entry.key_span,
+                message,
+                "remove the key, or give it a value",
+            );
+            return None;
+        }
+        Some(entry)
+    }
+
+    pub(super) fn text<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        key: &str,
+    ) -> Option<Text<'tree>> {
+        let entry = self.value(section, key)?;
+        self.node_text(&entry.value, format_args!("`{key}`"))
+    }
+
+    pub(super) fn string(&mut self, section: Section<'_>, key: &str) -> Option<String> {
+        self.text(section, key).map(|text| text.value.to_owned())
+    }
+
+    /// Reads a node as text; a number is what somebody forgot to quote.
+    pub(super) fn node_text<'tree>(
+        &mut self,
+        node: &'tree Node<'tree>,
+        what: impl fmt::Display,
+    ) -> Option<Text<'tree>> {
+        match &node.value {
+            Value::String(value) => Some(Text { value, span: node.span.clone() }),
+            Value::Number(_, value) => {
+                let message = format!("{what} must be text, not a number");
+                self.error(code::WRONG_TYPE, &node.span, message, format!("write \"{value}\""));
+                None
+            }
+            _ => {
+                self.wrong_type(node, what, "text");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, section: Section<'_>, key: &str) -> Option<bool> {
+        let entry = self.value(section, key)?;
+        match entry.value.value {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.wrong_type(&entry.value, format_args!("`{key}`"), "`true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// Reads a list of texts.
+    pub(super) fn texts<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        key: &str,
+    ) -> Option<Vec<Text<'tree>>> {
+        let entry = self.value(section, key)?;
+        let Value::Sequence(items) = &entry.value.value else {
+            self.wrong_type(&entry.value, format_args!("`{key}`"), "a list");
+            return None;
+        };
+        let what = format_args!("an item of `{key}`").to_string();
+        Some(items.iter().filter_map(|item| self.node_text(item, &what)).collect())
+    }
+
+    /// Reads a list of words: a list, or text with commas.
+    pub(super) fn words<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        key: &str,
+    ) -> Option<Vec<Text<'tree>>> {
+        let entry = self.value(section, key)?;
+        let Value::String(text) = &entry.value.value else { return self.texts(section, key) };
+        let span = entry.value.span.clone();
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        Some(words.map(|value| Text { value, span: span.clone() }).collect())
+    }
+
+    pub(super) fn duration(&mut self, section: Section<'_>, key: &str) -> Option<Duration> {
+        let entry = self.value(section, key)?;
+        let duration = match &entry.value.value {
+            Value::String(text) => units::duration(text).filter(|duration| !duration.is_zero()),
+            _ => None,
+        };
+        if duration.is_none() {
+            self.error(
+                code::DURATION,
+                &entry.value.span,
+                format!("`{key}` is not a duration longer than zero"),
+                "write a number and a unit, such as `500ms`, `2s`, `1m` or `1h30m`",
+            );
+        }
+        duration
+    }
+
+    pub(super) fn size(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+        let entry = self.value(section, key)?;
+        let size = match &entry.value.value {
+            Value::String(text) | Value::Number(_, text) => {
+                units::size(text).filter(|size| *size > 0)
+            }
+            _ => None,
+        };
+        if size.is_none() {
+            self.error(
+                code::SIZE,
+                &entry.value.span,
+                format!("`{key}` is not a size above zero"),
+                "write a number and a unit, such as `500KB` or `64MB`",
+            );
+        }
+        size
+    }
+
+    /// Reads one of a fixed set of words.
+    pub(super) fn choice<Choice: Copy>(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+        choices: &[(&str, Choice)],
+    ) -> Option<Choice> {
+        let text = self.text(section, key)?;
+        let found = choices.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let help = match nearest(text.value, words.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known values are {}", list(&words)),
+            };
+            let message = format!("unknown value `{}` of `{key}`", text.value);
+            self.error(code::UNKNOWN_VALUE, &text.span, message, help);
+        }
+        found.map(|(_, choice)| *choice)
+    }
+}
+
+/// Joins names for a message.
+fn list(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,315 @@
+//! Settings from flags, variables and files.
+
+use std::{fmt::Write as _, path::Path, time::Duration};
+
+use super::{env_vars::Environment, *};
+use crate::{
+    access::{Decision, Levels},
+    descriptor::{model::Access, source::Source},
+};
+
+/// Reads a file that has no error.
+fn read(text: &str) -> Vec<BackendSettings> {
+    let file = file::read(&Source::new("backends.yaml", text), Path::new("/etc/dadl"));
+    assert_eq!(file.findings, []);
+    file.backends
+}
+
+/// Reads a file with errors and shows each with its place.
+fn errors(text: &str) -> String {
+    let source = Source::new("backends.yaml", text);
+    let file = file::read(&source, Path::new(""));
+    assert!(file.backends.is_empty());
+    file.findings.iter().fold(String::new(), |mut shown, finding| {
+        let place = source.position(finding.span.start);
+        let marked = source.slice(finding.span.clone());
+        write!(
+            shown,
+            "{}:{}: {} {} [{marked}]",
+            place.line, place.column, finding.code.0, finding.message
+        )
+        .unwrap();
+        if let Some(help) = &finding.help {
+            write!(shown, "\n     {help}").unwrap();
+        }
+        shown.push('\n');
+        shown
+    })
+}
+
+#[test]
+fn reads_every_key() {
+    let backends = read(
+        r#"
+backends:
+  - name: xo
+    transport: rest
+    dadl: xen-orchestra
+    url: https://xo.example.com/rest/v0
+    hint: "the lab"
+    access: [read, write]
+    tools: ["*_vm*"]
+    exclude_tools: [delete_vm]
+    expose_tools: [list_vms]
+    confirm: never
+    headers: { X-Request-Source: dadl-mcp }
+    ca_file: lab.pem
+    tls_skip_verify: true
+    allow_private_url: true
+    env: { xen_orchestra_token: lab_token }
+    options:
+      timeout: 2m
+      connect_timeout: 5s
+      read_timeout: 30s
+      max_response_size: 1MB
+      streaming_timeout: 1h
+      blob_ttl: 1h
+      REGION: eu-1
+"#,
+    );
+    let [backend] = &backends[..] else { panic!("{backends:?}") };
+    assert_eq!(backend.name, "xo");
+    assert_eq!(backend.url.as_deref(), Some("https://xo.example.com/rest/v0"));
+    assert_eq!(backend.hint.as_deref(), Some("the lab"));
+    assert_eq!(backend.confirm, Confirm::Never);
+    assert_eq!(backend.headers[0].0, "x-request-source");
+    assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
+    assert!(backend.tls_skip_verify && backend.allow_private_url);
+    assert_eq!(backend.credentials["xen_orchestra_token"], "lab_token");
+    assert_eq!(backend.timeouts.call, Duration::from_secs(120));
+    assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
+    assert_eq!(backend.timeouts.read, Duration::from_secs(30));
+    assert_eq!(backend.max_response_bytes, 1024 * 1024);
+    assert_eq!(backend.variables["REGION"], "eu-1");
+    let decide = |tool, access| backend.policy.decide(tool, Some(&access));
+    assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
+    assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
+    assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
+}
+
+#[test]
+fn an_entry_of_toolmesh_is_read_as_it_is() {
+    let backends = read(
+        "backends:\n- {name: a, transport: rest, dadl: a.dadl, include_tools: [x], access: 'read, audit'}\n",
+    );
+    let policy = &backends[0].policy;
+    let audit = Access::Custom("audit".into());
+    assert_eq!(policy.decide("x", Some(&audit)), Decision::Allow);
+    assert_ne!(policy.decide("y", Some(&Access::Read)), Decision::Allow);
+    assert_ne!(policy.decide("x", Some(&Access::Write)), Decision::Allow);
+}
+
+#[test]
+fn reports_all_problems_at_once() {
+    insta::assert_snapshot!(
+        errors(
+            r#"
+backend: []
+backends:
+  - name: My_XO
+    transport: rset
+    dadle: xen-orchestra
+    url: ftp://xo.example.com
+    acess: read
+    access: [read, "no level"]
+    tools: "list_*"
+    exclude_tools: ["[a"]
+    confirm: maybe
+    tls_skip_verify: yes
+    options: { timout: 5m, read_timeout: 30, max_response_size: huge }
+    headers: { Authorization: x, "a b": y, X-A: 1 }
+    hint:
+  - dadl: a.dadl
+    url: https://ada:secret@a.example
+  - name: mcp
+    transport: stdio
+    command: ./server
+  - name: twin
+    dadl: a.dadl
+    tools: [a]
+    include_tools: [b]
+  - name: twin
+    dadl: a.dadl
+    url: https://a.example/?x=1
+    api_key_env: KEY
+  - text
+"#
+        ),
+        @r#"
+        2:1: D008 unknown key `backend` in the file [backend]
+             did you mean `backends`?
+        4:5: D009 backend `My_XO` has no `dadl` []
+             add `dadl: ..`
+        4:11: D102 `My_XO` is no name for a backend [My_XO]
+             use lower-case letters, digits and hyphens, and begin with a letter
+        5:16: D010 unknown value `rset` of `transport` [rset]
+             did you mean `rest`?
+        6:5: D008 unknown key `dadle` in backend `My_XO` [dadle]
+             did you mean `dadl`?
+        7:10: D104 `url` must begin with http:// or https:// [ftp://xo.example.com]
+             write a base URL such as `https://xo.example.com/rest/v0`
+        8:5: D008 unknown key `acess` in backend `My_XO` [acess]
+             did you mean `access`?
+        9:20: D010 `no level` is no access level ["no level"]
+             levels are words such as `read`, `write`, `admin`, `dangerous`, `unclassified` and `all`
+        10:12: D006 `tools` must be a list, not text ["list_*"]
+        11:21: D006 `[a` is no glob: unclosed character class; missing ']' (in `exclude_tools`) ["[a"]
+             write the name of a tool, or a glob such as `list_*`
+        12:14: D010 unknown value `maybe` of `confirm` [maybe]
+             known values are `ask`, `never`
+        13:22: D006 `tls_skip_verify` must be `true` or `false`, not text [yes]
+        14:16: D008 unknown key `timout` in options [timout]
+             did you mean `timeout`?
+        14:42: D403 `read_timeout` is not a duration longer than zero [30]
+             write a number and a unit, such as `500ms`, `2s`, `1m` or `1h30m`
+        14:65: D404 `max_response_size` is not a size above zero [huge]
+             write a number and a unit, such as `500KB` or `64MB`
+        15:16: D306 header `Authorization` cannot be set here [Authorization]
+             a credential comes from a CREDENTIAL_ variable; the rest follows from the request
+        15:34: D306 `a b` is no name for a header ["a b"]
+        15:49: D006 header `X-A` must be text, not a number [1]
+             write "1"
+        16:5: D006 `hint` has no value [hint]
+             remove the key, or give it a value
+        17:5: D009 a backend has no `name` []
+             add `name: ..`
+        18:10: D104 `url` must not hold a user name or a password; use a credential [https://ada:secret@a.example]
+             write a base URL such as `https://xo.example.com/rest/v0`
+        20:16: D901 other MCP servers as backends are not supported yet [stdio]
+             remove the entry, and attach that server to your MCP host directly
+        25:5: D003 `tools` and `include_tools` mean the same [include_tools]
+             keep `tools`
+        26:11: D003 two backends are called `twin` [twin]
+             give one another name
+        28:10: D104 `url` must not have a query or a fragment [https://a.example/?x=1]
+             write a base URL such as `https://xo.example.com/rest/v0`
+        29:5: D901 `api_key_env` is a key of another transport or of ToolMesh alone [api_key_env]
+             remove the key
+        30:5: D006 a backend must be a mapping, not text [text]
+        "#
+    );
+}
+
+#[test]
+fn a_file_without_backends_says_so() {
+    insta::assert_snapshot!(errors(""), @r"
+        1:1: D009 the file is empty []
+             list at least one backend under `backends:`
+        ");
+    insta::assert_snapshot!(errors("backends: []\n"), @r"
+        1:1: D009 `backends` names no backend [backends]
+             list at least one backend under `backends:`
+        ");
+    insta::assert_snapshot!(errors("- a\n"), @"1:1: D006 the file must be a mapping, not a list [- a]");
+    insta::assert_snapshot!(errors("backends: {}\n"), @"1:11: D006 `backends` must be a list, not a mapping [{}]");
+    insta::assert_snapshot!(errors("backends: [\n"), @r"
+        1:11: D002 a bracket or brace has no partner []
+             close it
+        ");
+    insta::assert_snapshot!(errors("backends: []\nbackends: []\n"), @r"
+        1:1: D009 `backends` names no backend [backends]
+             list at least one backend under `backends:`
+        2:1: D003 the key `backends` occurs twice [backends]
+             remove or rename one of the two
+        ");
+}
+
+/// A home directory for [`Settings::load`].
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, path: &str, name: &str) {
+        let path = self.0.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("backends: [{{name: {name}, dadl: a.dadl}}]")).unwrap();
+    }
+
+    fn environment(&self) -> Environment {
+        Environment::from_iter([("HOME", self.0.path().to_str().unwrap())])
+    }
+
+    fn load(&self, overrides: &Overrides, environment: &Environment) -> Result<Settings, String> {
+        let directory = self.0.path().join("work");
+        std::fs::create_dir_all(&directory).unwrap();
+        Settings::load(overrides, environment, &directory).map_err(|error| error.to_string())
+    }
+
+    /// The name of the only backend.
+    fn name(&self, overrides: &Overrides, environment: &Environment) -> String {
+        self.load(overrides, environment).unwrap().backends.remove(0).name
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn finds_the_file_in_the_documented_order() {
+    let home = Home::new();
+    let environment = home.environment();
+    let none = Overrides::default();
+    let error = home.load(&none, &environment).unwrap_err();
+    insta::assert_snapshot!(error, @"there is nothing to load: no --dadl was given, and no backends.yaml was found");
+    home.write(".config/dadl-mcp/backends.yaml", "user");
+    assert_eq!(home.name(&none, &environment), "user");
+    home.write("work/backends.yaml", "project");
+    assert_eq!(home.name(&none, &environment), "project");
+    home.write("work/variable.yaml", "variable");
+    let environment = environment.with("DADL_MCP_CONFIG", "variable.yaml");
+    assert_eq!(home.name(&none, &environment), "variable");
+    home.write("work/flag.yaml", "flag");
+    let flag = Overrides { config: Some("flag.yaml".into()), ..Overrides::default() };
+    assert_eq!(home.name(&flag, &environment), "flag");
+    let dadl = Overrides { dadl: Some("some/My_API.dadl".into()), ..Overrides::default() };
+    assert_eq!(home.name(&dadl, &environment), "my-api");
+    let missing = Overrides { config: Some("missing.yaml".into()), ..Overrides::default() };
+    assert!(home.load(&missing, &environment).unwrap_err().contains("missing.yaml"));
+}
+
+#[test]
+fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
+    let home = Home::new();
+    home.write("work/backends.yaml", "a");
+    let environment = home.environment();
+    let write = Overrides { access: Some(Levels::new(["write"])), ..Overrides::default() };
+    let allows = |overrides: &Overrides, environment: &Environment, access| {
+        let settings = home.load(overrides, environment).unwrap();
+        settings.backends[0].policy.decide("t", Some(&access)) == Decision::Allow
+    };
+    // The file allows reads alone, the flag writes alone: nothing is left.
+    assert!(!allows(&write, &environment, Access::Read));
+    assert!(!allows(&write, &environment, Access::Write));
+    let flags = Overrides { dadl: Some("a.dadl".into()), ..write };
+    assert!(allows(&flags, &environment, Access::Write));
+    assert!(!allows(&flags, &environment, Access::Read));
+    let default = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
+    assert!(allows(&default, &environment, Access::Read));
+    assert!(!allows(&default, &environment, Access::Write));
+    let environment = environment.with("DADL_MCP_ACCESS", "read, admin");
+    assert!(allows(&default, &environment, Access::Admin));
+    let environment = environment.with("DADL_MCP_ACCESS", "re ad");
+    let error = home.load(&default, &environment).unwrap_err();
+    assert_eq!(error, "DADL_MCP_ACCESS: `re ad` is no access level");
+}
+
+#[test]
+fn flags_are_checked_like_the_file() {
+    let home = Home::new();
+    let error = |overrides| home.load(&overrides, &home.environment()).unwrap_err();
+    let dadl = || Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
+    insta::assert_snapshot!(error(Overrides { name: Some("A".into()), ..dadl() }), @"--name: `A` is no name for a backend: use lower-case letters, digits and hyphens, and begin with a letter");
+    insta::assert_snapshot!(error(Overrides { url: Some("xo.example".into()), ..dadl() }), @"--url: it must begin with http:// or https://");
+}
+
+#[test]
+fn files_have_a_place_even_without_a_home() {
+    let home = Home::new();
+    let dadl = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
+    let files = |environment| home.load(&dadl, &environment).unwrap().files;
+    assert!(files(home.environment()).ends_with(".local/share/dadl-mcp/files"));
+    assert!(files(Environment::default()).ends_with("work/dadl-mcp-files"));
+    let environment = home.environment().with("DADL_MCP_FILES", "exports");
+    assert!(files(environment).ends_with("work/exports"));
+}
