@@ -17,7 +17,7 @@ use dadl_mcp::{
     access::{Levels, Policy},
     call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
+    config::{BackendSettings, Confirm},
     descriptor::{
         self,
         model::{CredentialName, Descriptor},
@@ -187,21 +187,8 @@ fn whole_call(bencher: Bencher<'_, '_>) {
     let address = upstream();
     let descriptor = bundled();
     let url = format!("http://{address}/rest/v0");
-    let settings = BackendSettings {
-        name: "xo".into(),
-        dadl: "xen-orchestra".into(),
-        url: Some(url.clone()),
-        hint: None,
-        policy: policy(),
-        confirm: Confirm::Ask,
-        headers: Vec::new(),
-        ca_file: None,
-        tls_skip_verify: false,
-        credentials: BTreeMap::new(),
-        timeouts: Timeouts::default(),
-        max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
-        variables: BTreeMap::new(),
-    };
+    let mut settings = BackendSettings::new("xo".to_owned(), "xen-orchestra");
+    settings.policy = policy();
     let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let gate = Gate::new(Arc::new(catalog()), vec![Confirm::Ask]);

@@ -8,6 +8,7 @@
 //! `ARCHITECTURE.md` describes the modules and their invariants.
 
 pub mod access;
+pub mod app;
 pub mod call;
 pub mod catalog;
 pub mod cli;

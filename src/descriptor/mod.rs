@@ -11,8 +11,8 @@ mod lower;
 pub mod model;
 pub mod source;
 pub mod template;
-mod units;
-mod yaml;
+pub(crate) mod units;
+pub(crate) mod yaml;
 
 use diagnostic::{Diagnostic, Severity};
 use model::Descriptor;

@@ -1,12 +1,12 @@
 //! A gate and an executor in this process, for one backend with a fixed credential.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use dadl_mcp::{
     access::{Levels, Policy},
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Confirm, DEFAULT_MAX_RESPONSE_BYTES, Timeouts},
+    config::BackendSettings,
     descriptor::{self, model::CredentialName, source::Source},
     executor::{CallError, Executor},
     files::FileStore,
@@ -50,21 +50,9 @@ impl Harness {
             Arc::new(loaded.descriptor.unwrap_or_else(|| {
                 panic!("the descriptor does not load: {:#?}", loaded.diagnostics)
             }));
-        let mut settings = BackendSettings {
-            name: descriptor.name.clone(),
-            dadl: "test.dadl".into(),
-            url: Some(url.into()),
-            hint: None,
-            policy: Policy { levels: Levels::new(["all"]), ..Policy::default() },
-            confirm: Confirm::Ask,
-            headers: Vec::new(),
-            ca_file: None,
-            tls_skip_verify: false,
-            credentials: BTreeMap::new(),
-            timeouts: Timeouts::default(),
-            max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
-            variables: BTreeMap::new(),
-        };
+        let mut settings = BackendSettings::new(descriptor.name.clone(), "test.dadl");
+        settings.url = Some(url.to_owned());
+        settings.policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         change(&mut settings);
         let catalog = Catalog::build(&[BackendTools {
             name: &settings.name,

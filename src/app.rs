@@ -1,0 +1,214 @@
+//! Puts the parts together: settings become a gate and an executor.
+//!
+//! All that can fail before the first request fails here, for all backends at once, so that an
+//! operator sees every problem in one run. Credentials are not read yet: a call that needs a
+//! missing one says so.
+
+use std::{fmt, sync::Arc};
+
+use secrecy::SecretString;
+
+use crate::{
+    access::Policy,
+    call::BaseUrl,
+    catalog::{BackendTools, Catalog},
+    config::{BackendSettings, Settings, bundled, credentials::Credentials},
+    descriptor::{
+        self,
+        diagnostic::Diagnostic,
+        model::{CredentialName, Descriptor},
+        source::Source,
+    },
+    executor::Executor,
+    files::FileStore,
+    gate::Gate,
+    http::{
+        auth::{Authenticator, CredentialSource},
+        backend::Backend,
+    },
+};
+
+/// Everything that a run needs, ready for calls.
+#[derive(Debug)]
+pub struct App {
+    /// Decides about calls.
+    pub gate: Gate,
+    /// Executes them.
+    pub executor: Executor,
+    /// What was loaded, in the order of the settings.
+    pub backends: Vec<LoadedBackend>,
+    /// Sentences for the operator: nothing is broken, but something looks mistyped.
+    pub warnings: Vec<String>,
+}
+
+/// A backend and the descriptor that it was loaded from.
+#[derive(Debug)]
+pub struct LoadedBackend {
+    /// The settings.
+    pub settings: BackendSettings,
+    /// The checked descriptor.
+    pub descriptor: Arc<Descriptor>,
+    /// The text of the descriptor and where it comes from.
+    pub source: Source,
+    /// What the check found; no errors.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The base URL.
+    pub base: BaseUrl,
+}
+
+/// Why nothing can be served: all problems of all backends.
+#[derive(Debug)]
+pub struct BuildError {
+    /// The problems, in the order of the settings.
+    pub problems: Vec<BuildProblem>,
+}
+
+/// One reason for which a backend cannot be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildProblem {
+    /// The author: the descriptor has errors.
+    Descriptor {
+        /// The name of the backend.
+        backend: String,
+        /// The text of the descriptor.
+        source: Box<Source>,
+        /// All findings about it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The operator: a setting is missing or leads nowhere.
+    Setting {
+        /// The name of the backend.
+        backend: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.problems.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "\n" };
+            match problem {
+                BuildProblem::Descriptor { backend, source, diagnostics } => {
+                    let name = source.name();
+                    let count = diagnostics.len();
+                    write!(
+                        formatter,
+                        "{separator}backend \"{backend}\": descriptor {name} has {count} findings"
+                    )?;
+                }
+                BuildProblem::Setting { backend, message } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {message}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl App {
+    /// Loads all descriptors and puts everything together; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// All problems of all backends.
+    pub fn build(settings: &Settings, credentials: &Credentials) -> Result<Self, BuildError> {
+        let mut backends = Vec::new();
+        let mut problems = Vec::new();
+        for backend in &settings.backends {
+            match load(settings, backend) {
+                Ok(loaded) => backends.push(loaded),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(BuildError { problems });
+        }
+        let tools: Vec<BackendTools<'_>> = backends
+            .iter()
+            .map(|backend| BackendTools {
+                name: &backend.settings.name,
+                descriptor: Arc::clone(&backend.descriptor),
+                policy: &backend.settings.policy,
+            })
+            .collect();
+        let catalog = Arc::new(Catalog::build(&tools));
+        let warnings = backends.iter().flat_map(mistyped_patterns).collect();
+        let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
+        let clients: Vec<Backend> =
+            backends.iter().map(|backend| client(backend, credentials)).collect();
+        let executor = Executor::new(clients, FileStore::new(settings.files.clone()));
+        Ok(Self { gate: Gate::new(catalog, confirm), executor, backends, warnings })
+    }
+}
+
+/// Loads the descriptor of a backend and works out its base URL.
+fn load(settings: &Settings, backend: &BackendSettings) -> Result<LoadedBackend, BuildProblem> {
+    let setting =
+        |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
+    let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
+        .map_err(|error| setting(error.to_string()))?;
+    let origin = located.origin.clone();
+    let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
+    let loaded = descriptor::load(&source);
+    let Some(descriptor) = loaded.descriptor else {
+        return Err(BuildProblem::Descriptor {
+            backend: backend.name.clone(),
+            source: Box::new(source),
+            diagnostics: loaded.diagnostics,
+        });
+    };
+    let url = backend
+        .base_url(descriptor.base_url.as_deref())
+        .map_err(|problem| setting(problem.to_string()))?;
+    let base = BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))?;
+    Ok(LoadedBackend {
+        settings: backend.clone(),
+        descriptor: Arc::new(descriptor),
+        source,
+        diagnostics: loaded.diagnostics,
+        base,
+    })
+}
+
+/// Makes the client of a backend; it connects when its first call does.
+fn client(backend: &LoadedBackend, credentials: &Credentials) -> Backend {
+    let source = Looked { credentials: credentials.clone(), settings: backend.settings.clone() };
+    let authenticator = Authenticator::new(backend.descriptor.auth.clone(), Box::new(source));
+    Backend::new(backend.settings.clone(), backend.base.clone(), authenticator)
+}
+
+/// Credentials as one backend sees them.
+struct Looked {
+    credentials: Credentials,
+    settings: BackendSettings,
+}
+
+impl CredentialSource for Looked {
+    fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
+        match self.credentials.resolve(&self.settings, name) {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(Credentials::missing(&self.settings, name)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Names the patterns of `tools` and `exclude_tools` that match no tool.
+fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
+    let Policy { tools, exclude_tools, .. } = &backend.settings.policy;
+    let names = || backend.descriptor.tools.iter().map(|tool| tool.name.as_str());
+    let included = tools.iter().flat_map(|tools| tools.without_match(names()));
+    let excluded = exclude_tools.without_match(names());
+    let name = &backend.settings.name;
+    included
+        .map(|pattern| ("tools", pattern))
+        .chain(excluded.into_iter().map(|pattern| ("exclude_tools", pattern)))
+        .map(|(key, pattern)| {
+            format!("backend \"{name}\": `{pattern}` in `{key}` matches no tool of the descriptor")
+        })
+        .collect()
+}
