@@ -13,6 +13,7 @@ pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod descriptor;
 pub mod executor;
 pub mod files;
