@@ -1,3 +1,7 @@
 //! The `dadl-mcp` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dadl_mcp::cli::run(std::env::args_os())
+}

@@ -1,4 +1,93 @@
 //! The command line: one file per subcommand.
+//!
+//! Results go to standard output, everything else to standard error. Each subcommand gets a
+//! [`Console`](console::Console) and gives an [`Exit`]; what fails becomes a
+//! [`Failure`](failure::Failure), which says what to do next.
 
+pub mod args;
+mod arguments;
+mod call;
 pub mod check;
+mod complete;
+mod console;
+#[cfg(test)]
+mod docs;
+mod doctor;
+pub mod exit;
+mod failure;
+mod list;
+mod load;
+mod log;
+mod progress;
 pub mod report;
+mod serve;
+mod show;
+mod simulated;
+
+use std::{ffi::OsString, io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use self::{
+    args::{Cli, Command},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+};
+use crate::config::env_vars::Environment;
+
+/// Runs the program with the arguments of the process, its name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; nothing can be done when printing fails.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let environment = Environment::of_process();
+    let mut console = Console::of_process(cli.global.color, &environment);
+    let done = log::start(&cli.global, &environment, console.colors_stderr())
+        .and_then(|()| dispatch(cli.command, environment, &mut console));
+    let exit = match done {
+        Ok(exit) => exit,
+        Err(failure) => failure.print(&mut console),
+    };
+    // A reader that went away has what it wanted.
+    let _ = console.out.flush();
+    exit.into()
+}
+
+fn dispatch(
+    command: Command,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    match command {
+        Command::Call(args) => one_shot()?.block_on(call::run(args, environment, console)),
+        Command::Check(args) => complete::check(&args, console),
+        Command::Completions(args) => complete::completions(&args, console),
+        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
+        Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
+        Command::List(args) => list::run(&args, environment, console),
+        Command::Man(args) => complete::man(&args, console),
+        Command::Serve(args) => {
+            // Requests of several HTTP clients may run side by side; stdio has one client.
+            let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
+            let done = runtime.block_on(serve::run(args, environment, console));
+            // A read of standard input that nobody will answer must not hold the process.
+            runtime.shutdown_background();
+            done
+        }
+        Command::Show(args) => show::run(&args, environment, console),
+    }
+}
+
+fn one_shot() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+fn for_many_clients() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,332 @@
+//! The command line's types. Nothing here does anything: help, completions, the man page and
+//! the tables of `docs/configuration.md` come from the same definitions.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::report::Format;
+use crate::{
+    access::Levels,
+    config::{Overrides, parse_levels},
+};
+
+/// Serve HTTP APIs that a DADL file describes as MCP tools
+///
+/// Settings come from flags, then from the environment, then from backends.yaml.
+#[derive(Debug, Parser)]
+#[command(name = "dadl-mcp", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags of every subcommand.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Call a tool and print its result
+    Call(CallArgs),
+    /// Report everything that is wrong with descriptors
+    Check(CheckArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Show the main job on a simulated Xen Orchestra
+    Demo(DemoArgs),
+    /// Examine settings, credentials and backends
+    Doctor(DoctorArgs),
+    /// List the tools
+    List(ListArgs),
+    /// Print the manual page, or that of a subcommand
+    Man(ManArgs),
+    /// Serve the tools to an MCP host, on stdio or over HTTP
+    Serve(ServeArgs),
+    /// Show one tool: its arguments, where it is defined, who may call it
+    Show(ShowArgs),
+}
+
+/// Flags of every subcommand.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct GlobalArgs {
+    /// Color the output
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    pub color: ColorChoice,
+    /// Log more to standard error; twice for everything
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Write the log in this form
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// When to color.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// Always
+    Always,
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Never
+    Never,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// Text for people
+    #[default]
+    Text,
+}
+
+/// Which backends, and what is allowed on them.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Backends")]
+pub struct BackendArgs {
+    /// Read backends from this file [env: DADL_MCP_CONFIG]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dadl")]
+    pub config: Option<PathBuf>,
+    /// Use this descriptor instead of a settings file: a path, or the name of one that is built in
+    #[arg(long, value_name = "FILE_OR_NAME", value_hint = ValueHint::FilePath)]
+    pub dadl: Option<String>,
+    /// Send the calls of --dadl to this base URL
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "dadl")]
+    pub url: Option<String>,
+    /// Call the backend of --dadl this
+    #[arg(long, value_name = "NAME", requires = "dadl")]
+    pub name: Option<String>,
+    /// Trust the certificates in this PEM file, for the backend of --dadl
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate from the backend of --dadl; prefer --ca-file
+    #[arg(long, requires = "dadl")]
+    pub tls_skip_verify: bool,
+    /// Allow at most these access levels, separated by commas [env: DADL_MCP_ACCESS]
+    ///
+    /// With --dadl these are the levels that are allowed (default: read). With a settings file
+    /// they are an upper bound over all of its backends.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_levels)]
+    pub access: Option<Levels>,
+    /// Save downloads to this directory and read uploads from it [env: DADL_MCP_FILES]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub files: Option<PathBuf>,
+}
+
+/// Arguments of `call`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 ok, 2 arguments do not fit, 3 settings, 4 refused, \
+                        5 the backend said no, 6 the backend did not answer")]
+pub struct CallArgs {
+    /// The tool
+    pub tool: String,
+    /// Its arguments: key=text, or key:=json for a value that is not text; a repeated key makes
+    /// a list
+    #[arg(value_name = "KEY=VALUE")]
+    pub arguments: Vec<String>,
+    /// Take arguments from a JSON object, from @FILE, or from standard input (-)
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    pub args: Option<String>,
+    /// Print the request without sending it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Agree to a dangerous call without being asked
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The descriptors
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Write the findings in this form
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: FormatArg,
+}
+
+/// [`Format`] as a flag.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum FormatArg {
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+    /// Excerpts of the file
+    #[default]
+    Text,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Sarif => Self::Sarif,
+            FormatArg::Text => Self::Text,
+        }
+    }
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Save the demo's export to this directory instead of a temporary one
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub files: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// List tools that may not be called too, with the reason
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The subcommand
+    #[arg(value_name = "COMMAND")]
+    pub subcommand: Option<String>,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+    /// Serve a simulated Xen Orchestra with every level allowed
+    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    pub demo: bool,
+    /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
+    pub http: Option<SocketAddr>,
+    /// Require the bearer token in this file [env: DADL_MCP_HTTP_TOKEN, DADL_MCP_HTTP_TOKEN_FILE]
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        requires = "http",
+        help_heading = "HTTP"
+    )]
+    pub http_token_file: Option<PathBuf>,
+    /// Accept browsers from this origin, such as https://app.example.com; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "http", help_heading = "HTTP")]
+    pub allowed_origin: Vec<String>,
+    /// Accept requests for this host besides the loopback names; may be repeated
+    #[arg(long, value_name = "HOST", requires = "http", help_heading = "HTTP")]
+    pub allowed_host: Vec<String>,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The tool
+    pub tool: String,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+impl From<&BackendArgs> for Overrides {
+    fn from(args: &BackendArgs) -> Self {
+        let BackendArgs { config, dadl, url, name, ca_file, tls_skip_verify, access, files } =
+            args.clone();
+        Self { config, dadl, url, name, ca_file, tls_skip_verify, access, files }
+    }
+}
+
+/// Reads `8080`, `localhost:8080` or an address with a port. An address without a host would mean
+/// all interfaces elsewhere, so it is not taken.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    if let Ok(port) = port.parse() {
+        return Ok(loopback(port));
+    }
+    text.parse()
+        .map_err(|_| "write a port or an address with a port, such as 127.0.0.1:8080".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_address_without_a_host_is_loopback_or_refused() {
+        let parse = |text: &str| parse_address(text).map(|address| address.to_string());
+        assert_eq!(parse("8080").as_deref(), Ok("127.0.0.1:8080"));
+        assert_eq!(parse("localhost:1").as_deref(), Ok("127.0.0.1:1"));
+        assert_eq!(parse("[::1]:1").as_deref(), Ok("[::1]:1"));
+        assert_eq!(parse("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
+        assert!(parse(":8080").is_err());
+        assert!(parse("example.com:80").is_err());
+    }
+
+    #[test]
+    fn the_flags_of_one_backend_need_it() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(parse("dadl-mcp list --dadl x --url https://x.example --name x"));
+        assert!(!parse("dadl-mcp list --url https://x.example"));
+        assert!(!parse("dadl-mcp list --dadl x --config y"));
+        assert!(!parse("dadl-mcp serve --demo --dadl x"));
+        assert!(!parse("dadl-mcp serve --allowed-host x"));
+        assert!(!parse("dadl-mcp -v -q list"));
+        assert!(!parse("dadl-mcp list --access re/ad"));
+    }
+}

@@ -1,0 +1,130 @@
+//! `key=value` words and `--args` become the arguments of a call.
+
+use std::{io::Read as _, path::Path};
+
+use serde_json::{Map, Value, map::Entry};
+
+use super::failure::Failure;
+
+/// Reads the arguments: first the object of `--args`, over it the words.
+pub(super) fn read(words: &[String], args: Option<&str>) -> Result<Map<String, Value>, Failure> {
+    let mut arguments = match args {
+        Some(args) => object(&text(args)?)?,
+        None => Map::new(),
+    };
+    arguments.extend(parse(words).map_err(Failure::usage)?);
+    Ok(arguments)
+}
+
+/// Reads `key=text` and `key:=json`; values of a repeated key become a list.
+fn parse(words: &[String]) -> Result<Map<String, Value>, String> {
+    let mut arguments = Map::new();
+    for word in words {
+        let Some((key, text)) = word.split_once('=') else {
+            return Err(format!("`{word}` is no argument; write key=value, or key:=json"));
+        };
+        let (key, value) = match key.strip_suffix(':') {
+            Some(key) => {
+                let value = serde_json::from_str(text)
+                    .map_err(|error| format!("the value of `{key}` is not JSON: {error}"))?;
+                (key, value)
+            }
+            None => (key, Value::from(text)),
+        };
+        if key.is_empty() {
+            return Err(format!("`{word}` has no name before `=`"));
+        }
+        add(&mut arguments, key, value, words);
+    }
+    Ok(arguments)
+}
+
+fn add(arguments: &mut Map<String, Value>, key: &str, value: Value, words: &[String]) {
+    match arguments.entry(key) {
+        Entry::Vacant(vacant) => {
+            // A list that was given whole stays whole; a key that comes again makes a new one.
+            let again = words.iter().filter(|word| names(word, key)).count() > 1;
+            vacant.insert(if again { Value::Array(vec![value]) } else { value });
+        }
+        Entry::Occupied(mut occupied) => {
+            if let Value::Array(values) = occupied.get_mut() {
+                values.push(value);
+            }
+        }
+    }
+}
+
+fn names(word: &str, key: &str) -> bool {
+    let before = word.split_once('=').map(|(before, _)| before);
+    before.is_some_and(|before| before.strip_suffix(':').unwrap_or(before) == key)
+}
+
+/// Returns the JSON text of `--args`.
+fn text(args: &str) -> Result<String, Failure> {
+    let fail = |what: &str, error: std::io::Error| {
+        Failure::usage(format!("--args: {what} cannot be read: {error}"))
+    };
+    match args.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(Path::new(path)).map_err(|error| fail(path, error)),
+        None if args == "-" => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| fail("standard input", error))?;
+            Ok(text)
+        }
+        None => Ok(args.to_owned()),
+    }
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Failure::usage("--args is no JSON object")),
+        Err(error) => Err(Failure::usage(format!("--args is not JSON: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Value, String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        parse(&words).map(Value::Object)
+    }
+
+    #[test]
+    fn words_are_text_unless_marked_as_json() {
+        assert_eq!(parsed(&["a=1", "b:=1", "c="]), Ok(json!({"a": "1", "b": 1, "c": ""})));
+        assert_eq!(parsed(&["a=b=c", "d=e:=f"]), Ok(json!({"a": "b=c", "d": "e:=f"})));
+        assert_eq!(parsed(&["a:={\"b\": null}"]), Ok(json!({"a": {"b": null}})));
+    }
+
+    #[test]
+    fn a_repeated_key_makes_a_list() {
+        assert_eq!(parsed(&["a=1", "b=2", "a=3"]), Ok(json!({"a": ["1", "3"], "b": "2"})));
+        assert_eq!(parsed(&["a:=[1]", "a=2"]), Ok(json!({"a": [[1], "2"]})));
+        assert_eq!(parsed(&["a:=[1]"]), Ok(json!({"a": [1]})));
+    }
+
+    #[test]
+    fn says_what_is_no_argument() {
+        insta::assert_snapshot!(parsed(&["vm"]).unwrap_err(), @"");
+        insta::assert_snapshot!(parsed(&["=1"]).unwrap_err(), @"");
+        insta::assert_snapshot!(parsed(&["a:=b"]).unwrap_err(), @"");
+    }
+
+    #[test]
+    fn words_go_over_the_object() {
+        let words = ["a=2".to_owned()];
+        let arguments = read(&words, Some(r#"{"a": 1, "b": 1}"#)).unwrap();
+        assert_eq!(Value::Object(arguments), json!({"a": "2", "b": 1}));
+        assert!(read(&[], Some("[1]")).unwrap_err().to_string().contains("no JSON object"));
+        assert!(
+            read(&[], Some("@/no/such/file")).unwrap_err().to_string().contains("/no/such/file")
+        );
+    }
+}

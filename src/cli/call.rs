@@ -1,0 +1,130 @@
+//! `call`: one call through the same gate as a model's, and its result.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load, progress::Bar,
+};
+use crate::{
+    config::env_vars::Environment,
+    executor::DryRun,
+    gate::{Admitted, Consent, Pending},
+    outcome::{Observer, Outcome, Payload, SavedFile},
+};
+
+/// Calls a tool. Ctrl-C drops the call, which aborts its request.
+pub(super) async fn run(
+    args: CallArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let app = load::app(&args.backends, environment)?;
+    let given = arguments::read(&args.arguments, args.args.as_deref())?;
+    let pending = app.gate.check(&args.tool, given)?;
+    if args.dry_run {
+        print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
+        return Ok(Exit::Ok);
+    }
+    let call = admit(pending, args.yes, console)?;
+    let bar = console.err_is_terminal.then(Bar::new);
+    let observer: &dyn Observer = match &bar {
+        Some(bar) => bar,
+        None => &(),
+    };
+    let outcome = tokio::select! {
+        outcome = app.executor.execute(call, observer) => outcome?,
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+    };
+    drop(bar);
+    print_outcome(outcome, args.json, console)?;
+    Ok(Exit::Ok)
+}
+
+/// Asks the person about a dangerous call.
+fn admit<'gate>(
+    pending: Pending<'gate>,
+    yes: bool,
+    console: &mut Console,
+) -> Result<Admitted<'gate>, Failure> {
+    if !pending.needs_consent() {
+        return Ok(pending.admit()?);
+    }
+    if !yes {
+        if !console.can_ask {
+            let refusal = pending.refused("it is dangerous, and there is no terminal to ask on");
+            return Err(Failure::from(refusal).hint("add --yes if you mean it"));
+        }
+        write!(console.err, "{}\n[y/N] ", pending.question())?;
+        console.err.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            return Err(pending.refused("you said no").into());
+        }
+    }
+    let consent = Consent::given_for(pending.digest());
+    Ok(pending.admit_with(&consent)?)
+}
+
+/// Prints the request that would be sent.
+fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::Result<()> {
+    if !as_json {
+        return writeln!(console.out, "{request}");
+    }
+    let plan = request.plan();
+    let headers: Map<String, Value> = plan
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    console.json(&json!({
+        "method": plan.method.as_str(),
+        "url": plan.url.as_str(),
+        "headers": headers,
+        "credential": request.credential(),
+        "request": request.to_string(),
+    }))
+}
+
+/// Prints a result to standard output and what is to say about it to standard error.
+fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::Result<()> {
+    match outcome.payload {
+        Payload::Empty if as_json => console.json(&Value::Null)?,
+        Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
+        Payload::Json(value) => console.json(&value)?,
+        Payload::Text { content_type, text } if as_json => {
+            console.json(&json!({ "content_type": content_type, "text": text }))?;
+        }
+        Payload::Text { text, .. } => {
+            let end = if text.ends_with('\n') { "" } else { "\n" };
+            write!(console.out, "{text}{end}")?;
+        }
+        Payload::File(file) if as_json || !console.out_is_terminal => console.json(&json!({
+            "path": file.path,
+            "size": file.size,
+            "content_type": file.content_type,
+            "sha256": file.sha256,
+        }))?,
+        Payload::File(SavedFile { path, size, content_type, sha256 }) => writeln!(
+            console.out,
+            "saved    {}\nsize     {size} bytes\ntype     {content_type}\nsha256   {sha256}",
+            path.display()
+        )?,
+    }
+    for note in outcome.notes {
+        console.note(&note)?;
+    }
+    if let Some(next) = outcome.next {
+        let words: Vec<String> = next
+            .iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => format!("{key}={text}"),
+                value => format!("{key}:={value}"),
+            })
+            .collect();
+        console.note(&format!("for the next page, add {}", words.join(" ")))?;
+    }
+    Ok(())
+}

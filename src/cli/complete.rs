@@ -1,0 +1,58 @@
+//! What comes out of the definitions alone: completions, manual pages; and `check`, whose logic
+//! is in [`super::check`].
+
+use clap::CommandFactory as _;
+
+use super::{
+    args::{CheckArgs, Cli, CompletionsArgs, ManArgs},
+    check,
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    report::Color,
+};
+
+/// Reports what is wrong with descriptors.
+pub(super) fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let color = if console.color { Color::Always } else { Color::Never };
+    let outcome = check::run(&args.files, args.format.into(), color, &mut *console.out)?;
+    Ok(match outcome.exit_code() {
+        0 => Exit::Ok,
+        3 => Exit::Settings,
+        _ => Exit::Failed,
+    })
+}
+
+/// Prints a completion script.
+pub(super) fn completions(args: &CompletionsArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let mut command = Cli::command();
+    let name = command.get_name().to_owned();
+    // The generator panics when its stream is gone, so it gets one that stays.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    console.out.write_all(&script)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints a manual page.
+pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let mut command = Cli::command();
+    command.build();
+    let page = match &args.subcommand {
+        None => command,
+        Some(name) => {
+            let program = command.get_name().to_owned();
+            let found = command.find_subcommand(name).cloned();
+            let Some(found) = found else {
+                let names: Vec<&str> =
+                    command.get_subcommands().map(clap::Command::get_name).collect();
+                return Err(Failure::usage(format!("there is no subcommand `{name}`"))
+                    .hint(format!("the subcommands are {}", names.join(", "))));
+            };
+            let title = format!("{program}-{name}");
+            found.name(title.clone()).display_name(title)
+        }
+    };
+    clap_mangen::Man::new(page).render(&mut console.out)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,190 @@
+//! `doctor`: examines settings, descriptors, credentials and backends, one line for each fact,
+//! with a hint under each line that is not well. Values of credentials are never shown.
+
+mod backend;
+
+use std::io::{self, Write as _};
+
+use serde_json::{Value, json};
+
+use super::{
+    args::DoctorArgs,
+    console::{BAD, Console, DOUBTFUL, GOOD},
+    exit::Exit,
+    failure::Failure,
+    load,
+};
+use crate::config::{Settings, credentials::Credentials, env_vars::Environment};
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Fail,
+    Ok,
+    Warn,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    health: Health,
+    /// The backend, unless the line is about the settings.
+    backend: Option<String>,
+    /// What was examined, in a word.
+    subject: &'static str,
+    /// What was found.
+    finding: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+/// The lines so far, and the backend that they are about.
+#[derive(Debug, Default)]
+struct Report {
+    lines: Vec<Line>,
+    backend: Option<String>,
+}
+
+impl Report {
+    fn ok(&mut self, subject: &'static str, finding: impl Into<String>) {
+        self.add(Health::Ok, subject, finding.into(), None);
+    }
+
+    fn warn(&mut self, subject: &'static str, finding: impl Into<String>, hint: impl Into<String>) {
+        self.add(Health::Warn, subject, finding.into(), Some(hint.into()));
+    }
+
+    fn fail(&mut self, subject: &'static str, finding: impl Into<String>, hint: impl Into<String>) {
+        self.add(Health::Fail, subject, finding.into(), Some(hint.into()));
+    }
+
+    fn add(
+        &mut self,
+        health: Health,
+        subject: &'static str,
+        finding: String,
+        hint: Option<String>,
+    ) {
+        let backend = self.backend.clone();
+        self.lines.push(Line { health, backend, subject, finding, hint });
+    }
+
+    fn exit(&self) -> Exit {
+        if self.lines.iter().any(|line| line.health == Health::Fail) {
+            Exit::Failed
+        } else {
+            Exit::Ok
+        }
+    }
+}
+
+/// Examines everything.
+pub(super) async fn run(
+    args: &DoctorArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    match load::settings(&args.backends, &environment) {
+        Ok(settings) => {
+            describe(&settings, &mut report);
+            let credentials = Credentials::new(environment);
+            for at in 0..settings.backends.len() {
+                // One at a time, so that a broken backend does not hide the others.
+                let mut alone = settings.clone();
+                alone.backends = settings.backends.get(at..=at).unwrap_or_default().to_vec();
+                backend::examine(alone, &credentials, &mut report).await;
+            }
+        }
+        Err(failure) if args.json || !console.out_is_terminal => {
+            let hint = failure.next_step().unwrap_or("docs/configuration.md").to_owned();
+            report.fail("settings", failure.to_string(), hint);
+        }
+        // A person gets the findings with their lines.
+        Err(failure) => return Err(failure),
+    }
+    write(&report, args.json, console)?;
+    Ok(report.exit())
+}
+
+/// Reports what the settings are and where they come from.
+fn describe(settings: &Settings, report: &mut Report) {
+    let count = match settings.backends.len() {
+        1 => "1 backend".to_owned(),
+        count => format!("{count} backends"),
+    };
+    let origin = match &settings.origin {
+        Some(path) => path.display().to_string(),
+        None => "the command line".to_owned(),
+    };
+    report.ok("settings", format!("{count} from {origin}"));
+    let files = &settings.files;
+    match files.metadata() {
+        Ok(metadata) if !metadata.is_dir() => report.fail(
+            "files",
+            format!("{} is no directory", files.display()),
+            "name a directory with --files",
+        ),
+        Ok(metadata) if metadata.permissions().readonly() => report.fail(
+            "files",
+            format!("{} cannot be written to", files.display()),
+            "name another directory with --files, or change its permissions",
+        ),
+        Ok(_) => report.ok("files", files.display().to_string()),
+        Err(_) => {
+            report.ok("files", format!("{} (made when the first download comes)", files.display()))
+        }
+    }
+}
+
+fn write(report: &Report, as_json: bool, console: &mut Console) -> io::Result<()> {
+    if as_json || !console.out_is_terminal {
+        let lines: Vec<Value> = report.lines.iter().map(Line::to_json).collect();
+        return console.json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
+    }
+    let mut last = None;
+    for line in &report.lines {
+        if line.backend != last {
+            let name = line.backend.as_deref().unwrap_or_default();
+            writeln!(console.out, "\nbackend {name}")?;
+            last.clone_from(&line.backend);
+        }
+        let style = line.health.style();
+        let word = line.health.word();
+        writeln!(console.out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
+        if let Some(hint) = &line.hint {
+            writeln!(console.out, "      {:<12}hint: {hint}", "")?;
+        }
+    }
+    Ok(())
+}
+
+impl Line {
+    fn to_json(&self) -> Value {
+        json!({
+            "health": self.health.word(),
+            "backend": self.backend,
+            "subject": self.subject,
+            "finding": self.finding,
+            "hint": self.hint,
+        })
+    }
+}
+
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "FAIL",
+            Self::Ok => "OK",
+            Self::Warn => "WARN",
+        }
+    }
+
+    fn style(self) -> clap::builder::styling::Style {
+        match self {
+            Self::Fail => BAD,
+            Self::Ok => GOOD,
+            Self::Warn => DOUBTFUL,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What `doctor` examines about one backend: descriptor, policy, credentials, then one cheap read.
+
+use serde_json::{Map, json};
+use url::Url;
+
+use super::Report;
+use crate::{
+    app::{App, LoadedBackend},
+    catalog::{Catalog, Entry},
+    cli::load,
+    config::{BackendSettings, Settings, bundled::LocateError, credentials::Credentials},
+    descriptor::{
+        self,
+        diagnostic::{Diagnostic, Severity},
+        model::{Access, Auth, CredentialName, Location, Method},
+    },
+    executor::CallError,
+    http::error::SendErrorKind,
+};
+
+/// Tools that answer without a credential, by parts of their names: they say nothing about it.
+const PUBLIC: &[&str] = &["ping", "health", "version", "openapi", "status", "docs", "gui"];
+
+/// Examines the only backend of `settings`.
+pub(super) async fn examine(settings: Settings, credentials: &Credentials, report: &mut Report) {
+    let Some(backend) = settings.backends.first().cloned() else { return };
+    report.backend = Some(backend.name.clone());
+    if describe_descriptor(&settings, &backend, report) {
+        match App::build(&settings, credentials) {
+            Ok(app) => examine_app(&app, credentials, report).await,
+            Err(error) => {
+                report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
+            }
+        }
+    }
+    report.backend = None;
+}
+
+/// Reports where the descriptor is and what is wrong with it; returns whether it loads.
+fn describe_descriptor(
+    settings: &Settings,
+    backend: &BackendSettings,
+    report: &mut Report,
+) -> bool {
+    let text = match settings.descriptor(backend) {
+        Ok(text) => text,
+        Err(error) => {
+            let hint = match &error {
+                LocateError::NotFound { tried, .. } if !tried.is_empty() => {
+                    let tried: Vec<String> =
+                        tried.iter().map(|path| path.display().to_string()).collect();
+                    format!("put it at one of {}", tried.join(", "))
+                }
+                _ => "set `dadl` to the path of a descriptor".to_owned(),
+            };
+            report.fail("descriptor", error.to_string(), hint);
+            return false;
+        }
+    };
+    let origin = text.origin.clone();
+    let check = format!("`dadl-mcp check {origin}` shows them with their lines");
+    let source = match text.into_source() {
+        Ok(source) => source,
+        Err(error) => {
+            report.fail("descriptor", format!("{origin}: {error}"), check);
+            return false;
+        }
+    };
+    let loaded = descriptor::load(&source);
+    let found = counted(&loaded.diagnostics);
+    match (loaded.descriptor, found.is_empty()) {
+        (Some(descriptor), true) => {
+            report.ok("descriptor", format!("{origin}, {} tools", descriptor.tools.len()));
+            true
+        }
+        (Some(descriptor), false) => {
+            let finding = format!("{origin}, {} tools, {found}", descriptor.tools.len());
+            report.warn("descriptor", finding, check);
+            true
+        }
+        (None, _) => {
+            report.fail("descriptor", format!("{origin}: {found}"), check);
+            false
+        }
+    }
+}
+
+/// Counts errors and warnings; empty when there are none.
+fn counted(findings: &[Diagnostic]) -> String {
+    let kinds = [(Severity::Error, "error"), (Severity::Warning, "warning")];
+    let counts: Vec<String> = kinds
+        .into_iter()
+        .filter_map(|(severity, word)| {
+            match findings.iter().filter(|found| found.severity == severity).count() {
+                0 => None,
+                1 => Some(format!("1 {word}")),
+                count => Some(format!("{count} {word}s")),
+            }
+        })
+        .collect();
+    counts.join(", ")
+}
+
+async fn examine_app(app: &App, credentials: &Credentials, report: &mut Report) {
+    let Some(backend) = app.backends.first() else { return };
+    describe_policy(app, backend, report);
+    report.ok("url", backend.base.as_str());
+    describe_tls(backend.base.as_url(), &backend.settings, report);
+    if describe_credentials(backend, credentials, report) {
+        call_once(app, backend, report).await;
+    }
+}
+
+fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
+    let catalog = app.gate.catalog();
+    let (listed, all) = (catalog.listed().count(), catalog.entries().len());
+    let finding = format!("{listed} of {all} tools are allowed");
+    if listed == 0 {
+        report.warn("access", finding, "`dadl-mcp list --all` says why, for each tool");
+    } else {
+        report.ok("access", finding);
+    }
+    for warning in app.warnings.iter().cloned().chain(load::unknown_levels(backend)) {
+        report.warn("access", warning, "correct it, or remove it");
+    }
+}
+
+fn describe_tls(url: &Url, settings: &BackendSettings, report: &mut Report) {
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "https" {
+        match &settings.ca_file {
+            _ if settings.tls_skip_verify => report.warn(
+                "tls",
+                "any certificate is accepted: somebody in between can read the credential",
+                "set `ca_file` instead of `tls_skip_verify`",
+            ),
+            Some(path) => report.ok("tls", format!("trusts {} too", path.display())),
+            None => report.ok("tls", "trusts the system's authorities"),
+        }
+    } else if !loopback {
+        report.warn(
+            "tls",
+            "plain http: the credential can be read on the way",
+            "use https if the backend has it",
+        );
+    }
+}
+
+/// Reports whether the credentials are set; returns whether a call can be made.
+fn describe_credentials(
+    backend: &LoadedBackend,
+    credentials: &Credentials,
+    report: &mut Report,
+) -> bool {
+    let names = credential_names(&backend.descriptor.auth);
+    if names.is_empty() {
+        report.ok("credential", "none is needed");
+    }
+    let mut complete = true;
+    for name in names {
+        match credentials.origin(&backend.settings, name) {
+            Ok(Some(variable)) => report.ok("credential", format!("`{name}` from {variable}")),
+            Ok(None) => {
+                complete = false;
+                let hint = setup_hint(backend);
+                report.fail("credential", Credentials::missing(&backend.settings, name), hint);
+            }
+            Err(error) => {
+                complete = false;
+                report.fail("credential", error.to_string(), "correct the variable");
+            }
+        }
+    }
+    complete
+}
+
+fn credential_names(auth: &Auth) -> Vec<&CredentialName> {
+    match auth {
+        Auth::Basic { username, password } => std::iter::once(username).chain(password).collect(),
+        Auth::None => Vec::new(),
+        Auth::Token { credential, .. } => vec![credential],
+    }
+}
+
+/// Returns the descriptor's own words on how to get a credential.
+fn setup_hint(backend: &LoadedBackend) -> String {
+    let setup = backend.descriptor.setup.as_ref();
+    let steps = setup.map(|setup| setup.credential_steps.as_slice()).unwrap_or_default();
+    match (steps, setup.and_then(|setup| setup.docs_url.as_deref())) {
+        ([], Some(url)) => format!("{url} says how to get one"),
+        ([], None) => "hosts do not pass your shell's environment on: set it in the host's \
+                       settings"
+            .to_owned(),
+        (steps, _) => steps.join(" "),
+    }
+}
+
+/// Makes one cheap read, and says what that tells about address and credential.
+async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
+    let Some((entry, arguments)) = probe(app.gate.catalog()) else {
+        report.warn(
+            "call",
+            "no tool can be tried: none that reads is allowed without arguments",
+            "try one with `dadl-mcp call`",
+        );
+        return;
+    };
+    let call = app.gate.check(&entry.name, arguments).and_then(|pending| pending.admit());
+    let call = match call {
+        Ok(call) => call,
+        Err(refusal) => {
+            report.warn("call", refusal.to_string(), "try another tool with `dadl-mcp call`");
+            return;
+        }
+    };
+    let needs_credential = backend.descriptor.auth != Auth::None;
+    match app.executor.execute(call, &()).await {
+        Ok(outcome) => {
+            let finding = format!("{} answered HTTP {}", entry.name, outcome.status);
+            match outcome.notes.first() {
+                Some(note) => report.warn("call", format!("{finding}, but {note}"), "check `url`"),
+                None if needs_credential => {
+                    report.ok("call", format!("{finding}: the credential is accepted"));
+                }
+                None => report.ok("call", finding),
+            }
+        }
+        Err(error) => {
+            let hint = hint(&error, backend);
+            report.fail("call", format!("{}: {error}", entry.name), hint);
+        }
+    }
+}
+
+/// Picks a read that needs no argument: a list that can be cut short, if there is one, and not one
+/// that everybody may make.
+fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, serde_json::Value>)> {
+    let limit = |entry: &Entry| {
+        let limit = entry.params.iter().find(|parameter| {
+            parameter.param.location == Location::Query && parameter.param.name == "limit"
+        });
+        limit.map(|parameter| parameter.property.clone())
+    };
+    let entry = catalog
+        .listed()
+        .filter(|entry| {
+            let tool = entry.tool();
+            tool.access == Some(Access::Read)
+                && tool.method == Method::Get
+                && !tool.response.binary
+                && tool.deprecated.is_none()
+                && !entry.params.iter().any(|parameter| parameter.param.required)
+        })
+        .min_by_key(|entry| {
+            let is_public = PUBLIC.iter().any(|word| entry.tool().name.contains(word));
+            (is_public, limit(entry).is_none())
+        })?;
+    let arguments = limit(entry).map(|property| (property, json!(1))).into_iter().collect();
+    Some((entry, arguments))
+}
+
+fn hint(error: &CallError, backend: &LoadedBackend) -> String {
+    match error {
+        CallError::Api(error) if error.status == 401 => {
+            format!("the credential is wrong or expired; {}", setup_hint(backend))
+        }
+        CallError::Api(error) if error.status == 403 => {
+            "the account lacks a right, or the credential is of another server".to_owned()
+        }
+        CallError::Api(error) if error.status == 404 => {
+            "`url` may lack the API's path, such as /rest/v0".to_owned()
+        }
+        CallError::Api(_) => "the backend answers; look at its own log".to_owned(),
+        CallError::Send(error) => match &error.kind {
+            SendErrorKind::Connect(_) => "is the backend up, and is the port right?".to_owned(),
+            SendErrorKind::Dns(_) => {
+                "is the host name right, and can this machine resolve it?".to_owned()
+            }
+            SendErrorKind::Tls(_) => {
+                "set `ca_file` to the certificate of the authority that signed the backend's"
+                    .to_owned()
+            }
+            kind => kind.hint().to_owned(),
+        },
+        _ => "check that `url` is the API's own base URL".to_owned(),
+    }
+}

@@ -1,0 +1,225 @@
+//! What keeps a subcommand from its result: the error, the exit code, and the next thing to do.
+
+use std::{fmt, io};
+
+use super::{
+    console::{BAD, Console, GOOD},
+    exit::Exit,
+    report::{self, Color},
+};
+use crate::{
+    app::{BuildError, BuildProblem},
+    config::SettingsError,
+    descriptor::{
+        diagnostic::{Diagnostic, Severity},
+        source::Source,
+    },
+    executor::CallError,
+    gate::Refusal,
+    mcp::ServeError,
+};
+
+/// What is shown before the error.
+#[derive(Debug)]
+enum Before {
+    Error(String),
+    Findings(Box<Source>, Vec<Diagnostic>),
+}
+
+/// Why a subcommand has no result.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: anyhow::Error,
+    exit: Exit,
+    hint: Option<String>,
+    /// What is shown before the error: findings with their excerpts, and errors beside it.
+    before: Vec<Before>,
+}
+
+impl Failure {
+    /// Fails with `exit`.
+    pub(super) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), exit, hint: None, before: Vec::new() }
+    }
+
+    /// Fails because what was typed does not fit.
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
+    }
+
+    /// Fails because the settings do not fit.
+    pub(super) fn settings(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Settings, anyhow::anyhow!("{message}"))
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns what to do next.
+    pub(super) fn next_step(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Writes the failure to standard error and returns how the run ended.
+    pub(super) fn print(&self, console: &mut Console) -> Exit {
+        if self.is_broken_pipe() {
+            // `dadl-mcp list | head` has got what it asked for.
+            return Exit::Ok;
+        }
+        let color = if console.colors_stderr() { Color::Always } else { Color::Never };
+        // When standard error is gone as well, the exit code still tells.
+        let _ = self.write(&mut *console.err, color);
+        self.exit
+    }
+
+    fn write(&self, err: &mut dyn io::Write, color: Color) -> io::Result<()> {
+        for before in &self.before {
+            match before {
+                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {error}")?,
+                Before::Findings(source, findings) => {
+                    for finding in findings {
+                        writeln!(err, "{}\n", report::render(source, finding, color))?;
+                    }
+                }
+            }
+        }
+        writeln!(err, "{BAD}error:{BAD:#} {}", self.error)?;
+        for cause in self.error.chain().skip(1) {
+            writeln!(err, "Caused by: {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {hint}"),
+            None => Ok(()),
+        }
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        self.error.chain().any(|cause| {
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:#}", self.error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Invalid { text, findings } => {
+                let errors = findings.iter().filter(|found| found.severity == Severity::Error);
+                let count = match errors.count() {
+                    1 => "1 error".to_owned(),
+                    count => format!("{count} errors"),
+                };
+                let message = format!("{} cannot be used: {count}", text.name());
+                Self { before: vec![Before::Findings(text, findings)], ..Self::settings(message) }
+                    .hint("docs/configuration.md lists every key")
+            }
+            SettingsError::Nothing { ref tried } => {
+                let tried: Vec<String> =
+                    tried.iter().map(|path| path.display().to_string()).collect();
+                let hint = format!(
+                    "write one of {}, or begin with `dadl-mcp list --dadl xen-orchestra --url \
+                     https://..`",
+                    tried.join(", ")
+                );
+                Self::new(Exit::Settings, error).hint(hint)
+            }
+            error => Self::new(Exit::Settings, error),
+        }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let mut before = Vec::new();
+        for problem in error.problems {
+            let (backend, message) = match problem {
+                BuildProblem::Setting { backend, message } => (backend, message),
+                BuildProblem::Descriptor { backend, source, mut diagnostics } => {
+                    // What only `check` minds does not keep the backend from being served.
+                    diagnostics.retain(|finding| finding.severity == Severity::Error);
+                    let message = format!("the descriptor {} cannot be used", source.name());
+                    before.push(Before::Findings(source, diagnostics));
+                    (backend, message)
+                }
+            };
+            before.push(Before::Error(format!("backend \"{backend}\": {message}")));
+        }
+        let message = match before.pop() {
+            Some(Before::Error(last)) => last,
+            _ => "no backend can be used".to_owned(),
+        };
+        Self { before, ..Self::settings(message) }
+            .hint("`dadl-mcp doctor`, with the same flags, shows what was found where")
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        let exit = match &error {
+            ServeError::Listen { .. } => Exit::Settings,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let (exit, hint) = match &refusal {
+            Refusal::Arguments(error) => {
+                (Exit::Usage, format!("`dadl-mcp show {}` describes the arguments", error.tool))
+            }
+            Refusal::UnknownTool { .. } => {
+                (Exit::Usage, "`dadl-mcp list` shows the tools".to_owned())
+            }
+            Refusal::Denied { .. } => {
+                (Exit::Refused, "`dadl-mcp list --all` shows every tool and why".to_owned())
+            }
+            Refusal::NotConfirmed { .. } => return Self::new(Exit::Refused, refusal),
+        };
+        Self::new(exit, refusal).hint(hint)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let exit = match &error {
+            CallError::Api(_) => Exit::Api,
+            CallError::Argument(_) => Exit::Usage,
+            CallError::Settings { .. } => Exit::Settings,
+            error if error.is_unreachable() => Exit::Unreachable,
+            _ => Exit::Failed,
+        };
+        let failure = Self::new(exit, error);
+        match exit {
+            Exit::Settings | Exit::Unreachable => {
+                failure.hint("`dadl-mcp doctor`, with the same flags, looks closer")
+            }
+            _ => failure,
+        }
+    }
+}

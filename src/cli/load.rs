@@ -1,0 +1,73 @@
+//! Flags become a loaded [`App`], with a remark for each setting that has no effect.
+
+use std::path::Path;
+
+use super::{args::BackendArgs, failure::Failure};
+use crate::{
+    access::{ALL, UNCLASSIFIED},
+    app::{App, LoadedBackend},
+    config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
+    descriptor::{
+        diagnostic::{Severity, nearest},
+        model::{Access, Tool},
+    },
+};
+
+/// Loads the backends that `args` and `environment` name.
+pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, Failure> {
+    let settings = settings(args, &environment)?;
+    let app = App::build(&settings, &Credentials::new(environment))?;
+    for warning in &app.warnings {
+        tracing::warn!("{warning}");
+    }
+    for backend in &app.backends {
+        for warning in unknown_levels(backend) {
+            tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
+        }
+        let findings = backend.diagnostics.iter();
+        let warnings = findings.filter(|found| found.severity == Severity::Warning).count();
+        if warnings > 0 {
+            let name = backend.source.name();
+            tracing::info!("{name} has {warnings} warnings; `dadl-mcp check` shows them");
+        }
+    }
+    Ok(app)
+}
+
+/// Reads the settings that `args` and `environment` name.
+pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<Settings, Failure> {
+    Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
+}
+
+/// Returns a sentence for each access level that no tool of the descriptor has: it is probably
+/// mistyped.
+pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
+    let tools = &backend.descriptor.tools;
+    let policy = &backend.settings.policy;
+    let mut warnings = Vec::new();
+    for levels in std::iter::once(&policy.levels).chain(&policy.bound) {
+        for level in levels.to_string().split(", ") {
+            if !is_known(level, tools) {
+                let known = ["read", "write", "admin", "dangerous", UNCLASSIFIED, ALL];
+                let meant = match nearest(level, known) {
+                    Some(level) => format!("; did you mean `{level}`?"),
+                    None => String::new(),
+                };
+                warnings.push(format!("no tool has the access level `{level}`{meant}"));
+            }
+        }
+    }
+    warnings
+}
+
+/// Returns whether a level means something here; the levels of DADL always do.
+fn is_known(level: &str, tools: &[Tool]) -> bool {
+    match Access::from_word(level) {
+        Access::Custom(word) => {
+            word == ALL
+                || word == UNCLASSIFIED
+                || tools.iter().any(|tool| tool.access == Some(Access::Custom(word.clone())))
+        }
+        _ => true,
+    }
+}

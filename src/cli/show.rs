@@ -1,0 +1,149 @@
+//! `show`: all about one tool.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{
+    args::ShowArgs,
+    console::{BAD, Console, GOOD, NAME},
+    exit::Exit,
+    failure::Failure,
+    list, load,
+};
+use crate::{
+    access::Decision,
+    app::{App, LoadedBackend},
+    catalog::Entry,
+    config::env_vars::Environment,
+    descriptor::source::Source,
+    gate::Refusal,
+};
+
+/// Shows a tool.
+pub(super) fn run(
+    args: &ShowArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let app = load::app(&args.backends, environment)?;
+    let catalog = app.gate.catalog();
+    let Some(entry) = catalog.find(&args.tool) else {
+        let nearest = catalog.nearest(&args.tool).map(str::to_owned);
+        return Err(Refusal::UnknownTool { name: args.tool.clone(), nearest }.into());
+    };
+    if args.json || !console.out_is_terminal {
+        console.json(&details(&app, entry))?;
+    } else {
+        write(&app, entry, &mut console.out)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Describes a tool for a program.
+fn details(app: &App, entry: &Entry) -> Value {
+    let annotations = entry.annotations;
+    let mut details = list::summary(entry);
+    let more = json!({
+        "title": entry.title,
+        "annotations": {
+            "readOnlyHint": annotations.read_only,
+            "destructiveHint": annotations.destructive,
+            "idempotentHint": annotations.idempotent,
+            "openWorldHint": annotations.open_world,
+        },
+        "inputSchema": &*entry.input_schema,
+        "definedIn": defined_in(app, entry),
+        "hints": entry.tool().hints.iter().cloned().map(|(topic, hint)| (topic, hint.into()))
+            .collect::<serde_json::Map<_, _>>(),
+    });
+    if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
+        details.extend(more);
+    }
+    details
+}
+
+fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let tool = entry.tool();
+    writeln!(out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
+    writeln!(out, "\n{}\n", entry.description)?;
+    let level = list::level(entry);
+    match &entry.decision {
+        Decision::Allow => writeln!(out, "access       {level} ({GOOD}allowed{GOOD:#})")?,
+        Decision::Deny(denial) => {
+            writeln!(out, "access       {level} ({BAD}denied{BAD:#}: {denial})")?;
+            let remedy = denial.remedy(&entry.backend_name, &tool.name);
+            writeln!(out, "             to allow it: {remedy}")?;
+        }
+    }
+    writeln!(out, "backend      {}", entry.backend_name)?;
+    writeln!(out, "request      {} {}", tool.method, tool.path.as_str())?;
+    writeln!(out, "defined in   {}", defined_in(app, entry))?;
+    let annotations = entry.annotations;
+    let promises = [
+        (annotations.read_only, "readOnlyHint"),
+        (annotations.destructive, "destructiveHint"),
+        (annotations.idempotent, "idempotentHint"),
+        (annotations.open_world, "openWorldHint"),
+    ];
+    let promises: Vec<&str> =
+        promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    writeln!(out, "annotations  {}", promises.join(", "))?;
+    for (topic, hint) in &tool.hints {
+        writeln!(out, "hint         {topic}: {hint}")?;
+    }
+    write_arguments(entry, out)?;
+    let schema = Value::Object((*entry.input_schema).clone());
+    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{schema:#}")
+}
+
+fn write_arguments(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    if entry.params.is_empty() {
+        return writeln!(out, "\nIt takes no arguments.");
+    }
+    writeln!(out, "\n{NAME}Arguments{NAME:#}")?;
+    for parameter in entry.params.iter() {
+        let param = &parameter.param;
+        let required = if param.required { ", required" } else { "" };
+        let default = match &param.default {
+            Some(value) => format!(", default {value}"),
+            None => String::new(),
+        };
+        write!(
+            out,
+            "  {NAME}{}{NAME:#} ({}{required}{default})",
+            parameter.property,
+            param.kind.schema_type()
+        )?;
+        match &param.description {
+            Some(description) => writeln!(out, "  {}", description.replace('\n', " "))?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(())
+}
+
+/// Returns the file and the line of a tool.
+fn defined_in(app: &App, entry: &Entry) -> String {
+    let Some(LoadedBackend { source, .. }) = app.backends.get(entry.backend.0) else {
+        return String::new();
+    };
+    match line_of(source, &entry.tool().name) {
+        Some(line) => format!("{}:{line}", source.name()),
+        None => source.name().to_owned(),
+    }
+}
+
+/// Finds the line where the key of a tool is. The checked model keeps no places; the key is the
+/// first of its name after `tools:`, except in a descriptor that is written very oddly.
+fn line_of(source: &Source, tool: &str) -> Option<usize> {
+    let is_key = |line: &str, key: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
+        line.strip_prefix(key)
+            .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+    };
+    let tools = source.text().lines().position(|line| is_key(line, "tools"))?;
+    let after = source.text().lines().skip(tools + 1).position(|line| is_key(line, tool))?;
+    Some(tools + after + 2)
+}
