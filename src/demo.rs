@@ -247,7 +247,7 @@ fn shown_call(out: &mut dyn Write, tool: &str, arguments: &Value) -> io::Result<
 /// Prints an answer, or the start of a long one.
 fn shown(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     let compact = value.to_string();
-    if compact.len() <= 90 {
+    if compact.len() <= 160 {
         return writeln!(out, "   {compact}");
     }
     let pretty = serde_json::to_string_pretty(value)?;

@@ -12,10 +12,11 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
+use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::Entry,
+    descriptor::model::Tool,
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -288,32 +289,43 @@ impl Executor {
         })?;
         let mut outcome = Outcome { status, payload, notes: Vec::new(), next: None };
         match &mut outcome.payload {
-            Payload::Json(value) => {
+            Payload::Json(text) if is_read(tool) => {
+                let mut value = text.value().map_err(|error| CallError::Decode {
+                    backend: backend.settings().name.clone(),
+                    request: request(),
+                    status,
+                    error: DecodeError {
+                        expected: "JSON",
+                        reason: error.to_string(),
+                        excerpt: decode::excerpt(&body),
+                    },
+                })?;
                 let page = tool.pagination.as_ref().map(|pagination| {
                     let selected = tool.response.result_path.as_ref();
-                    let items = selected.map_or(Some(&*value), |path| path.first(value));
+                    let items = selected.map_or(Some(&value), |path| path.first(&value));
                     let items = items.and_then(Value::as_array).map(Vec::len);
                     let arguments = call.arguments();
-                    page::next(call.entry(), pagination, arguments, &headers, Some(value), items)
+                    page::next(call.entry(), pagination, arguments, &headers, Some(&value), items)
                 });
                 if let Some(path) = &tool.response.result_path {
-                    *value = select(value, path).ok_or_else(|| CallError::ResultPath {
+                    value = select(&value, path).ok_or_else(|| CallError::ResultPath {
                         request: request(),
                         path: path.as_str().to_owned(),
                     })?;
                 }
-                outcome.notes.extend(page::cut(value, tool.response.max_items));
+                outcome.notes.extend(page::cut(&mut value, tool.response.max_items));
                 if let Some(page) = page {
                     outcome.notes.extend(page.note);
                     outcome.next = page.arguments;
                 }
+                *text = JsonText::from(&value);
             }
             Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
                 outcome.notes.push(
                     "the answer is a web page, not data: the operator should check `url`".into(),
                 );
             }
-            Payload::Empty | Payload::File(_) | Payload::Text { .. } => {}
+            Payload::Empty | Payload::File(_) | Payload::Json(_) | Payload::Text { .. } => {}
         }
         Ok(outcome)
     }
@@ -368,6 +380,12 @@ impl Executor {
         let body = Box::pin(response.bytes_stream());
         Ok(self.files.save(&name, &content_type, total, body, idle, observer).await?)
     }
+}
+
+/// Returns whether something has to be taken out of a JSON answer, or counted in it.
+fn is_read(tool: &Tool) -> bool {
+    let rules = &tool.response;
+    tool.pagination.is_some() || rules.result_path.is_some() || rules.max_items.is_some()
 }
 
 /// What arrived within the time of the call.

@@ -93,7 +93,11 @@ fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::
     match outcome.payload {
         Payload::Empty if as_json => console.json(&Value::Null)?,
         Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
-        Payload::Json(value) => console.json(&value)?,
+        Payload::Json(text) => match text.value() {
+            Ok(value) if console.out_is_terminal => console.json(&value)?,
+            // As it came: a script gets every digit.
+            _ => writeln!(console.out, "{}", text.as_str())?,
+        },
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;
         }

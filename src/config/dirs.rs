@@ -14,8 +14,8 @@ pub(crate) fn config(environment: &Environment) -> Option<PathBuf> {
 
 /// Returns the directory of saved files.
 pub(crate) fn files(environment: &Environment) -> Option<PathBuf> {
-    let data = base(environment, "XDG_DATA_HOME", "LOCALAPPDATA", ".local/share")?;
-    Some(data.join("files"))
+    let state = base(environment, "XDG_STATE_HOME", "LOCALAPPDATA", ".local/state")?;
+    Some(state.join("files"))
 }
 
 /// The XDG specification tells to ignore relative paths.
@@ -35,7 +35,7 @@ mod tests {
     fn follows_xdg_and_falls_back_to_home() {
         let environment = Environment::from_iter([("HOME", "/home/ada")]);
         assert_eq!(config(&environment), Some("/home/ada/.config/dadl-mcp".into()));
-        assert_eq!(files(&environment), Some("/home/ada/.local/share/dadl-mcp/files".into()));
+        assert_eq!(files(&environment), Some("/home/ada/.local/state/dadl-mcp/files".into()));
         let environment = environment.with("XDG_CONFIG_HOME", "/etc/xdg");
         assert_eq!(config(&environment), Some("/etc/xdg/dadl-mcp".into()));
         let environment = environment.with("XDG_CONFIG_HOME", "relative");

@@ -84,8 +84,8 @@ pub const ALL: &[Variable] = &[
         flag: None,
     },
     Variable {
-        name: "XDG_DATA_HOME",
-        meaning: "Keep `dadl-mcp/files` here instead of in `~/.local/share` (Windows: \
+        name: "XDG_STATE_HOME",
+        meaning: "Keep `dadl-mcp/files` here instead of in `~/.local/state` (Windows: \
                   `LOCALAPPDATA`)",
         flag: None,
     },

@@ -308,7 +308,7 @@ fn files_have_a_place_even_without_a_home() {
     let home = Home::new();
     let dadl = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
     let files = |environment| home.load(&dadl, &environment).unwrap().files;
-    assert!(files(home.environment()).ends_with(".local/share/dadl-mcp/files"));
+    assert!(files(home.environment()).ends_with(".local/state/dadl-mcp/files"));
     assert!(files(Environment::default()).ends_with("work/dadl-mcp-files"));
     let environment = home.environment().with("DADL_MCP_FILES", "exports");
     assert!(files(environment).ends_with("work/exports"));

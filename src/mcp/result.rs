@@ -10,13 +10,16 @@ use serde_json::{Map, Value, json};
 use crate::{
     executor::CallError,
     gate::Refusal,
-    outcome::{Outcome, Payload, SavedFile},
+    outcome::{JsonText, Outcome, Payload, SavedFile},
 };
 
 /// The member that holds an answer that is no object.
 const RESULT: &str = "result";
 /// The member that holds the arguments of the next page.
 const NEXT: &str = "next";
+
+/// A larger answer comes as text alone: hosts that take both would hold it twice.
+const MOST_STRUCTURED_BYTES: usize = 256 * 1024;
 
 /// Makes the result of a call that the backend accepted.
 pub(super) fn of_outcome(outcome: Outcome) -> CallToolResult {
@@ -27,7 +30,10 @@ pub(super) fn of_outcome(outcome: Outcome) -> CallToolResult {
             let text = describe(&file);
             (text, Some(of_file(&file)))
         }
-        Payload::Json(value) => (value.to_string(), Some(structured(value, next))),
+        Payload::Json(text) => {
+            let value = structured(&text, next);
+            (text.into_string(), value)
+        }
         Payload::Text { text, .. } => (text, None),
     };
     let mut content = vec![ContentBlock::text(text)];
@@ -54,12 +60,18 @@ fn failed(text: String) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
-fn structured(value: Value, next: Option<Map<String, Value>>) -> Value {
-    match (value, next) {
-        (object @ Value::Object(_), _) => object,
-        (other, None) => json!({ RESULT: other }),
-        (other, Some(next)) => json!({ RESULT: other, NEXT: next }),
+/// Makes the structured copy; none of an answer so large that a copy would help nobody, nor of one
+/// that a tree cannot hold.
+fn structured(text: &JsonText, next: Option<Map<String, Value>>) -> Option<Value> {
+    if text.as_str().len() > MOST_STRUCTURED_BYTES {
+        return None;
     }
+    let value = text.value().ok()?;
+    Some(match next {
+        _ if text.is_object() => value,
+        None => json!({ RESULT: value }),
+        Some(next) => json!({ RESULT: value, NEXT: next }),
+    })
 }
 
 fn of_file(file: &SavedFile) -> Value {
@@ -94,10 +106,11 @@ mod tests {
 
     #[test]
     fn objects_are_kept_and_other_values_are_wrapped() {
-        let result = shown(Payload::Json(json!({ "a": [1, 2] })), None);
+        let result = shown(Payload::Json(JsonText::from(&json!({ "a": [1, 2] }))), None);
         assert_eq!(result["content"][0]["text"], r#"{"a":[1,2]}"#);
         assert_eq!(result["structuredContent"], json!({ "a": [1, 2] }));
-        let result = shown(Payload::Json(json!([1])), Some(json!({ "offset": 1 })));
+        let result =
+            shown(Payload::Json(JsonText::from(&json!([1]))), Some(json!({ "offset": 1 })));
         assert_eq!(result["content"][0]["text"], "[1]");
         assert_eq!(result["content"][1]["text"], "Note: there may be more");
         assert_eq!(result["structuredContent"], json!({ "result": [1], "next": { "offset": 1 } }));

@@ -1,9 +1,8 @@
 //! Decodes a whole body by its content type (RFC 9110, section 8.3).
 
 use mime::Mime;
-use serde_json::Value;
 
-use crate::outcome::Payload;
+use crate::outcome::{JsonText, Payload};
 
 /// How much of a body that makes no sense is shown.
 const EXCERPT: usize = 200;
@@ -70,7 +69,7 @@ pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Payload, Decode
     }
     match BodyType::of(content_type) {
         BodyType::Json => json(body).map(Payload::Json),
-        BodyType::Ndjson => ndjson(body).map(|items| Payload::Json(Value::Array(items))),
+        BodyType::Ndjson => ndjson(body).map(Payload::Json),
         BodyType::Unknown => Ok(json(body).map_or_else(|_| text(body, None), Payload::Json)),
         BodyType::Text | BodyType::EventStream | BodyType::Binary => Ok(text(body, content_type)),
     }
@@ -95,32 +94,31 @@ pub fn excerpt(body: &[u8]) -> String {
     words
 }
 
-fn json(body: &[u8]) -> Result<Value, DecodeError> {
+fn json(body: &[u8]) -> Result<JsonText, DecodeError> {
     // A byte order mark is no JSON (RFC 8259, section 8.1), yet some servers send one.
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    serde_json::from_slice(body).map_err(|error| DecodeError {
+    JsonText::parse(utf8(body, "JSON")?).map_err(|error| DecodeError {
         expected: "JSON",
         reason: error.to_string(),
         excerpt: excerpt(body),
     })
 }
 
-fn ndjson(body: &[u8]) -> Result<Vec<Value>, DecodeError> {
-    let mut items = Vec::new();
-    for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        // RFC 7464 puts a record separator before each text.
-        let line = line.strip_prefix(b"\x1E").unwrap_or(line);
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let item = serde_json::from_slice(line).map_err(|error| DecodeError {
-            expected: "NDJSON",
-            reason: format!("line {}: {error}", index + 1),
-            excerpt: excerpt(line),
-        })?;
-        items.push(item);
-    }
-    Ok(items)
+fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
+    JsonText::parse_lines(utf8(body, "NDJSON")?).map_err(|(number, error)| {
+        let line = body.split(|byte| *byte == b'\n').nth(number - 1).unwrap_or_default();
+        let reason = format!("line {number}: {error}");
+        DecodeError { expected: "NDJSON", reason, excerpt: excerpt(line) }
+    })
+}
+
+/// JSON is UTF-8 (RFC 8259, section 8.1).
+fn utf8<'body>(body: &'body [u8], expected: &'static str) -> Result<&'body str, DecodeError> {
+    std::str::from_utf8(body).map_err(|error| DecodeError {
+        expected,
+        reason: format!("byte {} is not UTF-8", error.valid_up_to()),
+        excerpt: excerpt(body),
+    })
 }
 
 fn text(body: &[u8], content_type: Option<&str>) -> Payload {
@@ -137,13 +135,13 @@ fn text(body: &[u8], content_type: Option<&str>) -> Payload {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn value(body: &[u8], content_type: &str) -> Value {
         match decode(body, Some(content_type)).unwrap() {
-            Payload::Json(value) => value,
+            Payload::Json(text) => text.value().unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -77,7 +77,7 @@ impl Harness {
     /// Calls a tool that answers JSON.
     pub(crate) async fn value(&self, tool: &str, arguments: Value) -> Value {
         match self.call(tool, arguments).await.unwrap().payload {
-            Payload::Json(value) => value,
+            Payload::Json(text) => text.value().unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -1,8 +1,12 @@
 //! What a call gives: a result, or an error that a model can act on.
 
+mod json_text;
+
 use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
+
+pub use self::json_text::JsonText;
 
 /// The result of a call that the backend accepted (2xx).
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub enum Payload {
     /// A file that was saved.
     File(SavedFile),
     /// A JSON value; NDJSON becomes an array.
-    Json(Value),
+    Json(JsonText),
     /// Text with its content type.
     Text {
         /// Such as `text/markdown`.

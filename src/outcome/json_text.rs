@@ -1,0 +1,202 @@
+//! JSON that is passed on without being taken apart.
+//!
+//! Most answers go to the caller as they came. Building a tree of a large one and writing it again
+//! costs ten times what checking it does, and would round numbers beyond 64 bits; so an answer is
+//! kept as text, checked and without white space between its tokens, and read only where something
+//! has to be taken out of it.
+
+use std::fmt;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+/// A JSON value as compact text (RFC 8259).
+#[derive(Clone, PartialEq, Eq)]
+pub struct JsonText(String);
+
+impl JsonText {
+    /// Checks `text` and drops the white space between its tokens.
+    ///
+    /// # Errors
+    ///
+    /// Says where the text is no JSON.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<IgnoredAny>(text)?;
+        let mut compacted = String::with_capacity(text.len());
+        compact(text, &mut compacted);
+        Ok(Self(compacted))
+    }
+
+    /// Joins one JSON text a line into an array; blank lines are skipped.
+    ///
+    /// # Errors
+    ///
+    /// The number of the line that is no JSON, from 1, and what is wrong with it.
+    pub fn parse_lines(text: &str) -> Result<Self, (usize, serde_json::Error)> {
+        let mut array = String::with_capacity(text.len() + 2);
+        array.push('[');
+        for (index, line) in text.split('\n').enumerate() {
+            // RFC 7464 puts a record separator before each text.
+            let line = line.strip_prefix('\x1E').unwrap_or(line).trim();
+            if line.is_empty() {
+                continue;
+            }
+            serde_json::from_str::<IgnoredAny>(line).map_err(|error| (index + 1, error))?;
+            if array.len() > 1 {
+                array.push(',');
+            }
+            compact(line, &mut array);
+        }
+        array.push(']');
+        Ok(Self(array))
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the text.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
+    /// Returns whether the value is an object.
+    pub fn is_object(&self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    /// Builds the tree.
+    ///
+    /// # Errors
+    ///
+    /// The value is nested too deeply, or a string has half of a surrogate pair.
+    pub fn value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::from_str(&self.0)
+    }
+}
+
+impl From<&Value> for JsonText {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string())
+    }
+}
+
+impl fmt::Debug for JsonText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "JsonText({})", self.0)
+    }
+}
+
+/// Appends `text`, which is valid JSON, without the white space between its tokens.
+fn compact(text: &str, compacted: &mut String) {
+    let mut rest = text;
+    while let Some(quote) = rest.find('"') {
+        let (tokens, string) = rest.split_at(quote);
+        push_tokens(tokens, compacted);
+        // Valid JSON closes its strings; the fallback keeps the text as it is.
+        let end = string_end(string).unwrap_or(string.len());
+        let (string, after) = string.split_at(end);
+        compacted.push_str(string);
+        rest = after;
+    }
+    push_tokens(rest, compacted);
+}
+
+/// Returns where the string that begins `text` ends, behind its closing quote.
+fn string_end(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    loop {
+        let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes.get(found)? {
+            b'"' => return Some(found + 1),
+            _ => at = found + 2,
+        }
+    }
+}
+
+/// Appends what stands between two strings.
+fn push_tokens(tokens: &str, compacted: &mut String) {
+    if tokens.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        compacted.extend(tokens.split_ascii_whitespace());
+    } else {
+        compacted.push_str(tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn compacted(text: &str) -> String {
+        JsonText::parse(text).unwrap().into_string()
+    }
+
+    #[test]
+    fn drops_white_space_between_tokens_only() {
+        assert_eq!(compacted(" { \"a b\" : [ 1 , 2 ] }\n"), r#"{"a b":[1,2]}"#);
+        assert_eq!(compacted(r#"{"a":"x \" { } \\"}"#), r#"{"a":"x \" { } \\"}"#);
+        assert_eq!(compacted("\"\\\\\" "), "\"\\\\\"");
+        assert_eq!(compacted(" true "), "true");
+    }
+
+    #[test]
+    fn keeps_every_digit() {
+        let digits = "123456789012345678901234567890.00";
+        assert_eq!(compacted(digits), digits);
+    }
+
+    #[test]
+    fn joins_lines_and_names_the_broken_one() {
+        let lines = JsonText::parse_lines("{\"a\": 1}\r\n\n\x1E[2]\n").unwrap();
+        assert_eq!(lines.as_str(), r#"[{"a":1},[2]]"#);
+        assert_eq!(JsonText::parse_lines("").unwrap().as_str(), "[]");
+        assert_eq!(JsonText::parse_lines("{}\nx\n").unwrap_err().0, 2);
+    }
+
+    #[test]
+    fn takes_what_a_tree_cannot_hold() {
+        let deep = "[".repeat(5000) + &"]".repeat(5000);
+        let text = JsonText::parse(&deep).unwrap();
+        assert_eq!(text.as_str(), deep);
+        assert!(text.value().is_err());
+        assert!(JsonText::parse("[1,").is_err());
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn means_the_same_and_is_as_short_as_it_can_be(value in value()) {
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            let text = JsonText::parse(&pretty).unwrap();
+            prop_assert_eq!(text.as_str(), value.to_string());
+            prop_assert_eq!(text.value().unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_text() {
+        assert_eq!(format!("{:?}", JsonText::from(&json!([1]))), "JsonText([1])");
+    }
+}
