@@ -9,19 +9,14 @@ use super::BackendSettings;
 #[non_exhaustive]
 pub enum BaseUrlProblem {
     /// The operator: neither file has one.
-    #[error("backend \"{backend}\" has no `url`, and its descriptor has no `base_url`")]
-    Missing {
-        /// The backend.
-        backend: String,
-    },
+    #[error("it has no `url`, and its descriptor has no `base_url`")]
+    Missing,
     /// The author, most likely: a downloaded file points into the operator's network.
     #[error(
-        "the descriptor of backend \"{backend}\" points to the private address {host}; set `url`, \
-         or `allow_private_url: true`"
+        "its descriptor points to the private address {host}; set `url`, or \
+         `allow_private_url: true`"
     )]
     Private {
-        /// The backend.
-        backend: String,
         /// The address.
         host: String,
     },
@@ -37,16 +32,14 @@ impl BackendSettings {
         if let Some(url) = &self.url {
             return Ok(self.filled(url));
         }
-        let backend = || self.name.clone();
-        let template =
-            of_descriptor.ok_or_else(|| BaseUrlProblem::Missing { backend: backend() })?;
+        let template = of_descriptor.ok_or(BaseUrlProblem::Missing)?;
         let url = self.filled(template);
         // A host that the operator supplied through `options` is the operator's own.
         if !self.allow_private_url
             && !authority(template).contains('{')
             && let Some(host) = private_host(&url)
         {
-            return Err(BaseUrlProblem::Private { backend: backend(), host });
+            return Err(BaseUrlProblem::Private { host });
         }
         Ok(url)
     }
@@ -117,7 +110,7 @@ mod tests {
         assert_eq!(base_url(None, Some("https://x.example")).as_deref(), Ok("https://x.example"));
         assert_eq!(
             base_url(None, None).unwrap_err(),
-            "backend \"b\" has no `url`, and its descriptor has no `base_url`"
+            "it has no `url`, and its descriptor has no `base_url`"
         );
     }
 

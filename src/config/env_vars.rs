@@ -30,6 +30,9 @@ pub const HTTP_TOKEN: &str = "DADL_MCP_HTTP_TOKEN";
 pub const HTTP_TOKEN_FILE: &str = "DADL_MCP_HTTP_TOKEN_FILE";
 /// Switches color off (no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
+/// Lead requests through a proxy; the HTTP client reads them.
+pub const PROXIES: &[&str] =
+    &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
 /// Begins the name of each variable that holds a credential.
 pub const CREDENTIAL_PREFIX: &str = "CREDENTIAL_";
 

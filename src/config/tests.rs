@@ -88,6 +88,24 @@ backends:
 }
 
 #[test]
+fn the_example_is_right_and_shows_every_key() {
+    let text = include_str!("../../backends.yaml.example");
+    read(text);
+    // What is commented out has to be right as well; prose has a space after the `#`.
+    let all: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("# "))
+        .fold(String::new(), |all, line| all + &line.replacen("    #", "    ", 1) + "\n");
+    read(&all);
+    // ToolMesh's words for what ours say, or without effect.
+    let left_out = ["include_tools", "expose_tools", "streaming_timeout", "blob_ttl", "`NAME`"];
+    for key in keys::BACKEND.iter().chain(keys::OPTIONS) {
+        let shown = all.contains(&format!("{}:", key.name));
+        assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
+    }
+}
+
+#[test]
 fn an_entry_of_toolmesh_is_read_as_it_is() {
     let backends = read(
         "backends:\n- {name: a, transport: rest, dadl: a.dadl, include_tools: [x], access: 'read, audit'}\n",
