@@ -14,7 +14,11 @@ use super::{
     failure::Failure,
     load,
 };
-use crate::config::{Settings, credentials::Credentials, env_vars::Environment};
+use crate::config::{
+    Settings,
+    credentials::Credentials,
+    env_vars::{self, Environment},
+};
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +92,13 @@ pub(super) async fn run(
     match load::settings(&args.backends, &environment) {
         Ok(settings) => {
             describe(&settings, &mut report);
+            let proxied = env_vars::PROXIES.iter().any(|name| environment.get(name).is_some());
             let credentials = Credentials::new(environment);
             for at in 0..settings.backends.len() {
                 // One at a time, so that a broken backend does not hide the others.
                 let mut alone = settings.clone();
                 alone.backends = settings.backends.get(at..=at).unwrap_or_default().to_vec();
-                backend::examine(alone, &credentials, &mut report).await;
+                backend::examine(&alone, &credentials, proxied, &mut report).await;
             }
         }
         Err(failure) if args.json || !console.out_is_terminal => {
@@ -153,7 +158,10 @@ fn write(report: &Report, as_json: bool, console: &mut Console) -> io::Result<()
         let word = line.health.word();
         writeln!(console.out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
         if let Some(hint) = &line.hint {
-            writeln!(console.out, "      {:<12}hint: {hint}", "")?;
+            for (number, part) in hint.lines().enumerate() {
+                let word = if number == 0 { "hint:" } else { "" };
+                writeln!(console.out, "      {:<12}{word:<5} {part}", "")?;
+            }
         }
     }
     Ok(())

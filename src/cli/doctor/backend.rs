@@ -1,6 +1,7 @@
 //! What `doctor` examines about one backend: descriptor, policy, credentials, then one cheap read.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpStream;
 use url::Url;
 
 use super::Report;
@@ -21,13 +22,18 @@ use crate::{
 /// Tools that answer without a credential, by parts of their names: they say nothing about it.
 const PUBLIC: &[&str] = &["ping", "health", "version", "openapi", "status", "docs", "gui"];
 
-/// Examines the only backend of `settings`.
-pub(super) async fn examine(settings: Settings, credentials: &Credentials, report: &mut Report) {
+/// Examines the only backend of `settings`; `proxied` says that requests leave through a proxy.
+pub(super) async fn examine(
+    settings: &Settings,
+    credentials: &Credentials,
+    proxied: bool,
+    report: &mut Report,
+) {
     let Some(backend) = settings.backends.first().cloned() else { return };
     report.backend = Some(backend.name.clone());
-    if describe_descriptor(&settings, &backend, report) {
-        match App::build(&settings, credentials) {
-            Ok(app) => examine_app(&app, credentials, report).await,
+    if describe_descriptor(settings, &backend, report) {
+        match App::build(settings, credentials) {
+            Ok(app) => examine_app(&app, credentials, proxied, report).await,
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
             }
@@ -101,12 +107,12 @@ fn counted(findings: &[Diagnostic]) -> String {
     counts.join(", ")
 }
 
-async fn examine_app(app: &App, credentials: &Credentials, report: &mut Report) {
+async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report: &mut Report) {
     let Some(backend) = app.backends.first() else { return };
     describe_policy(app, backend, report);
-    report.ok("url", backend.base.as_str());
+    let reachable = proxied || reach(backend, report).await;
     describe_tls(backend.base.as_url(), &backend.settings, report);
-    if describe_credentials(backend, credentials, report) {
+    if describe_credentials(backend, credentials, report) && reachable {
         call_once(app, backend, report).await;
     }
 }
@@ -123,6 +129,30 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
     for warning in app.warnings.iter().cloned().chain(load::unknown_levels(backend)) {
         report.warn("access", warning, "correct it, or remove it");
     }
+}
+
+/// Connects and hangs up: this works without a credential. Returns whether somebody listens.
+async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
+    let url = backend.base.as_url();
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return true;
+    };
+    let bound = backend.settings.timeouts.connect;
+    let address = (host.trim_matches(['[', ']']), port);
+    let failed = match tokio::time::timeout(bound, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => {
+            report.ok("url", format!("{url} can be reached"));
+            return true;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} s", bound.as_secs_f32()),
+    };
+    report.fail(
+        "url",
+        format!("{url} cannot be reached: {failed}"),
+        "check `url`, that the backend is up, and what lies between",
+    );
+    false
 }
 
 fn describe_tls(url: &Url, settings: &BackendSettings, report: &mut Report) {
@@ -196,7 +226,7 @@ fn setup_hint(backend: &LoadedBackend) -> String {
         ([], None) => "hosts do not pass your shell's environment on: set it in the host's \
                        settings"
             .to_owned(),
-        (steps, _) => steps.join(" "),
+        (steps, _) => steps.join("\n"),
     }
 }
 
@@ -239,7 +269,7 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
 
 /// Picks a read that needs no argument: a list that can be cut short, if there is one, and not one
 /// that everybody may make.
-fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, serde_json::Value>)> {
+fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
     let limit = |entry: &Entry| {
         let limit = entry.params.iter().find(|parameter| {
             parameter.param.location == Location::Query && parameter.param.name == "limit"
@@ -267,7 +297,7 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, serde_json::Value>)> 
 fn hint(error: &CallError, backend: &LoadedBackend) -> String {
     match error {
         CallError::Api(error) if error.status == 401 => {
-            format!("the credential is wrong or expired; {}", setup_hint(backend))
+            format!("the credential is wrong or expired\n{}", setup_hint(backend))
         }
         CallError::Api(error) if error.status == 403 => {
             "the account lacks a right, or the credential is of another server".to_owned()
