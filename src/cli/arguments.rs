@@ -112,9 +112,9 @@ mod tests {
 
     #[test]
     fn says_what_is_no_argument() {
-        insta::assert_snapshot!(parsed(&["vm"]).unwrap_err(), @"");
-        insta::assert_snapshot!(parsed(&["=1"]).unwrap_err(), @"");
-        insta::assert_snapshot!(parsed(&["a:=b"]).unwrap_err(), @"");
+        insta::assert_snapshot!(parsed(&["vm"]).unwrap_err(), @"`vm` is no argument; write key=value, or key:=json");
+        insta::assert_snapshot!(parsed(&["=1"]).unwrap_err(), @"`=1` has no name before `=`");
+        insta::assert_snapshot!(parsed(&["a:=b"]).unwrap_err(), @"the value of `a` is not JSON: expected value at line 1 column 1");
     }
 
     #[test]
