@@ -1,0 +1,356 @@
+//! The command line, as the real binary shows it.
+
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use serde_json::Value;
+
+/// A home directory and the environment of a process that has nothing else.
+struct Cli {
+    home: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// What a run left behind.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Cli {
+    fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.home.path().join(name), text).unwrap();
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        command.args(arguments).current_dir(&self.home).env_clear();
+        command.env("HOME", self.home.path()).envs(self.variables.clone());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap().into()
+    }
+
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Run {
+    /// The result of a run that went well.
+    fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{}", self.err);
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// The exit code and standard error of a run that gave no result.
+    fn failure(&self) -> String {
+        assert_eq!(self.out, "");
+        format!("exit {}\n{}", self.code, self.err)
+    }
+}
+
+const XO: &[&str] = &["--dadl", "xen-orchestra", "--url", "http://127.0.0.1:1/rest/v0"];
+
+/// `arguments` for a Xen Orchestra that is not there.
+fn xo<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [arguments, XO].concat()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let cli = Cli::new();
+    let help = cli.run(&["--help"]);
+    assert_eq!((help.code, &*help.err), (0, ""));
+    assert!(help.out.contains("Usage: dadl-mcp [OPTIONS] <COMMAND>"));
+    let call = cli.run(&["call", "--help"]);
+    assert!(call.out.contains("[env: DADL_MCP_CONFIG]"), "{}", call.out);
+    let version = cli.run(&["--version"]);
+    assert_eq!(version.out, concat!("dadl-mcp ", env!("CARGO_PKG_VERSION"), "\n"));
+    let none = cli.run(&[]);
+    assert_eq!((none.code, &*none.out), (2, ""));
+    assert_eq!(cli.run(&["lst"]).code, 2);
+}
+
+#[test]
+fn completions_and_manual_pages_come_from_the_definitions() {
+    let cli = Cli::new();
+    assert!(cli.run(&["completions", "bash"]).out.contains("dadl-mcp"));
+    assert!(cli.run(&["man"]).out.contains(".TH dadl-mcp 1"));
+    assert!(cli.run(&["man", "serve"]).out.contains(r"http\-token\-file"));
+    assert_eq!(cli.run(&["man", "nothing"]).code, 2);
+}
+
+#[test]
+fn lists_what_is_allowed_and_says_why_the_rest_is_not() {
+    let cli = Cli::new();
+    let listed = cli.run(&xo(&["list"])).json();
+    let listed = listed.as_array().unwrap();
+    assert!(listed.iter().all(|tool| tool["access"] == "read" && tool["allowed"] == true));
+    let all = cli.run(&xo(&["list", "--all"])).json();
+    let all = all.as_array().unwrap();
+    assert!(all.len() > listed.len());
+    let delete = all.iter().find(|tool| tool["name"] == "delete_vm").unwrap();
+    assert_eq!(delete["reason"], "--access does not allow level `dangerous`");
+    assert_eq!(delete["remedy"], "start dadl-mcp with `dangerous` in --access");
+    let wide = Cli::new().with("DADL_MCP_ACCESS", "all").run(&xo(&["list"])).json();
+    assert_eq!(wide.as_array().unwrap().len(), all.len());
+}
+
+#[test]
+fn shows_a_tool_or_the_nearest_name() {
+    let cli = Cli::new();
+    let tool = cli.run(&xo(&["show", "get_vm"])).json();
+    assert_eq!(tool["annotations"]["readOnlyHint"], true);
+    assert_eq!(tool["path"], "/vms/{uuid}");
+    assert!(tool["definedIn"].as_str().unwrap().starts_with("bundled:xen-orchestra:"));
+    insta::assert_snapshot!(cli.run(&xo(&["show", "get_vmm"])).failure(), @r#"
+        exit 2
+        error: unknown tool "get_vmm"; did you mean "get_vm"?
+
+        hint: `dadl-mcp list` shows the tools
+        "#);
+}
+
+#[test]
+fn a_call_is_refused_before_anything_is_sent() {
+    let cli = Cli::new();
+    insta::assert_snapshot!(cli.run(&xo(&["call", "delete_vm", "uuid=1"])).failure(), @r#"
+        exit 4
+        error: tool "delete_vm" is not allowed: --access does not allow level `dangerous`; start dadl-mcp with `dangerous` in --access
+
+        hint: `dadl-mcp list --all` shows every tool and why
+        "#);
+    let dangerous = xo(&["call", "delete_vm", "uuid=1", "--access", "all"]);
+    insta::assert_snapshot!(cli.run(&dangerous).failure(), @r#"
+        exit 4
+        error: tool "delete_vm" was not called: it is dangerous, and there is no terminal to ask on
+
+        hint: add --yes if you mean it
+        "#);
+    insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uid=1"])).failure(), @r"
+        exit 2
+        error: the arguments of `get_vm` cannot be used: there is no parameter `uid`, did you mean `uuid`?; `uuid` (string) is required. It takes: uuid (string, required)
+
+        hint: `dadl-mcp show get_vm` describes the arguments
+        ");
+    insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uuid"])).failure(), @r"
+        exit 2
+        error: `uuid` is no argument; write key=value, or key:=json
+        ");
+    insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uuid=1"])).failure(), @r#"
+        exit 3
+        error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE
+
+        hint: `dadl-mcp doctor`, with the same flags, looks closer
+        "#);
+}
+
+#[test]
+fn a_dry_run_shows_the_request_without_a_credential() {
+    let arguments = xo(&["call", "list_vms", "limit=2", "filter=name_label:a b", "--dry-run"]);
+    insta::assert_snapshot!(Cli::new().run(&arguments).out, @r"
+        GET http://127.0.0.1:1/rest/v0/vms?filter=name_label%3Aa%20b&limit=2
+        accept: application/json
+
+        with Cookie: authenticationToken=[REDACTED]
+        ");
+}
+
+#[test]
+fn arguments_come_from_standard_input() {
+    let arguments = xo(&["call", "get_vm", "--args", "-", "--dry-run"]);
+    let run = Cli::new().run_with_input(&arguments, r#"{"uuid": "a/b"}"#);
+    assert!(run.out.starts_with("GET http://127.0.0.1:1/rest/v0/vms/a%2Fb\n"), "{}", run.out);
+}
+
+#[test]
+fn says_where_settings_were_looked_for() {
+    let cli = Cli::new();
+    let text = cli.run(&["list"]).failure();
+    insta::assert_snapshot!(text.replace(cli.home.path().to_str().unwrap(), "~"), @r"
+        exit 3
+        error: there is nothing to load: no --dadl was given, and no backends.yaml was found
+
+        hint: write one of backends.yaml, ~/.config/dadl-mcp/backends.yaml, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`
+        ");
+}
+
+#[test]
+fn shows_every_problem_of_a_file_with_its_place() {
+    let cli = Cli::new().file(
+        "backends.yaml",
+        "backends:\n  - name: xo\n    dadle: xen-orchestra\n    acess: all\n",
+    );
+    insta::assert_snapshot!(cli.run(&["list"]).failure(), @r"
+        exit 3
+        error[D009]: backend `xo` has no `dadl`
+         --> backends.yaml:2:5
+          |
+        2 |   - name: xo
+          |     ^
+          |
+          = help: add `dadl: ..`
+          = see: docs/checks.md#d009
+
+        error[D008]: unknown key `dadle` in backend `xo`
+         --> backends.yaml:3:5
+          |
+        3 |     dadle: xen-orchestra
+          |     ^^^^^
+          |
+          = help: did you mean `dadl`?
+          = see: docs/checks.md#d008
+
+        error[D008]: unknown key `acess` in backend `xo`
+         --> backends.yaml:4:5
+          |
+        4 |     acess: all
+          |     ^^^^^
+          |
+          = help: did you mean `access`?
+          = see: docs/checks.md#d008
+
+        error: backends.yaml cannot be used: 3 errors
+
+        hint: docs/configuration.md lists every key
+        ");
+}
+
+#[test]
+fn shows_every_problem_of_descriptors() {
+    let cli = Cli::new().file("bad.dadl", "spec: https://dadl.ai/spec/dadl-spec-v0.1.md\n").file(
+        "backends.yaml",
+        "backends:\n  - {name: a, dadl: bad.dadl}\n  - {name: b, dadl: xen-orchestre}\n  \
+         - {name: c, dadl: xen-orchestra}\n",
+    );
+    insta::assert_snapshot!(cli.run(&["list"]).failure(), @r#"
+        exit 3
+        error[D009]: the file has no `backend`
+         --> bad.dadl:1:1
+          |
+        1 | spec: https://dadl.ai/spec/dadl-spec-v0.1.md
+          | ^ `backend` is required
+          |
+          = see: docs/checks.md#d009
+
+        error: backend "a": the descriptor bad.dadl cannot be used
+        error: backend "b": descriptor `xen-orchestre` was not found; did you mean `xen-orchestra`?
+        error: backend "c": it has no `url`, and its descriptor has no `base_url`
+
+        hint: `dadl-mcp doctor`, with the same flags, shows what was found where
+        "#);
+}
+
+#[test]
+fn beyond_loopback_a_token_is_required() {
+    let run = Cli::new().run(&xo(&["serve", "--http", "0.0.0.0:0"]));
+    insta::assert_snapshot!(run.failure(), @r"
+        exit 3
+        error: serving on 0.0.0.0:0 without a token would let anybody in
+
+        hint: give --http-token-file, or listen on 127.0.0.1 behind a proxy
+        ");
+}
+
+#[test]
+fn the_doctor_says_what_to_do() {
+    let run = Cli::new().run(&xo(&["doctor"]));
+    assert_eq!(run.code, 1);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(report["ok"], false);
+    let failed: Vec<&Value> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["health"] == "FAIL")
+        .collect();
+    assert_eq!(failed.len(), 2, "{report:#}");
+    assert!(failed.iter().all(|line| line["hint"].is_string()));
+    let credential = failed.iter().find(|line| line["subject"] == "credential").unwrap();
+    assert!(credential["finding"].as_str().unwrap().contains("CREDENTIAL_XEN_ORCHESTRA_TOKEN"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn calls_a_backend() {
+    let simulator = XenOrchestra::start(SimulatorOptions::default()).await.unwrap();
+    let url = simulator.url();
+    let on = |arguments: &[&str]| {
+        let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", simulator.token());
+        let with_url = [arguments, &["--dadl", "xen-orchestra", "--url", &url]].concat();
+        cli.run(&with_url)
+    };
+    let vms = on(&["call", "list_vms", "limit:=1", "fields=name_label"]).json();
+    assert!(vms[0]["name_label"].is_string(), "{vms}");
+    let report = on(&["doctor"]).json();
+    assert_eq!(report["ok"], true, "{report:#}");
+    let last = &report["checks"].as_array().unwrap().last().unwrap()["finding"];
+    assert_eq!(last, "list_vms answered HTTP 200: the credential is accepted");
+
+    let missing = on(&["call", "get_vm", "uuid=nothing"]);
+    assert_eq!((missing.code, &*missing.out), (5, ""));
+    assert!(missing.err.starts_with("error: [not_found] HTTP 404"), "{}", missing.err);
+
+    let id = on(&["call", "list_vms", "limit=1", "filter=power_state:Halted"]).json();
+    let id = id[0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let id = format!("uuid={id}");
+    let deleted = on(&["call", "delete_vm", &id, "--access", "all", "--yes"]);
+    assert_eq!(deleted.code, 0, "{}", deleted.err);
+    let file = on(&["call", "export_vm_xva", &id]);
+    assert_eq!(file.code, 5, "the VM is gone: {}", file.err);
+
+    // A wrong token is told from a missing one.
+    let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "wrong");
+    let run = cli.run(&["doctor", "--dadl", "xen-orchestra", "--url", &url]);
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("the credential is wrong or expired"), "{}", run.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn saves_files_and_prints_where() {
+    let simulator = XenOrchestra::start(SimulatorOptions::default()).await.unwrap();
+    let url = simulator.url();
+    let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", simulator.token());
+    let flags = ["--dadl", "xen-orchestra", "--url", &url, "--files", "exports"];
+    let ids = cli.run(&[&["call", "list_vms", "limit=1"], &flags[..]].concat()).json();
+    let id = ids[0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let id = format!("uuid={id}");
+    let file = cli.run(&[&["call", "export_vm_xva", &id], &flags[..]].concat()).json();
+    let path = cli.home.path().join(file["path"].as_str().unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), file["size"].as_u64().unwrap());
+    assert!(path.starts_with(cli.home.path().join("exports")));
+}
