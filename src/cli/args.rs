@@ -255,7 +255,7 @@ pub struct ServeArgs {
         help_heading = "HTTP"
     )]
     pub http_token_file: Option<PathBuf>,
-    /// Accept browsers from this origin, such as https://app.example.com; may be repeated
+    /// Accept browsers from this origin, such as `https://app.example.com`; may be repeated
     #[arg(long, value_name = "ORIGIN", requires = "http", help_heading = "HTTP")]
     pub allowed_origin: Vec<String>,
     /// Accept requests for this host besides the loopback names; may be repeated

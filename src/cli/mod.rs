@@ -1,8 +1,8 @@
 //! The command line: one file per subcommand.
 //!
 //! Results go to standard output, everything else to standard error. Each subcommand gets a
-//! [`Console`](console::Console) and gives an [`Exit`]; what fails becomes a
-//! [`Failure`](failure::Failure), which says what to do next.
+//! `Console` and gives an [`Exit`]; what fails becomes a
+//! `Failure`, which says what to do next.
 
 pub mod args;
 mod arguments;
