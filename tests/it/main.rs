@@ -7,6 +7,7 @@
 )]
 
 mod check;
+mod cli;
 mod every_tool;
 mod executor;
 mod harness;
