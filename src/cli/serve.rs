@@ -1,6 +1,8 @@
 //! `serve`: the tools for an MCP host, on stdio or over HTTP.
 
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
 
 use super::{args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
 use crate::{
@@ -9,7 +11,10 @@ use crate::{
         credentials,
         env_vars::{self, Environment},
     },
-    mcp::{HttpOptions, HttpServer, Introduction, Server, instructions, serve_stdio},
+    mcp::{
+        BackendSummary, HttpOptions, ServeError, Server, instructions, serve_listener, serve_stdio,
+        shutdown_on_signals,
+    },
 };
 
 /// Serves until the client goes away or a signal comes.
@@ -30,14 +35,17 @@ pub(super) async fn run(
         tracing::warn!("no tool is allowed; `dadl-mcp list --all` says why");
     }
     let server = server(app);
-    let shutdown = shutdown_on_signal()?;
+    let shutdown = shutdown_on_signals()?;
     match http {
         None => serve_stdio(server, shutdown).await?,
         Some(options) => {
-            let server = HttpServer::bind(server, options, shutdown).await?;
+            let address = options.listen;
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| ServeError::Listen { address, source })?;
             // Whoever chose port 0 has to learn the port.
-            writeln!(console.err, "listening on http://{}/mcp", server.address())?;
-            server.run().await;
+            writeln!(console.err, "listening on http://{}/mcp", listener.local_addr()?)?;
+            serve_listener(server, listener, options, shutdown).await?;
         }
     }
     Ok(Exit::Ok)
@@ -46,18 +54,18 @@ pub(super) async fn run(
 fn server(app: App) -> Server {
     let catalog = app.gate.catalog();
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
-    let introductions: Vec<Introduction<'_>> = app
+    let summaries: Vec<BackendSummary<'_>> = app
         .backends
         .iter()
-        .map(|backend| Introduction {
+        .map(|backend| BackendSummary {
             name: &backend.settings.name,
             description: &backend.descriptor.description,
             hint: backend.settings.hint.as_deref(),
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&introductions);
-    Server::new(app.gate, app.executor, instructions)
+    let instructions = instructions(&summaries);
+    Server::new(app.gate, Arc::new(app.executor), instructions)
 }
 
 /// Reads what concerns HTTP. Anybody on the network could call the tools of an endpoint that
@@ -73,34 +81,10 @@ fn http_options(
         })?),
         None => environment.secret(env_vars::HTTP_TOKEN).map_err(Failure::settings)?,
     };
-    if token.is_none() && !listen.ip().is_loopback() {
-        let message = format!("serving on {listen} without a token would let anybody in");
-        return Err(Failure::settings(message)
-            .hint("give --http-token-file, or listen on 127.0.0.1 behind a proxy"));
-    }
     Ok(Some(HttpOptions {
         listen,
         token,
         allowed_origins: args.allowed_origin.clone(),
         allowed_hosts: args.allowed_host.clone(),
     }))
-}
-
-/// Returns a token that SIGINT and SIGTERM cancel, so that running calls end in order.
-fn shutdown_on_signal() -> Result<CancellationToken, Failure> {
-    let shutdown = CancellationToken::new();
-    let signaled = shutdown.clone();
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::spawn(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
-        signaled.cancel();
-    });
-    Ok(shutdown)
 }

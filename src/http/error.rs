@@ -81,7 +81,7 @@ impl SendErrorKind {
 
     /// Returns whether another attempt may help.
     ///
-    /// Whether it is allowed as well depends on the method; see [`super::retry`].
+    /// Whether it is allowed as well depends on the method; see `http::retry`.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Dns(_) | Self::Interrupted(_))
             || matches!(self, Self::Timeout { bound: "connect_timeout", .. })

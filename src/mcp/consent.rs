@@ -1,161 +1,242 @@
-//! Asks the person about a dangerous call.
+//! Asks the person before a dangerous call.
 //!
-//! Hosts of the session era are asked by a request of ours (`elicitation/create`) while the call
-//! waits. Hosts of 2026-07-28 get the question as an intermediate result and repeat the call with
-//! the answer and a state that we sealed: an HMAC with a key of this process, bound to the digest
-//! of the call, valid for ten minutes, and good for one use. Either way the host shows the
-//! question to a person; what a model puts into arguments makes no consent.
+//! A host before 2026-07-28 is asked while the call waits (`elicitation/create`). A later one gets
+//! the question as the result of the call and sends the call again with the answer; what binds the
+//! two is a state that this process has sealed. Either way the answer makes a
+//! [`Consent`] for exactly the call that was shown.
+//!
+//! **Invariant:** nothing that a model writes into arguments can confirm. The answer comes from
+//! the host, the sealed state holds the digest of the call, and it is good once.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rmcp::{
-    Peer, RoleServer,
+    RoleServer,
     model::{
-        ClientCapabilities, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-        ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses,
-        RequestStateCodec, SealOptions,
+        BooleanSchema, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities,
+        ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
+        ElicitationSchema, InputRequest, InputRequiredResult, PrimitiveSchemaDefinition,
+        ProtocolVersion, RequestId, RequestStateCodec, SealOptions, ServerRequest,
     },
+    service::{PeerRequestOptions, RequestContext, ServiceError},
 };
-use uuid::Uuid;
+use rustls::crypto::ring;
+use serde::Deserialize as _;
+use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::gate::{Consent, Pending};
+use crate::gate::{CallDigest, Consent, Pending};
 
-/// How long a question stands.
+/// How long a person may take.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// The name of the question among the input requests.
-const QUESTION: &str = "confirm";
-/// The property that the person sets.
-const ANSWER: &str = "allow";
+/// The one property of the form, and the key of the question.
+const CONFIRM: &str = "confirm";
+/// What a sealed state is for.
+const PURPOSE: &[u8] = b"dadl-mcp/confirm";
+const NONCE_BYTES: usize = 16;
 
-/// Questions and the answers that were used.
+/// What became of the question.
+pub(super) enum Answer {
+    /// The host has to put this question and call again.
+    Ask(InputRequiredResult),
+    /// The person agreed.
+    Given(Consent),
+    /// Nobody agreed, and why.
+    Refused(String),
+}
+
+/// Puts questions and remembers which answers were used.
 pub(super) struct Consents {
-    codec: RequestStateCodec,
-    used: Mutex<HashMap<Vec<u8>, Instant>>,
+    /// `None` where the system has no random numbers; then such hosts cannot confirm.
+    codec: Option<RequestStateCodec>,
+    used: Mutex<HashMap<[u8; NONCE_BYTES], Instant>>,
 }
 
 impl Consents {
+    /// Makes a keeper with a key of its own: what another process sealed does not open.
     pub(super) fn new() -> Self {
-        // Two version 4 UUIDs hold 244 random bits from the operating system.
-        let key = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-        Self { codec: RequestStateCodec::new_unchecked(key), used: Mutex::new(HashMap::new()) }
+        let key = random::<{ RequestStateCodec::MIN_KEY_LENGTH }>();
+        let codec = key.and_then(|key| RequestStateCodec::try_new(key.to_vec()).ok());
+        Self { codec, used: Mutex::default() }
     }
 
-    /// Asks with a request of our own, and waits.
-    ///
-    /// # Errors
-    ///
-    /// The reason for which the call is refused.
-    pub(super) async fn ask(
-        peer: &Peer<RoleServer>,
-        capabilities: Option<&ClientCapabilities>,
-        pending: &Pending<'_>,
-    ) -> Result<Consent, String> {
-        if !can_ask(capabilities) {
-            return Err(cannot_ask(pending));
-        }
-        let answer = peer
-            .create_elicitation_with_timeout(question(pending), Some(PATIENCE))
-            .await
-            .map_err(|error| format!("the host could not ask a person: {error}"))?;
-        consent(&answer, pending)
-    }
-
-    /// Makes the intermediate result that asks.
-    ///
-    /// # Errors
-    ///
-    /// The reason for which the call is refused.
-    pub(super) fn question(
+    /// Asks for the person's consent to `pending`.
+    pub(super) async fn obtain(
         &self,
-        capabilities: Option<&ClientCapabilities>,
         pending: &Pending<'_>,
-    ) -> Result<InputRequiredResult, String> {
-        if !can_ask(capabilities) {
-            return Err(cannot_ask(pending));
+        retry: Retry,
+        context: &RequestContext<RoleServer>,
+    ) -> Answer {
+        if !can_ask(context.client_capabilities().as_ref()) {
+            return Answer::Refused(cannot_ask(pending));
         }
-        let nonce = Uuid::new_v4().into_bytes();
-        let digest = pending.digest();
-        let options = SealOptions::new().associated_data(digest.as_bytes()).ttl(PATIENCE);
-        let state = self.codec.seal_with(&nonce, &options);
-        let request = InputRequest::Elicitation(ElicitRequest::new(question(pending)));
-        let requests = InputRequests::from([(QUESTION.to_owned(), request)]);
-        Ok(InputRequiredResult::new(Some(requests), Some(state)))
+        let multi_round =
+            context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
+        match (multi_round, retry.state) {
+            (false, _) => ask_now(pending, context).await,
+            (true, None) => match self.question(pending) {
+                Some(question) => Answer::Ask(question),
+                None => Answer::Refused("the system has no random numbers".to_owned()),
+            },
+            (true, Some(state)) => self.redeem(pending.digest(), &state, retry.answer.as_ref()),
+        }
     }
 
-    /// Reads the answer that came with a repeated call.
-    ///
-    /// # Errors
-    ///
-    /// The reason for which the call is refused.
-    pub(super) fn answer(
-        &self,
-        state: &str,
-        responses: Option<&InputResponses>,
-        pending: &Pending<'_>,
-    ) -> Result<Consent, String> {
-        let nonce = self.codec.open_with(state, pending.digest().as_bytes()).map_err(|_| {
-            "the confirmation was given for another call, or has expired; ask again".to_owned()
-        })?;
-        self.use_once(nonce)?;
-        let answer = responses
-            .and_then(|responses| responses.get(QUESTION))
-            .and_then(|answer| serde_json::from_value::<ElicitResult>(answer.clone()).ok())
-            .ok_or("the host sent no answer to the question")?;
-        consent(&answer, pending)
+    /// Makes the question that the host puts before it calls again.
+    fn question(&self, pending: &Pending<'_>) -> Option<InputRequiredResult> {
+        let mut payload = pending.digest().as_bytes().to_vec();
+        payload.extend(random::<NONCE_BYTES>()?);
+        let options = SealOptions::new().associated_data(PURPOSE).ttl(PATIENCE);
+        let state = self.codec.as_ref()?.seal_with(&payload, &options);
+        let request = InputRequest::Elicitation(ElicitRequest::new(form(pending)));
+        let requests = BTreeMap::from([(CONFIRM.to_owned(), request)]);
+        Some(InputRequiredResult::new(Some(requests), Some(state)))
     }
 
-    fn use_once(&self, nonce: Vec<u8>) -> Result<(), String> {
+    /// Takes the answer that came with a repeated call.
+    fn redeem(&self, digest: CallDigest, state: &str, answer: Option<&Value>) -> Answer {
+        let refused = |reason: &str| Answer::Refused(reason.to_owned());
+        let opened = self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE));
+        let Some(Ok(payload)) = opened else {
+            return refused(
+                "the confirmation is not valid or came too late; call again to ask anew",
+            );
+        };
+        let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
+            return refused("the confirmation is not valid; call again to ask anew");
+        };
+        // The state is spent whatever the answer is: a no cannot become a yes later.
+        if !self.spend(*nonce) {
+            return refused("the confirmation was used already; call again to ask anew");
+        }
+        if CallDigest::from_bytes(*sealed) != digest {
+            return refused("the confirmation was given for another call or other arguments");
+        }
+        let answer = answer.and_then(|answer| ElicitResult::deserialize(answer).ok());
+        match answer {
+            Some(answer) => judge(digest, &answer),
+            None => refused("the host sent no answer to the question"),
+        }
+    }
+
+    /// Returns whether this is the first use of `nonce`.
+    fn spend(&self, nonce: [u8; NONCE_BYTES]) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        // A sealed state that is older than this does not open any more.
-        used.retain(|_, at| at.elapsed() < PATIENCE);
-        match used.insert(nonce, Instant::now()) {
-            None => Ok(()),
-            Some(_) => Err("the confirmation was used already; ask again".to_owned()),
-        }
+        // Older states do not open any more; the margin covers the wall clock of the seal.
+        used.retain(|_, at| at.elapsed() < PATIENCE * 2);
+        used.insert(nonce, Instant::now()).is_none()
     }
 }
 
+/// What a repeated call of 2026-07-28 brings along.
+#[derive(Default)]
+pub(super) struct Retry {
+    state: Option<String>,
+    answer: Option<Value>,
+}
+
+impl Retry {
+    /// Takes the answer out of a request.
+    pub(super) fn take(request: &mut CallToolRequestParams) -> Self {
+        let mut answers = request.input_responses.take().unwrap_or_default();
+        Self { state: request.request_state.take(), answer: answers.remove(CONFIRM) }
+    }
+}
+
+/// Returns whether the client shows forms to a person; an empty capability means forms.
 fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
-    let elicitation = capabilities.and_then(|capabilities| capabilities.elicitation.as_ref());
-    // A host that names no mode means forms; one that names URLs alone cannot show ours.
-    elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
+    capabilities
+        .and_then(|capabilities| capabilities.elicitation.as_ref())
+        .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none())
 }
 
 fn cannot_ask(pending: &Pending<'_>) -> String {
-    let entry = pending.entry();
     format!(
-        "it is dangerous, and this host cannot ask a person; a person can run `dadl-mcp call {}` in \
-         a terminal, or the operator can set `confirm: never` for backend `{}`",
-        entry.name, entry.backend_name
+        "it is dangerous and this host cannot ask a person to confirm. Tell the person: they can \
+         run `dadl-mcp call {} ..` in a terminal, or the operator can set `confirm: never` for \
+         backend \"{}\" in backends.yaml. There is no other way",
+        pending.entry().name,
+        pending.entry().backend_name
     )
 }
 
-fn question(pending: &Pending<'_>) -> ElicitRequestParams {
-    let requested_schema = ElicitationSchema::builder()
-        .required_bool_with(ANSWER, |property| {
-            property.title("Allow this call").description("Once, with exactly these arguments")
-        })
-        .build_unchecked();
-    ElicitRequestParams::FormElicitationParams {
-        meta: None,
-        message: pending.question(),
-        requested_schema,
+/// Makes the form: the whole call, and one box that is not ticked.
+fn form(pending: &Pending<'_>) -> ElicitRequestParams {
+    let tick = BooleanSchema::new().title("Allow this call").with_default(false);
+    let properties =
+        BTreeMap::from([(CONFIRM.to_owned(), PrimitiveSchemaDefinition::Boolean(tick))]);
+    let requested_schema =
+        ElicitationSchema::new(properties).with_required(vec![CONFIRM.to_owned()]);
+    let message = pending.question();
+    ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
+}
+
+/// Asks while the call waits.
+async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) -> Answer {
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(form(pending)));
+    let options = PeerRequestOptions::with_timeout(PATIENCE);
+    let asked = context.peer.send_cancellable_request(request, options).await;
+    let answer = match asked {
+        Ok(question) => {
+            let mut withdrawal = Withdrawal { context, question: Some(question.id.clone()) };
+            let answer = question.await_response().await;
+            withdrawal.question = None;
+            answer
+        }
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(ClientResult::ElicitResult(answer)) => judge(pending.digest(), &answer),
+        Ok(_) => Answer::Refused("the host sent no answer to the question".to_owned()),
+        Err(ServiceError::Timeout { .. }) => {
+            Answer::Refused("the person did not answer within 10 minutes".to_owned())
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the host could not ask");
+            Answer::Refused(cannot_ask(pending))
+        }
     }
 }
 
-fn consent(answer: &ElicitResult, pending: &Pending<'_>) -> Result<Consent, String> {
-    let allowed = answer
-        .content
-        .as_ref()
-        .and_then(|content| content.get(ANSWER))
-        .and_then(serde_json::Value::as_bool);
-    match (&answer.action, allowed) {
-        (ElicitationAction::Accept, Some(true)) => Ok(Consent::given_for(pending.digest())),
-        (ElicitationAction::Cancel, _) => Err("the person closed the question".to_owned()),
-        _ => Err("the person said no".to_owned()),
+/// Takes the question back when the call is dropped while it is open.
+struct Withdrawal<'context> {
+    context: &'context RequestContext<RoleServer>,
+    question: Option<RequestId>,
+}
+
+impl Drop for Withdrawal<'_> {
+    fn drop(&mut self) {
+        let Some(question) = self.question.take() else { return };
+        let peer = self.context.peer.clone();
+        let reason = Some("the call was cancelled".to_owned());
+        tokio::spawn(async move {
+            let params = CancelledNotificationParam::new(Some(question), reason);
+            // The client may be gone, and the question with it.
+            let _ = peer.notify_cancelled(params).await;
+        });
     }
+}
+
+/// Only an accepted form with a ticked box is a yes.
+fn judge(digest: CallDigest, answer: &ElicitResult) -> Answer {
+    let ticked = answer.content.as_ref().and_then(|content| content.get(CONFIRM))
+        == Some(&Value::Bool(true));
+    match answer.action {
+        ElicitationAction::Accept if ticked => Answer::Given(Consent::given_for(digest)),
+        ElicitationAction::Cancel => {
+            Answer::Refused("the person closed the question without an answer".to_owned())
+        }
+        _ => Answer::Refused("the person said no; do not try again unasked".to_owned()),
+    }
+}
+
+/// Returns random bytes of the system.
+fn random<const LENGTH: usize>() -> Option<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
+    ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(bytes)
 }

@@ -1,233 +1,367 @@
-//! MCP over streamable HTTP: `/mcp`, and `/health` for whoever watches the process.
+//! Serves MCP over streamable HTTP.
 //!
-//! It listens on loopback unless a token is set. Every request to `/mcp` is checked in this order:
-//! token (401), then `Host` and `Origin` (403, in rmcp's transport), so that neither a web page nor
-//! a name that resolves to this machine can use the operator's credentials.
+//! `/mcp` speaks the protocol, `/health` says that the server is up, and that is all there is.
+//! Who may call is decided here, before a body is read: the bearer token, when there is one, and
+//! the names under which browsers may reach the server (`Host`, `Origin`), without which any web
+//! page could call the tools of a server on the same machine.
+//!
+//! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
+//! unless there is something to say before the answer.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::BoxBody};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
 };
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
-use tower_service::Service as _;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ServeError, Server};
+use super::{ServeError, Server, lines, sessions::Sessions};
 
-/// A client that is slower than this with its head is not one of ours.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// What running requests may still take after a shutdown began.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections beyond this wait to be accepted.
-const MOST_CONNECTIONS: usize = 1024;
+/// The path of the protocol.
+const MCP_PATH: &str = "/mcp";
+/// The path for load balancers and people.
+const HEALTH_PATH: &str = "/health";
+/// The names of this machine in a `Host` field.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// How many connections are open at once: less than the descriptors that a process usually has.
+const MOST_CONNECTIONS: usize = 512;
+/// How long a client may take for the fields of a request, silence between requests included.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long a client may take for the body of a request.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long answers that are on their way may hold up the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long accepting pauses when the system has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// What clients send as `Authorization: Bearer`; required beyond loopback.
+    /// What clients have to present; needed for addresses that other machines can reach.
     pub token: Option<SecretString>,
-    /// Browser origins that may use the server, such as `https://app.example.com:443`.
+    /// The origins of web pages that may call, as `https://host:port`; `:*` means any port.
     pub allowed_origins: Vec<String>,
-    /// Values of `Host` besides the loopback names.
+    /// The names under which clients reach the server, besides those of loopback.
     pub allowed_hosts: Vec<String>,
 }
 
-/// A server that listens.
-pub struct HttpServer {
-    listener: TcpListener,
-    address: SocketAddr,
-    endpoint: Endpoint,
-    shutdown: CancellationToken,
-}
-
-type Body = BoxBody<Bytes, Infallible>;
-
-/// What every connection needs.
-#[derive(Clone)]
-struct Endpoint {
+/// Listens and serves until `shutdown` is cancelled.
+///
+/// # Errors
+///
+/// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
+pub async fn serve_http(
     server: Server,
-    service: StreamableHttpService<Server, LocalSessionManager>,
-    /// Digests take the same time to compare whatever they hold.
-    token: Option<[u8; 32]>,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = options.listen;
+    require_token(address, &options)?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    serve_listener(server, listener, options, shutdown).await
 }
 
-impl HttpServer {
-    /// Begins to listen; nothing is served before [`Self::run`].
-    ///
-    /// # Errors
-    ///
-    /// [`ServeError::Listen`] when the address is taken, or needs a token.
-    pub async fn bind(
-        server: Server,
-        options: HttpOptions,
-        shutdown: CancellationToken,
-    ) -> Result<Self, ServeError> {
-        let HttpOptions { listen, token, allowed_origins, allowed_hosts } = options;
-        let failed = |reason: String| ServeError::Listen { address: listen, reason };
-        if token.is_none() && !listen.ip().is_loopback() {
-            return Err(failed(
-                "beyond loopback a token is required; set --http-token-file or \
-                 DADL_MCP_HTTP_TOKEN_FILE"
-                    .to_owned(),
-            ));
-        }
-        let listener =
-            TcpListener::bind(listen).await.map_err(|error| failed(error.to_string()))?;
-        let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
-        let mut config = StreamableHttpServerConfig::default()
-            .with_json_response(true)
-            .with_allowed_origins(allowed_origins)
-            .enforce_origin_validation()
-            .with_cancellation_token(shutdown.child_token());
-        if token.is_some() && allowed_hosts.is_empty() {
-            // A page that was rebound to this address has no token.
-            config = config.disable_allowed_hosts();
-        } else {
-            config.allowed_hosts.extend(allowed_hosts);
-        }
-        let shared = server.clone();
-        let sessions = Arc::new(LocalSessionManager::default());
-        let service = StreamableHttpService::new(move || Ok(shared.clone()), sessions, config);
-        let token = token.map(|token| Sha256::digest(token.expose_secret().as_bytes()).into());
-        let endpoint = Endpoint { server, service, token };
-        Ok(Self { listener, address, endpoint, shutdown })
-    }
-
-    /// Returns the address that was bound.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until the shutdown token is cancelled, then lets running requests end.
-    pub async fn run(self) {
-        let Self { listener, endpoint, shutdown, .. } = self;
-        let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break,
-                accepted = accept(&listener, &room) => accepted,
-            };
-            let Some((stream, permit)) = accepted else { continue };
-            let endpoint = endpoint.clone();
-            let service = service_fn(move |request| endpoint.clone().answer(request));
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                // A client that breaks off is no news.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "an HTTP connection ended");
-                }
-                drop(permit);
-            });
-        }
-        // Long-lived streams end with their sessions, which the token has ended.
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
-    }
-}
-
-/// Accepts a connection when there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Nagle's algorithm would hold small events back for 40 ms.
-            let _ = stream.set_nodelay(true);
-            Some((stream, permit))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
-            if !is_of_one_client(&error) {
-                // Out of descriptors, most likely: trying again at once would spin.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+/// Serves on a listener that is bound already; see [`serve_http`].
+///
+/// # Errors
+///
+/// Those of [`serve_http`].
+pub async fn serve_listener(
+    server: Server,
+    listener: TcpListener,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = listener
+        .local_addr()
+        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    require_token(address, &options)?;
+    tracing::info!("listening on http://{address}{MCP_PATH}");
+    let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
+    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    while let Some(Ok(place)) =
+        shutdown.run_until_cancelled(Arc::clone(&places).acquire_owned()).await
+    {
+        let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await else { break };
+        match accepted {
+            Ok((stream, _)) => {
+                let (endpoint, shutdown) = (Arc::clone(&endpoint), shutdown.clone());
+                connections.spawn(async move {
+                    converse(stream, endpoint, shutdown).await;
+                    drop(place);
+                });
             }
-            None
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
+    }
+    drop(listener);
+    connections.close();
+    // Calls were dropped by the shutdown; a client that does not read is not waited for.
+    let _ = tokio::time::timeout(LAST_ANSWERS, connections.wait()).await;
+    Ok(())
+}
+
+fn require_token(address: SocketAddr, options: &HttpOptions) -> Result<(), ServeError> {
+    if options.token.is_none() && !address.ip().to_canonical().is_loopback() {
+        return Err(ServeError::TokenRequired(address));
+    }
+    Ok(())
+}
+
+/// Serves one connection; at a shutdown the request that is being answered is the last one.
+async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>, shutdown: CancellationToken) {
+    // Events are small writes that would wait for each other's acknowledgment.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = service_fn(|request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-    )
+/// What is behind the address.
+struct Endpoint {
+    mcp: StreamableHttpService<Server, Sessions>,
+    /// The digest of the token: comparing digests takes the same time whatever was presented.
+    token: Option<[u8; 32]>,
+    health: Bytes,
 }
 
 impl Endpoint {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        match request.uri().path() {
-            "/health" if matches!(*request.method(), Method::GET | Method::HEAD) => {
-                Ok(self.health())
-            }
-            "/health" => Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "use GET")),
-            "/mcp" if !self.is_authorized(&request) => Ok(unauthorized()),
-            "/mcp" => {
-                let mut service = self.service.clone();
-                service.call(request).await
-            }
-            _ => Ok(plain(StatusCode::NOT_FOUND, "MCP is served at /mcp")),
+    fn new(
+        server: Server,
+        options: HttpOptions,
+        address: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let health = json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "tools": server.tool_count(),
+        });
+        let mut hosts: Vec<String> = LOOPBACK.iter().map(|name| (*name).to_owned()).collect();
+        if !address.ip().is_unspecified() {
+            hosts.push(address.ip().to_string());
+        }
+        hosts.extend(options.allowed_hosts);
+        let config = StreamableHttpServerConfig::default()
+            .with_allowed_hosts(hosts)
+            .with_allowed_origins(options.allowed_origins.iter().map(|text| with_port(text)))
+            .enforce_origin_validation()
+            .with_json_response(true)
+            .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
+            .with_cancellation_token(shutdown);
+        let make = move || Ok(server.clone());
+        Self {
+            mcp: StreamableHttpService::new(make, Arc::new(Sessions::new()), config),
+            token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
+            health: health.to_string().into(),
         }
     }
 
-    fn health(&self) -> Response<Body> {
-        let body = json!({
-            "status": "ok",
-            "version": env!("CARGO_PKG_VERSION"),
-            "tools": self.server.tool_count(),
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        match (request.uri().path(), request.method()) {
+            (MCP_PATH, &Method::OPTIONS) => self.preflight(request).await,
+            (MCP_PATH, _) => {
+                let origin = request.headers().get(header::ORIGIN).cloned();
+                let mut answer = self.mcp(request).await;
+                if let Some(origin) = origin {
+                    allow_reading(&mut answer, origin);
+                }
+                answer
+            }
+            (HEALTH_PATH, &Method::GET | &Method::HEAD) => {
+                json_answer(StatusCode::OK, self.health.clone())
+            }
+            (HEALTH_PATH, _) => {
+                let mut answer = text_answer(StatusCode::METHOD_NOT_ALLOWED, "use GET");
+                answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                answer
+            }
+            _ => text_answer(StatusCode::NOT_FOUND, "not found: MCP is at /mcp"),
+        }
+    }
+
+    /// Answers a message of the protocol.
+    async fn mcp(&self, request: Request<Incoming>) -> Answer {
+        if !self.is_authorized(request.headers()) {
+            let mut answer =
+                text_answer(StatusCode::UNAUTHORIZED, "a bearer token is required, or another one");
+            let scheme = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            return answer;
+        }
+        let (mut parts, body) = request.into_parts();
+        // The token has done its work, and the library passes the fields on to handlers.
+        parts.headers.remove(header::AUTHORIZATION);
+        let too_long = || text_answer(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long");
+        if body.size_hint().lower() > lines::MOST_LINE_BYTES as u64 {
+            return too_long();
+        }
+        let body = Limited::new(body, lines::MOST_LINE_BYTES);
+        let body = match tokio::time::timeout(BODY_TIME, body.collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_long(),
+            Ok(Err(_)) => return text_answer(StatusCode::BAD_REQUEST, "the body broke off"),
+            Err(_) => return text_answer(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        };
+        let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            value.as_bytes().to_ascii_lowercase().starts_with(b"application/json")
         });
-        let mut response = plain(StatusCode::OK, &body.to_string());
-        let json = header::HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response
+        let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
+        // The library blames the content type for a body that is no message.
+        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
+            return json_answer(StatusCode::BAD_REQUEST, lines::rejection(&body).into());
+        }
+        answer
     }
 
-    /// Compares the bearer token (RFC 6750, section 2.1).
-    fn is_authorized(&self, request: &Request<Incoming>) -> bool {
-        let Some(expected) = self.token else { return true };
-        let given = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        given.is_some_and(|given| <[u8; 32]>::from(Sha256::digest(given.as_bytes())) == expected)
+    /// Answers a browser that asks whether a page may call.
+    async fn preflight(&self, request: Request<Incoming>) -> Answer {
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        // The library checks host and origin before it finds that it has no such method.
+        let request = request.map(|_| Full::new(Bytes::new()));
+        let answer = self.mcp.handle(request).await;
+        let Some(origin) = origin else { return answer };
+        if answer.status() != StatusCode::METHOD_NOT_ALLOWED {
+            return answer;
+        }
+        let mut answer = text_answer(StatusCode::NO_CONTENT, "");
+        allow_reading(&mut answer, origin);
+        let headers = answer.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, DELETE"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static(
+                "authorization, content-type, last-event-id, mcp-method, mcp-name, \
+                 mcp-protocol-version, mcp-session-id",
+            ),
+        );
+        answer
+    }
+
+    fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let presented = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        // RFC 9110, section 11.1: the name of the scheme has no case.
+        let presented = presented.and_then(|value| {
+            let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+            scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+        });
+        presented.is_some_and(|presented| is_same(&digest(presented), token))
     }
 }
 
-fn unauthorized() -> Response<Body> {
-    let mut response = plain(StatusCode::UNAUTHORIZED, "a bearer token is required");
-    let challenge = header::HeaderValue::from_static("Bearer realm=\"dadl-mcp\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    response
+/// Lets the page at `origin` read the answer, unless it was refused.
+fn allow_reading(answer: &mut Answer, origin: HeaderValue) {
+    const EXPOSED: HeaderValue =
+        HeaderValue::from_static("mcp-session-id, mcp-protocol-version, www-authenticate");
+    if answer.status() == StatusCode::FORBIDDEN || answer.status() == StatusCode::UNAUTHORIZED {
+        return;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.append(header::VARY, HeaderName::from_static("origin").into());
 }
 
-fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())).boxed());
-    *response.status_mut() = status;
-    let content_type = header::HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+/// Adds the port that an origin leaves out (RFC 6454, section 6.2); the library would take any.
+fn with_port(origin: &str) -> String {
+    let default = match origin.split_once("://") {
+        Some(("http", _)) => ":80",
+        Some(("https", _)) => ":443",
+        _ => return origin.to_owned(),
+    };
+    let authority = origin.trim_end_matches('/');
+    // The colons of an IPv6 address are in brackets.
+    let after_address = authority.rsplit(']').next().unwrap_or(authority);
+    let port = after_address.rsplit_once("://").map_or(after_address, |(_, rest)| rest);
+    if port.contains(':') { authority.to_owned() } else { format!("{authority}{default}") }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Compares without saying by its time where the difference is.
+fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
+    left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
+}
+
+fn json_answer(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body).boxed());
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}
+
+fn text_answer(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())).boxed());
+    *answer.status_mut() = status;
+    if !text.is_empty() {
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        answer.headers_mut().insert(header::CONTENT_TYPE, plain);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_without_a_port_means_the_usual_one() {
+        let check = |origin, expect| assert_eq!(with_port(origin), expect);
+        check("https://app.example", "https://app.example:443");
+        check("http://app.example/", "http://app.example:80");
+        check("http://localhost:*", "http://localhost:*");
+        check("http://localhost:3000", "http://localhost:3000");
+        check("http://[::1]", "http://[::1]:80");
+        check("http://[::1]:3000", "http://[::1]:3000");
+        check("null", "null");
+    }
 }

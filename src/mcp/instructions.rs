@@ -1,80 +1,134 @@
-//! The server instructions: what the backends are, for a model that meets them for the first time.
+//! What hosts tell a model about the server as a whole.
+//!
+//! Hosts cut instructions at 2 KB, so the text stays below that whatever goes in. Each backend
+//! gets its share: a short description leaves its room to the others, and no backend vanishes
+//! because another one talks much.
 
-use std::fmt::Write as _;
+/// Most bytes of the whole text.
+const MOST_BYTES: usize = 2000;
+/// Room that is kept for saying how many backends were left out.
+const TAIL_BYTES: usize = 40;
+/// A backend gets at least this room, or is left out.
+const LEAST_BYTES: usize = 60;
 
-/// Hosts cut instructions at 2 KB.
-const MOST_BYTES: usize = 2_000;
-
-/// What is said about one backend.
+/// What a model should know about one backend.
 #[derive(Debug, Clone, Copy)]
-pub struct Introduction<'a> {
+pub struct BackendSummary<'text> {
     /// Its name.
-    pub name: &'a str,
-    /// The descriptor's description.
-    pub description: &'a str,
+    pub name: &'text str,
+    /// The description of its descriptor.
+    pub description: &'text str,
     /// What the operator adds.
-    pub hint: Option<&'a str>,
-    /// How many tools are listed.
+    pub hint: Option<&'text str>,
+    /// How many of its tools are listed.
     pub tools: usize,
 }
 
-/// Writes the instructions, in under 2 KB whatever goes in; each backend gets a fair share.
-pub fn instructions(backends: &[Introduction<'_>]) -> String {
-    let share = MOST_BYTES / backends.len().max(1);
+/// Writes the instructions for these backends, below 2 KB.
+pub fn instructions(backends: &[BackendSummary<'_>]) -> String {
+    let lines: Vec<String> = backends.iter().map(line).collect();
+    let room = MOST_BYTES - TAIL_BYTES;
+    let shown = lines.len().min(room / LEAST_BYTES);
+    let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
     let mut text = String::new();
-    for backend in backends {
-        let mut part = String::new();
-        let noun = if backend.tools == 1 { "tool" } else { "tools" };
-        // Writing to a string cannot fail.
-        let _ = write!(part, "{} ({} {noun}): ", backend.name, backend.tools);
-        if let Some(hint) = backend.hint {
-            let _ = write!(part, "{} ", hint.trim());
-        }
-        part.push_str(backend.description.trim());
-        // The line break takes a byte of the share.
-        text.push_str(cut(&part, share.saturating_sub(1)));
+    for line in lines.iter().take(shown) {
+        text.push_str(&cut(line, share.saturating_sub(1)));
         text.push('\n');
     }
-    cut(text.trim_end(), MOST_BYTES).to_owned()
+    match lines.len() - shown {
+        0 => {}
+        1 => text.push_str("and 1 more backend"),
+        more => text.push_str(&format!("and {more} more backends")),
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
-/// Returns the start of `text`, at most `bytes` long, cut at the end of a word.
-fn cut(text: &str, bytes: usize) -> &str {
-    if text.len() <= bytes {
-        return text;
+/// Writes all that is known of a backend in one line.
+fn line(backend: &BackendSummary<'_>) -> String {
+    let BackendSummary { name, description, hint, tools } = backend;
+    let plural = if *tools == 1 { "" } else { "s" };
+    // The operator knows this installation, so the hint comes before the description.
+    let words = [hint.unwrap_or_default(), description]
+        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
+    let mut line = format!("{name} ({tools} tool{plural})");
+    if !words.is_empty() {
+        line.push_str(": ");
+        line.push_str(&words.join(" "));
     }
-    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= bytes).last();
-    let start = text.get(..end.unwrap_or_default()).unwrap_or_default();
-    start.rfind(char::is_whitespace).and_then(|at| start.get(..at)).unwrap_or(start)
+    line
+}
+
+/// Returns the length at which lines are cut so that they fit together: short lines leave what
+/// they do not need to the long ones.
+fn fair_share(lengths: impl Iterator<Item = usize>, mut room: usize) -> usize {
+    let mut lengths: Vec<usize> = lengths.collect();
+    lengths.sort_unstable();
+    let mut left = lengths.len();
+    for length in lengths {
+        let share = room / left;
+        if length > share {
+            return share;
+        }
+        room -= length;
+        left -= 1;
+    }
+    usize::MAX
+}
+
+/// Cuts a text at a character boundary.
+fn cut(text: &str, most: usize) -> String {
+    const MARK: &str = "..";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut end = most.saturating_sub(MARK.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let start = text.get(..end).unwrap_or_default().trim_end();
+    format!("{start}{MARK}")
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn of(descriptions: &[&str]) -> String {
-        let backends: Vec<Introduction<'_>> = descriptions
-            .iter()
-            .map(|description| Introduction { name: "xo", description, hint: None, tools: 2 })
-            .collect();
-        instructions(&backends)
+    fn backend<'text>(name: &'text str, description: &'text str) -> BackendSummary<'text> {
+        BackendSummary { name, description, hint: None, tools: 2 }
     }
 
     #[test]
-    fn names_each_backend() {
-        assert_eq!(of(&["Manages VMs."]), "xo (2 tools): Manages VMs.");
-        let hinted =
-            Introduction { name: "xo", description: "VMs.", hint: Some("Test lab."), tools: 1 };
-        assert_eq!(instructions(&[hinted]), "xo (1 tool): Test lab. VMs.");
+    fn names_each_backend_in_one_line() {
+        let one = BackendSummary { hint: Some("The lab."), ..backend("xo", "Xen\n Orchestra.") };
+        let two = BackendSummary { tools: 1, ..backend("dc", "") };
+        assert_eq!(instructions(&[one, two]), "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)");
         assert_eq!(instructions(&[]), "");
     }
 
     #[test]
-    fn stays_under_two_kilobytes_and_is_fair() {
-        let long = "wörd ".repeat(2000);
-        let text = of(&[&long, "Second.", &long]);
-        assert!(text.len() <= MOST_BYTES, "{}", text.len());
-        assert!(text.contains("Second."));
-        assert!(of(&vec![long.as_str(); 300]).len() <= MOST_BYTES);
+    fn a_long_description_leaves_the_short_ones_whole() {
+        let long = "word ".repeat(2000);
+        let text =
+            instructions(&[backend("a", &long), backend("b", "Short."), backend("c", &long)]);
+        assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
+        assert!(text.contains("\nc (2 tools): word"), "{text}");
+        assert!(text.len() > 1900, "{}", text.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn the_text_stays_below_two_kilobytes(
+            texts in proptest::collection::vec(("\\PC{0,80}", "[a-zé \n]{0,900}"), 0..60)
+        ) {
+            let backends: Vec<_> =
+                texts.iter().map(|(name, description)| backend(name, description)).collect();
+            prop_assert!(instructions(&backends).len() <= MOST_BYTES);
+        }
     }
 }

@@ -1,41 +1,53 @@
-//! The only code that knows MCP: JSON-RPC requests become gated calls, outcomes become results.
+//! The MCP front end: the only code that knows the Model Context Protocol.
 //!
-//! [`Server`] answers one peer or many; [`serve_stdio`] and [`serve_http`] give it a transport.
-//! Both protocol eras are spoken: the sessions of 2024-11-05 to 2025-11-25 and the stateless
-//! requests of 2026-07-28.
+//! It takes a [`Gate`](crate::gate::Gate) and an [`Executor`](crate::executor::Executor) and
+//! serves them to hosts on standard input and output or over streamable HTTP, in all revisions of
+//! the protocol from 2024-11-05 to 2026-07-28. What a model may do is decided by the gate; what it
+//! adds is asking the person, saying how far a call is, and dropping a call that nobody waits for.
+//!
+//! **Invariant:** a call runs as long as somebody waits for its answer. Cancellation, a client
+//! that went away and a shutdown drop its future, which aborts the request.
 
 mod consent;
 mod http;
 mod instructions;
+mod lines;
 mod progress;
 mod result;
 mod server;
+mod sessions;
 mod stdio;
 mod tools;
 
 pub use self::{
-    http::{HttpOptions, HttpServer},
-    instructions::{Introduction, instructions},
+    http::{HttpOptions, serve_http, serve_listener},
+    instructions::{BackendSummary, instructions},
     server::Server,
-    stdio::{serve, serve_stdio},
+    stdio::{serve_stdio, serve_streams, shutdown_on_signals},
 };
 
-/// Why serving ended before it should.
+/// Why serving ended otherwise than asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The operator: the address is taken or not allowed.
-    #[error("cannot listen on {address}: {reason}")]
+    /// The operator or the system: the address cannot be listened on.
+    #[error("cannot listen on {address}")]
     Listen {
-        /// The address.
+        /// The address that was asked for.
         address: std::net::SocketAddr,
-        /// What the system said, or which rule forbids it.
-        reason: String,
+        /// What the system said.
+        source: std::io::Error,
     },
-    /// The host broke the handshake.
+    /// The client: no session was agreed on.
     #[error("the MCP handshake failed: {0}")]
     Handshake(String),
-    /// A bug: a task of the server panicked.
-    #[error("the server failed: {0}; please report this")]
+    /// The operator: anybody on the network could call the tools.
+    #[error(
+        "{0} can be reached from other machines: give a bearer token with --http-token-file, \
+         DADL_MCP_HTTP_TOKEN_FILE or DADL_MCP_HTTP_TOKEN, or listen on 127.0.0.1"
+    )]
+    TokenRequired(std::net::SocketAddr),
+    /// Bug: please report.
+    #[error("the server stopped: {0}")]
     Internal(String),
 }

@@ -1,92 +1,171 @@
-//! Progress of a call as MCP notifications.
+//! Says how far a call is, and keeps hosts from giving up on a long one.
 //!
-//! A host that sent a progress token hears about downloads at most twice a second, and every
-//! five seconds that a call still runs: many hosts give up on calls that stay silent.
+//! [`run`] drives a call until it ends or nobody waits for it any more. When the client asked for
+//! progress, what the call reports goes out at most twice a second, the last report always, and a
+//! heartbeat every five seconds while there is no news. Values grow with each notification, as the
+//! protocol demands, whatever the units of the reports are.
 
 use std::{
-    convert::Infallible,
-    sync::Mutex,
-    time::{Duration, Instant},
+    pin::{Pin, pin},
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use rmcp::{
-    Peer, RoleServer,
+    RoleServer,
     model::{ProgressNotificationParam, ProgressToken},
+    service::{Peer, RequestContext},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::outcome::{Observer, Progress};
 
-/// Between two notifications about a download.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
-/// Between two notifications that say that a call still runs.
+/// The least time between two notifications.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The time without news after which a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a finished call waits for the notification that is on its way.
+const LAST_SEND: Duration = Duration::from_millis(200);
 
-/// Passes progress on to the task that notifies the host.
+/// Takes the reports of a call; only the newest is kept.
+#[derive(Debug, Default)]
 pub(super) struct Reporter {
-    sender: mpsc::Sender<Progress>,
-    last: Mutex<Option<Instant>>,
+    newest: Mutex<Option<Progress>>,
+    news: Notify,
+}
+
+impl Reporter {
+    fn take(&self) -> Option<Progress> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Observer for Reporter {
     fn progress(&self, progress: Progress) {
-        let is_last = progress.total == Some(progress.done);
-        let Ok(mut last) = self.last.lock() else { return };
-        if !is_last && last.is_some_and(|last| last.elapsed() < SHORTEST_PAUSE) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        self.news.notify_one();
+    }
+}
+
+/// Drives `call` to its end; returns `None` when the request was cancelled first.
+pub(super) async fn run<T>(
+    context: &RequestContext<RoleServer>,
+    reporter: &Reporter,
+    call: impl Future<Output = T>,
+) -> Option<T> {
+    let Some(token) = context.meta.get_progress_token() else {
+        return tokio::select! {
+            biased;
+            () = context.ct.cancelled() => None,
+            result = call => Some(result),
+        };
+    };
+    let mut call = pin!(call);
+    let mut channel = Channel::new(context.peer.clone(), token);
+    loop {
+        let (wake, may_send) = (channel.next_wake(), channel.may_send());
+        let is_sending = channel.sending.is_some();
+        tokio::select! {
+            biased;
+            () = context.ct.cancelled() => return None,
+            result = &mut call => {
+                channel.finish(reporter).await;
+                return Some(result);
+            }
+            () = channel.sent(), if is_sending => {}
+            () = reporter.news.notified(), if may_send => channel.report(reporter),
+            // Also wakes when the interval since the last notification is over.
+            () = tokio::time::sleep_until(wake) => channel.tick(reporter),
+        }
+    }
+}
+
+/// Sends the notifications of one call, one at a time.
+struct Channel {
+    peer: Peer<RoleServer>,
+    token: ProgressToken,
+    started: Instant,
+    /// When the last notification was sent.
+    last: Option<Instant>,
+    /// What the last notification said.
+    value: f64,
+    sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Channel {
+    fn new(peer: Peer<RoleServer>, token: ProgressToken) -> Self {
+        Self { peer, token, started: Instant::now(), last: None, value: 0.0, sending: None }
+    }
+
+    /// Waits for the notification that is on its way.
+    async fn sent(&mut self) {
+        if let Some(sending) = &mut self.sending {
+            sending.await;
+        }
+        self.sending = None;
+    }
+
+    /// Returns whether neither a notification is on its way nor the last one too recent.
+    fn may_send(&self) -> bool {
+        self.sending.is_none() && self.last.is_none_or(|last| last.elapsed() >= INTERVAL)
+    }
+
+    /// Returns when to look again without news: first when the interval ends, then for a heartbeat.
+    fn next_wake(&self) -> Instant {
+        match self.last {
+            Some(last) if last.elapsed() < INTERVAL => last + INTERVAL,
+            last => last.unwrap_or(self.started) + HEARTBEAT,
+        }
+    }
+
+    /// Sends the newest report, if there is one.
+    fn report(&mut self, reporter: &Reporter) {
+        if let Some(Progress { done, total, message }) = reporter.take() {
+            // Reports are counts of bytes or seconds, far below the precision of the format.
+            #[expect(clippy::cast_precision_loss, reason = "a progress bar needs no 53rd bit")]
+            let (done, total) = (done as f64, total.map(|total| total as f64));
+            self.send(done, total, message);
+        }
+    }
+
+    /// Sends the newest report, or a heartbeat when it is time for one.
+    fn tick(&mut self, reporter: &Reporter) {
+        if !self.may_send() {
+            // The client takes nothing: look again after a while.
+            self.last = Some(Instant::now());
             return;
         }
-        *last = Some(Instant::now());
-        // A host that reads slowly misses some: the next one says more.
-        let _ = self.sender.try_send(progress);
-    }
-}
-
-/// Makes an observer, and what its notifications are read from.
-pub(super) fn reporter() -> (Reporter, mpsc::Receiver<Progress>) {
-    let (sender, receiver) = mpsc::channel(8);
-    (Reporter { sender, last: Mutex::new(None) }, receiver)
-}
-
-/// Notifies the host until it is dropped, which is when the call ends.
-pub(super) async fn notify(
-    peer: &Peer<RoleServer>,
-    token: ProgressToken,
-    mut news: mpsc::Receiver<Progress>,
-) -> Infallible {
-    let started = Instant::now();
-    // Values must grow, whatever they count; bytes and seconds never mix in one call.
-    let mut bytes_seen = false;
-    loop {
-        let param = match tokio::time::timeout(HEARTBEAT, news.recv()).await {
-            Ok(Some(progress)) => {
-                bytes_seen = true;
-                of_progress(&token, progress)
-            }
-            // The reporter lives as long as the call.
-            Ok(None) => return std::future::pending().await,
-            // Silence in the middle of a download: its last value still stands.
-            Err(_) if bytes_seen => continue,
-            Err(_) => {
-                let elapsed = started.elapsed().as_secs();
-                ProgressNotificationParam::new(token.clone(), float(elapsed))
-                    .with_message(format!("running for {elapsed} s"))
-            }
-        };
-        if peer.notify_progress(param).await.is_err() {
-            // The host is gone; the transport ends the call.
-            return std::future::pending().await;
+        self.report(reporter);
+        let quiet = self.last.unwrap_or(self.started).elapsed();
+        if self.sending.is_none() && quiet >= HEARTBEAT {
+            let seconds = self.started.elapsed().as_secs();
+            let value = self.started.elapsed().as_secs_f64().floor();
+            self.send(value, None, format!("running for {seconds} s"));
         }
     }
-}
 
-fn of_progress(token: &ProgressToken, progress: Progress) -> ProgressNotificationParam {
-    let mut param = ProgressNotificationParam::new(token.clone(), float(progress.done))
-        .with_message(progress.message);
-    param.total = progress.total.map(float);
-    param
-}
+    fn send(&mut self, done: f64, total: Option<f64>, message: String) {
+        // A report may count something else than the one before it, or begin anew.
+        self.value = if done > self.value { done } else { self.value + 0.001 };
+        let mut notification = ProgressNotificationParam::new(self.token.clone(), self.value);
+        notification.total = total.filter(|total| *total >= self.value);
+        notification.message = Some(message);
+        self.last = Some(Instant::now());
+        let peer = self.peer.clone();
+        self.sending = Some(Box::pin(async move {
+            // A client that does not take notifications still gets its answer.
+            let _ = peer.notify_progress(notification).await;
+        }));
+    }
 
-/// Progress values are floating point numbers in MCP; counts stay exact up to 2^53.
-fn float(count: u64) -> f64 {
-    count as f64
+    /// Sends what is left after the end of the call, before its answer.
+    async fn finish(&mut self, reporter: &Reporter) {
+        let rest = async {
+            self.sent().await;
+            self.report(reporter);
+            self.sent().await;
+        };
+        // The connection may be closing, where nothing is sent any more.
+        let _ = tokio::time::timeout(LAST_SEND, rest).await;
+    }
 }

@@ -1,136 +1,165 @@
-//! Outcomes and errors as tool results.
+//! An outcome becomes the result of a tool call.
 //!
-//! The text is the compact JSON of the answer. `structuredContent` is the same value: an object as
-//! it is, anything else as `{"result": ..}`, because revisions before 2026-07-28 allow objects
-//! only. Notes are a text block of their own.
+//! The value goes out twice, as the protocol asks: as `structuredContent` for programs and as
+//! compact JSON text for models. Clients before 2026-07-28 accept an object only, so every other
+//! value is wrapped as `{"result": ..}`; the text is the bare value in either case.
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    executor::CallError,
-    gate::Refusal,
-    outcome::{JsonText, Outcome, Payload, SavedFile},
-};
+use crate::outcome::{JsonText, Outcome, Payload};
 
-/// The member that holds an answer that is no object.
-const RESULT: &str = "result";
-/// The member that holds the arguments of the next page.
-const NEXT: &str = "next";
-
-/// A larger answer comes as text alone: hosts that take both would hold it twice.
+/// An answer beyond this comes as text alone.
 const MOST_STRUCTURED_BYTES: usize = 256 * 1024;
 
 /// Makes the result of a call that the backend accepted.
-pub(super) fn of_outcome(outcome: Outcome) -> CallToolResult {
-    let Outcome { status, payload, mut notes, next } = outcome;
+pub(super) fn success(outcome: Outcome) -> CallToolResult {
+    let Outcome { status, payload, notes, next } = outcome;
+    let remarks = remarks(&notes, next.as_ref());
     let (text, structured) = match payload {
         Payload::Empty => (format!("done (HTTP {status})"), Some(json!({ "status": status }))),
         Payload::File(file) => {
-            let text = describe(&file);
-            (text, Some(of_file(&file)))
+            let text = format!(
+                "saved to {} ({} bytes, {})",
+                file.path.display(),
+                file.size,
+                file.content_type
+            );
+            let structured = json!({
+                "path": file.path.to_string_lossy(),
+                "size": file.size,
+                "content_type": file.content_type,
+                "sha256": file.sha256,
+            });
+            (text, Some(structured))
         }
         Payload::Json(text) => {
-            let value = structured(&text, next);
-            (text.into_string(), value)
+            let structured = structured(&text, next);
+            (text.into_string(), structured)
         }
         Payload::Text { text, .. } => (text, None),
     };
     let mut content = vec![ContentBlock::text(text)];
-    if !notes.is_empty() {
-        notes.iter_mut().for_each(|note| note.insert_str(0, "Note: "));
-        content.push(ContentBlock::text(notes.join("\n")));
-    }
+    content.extend(remarks.map(ContentBlock::text));
     let mut result = CallToolResult::success(content);
     result.structured_content = structured;
     result
 }
 
-/// Makes the result of a call that failed; a model reads it and can act.
-pub(super) fn of_error(error: &CallError) -> CallToolResult {
-    failed(error.for_model())
-}
-
-/// Makes the result of a call that was refused before anything was sent.
-pub(super) fn of_refusal(refusal: &Refusal) -> CallToolResult {
-    failed(refusal.to_string())
-}
-
-fn failed(text: String) -> CallToolResult {
+/// Makes the result of a call that failed, with a text that a model can act on.
+pub(super) fn failure(text: String) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }
 
-/// Makes the structured copy; none of an answer so large that a copy would help nobody, nor of one
-/// that a tree cannot hold.
+/// Joins what the caller should know besides the value.
+fn remarks(notes: &[String], next: Option<&Map<String, Value>>) -> Option<String> {
+    let mut lines = notes.to_vec();
+    if let Some(next) = next {
+        let arguments = serde_json::to_string(next).unwrap_or_default();
+        lines.push(format!("next page: call again with {arguments}"));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Makes the structured copy: an object stays as it is and has no room for `next`. There is none of
+/// a large answer, which would only be held twice, nor of one that is nested beyond any tree.
 fn structured(text: &JsonText, next: Option<Map<String, Value>>) -> Option<Value> {
     if text.as_str().len() > MOST_STRUCTURED_BYTES {
         return None;
     }
     let value = text.value().ok()?;
-    Some(match next {
-        _ if text.is_object() => value,
-        None => json!({ RESULT: value }),
-        Some(next) => json!({ RESULT: value, NEXT: next }),
-    })
-}
-
-fn of_file(file: &SavedFile) -> Value {
-    json!({
-        "path": file.path,
-        "size": file.size,
-        "content_type": file.content_type,
-        "sha256": file.sha256,
-    })
-}
-
-fn describe(file: &SavedFile) -> String {
-    format!(
-        "saved {} bytes ({}) to {}\nSHA-256 {}",
-        file.size,
-        file.content_type,
-        file.path.display(),
-        file.sha256
-    )
+    if value.is_object() {
+        return Some(value);
+    }
+    let mut object = Map::new();
+    object.insert("result".to_owned(), value);
+    if let Some(next) = next {
+        object.insert("next".to_owned(), Value::Object(next));
+    }
+    Some(Value::Object(object))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::outcome::SavedFile;
 
-    fn shown(payload: Payload, next: Option<Value>) -> Value {
+    fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(|next| next.as_object().unwrap().clone());
-        let notes = next.iter().map(|_| "there may be more".to_owned()).collect();
-        let outcome = Outcome { status: 200, payload, notes, next };
-        serde_json::to_value(of_outcome(outcome)).unwrap()
+        let outcome = Outcome { status: 204, payload, notes: Vec::new(), next };
+        let result = success(outcome);
+        assert_eq!(result.content[0].as_text().unwrap().text, text);
+        assert_eq!(result.structured_content, structured);
+        assert_eq!(result.is_error, Some(false));
     }
 
     #[test]
-    fn objects_are_kept_and_other_values_are_wrapped() {
-        let result = shown(Payload::Json(JsonText::from(&json!({ "a": [1, 2] }))), None);
-        assert_eq!(result["content"][0]["text"], r#"{"a":[1,2]}"#);
-        assert_eq!(result["structuredContent"], json!({ "a": [1, 2] }));
-        let result =
-            shown(Payload::Json(JsonText::from(&json!([1]))), Some(json!({ "offset": 1 })));
-        assert_eq!(result["content"][0]["text"], "[1]");
-        assert_eq!(result["content"][1]["text"], "Note: there may be more");
-        assert_eq!(result["structuredContent"], json!({ "result": [1], "next": { "offset": 1 } }));
+    fn objects_stay_and_other_values_are_wrapped() {
+        let object = json!({ "b": 1, "a": [2] });
+        check(Payload::Json(JsonText::from(&object)), None, r#"{"b":1,"a":[2]}"#, Some(object));
+        check(
+            Payload::Json(JsonText::from(&json!([1, 2]))),
+            None,
+            "[1,2]",
+            Some(json!({ "result": [1, 2] })),
+        );
+        check(
+            Payload::Json(JsonText::from(&Value::Null)),
+            None,
+            "null",
+            Some(json!({ "result": null })),
+        );
+        check(
+            Payload::Json(JsonText::from(&json!([1]))),
+            Some(json!({ "offset": 1 })),
+            "[1]",
+            Some(json!({ "result": [1], "next": { "offset": 1 } })),
+        );
     }
 
     #[test]
-    fn text_files_and_empty_answers_say_what_they_are() {
-        let text = Payload::Text { content_type: "text/markdown".into(), text: "| a |".into() };
-        let result = shown(text, None);
-        assert_eq!(result["content"][0]["text"], "| a |");
-        assert_eq!(result.get("structuredContent"), None);
-        assert_eq!(shown(Payload::Empty, None)["structuredContent"], json!({ "status": 200 }));
+    fn a_large_answer_comes_as_text_alone() {
+        let value = Value::from("x".repeat(MOST_STRUCTURED_BYTES));
+        let payload = Payload::Json(JsonText::from(&value));
+        check(payload, None, &value.to_string(), None);
+    }
+
+    #[test]
+    fn other_payloads_have_a_text() {
+        check(Payload::Empty, None, "done (HTTP 204)", Some(json!({ "status": 204 })));
+        let text = Payload::Text { content_type: "text/plain".into(), text: "hello".into() };
+        check(text, None, "hello", None);
         let file = SavedFile {
-            path: "/files/a.xva".into(),
+            path: PathBuf::from("/files/a.xva"),
             size: 3,
             content_type: "application/octet-stream".into(),
             sha256: "ab".into(),
         };
-        let result = shown(Payload::File(file), None);
-        assert_eq!(result["structuredContent"]["path"], "/files/a.xva");
-        assert_eq!(result["structuredContent"]["sha256"], "ab");
+        check(
+            Payload::File(file),
+            None,
+            "saved to /files/a.xva (3 bytes, application/octet-stream)",
+            Some(json!({
+                "path": "/files/a.xva",
+                "size": 3,
+                "content_type": "application/octet-stream",
+                "sha256": "ab",
+            })),
+        );
+    }
+
+    #[test]
+    fn notes_and_the_next_page_are_a_second_block() {
+        let next = json!({ "offset": 2 }).as_object().cloned();
+        let notes = vec!["cut".to_owned(), "more".to_owned()];
+        let payload = Payload::Json(JsonText::from(&json!({ "items": [] })));
+        let result = success(Outcome { status: 200, payload, notes, next });
+        let texts: Vec<&str> =
+            result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
+        let remarks = "cut\nmore\nnext page: call again with {\"offset\":2}";
+        assert_eq!(texts, [r#"{"items":[]}"#, remarks]);
+        assert_eq!(result.structured_content, Some(json!({ "items": [] })));
     }
 }

@@ -1,202 +1,179 @@
-//! The handler of MCP requests.
+//! The MCP server: what hosts may list and call.
+//!
+//! Each call takes the one way through the gate. A refusal and a failure come back as results
+//! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
+//! are protocol errors, which most hosts show to nobody.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
-        CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams,
-        ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
+        DiscoverResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams,
+        ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
-use serde_json::json;
+use serde_json::Value;
 
-use super::{consent::Consents, progress, result, tools};
+use super::{
+    consent::{Answer, Consents, Retry},
+    progress::{self, Reporter},
+    result, tools,
+};
 use crate::{
+    access::Decision,
     executor::Executor,
-    gate::{Admitted, Gate, Pending, Refusal},
+    gate::{Gate, Pending, Refusal},
 };
 
-/// How long a host may keep the list of tools: it cannot change while the process lives.
-const LIST_TTL_MS: u64 = 3_600_000;
+/// How long clients may keep the list, which lasts as long as the process: long enough to spare
+/// listings, short enough to notice a restart with other settings.
+const LIST_TTL_MS: u64 = 300_000;
 
-/// Serves the tools of a gate; clones share everything.
+/// Serves the tools behind a gate; a clone serves the same tools.
 #[derive(Clone)]
 pub struct Server {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
 }
 
-struct Inner {
+struct Shared {
     gate: Gate,
-    executor: Executor,
-    config: ServerConfig,
+    executor: Arc<Executor>,
+    instructions: String,
     tools: Vec<Tool>,
     consents: Consents,
 }
 
 impl Server {
-    /// Serves what `gate` allows; `instructions` go to models.
-    pub fn new(gate: Gate, executor: Executor, instructions: String) -> Self {
-        let identity = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"))
-            .with_description("HTTP APIs as tools, described by DADL files");
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
-        let config = ServerConfig::new(capabilities)
-            .with_server_info(identity)
-            .with_instructions(instructions);
-        let tools = tools::listed(gate.catalog());
+    /// Prepares the tools for listing.
+    pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
+        let tools = gate.catalog().listed().map(tools::tool).collect();
         let consents = Consents::new();
-        Self { inner: Arc::new(Inner { gate, executor, config, tools, consents }) }
+        Self { shared: Arc::new(Shared { gate, executor, instructions, tools, consents }) }
     }
 
-    /// Returns the number of listed tools.
+    /// Returns how many tools are listed.
     pub fn tool_count(&self) -> usize {
-        self.inner.tools.len()
+        self.shared.tools.len()
     }
 
-    /// Gates a call, asks a person where that is needed, and executes it.
-    async fn answer(
+    /// Runs a checked call: asks if need be, executes, and makes the result.
+    async fn perform(
         &self,
-        request: CallToolRequestParams,
+        pending: Pending<'_>,
+        retry: Retry,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let Inner { gate, .. } = &*self.inner;
-        let arguments = request.arguments.unwrap_or_default();
-        let pending = match gate.check(&request.name, arguments) {
-            Ok(pending) => pending,
-            Err(refusal @ Refusal::UnknownTool { .. }) => {
-                return Err(ErrorData::invalid_params(refusal.to_string(), None));
-            }
-            Err(refusal) => return Ok(result::of_refusal(&refusal).into()),
-        };
-        let state = request.request_state.as_deref();
-        let responses = request.input_responses.as_ref();
-        let admitted = if !pending.needs_consent() {
-            pending.admit()
-        } else if is_stateless(context) && state.is_none() {
-            match self.inner.consents.question(context.client_capabilities().as_ref(), &pending) {
-                Ok(question) => return Ok(question.into()),
-                Err(reason) => Err(pending.refused(reason)),
+        reporter: &Reporter,
+    ) -> CallToolResponse {
+        let admitted = if pending.needs_consent() {
+            match self.shared.consents.obtain(&pending, retry, context).await {
+                Answer::Ask(question) => return question.into(),
+                Answer::Given(consent) => pending.admit_with(&consent),
+                Answer::Refused(reason) => Err(pending.refused(reason)),
             }
         } else {
-            self.with_consent(pending, state, responses, context).await
+            pending.admit()
         };
-        match admitted {
-            Ok(call) => Ok(self.execute(call, context).await.into()),
-            Err(refusal) => Ok(result::of_refusal(&refusal).into()),
-        }
-    }
-
-    /// Admits a dangerous call if a person says yes.
-    async fn with_consent<'gate>(
-        &self,
-        pending: Pending<'gate>,
-        state: Option<&str>,
-        responses: Option<&rmcp::model::InputResponses>,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Admitted<'gate>, Refusal> {
-        let consent = match state {
-            Some(state) => self.inner.consents.answer(state, responses, &pending),
-            None => {
-                let capabilities = context.client_capabilities();
-                Consents::ask(&context.peer, capabilities.as_ref(), &pending).await
-            }
-        };
-        match consent {
-            Ok(consent) => pending.admit_with(&consent),
-            Err(reason) => Err(pending.refused(reason)),
-        }
-    }
-
-    async fn execute(
-        &self,
-        call: Admitted<'_>,
-        context: &RequestContext<RoleServer>,
-    ) -> CallToolResult {
-        let executor = &self.inner.executor;
-        let outcome = match context.meta.get_progress_token() {
-            None => executor.execute(call, &()).await,
-            Some(token) => {
-                let (reporter, news) = progress::reporter();
-                tokio::select! {
-                    biased;
-                    outcome = executor.execute(call, &reporter) => outcome,
-                    never = progress::notify(&context.peer, token, news) => match never {},
-                }
-            }
+        let outcome = match admitted {
+            Ok(call) => self.shared.executor.execute(call, reporter).await,
+            Err(refusal) => return result::failure(refusal.to_string()).into(),
         };
         match outcome {
-            Ok(outcome) => result::of_outcome(outcome),
-            Err(error) => {
-                tracing::info!(%error, "a call failed");
-                result::of_error(&error)
-            }
+            Ok(outcome) => result::success(outcome).into(),
+            Err(error) => result::failure(error.for_model()).into(),
         }
     }
-}
-
-/// Returns whether the request is of the era without sessions.
-fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
-    // Revisions are dates, so that they compare as text.
-    context
-        .protocol_version()
-        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        self.inner.config.clone()
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let implementation = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"));
+        let info = ServerConfig::new(capabilities).with_server_info(implementation);
+        match self.shared.instructions.as_str() {
+            "" => info,
+            instructions => info.with_instructions(instructions),
+        }
     }
 
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS)
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
     }
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut list = ListToolsResult::with_all_items(self.inner.tools.clone());
-        // The operator's settings decide what is listed, so it is nobody else's list.
-        list.ttl_ms = Some(LIST_TTL_MS);
-        list.cache_scope = Some(CacheScope::Private);
-        Ok(list)
+        if request.is_some_and(|request| request.cursor.is_some()) {
+            return Err(ErrorData::invalid_params(
+                "unknown cursor: all tools are on one page",
+                None,
+            ));
+        }
+        Ok(ListToolsResult::with_all_items(self.shared.tools.clone())
+            .with_ttl_ms(LIST_TTL_MS)
+            // What is listed may depend on who is authorized.
+            .with_cache_scope(CacheScope::Private))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.inner.tools.iter().find(|tool| tool.name == name).cloned()
+        let entry = self.shared.gate.catalog().find(name)?;
+        (entry.decision == Decision::Allow).then(|| tools::tool(entry))
     }
 
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let cancelled = context.ct.clone();
-        tokio::select! {
-            biased;
-            () = cancelled.cancelled() => {
-                // Nobody reads this: the host has given the request up. Dropping the call closes
-                // its connection to the backend.
-                Err(ErrorData::internal_error("cancelled", None))
+        let retry = Retry::take(&mut request);
+        let arguments = request.arguments.unwrap_or_default();
+        let pending = match self.shared.gate.check(&request.name, arguments) {
+            Ok(pending) => pending,
+            Err(refusal @ Refusal::UnknownTool { .. }) => {
+                return Err(ErrorData::invalid_params(refusal.to_string(), None));
             }
-            response = self.answer(request, &context) => response,
+            Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
+        };
+        let reporter = Reporter::default();
+        let call = self.perform(pending, retry, &context, &reporter);
+        match progress::run(&context, &reporter, call).await {
+            Some(response) => Ok(response),
+            // Seen at a shutdown only: nobody waits for the answer of a cancelled request.
+            None => Ok(result::failure("the call was cancelled".to_owned()).into()),
         }
     }
 
+    /// Requests whose parameters do not have the shape of the method arrive here.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        // Requests whose parameters have the wrong shape end up here.
-        if request.method == "tools/call" {
-            let data = json!({ "expected": { "name": "string", "arguments": "object" } });
-            let message = "tools/call takes a name and an object of arguments";
-            return Err(ErrorData::invalid_params(message, Some(data)));
-        }
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+        let parameters = request.params.as_ref();
+        let message = match request.method.as_str() {
+            "tools/call" => misshaped_call(parameters),
+            "initialize" | "ping" | "server/discover" | "tools/list" => {
+                format!("the parameters of {} do not have its shape", request.method)
+            }
+            _ => return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)),
+        };
+        Err(ErrorData::invalid_params(message, None))
+    }
+}
+
+/// Says what is wrong with the parameters of a call.
+fn misshaped_call(parameters: Option<&Value>) -> String {
+    let of = |name: &str| parameters.and_then(|parameters| parameters.get(name));
+    if !of("name").is_some_and(Value::is_string) {
+        "`name` must be the name of a tool".to_owned()
+    } else if of("arguments").is_some_and(|arguments| !arguments.is_object()) {
+        "`arguments` must be an object".to_owned()
+    } else {
+        "the parameters of tools/call do not have its shape".to_owned()
     }
 }

@@ -1,26 +1,29 @@
-//! Catalog entries as MCP tools. They are converted once: the list never changes.
+//! Catalog entries become MCP tools.
+//!
+//! Conversion happens once at start. The protocol library takes a list by value, so a listing
+//! clones the tools; their schemas are shared, and what is cloned is a name, a title and a
+//! description. There is no `_meta`: the size hint that one host reads would let a single answer
+//! fill its context, while without it the host saves a long answer to a file.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::model::{Tool, ToolAnnotations};
 
-use crate::catalog::{Catalog, Entry};
+use crate::catalog::Entry;
 
-/// Converts the listed tools, in the order of the catalog.
-pub(super) fn listed(catalog: &Catalog) -> Vec<Tool> {
-    catalog.listed().map(tool).collect()
-}
-
-fn tool(entry: &Entry) -> Tool {
+/// Makes the tool that hosts see.
+pub(super) fn tool(entry: &Entry) -> Tool {
     let hints = entry.annotations;
-    let annotations = ToolAnnotations::from_raw(
-        None,
-        Some(hints.read_only),
-        Some(hints.destructive),
-        Some(hints.idempotent),
-        Some(hints.open_world),
-    );
-    Tool::new(entry.name.clone(), entry.description.clone(), Arc::clone(&entry.input_schema))
-        .with_title(entry.title.clone())
-        .with_annotations(annotations)
+    let annotations = ToolAnnotations::new()
+        .read_only(hints.read_only)
+        .destructive(hints.destructive)
+        .idempotent(hints.idempotent)
+        .open_world(hints.open_world);
+    Tool::new_with_raw(
+        entry.name.clone(),
+        Some(Cow::Owned(entry.description.clone())),
+        Arc::clone(&entry.input_schema),
+    )
+    .with_title(entry.title.clone())
+    .with_annotations(annotations)
 }

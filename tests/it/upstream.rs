@@ -50,6 +50,7 @@ impl Answer {
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    arrived: Arc<Notify>,
     gone: Arc<Notify>,
 }
 
@@ -59,21 +60,24 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let arrived = Arc::new(Notify::new());
         let gone = Arc::new(Notify::new());
         let (seen, closed) = (Arc::clone(&requests), Arc::clone(&gone));
+        let came = Arc::clone(&arrived);
         let answers = Arc::new(answers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
+                let came = Arc::clone(&came);
                 let answers = Arc::clone(&answers);
                 tokio::spawn(async move {
                     // A client that goes away in the middle is part of some tests.
-                    let _ = converse(stream, &answers, &seen).await;
+                    let _ = converse(stream, &answers, &seen, &came).await;
                     closed.notify_one();
                 });
             }
         });
-        Self { address, requests, gone }
+        Self { address, requests, arrived, gone }
     }
 
     /// The base URL, with a path.
@@ -86,6 +90,11 @@ impl Upstream {
         self.requests.lock().unwrap().clone()
     }
 
+    /// Waits until a request has come.
+    pub(crate) async fn request_arrived(&self) {
+        self.arrived.notified().await;
+    }
+
     /// Waits until a connection has ended.
     pub(crate) async fn connection_closed(&self) {
         self.gone.notified().await;
@@ -96,6 +105,7 @@ async fn converse(
     stream: TcpStream,
     answers: &[Answer],
     seen: &Mutex<Vec<String>>,
+    arrived: &Notify,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -121,6 +131,7 @@ async fn converse(
             seen.push(head + &String::from_utf8_lossy(&body));
             seen.len() - 1
         };
+        arrived.notify_one();
         match answers.get(number).or(answers.last()).unwrap() {
             Answer::Bytes(bytes) => stream.write_all(bytes).await?,
             Answer::Close(bytes) => {

@@ -74,7 +74,27 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
 /// through. The replacement is as long, so that places in the text stay right.
 fn printable(text: &str) -> Cow<'_, str> {
     let is_control = |character: char| matches!(character, '\u{80}'..='\u{9f}');
-    if text.contains(is_control) { text.replace(is_control, "·").into() } else { text.into() }
+    let text = without_user_information(text);
+    if text.contains(is_control) { text.replace(is_control, "·").into() } else { text }
+}
+
+/// Hides what stands before `@` in a URL: it may be a password, and the excerpt goes to a log.
+/// What hides it is as long, so that places in the text stay right.
+fn without_user_information(text: &str) -> Cow<'_, str> {
+    let mut shown = Cow::Borrowed(text);
+    let mut from = 0;
+    while let Some(start) = shown.get(from..).and_then(|rest| rest.find("://")) {
+        let start = from + start + "://".len();
+        from = start;
+        let rest = shown.get(start..).unwrap_or_default();
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c));
+        let authority = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        if let Some(at) = authority.rfind('@') {
+            let hidden = "*".repeat(at);
+            shown.to_mut().replace_range(start..start + at, &hidden);
+        }
+    }
+    shown
 }
 
 /// The line that a finding begins in. A finding that spans several lines is about how they

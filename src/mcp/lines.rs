@@ -1,0 +1,279 @@
+//! JSON-RPC messages as lines of a byte stream.
+//!
+//! Takes a reader and gives the protocol library's transport. It differs from the library's own in
+//! what it does with input that is no message: a line that is not JSON, is no request or is longer
+//! than [`MOST_LINE_BYTES`] gets an error reply and the next line is read, so that one bad line
+//! costs a client neither its session nor its patience. Lines that are too long are never held in
+//! memory. Writing is a task of its own that joins what is ready into one write.
+
+use std::{io, time::Duration};
+
+use rmcp::{
+    RoleServer,
+    model::{ErrorCode, ErrorData},
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::Transport,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The longest line that is read.
+pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// What the line buffer keeps after a long line.
+const KEPT_LINE_BYTES: usize = 64 * 1024;
+/// How much is read at once.
+const READ_BYTES: usize = 64 * 1024;
+/// Up to which size messages are joined into one write.
+const JOINED_BYTES: usize = 64 * 1024;
+/// How many messages wait for a client that reads slowly.
+const QUEUED_MESSAGES: usize = 64;
+/// How long calls may go on after the end of the input. Who pipes a few requests into the program
+/// closes the input at once and waits for the answers; a host that goes away does the same.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The transport.
+pub(super) struct Lines<R> {
+    read: BufReader<R>,
+    /// The line that is being read. Reading may be interrupted at any await, so it lives here.
+    line: Vec<u8>,
+    /// Whether the rest of a line that is too long is being skipped.
+    skipping: bool,
+    ended: bool,
+    /// Whether a request has come; nothing else opens a session.
+    opened: bool,
+    /// An error reply that has not been queued yet.
+    reply: Option<Vec<u8>>,
+    write: Option<mpsc::Sender<Vec<u8>>>,
+    connection: CancellationToken,
+}
+
+/// What is to be done with a line.
+enum Line {
+    Ignore,
+    Message(Box<RxJsonRpcMessage<RoleServer>>),
+    Reply(Vec<u8>),
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    /// Reads messages from `read` and queues those to be sent on `write`. `connection` is
+    /// cancelled a while after the input has ended.
+    pub(super) fn new(
+        read: R,
+        write: mpsc::Sender<Vec<u8>>,
+        connection: CancellationToken,
+    ) -> Self {
+        Self {
+            read: BufReader::with_capacity(READ_BYTES, read),
+            line: Vec::new(),
+            skipping: false,
+            ended: false,
+            opened: false,
+            reply: None,
+            write: Some(write),
+            connection,
+        }
+    }
+
+    /// Reads up to the end of a line; returns whether there is one in `self.line`.
+    ///
+    /// Nothing is lost when the future is dropped: bytes are taken from the reader and put into
+    /// the line without an await in between.
+    async fn read_line(&mut self) -> io::Result<bool> {
+        loop {
+            let available = self.read.fill_buf().await?;
+            if available.is_empty() {
+                self.ended = true;
+                // The last line may lack its end.
+                return Ok(!self.skipping && !self.line.is_empty());
+            }
+            let end = memchr::memchr(b'\n', available);
+            let taken = end.map_or(available.len(), |end| end + 1);
+            let too_long = self.line.len() + taken > MOST_LINE_BYTES;
+            let started_skipping = too_long && !self.skipping;
+            if too_long {
+                self.line = Vec::new();
+                self.skipping = true;
+            } else if !self.skipping {
+                self.line.extend_from_slice(available.get(..taken).unwrap_or(available));
+            }
+            self.read.consume(taken);
+            let skipped = self.skipping;
+            if end.is_some() {
+                self.skipping = false;
+            }
+            if started_skipping {
+                let message = format!("message longer than {MOST_LINE_BYTES} bytes");
+                self.reply = Some(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
+                return Ok(false);
+            }
+            if end.is_some() && !skipped {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Takes the line out of the buffer and decides about it.
+    fn take_line(&mut self) -> Line {
+        let line = parse(&self.line);
+        self.line.clear();
+        self.line.shrink_to(KEPT_LINE_BYTES);
+        match line {
+            // The library ends a session that opens with anything but a request.
+            Line::Message(message) if !self.opened && !is_request(&message) => Line::Ignore,
+            Line::Message(message) => {
+                self.opened = true;
+                Line::Message(message)
+            }
+            other => other,
+        }
+    }
+}
+
+impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let write = self.write.clone();
+        async move {
+            let write = write.ok_or(io::ErrorKind::NotConnected)?;
+            let mut line = serde_json::to_vec(&message)?;
+            line.push(b'\n');
+            write.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            if self.reply.is_some() {
+                let permit = self.write.as_ref()?.reserve().await.ok()?;
+                if let Some(reply) = self.reply.take() {
+                    permit.send(reply);
+                }
+            }
+            if self.ended {
+                let connection = self.connection.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(GRACE).await;
+                    connection.cancel();
+                });
+                return None;
+            }
+            match self.read_line().await {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the input failed");
+                    self.ended = true;
+                    continue;
+                }
+            }
+            match self.take_line() {
+                Line::Ignore => {}
+                Line::Message(message) => return Some(*message),
+                Line::Reply(reply) => self.reply = Some(reply),
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.write = None;
+        Ok(())
+    }
+}
+
+/// Writes queued messages until the queue is closed; `connection` is cancelled when the other side
+/// does not take them any more.
+pub(super) async fn write_all(
+    mut write: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    connection: CancellationToken,
+) {
+    let mut next = queue.recv().await;
+    while let Some(mut bytes) = next.take() {
+        while bytes.len() < JOINED_BYTES
+            && let Ok(more) = queue.try_recv()
+        {
+            if bytes.len() + more.len() > JOINED_BYTES {
+                next = Some(more);
+                break;
+            }
+            bytes.extend_from_slice(&more);
+        }
+        let written = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        if let Err(error) = written.await {
+            tracing::debug!(%error, "the output is closed");
+            connection.cancel();
+            return;
+        }
+        if next.is_none() {
+            next = queue.recv().await;
+        }
+    }
+}
+
+/// Makes the queue of messages to be written.
+pub(super) fn queue() -> (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>) {
+    mpsc::channel(QUEUED_MESSAGES)
+}
+
+fn is_request(message: &RxJsonRpcMessage<RoleServer>) -> bool {
+    matches!(message, RxJsonRpcMessage::<RoleServer>::Request(_))
+}
+
+/// Reads one line; what is no message gets the reply of JSON-RPC 2.0.
+fn parse(line: &[u8]) -> Line {
+    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
+    if line.is_empty() {
+        return Line::Ignore;
+    }
+    if let Ok(message) = serde_json::from_slice(line) {
+        return Line::Message(Box::new(message));
+    }
+    let value: Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) => {
+            let message = format!("not JSON: {error}");
+            return Line::Reply(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
+        }
+    };
+    match (value.get("id"), value.get("method")) {
+        // A notification that the protocol does not know needs no answer.
+        (None, Some(Value::String(_))) => Line::Ignore,
+        (Some(id @ (Value::Number(_) | Value::String(_))), _) => {
+            Line::Reply(error_line(id, ErrorCode::INVALID_REQUEST, "no JSON-RPC request of MCP"))
+        }
+        _ => Line::Reply(error_line(
+            &Value::Null,
+            ErrorCode::INVALID_REQUEST,
+            "no JSON-RPC message of MCP; one object a line is expected",
+        )),
+    }
+}
+
+/// Returns the reply to an HTTP body that is no message.
+pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
+    match parse(body) {
+        Line::Reply(reply) => reply,
+        Line::Ignore | Line::Message(_) => {
+            error_line(&Value::Null, ErrorCode::INVALID_REQUEST, "no JSON-RPC message of MCP")
+        }
+    }
+}
+
+/// Makes an error reply; the library's own leaves out an `id` that is not known.
+fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
+    let error = ErrorData::new(code, message.to_owned(), None);
+    let mut line = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
