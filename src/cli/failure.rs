@@ -180,7 +180,7 @@ impl From<BuildError> for Failure {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
-            ServeError::Listen { .. } => Exit::Settings,
+            ServeError::Listen { .. } | ServeError::TokenRequired(_) => Exit::Settings,
             _ => Exit::Failed,
         };
         Self::new(exit, error)

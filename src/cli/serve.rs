@@ -40,6 +40,7 @@ pub(super) async fn run(
         None => serve_stdio(server, shutdown).await?,
         Some(options) => {
             let address = options.listen;
+            options.require_token(address)?;
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|source| ServeError::Listen { address, source })?;

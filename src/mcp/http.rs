@@ -63,6 +63,20 @@ pub struct HttpOptions {
     pub allowed_hosts: Vec<String>,
 }
 
+impl HttpOptions {
+    /// Checks that other machines cannot call the tools at `address` without a token.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::TokenRequired`].
+    pub fn require_token(&self, address: SocketAddr) -> Result<(), ServeError> {
+        if self.token.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(ServeError::TokenRequired(address));
+        }
+        Ok(())
+    }
+}
+
 /// Listens and serves until `shutdown` is cancelled.
 ///
 /// # Errors
@@ -74,7 +88,7 @@ pub async fn serve_http(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let address = options.listen;
-    require_token(address, &options)?;
+    options.require_token(address)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| ServeError::Listen { address, source })?;
@@ -95,7 +109,7 @@ pub async fn serve_listener(
     let address = listener
         .local_addr()
         .map_err(|source| ServeError::Listen { address: options.listen, source })?;
-    require_token(address, &options)?;
+    options.require_token(address)?;
     tracing::info!("listening on http://{address}{MCP_PATH}");
     let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
     let connections = TaskTracker::new();
@@ -122,13 +136,6 @@ pub async fn serve_listener(
     connections.close();
     // Calls were dropped by the shutdown; a client that does not read is not waited for.
     let _ = tokio::time::timeout(LAST_ANSWERS, connections.wait()).await;
-    Ok(())
-}
-
-fn require_token(address: SocketAddr, options: &HttpOptions) -> Result<(), ServeError> {
-    if options.token.is_none() && !address.ip().to_canonical().is_loopback() {
-        return Err(ServeError::TokenRequired(address));
-    }
     Ok(())
 }
 
@@ -184,9 +191,13 @@ impl Endpoint {
             hosts.push(address.ip().to_string());
         }
         hosts.extend(options.allowed_hosts);
+        // A page of this very origin could only have come from this server.
+        let own = ["localhost", "127.0.0.1", "[::1]"]
+            .map(|name| format!("http://{name}:{}", address.port()));
+        let origins = options.allowed_origins.iter().map(|text| with_port(text)).chain(own);
         let config = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts)
-            .with_allowed_origins(options.allowed_origins.iter().map(|text| with_port(text)))
+            .with_allowed_origins(origins)
             .enforce_origin_validation()
             .with_json_response(true)
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)

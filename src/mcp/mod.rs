@@ -13,6 +13,7 @@ mod http;
 mod instructions;
 mod lines;
 mod progress;
+mod prompts;
 mod result;
 mod server;
 mod sessions;

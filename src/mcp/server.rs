@@ -10,8 +10,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
-        DiscoverResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, Tool,
+        DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
+        ListPromptsRequestMethod, ListPromptsResult, ListToolsResult, PaginatedRequestParams,
+        PromptsCapability, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -20,6 +21,7 @@ use serde_json::Value;
 use super::{
     consent::{Answer, Consents, Retry},
     progress::{self, Reporter},
+    prompts::{self, ExamplePrompt},
     result, tools,
 };
 use crate::{
@@ -43,6 +45,7 @@ struct Shared {
     executor: Arc<Executor>,
     instructions: String,
     tools: Vec<Tool>,
+    prompts: Vec<ExamplePrompt>,
     consents: Consents,
 }
 
@@ -50,8 +53,9 @@ impl Server {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
         let tools = gate.catalog().listed().map(tools::tool).collect();
+        let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
-        Self { shared: Arc::new(Shared { gate, executor, instructions, tools, consents }) }
+        Self { shared: Arc::new(Shared { gate, executor, instructions, tools, prompts, consents }) }
     }
 
     /// Returns how many tools are listed.
@@ -89,7 +93,10 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        if !self.shared.prompts.is_empty() {
+            capabilities.prompts = Some(PromptsCapability::default());
+        }
         let implementation = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"));
         let info = ServerConfig::new(capabilities).with_server_info(implementation);
         match self.shared.instructions.as_str() {
@@ -118,6 +125,36 @@ impl ServerHandler for Server {
             .with_ttl_ms(LIST_TTL_MS)
             // What is listed may depend on who is authorized.
             .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = &self.shared.prompts;
+        if prompts.is_empty() {
+            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
+        }
+        let all = prompts.iter().map(|example| example.prompt.clone()).collect();
+        Ok(ListPromptsResult::with_all_items(all)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let mut prompts = self.shared.prompts.iter();
+        match prompts.find(|example| example.prompt.name == request.name) {
+            Some(example) => Ok(example.result().into()),
+            None => {
+                let message = format!("unknown prompt \"{}\"", request.name);
+                Err(ErrorData::invalid_params(message, None))
+            }
+        }
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

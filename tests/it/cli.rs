@@ -281,9 +281,7 @@ fn beyond_loopback_a_token_is_required() {
     let run = Cli::new().run(&xo(&["serve", "--http", "0.0.0.0:0"]));
     insta::assert_snapshot!(run.failure(), @r"
         exit 3
-        error: serving on 0.0.0.0:0 without a token would let anybody in
-
-        hint: give --http-token-file, or listen on 127.0.0.1 behind a proxy
+        error: 0.0.0.0:0 can be reached from other machines: give a bearer token with --http-token-file, DADL_MCP_HTTP_TOKEN_FILE or DADL_MCP_HTTP_TOKEN, or listen on 127.0.0.1
         ");
 }
 

@@ -30,7 +30,7 @@ async fn every_revision_shakes_hands() {
         let answer = client.request(1, "initialize", parameters).await;
         assert_eq!(answer["result"]["protocolVersion"], revision);
         assert_eq!(answer["result"]["serverInfo"]["name"], "dadl-mcp");
-        assert_eq!(answer["result"]["capabilities"], json!({ "tools": {} }));
+        assert_eq!(answer["result"]["capabilities"], json!({ "prompts": {}, "tools": {} }));
         assert_eq!(answer["result"]["instructions"], "One fake.");
         assert_eq!(client.request(2, "ping", json!({})).await["result"], json!({}));
     }
@@ -474,4 +474,18 @@ async fn a_download_says_how_far_it_is() {
     };
     assert_eq!(answer["result"]["structuredContent"]["size"], 3_000_000);
     assert!(text(&answer).starts_with("saved to "), "{answer}");
+}
+
+#[tokio::test]
+async fn examples_are_prompts_when_their_tools_are_listed() {
+    let (mut client, _) = client(vec![Answer::json(200, "[]")]).await;
+    let prompts = client.request(1, "prompts/list", json!({})).await["result"]["prompts"].clone();
+    assert_eq!(prompts.as_array().unwrap().len(), 1, "{prompts}");
+    assert_eq!(prompts[0]["title"], "Look around");
+    let name = &prompts[0]["name"];
+    let prompt = client.request(2, "prompts/get", json!({ "name": name })).await;
+    let text = prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap();
+    assert!(text.contains("api.list_things({})"), "{text}");
+    let unknown = client.request(3, "prompts/get", json!({ "name": "nope" })).await;
+    assert_eq!(unknown["error"]["code"], -32602);
 }

@@ -37,6 +37,9 @@ backend:
     drop_thing: { method: DELETE, path: "/things/{id}", access: dangerous, description: "Deletes a thing.", params: { id: { type: string, in: path, required: true } } }
     forbidden: { method: POST, path: /forbidden, access: admin, description: "For administrators." }
     export: { method: GET, path: "/things/{id}.raw", access: read, description: "Exports.", params: { id: { type: string, in: path, required: true } }, response: { binary: true } }
+  examples:
+    - { name: Look around, description: Lists things., code: "return await api.list_things({});" }
+    - { name: Break things, description: Needs more., code: "return await api.forbidden({});" }
 "#;
 
 /// The revision in which clients carry what they are in each request.
