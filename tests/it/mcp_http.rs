@@ -180,7 +180,7 @@ async fn health_needs_no_token_and_other_paths_are_not_there() {
     assert_eq!(reply.json().await, health);
     assert_eq!(site.send("HEAD", "/health", &[], "").await.status, 200);
     assert_eq!(site.send("POST", "/health", &[], "").await.status, 405);
-    for path in ["/", "/mcp/", "/mcp2", "/health/x"] {
+    for path in ["/", "/mcp/", "/mcp2", "/health/x", "/mcp/../health"] {
         assert_eq!(site.send("GET", path, &[], "").await.status, 404, "{path}");
     }
 }
@@ -189,6 +189,7 @@ async fn health_needs_no_token_and_other_paths_are_not_there() {
 async fn the_token_is_required() {
     let site = Site::start_with("http://127.0.0.1:9/", |options| {
         options.token = Some("sesame".to_owned().into());
+        options.allowed_hosts.clear();
     })
     .await;
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -208,6 +209,8 @@ async fn the_token_is_required() {
         });
         let fields = [
             ("Authorization", value),
+            // Behind a proxy the server has other names; the token is what counts.
+            ("Host", "mcp.internal.example"),
             ("MCP-Protocol-Version", STATELESS),
             ("Mcp-Method", "tools/list"),
         ];
