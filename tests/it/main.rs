@@ -15,5 +15,6 @@ mod layers;
 mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
+mod process;
 mod tls;
 mod upstream;
