@@ -12,7 +12,7 @@ use dadl_mcp::{
         check::{self, CheckOutcome},
         report::{Color, Format},
     },
-    descriptor::{code, diagnostic::Severity, load, source::Source},
+    descriptor::code,
 };
 use serde_json::Value;
 
@@ -121,35 +121,9 @@ fn sarif_names_the_rule_and_the_region() {
     assert!(uri.starts_with("file:///") && uri.ends_with("/D301/fail.dadl"), "{uri}");
 }
 
-/// Loads descriptors by other authors, which are not part of this project.
 #[test]
-fn real_descriptors_load_or_name_what_is_not_supported() {
-    #[expect(clippy::disallowed_methods, reason = "the program itself has no such variable")]
-    let variable = std::env::var_os("DADL_CORPUS");
-    let folder = variable.map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
-    let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: there is no corpus at {}", folder.display());
-        return;
-    };
-    let unsupported = [code::UNSUPPORTED, code::MISSING_FEATURE];
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        if path.extension().is_none_or(|extension| extension != "dadl") {
-            continue;
-        }
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let loaded = load(&Source::from_bytes(&*name, fs::read(&path).unwrap()).unwrap());
-        let errors = || loaded.diagnostics.iter().filter(|it| it.severity == Severity::Error);
-        for finding in errors() {
-            assert!(unsupported.contains(&finding.code), "{name}: {finding:?}");
-        }
-        assert_eq!(loaded.descriptor.is_none(), errors().next().is_some(), "{name}");
-        let findings: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code.0).collect();
-        let tools = loaded.descriptor.map_or(0, |descriptor| descriptor.tools.len());
-        match name.as_str() {
-            // The file has a hint for a tool that it does not describe.
-            "xen-orchestra-3.0.dadl" => assert_eq!((tools, findings), (229, vec!["D501"])),
-            "xen-orchestra-3.3.dadl" => assert_eq!((tools, findings), (267, vec![])),
-            _ => {}
-        }
-    }
+fn the_bundled_descriptors_have_no_finding() {
+    let files = [root().join("dadl/xen-orchestra.dadl")];
+    let (outcome, report) = run(&files, Format::Text);
+    assert_eq!((outcome.errors, outcome.warnings, outcome.notes), (0, 0, 0), "{report}");
 }

@@ -8,6 +8,7 @@
 
 mod check;
 mod cli;
+mod corpus;
 mod every_tool;
 mod executor;
 mod harness;

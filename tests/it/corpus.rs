@@ -1,0 +1,96 @@
+//! Descriptors by other authors, which are no part of this project.
+//!
+//! `DADL_CORPUS` names a folder of `.dadl` files, with the DADL JSON Schema beside them. Without it
+//! these tests say that they were skipped; with `DADL_CORPUS_REQUIRED` they fail instead.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the program itself has no such variables, and a skipped test says so"
+)]
+
+use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc};
+
+use dadl_mcp::{
+    access::{Levels, Policy},
+    catalog::{BackendTools, Catalog},
+    descriptor::{code, diagnostic::Severity, load, model::Descriptor, source::Source},
+};
+use serde_json::Value;
+
+const BUNDLED: &str = include_str!("../../dadl/xen-orchestra.dadl");
+
+/// Returns the folder, or says that the test is skipped.
+fn corpus() -> Option<PathBuf> {
+    let folder = env::var_os("DADL_CORPUS").map(PathBuf::from).filter(|folder| folder.is_dir());
+    if folder.is_none() {
+        assert!(env::var_os("DADL_CORPUS_REQUIRED").is_none(), "DADL_CORPUS names no folder");
+        println!("skipped: DADL_CORPUS names no folder of descriptors");
+    }
+    folder
+}
+
+fn texts(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.extension().is_some_and(|it| it == "dadl"));
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+fn catalog(descriptor: Descriptor) -> Catalog {
+    let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+    let descriptor = Arc::new(descriptor);
+    Catalog::build(&[BackendTools { name: "it", descriptor, policy: &policy }])
+}
+
+#[test]
+fn real_descriptors_load_or_name_what_is_not_supported() {
+    let Some(folder) = corpus() else { return };
+    let unsupported = [code::UNSUPPORTED, code::MISSING_FEATURE];
+    for (name, text) in texts(&folder) {
+        let loaded = load(&Source::from_bytes(&*name, text).unwrap());
+        let errors = || loaded.diagnostics.iter().filter(|it| it.severity == Severity::Error);
+        for finding in errors() {
+            assert!(unsupported.contains(&finding.code), "{name}: {finding:?}");
+        }
+        assert_eq!(loaded.descriptor.is_none(), errors().next().is_some(), "{name}");
+        let findings: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code.0).collect();
+        let tools = loaded.descriptor.map_or(0, |descriptor| catalog(descriptor).entries().len());
+        match name.as_str() {
+            // The file has a hint for a tool that it does not describe.
+            "xen-orchestra-3.0.dadl" => assert_eq!((tools, findings), (229, vec!["D501"])),
+            "xen-orchestra-3.3.dadl" => assert_eq!((tools, findings), (267, vec![])),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_bundled_descriptor_has_every_tool_of_its_predecessor() {
+    let Some(folder) = corpus() else { return };
+    let names = |text: &str| -> Vec<String> {
+        let loaded = load(&Source::new("xen-orchestra", text));
+        loaded.descriptor.unwrap().tools.into_iter().map(|tool| tool.name).collect()
+    };
+    let ours = names(BUNDLED);
+    let before = fs::read_to_string(folder.join("xen-orchestra-3.0.dadl")).unwrap();
+    let missing: Vec<String> =
+        names(&before).into_iter().filter(|name| !ours.contains(name)).collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_bundled_descriptor_is_valid_by_the_schema_of_dadl() {
+    let Some(folder) = corpus() else { return };
+    let schema = fs::read_to_string(folder.join("dadl-v0.2.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let document: Value = serde_yaml::from_str(BUNDLED).unwrap();
+    let problems: Vec<String> =
+        validator.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert_eq!(problems, Vec::<String>::new());
+}
