@@ -11,6 +11,9 @@ pub mod auth;
 pub mod backend;
 mod client;
 pub mod error;
+mod reach;
 pub mod redact;
 mod redirect;
 pub(crate) mod retry;
+
+pub use self::reach::reach;

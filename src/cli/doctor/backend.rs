@@ -1,7 +1,6 @@
 //! What `doctor` examines about one backend: descriptor, policy, credentials, then one cheap read.
 
 use serde_json::{Map, Value, json};
-use tokio::net::TcpStream;
 use url::Url;
 
 use super::Report;
@@ -16,7 +15,7 @@ use crate::{
         model::{Access, Auth, CredentialName, Location, Method},
     },
     executor::CallError,
-    http::error::SendErrorKind,
+    http::{self, error::SendErrorKind},
 };
 
 /// Tools that answer without a credential, by parts of their names: they say nothing about it.
@@ -134,18 +133,12 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
     let url = backend.base.as_url();
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return true;
-    };
-    let bound = backend.settings.timeouts.connect;
-    let address = (host.trim_matches(['[', ']']), port);
-    let failed = match tokio::time::timeout(bound, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => {
+    let failed = match http::reach(&backend.base, backend.settings.timeouts.connect).await {
+        Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no connection within {} s", bound.as_secs_f32()),
+        Err(failed) => failed,
     };
     report.fail(
         "url",
