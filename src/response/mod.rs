@@ -6,3 +6,5 @@
 pub mod api_error;
 pub mod decode;
 pub mod page;
+#[cfg(test)]
+mod properties;
