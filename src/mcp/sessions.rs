@@ -22,8 +22,8 @@ use tokio::time::Instant;
 
 /// How long a session may be silent.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How many sessions there may be.
-const MOST_SESSIONS: usize = 1000;
+/// How many sessions there may be; one takes about 60 KB.
+const MOST_SESSIONS: usize = 500;
 
 type Error = <LocalSessionManager as SessionManager>::Error;
 
