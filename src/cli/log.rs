@@ -23,7 +23,8 @@ pub(super) fn start(
             (true, _) => "error",
             (false, 0) => "warn",
             (false, 1) => "warn,dadl_mcp=debug",
-            (false, _) => "debug,dadl_mcp=trace",
+            // The protocol library writes arguments and results into its debug log.
+            (false, _) => "debug,rmcp=warn,dadl_mcp=trace",
         }),
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
