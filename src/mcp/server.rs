@@ -12,7 +12,7 @@ use rmcp::{
         CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
         DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
         ListPromptsRequestMethod, ListPromptsResult, ListToolsResult, PaginatedRequestParams,
-        PromptsCapability, ServerCapabilities, ServerConfig, Tool,
+        PromptsCapability, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -189,12 +189,18 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let parameters = request.params.as_ref();
+        // The revision without sessions has no such methods, whatever their parameters.
+        let has_sessions =
+            context.protocol_version().is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
         let message = match request.method.as_str() {
             "tools/call" => misshaped_call(parameters),
-            "initialize" | "ping" | "server/discover" | "tools/list" => {
+            "initialize" | "ping" if has_sessions => {
+                format!("the parameters of {} do not have its shape", request.method)
+            }
+            "server/discover" | "tools/list" => {
                 format!("the parameters of {} do not have its shape", request.method)
             }
             _ => return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)),

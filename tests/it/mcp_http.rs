@@ -294,6 +294,16 @@ async fn a_stateless_call_is_answered_in_json() {
 }
 
 #[tokio::test]
+async fn a_stateless_client_finds_no_methods_of_sessions() {
+    let site = Site::start("http://127.0.0.1:1/").await;
+    for method in ["initialize", "ping", "logging/setLevel", "no/such"] {
+        let mut reply = site.stateless(method, json!({})).await;
+        assert_eq!(reply.status, 404, "{method}");
+        assert_eq!(reply.json().await["error"]["code"], -32601, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_calls_and_ends() {
     let upstream = Upstream::start(vec![Answer::json(200, "[1,2]")]).await;
     let site = Site::start(&upstream.url()).await;
