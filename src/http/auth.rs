@@ -1,6 +1,7 @@
 //! Adds a backend's credential to its requests.
 //!
-//! Credentials are looked up when the first call needs them, and kept. A missing one is an error
+//! Credentials are looked up when the first call needs them, and kept until a backend refuses them
+//! (401). A missing one is an error
 //! that names the variables that were tried: a call never leaves without its credential. When a
 //! backend renews the credential's cookie (`Set-Cookie` for the same name), the new value
 //! replaces the old one for that backend.
@@ -68,6 +69,12 @@ impl Authenticator {
         let applied = Arc::new(self.prepare()?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&applied));
         Ok(applied)
+    }
+
+    /// Forgets the credential that a backend refused: the next call looks it up again, so that a
+    /// new token in its file is found without a restart.
+    pub(crate) fn forget(&self) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Describes where the credential goes, with its value masked: one line for a dry run.
@@ -245,6 +252,24 @@ mod tests {
         let mut url = Url::parse("http://h/").unwrap();
         authenticator.applied().unwrap().apply(&mut url, &mut headers);
         assert_eq!(headers[header::COOKIE], "session=new");
+    }
+
+    #[test]
+    fn a_refused_credential_is_looked_up_again() {
+        struct Counting(std::sync::atomic::AtomicU32);
+        impl CredentialSource for Counting {
+            fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+                let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(format!("token-{number}").into())
+            }
+        }
+        let source = Counting(std::sync::atomic::AtomicU32::new(0));
+        let auth = token(Placement::Cookie("session".into()));
+        let authenticator = Authenticator::new(auth, Box::new(source));
+        let current = || authenticator.applied().unwrap().secrets().concat();
+        assert_eq!([current(), current()], ["token-0", "token-0"]);
+        authenticator.forget();
+        assert_eq!(current(), "token-1");
     }
 
     #[test]

@@ -125,6 +125,9 @@ impl Backend {
             }
             return match outcome {
                 Ok(response) => {
+                    if response.status() == http::StatusCode::UNAUTHORIZED {
+                        self.authenticator.forget();
+                    }
                     self.authenticator.observe(response.headers());
                     let retry_after = retry_after(response.headers(), SystemTime::now());
                     Ok(Exchange { response, attempts, applied, retry_after })
