@@ -70,6 +70,14 @@ pub enum CallError {
     /// The caller or the system: a file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The remote: the answer is no JSON, so that nothing can be hidden in it.
+    #[error(
+        "the answer to {request} holds values that must be hidden, but is no JSON; it is not shown"
+    )]
+    Redaction {
+        /// The method and the path below the base URL.
+        request: String,
+    },
     /// The remote or the author: `result_path` selects nothing.
     #[error(
         "the answer to {request} has nothing at {path}, where the descriptor expects the result"
@@ -204,7 +212,11 @@ impl Executor {
         let bound = backend.settings().timeouts.call;
         let send = async {
             let exchange = self.send(backend, call.entry(), &plan).await?;
-            if !is_download(call.entry(), &exchange) {
+            let binary = is_download(call.entry(), &exchange);
+            if binary && !call.entry().tool().response.redact.is_empty() {
+                return Err(CallError::Redaction { request: backend.request_line(&plan) });
+            }
+            if !binary {
                 return self.receive(backend, &call, &plan, exchange).await.map(Received::Whole);
             }
             Ok(Received::Download(exchange))
@@ -313,12 +325,18 @@ impl Executor {
                         path: path.as_str().to_owned(),
                     })?;
                 }
+                for path in &tool.response.redact {
+                    path.replace_all(&mut value, &Value::from(redact::MASK));
+                }
                 outcome.notes.extend(page::cut(&mut value, tool.response.max_items));
                 if let Some(page) = page {
                     outcome.notes.extend(page.note);
                     outcome.next = page.arguments;
                 }
                 *text = JsonText::from(&value);
+            }
+            Payload::Text { .. } if !tool.response.redact.is_empty() => {
+                return Err(CallError::Redaction { request: request() });
             }
             Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
                 outcome.notes.push(
@@ -385,7 +403,10 @@ impl Executor {
 /// Returns whether something has to be taken out of a JSON answer, or counted in it.
 fn is_read(tool: &Tool) -> bool {
     let rules = &tool.response;
-    tool.pagination.is_some() || rules.result_path.is_some() || rules.max_items.is_some()
+    tool.pagination.is_some()
+        || rules.result_path.is_some()
+        || rules.max_items.is_some()
+        || !rules.redact.is_empty()
 }
 
 /// What arrived within the time of the call.

@@ -35,6 +35,7 @@ codes! {
     NEWER_FEATURE = "D106", "A feature is newer than the declared specification";
     IGNORED = "D107", "A key only documents and is ignored";
     NO_DESCRIPTION = "D108", "A description is missing or empty";
+    UNDECLARED_FEATURE = "D109", "A feature is used that the file does not require";
 
     FOREIGN_AUTH_KEY = "D201", "A key does not belong to this type of authentication";
     AUTH_HEADER = "D202", "The credential cannot be put where the descriptor says";

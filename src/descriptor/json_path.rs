@@ -57,6 +57,22 @@ impl JsonPath {
         true
     }
 
+    /// Puts `mask` in the place of every value that the expression selects.
+    pub fn replace_all(&self, value: &mut Value, mask: &Value) {
+        let places: Vec<String> = self
+            .compiled
+            .query_located(value)
+            .locations()
+            .map(|place| place.to_json_pointer())
+            .collect();
+        for place in places {
+            // A place below one that is masked already is gone with it.
+            if let Some(selected) = value.pointer_mut(&place) {
+                *selected = mask.clone();
+            }
+        }
+    }
+
     /// Returns whether the expression can select at most one value.
     pub fn is_singular(&self) -> bool {
         !self.text.contains(['*', '?', ',', ':']) && !self.text.contains("..")
@@ -134,6 +150,19 @@ mod tests {
         for path in ["$..a", "$[0:2]", "$['a','b']", "$[?@.a]"] {
             assert!(!is_in_dialect(path), "{path}");
         }
+    }
+
+    #[test]
+    fn replaces_what_it_selects() {
+        let masked = |path: &str, mut value: Value| {
+            JsonPath::compile(path).unwrap().replace_all(&mut value, &json!("*"));
+            value
+        };
+        assert_eq!(masked("$[*].id", json!([{"id": 1, "n": 2}])), json!([{"id": "*", "n": 2}]));
+        let odd = json!({"a/b": {"c~d": [1, {"x": 2}]}});
+        assert_eq!(masked("$['a/b']['c~d'][*]", odd), json!({"a/b": {"c~d": ["*", "*"]}}));
+        assert_eq!(masked("$..a", json!({"a": {"a": 1}})), json!({"a": "*"}));
+        assert_eq!(masked("$", json!({"a": 1})), json!("*"));
     }
 
     #[test]

@@ -394,6 +394,8 @@ pub enum Backoff {
 pub struct ResponseRules {
     /// Where in the body the result is.
     pub result_path: Option<JsonPath>,
+    /// Values that nobody sees: the defaults' and the tool's together.
+    pub redact: Vec<JsonPath>,
     /// Lists longer than this are cut, and say so.
     pub max_items: Option<usize>,
     /// The body goes to a file instead of into the result.

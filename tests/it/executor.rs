@@ -15,6 +15,7 @@ const TOKEN: &str = "s3cr3t-token-value";
 
 const TOOLS: &str = r#"
 spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+requires: { features: [redact] }
 backend:
   name: fake
   type: rest
@@ -31,6 +32,7 @@ backend:
     put: { method: PUT, path: /things, access: read, description: "Puts.", params: { name: { type: string, in: body } } }
     post: { method: POST, path: /things, access: read, description: "Posts.", params: { name: { type: string, in: body } } }
     wrapped: { method: GET, path: /things, access: read, description: "Wrapped.", response: { result_path: "$.data.items", max_items: 2 } }
+    tokens: { method: GET, path: /things, access: read, description: "Tokens.", response: { redact: ["$[*].id"] } }
     paged:
       method: GET
       path: /things
@@ -336,4 +338,24 @@ async fn a_dry_run_shows_the_request_and_hides_the_credential() {
     assert!(shown.starts_with("POST http://127.0.0.1:1/api/things\n"), "{shown}");
     assert!(shown.contains("{\"name\":\"é\"}"), "{shown}");
     assert!(shown.contains("Cookie: session=[REDACTED]") && !shown.contains(TOKEN), "{shown}");
+}
+
+#[tokio::test]
+async fn redacted_values_are_hidden_or_nothing_is_shown() {
+    let answers = vec![
+        Answer::json(200, r#"[{"id":"live-secret","user":"ada"},{"user":"bob"}]"#),
+        Answer::full(200, &[("Content-Type", "text/plain")], b"live-secret"),
+        Answer::full(200, &[("Content-Type", "application/octet-stream")], b"live-secret"),
+        Answer::full(200, &[("Content-Type", "application/x-ndjson")], b"{\"id\":\"live-secret\"}"),
+    ];
+    let upstream = Upstream::start(answers).await;
+    let bench = bench(&upstream.url());
+    let hidden = bench.value("tokens", json!({})).await;
+    assert_eq!(hidden, json!([{ "id": "[REDACTED]", "user": "ada" }, { "user": "bob" }]));
+    for _ in 0..2 {
+        let text = failure(&bench, "tokens").await;
+        assert!(text.contains("must be hidden") && !text.contains("live-secret"), "{text}");
+    }
+    assert_eq!(bench.files(), Vec::<String>::new());
+    assert_eq!(bench.value("tokens", json!({})).await, json!([{ "id": "[REDACTED]" }]));
 }

@@ -20,6 +20,8 @@ pub(crate) struct Context<'tree> {
     pub(crate) findings: Vec<Diagnostic>,
     /// Whether the file declares version 0.1, which lacks some keys.
     pub(crate) is_v01: bool,
+    /// What the file lists under `requires.features`.
+    pub(crate) features: Vec<&'tree str>,
     /// How often a name was looked for among the tools.
     pub(crate) searches: usize,
 }
@@ -158,6 +160,21 @@ impl<'tree> Context<'tree> {
             format!("`{key}` is a feature of DADL 0.2, but the file declares 0.1"),
         )
         .help("declare `spec: https://dadl.ai/spec/dadl-spec-v0.2.md`");
+    }
+
+    /// Warns about a key whose feature the file does not require: a program that lacks it would
+    /// serve the file all the same.
+    pub(crate) fn requires_feature(&mut self, entry: &Entry<'tree>, feature: &str) {
+        if self.features.iter().any(|known| *known == feature) {
+            return;
+        }
+        self.warning(
+            code::UNDECLARED_FEATURE,
+            &entry.key_span,
+            format!("`{}` is used, but `requires.features` does not list {feature}", entry.key),
+        )
+        .label("programs without it ignore this key")
+        .help(format!("write `requires: {{ features: [{feature}] }}` at the top of the file"));
     }
 
     /// Opens a mapping and reports keys that are not in `known`.
@@ -372,6 +389,15 @@ impl<'tree> Context<'tree> {
 
     pub(crate) fn json_path(&mut self, section: &Section<'tree>, key: &str) -> Option<JsonPath> {
         let text = self.text(section, key)?;
+        self.compile(&text, key)
+    }
+
+    pub(crate) fn json_paths(&mut self, section: &Section<'tree>, key: &str) -> Vec<JsonPath> {
+        let texts = self.texts(section, key);
+        texts.iter().filter_map(|text| self.compile(text, key)).collect()
+    }
+
+    fn compile(&mut self, text: &Text<'tree>, key: &str) -> Option<JsonPath> {
         match JsonPath::compile(text.value) {
             Ok(path) => {
                 if !path.is_in_dialect() {

@@ -49,7 +49,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("health", false),
     ("idempotency", false),
     ("jwt_bearer", false),
-    ("redact", false),
+    ("redact", true),
     ("refresh_token", false),
     ("refresh_token_rotation", false),
     ("returns", false),
@@ -71,7 +71,8 @@ pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context { source, findings: Vec::new(), is_v01: false, searches: 0 };
+    let mut context =
+        Context { source, findings: Vec::new(), is_v01: false, features: Vec::new(), searches: 0 };
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }
@@ -153,6 +154,7 @@ fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
     context.ignored(&requires, "toolmesh");
     context.since_v02(&requires, "features");
     for feature in context.texts(&requires, "features") {
+        context.features.push(feature.value);
         let known = FEATURES.iter().find(|(name, _)| *name == feature.value);
         if known.is_some_and(|(_, supported)| *supported) {
             continue;

@@ -25,7 +25,7 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<ResponseRules> {
     let section = context.subsection(parent, "response", KEYS)?;
-    for key in ["metadata_path", "transform", "redact", "ttl", "max_duration"] {
+    for key in ["metadata_path", "transform", "ttl", "max_duration"] {
         if let Some(entry) = section.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`response.{key}`"));
         }
@@ -46,8 +46,13 @@ pub(super) fn lower<'tree>(
     if let Some(text) = context.text(&section, "type") {
         context.unsupported(&text.span, format_args!("`response.type: {}`", text.value));
     }
+    if let Some(entry) = section.entry("redact") {
+        context.since_v02(&section, "redact");
+        context.requires_feature(entry, "redact");
+    }
     Some(ResponseRules {
         result_path: context.json_path(&section, "result_path"),
+        redact: context.json_paths(&section, "redact"),
         max_items: context
             .count(&section, "max_items")
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),

@@ -122,7 +122,7 @@ fn features_and_versions() {
     let requires =
         |features: &str| format!("requires: {{features: [{features}]}}\n{}", backend(""));
     is_clean(&requires("deprecation, semantic_errors"));
-    finds(&requires("redact"), "D902 1: the feature `redact` is not supported by this version");
+    finds(&requires("health"), "D902 1: the feature `health` is not supported by this version");
     finds(
         &requires("telepathy"),
         "D902 1: the feature `telepathy` is not supported by this version",
@@ -392,7 +392,6 @@ fn error_rules() {
 #[test]
 fn constructs_of_later_versions() {
     for (keys, what) in [
-        ("response: {redact: [$.a]}", "`response.redact`"),
         ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
         ("response: {streaming: true}", "`streaming: true`"),
         ("response: {stream_handling: skip}", "`response.stream_handling`"),

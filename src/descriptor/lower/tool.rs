@@ -113,7 +113,14 @@ fn lower<'tree>(
     }
     context.since_v02(&section, "retry_unsafe");
     let response = response::lower(&section, context);
-    let response = response.unwrap_or_else(|| defaults.response.clone());
+    let response = match response {
+        // A tool's own rules replace the defaults, but nothing takes a redaction back.
+        Some(mut rules) => {
+            rules.redact.extend(defaults.response.redact.iter().cloned());
+            rules
+        }
+        None => defaults.response.clone(),
+    };
     let pagination = pagination(&section, method, response.binary, defaults, context);
     let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
     let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
