@@ -284,3 +284,14 @@ async fn ids_that_would_change_the_path_are_refused() {
     }
     assert!(run.simulator.take_requests().is_empty());
 }
+
+#[tokio::test]
+async fn live_tokens_are_hidden() {
+    let run = Run::start().await;
+    let tokens = run.harness.value("list_auth_tokens", json!({ "id": "me" })).await;
+    let tokens = tokens.as_array().unwrap();
+    assert!(!tokens.is_empty());
+    assert!(tokens.iter().all(|token| token["id"] == "[REDACTED]"), "{tokens:?}");
+    let proxies = run.harness.value("list_proxies", json!({ "fields": "*" })).await;
+    assert!(proxies.as_array().unwrap().iter().all(|proxy| proxy["url"] == "[REDACTED]"));
+}

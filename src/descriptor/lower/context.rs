@@ -165,7 +165,7 @@ impl<'tree> Context<'tree> {
     /// Warns about a key whose feature the file does not require: a program that lacks it would
     /// serve the file all the same.
     pub(crate) fn requires_feature(&mut self, entry: &Entry<'tree>, feature: &str) {
-        if self.features.iter().any(|known| *known == feature) {
+        if self.features.contains(&feature) {
             return;
         }
         self.warning(
