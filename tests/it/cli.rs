@@ -352,3 +352,20 @@ async fn saves_files_and_prints_where() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), file["size"].as_u64().unwrap());
     assert!(path.starts_with(cli.home.path().join("exports")));
 }
+
+#[test]
+fn the_demo_walks_through_the_main_job() {
+    let run = Cli::new().run(&["demo", "--files", "exports"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    for shown in [
+        "263 tools",
+        "> list_vms",
+        r#"{"status":"success","result":null}"#,
+        r#""size": 8388608"#,
+        "! the arguments of `start_vm` cannot be used",
+        "! [not_found] HTTP 404: no such VM no-such-vm",
+        "! tool \"delete_vm\" was not called",
+    ] {
+        assert!(run.out.contains(shown), "no {shown} in:\n{}", run.out);
+    }
+}
