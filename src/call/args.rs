@@ -100,7 +100,7 @@ fn set_nulls_aside(
     if !arguments.values().any(Value::is_null) {
         return (arguments, kept);
     }
-    let json_body = entry.tool().body == BodyKind::Json;
+    let json_body = matches!(entry.tool().body, BodyKind::Json | BodyKind::JsonAs(_));
     arguments.retain(|name, value| {
         let param = value.is_null().then(|| entry.param(name)).flatten();
         let Some(param) = param else { return true };

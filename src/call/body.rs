@@ -4,7 +4,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::{Arguments, PlannedBody, encode};
-use crate::descriptor::model::{BodyKind, Location, ParamKind, Tool};
+use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 
 /// Returns the body and, when there is one, its content type.
 ///
@@ -17,9 +17,15 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
         return (PlannedBody::File(reference.to_owned()), Some(content_type(tool)));
     }
     let bytes = match &tool.body {
-        BodyKind::Json => {
-            let object: Map<String, Value> =
-                members.map(|(param, value)| (param.name.clone(), value.clone())).collect();
+        BodyKind::Form => {
+            let mut pairs = String::new();
+            for (name, value) in object(tool, members) {
+                encode::push_query(&mut pairs, &name, &value);
+            }
+            (!pairs.is_empty()).then(|| pairs.into_bytes())
+        }
+        BodyKind::Json | BodyKind::JsonAs(_) => {
+            let object = object(tool, members);
             (!object.is_empty()).then(|| Value::Object(object).to_string().into_bytes())
         }
         BodyKind::Raw(_) => members.next().map(|(_, value)| match encode::scalar(value) {
@@ -33,22 +39,53 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
     }
 }
 
+/// Returns the body parameters as the members of an object.
+fn object<'a>(
+    tool: &Tool,
+    members: impl Iterator<Item = (&'a Param, &'a Value)>,
+) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (param, value) in members {
+        if tool.nest_body_keys {
+            insert_nested(&mut object, &param.name, value);
+        } else {
+            object.insert(param.name.clone(), value.clone());
+        }
+    }
+    object
+}
+
+/// Puts `a.b` into the object `a`. Where `a` has a value that is no object the name stays whole:
+/// nothing that the caller gave is lost.
+fn insert_nested(object: &mut Map<String, Value>, name: &str, value: &Value) {
+    if let Some((first, rest)) = name.split_once('.')
+        && !first.is_empty()
+        && !rest.is_empty()
+        && let Value::Object(inner) =
+            object.entry(first).or_insert_with(|| Value::Object(Map::new()))
+    {
+        return insert_nested(inner, rest, value);
+    }
+    match (object.get_mut(name), value) {
+        // The object itself may be given beside some of its members.
+        (Some(Value::Object(present)), Value::Object(members)) => {
+            present.extend(members.clone());
+        }
+        _ => {
+            object.insert(name.to_owned(), value.clone());
+        }
+    }
+}
+
 /// Returns the content type of a body that exists.
 fn content_type(tool: &Tool) -> HeaderValue {
     let json = HeaderValue::from_static("application/json");
     match &tool.body {
+        BodyKind::Form => HeaderValue::from_static("application/x-www-form-urlencoded"),
+        BodyKind::Json => json,
         // A mime type is made of token characters, which every header value may hold.
-        BodyKind::Raw(mime) => HeaderValue::from_str(mime.as_ref()).unwrap_or(json),
-        // Authors name a JSON dialect of their own (`application/merge-patch+json`) as a header.
-        BodyKind::Json => tool
-            .headers
-            .iter()
-            .find(|(name, value)| *name == http::header::CONTENT_TYPE && is_json(value))
-            .map_or(json, |(_, value)| value.clone()),
+        BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => {
+            HeaderValue::from_str(mime.as_ref()).unwrap_or(json)
+        }
     }
-}
-
-fn is_json(value: &HeaderValue) -> bool {
-    let mime = value.to_str().ok().and_then(|text| text.parse::<mime::Mime>().ok());
-    mime.is_some_and(|mime| mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON))
 }

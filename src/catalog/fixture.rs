@@ -28,6 +28,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         hints: Vec::new(),
         params: params.iter().map(|text| param(text)).collect(),
         body: BodyKind::Json,
+        nest_body_keys: false,
         headers: Vec::new(),
         pagination: None,
         errors: ErrorRules::default(),

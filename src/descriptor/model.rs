@@ -60,6 +60,8 @@ pub struct Tool {
     pub params: Vec<Param>,
     /// How the body parameters become a body.
     pub body: BodyKind,
+    /// Whether `a.b` names the member `b` of a body's object `a`.
+    pub nest_body_keys: bool,
     /// Header fields sent with each call, defaults merged with the tool's; credentials excluded.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Pagination that applies to this tool.
@@ -218,8 +220,12 @@ pub enum ParamKind {
 /// How the body parameters become a request body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyKind {
+    /// Name and value pairs in `application/x-www-form-urlencoded`; nested values in brackets.
+    Form,
     /// A JSON object of the body parameters.
     Json,
+    /// The same under a media type of its own, such as `application/merge-patch+json`.
+    JsonAs(mime::Mime),
     /// The bytes of one parameter, with this content type. The parameter is the single
     /// `in: body` one; a raw body without any gets the synthetic [`Tool::RAW_BODY_PARAM`].
     Raw(mime::Mime),

@@ -155,13 +155,45 @@ fn no_body_has_no_content_type() {
 #[test]
 fn a_json_dialect_is_kept() {
     let patch = with(tool("PATCH", "/x", &["a:body:string"]), |tool| {
-        tool.headers = vec![header("content-type", "application/merge-patch+json")];
+        tool.body = BodyKind::JsonAs("application/merge-patch+json".parse().unwrap());
     });
-    assert!(text(patch, json!({"a": "b"})).contains("content-type: application/merge-patch+json"));
-    let wrong = with(tool("PATCH", "/x", &["a:body:string"]), |tool| {
-        tool.headers = vec![header("content-type", "text/plain")];
+    let sent = text(patch, json!({"a": "b"}));
+    assert!(
+        sent.ends_with("content-type: application/merge-patch+json\n\n{\"a\":\"b\"}"),
+        "{sent}"
+    );
+}
+
+#[test]
+fn forms_are_pairs_and_nest_in_brackets() {
+    let params = &["name:body:string", "n:body:integer", "tags:body:array", "card:body:object"];
+    let form = || with(tool("POST", "/x", params), |tool| tool.body = BodyKind::Form);
+    let arguments = json!({
+        "name": "a b&c=ü", "n": 9_007_199_254_740_993_u64, "tags": ["x", "y"],
+        "card": {"number": "1", "owner": {"name": "z"}}
     });
-    assert!(text(wrong, json!({"a": "b"})).contains("content-type: application/json"));
+    assert_eq!(
+        text(form(), arguments),
+        "POST https://h/x\naccept: application/json\n\
+         content-type: application/x-www-form-urlencoded\n\n\
+         name=a%20b%26c%3D%C3%BC&n=9007199254740993&tags=x&tags=y&\
+         card%5Bnumber%5D=1&card%5Bowner%5D%5Bname%5D=z"
+    );
+    assert!(!text(form(), json!({})).contains("content-type"));
+}
+
+#[test]
+fn dotted_names_nest_when_the_descriptor_says_so() {
+    let params = &["a.b:body:string", "a.c.d:body:integer", "e:body:string", "e.f:body:string"];
+    let nested = |nest: bool, arguments: Value| {
+        let post = with(tool("POST", "/x", params), |tool| tool.nest_body_keys = nest);
+        text(post, arguments).split_once("\n\n").unwrap().1.to_owned()
+    };
+    let arguments = json!({"a.b": "x", "a.c.d": 1});
+    assert_eq!(nested(true, arguments.clone()), r#"{"a":{"b":"x","c":{"d":1}}}"#);
+    assert_eq!(nested(false, arguments), r#"{"a.b":"x","a.c.d":1}"#);
+    // A value in the way of a member loses neither of the two.
+    assert_eq!(nested(true, json!({"e": "1", "e.f": "2"})), r#"{"e":"1","e.f":"2"}"#);
 }
 
 #[test]

@@ -73,13 +73,12 @@ impl<'tree> DefaultHeaders<'tree> {
     }
 }
 
-/// Refuses `nest_body_keys: true`.
-pub(super) fn nest_body_keys<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
-    if context.boolean(section, "nest_body_keys") == Some(true)
-        && let Some(entry) = section.entry("nest_body_keys")
-    {
-        context.unsupported(&entry.key_span, "`nest_body_keys: true`");
-    }
+/// Reads whether dotted names nest; the tool's own setting counts before the default one.
+pub(super) fn nest_body_keys<'tree>(
+    section: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<bool> {
+    context.boolean(section, "nest_body_keys")
 }
 
 /// Decides how the body parameters of a tool become a body.
@@ -103,7 +102,9 @@ pub(super) fn kind<'tree>(
         None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
     };
     let Some((mime, text)) = kind else { return BodyKind::Json };
-    let is_raw = !is_json(&mime);
+    let is_form = mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str();
+    let is_other_json = mime.suffix() == Some(mime::JSON);
+    let is_raw = !is_json(&mime) && !is_form && !is_other_json;
     for (param, entry) in params {
         if param.kind == ParamKind::FileUrl && !(is_raw && param.location == Location::Body) {
             context.unsupported(
@@ -111,6 +112,12 @@ pub(super) fn kind<'tree>(
                 format_args!("the type `file_url` outside of a raw body (`{}`)", param.name),
             );
         }
+    }
+    if is_form {
+        return BodyKind::Form;
+    }
+    if is_other_json {
+        return BodyKind::JsonAs(mime);
     }
     if !is_raw {
         return BodyKind::Json;
@@ -165,7 +172,7 @@ pub(super) fn kind<'tree>(
     BodyKind::Raw(mime)
 }
 
-/// Reads a content type (RFC 9110, section 8.3.1); forms are not supported yet.
+/// Reads a content type (RFC 9110, section 8.3.1); multipart bodies are not supported yet.
 fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
     let Ok(mime) = text.value.parse::<Mime>() else {
         context
@@ -177,10 +184,7 @@ fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Opti
             .help("write a type and a subtype, such as `application/json`");
         return None;
     };
-    let is_form = mime.essence_str() == "application/x-www-form-urlencoded";
-    // Other JSON types would have to be sent under their own name.
-    let is_other_json = mime.suffix() == Some(mime::JSON);
-    if is_form || mime.type_() == mime::MULTIPART || is_other_json {
+    if mime.type_() == mime::MULTIPART {
         context.unsupported(&text.span, format_args!("the content type `{mime}`"));
         return None;
     }

@@ -61,6 +61,7 @@ const FEATURES: &[(&str, bool)] = &[
 pub(super) struct Defaults<'tree> {
     pub(super) headers: DefaultHeaders<'tree>,
     pub(super) content_type: Option<Text<'tree>>,
+    pub(super) nest_body_keys: bool,
     pub(super) pagination: Option<Pagination>,
     pub(super) errors: ErrorRules,
     pub(super) response: ResponseRules,
@@ -297,10 +298,11 @@ fn lower_defaults<'tree>(
     let headers = DefaultHeaders::lower(&section, context);
     let own_type = context.text(&section, "content_type");
     let content_type = own_type.or_else(|| headers.content_type.clone());
-    super::body::nest_body_keys(&section, context);
+    let nest_body_keys = super::body::nest_body_keys(&section, context).unwrap_or_default();
     Defaults {
         headers,
         content_type,
+        nest_body_keys,
         pagination: pagination::lower(&section, context),
         errors: errors::lower(&section, context).unwrap_or_default(),
         response: response::lower(&section, context).unwrap_or_default(),

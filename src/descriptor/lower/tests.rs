@@ -390,6 +390,18 @@ fn error_rules() {
 }
 
 #[test]
+fn bodies_have_the_form_that_their_type_says() {
+    let kind = |keys: &str| first(&tool(&format!("method: POST, path: /x, {keys}"))).body;
+    assert_eq!(kind("content_type: application/x-www-form-urlencoded"), BodyKind::Form);
+    let patch = "application/merge-patch+json";
+    let expected = BodyKind::JsonAs(patch.parse().unwrap());
+    assert_eq!(kind(&format!("content_type: {patch}")), expected);
+    assert!(first(&tool("method: POST, path: /x, nest_body_keys: true")).nest_body_keys);
+    let nested = with_defaults("nest_body_keys: true", "method: POST, path: /x");
+    assert!(first(&nested).nest_body_keys);
+}
+
+#[test]
 fn constructs_of_later_versions() {
     for (keys, what) in [
         ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
@@ -397,12 +409,7 @@ fn constructs_of_later_versions() {
         ("response: {stream_handling: skip}", "`response.stream_handling`"),
         ("response: {type: file_url}", "`response.type: file_url`"),
         ("idempotency: {header: Idempotency-Key}", "`idempotency`"),
-        ("nest_body_keys: true", "`nest_body_keys: true`"),
         ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
-        (
-            "content_type: application/merge-patch+json",
-            "the content type `application/merge-patch+json`",
-        ),
         (
             "params: {f: {type: file_url, in: body}}",
             "the type `file_url` outside of a raw body (`f`)",

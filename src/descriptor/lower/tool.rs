@@ -105,7 +105,7 @@ fn lower<'tree>(
     let path = path(&section, &params, context);
     let description = description(&section, context);
     let body = body::kind(&section, method, &params, defaults, context);
-    body::nest_body_keys(&section, context);
+    let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     max_body_size(&section, context);
     returns(&section, context);
     if let Some(entry) = section.entry("idempotency") {
@@ -139,6 +139,7 @@ fn lower<'tree>(
         hints: Vec::new(),
         params: params.into_iter().map(|(param, _)| param).collect(),
         body,
+        nest_body_keys,
         headers: defaults.headers.fields.clone(),
         pagination,
         errors,
