@@ -348,8 +348,19 @@ pub struct ErrorRules {
     pub terminal: Vec<u16>,
     /// How often and how fast.
     pub retry: RetryStrategy,
+    /// Where answers say how many requests are left.
+    pub rate_limit: Option<RateLimit>,
     /// Semantic codes by status; goes before the default table.
     pub map: Vec<(u16, String)>,
+}
+
+/// The header fields in which answers tell about the rate limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Holds the number of requests that are left.
+    pub remaining: Option<HeaderName>,
+    /// Says when there are more: seconds, a point in time, or a date; `Retry-After` otherwise.
+    pub reset: Option<HeaderName>,
 }
 
 /// The form of an error body.

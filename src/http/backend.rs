@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -12,8 +12,9 @@ use super::{
     auth::{Applied, Authenticator},
     client::{self, ClientError},
     error::{SendError, SendErrorKind},
+    rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
-    retry::{RetryRules, retry_after},
+    retry::RetryRules,
 };
 use crate::{
     call::{BaseUrl, CallPlan, PlannedBody},
@@ -29,6 +30,7 @@ pub struct Backend {
     base: BaseUrl,
     authenticator: Authenticator,
     client: OnceLock<Result<Client, ClientError>>,
+    throttle: Throttle,
 }
 
 /// Why no answer is there to be read.
@@ -63,7 +65,13 @@ pub(crate) struct Exchange {
 impl Backend {
     /// Puts a backend together; nothing is sent or read yet.
     pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
-        Self { settings, base, authenticator, client: OnceLock::new() }
+        Self {
+            settings,
+            base,
+            authenticator,
+            client: OnceLock::new(),
+            throttle: Throttle::default(),
+        }
     }
 
     /// Returns the settings.
@@ -102,12 +110,23 @@ impl Backend {
         let headers = self.headers(plan, binary);
         let mut attempts = 0;
         loop {
+            if let Some(wait) = self.throttle.wait() {
+                if wait >= self.settings.timeouts.call {
+                    let error = self.failed(plan, SendErrorKind::RateLimited { wait });
+                    return Err(SendError { attempts, ..error }.into());
+                }
+                tracing::debug!(backend = %self.settings.name, ?wait, "waiting for the rate limit");
+                tokio::time::sleep(wait).await;
+            }
             attempts += 1;
             let outcome = self.attempt(client, plan, &headers, &applied, files).await;
+            if let (Ok(response), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
+                self.throttle.observe(response.status(), response.headers(), limit);
+            }
             let retry = attempts - 1;
             let pause = match &outcome {
                 Ok(response) if rules.repeats_status(response.status().as_u16()) => {
-                    rules.delay(retry, retry_after(response.headers(), SystemTime::now()))
+                    rules.delay(retry, rules.retry_after(response.headers()))
                 }
                 Err(ExchangeError::Send(error)) if rules.repeats_failure(&error.kind) => {
                     rules.delay(retry, None)
@@ -129,7 +148,7 @@ impl Backend {
                         self.authenticator.forget();
                     }
                     self.authenticator.observe(response.headers());
-                    let retry_after = retry_after(response.headers(), SystemTime::now());
+                    let retry_after = rules.retry_after(response.headers());
                     Ok(Exchange { response, attempts, applied, retry_after })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),

@@ -35,6 +35,11 @@ pub enum SendErrorKind {
     Dns(String),
     /// The remote broke the protocol or the connection after the request was written.
     Interrupted(String),
+    /// The remote: no request is left, and more would come too late for this call.
+    RateLimited {
+        /// How long until there are more.
+        wait: Duration,
+    },
     /// Usually the operator: a redirect to another origin; the credential stays here.
     RedirectElsewhere {
         /// The scheme, host and port of the target.
@@ -100,6 +105,7 @@ impl SendErrorKind {
                 "check that `url` of the backend is right and that it is up (dadl-mcp doctor)"
             }
             Self::Interrupted(_) => "the backend closed the connection; trying again may help",
+            Self::RateLimited { .. } => "call again after that time",
             Self::RedirectElsewhere { .. } => {
                 "redirects to another origin are not followed; set `url` of the backend to it"
             }
@@ -120,6 +126,10 @@ impl fmt::Display for SendErrorKind {
             Self::Connect(cause) => write!(formatter, "no connection ({cause})"),
             Self::Dns(cause) => write!(formatter, "its name was not found ({cause})"),
             Self::Interrupted(cause) => write!(formatter, "the connection broke ({cause})"),
+            Self::RateLimited { wait } => {
+                let seconds = wait.as_secs_f32().ceil();
+                write!(formatter, "its rate limit leaves no request for {seconds} s; none was sent")
+            }
             Self::RedirectElsewhere { target } => {
                 write!(formatter, "it redirects to another origin, {target}")
             }

@@ -11,10 +11,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
-use super::error::SendErrorKind;
-use crate::descriptor::model::{Backoff, ErrorRules, Method, RetryStrategy};
+use super::{error::SendErrorKind, rate_limit};
+use crate::descriptor::model::{Backoff, ErrorRules, Method, RateLimit, RetryStrategy};
 
 /// No backoff waits longer, whatever the descriptor says.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
@@ -41,6 +41,13 @@ impl RetryRules<'_> {
     /// Returns whether this failure may be followed by another attempt.
     pub(crate) fn repeats_failure(&self, kind: &SendErrorKind) -> bool {
         kind.is_transient() && (self.may_repeat() || kind.is_before_request())
+    }
+
+    /// Returns how long an answer asks to wait, in the tool's own field or in `Retry-After`.
+    pub(crate) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let usual = RateLimit::default();
+        let limit = self.errors.rate_limit.as_ref().unwrap_or(&usual);
+        rate_limit::reset(headers, limit, SystemTime::now())
     }
 
     /// Returns the delay before retry number `retry` (from 0), or `None` when none is left.
@@ -77,20 +84,8 @@ fn unit_interval() -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
-/// Reads `Retry-After`: seconds or a date.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn strategy(backoff: Backoff) -> RetryStrategy {
@@ -108,20 +103,6 @@ mod tests {
         assert_eq!([0, 1, 2].map(|n| seconds(Backoff::Exponential, n, 1.0)), [2.0, 4.0, 8.0]);
         assert_eq!(seconds(Backoff::Exponential, 1, 0.0), 2.0);
         assert_eq!(seconds(Backoff::Exponential, 40, 1.0), 60.0);
-    }
-
-    #[test]
-    fn retry_after_takes_seconds_and_dates() {
-        let read = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(text));
-            let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-            retry_after(&headers, now).map(|delay| delay.as_secs())
-        };
-        assert_eq!(read("7"), Some(7));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
-        assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
-        assert_eq!(read("soon"), None);
     }
 
     #[test]

@@ -33,6 +33,7 @@ backend:
     post: { method: POST, path: /things, access: read, description: "Posts.", params: { name: { type: string, in: body } } }
     wrapped: { method: GET, path: /things, access: read, description: "Wrapped.", response: { result_path: "$.data.items", max_items: 2 } }
     tokens: { method: GET, path: /things, access: read, description: "Tokens.", response: { redact: ["$[*].id"] } }
+    limited: { method: GET, path: /things, access: read, description: "Limited.", errors: { rate_limit: { header: X-Left, retry_after_header: X-Reset } } }
     paged:
       method: GET
       path: /things
@@ -358,4 +359,22 @@ async fn redacted_values_are_hidden_or_nothing_is_shown() {
     }
     assert_eq!(bench.files(), Vec::<String>::new());
     assert_eq!(bench.value("tokens", json!({})).await, json!([{ "id": "[REDACTED]" }]));
+}
+
+#[tokio::test]
+async fn a_spent_rate_limit_holds_back_every_caller() {
+    let spent = [("Content-Type", "application/json"), ("X-Left", "0"), ("X-Reset", "3600")];
+    let past = [("Content-Type", "application/json"), ("X-Left", "0"), ("X-Reset", "1000000000")];
+    let answers = vec![Answer::full(200, &past, b"[]"), Answer::full(200, &spent, b"[]")];
+    let upstream = Upstream::start(answers).await;
+    let bench = bench(&upstream.url());
+    for _ in 0..2 {
+        assert_eq!(bench.value("limited", json!({})).await, json!([]));
+    }
+    // Other tools of the same backend count as well.
+    for tool in ["limited", "get"] {
+        let text = failure(&bench, tool).await;
+        assert!(text.contains("leaves no request for 3600 s"), "{text}");
+    }
+    assert_eq!(upstream.requests().len(), 2);
 }

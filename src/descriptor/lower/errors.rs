@@ -2,10 +2,12 @@
 
 use std::{collections::HashSet, ops::Range};
 
+use http::HeaderName;
+
 use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
-    model::{Backoff, ErrorFormat, ErrorRules, RetryStrategy},
+    model::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
     yaml::Value,
 };
 
@@ -38,9 +40,6 @@ pub(super) fn lower<'tree>(
         }
         format
     });
-    if let Some(entry) = section.entry("rate_limit") {
-        context.unsupported(&entry.key_span, "`errors.rate_limit`");
-    }
     let retry_on = statuses(&section, "retry_on", context);
     let terminal = statuses(&section, "terminal", context);
     let finals: HashSet<u16> = terminal.iter().map(|(status, _)| *status).collect();
@@ -62,6 +61,7 @@ pub(super) fn lower<'tree>(
         retry_on: retry_on.into_iter().map(|(status, _)| status).collect(),
         terminal: terminal.into_iter().map(|(status, _)| status).collect(),
         retry: retry_strategy(&section, context),
+        rate_limit: rate_limit(&section, context),
         map: map(&section, context),
     })
 }
@@ -119,6 +119,21 @@ fn retry_strategy<'tree>(section: &Section<'tree>, context: &mut Context<'tree>)
         backoff: backoff.unwrap_or(usual.backoff),
         initial_delay: context.duration(&section, "initial_delay").unwrap_or(usual.initial_delay),
     }
+}
+
+fn rate_limit<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<RateLimit> {
+    let keys = ["header", "retry_after_header"];
+    let section = context.subsection(section, "rate_limit", &keys)?;
+    let mut field = |key: &'static str| {
+        let text = context.text(&section, key)?;
+        let name = HeaderName::from_bytes(text.value.as_bytes()).ok();
+        if name.is_none() {
+            let message = format!("`{}` is not the name of a header", text.value);
+            context.error(code::HEADER_PARAM, &text.span, message);
+        }
+        name
+    };
+    Some(RateLimit { remaining: field("header"), reset: field("retry_after_header") })
 }
 
 fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u16, String)> {

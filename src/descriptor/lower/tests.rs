@@ -379,10 +379,7 @@ fn error_rules() {
     finds(&with("retry_on: [1], terminal: [1]"), "D405 8: 1 is not an HTTP status");
     finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 4xx or 5xx status");
     finds(&with("format: xml"), "D901 8: `format: xml` is not supported by this version");
-    finds(
-        &with("rate_limit: {header: X}"),
-        "D901 8: `errors.rate_limit` is not supported by this version",
-    );
+    finds(&with("rate_limit: {header: X Y}"), "D306 8: `X Y` is not the name of a header");
     finds(&with("retry_strategy: {backoff: expo}"), "D010 8: unknown backoff `expo`");
     finds(&with("retry_strategy: {max_retries: 1000}"), "D408 8: 1000 retries are too many");
     let kept = with_defaults("errors: {retry_on: [503]}", "method: GET, path: /x, errors: {}");
