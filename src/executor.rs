@@ -4,12 +4,13 @@
 //! and retries, decoding, result. It takes an [`Admitted`] call only, which the gate alone makes.
 //! Dropping its future aborts the request and removes an unfinished download.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
+use uuid::Uuid;
 
 pub use crate::outcome;
 use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
@@ -253,8 +254,10 @@ impl Executor {
         let rules = RetryRules {
             errors: &tool.errors,
             method: tool.method,
-            retry_unsafe: tool.retry_unsafe,
+            // A backend that knows the key does the work once.
+            retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some(),
         };
+        let plan = &with_key(plan, tool);
         let exchange = backend.send(plan, rules, tool.response.binary, &self.files).await?;
         let status = exchange.response.status();
         if status.is_success() {
@@ -398,6 +401,17 @@ impl Executor {
         let body = Box::pin(response.bytes_stream());
         Ok(self.files.save(&name, &content_type, total, body, idle, observer).await?)
     }
+}
+
+/// Adds the idempotency key of this call; its retries send the same.
+fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
+    let Some(name) = &tool.idempotency else { return Cow::Borrowed(plan) };
+    let mut plan = plan.clone();
+    // A UUID is made of digits, letters and hyphens, which every field value may hold.
+    if let Ok(key) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        plan.headers.push((name.clone(), key));
+    }
+    Cow::Owned(plan)
 }
 
 /// Returns whether something has to be taken out of a JSON answer, or counted in it.

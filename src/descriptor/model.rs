@@ -70,6 +70,8 @@ pub struct Tool {
     pub errors: ErrorRules,
     /// How a 2xx answer becomes a result.
     pub response: ResponseRules,
+    /// The field that carries a key of its own for each call, the same on every retry.
+    pub idempotency: Option<HeaderName>,
     /// Whether a method that is not idempotent may be repeated.
     pub retry_unsafe: bool,
     /// Why the tool should no longer be used, when it should not.

@@ -15,7 +15,7 @@ const TOKEN: &str = "s3cr3t-token-value";
 
 const TOOLS: &str = r#"
 spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [redact] }
+requires: { features: [idempotency, redact] }
 backend:
   name: fake
   type: rest
@@ -33,6 +33,7 @@ backend:
     post: { method: POST, path: /things, access: read, description: "Posts.", params: { name: { type: string, in: body } } }
     wrapped: { method: GET, path: /things, access: read, description: "Wrapped.", response: { result_path: "$.data.items", max_items: 2 } }
     tokens: { method: GET, path: /things, access: read, description: "Tokens.", response: { redact: ["$[*].id"] } }
+    pay: { method: POST, path: /payments, access: read, description: "Pays.", idempotency: { header: Idempotency-Key } }
     limited: { method: GET, path: /things, access: read, description: "Limited.", errors: { rate_limit: { header: X-Left, retry_after_header: X-Reset } } }
     paged:
       method: GET
@@ -377,4 +378,25 @@ async fn a_spent_rate_limit_holds_back_every_caller() {
         assert!(text.contains("leaves no request for 3600 s"), "{text}");
     }
     assert_eq!(upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_kept_over_retries_and_new_for_each_call() {
+    let busy = || Answer::json(503, r#"{"error":"busy"}"#);
+    let upstream = Upstream::start(vec![busy(), Answer::json(200, "{}")]).await;
+    let bench = bench(&upstream.url());
+    bench.value("pay", json!({})).await;
+    bench.value("pay", json!({})).await;
+    let keys: Vec<String> = upstream
+        .requests()
+        .iter()
+        .map(|request| {
+            let line = request.lines().find_map(|line| line.strip_prefix("idempotency-key: "));
+            line.unwrap_or_else(|| panic!("{request}")).to_owned()
+        })
+        .collect();
+    assert_eq!(keys.len(), 3);
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[1], keys[2]);
+    assert_eq!(keys[0].len(), 36);
 }

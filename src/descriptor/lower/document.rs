@@ -47,7 +47,7 @@ const FEATURES: &[(&str, bool)] = &[
     // As the whole body of a request; every other use is refused where it stands.
     ("file_url", true),
     ("health", false),
-    ("idempotency", false),
+    ("idempotency", true),
     ("jwt_bearer", false),
     ("redact", true),
     ("refresh_token", false),

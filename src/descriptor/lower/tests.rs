@@ -399,13 +399,27 @@ fn bodies_have_the_form_that_their_type_says() {
 }
 
 #[test]
+fn idempotency_keys_have_a_header_of_their_own() {
+    let post = |keys: &str| tool(&format!("method: POST, path: /x, {keys}"));
+    let keyed = first(&post("idempotency: {header: Idempotency-Key, generate: uuid_v4}"));
+    assert_eq!(keyed.idempotency.unwrap(), "idempotency-key");
+    let found = check(&post("idempotency: {header: Idempotency-Key}"));
+    assert!(found.contains("D109"), "{found}");
+    let reason = |keys: &str| check(&post(keys));
+    assert!(reason("idempotency: {header: Authorization}").contains("D306"));
+    assert!(reason("idempotency: {header: K, generate: counter}").contains("D010"));
+    assert!(reason("idempotency: {}").contains("D009"));
+    let param = "idempotency: {header: X-Key}, params: {X-Key: {type: string, in: header}}";
+    assert!(reason(param).contains("set by a parameter already"));
+}
+
+#[test]
 fn constructs_of_later_versions() {
     for (keys, what) in [
         ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
         ("response: {streaming: true}", "`streaming: true`"),
         ("response: {stream_handling: skip}", "`response.stream_handling`"),
         ("response: {type: file_url}", "`response.type: file_url`"),
-        ("idempotency: {header: Idempotency-Key}", "`idempotency`"),
         ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
         (
             "params: {f: {type: file_url, in: body}}",

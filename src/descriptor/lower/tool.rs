@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use http::HeaderName;
+
 use super::{
     body,
     context::{Context, Place, Section, Text},
@@ -108,9 +110,7 @@ fn lower<'tree>(
     let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     max_body_size(&section, context);
     returns(&section, context);
-    if let Some(entry) = section.entry("idempotency") {
-        context.unsupported(&entry.key_span, "`idempotency`");
-    }
+    let idempotency = idempotency(&section, &params, defaults, context);
     context.since_v02(&section, "retry_unsafe");
     let response = response::lower(&section, context);
     let response = match response {
@@ -140,6 +140,7 @@ fn lower<'tree>(
         params: params.into_iter().map(|(param, _)| param).collect(),
         body,
         nest_body_keys,
+        idempotency,
         headers: defaults.headers.fields.clone(),
         pagination,
         errors,
@@ -148,6 +149,42 @@ fn lower<'tree>(
         deprecated,
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
     })
+}
+
+/// Reads the field of the idempotency key; it must be nobody else's.
+fn idempotency<'tree>(
+    tool: &Section<'tree>,
+    params: &[(Param, &'tree Entry<'tree>)],
+    defaults: &Defaults<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<HeaderName> {
+    let section = context.subsection(tool, "idempotency", &["header", "generate"])?;
+    if let Some(entry) = tool.entry("idempotency") {
+        context.since_v02(tool, "idempotency");
+        context.requires_feature(entry, "idempotency");
+    }
+    if let Some(text) = context.text(&section, "generate") {
+        context.choice(&text, "key generator", &[("uuid_v4", ())]);
+    }
+    let text = context.required_text(&section, "header")?;
+    let name = match params::header_name(text.value, None) {
+        Ok(name) => name,
+        Err(reason) => {
+            context.error(code::HEADER_PARAM, &text.span, reason);
+            return None;
+        }
+    };
+    let is_param = params.iter().any(|(param, _)| {
+        param.location == Location::Header && param.name.eq_ignore_ascii_case(name.as_str())
+    });
+    let is_default = defaults.headers.fields.iter().any(|(field, _)| *field == name);
+    if is_param || is_default {
+        let other = if is_param { "a parameter" } else { "a default header" };
+        let message = format!("the header `{}` is set by {other} already", text.value);
+        context.error(code::HEADER_PARAM, &text.span, message);
+        return None;
+    }
+    Some(name)
 }
 
 fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Context<'tree>) {
