@@ -7,6 +7,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
+use tokio::time::Instant;
 
 use super::{
     auth::{Applied, Authenticator},
@@ -108,10 +109,12 @@ impl Backend {
             .as_ref()
             .map_err(|error| ExchangeError::Client(name(), error.clone()))?;
         let headers = self.headers(plan, binary);
+        let started = Instant::now();
+        let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;
         let mut attempts = 0;
         loop {
             if let Some(wait) = self.throttle.wait() {
-                if wait >= self.settings.timeouts.call {
+                if outlasts(wait) {
                     let error = self.failed(plan, SendErrorKind::RateLimited { wait });
                     return Err(SendError { attempts, ..error }.into());
                 }
@@ -135,7 +138,7 @@ impl Backend {
             };
             // A pause that would outlast the whole call is no help: the caller learns when to
             // come back instead.
-            let pause = pause.filter(|pause| *pause < self.settings.timeouts.call);
+            let pause = pause.filter(|pause| !outlasts(*pause));
             if let Some(pause) = pause {
                 tracing::debug!(backend = %self.settings.name, ?pause, attempts, "trying again");
                 drop(outcome);

@@ -400,3 +400,12 @@ async fn an_idempotency_key_is_kept_over_retries_and_new_for_each_call() {
     assert_ne!(keys[1], keys[2]);
     assert_eq!(keys[0].len(), 36);
 }
+
+#[tokio::test]
+async fn a_delay_that_outlasts_the_call_is_told_and_not_waited_for() {
+    let headers = [("Content-Type", "application/json"), ("Retry-After", "400")];
+    let upstream = Upstream::start(vec![Answer::full(503, &headers, br#"{"error":"busy"}"#)]).await;
+    let text = failure(&bench(&upstream.url()), "get").await;
+    assert_eq!(text, "[unavailable] HTTP 503: busy (GET /things); retry after 400 s");
+    assert_eq!(upstream.requests().len(), 1);
+}
