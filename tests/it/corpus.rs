@@ -13,10 +13,17 @@ use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc};
 
 use dadl_mcp::{
     access::{Levels, Policy},
+    call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
-    descriptor::{code, diagnostic::Severity, load, model::Descriptor, source::Source},
+    descriptor::{
+        code,
+        diagnostic::Severity,
+        load,
+        model::{Descriptor, Location, ParamKind},
+        source::Source,
+    },
 };
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 const BUNDLED: &str = include_str!("../../dadl/xen-orchestra.dadl");
 
@@ -67,6 +74,51 @@ fn real_descriptors_load_or_name_what_is_not_supported() {
             _ => {}
         }
     }
+}
+
+/// A value of the right type.
+fn argument(kind: ParamKind) -> Value {
+    match kind {
+        ParamKind::Array => json!(["a b", 7]),
+        ParamKind::Boolean => json!(true),
+        ParamKind::FileUrl => json!("upload.bin"),
+        ParamKind::Integer => json!(9_007_199_254_740_993_u64),
+        ParamKind::Number => json!(1.5),
+        ParamKind::Object => json!({ "k": { "n": "ü" } }),
+        ParamKind::String => json!("a/b ü🦀%"),
+    }
+}
+
+#[test]
+fn every_tool_that_loads_makes_a_request_below_its_base() {
+    let Some(folder) = corpus() else { return };
+    let base = BaseUrl::parse("https://api.example.com/base").unwrap();
+    let mut tools = 0;
+    for (name, text) in texts(&folder) {
+        let loaded = load(&Source::from_bytes(&*name, text).unwrap());
+        let Some(descriptor) = loaded.descriptor else { continue };
+        for entry in catalog(descriptor).entries() {
+            tools += 1;
+            for everything in [false, true] {
+                let given: Map<String, Value> = entry
+                    .params
+                    .iter()
+                    .filter(|known| everything || known.param.required)
+                    // Containers have no form in a path or a header.
+                    .filter(|known| known.param.location != Location::Header)
+                    .map(|known| (known.property.clone(), argument(known.param.kind)))
+                    .collect();
+                let context = || format!("{name}: {} {given:?}", entry.name);
+                let arguments = call::check(entry, given.clone())
+                    .unwrap_or_else(|error| panic!("{}: {error}", context()));
+                let plan = call::plan(entry, &base, &arguments)
+                    .unwrap_or_else(|error| panic!("{}: {error}", context()));
+                assert!(base.contains(&plan.url), "{}", context());
+                assert_eq!(plan.method, entry.tool().method, "{}", context());
+            }
+        }
+    }
+    assert!(tools > 700, "{tools}");
 }
 
 #[test]
