@@ -8,8 +8,10 @@ use crate::{
     app::{App, LoadedBackend},
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
     descriptor::{
+        code,
         diagnostic::{Severity, nearest},
         model::{Access, Tool},
+        source::Position,
     },
 };
 
@@ -24,11 +26,20 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }
-        let findings = backend.diagnostics.iter();
-        let warnings = findings.filter(|found| found.severity == Severity::Warning).count();
-        if warnings > 0 {
-            let name = backend.source.name();
-            tracing::info!("{name} has {warnings} warnings; `dadl-mcp check` shows them");
+        let name = backend.source.name();
+        let (ignored, others): (Vec<_>, Vec<_>) = backend
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Warning)
+            .partition(|found| found.code == code::UNKNOWN_KEY);
+        // What the author wrote and nobody does is worth a line each.
+        for found in ignored {
+            let Position { line, column } = backend.source.position(found.span.start);
+            tracing::warn!("{name}:{line}:{column}: {}; it has no effect", found.message);
+        }
+        if !others.is_empty() {
+            let count = others.len();
+            tracing::info!("{name} has {count} warnings; `dadl-mcp check` shows them");
         }
     }
     Ok(app)

@@ -122,7 +122,9 @@ impl Backend {
                 tokio::time::sleep(wait).await;
             }
             attempts += 1;
+            let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, files).await;
+            self.log(plan, &outcome, sent.elapsed());
             if let (Ok(response), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
             }
@@ -205,6 +207,26 @@ impl Backend {
             url = hop.url;
         }
         Err(self.failed(plan, SendErrorKind::RedirectLoop).into())
+    }
+
+    /// Writes what was asked and how it went; neither arguments nor header fields.
+    fn log(
+        &self,
+        plan: &CallPlan,
+        outcome: &Result<reqwest::Response, ExchangeError>,
+        elapsed: Duration,
+    ) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let (backend, request) = (&self.settings.name, self.request_line(plan));
+        match outcome {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                tracing::debug!(%backend, %request, status, ?elapsed, "answered");
+            }
+            Err(error) => tracing::debug!(%backend, %request, %error, ?elapsed, "failed"),
+        }
     }
 
     /// Merges the operator's header fields with those of the plan, which win.

@@ -369,3 +369,11 @@ fn the_demo_walks_through_the_main_job() {
         assert!(run.out.contains(shown), "no {shown} in:\n{}", run.out);
     }
 }
+
+#[test]
+fn a_key_without_effect_is_said_when_a_descriptor_is_served() {
+    let text = include_str!("../fixtures/check/D008/fail.dadl");
+    let run = Cli::new().file("odd.dadl", text).run(&["list", "--dadl", "odd.dadl"]);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.err.contains("odd.dadl:") && run.err.contains("it has no effect"), "{}", run.err);
+}
