@@ -194,8 +194,8 @@ impl Entry {
         })
     }
 
-    /// Returns the compiled schema of all parameters. Compiling waits for the first call, because most tools
-    /// of a large API are never called.
+    /// Returns the compiled schema of all parameters. Compiling waits for the first call, because
+    /// most tools of a large API are never called.
     pub(crate) fn validator(&self) -> &jsonschema::Validator {
         self.validator.get_or_init(|| {
             let schema = Value::Object(schema::checked(&self.params));

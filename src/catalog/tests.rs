@@ -1,3 +1,5 @@
+//! Descriptors in, names, schemas and descriptions as hosts list them out.
+
 use serde_json::json;
 
 use super::{fixture::*, *};

@@ -1,3 +1,5 @@
+//! Arguments in, the text of a planned request or of its refusal out.
+
 use serde_json::json;
 
 use crate::{
