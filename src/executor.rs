@@ -12,12 +12,14 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
+mod pages;
+
 pub use crate::outcome;
 use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::Entry,
-    descriptor::model::Tool,
+    descriptor::model::{PageBehavior, Pagination, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -29,7 +31,8 @@ use crate::{
     response::{
         api_error::{self, Rejection},
         decode::{self, BodyType, DecodeError},
-        page,
+        join,
+        page::{self, Signals},
     },
 };
 
@@ -76,6 +79,21 @@ pub enum CallError {
         "the answer to {request} holds values that must be hidden, but is no JSON; it is not shown"
     )]
     Redaction {
+        /// The method and the path below the base URL.
+        request: String,
+    },
+    /// One of the pages that the program walks through failed; those before it are not returned,
+    /// because nobody could tell that they are not all.
+    #[error("page {number}: {error}")]
+    Page {
+        /// The number of the page, from 1.
+        number: u32,
+        /// What happened.
+        error: Box<Self>,
+    },
+    /// The remote: a later page has no list where the first one has.
+    #[error("the answer to {request} has no list where the pages before it have one")]
+    PageShape {
         /// The method and the path below the base URL.
         request: String,
     },
@@ -138,7 +156,10 @@ impl CallError {
 
     /// Returns whether the backend could not be reached or did not answer in time.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Send(_))
+        match self {
+            Self::Page { error, .. } => error.is_unreachable(),
+            _ => matches!(self, Self::Send(_)),
+        }
     }
 }
 
@@ -211,27 +232,36 @@ impl Executor {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), backend.base(), call.arguments())?;
         let bound = backend.settings().timeouts.call;
+        let (call, plan) = (&call, &plan);
         let send = async {
-            let exchange = self.send(backend, call.entry(), &plan).await?;
+            let exchange = self.send(backend, call.entry(), plan).await?;
             let binary = is_download(call.entry(), &exchange);
             if binary && !call.entry().tool().response.redact.is_empty() {
-                return Err(CallError::Redaction { request: backend.request_line(&plan) });
+                return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
             if !binary {
-                return self.receive(backend, &call, &plan, exchange).await.map(Received::Whole);
+                let answer = self.answer(backend, plan, exchange).await?;
+                let outcome = match walked(call.entry()) {
+                    Some(pagination) => {
+                        let walk = pages::Walk { executor: self, backend, call, pagination };
+                        walk.run(plan.clone(), answer, observer).await?
+                    }
+                    None => finish(backend, call, plan, answer)?,
+                };
+                return Ok(Received::Whole(outcome));
             }
             Ok(Received::Download(exchange))
         };
         let timed_out = |_| {
             let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
-            CallError::Send(backend.failed(&plan, kind))
+            CallError::Send(backend.failed(plan, kind))
         };
         match tokio::time::timeout(bound, send).await.map_err(timed_out)?? {
             Received::Whole(outcome) => Ok(outcome),
             // Downloads last as long as they last; only silence ends them.
             Received::Download(exchange) => {
                 let status = exchange.response.status().as_u16();
-                let file = self.download(backend, &call, exchange, observer).await?;
+                let file = self.download(backend, call, exchange, observer).await?;
                 Ok(Outcome { status, payload: Payload::File(file), notes: Vec::new(), next: None })
             }
         }
@@ -277,78 +307,26 @@ impl Executor {
         Err(Box::new(api_error::read(rejection, &tool.errors)).into())
     }
 
-    /// Reads a whole body and makes the result of it.
-    async fn receive(
+    /// Reads a whole body.
+    async fn answer(
         &self,
         backend: &Backend,
-        call: &Admitted<'_>,
         plan: &CallPlan,
         exchange: Exchange,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<Answer, CallError> {
         let Exchange { response, applied, .. } = exchange;
-        let tool = call.entry().tool();
-        let request = || backend.request_line(plan);
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
         if BodyType::of(content_type) == BodyType::EventStream {
-            return Err(CallError::Stream { request: request() });
+            return Err(CallError::Stream { request: backend.request_line(plan) });
         }
         let body = self.read(backend, plan, response).await?;
+        let size = body.len() as u64;
         let body = redact::bytes(body, &applied.secrets());
-        let payload = decode::decode(&body, content_type).map_err(|error| CallError::Decode {
-            backend: backend.settings().name.clone(),
-            request: request(),
-            status,
-            error,
-        })?;
-        let mut outcome = Outcome { status, payload, notes: Vec::new(), next: None };
-        match &mut outcome.payload {
-            Payload::Json(text) if is_read(tool) => {
-                let mut value = text.value().map_err(|error| CallError::Decode {
-                    backend: backend.settings().name.clone(),
-                    request: request(),
-                    status,
-                    error: DecodeError {
-                        expected: "JSON",
-                        reason: error.to_string(),
-                        excerpt: decode::excerpt(&body),
-                    },
-                })?;
-                let page = tool.pagination.as_ref().map(|pagination| {
-                    let selected = tool.response.result_path.as_ref();
-                    let items = selected.map_or(Some(&value), |path| path.first(&value));
-                    let items = items.and_then(Value::as_array).map(Vec::len);
-                    let arguments = call.arguments();
-                    page::next(call.entry(), pagination, arguments, &headers, Some(&value), items)
-                });
-                if let Some(path) = &tool.response.result_path {
-                    value = select(&value, path).ok_or_else(|| CallError::ResultPath {
-                        request: request(),
-                        path: path.as_str().to_owned(),
-                    })?;
-                }
-                for path in &tool.response.redact {
-                    path.replace_all(&mut value, &Value::from(redact::MASK));
-                }
-                outcome.notes.extend(page::cut(&mut value, tool.response.max_items));
-                if let Some(page) = page {
-                    outcome.notes.extend(page.note);
-                    outcome.next = page.arguments;
-                }
-                *text = JsonText::from(&value);
-            }
-            Payload::Text { .. } if !tool.response.redact.is_empty() => {
-                return Err(CallError::Redaction { request: request() });
-            }
-            Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
-                outcome.notes.push(
-                    "the answer is a web page, not data: the operator should check `url`".into(),
-                );
-            }
-            Payload::Empty | Payload::File(_) | Payload::Json(_) | Payload::Text { .. } => {}
-        }
-        Ok(outcome)
+        let payload = decode::decode(&body, content_type)
+            .map_err(|error| undecodable(backend, plan, status, error))?;
+        Ok(Answer { status, headers, payload, size })
     }
 
     /// Reads a body up to the bound of its backend.
@@ -414,6 +392,126 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
     Cow::Owned(plan)
 }
 
+/// An answer that was read and decoded.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    payload: Payload,
+    /// The length of the body in bytes.
+    size: u64,
+}
+
+impl Answer {
+    /// Builds the tree of a JSON answer.
+    fn value(
+        &self,
+        text: &JsonText,
+        backend: &Backend,
+        plan: &CallPlan,
+    ) -> Result<Value, CallError> {
+        text.value().map_err(|error| {
+            let reason = error.to_string();
+            let excerpt = decode::excerpt(text.as_str().as_bytes());
+            let error = DecodeError { expected: "JSON", reason, excerpt };
+            undecodable(backend, plan, self.status, error)
+        })
+    }
+}
+
+/// Makes the result of an answer that is all there is, or one page of more.
+fn finish(
+    backend: &Backend,
+    call: &Admitted<'_>,
+    plan: &CallPlan,
+    answer: Answer,
+) -> Result<Outcome, CallError> {
+    let tool = call.entry().tool();
+    let status = answer.status;
+    let text = match &answer.payload {
+        Payload::Json(text) if is_read(tool) => text,
+        _ => return unread(backend, tool, plan, answer),
+    };
+    let value = answer.value(text, backend, plan)?;
+    let paged = tool.pagination.as_ref().map(|pagination| {
+        (pagination, Signals::read(pagination, &plan.url, &answer.headers, &value))
+    });
+    let value = at_result_path(value, backend, tool, plan)?;
+    let page = paged.map(|(pagination, signals)| {
+        let items = value.as_array().map(Vec::len);
+        let page = page::Page {
+            arguments: call.arguments(),
+            url: &plan.url,
+            signals: &signals,
+            items,
+            before: 0,
+        };
+        page::tell(call.entry(), pagination, page::following(pagination, page), items)
+    });
+    let mut outcome = shape(value, status, tool);
+    if let Some(page) = page {
+        outcome.notes.extend(page.note);
+        outcome.next = page.arguments;
+    }
+    Ok(outcome)
+}
+
+/// Makes the result of an answer that is passed on as it is.
+fn unread(
+    backend: &Backend,
+    tool: &Tool,
+    plan: &CallPlan,
+    answer: Answer,
+) -> Result<Outcome, CallError> {
+    let Answer { status, payload, .. } = answer;
+    let mut outcome = Outcome { status, payload, notes: Vec::new(), next: None };
+    match &outcome.payload {
+        Payload::Text { .. } if !tool.response.redact.is_empty() => {
+            return Err(CallError::Redaction { request: backend.request_line(plan) });
+        }
+        Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
+            outcome
+                .notes
+                .push("the answer is a web page, not data: the operator should check `url`".into());
+        }
+        Payload::Empty | Payload::File(_) | Payload::Json(_) | Payload::Text { .. } => {}
+    }
+    Ok(outcome)
+}
+
+/// Selects the result in an answer.
+fn at_result_path(
+    value: Value,
+    backend: &Backend,
+    tool: &Tool,
+    plan: &CallPlan,
+) -> Result<Value, CallError> {
+    let Some(path) = &tool.response.result_path else { return Ok(value) };
+    join::select(value, path).ok_or_else(|| CallError::ResultPath {
+        request: backend.request_line(plan),
+        path: path.as_str().to_owned(),
+    })
+}
+
+/// Takes a selected result through the rest of the pipeline.
+fn shape(mut value: Value, status: u16, tool: &Tool) -> Outcome {
+    for path in &tool.response.redact {
+        path.replace_all(&mut value, &Value::from(redact::MASK));
+    }
+    let notes = page::cut(&mut value, tool.response.max_items).into_iter().collect();
+    Outcome { status, payload: Payload::Json(JsonText::from(&value)), notes, next: None }
+}
+
+fn undecodable(backend: &Backend, plan: &CallPlan, status: u16, error: DecodeError) -> CallError {
+    let (backend, request) = (backend.settings().name.clone(), backend.request_line(plan));
+    CallError::Decode { backend, request, status, error }
+}
+
+/// Returns the pagination of a tool whose pages this program walks through.
+fn walked(entry: &Entry) -> Option<&Pagination> {
+    let pagination = entry.tool().pagination.as_ref()?;
+    (pagination.behavior == PageBehavior::Auto).then_some(pagination)
+}
+
 /// Returns whether something has to be taken out of a JSON answer, or counted in it.
 fn is_read(tool: &Tool) -> bool {
     let rules = &tool.response;
@@ -444,14 +542,6 @@ fn header_text<'headers>(
     name: &header::HeaderName,
 ) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Selects the result: one value, or an array where the path can match several.
-fn select(value: &Value, path: &crate::descriptor::json_path::JsonPath) -> Option<Value> {
-    if path.is_singular() {
-        return path.first(value).cloned();
-    }
-    Some(Value::Array(path.all(value).into_iter().cloned().collect()))
 }
 
 /// Reads the start of an error body.

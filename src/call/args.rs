@@ -41,6 +41,19 @@ impl Arguments {
         self.named().map(|(param, value)| (param.property.clone(), value.clone())).collect()
     }
 
+    /// Puts `value` in the place of the parameter with this name on the wire; returns whether
+    /// there is such a parameter.
+    pub(crate) fn set(&mut self, wire_name: &str, value: Value) -> bool {
+        let at = self.params.iter().position(|param| param.param.name == wire_name);
+        match at.and_then(|at| self.values.get_mut(at)) {
+            Some(place) => {
+                *place = Some(value);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Returns the parameters that have a value, with their property names.
     pub(super) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
         self.params

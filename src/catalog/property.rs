@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{EntryParam, name};
 use crate::descriptor::model::{
-    BodyKind, Location, Method, PageStrategy, Pagination, Param, ParamKind, Tool,
+    BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind, Tool,
 };
 
 /// Returns the parameters in the order of the file, the added ones last.
@@ -16,11 +16,18 @@ pub(crate) fn params(tool: &Tool, unlisted: &[String]) -> Arc<[EntryParam]> {
     if let Some(file) = raw_body_file(tool) {
         params.push(file);
     }
+    // No model needs to name a page where the program walks through them; one that goes on after
+    // the last page that was read, or wants a single one, may.
+    let mut walked = Vec::new();
     if let Some(pagination) = &tool.pagination
         && tool.method == Method::Get
         && !tool.response.binary
     {
+        let declared = params.len();
         add_pages(tool, pagination, &mut params);
+        if pagination.behavior == PageBehavior::Auto {
+            walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
+        }
     }
     for param in &mut params {
         settle(param);
@@ -31,7 +38,8 @@ pub(crate) fn params(tool: &Tool, unlisted: &[String]) -> Arc<[EntryParam]> {
         .into_iter()
         .zip(params)
         .map(|(property, param)| {
-            let listed = param.required || !unlisted.contains(&param.name);
+            let hidden = unlisted.contains(&param.name) || walked.contains(&param.name);
+            let listed = param.required || !hidden;
             EntryParam { property, param, listed }
         })
         .collect()

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{fixture::*, *};
 use crate::{
     access::{Levels, ToolPatterns},
-    descriptor::model::{Access, BodyKind, Deprecation, PageStrategy, Pagination},
+    descriptor::model::{Access, BodyKind, Deprecation, PageBehavior, PageStrategy, Pagination},
 };
 
 fn schema_of(tool: Tool) -> Value {
@@ -66,6 +66,10 @@ fn pages(strategy: PageStrategy) -> Option<Pagination> {
         limit_param: Some("limit".to_owned()),
         limit_default: Some(100),
         has_more: None,
+        behavior: PageBehavior::Expose,
+        total_pages: None,
+        total_count: None,
+        max_pages: 10,
     })
 }
 

@@ -33,6 +33,12 @@ impl JsonPath {
         self.compiled.query(value).first()
     }
 
+    /// Takes the first value that the expression selects out of `value`.
+    pub fn take(&self, mut value: Value) -> Option<Value> {
+        let place = self.compiled.query_located(&value).locations().next()?.to_json_pointer();
+        value.pointer_mut(&place).map(Value::take)
+    }
+
     /// Returns all values that the expression selects, in document order.
     pub fn all<'value>(&self, value: &'value Value) -> Vec<&'value Value> {
         self.compiled.query(value).all()
@@ -139,6 +145,10 @@ mod tests {
         assert_eq!(first("$.x-y.z", &value), Some(json!(3)));
         assert_eq!(first("$['x-y'].z", &value), Some(json!(3)));
         assert_eq!(first("$.nope", &value), None);
+        let take = |path: &str| JsonPath::compile(path).unwrap().take(value.clone());
+        assert_eq!(take("$.a.b-c[-1]"), Some(json!({"d": 2})));
+        assert_eq!(take("$"), Some(value.clone()));
+        assert_eq!(take("$.nope"), None);
     }
 
     #[test]

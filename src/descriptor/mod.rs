@@ -5,6 +5,7 @@
 //! all problems it finds.
 
 pub mod code;
+pub mod condition;
 pub mod diagnostic;
 pub mod json_path;
 mod lower;

@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{json_path::JsonPath, template::PathTemplate};
+use super::{condition::Condition, json_path::JsonPath, template::PathTemplate};
 
 /// One `.dadl` file, checked.
 #[derive(Debug, Clone)]
@@ -294,18 +294,35 @@ impl fmt::Display for CredentialName {
     }
 }
 
-/// Pagination that the caller drives (`behavior: expose`).
+/// How a list is read in pages.
 #[derive(Debug, Clone)]
 pub struct Pagination {
+    /// Who asks for the pages after the first.
+    pub behavior: PageBehavior,
     /// How pages are named.
     pub strategy: PageStrategy,
     /// The query parameter that bounds a page, when there is one.
     pub limit_param: Option<String>,
     /// Sent as the bound when the caller gives none.
     pub limit_default: Option<u64>,
-    /// Says whether there is another page. `None` when absent or not a plain path: expressions
-    /// such as `$.page < $.pages` are inert.
-    pub has_more: Option<JsonPath>,
+    /// Says whether there is another page.
+    pub has_more: Option<Condition>,
+    /// The header field that holds the number of pages.
+    pub total_pages: Option<HeaderName>,
+    /// The header field that holds the number of items on all pages.
+    pub total_count: Option<HeaderName>,
+    /// [`PageBehavior::Auto`] stops after this many pages, and says so.
+    pub max_pages: u32,
+}
+
+/// Who asks for the pages after the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PageBehavior {
+    /// The runtime, which joins them.
+    Auto,
+    /// The caller, page by page.
+    #[default]
+    Expose,
 }
 
 /// How pages are named.

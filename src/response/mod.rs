@@ -5,6 +5,7 @@
 
 pub mod api_error;
 pub mod decode;
+pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
 mod properties;

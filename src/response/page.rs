@@ -1,6 +1,8 @@
-//! Bounds a list, and says how to get the rest.
+//! Bounds a list, and finds the way to the page after this one.
 
-use http::HeaderMap;
+use std::fmt;
+
+use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -19,7 +21,209 @@ pub(crate) fn cut(value: &mut Value, max_items: Option<usize>) -> Option<String>
     Some(format!("cut to the first {most} of {total} items; narrow the call to see the others"))
 }
 
-/// What an answer says about the page after it.
+/// What an answer says about pages; read before the answer is taken apart.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// `has_more`.
+    has_more: Option<bool>,
+    /// `next_cursor`, unless it marks the end.
+    cursor: Option<Value>,
+    /// The target of `rel="next"`.
+    link: Option<Url>,
+    /// The number of pages.
+    pages: Option<u64>,
+    /// The number of items on all pages.
+    total: Option<u64>,
+}
+
+impl Signals {
+    /// Reads the answer of a request to `url`.
+    pub(crate) fn read(
+        pagination: &Pagination,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Value,
+    ) -> Self {
+        let header = |name: &Option<HeaderName>| -> Option<u64> {
+            headers.get(name.as_ref()?)?.to_str().ok()?.trim().parse().ok()
+        };
+        let cursor = match &pagination.strategy {
+            PageStrategy::Cursor { next: Some(path), .. } => path.first(body),
+            _ => None,
+        };
+        let is_link = matches!(pagination.strategy, PageStrategy::LinkHeader { .. });
+        Self {
+            has_more: pagination.has_more.as_ref().and_then(|condition| condition.holds(body)),
+            cursor: cursor
+                .filter(|cursor| !cursor.is_null() && cursor.as_str() != Some(""))
+                .cloned(),
+            link: if is_link { link_next(headers, url) } else { None },
+            pages: header(&pagination.total_pages),
+            total: header(&pagination.total_count),
+        }
+    }
+}
+
+/// One page.
+#[derive(Clone, Copy)]
+pub(crate) struct Page<'page> {
+    /// What was asked, the defaults included.
+    pub(crate) arguments: &'page Arguments,
+    /// Where it was asked.
+    pub(crate) url: &'page Url,
+    /// What the answer says.
+    pub(crate) signals: &'page Signals,
+    /// The length of its list, when it has one.
+    pub(crate) items: Option<usize>,
+    /// How many items the pages before it had.
+    pub(crate) before: usize,
+}
+
+/// What a page says about the one after it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Following {
+    /// Whether there is one.
+    pub(crate) more: More,
+    /// How to get it, if there is one and the answer or the strategy tells.
+    pub(crate) step: Option<Step>,
+    /// The number of items on all pages, when the answer says.
+    pub(crate) total: Option<u64>,
+}
+
+/// Whether another page follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    /// The answer says so.
+    Yes,
+    /// The answer says that there is none.
+    No,
+    /// The answer does not say. This page is as long as was asked for.
+    Full,
+    /// The answer does not say. This page is shorter than was asked for, or nothing was: the last
+    /// one, or a server that gives fewer items than it is asked for.
+    Unknown,
+}
+
+/// The way to a page.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// A parameter, by its name on the wire, with another value.
+    Argument(String, Value),
+    /// A URL that the backend gave.
+    Target(Url),
+}
+
+/// Works out the page after `page`.
+pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
+    let number = |name: &Option<String>| {
+        name.as_deref().and_then(|name| page.arguments.get(name)).and_then(Value::as_u64)
+    };
+    let items = page.items.unwrap_or_default() as u64;
+    let at_offset = |param: &Option<String>| number(param).unwrap_or(page.before as u64);
+    let Signals { total, .. } = *page.signals;
+    let limit = number(&pagination.limit_param).or(pagination.limit_default);
+    // Where this page ends, counted from the first item of all. A caller who began in the middle
+    // may not have told where that is.
+    let end = || {
+        let is_first_asked = page.before == 0;
+        let named = |param: &Option<String>| {
+            param.as_deref().is_some_and(|param| page.arguments.get(param).is_some())
+        };
+        let skipped = match &pagination.strategy {
+            PageStrategy::Offset { param } => at_offset(param),
+            PageStrategy::Page { param } if is_first_asked => {
+                (number(param).unwrap_or(1).saturating_sub(1)).checked_mul(limit.unwrap_or(0))?
+            }
+            PageStrategy::Cursor { param, .. } | PageStrategy::LinkHeader { param }
+                if is_first_asked && named(param) =>
+            {
+                return None;
+            }
+            _ => page.before as u64,
+        };
+        Some(skipped + items)
+    };
+    let by_total = || Some(end()? < total?);
+    let by_pages = || match &pagination.strategy {
+        PageStrategy::Page { param } => Some(number(param).unwrap_or(1) < page.signals.pages?),
+        _ => None,
+    };
+    let says = page.signals.has_more.or_else(by_pages).or_else(by_total);
+    let is_full = page.items.is_some() && limit.is_some_and(|limit| limit > 0 && items >= limit);
+    let counted = match says {
+        Some(true) => More::Yes,
+        Some(false) => More::No,
+        None if page.items == Some(0) => More::No,
+        None if is_full => More::Full,
+        None => More::Unknown,
+    };
+    let argument = |param: &Option<String>, value: Value| {
+        param.as_ref().map(|param| Step::Argument(param.clone(), value))
+    };
+    let (more, step) = match &pagination.strategy {
+        PageStrategy::Cursor { param, next } => {
+            let cursor = page.signals.cursor.as_ref();
+            let step = cursor.and_then(|cursor| by_cursor(param.as_deref(), cursor, page.url));
+            // Without a cursor there is no way on, and by its absence servers mark the end.
+            match (says, &step) {
+                (None, Some(_)) => (More::Yes, step),
+                (None, None) if next.is_some() => (More::No, None),
+                _ => (counted, step),
+            }
+        }
+        PageStrategy::LinkHeader { param } => {
+            let target = page.signals.link.clone();
+            let step = target.map(|target| by_link(param.as_deref(), target));
+            match says {
+                Some(false) => (More::No, None),
+                _ if step.is_some() => (More::Yes, step),
+                _ => (More::No, None),
+            }
+        }
+        PageStrategy::Offset { param } => {
+            (counted, argument(param, json!(at_offset(param) + items)))
+        }
+        PageStrategy::Page { param } => {
+            (counted, argument(param, json!(number(param).unwrap_or(1) + 1)))
+        }
+    };
+    let step = step.filter(|_| more != More::No);
+    Following { more, step, total }
+}
+
+/// A cursor is a value for its parameter, or a URL that has it in its query.
+fn by_cursor(param: Option<&str>, cursor: &Value, url: &Url) -> Option<Step> {
+    let target = cursor
+        .as_str()
+        .filter(|text| {
+            text.starts_with("http://") || text.starts_with("https://") || text.starts_with('/')
+        })
+        .and_then(|text| url.join(text).ok());
+    match target {
+        Some(target) => {
+            if param.is_some_and(|param| query_value(&target, param).is_none()) {
+                return Some(Step::Argument(param?.to_owned(), cursor.clone()));
+            }
+            Some(by_link(param, target))
+        }
+        None => Some(Step::Argument(param?.to_owned(), cursor.clone())),
+    }
+}
+
+/// Takes the page out of a URL: behind a proxy a server may not know its own host.
+fn by_link(param: Option<&str>, target: Url) -> Step {
+    let named = param.and_then(|param| Some((param, query_value(&target, param)?)));
+    match named {
+        Some((param, value)) => Step::Argument(param.to_owned(), Value::String(value)),
+        None => Step::Target(target),
+    }
+}
+
+fn query_value(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+}
+
+/// What the caller of one page needs to know.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct NextPage {
     /// Arguments that bring it, when they are known.
@@ -28,91 +232,103 @@ pub(crate) struct NextPage {
     pub(crate) note: Option<String>,
 }
 
-/// Works out the page after this one; `body` is the whole answer, `items` the length of its list.
-pub(crate) fn next(
+/// Tells the caller how to go on after a page of `items`.
+pub(crate) fn tell(
     entry: &Entry,
     pagination: &Pagination,
-    arguments: &Arguments,
-    headers: &HeaderMap,
-    body: Option<&Value>,
+    following: Following,
     items: Option<usize>,
 ) -> NextPage {
-    let number = |name: &Option<String>| {
-        name.as_deref().and_then(|name| arguments.get(name)).and_then(Value::as_u64)
-    };
-    let limit = number(&pagination.limit_param).or(pagination.limit_default);
-    let full = items.zip(limit).is_some_and(|(items, limit)| limit > 0 && items as u64 >= limit);
-    let says_more =
-        pagination.has_more.as_ref().and_then(|path| path.first(body?)).and_then(Value::as_bool);
-    let more = says_more.unwrap_or(full);
-    let next = match &pagination.strategy {
-        PageStrategy::Cursor { param, next } => next
-            .as_ref()
-            .and_then(|path| path.first(body?))
-            .filter(|cursor| !cursor.is_null() && cursor.as_str() != Some(""))
-            .filter(|_| says_more != Some(false))
-            .and_then(|cursor| Some((param.as_deref()?, cursor.clone()))),
-        PageStrategy::LinkHeader { param } => link_next(headers, param.as_deref())
-            .and_then(|value| Some((param.as_deref()?, Value::String(value)))),
-        PageStrategy::Offset { param } if more => {
-            let at = number(param).unwrap_or(0) + items.unwrap_or(0) as u64;
-            param.as_deref().map(|param| (param, json!(at)))
-        }
-        PageStrategy::Page { param } if more => {
-            let page = number(param).unwrap_or(1) + 1;
-            param.as_deref().map(|param| (param, json!(page)))
-        }
-        PageStrategy::Offset { .. } | PageStrategy::Page { .. } => None,
-    };
-    if let Some((wire, value)) = next {
-        let property = property(entry, wire);
-        let note = format!("there may be more: call again with {property}={value}");
-        let arguments = Map::from_iter([(property, value)]);
+    let is_worth_saying = matches!(following.more, More::Yes | More::Full);
+    if !is_worth_saying {
+        return NextPage::default();
+    }
+    let all = Total(following.total);
+    if let Some(Step::Argument(wire, value)) = following.step
+        && let Some(property) = property(entry, &wire)
+    {
+        let note = format!("there may be more{all}: call again with {property}={value}");
+        let arguments = Map::from_iter([(property.to_owned(), value)]);
         return NextPage { arguments: Some(arguments), note: Some(note) };
     }
     // No parameter brings the next page, but a larger limit may bring more.
-    let note = more.then(|| match (items, &pagination.limit_param) {
-        (Some(items), Some(param)) => {
-            let property = property(entry, param);
-            format!("this page is full ({items} items): there may be more; raise {property}")
+    let limit = pagination.limit_param.as_deref().and_then(|param| property(entry, param));
+    let note = match (items, limit) {
+        (Some(items), Some(limit)) => {
+            format!("this page is full ({items} items): there may be more{all}; raise {limit}")
         }
-        _ => "there is more than this page shows".to_owned(),
-    });
-    NextPage { arguments: None, note }
+        _ => format!("there is more than this page shows{all}"),
+    };
+    NextPage { arguments: None, note: Some(note) }
+}
+
+/// Writes ` (120 in all)`, or nothing.
+pub(crate) struct Total(pub(crate) Option<u64>);
+
+impl fmt::Display for Total {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(total) => write!(formatter, " ({total} in all)"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Returns the name under which hosts know a wire parameter.
-fn property(entry: &Entry, wire: &str) -> String {
-    entry
-        .params
-        .iter()
-        .find(|known| known.param.name == wire)
-        .map_or_else(|| wire.to_owned(), |known| known.property.clone())
+pub(crate) fn property<'entry>(entry: &'entry Entry, wire: &str) -> Option<&'entry str> {
+    let known = entry.params.iter().find(|known| known.param.name == wire)?;
+    Some(&known.property)
 }
 
-/// Takes the value of `param` from the target of `rel="next"` (RFC 8288).
-fn link_next(headers: &HeaderMap, param: Option<&str>) -> Option<String> {
-    let param = param?;
+/// Returns the target of `rel="next"` in the `Link` fields (RFC 8288), resolved against `url`.
+pub(crate) fn link_next(headers: &HeaderMap, url: &Url) -> Option<Url> {
     headers
         .get_all(http::header::LINK)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(",").map(str::trim))
-        .filter_map(|link| link.strip_prefix('<')?.split_once('>'))
-        .find(|(_, parameters)| {
-            parameters.split(';').any(|parameter| {
-                let parameter = parameter.trim();
-                parameter.eq_ignore_ascii_case("rel=next")
-                    || parameter.eq_ignore_ascii_case("rel=\"next\"")
-            })
-        })
-        .and_then(|(target, _)| {
-            // Only the query matters; a relative target needs some base to be read.
-            let base = Url::parse("http://base.invalid/").ok()?;
-            let url = base.join(target).ok()?;
-            let pair = url.query_pairs().find(|(name, _)| name == param)?;
-            Some(pair.1.into_owned())
-        })
+        .flat_map(links)
+        .find(|(_, parameters)| is_next(parameters))
+        .and_then(|(target, _)| url.join(target).ok())
+}
+
+/// Splits a field into targets and their parameters. Commas occur in both, which is why a link
+/// begins at `<` outside of quotes.
+fn links(field: &str) -> Vec<(&str, &str)> {
+    let mut links = Vec::new();
+    let mut rest = field;
+    while let Some((_, after)) = rest.split_once('<') {
+        let Some((target, after)) = after.split_once('>') else { break };
+        let mut quoted = false;
+        let mut escaped = false;
+        let end = after.find(|character| {
+            match character {
+                _ if escaped => escaped = false,
+                '\\' if quoted => escaped = true,
+                '"' => quoted = !quoted,
+                ',' if !quoted => return true,
+                _ => {}
+            }
+            false
+        });
+        let (parameters, next) =
+            after.split_at_checked(end.unwrap_or(after.len())).unwrap_or((after, ""));
+        links.push((target.trim(), parameters));
+        rest = next;
+    }
+    links
+}
+
+/// Returns whether the relation types of a link include `next`.
+fn is_next(parameters: &str) -> bool {
+    parameters.split(';').any(|parameter| {
+        let Some((name, value)) = parameter.split_once('=') else { return false };
+        name.trim().eq_ignore_ascii_case("rel")
+            && value
+                .trim()
+                .trim_matches('"')
+                .split_ascii_whitespace()
+                .any(|relation| relation.eq_ignore_ascii_case("next"))
+    })
 }
 
 #[cfg(test)]
@@ -131,16 +347,27 @@ mod tests {
         assert_eq!(cut(&mut json!({"a": 1}), Some(0)), None);
     }
 
+    fn next(fields: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(http::header::LINK, HeaderValue::from_static(field));
+        }
+        let url = Url::parse("https://h/api/x?page=1").unwrap();
+        link_next(&headers, &url).map(String::from)
+    }
+
     #[test]
     fn the_next_page_is_read_from_the_link_header() {
-        let mut headers = HeaderMap::new();
-        headers.append(
-            http::header::LINK,
-            HeaderValue::from_static(
-                r#"</x?page=1>; rel="prev", <https://api.example/x?per_page=5&page=3>; rel="next""#,
-            ),
+        let both =
+            r#"</x?page=1>; rel="prev", <https://api.example/x?per_page=5&page=3>; rel="next""#;
+        assert_eq!(next(&[both]).unwrap(), "https://api.example/x?per_page=5&page=3");
+        assert_eq!(next(&["<?page=2>;rel=next"]).unwrap(), "https://h/api/x?page=2");
+        assert_eq!(next(&["</a>; rel=last", "</b>; Rel=\"last next\""]).unwrap(), "https://h/b");
+        assert_eq!(
+            next(&[r#"</a,b>; title="x, <y>; rel=next"; rel="next""#]).unwrap(),
+            "https://h/a,b"
         );
-        assert_eq!(link_next(&headers, Some("page")), Some("3".to_owned()));
-        assert_eq!(link_next(&headers, Some("cursor")), None);
+        assert_eq!(next(&["</a>; rel=prev"]), None);
+        assert_eq!(next(&["</a", "nonsense", "<>", ""]), None);
     }
 }

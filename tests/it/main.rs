@@ -16,6 +16,7 @@ mod layers;
 mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
+mod pages;
 mod process;
 mod tls;
 mod upstream;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     call::{BaseUrl, check, plan},
     catalog::fixture::{self, tool},
-    descriptor::model::{BodyKind, PageStrategy, Pagination, Tool},
+    descriptor::model::{BodyKind, PageBehavior, PageStrategy, Pagination, Tool},
 };
 
 use super::*;
@@ -112,6 +112,10 @@ fn the_default_limit_is_sent() {
                 limit_param: Some("limit".to_owned()),
                 limit_default: Some(100),
                 has_more: None,
+                behavior: PageBehavior::Expose,
+                total_pages: None,
+                total_count: None,
+                max_pages: 10,
             });
         })
     };

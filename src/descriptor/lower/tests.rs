@@ -6,8 +6,8 @@ use crate::descriptor::{
     diagnostic::Severity,
     load,
     model::{
-        Access, Auth, BodyKind, CredentialName, Descriptor, PageStrategy, ParamKind, Placement,
-        Tool,
+        Access, Auth, BodyKind, CredentialName, Descriptor, PageBehavior, PageStrategy, ParamKind,
+        Placement, Tool,
     },
     source::Source,
 };
@@ -350,14 +350,29 @@ fn pagination_rules() {
     finds(&with("all"), "D010 8: unknown pagination `all`");
     finds(&with("{}"), "D009 8: `pagination` has no `strategy`");
     finds(&with("{strategy: token}"), "D010 8: unknown pagination strategy `token`");
-    finds(
-        &with("{strategy: page, behavior: auto}"),
-        "D901 8: `behavior: auto` is not supported by this version",
-    );
+    let auto = with("{strategy: page, behavior: auto, max_pages: 3}");
+    let pagination = first(&auto).pagination.unwrap();
+    assert_eq!((pagination.behavior, pagination.max_pages), (PageBehavior::Auto, 3));
+    finds(&with("{strategy: page, max_pages: 0}"), "D408 8: `max_pages` must be at least 1");
     finds(
         &with("{strategy: page, response: {has_more: '$.a < $.b'}}"),
+        "D401 8: `has_more` is a comparison, not a path",
+    );
+    finds(
+        &with("{strategy: page, response: {has_more: 'count($.a) > 1'}}"),
         "D402 8: `has_more` is not JSONPath and has no effect",
     );
+    finds(
+        &with("{strategy: page, behavior: auto, response: {has_more: 'count($.a) > 1'}}"),
+        "D401 8: `has_more` is not JSONPath",
+    );
+    finds(
+        &with("{strategy: page, response: {total_pages_header: 'a b'}}"),
+        "D306 8: `a b` is not the name of a header",
+    );
+    let shared = with("{strategy: offset, request: {cursor_param: skip}}");
+    let strategy = first(&shared).pagination.unwrap().strategy;
+    assert!(matches!(strategy, PageStrategy::Offset { param: Some(name) } if name == "skip"));
     finds(
         &with("{strategy: page, request: {limit_default: '100'}}"),
         "D006 8: `limit_default` must be a whole number, not text",

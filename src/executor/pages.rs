@@ -1,0 +1,274 @@
+//! Walks through the pages of a list (`behavior: auto`).
+//!
+//! The pages are asked for one after the other and joined. The walk ends where the backend says so,
+//! at an empty or a repeated page, after `max_pages`, or with the items that `max_items` lets
+//! through; where more was left, the result says so and how to get it. A page that cannot be had
+//! fails the call: a list with a hole in it looks whole.
+
+use std::collections::HashSet;
+
+use url::Url;
+
+use super::{Answer, CallError, Executor, at_result_path, finish, shape};
+use crate::{
+    call::{self, Arguments, CallPlan},
+    descriptor::model::{PageStrategy, Pagination, Tool},
+    gate::Admitted,
+    http::backend::Backend,
+    outcome::{Observer, Outcome, Payload, Progress},
+    response::{
+        join::{Added, Joined},
+        page::{self, Following, More, Page, Signals, Step, Total},
+    },
+};
+
+/// A call whose pages are walked through.
+pub(super) struct Walk<'call> {
+    pub(super) executor: &'call Executor,
+    pub(super) backend: &'call Backend,
+    pub(super) call: &'call Admitted<'call>,
+    pub(super) pagination: &'call Pagination,
+}
+
+/// Why a walk ended before the last page.
+enum Left {
+    /// `max_pages` were read.
+    Pages(u32),
+    /// `max_items` are there.
+    Items(usize),
+    /// The backend gave the same cursor or link twice.
+    Loop,
+    /// The next page is on another host or outside of the base path.
+    Elsewhere(Url),
+    /// The backend says that there is more, but not where.
+    NoWay,
+}
+
+impl Walk<'_> {
+    /// Goes on after the first page, which `plan` brought.
+    pub(super) async fn run(
+        &self,
+        mut plan: CallPlan,
+        answer: Answer,
+        observer: &dyn Observer,
+    ) -> Result<Outcome, CallError> {
+        let tool = self.call.entry().tool();
+        let status = answer.status;
+        let mut arguments = self.call.arguments().clone();
+        // Who names a page wants that page.
+        if self.names_page(&arguments) {
+            return finish(self.backend, self.call, &plan, answer);
+        }
+        let Payload::Json(text) = &answer.payload else {
+            return finish(self.backend, self.call, &plan, answer);
+        };
+        let body = answer.value(text, self.backend, &plan)?;
+        let mut signals = Signals::read(self.pagination, &plan.url, &answer.headers, &body);
+        let mut size = answer.size;
+        let mut joined = match Joined::begin(at_result_path(body, self.backend, tool, &plan)?) {
+            Ok(joined) => joined,
+            // No list, and so no pages.
+            Err(value) => return Ok(shape(value, status, tool)),
+        };
+        let mut following;
+        let mut seen = HashSet::new();
+        let mut number = 1;
+        let left = loop {
+            let before = joined.items().len() - joined.last_length();
+            following = page::following(
+                self.pagination,
+                Page {
+                    arguments: &arguments,
+                    url: &plan.url,
+                    signals: &signals,
+                    items: Some(joined.last_length()),
+                    before,
+                },
+            );
+            if following.more == More::No || self.is_short(&following, &joined, number) {
+                break None;
+            }
+            if let Some(most) = self.enough(tool, joined.items().len(), &following) {
+                break Some(Left::Items(most));
+            }
+            let Some(step) = following.step.clone() else {
+                break (following.more == More::Yes).then_some(Left::NoWay);
+            };
+            if number >= self.pagination.max_pages {
+                // A page that is short of what was asked for is the last one of most backends.
+                break (following.more != More::Unknown).then_some(Left::Pages(number));
+            }
+            if !seen.insert(key(&step)) {
+                break Some(Left::Loop);
+            }
+            number += 1;
+            observer.progress(Progress {
+                done: u64::from(number - 1),
+                total: following.total.and_then(|total| pages(total, &joined)),
+                message: format!("read {} items on {} pages", joined.items().len(), number - 1),
+            });
+            plan = match self.step(step, plan, &mut arguments) {
+                Ok(plan) => plan?,
+                Err(target) => break Some(Left::Elsewhere(target)),
+            };
+            let next = match self.fetch(&plan).await {
+                Ok(next) => next,
+                Err(error) if following.more != More::Yes && is_past_the_end(&error) => break None,
+                Err(error) => return Err(on_page(number, error)),
+            };
+            size += next.size;
+            let limit = self.backend.settings().max_response_bytes;
+            if size > limit {
+                let backend = self.backend.settings().name.clone();
+                let request = self.backend.request_line(&plan);
+                return Err(on_page(number, CallError::TooLarge { backend, request, limit }));
+            }
+            let Payload::Json(text) = &next.payload else {
+                // Nothing at all is a page without items.
+                if matches!(next.payload, Payload::Empty) {
+                    break None;
+                }
+                return Err(on_page(number, self.odd(&plan)));
+            };
+            let body =
+                next.value(text, self.backend, &plan).map_err(|error| on_page(number, error))?;
+            signals = Signals::read(self.pagination, &plan.url, &next.headers, &body);
+            let page = at_result_path(body, self.backend, tool, &plan)
+                .map_err(|error| on_page(number, error))?;
+            match joined.add(page) {
+                Added::Yes => {}
+                Added::Repeated => break None,
+                Added::Odd => return Err(on_page(number, self.odd(&plan))),
+            }
+        };
+        let items = joined.items().len();
+        let mut outcome = shape(joined.into_value(), status, tool);
+        if let Some(left) = left {
+            self.tell(left, &following, items, &mut outcome);
+        }
+        Ok(outcome)
+    }
+
+    /// Returns whether the caller asked for a page of its own.
+    fn names_page(&self, arguments: &Arguments) -> bool {
+        let (PageStrategy::Cursor { param, .. }
+        | PageStrategy::LinkHeader { param }
+        | PageStrategy::Offset { param }
+        | PageStrategy::Page { param }) = &self.pagination.strategy;
+        let Some(param) = param.as_deref() else { return false };
+        let given = arguments.iter().find(|(known, _)| known.name == param);
+        // A default is what every call without an argument has.
+        given.is_some_and(|(known, value)| known.default.as_ref() != Some(value))
+    }
+
+    /// Returns whether a later page ends the list by being shorter than the first one. The first
+    /// page may be short because the backend gives less than it is asked for.
+    fn is_short(&self, following: &Following, joined: &Joined, number: u32) -> bool {
+        following.more == More::Unknown
+            && number > 1
+            && joined.last_length() < joined.first_length()
+    }
+
+    /// Returns `max_items` when more pages could not add to the result.
+    fn enough(&self, tool: &Tool, items: usize, following: &Following) -> Option<usize> {
+        let most = tool.response.max_items?;
+        (items > most || (items == most && following.more == More::Yes)).then_some(most)
+    }
+
+    /// Plans the request of the next page; gives a target back that must not be followed.
+    fn step(
+        &self,
+        step: Step,
+        plan: CallPlan,
+        arguments: &mut Arguments,
+    ) -> Result<Result<CallPlan, CallError>, Url> {
+        match step {
+            Step::Argument(name, value) => {
+                // Every strategy's parameter is one of the tool's: the catalog adds it.
+                arguments.set(&name, value);
+                Ok(call::plan(self.call.entry(), self.backend.base(), arguments)
+                    .map_err(CallError::from))
+            }
+            Step::Target(url) => {
+                let has_credentials = !url.username().is_empty() || url.password().is_some();
+                if has_credentials || !self.backend.base().contains(&url) {
+                    return Err(url);
+                }
+                Ok(Ok(CallPlan { url, ..plan }))
+            }
+        }
+    }
+
+    async fn fetch(&self, plan: &CallPlan) -> Result<Answer, CallError> {
+        let exchange = self.executor.send(self.backend, self.call.entry(), plan).await?;
+        self.executor.answer(self.backend, plan, exchange).await
+    }
+
+    fn odd(&self, plan: &CallPlan) -> CallError {
+        CallError::PageShape { request: self.backend.request_line(plan) }
+    }
+
+    /// Says what was left and how to get it.
+    fn tell(&self, left: Left, following: &Following, items: usize, outcome: &mut Outcome) {
+        let all = Total(following.total);
+        let entry = self.call.entry();
+        let mut go_on = |reason: String| {
+            let step = following.step.as_ref().and_then(|step| match step {
+                Step::Argument(wire, value) => {
+                    Some((page::property(entry, wire)?.to_owned(), value.clone()))
+                }
+                Step::Target(_) => None,
+            });
+            match step {
+                Some((property, value)) => {
+                    let note = format!("{reason}; go on with {property}={value}");
+                    outcome.next = Some([(property, value)].into_iter().collect());
+                    note
+                }
+                None => format!("{reason}; narrow the call to see the others"),
+            }
+        };
+        let note = match left {
+            Left::Pages(number) => go_on(format!(
+                "stopped after {number} pages with {items} items{all} (`max_pages`): there is more"
+            )),
+            Left::Items(most) if items > most => return,
+            Left::Items(most) => format!("these are the first {most} items (`max_items`){all}"),
+            Left::Loop => format!(
+                "stopped after {items} items{all}: the backend gave the same next page twice"
+            ),
+            Left::Elsewhere(url) => format!(
+                "stopped after {items} items{all}: the next page is at {}, outside of the backend's \
+                 base URL",
+                url.origin().ascii_serialization()
+            ),
+            Left::NoWay => format!(
+                "these are {items} items{all}; the backend says that there are more, but not where"
+            ),
+        };
+        outcome.notes.push(note);
+    }
+}
+
+/// What a loop repeats.
+fn key(step: &Step) -> String {
+    match step {
+        Step::Argument(_, value) => value.to_string(),
+        Step::Target(url) => url.to_string(),
+    }
+}
+
+/// Some backends answer a page behind the last one with an error.
+fn is_past_the_end(error: &CallError) -> bool {
+    matches!(error, CallError::Api(error) if matches!(error.status, 400 | 404 | 416 | 422))
+}
+
+fn on_page(number: u32, error: CallError) -> CallError {
+    CallError::Page { number, error: Box::new(error) }
+}
+
+/// Returns on how many pages `total` items are.
+fn pages(total: u64, joined: &Joined) -> Option<u64> {
+    let length = joined.first_length() as u64;
+    (length > 0).then(|| total.div_ceil(length))
+}
