@@ -13,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 mod pages;
+mod stream;
 
 pub use crate::outcome;
 use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
@@ -30,6 +31,7 @@ use crate::{
     },
     response::{
         api_error::{self, Rejection},
+        collect::Collector,
         decode::{self, BodyType, DecodeError},
         join,
         page::{self, Signals},
@@ -116,14 +118,6 @@ pub enum CallError {
     /// The request brought no answer.
     #[error("{0}; {hint}", hint = .0.kind.hint())]
     Send(SendError),
-    /// A later version: an answer without an end.
-    #[error(
-        "{request} answers with a stream of events, which this version cannot read; nothing is wrong with the call"
-    )]
-    Stream {
-        /// The method and the path below the base URL.
-        request: String,
-    },
     /// The remote: more bytes than allowed.
     #[error(
         "the answer to {request} is larger than {limit} bytes (`max_response_size` of backend \"{backend}\"); narrow the call"
@@ -240,7 +234,7 @@ impl Executor {
                 return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
             if !binary {
-                let answer = self.answer(backend, plan, exchange).await?;
+                let answer = self.answer(backend, call.entry(), plan, exchange).await?;
                 let outcome = match walked(call.entry()) {
                     Some(pagination) => {
                         let walk = pages::Walk { executor: self, backend, call, pagination };
@@ -311,6 +305,7 @@ impl Executor {
     async fn answer(
         &self,
         backend: &Backend,
+        entry: &Entry,
         plan: &CallPlan,
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
@@ -318,15 +313,24 @@ impl Executor {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
-        if BodyType::of(content_type) == BodyType::EventStream {
-            return Err(CallError::Stream { request: backend.request_line(plan) });
+        let rules = &entry.tool().response;
+        let stream = match BodyType::of(content_type) {
+            BodyType::EventStream => Some(Collector::events(rules.max_items)),
+            BodyType::Ndjson => Some(Collector::lines(rules.max_items)),
+            _ => None,
+        };
+        if let Some(collector) = stream {
+            let stream =
+                stream::Stream { backend, plan, status, streaming: rules.streaming, collector };
+            let (payload, size, notes) = stream.collect(response, &applied.secrets()).await?;
+            return Ok(Answer { status, headers, payload, size, notes });
         }
         let body = self.read(backend, plan, response).await?;
         let size = body.len() as u64;
         let body = redact::bytes(body, &applied.secrets());
         let payload = decode::decode(&body, content_type)
             .map_err(|error| undecodable(backend, plan, status, error))?;
-        Ok(Answer { status, headers, payload, size })
+        Ok(Answer { status, headers, payload, size, notes: Vec::new() })
     }
 
     /// Reads a body up to the bound of its backend.
@@ -399,6 +403,8 @@ struct Answer {
     payload: Payload,
     /// The length of the body in bytes.
     size: u64,
+    /// What the caller should know about it.
+    notes: Vec<String>,
 }
 
 impl Answer {
@@ -448,6 +454,7 @@ fn finish(
         page::tell(call.entry(), pagination, page::following(pagination, page), items)
     });
     let mut outcome = shape(value, status, tool);
+    outcome.notes.extend(answer.notes);
     if let Some(page) = page {
         outcome.notes.extend(page.note);
         outcome.next = page.arguments;
@@ -462,8 +469,8 @@ fn unread(
     plan: &CallPlan,
     answer: Answer,
 ) -> Result<Outcome, CallError> {
-    let Answer { status, payload, .. } = answer;
-    let mut outcome = Outcome { status, payload, notes: Vec::new(), next: None };
+    let Answer { status, payload, notes, .. } = answer;
+    let mut outcome = Outcome { status, payload, notes, next: None };
     match &outcome.payload {
         Payload::Text { .. } if !tool.response.redact.is_empty() => {
             return Err(CallError::Redaction { request: backend.request_line(plan) });

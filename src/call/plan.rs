@@ -10,7 +10,7 @@ use url::Url;
 use super::{ArgumentError, ArgumentProblem, Arguments, BaseUrl, CallPlan, body, encode, path};
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{Location, Tool},
+    descriptor::model::{Location, ResponseRules, Streaming, Tool},
 };
 
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
@@ -78,17 +78,24 @@ fn headers(
     problems: &mut Vec<ArgumentProblem>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let is_json = |value: &HeaderValue| value == "application/json";
+    let is_other = tool.response.binary || tool.response.streaming.is_declared;
     let mut headers: Vec<(HeaderName, HeaderValue)> = tool
         .headers
         .iter()
         // The content type depends on the body, and defaults that ask for JSON would make
         // servers refuse an export.
         .filter(|(name, _)| *name != CONTENT_TYPE)
-        .filter(|(name, value)| !(tool.response.binary && *name == ACCEPT && is_json(value)))
+        .filter(|(name, value)| !(is_other && *name == ACCEPT && is_json(value)))
         .cloned()
         .collect();
     if !headers.iter().any(|(name, _)| *name == ACCEPT) {
-        let accept = if tool.response.binary { "*/*" } else { "application/json" };
+        let accept = match tool.response {
+            ResponseRules { binary: true, .. } => "*/*",
+            ResponseRules { streaming: Streaming { is_declared: true, .. }, .. } => {
+                "text/event-stream, application/x-ndjson, application/json;q=0.9"
+            }
+            _ => "application/json",
+        };
         headers.push((ACCEPT, HeaderValue::from_static(accept)));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));

@@ -355,7 +355,7 @@ pub enum PageStrategy {
 /// How a non-2xx answer is read and when a request is repeated.
 #[derive(Debug, Clone, Default)]
 pub struct ErrorRules {
-    /// Whether bodies are JSON (`format: json`) or text.
+    /// What bodies are.
     pub format: ErrorFormat,
     /// Where the message is.
     pub message_path: Option<JsonPath>,
@@ -390,6 +390,8 @@ pub enum ErrorFormat {
     Json,
     /// Text, shown as it is.
     Text,
+    /// XML, searched by path: `$.Error.Message`.
+    Xml,
 }
 
 /// How often a request is repeated, and how fast.
@@ -438,6 +440,29 @@ pub struct ResponseRules {
     pub binary: bool,
     /// The content type that the author expects.
     pub content_type: Option<String>,
+    /// How an answer without an end is read.
+    pub streaming: Streaming,
+}
+
+/// How a stream of events or lines is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Streaming {
+    /// Whether the author says that the answer is a stream; others are seen by their content type.
+    pub is_declared: bool,
+    /// What is done with it.
+    pub handling: StreamHandling,
+    /// How long items are collected.
+    pub max_duration: Option<Duration>,
+}
+
+/// What is done with a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StreamHandling {
+    /// Its items become an array.
+    #[default]
+    Collect,
+    /// Nothing: the call is over when the answer begins.
+    Skip,
 }
 
 /// A worked example.

@@ -201,7 +201,7 @@ impl Walk<'_> {
 
     async fn fetch(&self, plan: &CallPlan) -> Result<Answer, CallError> {
         let exchange = self.executor.send(self.backend, self.call.entry(), plan).await?;
-        self.executor.answer(self.backend, plan, exchange).await
+        self.executor.answer(self.backend, self.call.entry(), plan, exchange).await
     }
 
     fn odd(&self, plan: &CallPlan) -> CallError {

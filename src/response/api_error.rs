@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
-use super::decode;
+use super::{decode, xml};
 use crate::{
     descriptor::model::{ErrorFormat, ErrorRules},
     outcome::ApiError,
@@ -29,9 +29,16 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
     let value: Option<Value> = match rules.format {
         ErrorFormat::Json => serde_json::from_slice(body).ok(),
         ErrorFormat::Text => None,
+        ErrorFormat::Xml => xml::value(body),
     };
+    // Authors write paths into an XML document with and without its root element.
+    let root = value
+        .as_ref()
+        .filter(|_| rules.format == ErrorFormat::Xml)
+        .and_then(|document| document.as_object()?.values().next());
     let at = |path: &Option<crate::descriptor::json_path::JsonPath>| {
-        let found = path.as_ref()?.first(value.as_ref()?)?;
+        let path = path.as_ref()?;
+        let found = path.first(value.as_ref()?).or_else(|| path.first(root?))?;
         (!found.is_null()).then(|| plain(found))
     };
     let message = at(&rules.message_path)
@@ -197,6 +204,23 @@ mod tests {
             shown(422, r#"{"error":{"body.name":{"message":"'name' is required"}},"data":{}}"#),
             r#"[invalid_input] HTTP 422: {"body.name":{"message":"'name' is required"}} (GET /vms/x)"#
         );
+    }
+
+    #[test]
+    fn xml_is_searched_with_and_without_its_root_element() {
+        let body = b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>";
+        for (message, code) in [("$.Error.Message", "$.Error.Code"), ("$.Message", "$.Code")] {
+            let rules = ErrorRules {
+                format: ErrorFormat::Xml,
+                message_path: Some(JsonPath::compile(message).unwrap()),
+                code_path: Some(JsonPath::compile(code).unwrap()),
+                ..ErrorRules::default()
+            };
+            let rejection =
+                Rejection { status: 404, body, request: "GET /x", retry_after: None, attempts: 1 };
+            let shown = read(rejection, &rules).to_string();
+            assert_eq!(shown, "[not_found] HTTP 404: no such key (code NoSuchKey) (GET /x)");
+        }
     }
 
     #[test]

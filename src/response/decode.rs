@@ -2,6 +2,7 @@
 
 use mime::Mime;
 
+use super::collect::Collector;
 use crate::outcome::{JsonText, Payload};
 
 /// How much of a body that makes no sense is shown.
@@ -105,11 +106,10 @@ fn json(body: &[u8]) -> Result<JsonText, DecodeError> {
 }
 
 fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
-    JsonText::parse_lines(utf8(body, "NDJSON")?).map_err(|(number, error)| {
-        let line = body.split(|byte| *byte == b'\n').nth(number - 1).unwrap_or_default();
-        let reason = format!("line {number}: {error}");
-        DecodeError { expected: "NDJSON", reason, excerpt: excerpt(line) }
-    })
+    let mut collector = Collector::lines(None);
+    collector.push(body)?;
+    collector.end()?;
+    Ok(collector.finish())
 }
 
 /// JSON is UTF-8 (RFC 8259, section 8.1).

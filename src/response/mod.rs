@@ -4,8 +4,11 @@
 //! caller needs to know about further pages.
 
 pub mod api_error;
+pub(crate) mod collect;
 pub mod decode;
+pub mod event_stream;
 pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
 mod properties;
+pub(crate) mod xml;

@@ -215,15 +215,6 @@ async fn an_answer_beyond_the_bound_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_stream_of_events_is_refused_at_once() {
-    let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
-    let upstream = Upstream::start(vec![Answer::Hang(head.to_vec())]).await;
-    let text = failure(&bench(&upstream.url()), "get").await;
-    assert!(text.contains("stream of events"), "{text}");
-    upstream.connection_closed().await;
-}
-
-#[tokio::test]
 async fn cancelling_a_call_closes_the_connection_and_keeps_no_file() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nabc";
     for (tool, arguments) in [("get", json!({})), ("export", json!({ "id": "1" }))] {

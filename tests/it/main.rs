@@ -18,5 +18,6 @@ mod mcp_stdio;
 mod mcp_support;
 mod pages;
 mod process;
+mod streams;
 mod tls;
 mod upstream;

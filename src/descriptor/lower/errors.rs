@@ -31,15 +31,11 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<ErrorRules> {
     let section = context.subsection(parent, "errors", KEYS)?;
-    let format = context.text(&section, "format").and_then(|text| {
-        let formats =
-            [("json", Some(ErrorFormat::Json)), ("text", Some(ErrorFormat::Text)), ("xml", None)];
-        let format = context.choice(&text, "error format", &formats)?;
-        if format.is_none() {
-            context.unsupported(&text.span, "`format: xml`");
-        }
-        format
-    });
+    let formats =
+        [("json", ErrorFormat::Json), ("text", ErrorFormat::Text), ("xml", ErrorFormat::Xml)];
+    let format = context
+        .text(&section, "format")
+        .and_then(|text| context.choice(&text, "error format", &formats));
     let retry_on = statuses(&section, "retry_on", context);
     let terminal = statuses(&section, "terminal", context);
     let finals: HashSet<u16> = terminal.iter().map(|(status, _)| *status).collect();

@@ -1,7 +1,10 @@
 //! `response`: how a 2xx answer becomes a result.
 
 use super::context::{Context, Section};
-use crate::descriptor::model::ResponseRules;
+use crate::descriptor::{
+    code,
+    model::{ResponseRules, StreamHandling, Streaming},
+};
 
 const KEYS: &[&str] = &[
     "result_path",
@@ -25,24 +28,19 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<ResponseRules> {
     let section = context.subsection(parent, "response", KEYS)?;
-    for key in ["metadata_path", "transform", "ttl", "max_duration"] {
+    for key in ["transform", "ttl"] {
         if let Some(entry) = section.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`response.{key}`"));
         }
     }
-    for key in ["allow_jq_override", "streaming"] {
-        if context.boolean(&section, key) == Some(true)
-            && let Some(entry) = section.entry(key)
-        {
-            context.unsupported(&entry.key_span, format_args!("`{key}: true`"));
-        }
+    if context.boolean(&section, "allow_jq_override") == Some(true)
+        && let Some(entry) = section.entry("allow_jq_override")
+    {
+        context.unsupported(&entry.key_span, "`allow_jq_override: true`");
     }
-    if let Some(text) = context.text(&section, "stream_handling") {
-        let known = context.choice(&text, "stream handling", &[("collect", ()), ("skip", ())]);
-        if known.is_some() {
-            context.unsupported(&text.span, "`response.stream_handling`");
-        }
-    }
+    // For programs that read pages by it; this one reads the whole answer for that.
+    context.json_path(&section, "metadata_path");
+    let streaming = streaming(&section, context);
     if let Some(text) = context.text(&section, "type") {
         context.unsupported(&text.span, format_args!("`response.type: {}`", text.value));
     }
@@ -58,5 +56,26 @@ pub(super) fn lower<'tree>(
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
         binary: context.boolean(&section, "binary").unwrap_or_default(),
         content_type: context.string(&section, "content_type"),
+        streaming,
     })
+}
+
+fn streaming<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Streaming {
+    let handlings = [("collect", StreamHandling::Collect), ("skip", StreamHandling::Skip)];
+    let is_declared = context.boolean(section, "streaming").unwrap_or_default();
+    for key in ["stream_handling", "max_duration"] {
+        if let Some(entry) = section.entry(key).filter(|_| !is_declared) {
+            let message = format!("`{key}` has no effect without `streaming: true`");
+            context.warning(code::INERT, &entry.key_span, message).help("add `streaming: true`");
+        }
+    }
+    let handling = context
+        .text(section, "stream_handling")
+        .and_then(|text| context.choice(&text, "stream handling", &handlings));
+    let max_duration = context.duration(section, "max_duration");
+    Streaming {
+        is_declared,
+        handling: handling.filter(|_| is_declared).unwrap_or_default(),
+        max_duration: max_duration.filter(|_| is_declared),
+    }
 }

@@ -6,8 +6,8 @@ use crate::descriptor::{
     diagnostic::Severity,
     load,
     model::{
-        Access, Auth, BodyKind, CredentialName, Descriptor, PageBehavior, PageStrategy, ParamKind,
-        Placement, Tool,
+        Access, Auth, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
+        PageStrategy, ParamKind, Placement, StreamHandling, Tool,
     },
     source::Source,
 };
@@ -393,7 +393,7 @@ fn error_rules() {
     finds(&with("retry_on: ['503']"), "D006 8: an item of `retry_on` must be a number, not text");
     finds(&with("retry_on: [1], terminal: [1]"), "D405 8: 1 is not an HTTP status");
     finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 4xx or 5xx status");
-    finds(&with("format: xml"), "D901 8: `format: xml` is not supported by this version");
+    assert_eq!(first(&with("format: xml")).errors.format, ErrorFormat::Xml);
     finds(&with("rate_limit: {header: X Y}"), "D306 8: `X Y` is not the name of a header");
     finds(&with("retry_strategy: {backoff: expo}"), "D010 8: unknown backoff `expo`");
     finds(&with("retry_strategy: {max_retries: 1000}"), "D408 8: 1000 retries are too many");
@@ -429,11 +429,27 @@ fn idempotency_keys_have_a_header_of_their_own() {
 }
 
 #[test]
+fn streams_are_declared() {
+    let with = |keys: &str| tool(&format!("method: GET, path: /x, response: {{{keys}}}"));
+    let declared = first(&with("streaming: true, stream_handling: skip, max_duration: 5s"));
+    let streaming = declared.response.streaming;
+    assert_eq!(streaming.max_duration, Some(Duration::from_secs(5)));
+    assert_eq!(streaming.handling, StreamHandling::Skip);
+    finds(
+        &with("max_duration: 5s"),
+        "D402 8: `max_duration` has no effect without `streaming: true`",
+    );
+    finds(
+        &with("streaming: true, stream_handling: drop"),
+        "D010 8: unknown stream handling `drop`",
+    );
+    is_clean(&with("metadata_path: $.meta"));
+}
+
+#[test]
 fn constructs_of_later_versions() {
     for (keys, what) in [
         ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
-        ("response: {streaming: true}", "`streaming: true`"),
-        ("response: {stream_handling: skip}", "`response.stream_handling`"),
         ("response: {type: file_url}", "`response.type: file_url`"),
         ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
         (

@@ -1,0 +1,101 @@
+//! Reads an answer that may have no end: server-sent events, or JSON values line by line.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use super::{CallError, undecodable};
+use crate::{
+    call::CallPlan,
+    descriptor::model::{StreamHandling, Streaming},
+    http::{backend::Backend, redact},
+    outcome::Payload,
+    response::{
+        collect::Collector,
+        decode::{self, DecodeError},
+    },
+};
+
+/// Events are collected this long unless the author says otherwise.
+const DURATION: Duration = Duration::from_secs(30);
+
+/// A stream that is about to be read.
+pub(super) struct Stream<'call> {
+    pub(super) backend: &'call Backend,
+    pub(super) plan: &'call CallPlan,
+    pub(super) status: u16,
+    pub(super) streaming: Streaming,
+    pub(super) collector: Collector,
+}
+
+impl Stream<'_> {
+    /// Collects items until the stream ends, or enough of them are there, or the time is up.
+    /// Returns them with the number of bytes read, and what was left.
+    pub(super) async fn collect(
+        mut self,
+        response: reqwest::Response,
+        secrets: &[&str],
+    ) -> Result<(Payload, u64, Vec<String>), CallError> {
+        if self.streaming.handling == StreamHandling::Skip {
+            let note = "the stream was not read (`stream_handling: skip`)".to_owned();
+            return Ok((Payload::Empty, 0, vec![note]));
+        }
+        // Lines that nobody called a stream are a long list, which has an end.
+        let is_endless = self.streaming.is_declared || self.collector.reads_events();
+        let duration = self.streaming.max_duration.unwrap_or(DURATION);
+        let deadline = is_endless.then(|| Instant::now() + duration);
+        let limit = self.backend.settings().max_response_bytes;
+        let mut pieces = response.bytes_stream();
+        let mut size = 0_u64;
+        let mut notes = Vec::new();
+        loop {
+            if self.collector.is_full() {
+                let items = self.collector.items();
+                notes.push(format!("stopped after {items} items (`max_items`); there may be more"));
+                break;
+            }
+            let next = match deadline {
+                Some(deadline) => match tokio::time::timeout_at(deadline, pieces.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        notes.push(format!(
+                            "stopped after {} s with {} items (`max_duration`); the stream goes on",
+                            duration.as_secs_f32(),
+                            self.collector.items()
+                        ));
+                        break;
+                    }
+                },
+                None => pieces.next().await,
+            };
+            let Some(piece) = next else {
+                self.collector.end().map_err(|error| self.undecodable(error))?;
+                break;
+            };
+            let piece =
+                piece.map_err(|error| CallError::Send(self.backend.failure(self.plan, &error)))?;
+            size += piece.len() as u64;
+            self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            if self.collector.size() as u64 > limit {
+                let backend = self.backend.settings().name.clone();
+                let request = self.backend.request_line(self.plan);
+                return Err(CallError::TooLarge { backend, request, limit });
+            }
+        }
+        drop(pieces);
+        let text = self.collector.finish();
+        let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
+        if masked == text.as_str().as_bytes() {
+            return Ok((Payload::Json(text), size, notes));
+        }
+        let payload = decode::decode(&masked, Some("application/json"));
+        let payload =
+            payload.map_err(|error| undecodable(self.backend, self.plan, self.status, error));
+        Ok((payload?, size, notes))
+    }
+
+    fn undecodable(&self, error: DecodeError) -> CallError {
+        undecodable(self.backend, self.plan, self.status, error)
+    }
+}

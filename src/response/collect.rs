@@ -1,0 +1,201 @@
+//! Collects the items of a stream, as they come, into one JSON array.
+
+use super::{
+    decode::{self, DecodeError},
+    event_stream::EventDecoder,
+};
+use crate::outcome::JsonText;
+
+/// Takes the bytes of a stream apart; each item is one of the result.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    source: Source,
+    most: usize,
+    items: usize,
+    array: String,
+}
+
+#[derive(Debug)]
+enum Source {
+    Events(EventDecoder),
+    Lines { pending: Vec<u8>, number: usize },
+}
+
+impl Collector {
+    /// Collects up to `most` server-sent events.
+    pub(crate) fn events(most: Option<usize>) -> Self {
+        Self::new(Source::Events(EventDecoder::default()), most)
+    }
+
+    /// Collects up to `most` JSON values, one a line.
+    pub(crate) fn lines(most: Option<usize>) -> Self {
+        Self::new(Source::Lines { pending: Vec::new(), number: 0 }, most)
+    }
+
+    fn new(source: Source, most: Option<usize>) -> Self {
+        Self { source, most: most.unwrap_or(usize::MAX), items: 0, array: "[".to_owned() }
+    }
+
+    /// Takes the next bytes; what comes after the last item that is wanted is dropped.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        match &mut self.source {
+            Source::Events(decoder) => {
+                decoder.push(bytes);
+                while self.items < self.most
+                    && let Some(event) = decoder.next_event()
+                {
+                    separate(&mut self.array);
+                    self.array.push_str(event.to_json().as_str());
+                    self.items += 1;
+                }
+                Ok(())
+            }
+            Source::Lines { pending, number } => {
+                let mut rest = bytes;
+                while let Some(end) = memchr::memchr(b'\n', rest) {
+                    let (line, after) = rest.split_at(end);
+                    rest = after.get(1..).unwrap_or_default();
+                    if self.items >= self.most {
+                        return Ok(());
+                    }
+                    *number += 1;
+                    let is_item = if pending.is_empty() {
+                        push_line(line, *number, &mut self.array)?
+                    } else {
+                        pending.extend_from_slice(line);
+                        let is_item = push_line(pending, *number, &mut self.array)?;
+                        pending.clear();
+                        is_item
+                    };
+                    self.items += usize::from(is_item);
+                }
+                pending.extend_from_slice(rest);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the end of the stream: the last line may lack its line feed.
+    pub(crate) fn end(&mut self) -> Result<(), DecodeError> {
+        if let Source::Lines { pending, number } = &mut self.source
+            && self.items < self.most
+        {
+            let line = std::mem::take(pending);
+            self.items += usize::from(push_line(&line, *number + 1, &mut self.array)?);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the items are events.
+    pub(crate) fn reads_events(&self) -> bool {
+        matches!(self.source, Source::Events(_))
+    }
+
+    /// Returns whether no further item is wanted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.items >= self.most
+    }
+
+    /// Returns how many items there are.
+    pub(crate) fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Returns how many bytes are held.
+    pub(crate) fn size(&self) -> usize {
+        let pending = match &self.source {
+            Source::Events(decoder) => decoder.pending(),
+            Source::Lines { pending, .. } => pending.len(),
+        };
+        self.array.len() + pending
+    }
+
+    /// Returns the array.
+    pub(crate) fn finish(mut self) -> JsonText {
+        self.array.push(']');
+        JsonText::trusted(self.array)
+    }
+}
+
+fn separate(array: &mut String) {
+    if array.len() > 1 {
+        array.push(',');
+    }
+}
+
+/// Appends the value of a line; returns whether it has one.
+fn push_line(line: &[u8], number: usize, array: &mut String) -> Result<bool, DecodeError> {
+    let fail = |reason: String| DecodeError {
+        expected: "NDJSON",
+        reason: format!("line {number}: {reason}"),
+        excerpt: decode::excerpt(line),
+    };
+    let text = std::str::from_utf8(line)
+        .map_err(|error| fail(format!("byte {} is not UTF-8", error.valid_up_to())))?;
+    // RFC 7464 puts a record separator before each text.
+    let text = text.strip_prefix('\x1E').unwrap_or(text).trim();
+    if text.is_empty() {
+        return Ok(false);
+    }
+    let value = JsonText::parse(text).map_err(|error| fail(error.to_string()))?;
+    separate(array);
+    array.push_str(value.as_str());
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn collect(mut collector: Collector, pieces: &[&[u8]]) -> Result<String, String> {
+        let mut run = || {
+            for piece in pieces {
+                collector.push(piece)?;
+            }
+            collector.end()
+        };
+        run().map_err(|error: DecodeError| error.to_string())?;
+        Ok(collector.finish().into_string())
+    }
+
+    #[test]
+    fn lines_become_items_with_every_digit() {
+        let pieces: [&[u8]; 3] = [b"{\"a\": 1.", b"50}\n\n\x1E[18446744073", b"709551616]"];
+        let lines = || Collector::lines(None);
+        assert_eq!(collect(lines(), &pieces).unwrap(), r#"[{"a":1.50},[18446744073709551616]]"#);
+        assert_eq!(collect(lines(), &[]).unwrap(), "[]");
+        let error = collect(lines(), &[b"{}\nx\n"]).unwrap_err();
+        assert!(error.contains("line 2"), "{error}");
+        let error = collect(lines(), &[b"{}\n\xff\n"]).unwrap_err();
+        assert!(error.contains("line 2: byte 0 is not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn no_more_items_are_taken_than_wanted() {
+        assert_eq!(collect(Collector::lines(Some(2)), &[b"1\n2\n3\nx\n"]).unwrap(), "[1,2]");
+        assert_eq!(collect(Collector::lines(Some(2)), &[b"1\n2"]).unwrap(), "[1,2]");
+        let stream: &[u8] = b"data: 1\n\ndata: 2\n\n";
+        assert_eq!(
+            collect(Collector::events(Some(1)), &[stream]).unwrap(),
+            r#"[{"event":"message","data":1}]"#
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_collected_or_refused(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
+        ) {
+            let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            for collector in [Collector::lines(Some(3)), Collector::events(Some(3))] {
+                if let Ok(text) = collect(collector, &pieces) {
+                    prop_assert!(JsonText::parse(&text).is_ok());
+                }
+            }
+        }
+    }
+}

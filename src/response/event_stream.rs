@@ -1,0 +1,192 @@
+//! Server-sent events (HTML Living Standard, section 9.2.6), decoded piece by piece.
+
+use std::{collections::VecDeque, fmt::Write as _};
+
+use serde_json::Value;
+
+use crate::outcome::JsonText;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its type; `message` when the server names none.
+    pub event: String,
+    /// The last identifier that the server gave.
+    pub id: Option<String>,
+    /// Its data lines, joined by line feeds.
+    pub data: String,
+}
+
+impl Event {
+    /// Returns `{"event", "id", "data"}`; `data` is a value when it is JSON, and an identifier that
+    /// is not there is left out.
+    pub fn to_json(&self) -> JsonText {
+        let mut text = format!("{{\"event\":{}", Value::from(self.event.as_str()));
+        if let Some(id) = &self.id {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ",\"id\":{}", Value::from(id.as_str()));
+        }
+        text.push_str(",\"data\":");
+        match JsonText::parse(&self.data) {
+            Ok(data) => text.push_str(data.as_str()),
+            Err(_) => text.push_str(&Value::from(self.data.as_str()).to_string()),
+        }
+        text.push('}');
+        JsonText::trusted(text)
+    }
+}
+
+/// Decodes a stream; an event that is cut off at its end is dropped, as the standard says.
+#[derive(Debug, Default)]
+pub struct EventDecoder {
+    /// The line that has not ended.
+    line: Vec<u8>,
+    /// Whether a line feed that comes next belongs to a carriage return that ended a line.
+    after_return: bool,
+    /// Whether a line was read: a byte order mark may only be before the first.
+    begun: bool,
+    event: String,
+    data: String,
+    has_data: bool,
+    id: Option<String>,
+    ready: VecDeque<Event>,
+}
+
+impl EventDecoder {
+    /// Takes the next bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (text, end) = match piece.split_last() {
+                Some((end @ (b'\n' | b'\r'), text)) => (text, Some(*end)),
+                _ => (piece, None),
+            };
+            let is_pair = self.after_return && text.is_empty() && end == Some(b'\n');
+            self.after_return = end == Some(b'\r');
+            if is_pair {
+                continue;
+            }
+            self.line.extend_from_slice(text);
+            if end.is_some() {
+                let line = std::mem::take(&mut self.line);
+                self.end_line(&line);
+            }
+        }
+    }
+
+    /// Returns the next event that is whole.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.ready.pop_front()
+    }
+
+    /// Returns how many bytes wait for the end of their event.
+    pub fn pending(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
+    fn end_line(&mut self, line: &[u8]) {
+        let mut line = line;
+        if !std::mem::replace(&mut self.begun, true) {
+            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        }
+        if line.is_empty() {
+            self.end_event();
+            return;
+        }
+        let text = String::from_utf8_lossy(line);
+        let (field, value) = text.split_once(':').unwrap_or((&text, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+            }
+            "event" => value.clone_into(&mut self.event),
+            "id" if !value.contains('\0') => {
+                self.id = (!value.is_empty()).then(|| value.to_owned());
+            }
+            // Comments, `retry`, and fields that nobody knows.
+            _ => {}
+        }
+    }
+
+    fn end_event(&mut self) {
+        let event = std::mem::take(&mut self.event);
+        let data = std::mem::take(&mut self.data);
+        if !std::mem::take(&mut self.has_data) {
+            return;
+        }
+        let event = if event.is_empty() { "message".to_owned() } else { event };
+        self.ready.push_back(Event { event, id: self.id.clone(), data });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn events(pieces: &[&[u8]]) -> Vec<Value> {
+        let mut decoder = EventDecoder::default();
+        for piece in pieces {
+            decoder.push(piece);
+        }
+        std::iter::from_fn(|| decoder.next_event())
+            .map(|event| event.to_json().value().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn fields_become_events() {
+        let stream = b"\xEF\xBB\xBFevent: init\ndata: {\"id\": 9007199254740993}\n\n: ping\n\n\
+            data:a\ndata: b\nid: 7\nretry: 10\nunknown\n\ndata\n\nevent: none\n\ndata: cut off";
+        assert_eq!(
+            events(&[stream]),
+            [
+                json!({"event": "init", "data": {"id": 9_007_199_254_740_993_u64}}),
+                json!({"event": "message", "id": "7", "data": "a\nb"}),
+                json!({"event": "message", "id": "7", "data": ""}),
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_end_in_three_ways() {
+        let expected = [json!({"event": "x", "data": "1"}), json!({"event": "message", "data": 2})];
+        let expected = [expected[0].clone(), expected[1].clone()];
+        for end in ["\n", "\r", "\r\n"] {
+            let stream = format!("event: x{end}data: \"1\"{end}{end}data: 2{end}{end}");
+            assert_eq!(events(&[stream.as_bytes()]), expected, "{end:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_pieces_make_no_difference(
+            stream in "(data: ?[a-z{}\"é]{0,6}|event: [a-c]|id: [0-9]?|:c|\r\n|\n|\r){0,30}",
+            cuts in proptest::collection::vec(0_usize..200, 0..6),
+        ) {
+            let bytes = stream.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(bytes.len())).collect();
+            cuts.sort_unstable();
+            cuts.push(bytes.len());
+            let mut from = 0;
+            let pieces: Vec<&[u8]> = cuts.iter().map(|to| {
+                let piece = &bytes[from..*to];
+                from = *to;
+                piece
+            }).collect();
+            prop_assert_eq!(events(&pieces), events(&[bytes]));
+        }
+
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            events(&[&bytes]);
+        }
+    }
+}
