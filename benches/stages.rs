@@ -114,10 +114,11 @@ fn first_check(bencher: Bencher<'_, '_>) {
 fn check_and_plan(bencher: Bencher<'_, '_>) {
     let catalog = catalog();
     let entry = catalog.find("start_vm").expect("start_vm");
+    let tool = entry.tool().expect("a tool");
     let base = BaseUrl::parse("https://xo.example.com/rest/v0").expect("a base URL");
     bencher.with_inputs(arguments).bench_values(|arguments| {
         let arguments = call::check(entry, arguments).expect("the arguments fit");
-        call::plan(entry, &base, &arguments).expect("a plan")
+        call::plan(entry, tool, &base, &arguments).expect("a plan")
     });
 }
 

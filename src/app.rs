@@ -200,7 +200,7 @@ impl CredentialSource for Looked {
 /// Names the patterns of `tools` and `exclude_tools` that match no tool.
 fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
     let Policy { tools, exclude_tools, .. } = &backend.settings.policy;
-    let names = || backend.descriptor.tools.iter().map(|tool| tool.name.as_str());
+    let names = || backend.descriptor.names();
     let included = tools.iter().flat_map(|tools| tools.without_match(names()));
     let excluded = exclude_tools.without_match(names());
     let name = &backend.settings.name;

@@ -13,14 +13,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 mod pages;
+mod result;
 mod stream;
 
+use self::result::{Answer, Target, finish};
+
 pub use crate::outcome;
-use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
+use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
-    catalog::Entry,
-    descriptor::model::{PageBehavior, Pagination, Tool},
+    catalog::{Entry, Operation},
+    descriptor::model::{Composite, PageBehavior, Pagination, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -33,8 +36,6 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType, DecodeError},
-        join,
-        page::{self, Signals},
     },
 };
 
@@ -61,6 +62,14 @@ pub enum CallError {
     /// The caller: an argument makes no request.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// The author: the script of a composite failed, or hit a limit.
+    #[error("composite \"{composite}\" failed: {reason}")]
+    Composite {
+        /// The MCP name of the composite.
+        composite: String,
+        /// What happened, with the line of the descriptor where it is known.
+        reason: String,
+    },
     /// The remote: the body is not what its content type says.
     #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
     Decode {
@@ -157,31 +166,52 @@ impl CallError {
     }
 }
 
-/// A request that was planned and not sent; its `Display` shows it with the credential masked.
+/// What a call would do; its `Display` shows it with the credential masked.
 #[derive(Debug, Clone)]
-pub struct DryRun {
-    plan: CallPlan,
-    credential: Option<String>,
+#[non_exhaustive]
+pub enum DryRun {
+    /// A script would run, whose calls nobody can know before.
+    Composite {
+        /// The name in the descriptor.
+        name: String,
+        /// The tools that it may call, as far as the descriptor says.
+        calls: Vec<String>,
+    },
+    /// One request would be sent.
+    Request {
+        /// The request, without its credential.
+        plan: Box<CallPlan>,
+        /// The line that stands for the credential.
+        credential: Option<String>,
+    },
 }
 
 impl DryRun {
-    /// Returns the plan, which holds no credential.
-    pub fn plan(&self) -> &CallPlan {
-        &self.plan
-    }
-
-    /// Returns the line that stands for the credential.
-    pub fn credential(&self) -> Option<&str> {
-        self.credential.as_deref()
+    /// Returns the request, when the call is one.
+    pub fn plan(&self) -> Option<&CallPlan> {
+        match self {
+            Self::Composite { .. } => None,
+            Self::Request { plan, .. } => Some(plan),
+        }
     }
 }
 
 impl fmt::Display for DryRun {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.plan)?;
-        match &self.credential {
-            Some(credential) => write!(formatter, "\n\nwith {credential}"),
-            None => Ok(()),
+        match self {
+            Self::Composite { name, calls } if calls.is_empty() => {
+                write!(formatter, "the composite {name} would run; it calls no tool")
+            }
+            Self::Composite { name, calls } => write!(
+                formatter,
+                "the composite {name} would run; what it sends depends on the answers. It may call \
+                 {}",
+                calls.join(", ")
+            ),
+            Self::Request { plan, credential: None } => write!(formatter, "{plan}"),
+            Self::Request { plan, credential: Some(credential) } => {
+                write!(formatter, "{plan}\n\nwith {credential}")
+            }
         }
     }
 }
@@ -209,8 +239,15 @@ impl Executor {
     /// [`CallError::Argument`] when an argument makes no request.
     pub fn dry_run(&self, call: &Pending<'_>) -> Result<DryRun, CallError> {
         let backend = self.backend(call.entry())?;
-        let plan = call::plan(call.entry(), backend.base(), call.arguments())?;
-        Ok(DryRun { plan, credential: backend.authenticator().masked() })
+        let tool = match call.entry().operation() {
+            Operation::Tool(tool) => tool,
+            Operation::Composite(Composite { name, calls, .. }) => {
+                return Ok(DryRun::Composite { name: name.clone(), calls: calls.clone() });
+            }
+        };
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        let credential = backend.authenticator().masked();
+        Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 
     /// Executes a call; `observer` hears about the progress of a download.
@@ -223,24 +260,40 @@ impl Executor {
         call: Admitted<'_>,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
+        match call.entry().operation() {
+            Operation::Tool(tool) => self.request(&call, tool, observer).await,
+            Operation::Composite(_) => Err(CallError::Composite {
+                composite: call.entry().name.clone(),
+                reason: "this version does not run composites".to_owned(),
+            }),
+        }
+    }
+
+    /// Executes a call that is one request.
+    async fn request(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        observer: &dyn Observer,
+    ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
-        let plan = call::plan(call.entry(), backend.base(), call.arguments())?;
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
         let bound = backend.settings().timeouts.call;
-        let (call, plan) = (&call, &plan);
+        let (target, plan) = (Target { backend, call, tool }, &plan);
         let send = async {
-            let exchange = self.send(backend, call.entry(), plan).await?;
-            let binary = is_download(call.entry(), &exchange);
-            if binary && !call.entry().tool().response.redact.is_empty() {
+            let exchange = self.send(target, plan).await?;
+            let binary = is_download(tool, &exchange);
+            if binary && !tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
             if !binary {
-                let answer = self.answer(backend, call.entry(), plan, exchange).await?;
-                let outcome = match walked(call.entry()) {
+                let answer = self.answer(target, plan, exchange).await?;
+                let outcome = match walked(tool) {
                     Some(pagination) => {
-                        let walk = pages::Walk { executor: self, backend, call, pagination };
+                        let walk = pages::Walk { executor: self, target, pagination };
                         walk.run(plan.clone(), answer, observer).await?
                     }
-                    None => finish(backend, call, plan, answer)?,
+                    None => finish(target, plan, answer)?,
                 };
                 return Ok(Received::Whole(outcome));
             }
@@ -255,7 +308,7 @@ impl Executor {
             // Downloads last as long as they last; only silence ends them.
             Received::Download(exchange) => {
                 let status = exchange.response.status().as_u16();
-                let file = self.download(backend, call, exchange, observer).await?;
+                let file = self.download(target, exchange, observer).await?;
                 Ok(Outcome { status, payload: Payload::File(file), notes: Vec::new(), next: None })
             }
         }
@@ -268,13 +321,8 @@ impl Executor {
     }
 
     /// Sends the request and turns a non-2xx answer into an error.
-    async fn send(
-        &self,
-        backend: &Backend,
-        entry: &Entry,
-        plan: &CallPlan,
-    ) -> Result<Exchange, CallError> {
-        let tool = entry.tool();
+    async fn send(&self, target: Target<'_>, plan: &CallPlan) -> Result<Exchange, CallError> {
+        let Target { backend, tool, .. } = target;
         let rules = RetryRules {
             errors: &tool.errors,
             method: tool.method,
@@ -304,24 +352,23 @@ impl Executor {
     /// Reads a whole body.
     async fn answer(
         &self,
-        backend: &Backend,
-        entry: &Entry,
+        target: Target<'_>,
         plan: &CallPlan,
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
+        let Target { backend, tool, .. } = target;
         let Exchange { response, applied, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
-        let rules = &entry.tool().response;
+        let rules = &tool.response;
         let stream = match BodyType::of(content_type) {
             BodyType::EventStream => Some(Collector::events(rules.max_items)),
             BodyType::Ndjson => Some(Collector::lines(rules.max_items)),
             _ => None,
         };
         if let Some(collector) = stream {
-            let stream =
-                stream::Stream { backend, plan, status, streaming: rules.streaming, collector };
+            let stream = stream::Stream { target, plan, status, collector };
             let (payload, size, notes) = stream.collect(response, &applied.secrets()).await?;
             return Ok(Answer { status, headers, payload, size, notes });
         }
@@ -329,7 +376,7 @@ impl Executor {
         let size = body.len() as u64;
         let body = redact::bytes(body, &applied.secrets());
         let payload = decode::decode(&body, content_type)
-            .map_err(|error| undecodable(backend, plan, status, error))?;
+            .map_err(|error| target.undecodable(plan, status, error))?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new() })
     }
 
@@ -365,16 +412,16 @@ impl Executor {
     /// Streams a body to a file.
     async fn download(
         &self,
-        backend: &Backend,
-        call: &Admitted<'_>,
+        target: Target<'_>,
         exchange: Exchange,
         observer: &dyn Observer,
     ) -> Result<SavedFile, CallError> {
+        let Target { backend, call, tool } = target;
         let response = exchange.response;
         let headers = response.headers();
         let content_type =
             header_text(headers, &header::CONTENT_TYPE).unwrap_or("application/octet-stream");
-        let name = file_name(call, headers, content_type);
+        let name = file_name(call, tool, headers, content_type);
         let content_type = content_type.to_owned();
         // An encoded body has another length than the bytes that arrive here.
         let encoded = headers.contains_key(header::CONTENT_ENCODING);
@@ -396,136 +443,10 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
     Cow::Owned(plan)
 }
 
-/// An answer that was read and decoded.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    payload: Payload,
-    /// The length of the body in bytes.
-    size: u64,
-    /// What the caller should know about it.
-    notes: Vec<String>,
-}
-
-impl Answer {
-    /// Builds the tree of a JSON answer.
-    fn value(
-        &self,
-        text: &JsonText,
-        backend: &Backend,
-        plan: &CallPlan,
-    ) -> Result<Value, CallError> {
-        text.value().map_err(|error| {
-            let reason = error.to_string();
-            let excerpt = decode::excerpt(text.as_str().as_bytes());
-            let error = DecodeError { expected: "JSON", reason, excerpt };
-            undecodable(backend, plan, self.status, error)
-        })
-    }
-}
-
-/// Makes the result of an answer that is all there is, or one page of more.
-fn finish(
-    backend: &Backend,
-    call: &Admitted<'_>,
-    plan: &CallPlan,
-    answer: Answer,
-) -> Result<Outcome, CallError> {
-    let tool = call.entry().tool();
-    let status = answer.status;
-    let text = match &answer.payload {
-        Payload::Json(text) if is_read(tool) => text,
-        _ => return unread(backend, tool, plan, answer),
-    };
-    let value = answer.value(text, backend, plan)?;
-    let paged = tool.pagination.as_ref().map(|pagination| {
-        (pagination, Signals::read(pagination, &plan.url, &answer.headers, &value))
-    });
-    let value = at_result_path(value, backend, tool, plan)?;
-    let page = paged.map(|(pagination, signals)| {
-        let items = value.as_array().map(Vec::len);
-        let page = page::Page {
-            arguments: call.arguments(),
-            url: &plan.url,
-            signals: &signals,
-            items,
-            before: 0,
-        };
-        page::tell(call.entry(), pagination, page::following(pagination, page), items)
-    });
-    let mut outcome = shape(value, status, tool);
-    outcome.notes.extend(answer.notes);
-    if let Some(page) = page {
-        outcome.notes.extend(page.note);
-        outcome.next = page.arguments;
-    }
-    Ok(outcome)
-}
-
-/// Makes the result of an answer that is passed on as it is.
-fn unread(
-    backend: &Backend,
-    tool: &Tool,
-    plan: &CallPlan,
-    answer: Answer,
-) -> Result<Outcome, CallError> {
-    let Answer { status, payload, notes, .. } = answer;
-    let mut outcome = Outcome { status, payload, notes, next: None };
-    match &outcome.payload {
-        Payload::Text { .. } if !tool.response.redact.is_empty() => {
-            return Err(CallError::Redaction { request: backend.request_line(plan) });
-        }
-        Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
-            outcome
-                .notes
-                .push("the answer is a web page, not data: the operator should check `url`".into());
-        }
-        Payload::Empty | Payload::File(_) | Payload::Json(_) | Payload::Text { .. } => {}
-    }
-    Ok(outcome)
-}
-
-/// Selects the result in an answer.
-fn at_result_path(
-    value: Value,
-    backend: &Backend,
-    tool: &Tool,
-    plan: &CallPlan,
-) -> Result<Value, CallError> {
-    let Some(path) = &tool.response.result_path else { return Ok(value) };
-    join::select(value, path).ok_or_else(|| CallError::ResultPath {
-        request: backend.request_line(plan),
-        path: path.as_str().to_owned(),
-    })
-}
-
-/// Takes a selected result through the rest of the pipeline.
-fn shape(mut value: Value, status: u16, tool: &Tool) -> Outcome {
-    for path in &tool.response.redact {
-        path.replace_all(&mut value, &Value::from(redact::MASK));
-    }
-    let notes = page::cut(&mut value, tool.response.max_items).into_iter().collect();
-    Outcome { status, payload: Payload::Json(JsonText::from(&value)), notes, next: None }
-}
-
-fn undecodable(backend: &Backend, plan: &CallPlan, status: u16, error: DecodeError) -> CallError {
-    let (backend, request) = (backend.settings().name.clone(), backend.request_line(plan));
-    CallError::Decode { backend, request, status, error }
-}
-
 /// Returns the pagination of a tool whose pages this program walks through.
-fn walked(entry: &Entry) -> Option<&Pagination> {
-    let pagination = entry.tool().pagination.as_ref()?;
+fn walked(tool: &Tool) -> Option<&Pagination> {
+    let pagination = tool.pagination.as_ref()?;
     (pagination.behavior == PageBehavior::Auto).then_some(pagination)
-}
-
-/// Returns whether something has to be taken out of a JSON answer, or counted in it.
-fn is_read(tool: &Tool) -> bool {
-    let rules = &tool.response;
-    tool.pagination.is_some()
-        || rules.result_path.is_some()
-        || rules.max_items.is_some()
-        || !rules.redact.is_empty()
 }
 
 /// What arrived within the time of the call.
@@ -535,13 +456,13 @@ enum Received {
 }
 
 /// Returns whether the answer goes to a file.
-fn is_download(entry: &Entry, exchange: &Exchange) -> bool {
+fn is_download(tool: &Tool, exchange: &Exchange) -> bool {
     let response = &exchange.response;
     if response.status() == http::StatusCode::NO_CONTENT || response.content_length() == Some(0) {
         return false;
     }
     let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
-    entry.tool().response.binary || BodyType::of(content_type) == BodyType::Binary
+    tool.response.binary || BodyType::of(content_type) == BodyType::Binary
 }
 
 fn header_text<'headers>(
@@ -566,11 +487,10 @@ async fn start_of(response: reqwest::Response) -> Bytes {
 }
 
 /// Names a download: as the backend says, or after the tool and its path arguments.
-fn file_name(call: &Admitted<'_>, headers: &HeaderMap, content_type: &str) -> String {
+fn file_name(call: &Admitted<'_>, tool: &Tool, headers: &HeaderMap, content_type: &str) -> String {
     if let Some(name) = header_text(headers, &header::CONTENT_DISPOSITION).and_then(disposition) {
         return name;
     }
-    let tool = call.entry().tool();
     let mut name = tool.name.clone();
     for placeholder in tool.path.placeholders() {
         if let Some(Value::String(text)) = call.arguments().get(placeholder) {

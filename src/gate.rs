@@ -128,14 +128,14 @@ impl Gate {
             return Err(Refusal::UnknownTool { name: name.to_owned(), nearest });
         };
         if let Decision::Deny(denial) = &entry.decision {
-            let remedy = denial.remedy(&entry.backend_name, &entry.tool().name);
+            let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
             let tool = entry.name.clone();
             return Err(Refusal::Denied { tool, denial: denial.clone(), remedy });
         }
         let arguments = call::check(entry, arguments)?;
         // A backend without a setting of its own is asked for: fail closed.
         let confirm = self.confirm.get(entry.backend.0).copied().unwrap_or_default();
-        let dangerous = matches!(entry.tool().access, Some(Access::Dangerous));
+        let dangerous = entry.access() == Some(&Access::Dangerous);
         let needs_consent = dangerous && confirm == Confirm::Ask;
         Ok(Pending { entry, arguments, needs_consent })
     }
@@ -171,12 +171,12 @@ impl<'gate> Pending<'gate> {
     /// Returns the question for the person: tool, backend and every argument.
     pub fn question(&self) -> String {
         use fmt::Write as _;
-        let tool = self.entry.tool();
+        let operation = self.entry.operation();
         let mut text = format!(
             "Allow the dangerous call {} on backend {}?\n{}",
             self.entry.name,
             self.entry.backend_name,
-            self.entry.tool().description
+            operation.description()
         );
         let arguments = self.arguments.as_object();
         if arguments.is_empty() {
@@ -186,7 +186,7 @@ impl<'gate> Pending<'gate> {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n  {name} = {value}");
         }
-        let _ = write!(text, "\n({} {})", tool.method, tool.path.as_str());
+        let _ = write!(text, "\n({})", operation.summary());
         text
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{ArgumentError, ArgumentProblem};
 use crate::{
-    catalog::{Entry, EntryParam},
+    catalog::{Entry, EntryParam, Operation},
     descriptor::model::{BodyKind, Location, Param, ParamKind},
 };
 
@@ -113,7 +113,11 @@ fn set_nulls_aside(
     if !arguments.values().any(Value::is_null) {
         return (arguments, kept);
     }
-    let json_body = matches!(entry.tool().body, BodyKind::Json | BodyKind::JsonAs(_));
+    let json_body = match entry.operation() {
+        Operation::Tool(tool) => matches!(tool.body, BodyKind::Json | BodyKind::JsonAs(_)),
+        // A script tells null from absence, and hands it on.
+        Operation::Composite(_) => true,
+    };
     arguments.retain(|name, value| {
         let param = value.is_null().then(|| entry.param(name)).flatten();
         let Some(param) = param else { return true };

@@ -16,15 +16,15 @@ use crate::{
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
 const LONGEST_URL: usize = 65_000;
 
-/// Plans the request of a call of `entry` below `base`.
+/// Plans the request of a call of `entry`, whose tool is `tool`, below `base`.
 ///
 /// The arguments are those that [`check`](super::check) gave for the same entry.
 pub fn plan(
     entry: &Entry,
+    tool: &Tool,
     base: &BaseUrl,
     arguments: &Arguments,
 ) -> Result<CallPlan, ArgumentError> {
-    let tool = entry.tool();
     let mut problems = Vec::new();
     let path = path::compose(base, tool.path.pieces(), arguments, &mut problems);
     let query = query(tool, arguments);

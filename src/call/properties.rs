@@ -31,7 +31,7 @@ fn planned(arguments: &Value) -> Result<CallPlan, ArgumentError> {
     let entry = &CATALOG.entries()[0];
     let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
     let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
-    plan(entry, &base, &check(entry, arguments)?)
+    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?)
 }
 
 /// Text with everything that means something in a URL or in JSON.

@@ -3,7 +3,8 @@
 //! Hosts ask a person before calls that do not claim to be reads, so that a missing hint costs a
 //! click on each read; a wrong one may cost data. The author's word goes before the method.
 
-use crate::descriptor::model::{Access, Method, Tool};
+use super::Operation;
+use crate::descriptor::model::{Access, Composite, Descriptor, Method, Tool};
 
 /// MCP's tool annotations, all four given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +23,32 @@ pub struct Annotations {
 }
 
 impl Annotations {
-    /// Derives the hints of `tool`.
-    pub(crate) fn of(tool: &Tool) -> Self {
+    /// Derives the hints of an operation of `descriptor`.
+    pub(crate) fn of(operation: Operation<'_>, descriptor: &Descriptor) -> Self {
+        match operation {
+            Operation::Tool(tool) => Self::of_tool(tool),
+            Operation::Composite(composite) => Self::of_composite(composite, descriptor),
+        }
+    }
+
+    /// A composite is as harmless as the least harmless tool that it may call.
+    fn of_composite(composite: &Composite, descriptor: &Descriptor) -> Self {
+        let called = || {
+            let is_called = |tool: &&Tool| composite.calls.contains(&tool.name);
+            descriptor.tools.iter().filter(is_called).map(Self::of_tool)
+        };
+        let read_only = composite.access == Some(Access::Read) && called().all(|it| it.read_only);
+        let harmful = matches!(composite.access, None | Some(Access::Dangerous));
+        Self {
+            read_only,
+            destructive: !read_only && (harmful || called().any(|it| it.destructive)),
+            // Two harmless steps may make a harmful sequence when they are repeated.
+            idempotent: read_only,
+            open_world: true,
+        }
+    }
+
+    fn of_tool(tool: &Tool) -> Self {
         let read_only = match &tool.access {
             // Searches are POSTs; a read that puts or deletes is a slip.
             Some(Access::Read) => tool.method.is_safe() || tool.method == Method::Post,
@@ -50,7 +75,7 @@ mod tests {
     fn hints(method: &str, access: Option<&str>) -> String {
         let mut tool = fixture::tool(method, "/x", &[]);
         tool.access = access.map(Access::from_word);
-        let hints = Annotations::of(&tool);
+        let hints = Annotations::of_tool(&tool);
         assert!(hints.open_world);
         [(hints.read_only, "r"), (hints.destructive, "d"), (hints.idempotent, "i")]
             .into_iter()

@@ -4,7 +4,8 @@
 //! into the description. It stays within the limit of the strictest host and ends at a sentence
 //! or a word.
 
-use crate::descriptor::model::{Deprecation, Tool};
+use super::Operation;
+use crate::descriptor::model::Deprecation;
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;
@@ -13,19 +14,19 @@ pub const DESCRIPTION_MAX: usize = 1024;
 const DEPRECATION_MAX: usize = 256;
 
 /// Returns the description; `replacement` is the MCP name of the tool to use instead.
-pub(crate) fn describe(tool: &Tool, replacement: Option<&str>) -> String {
-    let mut text = collapse(&tool.description);
+pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> String {
+    let mut text = collapse(operation.description());
     if text.is_empty() {
-        text = format!("{} {}", tool.method, tool.path.as_str());
+        text = operation.summary();
     }
-    if let Some(deprecation) = &tool.deprecated {
+    if let Some(deprecation) = operation.tool().and_then(|tool| tool.deprecated.as_ref()) {
         let notice = notice(deprecation, replacement);
         // Room for a full stop and a space.
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
         text = cut(&text, room);
         append(&mut text, &notice);
     }
-    for (key, value) in &tool.hints {
+    for (key, value) in operation.hints() {
         let value = collapse(value);
         if value.is_empty() {
             continue;
@@ -179,12 +180,12 @@ fn push_word(title: &mut String, word: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::fixture;
+    use crate::{catalog::fixture, descriptor::model::Tool};
 
     fn description(change: impl FnOnce(&mut Tool)) -> String {
         let mut tool = fixture::tool("GET", "/vms", &[]);
         change(&mut tool);
-        let text = describe(&tool, Some("get_vm"));
+        let text = describe(Operation::Tool(&tool), Some("get_vm"));
         assert!((1..=DESCRIPTION_MAX).contains(&text.chars().count()));
         text
     }

@@ -79,6 +79,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         description: String::new(),
         auth: Auth::None,
         tools,
+        composites: Vec::new(),
         examples: Vec::new(),
         coverage: None,
         setup: None,

@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     access::{Decision, Policy},
-    descriptor::model::{Descriptor, Param, Tool},
+    descriptor::model::{Access, Composite, Descriptor, Param, Tool},
 };
 
 /// The position of a backend in the settings.
@@ -75,8 +75,24 @@ pub struct Entry {
     /// `required` and `default` say what a caller meets.
     pub params: Arc<[EntryParam]>,
     descriptor: Arc<Descriptor>,
-    tool: usize,
+    place: Place,
     validator: OnceLock<Box<jsonschema::Validator>>,
+}
+
+/// What a call of an entry does.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation<'a> {
+    /// It sends one request.
+    Tool(&'a Tool),
+    /// It runs a script, which calls tools.
+    Composite(&'a Composite),
+}
+
+/// Where the operation of an entry is in its descriptor.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Tool(usize),
+    Composite(usize),
 }
 
 /// A parameter under the name that hosts use for it.
@@ -96,13 +112,14 @@ impl Catalog {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
-                backend.descriptor.tools.iter().map(|tool| (backend.name, tool.name.as_str()))
+                operations(&backend.descriptor).map(|(_, it)| (backend.name, it.declared_name()))
             })
             .collect();
         let mut names = name::tool_names(backends.len(), &pairs).into_iter();
         let mut entries = Vec::with_capacity(pairs.len());
         for (id, backend) in backends.iter().enumerate() {
-            let names: Vec<String> = names.by_ref().take(backend.descriptor.tools.len()).collect();
+            let count = operations(&backend.descriptor).count();
+            let names: Vec<String> = names.by_ref().take(count).collect();
             backend.add_entries(BackendId(id), names, &mut entries);
         }
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
@@ -124,6 +141,12 @@ impl Catalog {
         self.entries.get(*self.by_name.get(name)?)
     }
 
+    /// Returns the entry that a backend's descriptor calls `name`.
+    pub fn find_declared(&self, backend: BackendId, name: &str) -> Option<&Entry> {
+        let found = |entry: &&Entry| entry.backend == backend && entry.declared_name() == name;
+        self.entries.iter().find(found)
+    }
+
     /// Returns the listed name that `name` was probably meant to be.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         name::nearest(name, self.listed().map(|entry| entry.name.as_str()))
@@ -131,48 +154,136 @@ impl Catalog {
 }
 
 impl BackendTools<'_> {
-    /// Appends this backend's entries under the given MCP names, one for each tool.
+    /// Appends this backend's entries under the given MCP names, one for each operation.
     fn add_entries(&self, id: BackendId, names: Vec<String>, entries: &mut Vec<Entry>) {
         let backend_name: Arc<str> = self.name.into();
-        let decide = |tool: &Tool| self.policy.decide(&tool.name, tool.access.as_ref());
-        let tools = &self.descriptor.tools;
+        let decide = |it: Operation<'_>| self.policy.decide(it.declared_name(), it.access());
         // A replacement that may not be called is no advice.
-        let replacements: Vec<Option<String>> = tools
-            .iter()
-            .map(|tool| {
-                let wanted = tool.deprecated.as_ref()?.replaced_by.as_ref()?;
-                let at = tools.iter().position(|other| other.name == *wanted)?;
-                let allowed = tools.get(at).is_some_and(|other| decide(other) == Decision::Allow);
-                names.get(at).filter(|_| allowed).cloned()
+        let replacements: Vec<Option<String>> = operations(&self.descriptor)
+            .map(|(_, it)| {
+                let wanted = it.tool()?.deprecated.as_ref()?.replaced_by.as_ref()?;
+                let (at, other) = operations(&self.descriptor)
+                    .map(|(_, other)| other)
+                    .enumerate()
+                    .find(|(_, other)| other.declared_name() == wanted)?;
+                names.get(at).filter(|_| decide(other) == Decision::Allow).cloned()
             })
             .collect();
-        for (at, ((tool, name), replacement)) in
-            tools.iter().zip(names).zip(replacements).enumerate()
+        for (((place, operation), name), replacement) in
+            operations(&self.descriptor).zip(names).zip(replacements)
         {
-            let params = property::params(tool, &self.descriptor.unlisted_params);
+            let params = property::params(operation, &self.descriptor.unlisted_params);
             entries.push(Entry {
                 name,
-                title: description::title(&tool.name),
-                description: description::describe(tool, replacement.as_deref()),
+                title: description::title(operation.declared_name()),
+                description: description::describe(operation, replacement.as_deref()),
                 input_schema: Arc::new(schema::listed(&params)),
-                annotations: Annotations::of(tool),
+                annotations: Annotations::of(operation, &self.descriptor),
                 backend: id,
                 backend_name: Arc::clone(&backend_name),
-                decision: decide(tool),
+                decision: decide(operation),
                 params,
                 descriptor: Arc::clone(&self.descriptor),
-                tool: at,
+                place,
                 validator: OnceLock::new(),
             });
         }
     }
 }
 
+/// Returns what a descriptor offers, in the order of its entries.
+fn operations(descriptor: &Descriptor) -> impl Iterator<Item = (Place, Operation<'_>)> {
+    let tools = descriptor.tools.iter().enumerate();
+    let composites = descriptor.composites.iter().enumerate();
+    tools
+        .map(|(at, tool)| (Place::Tool(at), Operation::Tool(tool)))
+        .chain(composites.map(|(at, it)| (Place::Composite(at), Operation::Composite(it))))
+}
+
+impl<'a> Operation<'a> {
+    /// Returns the name in the descriptor.
+    pub fn declared_name(self) -> &'a str {
+        match self {
+            Self::Tool(tool) => &tool.name,
+            Self::Composite(composite) => &composite.name,
+        }
+    }
+
+    /// Returns the access level; `None` when the author did not say.
+    pub fn access(self) -> Option<&'a Access> {
+        match self {
+            Self::Tool(tool) => tool.access.as_ref(),
+            Self::Composite(composite) => composite.access.as_ref(),
+        }
+    }
+
+    /// Returns the description in the descriptor.
+    pub fn description(self) -> &'a str {
+        match self {
+            Self::Tool(tool) => &tool.description,
+            Self::Composite(composite) => &composite.description,
+        }
+    }
+
+    /// Returns the author's hints, in the order of the file.
+    pub fn hints(self) -> &'a [(String, String)] {
+        match self {
+            Self::Tool(tool) => &tool.hints,
+            Self::Composite(composite) => &composite.hints,
+        }
+    }
+
+    /// Returns the tool, when a call is one request.
+    pub fn tool(self) -> Option<&'a Tool> {
+        match self {
+            Self::Tool(tool) => Some(tool),
+            Self::Composite(_) => None,
+        }
+    }
+
+    /// Says in a line what a call does: the method and the path of a tool.
+    pub fn summary(self) -> String {
+        match self {
+            Self::Tool(tool) => format!("{} {}", tool.method, tool.path.as_str()),
+            Self::Composite(composite) => match composite.calls.len() {
+                1 => "composite of 1 tool".to_owned(),
+                count => format!("composite of {count} tools"),
+            },
+        }
+    }
+}
+
 impl Entry {
-    /// Returns the tool in its descriptor.
-    pub fn tool(&self) -> &Tool {
+    /// Returns what a call does, as the descriptor has it.
+    pub fn operation(&self) -> Operation<'_> {
+        let tools = &self.descriptor.tools;
+        let composites = &self.descriptor.composites;
+        match self.place {
+            Place::Tool(at) => tools.get(at).map(Operation::Tool),
+            Place::Composite(at) => composites.get(at).map(Operation::Composite),
+        }
         // Invariant: `Catalog::build` takes the index from this descriptor's list.
-        self.descriptor.tools.get(self.tool).expect("an entry's tool is in its descriptor")
+        .expect("an entry's operation is in its descriptor")
+    }
+
+    /// Returns the tool in its descriptor; `None` when a call is not one request.
+    pub fn tool(&self) -> Option<&Tool> {
+        self.operation().tool()
+    }
+
+    /// Returns the name in the descriptor.
+    pub fn declared_name(&self) -> &str {
+        self.operation().declared_name()
+    }
+
+    /// Returns the access level; `None` when the author did not say.
+    pub fn access(&self) -> Option<&Access> {
+        self.operation().access()
+    }
+
+    /// Returns the author's hints, in the order of the file.
+    pub fn hints(&self) -> &[(String, String)] {
+        self.operation().hints()
     }
 
     /// Returns the descriptor that the tool belongs to.

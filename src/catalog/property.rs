@@ -5,30 +5,20 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{EntryParam, name};
+use super::{EntryParam, Operation, name};
 use crate::descriptor::model::{
     BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind, Tool,
 };
 
 /// Returns the parameters in the order of the file, the added ones last.
-pub(crate) fn params(tool: &Tool, unlisted: &[String]) -> Arc<[EntryParam]> {
-    let mut params: Vec<Param> = tool.params.clone();
-    if let Some(file) = raw_body_file(tool) {
-        params.push(file);
-    }
+pub(crate) fn params(operation: Operation<'_>, unlisted: &[String]) -> Arc<[EntryParam]> {
     // No model needs to name a page where the program walks through them; one that goes on after
     // the last page that was read, or wants a single one, may.
     let mut walked = Vec::new();
-    if let Some(pagination) = &tool.pagination
-        && tool.method == Method::Get
-        && !tool.response.binary
-    {
-        let declared = params.len();
-        add_pages(tool, pagination, &mut params);
-        if pagination.behavior == PageBehavior::Auto {
-            walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
-        }
-    }
+    let mut params = match operation {
+        Operation::Tool(tool) => params_of_tool(tool, &mut walked),
+        Operation::Composite(composite) => composite.params.clone(),
+    };
     for param in &mut params {
         settle(param);
     }
@@ -43,6 +33,25 @@ pub(crate) fn params(tool: &Tool, unlisted: &[String]) -> Arc<[EntryParam]> {
             EntryParam { property, param, listed }
         })
         .collect()
+}
+
+/// Returns the parameters of a tool; the names of those that the program sets go to `walked`.
+fn params_of_tool(tool: &Tool, walked: &mut Vec<String>) -> Vec<Param> {
+    let mut params = tool.params.clone();
+    if let Some(file) = raw_body_file(tool) {
+        params.push(file);
+    }
+    if let Some(pagination) = &tool.pagination
+        && tool.method == Method::Get
+        && !tool.response.binary
+    {
+        let declared = params.len();
+        add_pages(tool, pagination, &mut params);
+        if pagination.behavior == PageBehavior::Auto {
+            walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
+        }
+    }
+    params
 }
 
 /// Makes `required` and `default` say what a caller meets.

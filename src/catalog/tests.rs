@@ -202,7 +202,7 @@ fn denied_tools_are_found_but_not_listed() {
     }]);
     assert_eq!(catalog.listed().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["list_vms", "old"]);
     assert_eq!(catalog.entries().len(), 4);
-    assert_eq!(catalog.find("delete_vm").unwrap().tool().name, "delete_vm");
+    assert_eq!(catalog.find("delete_vm").unwrap().declared_name(), "delete_vm");
     assert!(catalog.find("nope").is_none());
     assert_eq!(catalog.nearest("list_vm"), Some("list_vms"));
     assert_eq!(catalog.nearest("delete_vms"), None);

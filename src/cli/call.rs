@@ -73,7 +73,12 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
     if !as_json {
         return writeln!(console.out, "{request}");
     }
-    let plan = request.plan();
+    let (plan, credential) = match request {
+        DryRun::Request { plan, credential } => (plan, credential),
+        DryRun::Composite { name, calls } => {
+            return console.json(&json!({ "composite": name, "may_call": calls }));
+        }
+    };
     let headers: Map<String, Value> = plan
         .headers
         .iter()
@@ -83,7 +88,7 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
         "method": plan.method.as_str(),
         "url": plan.url.as_str(),
         "headers": headers,
-        "credential": request.credential(),
+        "credential": credential,
         "request": request.to_string(),
     }))
 }

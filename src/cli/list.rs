@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{args::ListArgs, console::Console, exit::Exit, failure::Failure, load};
 use crate::{
     access::{Decision, UNCLASSIFIED},
-    catalog::Entry,
+    catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
 };
@@ -43,19 +43,30 @@ pub(super) fn run(
 
 /// Describes a tool for a program.
 pub(super) fn summary(entry: &Entry) -> Value {
-    let tool = entry.tool();
     let mut summary = json!({
         "name": entry.name,
         "backend": &*entry.backend_name,
         "access": level(entry),
-        "method": tool.method.as_str(),
-        "path": tool.path.as_str(),
+    });
+    let how = match entry.operation() {
+        Operation::Tool(tool) => json!({
+            "method": tool.method.as_str(),
+            "path": tool.path.as_str(),
+        }),
+        Operation::Composite(composite) => json!({ "composite_of": composite.calls }),
+    };
+    let rest = json!({
         "description": entry.description,
         "allowed": entry.decision == Decision::Allow,
     });
+    for part in [how, rest] {
+        if let (Some(summary), Value::Object(part)) = (summary.as_object_mut(), part) {
+            summary.extend(part);
+        }
+    }
     if let (Decision::Deny(denial), Some(summary)) = (&entry.decision, summary.as_object_mut()) {
         summary.insert("reason".to_owned(), denial.to_string().into());
-        let remedy = denial.remedy(&entry.backend_name, &tool.name);
+        let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
         summary.insert("remedy".to_owned(), remedy.into());
     }
     summary
@@ -63,7 +74,7 @@ pub(super) fn summary(entry: &Entry) -> Value {
 
 /// Returns the word for the access level of a tool.
 pub(super) fn level(entry: &Entry) -> &str {
-    entry.tool().access.as_ref().map_or(UNCLASSIFIED, Access::as_str)
+    entry.access().map_or(UNCLASSIFIED, Access::as_str)
 }
 
 fn table(entries: &[&Entry], width: u16) -> Table {
@@ -72,14 +83,13 @@ fn table(entries: &[&Entry], width: u16) -> Table {
     table.set_width(width);
     table.set_header(["TOOL", "ACCESS", "REQUEST", "DESCRIPTION"]);
     for entry in entries {
-        let tool = entry.tool();
         let description = match &entry.decision {
             Decision::Allow => first_line(&entry.description).to_owned(),
             Decision::Deny(denial) => {
-                format!("{denial}; {}", denial.remedy(&entry.backend_name, &tool.name))
+                format!("{denial}; {}", denial.remedy(&entry.backend_name, entry.declared_name()))
             }
         };
-        let request = format!("{} {}", tool.method, tool.path.as_str());
+        let request = entry.operation().summary();
         let mut row = Row::from([entry.name.as_str(), level(entry), &request, &description]);
         // A denial is worth its lines: the remedy is at its end.
         if entry.decision == Decision::Allow {

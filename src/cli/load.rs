@@ -10,7 +10,7 @@ use crate::{
     descriptor::{
         code,
         diagnostic::{Severity, nearest},
-        model::{Access, Tool},
+        model::{Access, Descriptor},
         source::Position,
     },
 };
@@ -53,12 +53,11 @@ pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<
 /// Returns a sentence for each access level that no tool of the descriptor has: it is probably
 /// mistyped.
 pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
-    let tools = &backend.descriptor.tools;
     let policy = &backend.settings.policy;
     let mut warnings = Vec::new();
     for levels in std::iter::once(&policy.levels).chain(&policy.bound) {
         for level in levels.to_string().split(", ") {
-            if !is_known(level, tools) {
+            if !is_known(level, &backend.descriptor) {
                 let known = ["read", "write", "admin", "dangerous", UNCLASSIFIED, ALL];
                 let meant = match nearest(level, known) {
                     Some(level) => format!("; did you mean `{level}`?"),
@@ -72,12 +71,12 @@ pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
 }
 
 /// Returns whether a level means something here; the levels of DADL always do.
-fn is_known(level: &str, tools: &[Tool]) -> bool {
+fn is_known(level: &str, descriptor: &Descriptor) -> bool {
     match Access::from_word(level) {
         Access::Custom(word) => {
             word == ALL
                 || word == UNCLASSIFIED
-                || tools.iter().any(|tool| tool.access == Some(Access::Custom(word.clone())))
+                || descriptor.levels().any(|it| *it == Access::Custom(word.clone()))
         }
         _ => true,
     }

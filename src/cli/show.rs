@@ -14,7 +14,7 @@ use super::{
 use crate::{
     access::Decision,
     app::{App, LoadedBackend},
-    catalog::Entry,
+    catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::source::Source,
     gate::Refusal,
@@ -54,7 +54,7 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
-        "hints": entry.tool().hints.iter().cloned().map(|(topic, hint)| (topic, hint.into()))
+        "hints": entry.hints().iter().cloned().map(|(topic, hint)| (topic, hint.into()))
             .collect::<serde_json::Map<_, _>>(),
     });
     if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
@@ -64,7 +64,6 @@ fn details(app: &App, entry: &Entry) -> Value {
 }
 
 fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
-    let tool = entry.tool();
     writeln!(out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
     writeln!(out, "\n{}\n", entry.description)?;
     let level = list::level(entry);
@@ -72,12 +71,18 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         Decision::Allow => writeln!(out, "access       {level} ({GOOD}allowed{GOOD:#})")?,
         Decision::Deny(denial) => {
             writeln!(out, "access       {level} ({BAD}denied{BAD:#}: {denial})")?;
-            let remedy = denial.remedy(&entry.backend_name, &tool.name);
+            let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
             writeln!(out, "             to allow it: {remedy}")?;
         }
     }
     writeln!(out, "backend      {}", entry.backend_name)?;
-    writeln!(out, "request      {} {}", tool.method, tool.path.as_str())?;
+    match entry.operation() {
+        Operation::Tool(_) => writeln!(out, "request      {}", entry.operation().summary())?,
+        Operation::Composite(composite) => {
+            writeln!(out, "composite    may call {}", composite.calls.join(", "))?;
+            writeln!(out, "time limit   {} s", composite.timeout.as_secs_f64())?;
+        }
+    }
     writeln!(out, "defined in   {}", defined_in(app, entry))?;
     let annotations = entry.annotations;
     let promises = [
@@ -89,7 +94,7 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     let promises: Vec<&str> =
         promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     writeln!(out, "annotations  {}", promises.join(", "))?;
-    for (topic, hint) in &tool.hints {
+    for (topic, hint) in entry.hints() {
         writeln!(out, "hint         {topic}: {hint}")?;
     }
     write_arguments(entry, out)?;
@@ -128,22 +133,28 @@ fn defined_in(app: &App, entry: &Entry) -> String {
     let Some(LoadedBackend { source, .. }) = app.backends.get(entry.backend.0) else {
         return String::new();
     };
-    match line_of(source, &entry.tool().name) {
+    match line_of(source, entry) {
         Some(line) => format!("{}:{line}", source.name()),
         None => source.name().to_owned(),
     }
 }
 
-/// Finds the line where the key of a tool is. The checked model keeps no places; the key is the
-/// first of its name after `tools:`, except in a descriptor that is written very oddly.
-fn line_of(source: &Source, tool: &str) -> Option<usize> {
+/// Finds the line where the key of an operation is. The checked model keeps no places; the key is
+/// the first of its name after `tools:` or `composites:`, except in a descriptor that is written
+/// very oddly.
+fn line_of(source: &Source, entry: &Entry) -> Option<usize> {
     let is_key = |line: &str, key: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
         line.strip_prefix(key)
             .is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
     };
-    let tools = source.text().lines().position(|line| is_key(line, "tools"))?;
-    let after = source.text().lines().skip(tools + 1).position(|line| is_key(line, tool))?;
-    Some(tools + after + 2)
+    let section = match entry.operation() {
+        Operation::Tool(_) => "tools",
+        Operation::Composite(_) => "composites",
+    };
+    let name = entry.declared_name();
+    let start = source.text().lines().position(|line| is_key(line, section))?;
+    let after = source.text().lines().skip(start + 1).position(|line| is_key(line, name))?;
+    Some(start + after + 2)
 }

@@ -27,6 +27,8 @@ pub struct Descriptor {
     pub auth: Auth,
     /// The tools in the order of the file.
     pub tools: Vec<Tool>,
+    /// The composites in the order of the file; no tool has the name of one.
+    pub composites: Vec<Composite>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
     /// Worked examples for people and models.
@@ -39,6 +41,20 @@ pub struct Descriptor {
     pub source_name: Option<String>,
     /// `source_url`: its documentation.
     pub source_url: Option<String>,
+}
+
+impl Descriptor {
+    /// Returns the names of all tools and composites.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let tools = self.tools.iter().map(|tool| tool.name.as_str());
+        tools.chain(self.composites.iter().map(|composite| composite.name.as_str()))
+    }
+
+    /// Returns the access levels of all tools and composites, with repetitions.
+    pub fn levels(&self) -> impl Iterator<Item = &Access> {
+        let tools = self.tools.iter().filter_map(|tool| tool.access.as_ref());
+        tools.chain(self.composites.iter().filter_map(|composite| composite.access.as_ref()))
+    }
 }
 
 /// One operation of the API.
@@ -236,6 +252,42 @@ pub enum BodyKind {
 impl Tool {
     /// The name of the file parameter that a raw body gets when the descriptor declares none.
     pub const RAW_BODY_PARAM: &'static str = "file";
+}
+
+/// A script that calls several tools (spec section 12).
+#[derive(Debug, Clone)]
+pub struct Composite {
+    /// The key under `composites`.
+    pub name: String,
+    /// How dangerous a call is: the author's word, or the highest level of the tools that it may
+    /// call; `None` when one of these has no level.
+    pub access: Option<Access>,
+    /// What the composite does, for a model.
+    pub description: String,
+    /// Domain knowledge from `hints`, in the order of the file.
+    pub hints: Vec<(String, String)>,
+    /// The members of `params`; their location is [`Location::Body`], which null may clear.
+    pub params: Vec<Param>,
+    /// What runs.
+    pub script: Script,
+    /// The time for everything, inner calls included: 30 s unless the author says otherwise, and
+    /// never more than 120 s.
+    pub timeout: Duration,
+    /// Tools that the composite may call under the consent that was given to itself.
+    pub delegates: Vec<String>,
+    /// Tools that the composite may call, as far as the file says: those that the script names,
+    /// `delegates` and `depends_on`; every tool where the script computes a name.
+    pub calls: Vec<String>,
+}
+
+/// The body of an async function with the parameters `api` and `params`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// JavaScript: as written, with spaces where TypeScript's annotations were.
+    pub code: String,
+    /// The line of the file that holds the first line of the code; `None` when folding or quoting
+    /// makes the lines of both differ.
+    pub first_line: Option<usize>,
 }
 
 /// Why a tool should no longer be used.

@@ -9,12 +9,13 @@ use std::collections::HashSet;
 
 use url::Url;
 
-use super::{Answer, CallError, Executor, at_result_path, finish, shape};
+use super::{
+    CallError, Executor,
+    result::{Answer, Target, finish, shape},
+};
 use crate::{
     call::{self, Arguments, CallPlan},
     descriptor::model::{PageStrategy, Pagination, Tool},
-    gate::Admitted,
-    http::backend::Backend,
     outcome::{Observer, Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
@@ -25,8 +26,7 @@ use crate::{
 /// A call whose pages are walked through.
 pub(super) struct Walk<'call> {
     pub(super) executor: &'call Executor,
-    pub(super) backend: &'call Backend,
-    pub(super) call: &'call Admitted<'call>,
+    pub(super) target: Target<'call>,
     pub(super) pagination: &'call Pagination,
 }
 
@@ -52,20 +52,20 @@ impl Walk<'_> {
         answer: Answer,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
-        let tool = self.call.entry().tool();
+        let Target { backend, call, tool } = self.target;
         let status = answer.status;
-        let mut arguments = self.call.arguments().clone();
+        let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
         if self.names_page(&arguments) {
-            return finish(self.backend, self.call, &plan, answer);
+            return finish(self.target, &plan, answer);
         }
         let Payload::Json(text) = &answer.payload else {
-            return finish(self.backend, self.call, &plan, answer);
+            return finish(self.target, &plan, answer);
         };
-        let body = answer.value(text, self.backend, &plan)?;
+        let body = answer.value(text, self.target, &plan)?;
         let mut signals = Signals::read(self.pagination, &plan.url, &answer.headers, &body);
         let mut size = answer.size;
-        let mut joined = match Joined::begin(at_result_path(body, self.backend, tool, &plan)?) {
+        let mut joined = match Joined::begin(self.target.at_result_path(body, &plan)?) {
             Ok(joined) => joined,
             // No list, and so no pages.
             Err(value) => return Ok(shape(value, status, tool)),
@@ -117,11 +117,8 @@ impl Walk<'_> {
                 Err(error) => return Err(on_page(number, error)),
             };
             size += next.size;
-            let limit = self.backend.settings().max_response_bytes;
-            if size > limit {
-                let backend = self.backend.settings().name.clone();
-                let request = self.backend.request_line(&plan);
-                return Err(on_page(number, CallError::TooLarge { backend, request, limit }));
+            if size > backend.settings().max_response_bytes {
+                return Err(on_page(number, self.target.too_large(&plan)));
             }
             let Payload::Json(text) = &next.payload else {
                 // Nothing at all is a page without items.
@@ -131,10 +128,10 @@ impl Walk<'_> {
                 return Err(on_page(number, self.odd(&plan)));
             };
             let body =
-                next.value(text, self.backend, &plan).map_err(|error| on_page(number, error))?;
+                next.value(text, self.target, &plan).map_err(|error| on_page(number, error))?;
             signals = Signals::read(self.pagination, &plan.url, &next.headers, &body);
-            let page = at_result_path(body, self.backend, tool, &plan)
-                .map_err(|error| on_page(number, error))?;
+            let page =
+                self.target.at_result_path(body, &plan).map_err(|error| on_page(number, error))?;
             match joined.add(page) {
                 Added::Yes => {}
                 Added::Repeated => break None,
@@ -182,16 +179,17 @@ impl Walk<'_> {
         plan: CallPlan,
         arguments: &mut Arguments,
     ) -> Result<Result<CallPlan, CallError>, Url> {
+        let Target { backend, call, tool } = self.target;
         match step {
             Step::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.
                 arguments.set(&name, value);
-                Ok(call::plan(self.call.entry(), self.backend.base(), arguments)
+                Ok(call::plan(call.entry(), tool, backend.base(), arguments)
                     .map_err(CallError::from))
             }
             Step::Target(url) => {
                 let has_credentials = !url.username().is_empty() || url.password().is_some();
-                if has_credentials || !self.backend.base().contains(&url) {
+                if has_credentials || !backend.base().contains(&url) {
                     return Err(url);
                 }
                 Ok(Ok(CallPlan { url, ..plan }))
@@ -200,18 +198,18 @@ impl Walk<'_> {
     }
 
     async fn fetch(&self, plan: &CallPlan) -> Result<Answer, CallError> {
-        let exchange = self.executor.send(self.backend, self.call.entry(), plan).await?;
-        self.executor.answer(self.backend, self.call.entry(), plan, exchange).await
+        let exchange = self.executor.send(self.target, plan).await?;
+        self.executor.answer(self.target, plan, exchange).await
     }
 
     fn odd(&self, plan: &CallPlan) -> CallError {
-        CallError::PageShape { request: self.backend.request_line(plan) }
+        CallError::PageShape { request: self.target.backend.request_line(plan) }
     }
 
     /// Says what was left and how to get it.
     fn tell(&self, left: Left, following: &Following, items: usize, outcome: &mut Outcome) {
         let all = Total(following.total);
-        let entry = self.call.entry();
+        let entry = self.target.call.entry();
         let mut go_on = |reason: String| {
             let step = following.step.as_ref().and_then(|step| match step {
                 Step::Argument(wire, value) => {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::{CallError, undecodable};
+use super::{CallError, Target};
 use crate::{
     call::CallPlan,
-    descriptor::model::{StreamHandling, Streaming},
-    http::{backend::Backend, redact},
+    descriptor::model::StreamHandling,
+    http::redact,
     outcome::Payload,
     response::{
         collect::Collector,
@@ -22,10 +22,9 @@ const DURATION: Duration = Duration::from_secs(30);
 
 /// A stream that is about to be read.
 pub(super) struct Stream<'call> {
-    pub(super) backend: &'call Backend,
+    pub(super) target: Target<'call>,
     pub(super) plan: &'call CallPlan,
     pub(super) status: u16,
-    pub(super) streaming: Streaming,
     pub(super) collector: Collector,
 }
 
@@ -37,15 +36,17 @@ impl Stream<'_> {
         response: reqwest::Response,
         secrets: &[&str],
     ) -> Result<(Payload, u64, Vec<String>), CallError> {
-        if self.streaming.handling == StreamHandling::Skip {
+        let Target { backend, tool, .. } = self.target;
+        let streaming = tool.response.streaming;
+        if streaming.handling == StreamHandling::Skip {
             let note = "the stream was not read (`stream_handling: skip`)".to_owned();
             return Ok((Payload::Empty, 0, vec![note]));
         }
         // Lines that nobody called a stream are a long list, which has an end.
-        let is_endless = self.streaming.is_declared || self.collector.reads_events();
-        let duration = self.streaming.max_duration.unwrap_or(DURATION);
+        let is_endless = streaming.is_declared || self.collector.reads_events();
+        let duration = streaming.max_duration.unwrap_or(DURATION);
         let deadline = is_endless.then(|| Instant::now() + duration);
-        let limit = self.backend.settings().max_response_bytes;
+        let limit = backend.settings().max_response_bytes;
         let mut pieces = response.bytes_stream();
         let mut size = 0_u64;
         let mut notes = Vec::new();
@@ -74,13 +75,11 @@ impl Stream<'_> {
                 break;
             };
             let piece =
-                piece.map_err(|error| CallError::Send(self.backend.failure(self.plan, &error)))?;
+                piece.map_err(|error| CallError::Send(backend.failure(self.plan, &error)))?;
             size += piece.len() as u64;
             self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
             if self.collector.size() as u64 > limit {
-                let backend = self.backend.settings().name.clone();
-                let request = self.backend.request_line(self.plan);
-                return Err(CallError::TooLarge { backend, request, limit });
+                return Err(self.target.too_large(self.plan));
             }
         }
         drop(pieces);
@@ -91,11 +90,11 @@ impl Stream<'_> {
         }
         let payload = decode::decode(&masked, Some("application/json"));
         let payload =
-            payload.map_err(|error| undecodable(self.backend, self.plan, self.status, error));
+            payload.map_err(|error| self.target.undecodable(self.plan, self.status, error));
         Ok((payload?, size, notes))
     }
 
     fn undecodable(&self, error: DecodeError) -> CallError {
-        undecodable(self.backend, self.plan, self.status, error)
+        self.target.undecodable(self.plan, self.status, error)
     }
 }

@@ -34,7 +34,7 @@ impl ExamplePrompt {
 /// Makes the prompts of all backends, in the order of their files.
 pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
     let listed: HashSet<(usize, &str)> =
-        catalog.listed().map(|entry| (entry.backend.0, entry.tool().name.as_str())).collect();
+        catalog.listed().map(|entry| (entry.backend.0, entry.declared_name())).collect();
     let mut names = HashSet::new();
     let mut prompts = Vec::new();
     let mut last = None;

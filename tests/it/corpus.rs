@@ -108,13 +108,15 @@ fn every_tool_that_loads_makes_a_request_below_its_base() {
                     .filter(|known| known.param.location != Location::Header)
                     .map(|known| (known.property.clone(), argument(known.param.kind)))
                     .collect();
+                // A composite sends what its script says.
+                let Some(tool) = entry.tool() else { continue };
                 let context = || format!("{name}: {} {given:?}", entry.name);
                 let arguments = call::check(entry, given.clone())
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
-                let plan = call::plan(entry, &base, &arguments)
+                let plan = call::plan(entry, tool, &base, &arguments)
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
                 assert!(base.contains(&plan.url), "{}", context());
-                assert_eq!(plan.method, entry.tool().method, "{}", context());
+                assert_eq!(plan.method, tool.method, "{}", context());
             }
         }
     }

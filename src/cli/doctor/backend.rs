@@ -75,11 +75,11 @@ fn describe_descriptor(
     let found = counted(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {
         (Some(descriptor), true) => {
-            report.ok("descriptor", format!("{origin}, {} tools", descriptor.tools.len()));
+            report.ok("descriptor", format!("{origin}, {} tools", descriptor.names().count()));
             true
         }
         (Some(descriptor), false) => {
-            let finding = format!("{origin}, {} tools, {found}", descriptor.tools.len());
+            let finding = format!("{origin}, {} tools, {found}", descriptor.names().count());
             report.warn("descriptor", finding, check);
             true
         }
@@ -272,7 +272,7 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
     let entry = catalog
         .listed()
         .filter(|entry| {
-            let tool = entry.tool();
+            let Some(tool) = entry.tool() else { return false };
             tool.access == Some(Access::Read)
                 && tool.method == Method::Get
                 && !tool.response.binary
@@ -280,7 +280,7 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
                 && !entry.params.iter().any(|parameter| parameter.param.required)
         })
         .min_by_key(|entry| {
-            let is_public = PUBLIC.iter().any(|word| entry.tool().name.contains(word));
+            let is_public = PUBLIC.iter().any(|word| entry.declared_name().contains(word));
             (is_public, limit(entry).is_none())
         })?;
     let arguments = limit(entry).map(|property| (property, json!(1))).into_iter().collect();

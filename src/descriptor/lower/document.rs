@@ -212,6 +212,7 @@ fn lower_backend<'tree>(
         description,
         auth: auth?,
         tools,
+        composites: Vec::new(),
         examples,
         coverage,
         setup,
