@@ -23,7 +23,7 @@ use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, Operation},
-    descriptor::model::{Composite, PageBehavior, Pagination, Tool},
+    descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -37,6 +37,7 @@ use crate::{
         collect::Collector,
         decode::{self, BodyType, DecodeError},
     },
+    worker::{FilterError, Filters},
 };
 
 /// An error body longer than this is not read to its end.
@@ -47,6 +48,7 @@ const MOST_ERROR_BYTES: usize = 256 * 1024;
 pub struct Executor {
     backends: Arc<[Backend]>,
     files: FileStore,
+    filters: Filters,
 }
 
 /// Why a call has no result.
@@ -93,6 +95,14 @@ pub enum CallError {
         /// The method and the path below the base URL.
         request: String,
     },
+    /// The caller: its jq program gives no result.
+    #[error("the answer to {request} arrived, but the jq filter {error}")]
+    Jq {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the filter failed with.
+        error: FilterError,
+    },
     /// One of the pages that the program walks through failed; those before it are not returned,
     /// because nobody could tell that they are not all.
     #[error("page {number}: {error}")]
@@ -127,6 +137,14 @@ pub enum CallError {
     /// The request brought no answer.
     #[error("{0}; {hint}", hint = .0.kind.hint())]
     Send(SendError),
+    /// The author or the remote: the descriptor's jq program does not fit the answer.
+    #[error("the answer to {request} arrived, but the descriptor's `transform` {error}")]
+    Transform {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the program failed with.
+        error: FilterError,
+    },
     /// The remote: more bytes than allowed.
     #[error(
         "the answer to {request} is larger than {limit} bytes (`max_response_size` of backend \"{backend}\"); narrow the call"
@@ -219,7 +237,13 @@ impl fmt::Display for DryRun {
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
-        Self { backends: backends.into(), files }
+        Self { backends: backends.into(), files, filters: Filters::default() }
+    }
+
+    /// Runs jq filters in these processes; by default they are this program.
+    #[must_use]
+    pub fn with_filters(self, filters: Filters) -> Self {
+        Self { filters, ..self }
     }
 
     /// Returns the backends.
@@ -282,7 +306,7 @@ impl Executor {
         let (target, plan) = (Target { backend, call, tool }, &plan);
         let send = async {
             let exchange = self.send(target, plan).await?;
-            let binary = is_download(tool, &exchange);
+            let binary = is_download(target, &exchange);
             if binary && !tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
@@ -293,7 +317,7 @@ impl Executor {
                         let walk = pages::Walk { executor: self, target, pagination };
                         walk.run(plan.clone(), answer, observer).await?
                     }
-                    None => finish(target, plan, answer)?,
+                    None => finish(target, plan, answer, &self.filters).await?,
                 };
                 return Ok(Received::Whole(outcome));
             }
@@ -449,6 +473,13 @@ fn walked(tool: &Tool) -> Option<&Pagination> {
     (pagination.behavior == PageBehavior::Auto).then_some(pagination)
 }
 
+/// Returns the jq program that the caller passed.
+fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
+    let mut arguments = call.arguments().iter();
+    let (_, program) = arguments.find(|(param, _)| param.location == Location::Result)?;
+    program.as_str().filter(|program| !program.trim().is_empty())
+}
+
 /// What arrived within the time of the call.
 enum Received {
     Download(Exchange),
@@ -456,13 +487,16 @@ enum Received {
 }
 
 /// Returns whether the answer goes to a file.
-fn is_download(tool: &Tool, exchange: &Exchange) -> bool {
+fn is_download(target: Target<'_>, exchange: &Exchange) -> bool {
+    let rules = &target.tool.response;
     let response = &exchange.response;
     if response.status() == http::StatusCode::NO_CONTENT || response.content_length() == Some(0) {
         return false;
     }
     let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
-    tool.response.binary || BodyType::of(content_type) == BodyType::Binary
+    // What a program works on is read, whatever its content type says.
+    let is_read = rules.transform.is_some() || callers_jq(target.call).is_some();
+    rules.binary || (BodyType::of(content_type) == BodyType::Binary && !is_read)
 }
 
 fn header_text<'headers>(

@@ -14,7 +14,11 @@ use super::{ArgumentError, ArgumentProblem};
 use crate::{
     catalog::{Entry, EntryParam, Operation},
     descriptor::model::{BodyKind, Location, Param, ParamKind},
+    jq::Filter,
 };
+
+/// The longest jq program that a caller may send, in bytes.
+const LONGEST_JQ: usize = 16 * 1024;
 
 /// The checked values of a call, in the order in which the tool declares its parameters.
 #[derive(Debug, Clone)]
@@ -175,6 +179,7 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
     let place = match param.location {
         Location::Header => "a header field",
         Location::Path => "a path",
+        Location::Result => return not_jq(property, value),
         Location::Body | Location::Query => return None,
     };
     let reason = match value {
@@ -191,6 +196,18 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         _ => return None,
     };
     Some(ArgumentProblem::value(property, reason))
+}
+
+/// Reports a jq program that can never run: nothing is sent for one.
+fn not_jq(property: &str, value: &Value) -> Option<ArgumentProblem> {
+    let text = value.as_str()?;
+    if text.len() > LONGEST_JQ {
+        let reason = format!("is longer than {LONGEST_JQ} bytes");
+        return Some(ArgumentProblem::value(property, reason));
+    }
+    let error = Filter::new(text).err()?;
+    let place = error.span.map(|span| format!(" (at byte {})", span.start)).unwrap_or_default();
+    Some(ArgumentProblem::value(property, format!("is not a jq program: {}{place}", error.message)))
 }
 
 #[cfg(test)]

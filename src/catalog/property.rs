@@ -51,6 +51,7 @@ fn params_of_tool(tool: &Tool, walked: &mut Vec<String>) -> Vec<Param> {
             walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
         }
     }
+    params.extend(callers_jq(tool, &params));
     params
 }
 
@@ -77,6 +78,22 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
         required: true,
         default: None,
         description: Some("Name of a file in the files directory".to_owned()),
+    })
+}
+
+/// Returns the parameter for a jq program of the caller. A parameter of the tool keeps the name
+/// `jq`, and this one gets another.
+fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
+    let allowed = tool.response.allow_jq && !tool.response.binary;
+    let free = |name: &&str| params.iter().all(|param| param.name != **name);
+    let name = ["jq", "jq_filter", "result_jq", "result_jq_filter"].into_iter().find(free)?;
+    allowed.then(|| Param {
+        name: name.to_owned(),
+        location: Location::Result,
+        kind: ParamKind::String,
+        required: false,
+        default: None,
+        description: Some("jq filter applied to the result, such as `map(.id)`".to_owned()),
     })
 }
 

@@ -41,6 +41,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Examine settings, credentials and backends
     Doctor(DoctorArgs),
+    /// Run jq filters for another dadl-mcp process
+    #[command(name = crate::worker::SUBCOMMAND, hide = true)]
+    JqWorker,
     /// List the tools
     List(ListArgs),
     /// Print the manual page, or that of a subcommand

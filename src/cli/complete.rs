@@ -44,8 +44,8 @@ pub(super) fn man(args: &ManArgs, console: &mut Console) -> Result<Exit, Failure
             let program = command.get_name().to_owned();
             let found = command.find_subcommand(name).cloned();
             let Some(found) = found else {
-                let names: Vec<&str> =
-                    command.get_subcommands().map(clap::Command::get_name).collect();
+                let shown = command.get_subcommands().filter(|it| !it.is_hide_set());
+                let names: Vec<&str> = shown.map(clap::Command::get_name).collect();
                 return Err(Failure::usage(format!("there is no subcommand `{name}`"))
                     .hint(format!("the subcommands are {}", names.join(", "))));
             };

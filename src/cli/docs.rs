@@ -47,7 +47,7 @@ fn replace(text: &str, name: &str, table: &str) -> String {
 fn commands() -> String {
     let mut command = Cli::command();
     command.build();
-    let rows = command.get_subcommands().map(|subcommand| {
+    let rows = shown(&command).map(|subcommand| {
         let positionals: String = subcommand
             .get_positionals()
             .map(|positional| {
@@ -65,6 +65,11 @@ fn commands() -> String {
     table(&["command", "does"], rows)
 }
 
+/// The subcommands that are for people.
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set())
+}
+
 fn about(command: &clap::Command) -> String {
     command.get_about().map(ToString::to_string).unwrap_or_default()
 }
@@ -74,7 +79,7 @@ fn flags() -> String {
     command.build();
     // Flags with the same name and meaning share a row.
     let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for subcommand in command.get_subcommands() {
+    for subcommand in shown(&command) {
         for argument in subcommand.get_arguments() {
             if argument.is_positional() || argument.get_id() == "help" {
                 continue;
@@ -83,7 +88,7 @@ fn flags() -> String {
             commands.push(format!("`{}`", subcommand.get_name()));
         }
     }
-    let all = command.get_subcommands().count();
+    let all = shown(&command).count();
     let rows = found.into_iter().map(|((flag, meaning), commands)| {
         let commands = if commands.len() == all { "all".to_owned() } else { commands.join(", ") };
         vec![flag, commands, meaning]

@@ -46,6 +46,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
         }
     };
+    if matches!(cli.command, Command::JqWorker) {
+        // It speaks to its parent only: no log, no console, no settings.
+        return crate::worker::serve();
+    }
     let environment = Environment::of_process();
     let mut console = Console::of_process(cli.global.color, &environment);
     let done = log::start(&cli.global, &environment, console.colors_stderr())
@@ -70,6 +74,8 @@ fn dispatch(
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
+        // Runs before there is anything to dispatch.
+        Command::JqWorker => Ok(Exit::Ok),
         Command::List(args) => list::run(&args, environment, console),
         Command::Man(args) => complete::man(&args, console),
         Command::Serve(args) => {

@@ -60,6 +60,9 @@ codes! {
     ERROR_MAP = "D407", "A key of the error map is not a 4xx or 5xx status";
     RANGE = "D408", "A number is out of range";
 
+    TRANSFORM = "D410", "A transform is not a jq program";
+    TRANSFORM_PATH = "D411", "A transform repeats the path that was taken already";
+
     UNKNOWN_TOOL = "D501", "A tool that is referred to does not exist";
     HINT_VALUE = "D502", "A hint is not a single value";
     COVERAGE = "D503", "The coverage does not count the tools";

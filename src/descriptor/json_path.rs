@@ -34,9 +34,24 @@ impl JsonPath {
     }
 
     /// Takes the first value that the expression selects out of `value`.
-    pub fn take(&self, mut value: Value) -> Option<Value> {
-        let place = self.compiled.query_located(&value).locations().next()?.to_json_pointer();
+    pub fn take(&self, value: &mut Value) -> Option<Value> {
+        let located = self.compiled.query_located(value);
+        let place = located.locations().next()?.to_json_pointer();
+        drop(located);
         value.pointer_mut(&place).map(Value::take)
+    }
+
+    /// Returns the names of an expression that has nothing else, such as `$.data.items`.
+    pub fn names(&self) -> Option<Vec<&str>> {
+        let rest = self.text.strip_prefix('$')?;
+        if rest.is_empty() {
+            return Some(Vec::new());
+        }
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        };
+        let names: Vec<&str> = rest.strip_prefix('.')?.split('.').collect();
+        names.iter().all(is_name).then_some(names)
     }
 
     /// Returns all values that the expression selects, in document order.
@@ -145,7 +160,7 @@ mod tests {
         assert_eq!(first("$.x-y.z", &value), Some(json!(3)));
         assert_eq!(first("$['x-y'].z", &value), Some(json!(3)));
         assert_eq!(first("$.nope", &value), None);
-        let take = |path: &str| JsonPath::compile(path).unwrap().take(value.clone());
+        let take = |path: &str| JsonPath::compile(path).unwrap().take(&mut value.clone());
         assert_eq!(take("$.a.b-c[-1]"), Some(json!({"d": 2})));
         assert_eq!(take("$"), Some(value.clone()));
         assert_eq!(take("$.nope"), None);

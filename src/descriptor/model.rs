@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::{condition::Condition, json_path::JsonPath, template::PathTemplate};
+use crate::jq::Filter;
 
 /// One `.dadl` file, checked.
 #[derive(Debug, Clone)]
@@ -214,6 +215,8 @@ pub enum Location {
     Path,
     /// A pair of the query.
     Query,
+    /// Not sent: the value shapes the result.
+    Result,
 }
 
 /// The type of a parameter.
@@ -484,6 +487,10 @@ pub enum Backoff {
 pub struct ResponseRules {
     /// Where in the body the result is.
     pub result_path: Option<JsonPath>,
+    /// Makes the result of what `result_path` selects; it compiles.
+    pub transform: Option<Filter>,
+    /// Whether a caller may pass a jq program of its own, which sees the redacted result.
+    pub allow_jq: bool,
     /// Values that nobody sees: the defaults' and the tool's together.
     pub redact: Vec<JsonPath>,
     /// Lists longer than this are cut, and say so.

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::{
-    CallError, Executor,
-    result::{Answer, Target, finish, shape},
+    CallError, Executor, callers_jq,
+    result::{Answer, Target, finish},
 };
 use crate::{
     call::{self, Arguments, CallPlan},
@@ -20,6 +20,7 @@ use crate::{
     response::{
         join::{Added, Joined},
         page::{self, Following, More, Page, Signals, Step, Total},
+        shape::Shaped,
     },
 };
 
@@ -56,25 +57,29 @@ impl Walk<'_> {
         let status = answer.status;
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
-        if self.names_page(&arguments) {
-            return finish(self.target, &plan, answer);
-        }
-        let Payload::Json(text) = &answer.payload else {
-            return finish(self.target, &plan, answer);
+        let filters = &self.executor.filters;
+        let Answer { headers, payload, mut size, notes, .. } = answer;
+        let text = match payload {
+            Payload::Json(text) if !self.names_page(&arguments) => text,
+            payload => {
+                let answer = Answer { status, headers, payload, size, notes };
+                return finish(self.target, &plan, answer, filters).await;
+            }
         };
-        let body = answer.value(text, self.target, &plan)?;
-        let mut signals = Signals::read(self.pagination, &plan.url, &answer.headers, &body);
-        let mut size = answer.size;
-        let mut joined = match Joined::begin(self.target.at_result_path(body, &plan)?) {
+        let mut signals = Signals::read(self.pagination, &plan.url, &headers, &text);
+        let selected = self.target.select(text, status, &plan)?.text();
+        let mut joined = match Joined::begin(selected) {
             Ok(joined) => joined,
             // No list, and so no pages.
-            Err(value) => return Ok(shape(value, status, tool)),
+            Err(text) => {
+                return self.target.shape(Shaped::Text(text), status, &plan, filters).await;
+            }
         };
         let mut following;
         let mut seen = HashSet::new();
         let mut number = 1;
         let left = loop {
-            let before = joined.items().len() - joined.last_length();
+            let before = joined.count() - joined.last_length();
             following = page::following(
                 self.pagination,
                 Page {
@@ -88,7 +93,7 @@ impl Walk<'_> {
             if following.more == More::No || self.is_short(&following, &joined, number) {
                 break None;
             }
-            if let Some(most) = self.enough(tool, joined.items().len(), &following) {
+            if let Some(most) = self.enough(tool, joined.count(), &following) {
                 break Some(Left::Items(most));
             }
             let Some(step) = following.step.clone() else {
@@ -105,9 +110,9 @@ impl Walk<'_> {
             observer.progress(Progress {
                 done: u64::from(number - 1),
                 total: following.total.and_then(|total| pages(total, &joined)),
-                message: format!("read {} items on {} pages", joined.items().len(), number - 1),
+                message: format!("read {} items on {} pages", joined.count(), number - 1),
             });
-            plan = match self.step(step, plan, &mut arguments) {
+            plan = match self.step(step, &plan, &mut arguments) {
                 Ok(plan) => plan?,
                 Err(target) => break Some(Left::Elsewhere(target)),
             };
@@ -120,26 +125,26 @@ impl Walk<'_> {
             if size > backend.settings().max_response_bytes {
                 return Err(on_page(number, self.target.too_large(&plan)));
             }
-            let Payload::Json(text) = &next.payload else {
+            let text = match next.payload {
+                Payload::Json(text) => text,
                 // Nothing at all is a page without items.
-                if matches!(next.payload, Payload::Empty) {
-                    break None;
+                Payload::Empty => break None,
+                Payload::File(_) | Payload::Text { .. } => {
+                    return Err(on_page(number, self.odd(&plan)));
                 }
-                return Err(on_page(number, self.odd(&plan)));
             };
-            let body =
-                next.value(text, self.target, &plan).map_err(|error| on_page(number, error))?;
-            signals = Signals::read(self.pagination, &plan.url, &next.headers, &body);
-            let page =
-                self.target.at_result_path(body, &plan).map_err(|error| on_page(number, error))?;
-            match joined.add(page) {
+            signals = Signals::read(self.pagination, &plan.url, &next.headers, &text);
+            let page = self.target.select(text, status, &plan);
+            let page = page.map_err(|error| on_page(number, error))?.text();
+            match joined.add(&page) {
                 Added::Yes => {}
                 Added::Repeated => break None,
                 Added::Odd => return Err(on_page(number, self.odd(&plan))),
             }
         };
-        let items = joined.items().len();
-        let mut outcome = shape(joined.into_value(), status, tool);
+        let items = joined.count();
+        let whole = Shaped::Text(joined.into_text());
+        let mut outcome = self.target.shape(whole, status, &plan, filters).await?;
         if let Some(left) = left {
             self.tell(left, &following, items, &mut outcome);
         }
@@ -166,9 +171,13 @@ impl Walk<'_> {
             && joined.last_length() < joined.first_length()
     }
 
-    /// Returns `max_items` when more pages could not add to the result.
+    /// Returns `max_items` when more pages could not add to the result. What a program makes of
+    /// the items, nobody knows before.
     fn enough(&self, tool: &Tool, items: usize, following: &Following) -> Option<usize> {
         let most = tool.response.max_items?;
+        if tool.response.transform.is_some() || callers_jq(self.target.call).is_some() {
+            return None;
+        }
         (items > most || (items == most && following.more == More::Yes)).then_some(most)
     }
 
@@ -176,7 +185,7 @@ impl Walk<'_> {
     fn step(
         &self,
         step: Step,
-        plan: CallPlan,
+        plan: &CallPlan,
         arguments: &mut Arguments,
     ) -> Result<Result<CallPlan, CallError>, Url> {
         let Target { backend, call, tool } = self.target;
@@ -192,7 +201,7 @@ impl Walk<'_> {
                 if has_credentials || !backend.base().contains(&url) {
                     return Err(url);
                 }
-                Ok(Ok(CallPlan { url, ..plan }))
+                Ok(Ok(CallPlan { url, ..plan.clone() }))
             }
         }
     }

@@ -1,20 +1,20 @@
 //! An answer becomes the result of its call.
 
 use http::HeaderMap;
-use serde_json::Value;
 
-use super::CallError;
+use super::{CallError, callers_jq};
 use crate::{
     call::CallPlan,
     descriptor::model::Tool,
     gate::Admitted,
-    http::{backend::Backend, redact},
+    http::backend::Backend,
     outcome::{JsonText, Outcome, Payload},
     response::{
-        decode::{self, DecodeError},
-        join,
+        decode::DecodeError,
         page::{self, Signals},
+        shape::{self, ShapeError, Shaped},
     },
+    worker::{FilterError, Filters},
 };
 
 /// What a call is about.
@@ -26,13 +26,63 @@ pub(super) struct Target<'call> {
 }
 
 impl Target<'_> {
+    /// Returns what the rest of the pipeline works on. Programs work on JSON, whatever the content
+    /// type says; other text is a string to them.
+    pub(super) fn readable(&self, payload: Payload, plan: &CallPlan) -> Result<Payload, CallError> {
+        let Payload::Text { text, .. } = &payload else { return Ok(payload) };
+        let rules = &self.tool.response;
+        if !rules.redact.is_empty() {
+            return Err(CallError::Redaction { request: self.backend.request_line(plan) });
+        }
+        if rules.transform.is_none() && callers_jq(self.call).is_none() {
+            return Ok(payload);
+        }
+        let text = JsonText::parse(text).unwrap_or_else(|_| JsonText::string(text));
+        Ok(Payload::Json(text))
+    }
+
     /// Selects the result in an answer.
-    pub(super) fn at_result_path(&self, value: Value, plan: &CallPlan) -> Result<Value, CallError> {
-        let Some(path) = &self.tool.response.result_path else { return Ok(value) };
-        join::select(value, path).ok_or_else(|| CallError::ResultPath {
-            request: self.backend.request_line(plan),
-            path: path.as_str().to_owned(),
-        })
+    pub(super) fn select(
+        &self,
+        text: JsonText,
+        status: u16,
+        plan: &CallPlan,
+    ) -> Result<Shaped, CallError> {
+        shape::select(text, self.tool.response.result_path.as_ref())
+            .map_err(|error| self.misshapen(error, status, plan))
+    }
+
+    /// Takes a selected result through the rest of the pipeline.
+    pub(super) async fn shape(
+        &self,
+        selected: Shaped,
+        status: u16,
+        plan: &CallPlan,
+        filters: &Filters,
+    ) -> Result<Outcome, CallError> {
+        let jq = callers_jq(self.call);
+        let (text, note) = shape::shape(selected, &self.tool.response, jq, filters)
+            .await
+            .map_err(|error| self.misshapen(error, status, plan))?;
+        let notes = note.into_iter().collect();
+        Ok(Outcome { status, payload: Payload::Json(text), notes, next: None })
+    }
+
+    fn misshapen(&self, error: ShapeError<FilterError>, status: u16, plan: &CallPlan) -> CallError {
+        let request = self.backend.request_line(plan);
+        match error {
+            ShapeError::Jq(error) => CallError::Jq { request, error },
+            ShapeError::NothingAt(path) => CallError::ResultPath { request, path },
+            ShapeError::TooDeep(reason) => {
+                let error = DecodeError { expected: "JSON", reason, excerpt: String::new() };
+                self.undecodable(plan, status, error)
+            }
+            // jq quotes values in its messages, and these are not redacted yet.
+            ShapeError::Transform(error) if !self.tool.response.redact.is_empty() => {
+                CallError::Transform { request, error: error.without_data() }
+            }
+            ShapeError::Transform(error) => CallError::Transform { request, error },
+        }
     }
 
     /// Makes the error of a body that is not what its content type says.
@@ -68,53 +118,32 @@ pub(super) struct Answer {
     pub(super) notes: Vec<String>,
 }
 
-impl Answer {
-    /// Builds the tree of a JSON answer.
-    pub(super) fn value(
-        &self,
-        text: &JsonText,
-        target: Target<'_>,
-        plan: &CallPlan,
-    ) -> Result<Value, CallError> {
-        text.value().map_err(|error| {
-            let reason = error.to_string();
-            let excerpt = decode::excerpt(text.as_str().as_bytes());
-            let error = DecodeError { expected: "JSON", reason, excerpt };
-            target.undecodable(plan, self.status, error)
-        })
-    }
-}
-
 /// Makes the result of an answer that is all there is, or one page of more.
-pub(super) fn finish(
+pub(super) async fn finish(
     target: Target<'_>,
     plan: &CallPlan,
     answer: Answer,
+    filters: &Filters,
 ) -> Result<Outcome, CallError> {
     let Target { call, tool, .. } = target;
-    let status = answer.status;
-    let text = match &answer.payload {
-        Payload::Json(text) if is_read(tool) => text,
-        _ => return unread(target, plan, answer),
+    let Answer { status, headers, payload, notes, .. } = answer;
+    let text = match target.readable(payload, plan)? {
+        Payload::Json(text) => text,
+        payload => return Ok(unread(status, payload, notes)),
     };
-    let value = answer.value(text, target, plan)?;
-    let paged = tool.pagination.as_ref().map(|pagination| {
-        (pagination, Signals::read(pagination, &plan.url, &answer.headers, &value))
-    });
-    let value = target.at_result_path(value, plan)?;
-    let page = paged.map(|(pagination, signals)| {
-        let items = value.as_array().map(Vec::len);
-        let page = page::Page {
-            arguments: call.arguments(),
-            url: &plan.url,
-            signals: &signals,
-            items,
-            before: 0,
-        };
+    let signals = tool
+        .pagination
+        .as_ref()
+        .map(|pagination| (pagination, Signals::read(pagination, &plan.url, &headers, &text)));
+    let selected = target.select(text, status, plan)?;
+    let page = signals.map(|(pagination, signals)| {
+        let items = selected.items();
+        let (arguments, url) = (call.arguments(), &plan.url);
+        let page = page::Page { arguments, url, signals: &signals, items, before: 0 };
         page::tell(call.entry(), pagination, page::following(pagination, page), items)
     });
-    let mut outcome = shape(value, status, tool);
-    outcome.notes.extend(answer.notes);
+    let mut outcome = target.shape(selected, status, plan, filters).await?;
+    outcome.notes.extend(notes);
     if let Some(page) = page {
         outcome.notes.extend(page.note);
         outcome.next = page.arguments;
@@ -122,39 +151,15 @@ pub(super) fn finish(
     Ok(outcome)
 }
 
-/// Makes the result of an answer that is passed on as it is.
-fn unread(target: Target<'_>, plan: &CallPlan, answer: Answer) -> Result<Outcome, CallError> {
-    let Target { backend, tool, .. } = target;
-    let Answer { status, payload, notes, .. } = answer;
+/// Makes the result of an answer that is no JSON.
+fn unread(status: u16, payload: Payload, notes: Vec<String>) -> Outcome {
     let mut outcome = Outcome { status, payload, notes, next: None };
-    match &outcome.payload {
-        Payload::Text { .. } if !tool.response.redact.is_empty() => {
-            return Err(CallError::Redaction { request: backend.request_line(plan) });
-        }
-        Payload::Text { content_type, .. } if content_type.starts_with("text/html") => {
-            outcome
-                .notes
-                .push("the answer is a web page, not data: the operator should check `url`".into());
-        }
-        Payload::Empty | Payload::File(_) | Payload::Json(_) | Payload::Text { .. } => {}
+    if let Payload::Text { content_type, .. } = &outcome.payload
+        && content_type.starts_with("text/html")
+    {
+        outcome
+            .notes
+            .push("the answer is a web page, not data: the operator should check `url`".into());
     }
-    Ok(outcome)
-}
-
-/// Takes a selected result through the rest of the pipeline.
-pub(super) fn shape(mut value: Value, status: u16, tool: &Tool) -> Outcome {
-    for path in &tool.response.redact {
-        path.replace_all(&mut value, &Value::from(redact::MASK));
-    }
-    let notes = page::cut(&mut value, tool.response.max_items).into_iter().collect();
-    Outcome { status, payload: Payload::Json(JsonText::from(&value)), notes, next: None }
-}
-
-/// Returns whether something has to be taken out of a JSON answer, or counted in it.
-fn is_read(tool: &Tool) -> bool {
-    let rules = &tool.response;
-    tool.pagination.is_some()
-        || rules.result_path.is_some()
-        || rules.max_items.is_some()
-        || !rules.redact.is_empty()
+    outcome
 }

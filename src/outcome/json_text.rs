@@ -5,10 +5,10 @@
 //! kept as text, checked and without white space between its tokens, and read only where something
 //! has to be taken out of it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Value, value::RawValue};
 
 /// A JSON value as compact text (RFC 8259).
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +30,37 @@ impl JsonText {
     /// Wraps text that was put together from checked parts.
     pub(crate) fn trusted(text: String) -> Self {
         Self(text)
+    }
+
+    /// Joins compact JSON texts into an array.
+    pub(crate) fn array(items: &[&str]) -> Self {
+        Self(format!("[{}]", items.join(",")))
+    }
+
+    /// Makes a JSON string of a text.
+    pub(crate) fn string(text: &str) -> Self {
+        Self(Value::from(text).to_string())
+    }
+
+    /// Returns the items of an array.
+    pub(crate) fn items(&self) -> Option<Vec<&RawValue>> {
+        self.0.starts_with('[').then(|| serde_json::from_str(&self.0).ok()).flatten()
+    }
+
+    /// Returns the members of an object in their order.
+    pub(crate) fn members(&self) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+        let mut parser = serde_json::Deserializer::from_str(&self.0);
+        parser.deserialize_map(Members).ok()
+    }
+
+    /// Returns the value that the names lead to, object by object.
+    pub(crate) fn member(&self, names: &[&str]) -> Option<Self> {
+        let mut text = self.as_str();
+        for name in names {
+            let mut parser = serde_json::Deserializer::from_str(text);
+            text = parser.deserialize_map(Member(name)).ok()??.get();
+        }
+        Some(Self(text.to_owned()))
     }
 
     /// Returns the text.
@@ -66,6 +97,48 @@ impl From<&Value> for JsonText {
 impl fmt::Debug for JsonText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "JsonText({})", self.0)
+    }
+}
+
+/// Takes an object apart without building its values.
+struct Members;
+
+impl<'text> Visitor<'text> for Members {
+    type Value = Vec<(Cow<'text, str>, &'text RawValue)>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'text>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            all.push(member);
+        }
+        Ok(all)
+    }
+}
+
+/// Finds the member of this name without building the others; the last one counts.
+struct Member<'name>(&'name str);
+
+impl<'text> Visitor<'text> for Member<'_> {
+    type Value = Option<&'text RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'text>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = members.next_key::<Cow<'text, str>>()? {
+            if key == self.0 {
+                found = Some(members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
     }
 }
 

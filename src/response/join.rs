@@ -1,19 +1,21 @@
-//! Joins the lists of several pages into one.
+//! Joins the lists of several pages into one, as text: nothing is taken apart.
 
-use serde_json::Value;
+use std::ops::Range;
 
-use crate::descriptor::json_path::JsonPath;
+use crate::outcome::JsonText;
 
 /// The pages so far: one list, in the place where the first page had its own.
 #[derive(Debug)]
 pub(crate) struct Joined {
-    /// What the joined answer is: the selected list, or the first page around its list.
-    value: Value,
+    /// What the first page has around its list.
+    head: String,
+    tail: String,
     place: Place,
-    /// Where in the list the last page begins.
-    last: usize,
-    /// How long the first page was.
-    first_length: usize,
+    /// The items of all pages, separated by commas.
+    items: String,
+    count: usize,
+    first: Part,
+    last: Part,
 }
 
 /// Where a page has its list.
@@ -23,6 +25,14 @@ enum Place {
     Whole,
     /// The page is an object with one list in it, under this name.
     Member(String),
+}
+
+/// The items of one page.
+#[derive(Debug, Clone)]
+struct Part {
+    /// Where they are in [`Joined::items`].
+    range: Range<usize>,
+    count: usize,
 }
 
 /// What became of a page.
@@ -36,129 +46,124 @@ pub(crate) enum Added {
     Odd,
 }
 
-/// Selects the result: one value, or an array where the path can match several.
-pub(crate) fn select(value: Value, path: &JsonPath) -> Option<Value> {
-    if path.is_singular() {
-        return path.take(value);
-    }
-    Some(Value::Array(path.all(&value).into_iter().cloned().collect()))
-}
-
 impl Joined {
     /// Begins with the first page, after `result_path`; gives it back when it has no list.
-    pub(crate) fn begin(page: Value) -> Result<Self, Value> {
-        let place = match &page {
-            Value::Array(_) => Place::Whole,
-            Value::Object(members) => {
-                let mut lists = members.iter().filter(|(_, value)| value.is_array());
-                match (lists.next(), lists.next()) {
-                    (Some((name, _)), None) => Place::Member(name.clone()),
-                    _ => return Err(page),
-                }
-            }
-            _ => return Err(page),
-        };
-        let mut joined = Self { value: page, place, last: 0, first_length: 0 };
-        joined.first_length = joined.items().len();
-        Ok(joined)
+    pub(crate) fn begin(page: JsonText) -> Result<Self, JsonText> {
+        let Some((place, head, list, tail)) = around(&page) else { return Err(page) };
+        let Some(items) = list.items() else { return Err(page) };
+        let text = inner(&list).to_owned();
+        let part = Part { range: 0..text.len(), count: items.len() };
+        let count = items.len();
+        Ok(Self { head, tail, place, items: text, count, first: part.clone(), last: part })
     }
 
     /// Adds the next page, after `result_path`.
-    pub(crate) fn add(&mut self, mut page: Value) -> Added {
-        let Some(items) = self.place.list(&mut page) else { return Added::Odd };
-        let items = std::mem::take(items);
-        let so_far = self.items();
-        let is_last = so_far.get(self.last..) == Some(items.as_slice());
-        let is_first = so_far.get(..self.first_length) == Some(items.as_slice());
-        if !items.is_empty() && (is_last || is_first) {
+    pub(crate) fn add(&mut self, page: &JsonText) -> Added {
+        let list = match &self.place {
+            Place::Whole => Some(page.clone()),
+            Place::Member(name) => page.member(&[name]),
+        };
+        let items = list.as_ref().and_then(|list| Some((inner(list), list.items()?.len())));
+        let Some((text, count)) = items else { return Added::Odd };
+        let is_repeated =
+            |part: &Part| self.items.get(part.range.clone()).is_some_and(|known| known == text);
+        if count > 0 && (is_repeated(&self.last) || is_repeated(&self.first)) {
             return Added::Repeated;
         }
-        let last = so_far.len();
-        if let Some(list) = self.place.list(&mut self.value) {
-            list.extend(items);
+        if !self.items.is_empty() && count > 0 {
+            self.items.push(',');
         }
-        self.last = last;
+        let from = self.items.len();
+        self.items.push_str(text);
+        self.count += count;
+        self.last = Part { range: from..self.items.len(), count };
         Added::Yes
     }
 
-    /// Returns the items so far.
-    pub(crate) fn items(&self) -> &[Value] {
-        let list = match &self.place {
-            Place::Whole => Some(&self.value),
-            Place::Member(name) => self.value.get(name),
-        };
-        list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    /// Returns how many items there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
 
     /// Returns how many items the page that came last had.
     pub(crate) fn last_length(&self) -> usize {
-        self.items().len() - self.last
+        self.last.count
     }
 
     /// Returns how many items the first page had.
     pub(crate) fn first_length(&self) -> usize {
-        self.first_length
+        self.first.count
     }
 
     /// Returns the joined answer.
-    pub(crate) fn into_value(self) -> Value {
-        self.value
+    pub(crate) fn into_text(self) -> JsonText {
+        let Self { head, tail, items, .. } = self;
+        JsonText::trusted([&head, "[", &items, "]", &tail].concat())
     }
 }
 
-impl Place {
-    fn list<'page>(&self, page: &'page mut Value) -> Option<&'page mut Vec<Value>> {
-        match self {
-            Self::Whole => page.as_array_mut(),
-            Self::Member(name) => page.get_mut(name)?.as_array_mut(),
-        }
+/// Finds the list of a page, and what is around it.
+fn around(page: &JsonText) -> Option<(Place, String, JsonText, String)> {
+    if page.as_str().starts_with('[') {
+        return Some((Place::Whole, String::new(), page.clone(), String::new()));
     }
+    let members = page.members()?;
+    let mut lists = members.iter().filter(|(_, value)| value.get().starts_with('['));
+    let (Some((name, list)), None) = (lists.next(), lists.next()) else { return None };
+    // Both are parts of the same text.
+    let from = list.get().as_ptr().addr().checked_sub(page.as_str().as_ptr().addr())?;
+    let head = page.as_str().get(..from)?.to_owned();
+    let tail = page.as_str().get(from + list.get().len()..)?.to_owned();
+    let list = JsonText::trusted(list.get().to_owned());
+    Some((Place::Member(name.clone().into_owned()), head, list, tail))
+}
+
+/// Returns what is between the brackets of a list.
+fn inner(list: &JsonText) -> &str {
+    let text = list.as_str();
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn text(text: &str) -> JsonText {
+        JsonText::parse(text).unwrap()
+    }
 
     #[test]
     fn lists_are_joined_where_the_first_page_has_its_own() {
-        let mut joined = Joined::begin(json!([1, 2])).unwrap();
-        assert_eq!(joined.add(json!([3])), Added::Yes);
-        assert_eq!((joined.first_length(), joined.last_length()), (2, 1));
-        assert_eq!(joined.into_value(), json!([1, 2, 3]));
-        let mut joined = Joined::begin(json!({"total": 3, "rows": [1, 2], "page": 1})).unwrap();
-        assert_eq!(joined.add(json!({"total": 3, "rows": [3], "page": 2})), Added::Yes);
-        assert_eq!(joined.add(json!({"rows": []})), Added::Yes);
-        assert_eq!(joined.add(json!({"error": "x"})), Added::Odd);
-        assert_eq!(joined.into_value(), json!({"total": 3, "rows": [1, 2, 3], "page": 1}));
+        let mut joined = Joined::begin(text("[1, 2.50]")).unwrap();
+        assert_eq!(joined.add(&text("[18446744073709551616]")), Added::Yes);
+        assert_eq!((joined.count(), joined.first_length(), joined.last_length()), (3, 2, 1));
+        assert_eq!(joined.into_text().as_str(), "[1,2.50,18446744073709551616]");
+        let page = r#"{"total": 3, "rows": [{"a": [1]}, 2], "page": 1}"#;
+        let mut joined = Joined::begin(text(page)).unwrap();
+        assert_eq!(joined.add(&text(r#"{"total": 3, "rows": [3], "page": 2}"#)), Added::Yes);
+        assert_eq!(joined.add(&text(r#"{"rows": []}"#)), Added::Yes);
+        assert_eq!(joined.add(&text(r#"{"error": "x"}"#)), Added::Odd);
+        let all = r#"{"total":3,"rows":[{"a":[1]},2,3],"page":1}"#;
+        assert_eq!(joined.into_text().as_str(), all);
+        let mut joined = Joined::begin(text("[]")).unwrap();
+        assert_eq!(joined.add(&text("[1]")), Added::Yes);
+        assert_eq!(joined.into_text().as_str(), "[1]");
     }
 
     #[test]
     fn a_page_that_comes_again_is_left_out() {
-        let mut joined = Joined::begin(json!([1, 2])).unwrap();
-        assert_eq!(joined.add(json!([1, 2])), Added::Repeated);
-        assert_eq!(joined.add(json!([3, 4])), Added::Yes);
-        assert_eq!(joined.add(json!([3, 4])), Added::Repeated);
-        assert_eq!(joined.add(json!([1, 2])), Added::Repeated);
-        assert_eq!(joined.into_value(), json!([1, 2, 3, 4]));
+        let mut joined = Joined::begin(text("[1, 2]")).unwrap();
+        assert_eq!(joined.add(&text("[1,2]")), Added::Repeated);
+        assert_eq!(joined.add(&text("[3, 4]")), Added::Yes);
+        assert_eq!(joined.add(&text("[3, 4]")), Added::Repeated);
+        assert_eq!(joined.add(&text("[1, 2]")), Added::Repeated);
+        assert_eq!(joined.into_text().as_str(), "[1,2,3,4]");
     }
 
     #[test]
     fn what_has_no_single_list_is_given_back() {
-        for page in [json!({"a": [], "b": []}), json!({"a": 1}), json!(1), json!(null)] {
-            assert_eq!(Joined::begin(page.clone()).unwrap_err(), page);
+        for page in [r#"{"a":[],"b":[]}"#, r#"{"a":1}"#, "1", "null", "\"[\""] {
+            assert_eq!(Joined::begin(text(page)).unwrap_err().as_str(), page);
         }
-    }
-
-    #[test]
-    fn a_path_selects_one_value_or_all() {
-        let select = |path: &str| {
-            select(json!({"a": [{"b": 1}, {"b": 2}]}), &JsonPath::compile(path).unwrap())
-        };
-        assert_eq!(select("$.a[0].b"), Some(json!(1)));
-        assert_eq!(select("$.a[*].b"), Some(json!([1, 2])));
-        assert_eq!(select("$.c"), None);
-        assert_eq!(select("$").unwrap()["a"][1]["b"], 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes of an answer become a value: pure functions, no sockets.
 //!
-//! The order is the contract's: decode by content type, `result_path`, `max_items`, then what the
-//! caller needs to know about further pages.
+//! The order is the contract's: decode by content type, `result_path`, `transform`, `redact`, the
+//! caller's jq, `max_items`, then what the caller needs to know about further pages.
 
 pub mod api_error;
 pub(crate) mod collect;
@@ -11,4 +11,8 @@ pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
 mod properties;
+pub(crate) mod shape;
 pub(crate) mod xml;
+
+/// What stands where a value was hidden.
+pub const MASK: &str = "[REDACTED]";

@@ -10,14 +10,20 @@ use crate::{
     call::Arguments,
     catalog::Entry,
     descriptor::model::{PageStrategy, Pagination},
+    outcome::JsonText,
 };
 
 /// Cuts an array to `max_items`; returns the sentence that says so.
 pub(crate) fn cut(value: &mut Value, max_items: Option<usize>) -> Option<String> {
     let items = value.as_array_mut()?;
-    let most = max_items.filter(|most| items.len() > *most)?;
-    let total = items.len();
-    items.truncate(most);
+    let note = cut_note(items.len(), max_items)?;
+    items.truncate(max_items?);
+    Some(note)
+}
+
+/// Returns the sentence about a list of `total` items when it has to be cut.
+pub(crate) fn cut_note(total: usize, max_items: Option<usize>) -> Option<String> {
+    let most = max_items.filter(|most| total > *most)?;
     Some(format!("cut to the first {most} of {total} items; narrow the call to see the others"))
 }
 
@@ -42,19 +48,23 @@ impl Signals {
         pagination: &Pagination,
         url: &Url,
         headers: &HeaderMap,
-        body: &Value,
+        body: &JsonText,
     ) -> Self {
         let header = |name: &Option<HeaderName>| -> Option<u64> {
             headers.get(name.as_ref()?)?.to_str().ok()?.trim().parse().ok()
         };
-        let cursor = match &pagination.strategy {
-            PageStrategy::Cursor { next: Some(path), .. } => path.first(body),
+        let next = match &pagination.strategy {
+            PageStrategy::Cursor { next, .. } => next.as_ref(),
             _ => None,
         };
+        // The tree of a page is built only to look something up in it.
+        let is_searched = next.is_some() || pagination.has_more.is_some();
+        let body = if is_searched { body.value().unwrap_or_default() } else { Value::Null };
         let is_link = matches!(pagination.strategy, PageStrategy::LinkHeader { .. });
         Self {
-            has_more: pagination.has_more.as_ref().and_then(|condition| condition.holds(body)),
-            cursor: cursor
+            has_more: pagination.has_more.as_ref().and_then(|condition| condition.holds(&body)),
+            cursor: next
+                .and_then(|path| path.first(&body))
                 .filter(|cursor| !cursor.is_null() && cursor.as_str() != Some(""))
                 .cloned(),
             link: if is_link { link_next(headers, url) } else { None },

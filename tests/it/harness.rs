@@ -16,6 +16,7 @@ use dadl_mcp::{
         backend::Backend,
     },
     outcome::{Outcome, Payload},
+    worker::Filters,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -62,7 +63,8 @@ impl Harness {
         let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credential));
         let confirm = vec![settings.confirm];
         let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
-        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")));
+        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")))
+            .with_filters(Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp")));
         Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }
     }
 

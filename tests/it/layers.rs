@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 /// The modules from left to right: each uses only those before it.
 const ORDER: &[&str] = &[
+    "jq",
     "descriptor",
     "access",
     "catalog",
@@ -13,6 +14,7 @@ const ORDER: &[&str] = &[
     "gate",
     "response",
     "files",
+    "worker",
     "http",
     "executor",
     "app",

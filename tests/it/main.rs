@@ -12,6 +12,7 @@ mod corpus;
 mod every_tool;
 mod executor;
 mod harness;
+mod jq;
 mod layers;
 mod mcp_http;
 mod mcp_stdio;

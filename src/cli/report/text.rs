@@ -187,17 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_a_later_version_brings() {
+    fn shows_where_a_program_is_wrong() {
         let tools = "    get:\n      method: GET\n      path: /vms\n      description: Reads.\n\
-                     \x20     response:\n        transform: |\n          .a\n          | .b\n";
+                     \x20     response:\n        transform: |\n          .a\n            | nope(.b)\n";
         assert_snapshot!(report(tools), @r#"
-        error[D901]: `response.transform` is not supported by this version
-          --> example.dadl:13:9
+        error[D410]: `transform` is not a jq program
+          --> example.dadl:15:15
            |
-        13 |         transform: |
-           |         ^^^^^^^^^ would change what a call does, so it is not ignored
+        15 |             | nope(.b)
+           |               ^^^^ `nope/1` is not defined
            |
-           = see: docs/checks.md#d901
+           = help: try the program with `jq` on an answer of the API
+           = see: docs/checks.md#d410
         "#);
     }
 

@@ -13,6 +13,7 @@ use crate::descriptor::{
     units,
     yaml::{Entry, Node, Value},
 };
+use crate::jq::{CompileError, Filter};
 
 /// The findings so far, and what all parts of the lowering must know.
 pub(crate) struct Context<'tree> {
@@ -24,6 +25,8 @@ pub(crate) struct Context<'tree> {
     pub(crate) features: Vec<&'tree str>,
     /// How often a name was looked for among the tools.
     pub(crate) searches: usize,
+    /// The jq programs that were compiled, by their texts.
+    pub(crate) filters: Vec<(&'tree str, Result<Filter, CompileError>)>,
 }
 
 /// What a mapping describes, for messages.

@@ -72,8 +72,14 @@ pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context =
-        Context { source, findings: Vec::new(), is_v01: false, features: Vec::new(), searches: 0 };
+    let mut context = Context {
+        source,
+        findings: Vec::new(),
+        is_v01: false,
+        features: Vec::new(),
+        searches: 0,
+        filters: Vec::new(),
+    };
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }

@@ -20,6 +20,7 @@ mod pagination;
 mod params;
 mod response;
 mod tool;
+mod transform;
 
 pub(super) use document::lower;
 

@@ -28,15 +28,10 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<ResponseRules> {
     let section = context.subsection(parent, "response", KEYS)?;
-    for key in ["transform", "ttl"] {
+    for key in ["ttl"] {
         if let Some(entry) = section.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`response.{key}`"));
         }
-    }
-    if context.boolean(&section, "allow_jq_override") == Some(true)
-        && let Some(entry) = section.entry("allow_jq_override")
-    {
-        context.unsupported(&entry.key_span, "`allow_jq_override: true`");
     }
     // For programs that read pages by it; this one reads the whole answer for that.
     context.json_path(&section, "metadata_path");
@@ -48,8 +43,11 @@ pub(super) fn lower<'tree>(
         context.since_v02(&section, "redact");
         context.requires_feature(entry, "redact");
     }
+    let result_path = context.json_path(&section, "result_path");
     Some(ResponseRules {
-        result_path: context.json_path(&section, "result_path"),
+        transform: super::transform::lower(&section, result_path.as_ref(), context),
+        allow_jq: context.boolean(&section, "allow_jq_override").unwrap_or_default(),
+        result_path,
         redact: context.json_paths(&section, "redact"),
         max_items: context
             .count(&section, "max_items")

@@ -449,7 +449,6 @@ fn streams_are_declared() {
 #[test]
 fn constructs_of_later_versions() {
     for (keys, what) in [
-        ("response: {allow_jq_override: true}", "`allow_jq_override: true`"),
         ("response: {type: file_url}", "`response.type: file_url`"),
         ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
         (

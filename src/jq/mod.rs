@@ -1,0 +1,19 @@
+//! The jq language (<https://jqlang.org/manual/v1.7/>): programs are compiled and run here.
+//!
+//! The interpreter is `jaq`. Where it differs from jq 1.7, definitions in `defs.jq`, a few native
+//! filters and a rewritten program tree bring it closer; `docs/guide.md` lists what remains. A
+//! program reads its input and nothing else: no files, no modules, no environment, no further
+//! inputs.
+//!
+//! Nothing here bounds time, memory or depth: an interpreter cannot be interrupted from outside.
+//! Only a process of its own (the module `worker`) may call [`Program::run`].
+
+mod native;
+mod number;
+mod print;
+mod program;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+
+pub use self::program::{CompileError, Filter, LONGEST_PROGRAM, Program, RunError};

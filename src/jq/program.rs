@@ -1,0 +1,261 @@
+//! Compiles a program, and runs it on one JSON text.
+
+use std::{fmt, ops::Range, sync::Arc, thread};
+
+use jaq_core::{
+    Compiler, Ctx, Vars,
+    compile::Undefined,
+    data::JustLut,
+    load::{Arena, File, Loader, lex, parse},
+};
+use jaq_json::{Val, read};
+
+use super::{native, print, rewrite};
+
+/// A program longer than this is refused, in bytes.
+pub const LONGEST_PROGRAM: usize = 64 * 1024;
+
+/// The parser calls itself; this is enough for the deepest program of [`LONGEST_PROGRAM`] bytes.
+/// Pages that are not touched cost nothing.
+const STACK: usize = 256 * 1024 * 1024;
+
+/// The name under which the program is called; no program can contain it.
+const MAIN: &str = "main";
+
+/// Filters of jq that reach beyond the input.
+const REFUSED: &[(&str, &str)] = &[
+    ("debug_empty", "is not a filter of jq"),
+    ("get_search_list", "modules do not exist here"),
+    ("halt", "a filter cannot end the program"),
+    ("halt_error", "a filter cannot end the program"),
+    ("input", "there is one input only, `.`"),
+    ("input_filename", "the input is no file"),
+    ("input_line_number", "the input is no file"),
+    ("inputs", "there is one input only, `.`"),
+    ("modulemeta", "modules do not exist here"),
+    ("stderr_empty", "is not a filter of jq"),
+];
+
+/// A compiled program.
+pub struct Program {
+    filter: jaq_core::Filter<JustLut<Val>>,
+}
+
+/// Why a text is no program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// What is wrong.
+    pub message: String,
+    /// Where, in bytes of the program; `None` when it is the program as a whole.
+    pub span: Option<Range<usize>>,
+}
+
+/// Why a program gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The input is not JSON.
+    #[error("the input is no JSON: {0}")]
+    Input(String),
+    /// The program failed, in its own words or in those of jq.
+    #[error("{0}")]
+    Failed(String),
+    /// The result is larger than the limit, in bytes.
+    #[error("the result is larger than {0} bytes")]
+    Output(usize),
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Program")
+    }
+}
+
+/// The text of a program that compiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter(Arc<str>);
+
+impl Filter {
+    /// Takes `text` when it is a program.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong first, and where.
+    pub fn new(text: &str) -> Result<Self, CompileError> {
+        check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Returns the program.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Compiles `text` and drops what comes of it. Safe for any text: the parser gets a stack that is
+/// deep enough.
+fn check(text: &str) -> Result<(), CompileError> {
+    if text.len() > LONGEST_PROGRAM {
+        return Err(CompileError::whole(format!(
+            "the program is longer than {LONGEST_PROGRAM} bytes"
+        )));
+    }
+    let failed = || CompileError::whole("the program cannot be compiled".to_owned());
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || Program::compile(text).map(|_| ()))
+            .map_err(|_| failed())?
+            .join()
+            .map_err(|_| failed())?
+    })
+}
+
+impl CompileError {
+    fn whole(message: String) -> Self {
+        Self { message, span: None }
+    }
+
+    /// Puts the place of `part` into the error when it is part of `text`.
+    fn at(message: String, text: &str, part: &str) -> Self {
+        let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        let span = start
+            .map(|start| start..start + part.len())
+            .filter(|span| text.get(span.clone()).is_some());
+        Self { message, span }
+    }
+}
+
+impl Program {
+    /// Compiles `text`. Deeply nested texts overflow a small stack; see [`check`].
+    ///
+    /// # Errors
+    ///
+    /// What is wrong first, and where.
+    pub fn compile(text: &str) -> Result<Self, CompileError> {
+        let tokens = lex::Lexer::new(text).lex().map_err(|errors| unreadable(text, &errors))?;
+        if let Some(lex::Token(word, _)) = tokens.first()
+            && matches!(*word, "import" | "include" | "module")
+        {
+            return Err(CompileError::at("modules do not exist here".to_owned(), text, word));
+        }
+        let body = if tokens.is_empty() {
+            // A program of white space is `.`, as in jq.
+            parse::Term::Id
+        } else {
+            parse::Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| {
+                let (expected, found) = errors.into_iter().next().unzip();
+                misplaced(text, expected, found.flatten().map(|lex::Token(word, _)| *word))
+            })?
+        };
+        let main = parse::Def { name: MAIN, args: Vec::new(), body: rewrite::term(body) };
+        let arena = Arena::default();
+        let modules = Loader::new(native::definitions().chain([main]))
+            .load(&arena, File { code: MAIN, path: () })
+            .map_err(|_| CompileError::whole("the program cannot be compiled".to_owned()))?;
+        let filter = Compiler::default()
+            .with_funs(native::filters())
+            .with_global_vars(["$ENV", "$__loc__"])
+            .compile(modules)
+            .map_err(|errors| {
+                undefined(text, errors.into_iter().flat_map(|(_, found)| found).next())
+            })?;
+        Ok(Self { filter })
+    }
+
+    /// Runs the program on the JSON text `input` and returns its result as compact JSON: the
+    /// output when there is one, an array of them when there are several, `null` when there is
+    /// none. Without bounds of time, memory and depth; `most` bounds the bytes of the result.
+    ///
+    /// # Errors
+    ///
+    /// See [`RunError`].
+    pub fn run(&self, input: &[u8], most: usize) -> Result<Vec<u8>, RunError> {
+        let input =
+            read::parse_single(input).map_err(|error| RunError::Input(error.to_string()))?;
+        let location = native::location();
+        let variables = Vars::new([Val::obj(jaq_json::Map::default()), location]);
+        let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, variables);
+        let mut printed = print::Outputs::new(most);
+        for output in self.filter.id.run((context, input)) {
+            let value = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => RunError::Failed(print::message(&error.into_val())),
+                Err(_) => RunError::Failed("break".to_owned()),
+            })?;
+            printed.push(&value)?;
+        }
+        Ok(printed.finish())
+    }
+}
+
+/// Words the first error of the lexer.
+fn unreadable(text: &str, errors: &[lex::Error<&str>]) -> CompileError {
+    match errors.first() {
+        Some((expected, rest)) => {
+            // The lexer gives all that remains; the first character is the place.
+            let first = rest.chars().next().map_or(0, char::len_utf8);
+            let part = rest.get(..first).unwrap_or(rest);
+            let message = format!("{} expected{}", expected.as_str(), instead(part));
+            CompileError::at(message, text, part)
+        }
+        None => CompileError::whole("the program cannot be read".to_owned()),
+    }
+}
+
+/// Words the first error of the parser.
+fn misplaced(
+    text: &str,
+    expected: Option<parse::Expect<&str>>,
+    found: Option<&str>,
+) -> CompileError {
+    let expected = expected.as_ref().map_or("something else", parse::Expect::as_str);
+    let expected = match expected {
+        "nothing" => "the end of the program".to_owned(),
+        word if word.chars().all(char::is_alphabetic) && !matches!(word, "then" | "as" | "end") => {
+            word.to_owned()
+        }
+        word if word.contains(' ') => word.to_owned(),
+        word => format!("`{word}`"),
+    };
+    match found {
+        Some(found) => {
+            CompileError::at(format!("{expected} expected{}", instead(found)), text, found)
+        }
+        None => {
+            let end = text.get(text.len()..).unwrap_or_default();
+            CompileError::at(format!("{expected} expected, but the program ends"), text, end)
+        }
+    }
+}
+
+/// Words the first name that means nothing.
+fn undefined(text: &str, found: Option<(&str, Undefined)>) -> CompileError {
+    let Some((name, kind)) = found else {
+        return CompileError::whole("the program cannot be compiled".to_owned());
+    };
+    let message = match kind {
+        Undefined::Filter(arity) => match REFUSED.iter().find(|(refused, _)| *refused == name) {
+            Some((_, reason)) => format!("`{name}` cannot be used: {reason}"),
+            None => format!("`{name}/{arity}` is not defined"),
+        },
+        Undefined::Var => format!("`{name}` is not defined"),
+        Undefined::Label => format!("the label `{name}` is not defined"),
+        _ => "modules do not exist here".to_owned(),
+    };
+    CompileError::at(message, text, name)
+}
+
+/// Names what stands where something else is expected, at most its start.
+fn instead(found: &str) -> String {
+    let start: String = found.chars().take(20).collect();
+    if start.is_empty() {
+        ", but the program ends".to_owned()
+    } else {
+        format!(" instead of `{start}`")
+    }
+}
+
+/// Parses definitions that belong to the program.
+pub(super) fn definitions(text: &'static str) -> Vec<parse::Def<&'static str>> {
+    parse(text, |parser| parser.defs()).unwrap_or_default()
+}

@@ -1,0 +1,205 @@
+//! Rewrites the tree of a program where `jaq` gives other results than jq.
+//!
+//! * A text with an interpolated number shows it as jq does.
+//! * An index with a fraction is rounded: `.[length / 2]`.
+//! * A slice of `null` is `null`: `.note[:100]`.
+//! * Of two operands with several outputs, the right one is the outer loop: `(1, 2) + (10, 20)`.
+//! * A number with an exponent is a whole number when it can be one: `1e3`.
+
+use jaq_core::{
+    load::{
+        lex::StrPart,
+        parse::{BinaryOp, Def, Pattern, Term},
+    },
+    path::{Opt, Part, Path},
+};
+
+/// Holds the input of a slice; programs have no business with this name.
+const INPUT: &str = "$__input";
+
+/// Holds the right operand.
+const RIGHT: &str = "$__right";
+
+type Tree<'text> = Term<&'text str>;
+
+/// Rewrites a term and all that it consists of.
+pub(super) fn term(tree: Tree<'_>) -> Tree<'_> {
+    match tree {
+        Term::Id | Term::Recurse | Term::Break(_) | Term::Var(_) => tree,
+        Term::Num(digits) if digits.contains(['e', 'E']) => pipe(tree, call("_floor")),
+        Term::Num(_) => tree,
+        Term::Str(format, parts) => {
+            let part = |part| match part {
+                StrPart::Term(inner) if format.is_none() => {
+                    StrPart::Term(pipe(term(inner), call("_tostring")))
+                }
+                StrPart::Term(inner) => StrPart::Term(term(inner)),
+                other => other,
+            };
+            let parts = parts.into_iter().map(part).collect();
+            Term::Str(format, parts)
+        }
+        Term::Arr(inner) => Term::Arr(inner.map(|inner| boxed(*inner))),
+        Term::Obj(members) => {
+            let members = members.into_iter();
+            Term::Obj(members.map(|(key, value)| (term(key), value.map(term))).collect())
+        }
+        Term::Neg(inner) => Term::Neg(boxed(*inner)),
+        Term::BinOp(left, operator, right) => operation(term(*left), operator, term(*right)),
+        Term::Label(name, inner) => Term::Label(name, boxed(*inner)),
+        Term::Fold(name, source, pattern, arguments) => Term::Fold(
+            name,
+            boxed(*source),
+            self::pattern(pattern),
+            arguments.into_iter().map(term).collect(),
+        ),
+        Term::TryCatch(inner, catch) => {
+            Term::TryCatch(boxed(*inner), catch.map(|catch| boxed(*catch)))
+        }
+        Term::IfThenElse(branches, otherwise) => Term::IfThenElse(
+            branches.into_iter().map(|(test, then)| (term(test), term(then))).collect(),
+            otherwise.map(|otherwise| boxed(*otherwise)),
+        ),
+        Term::Def(definitions, inner) => {
+            let definition = |it: Def<_>| Def { body: term(it.body), ..it };
+            Term::Def(definitions.into_iter().map(definition).collect(), boxed(*inner))
+        }
+        Term::Call(name, arguments) => Term::Call(name, arguments.into_iter().map(term).collect()),
+        Term::Path(head, path) => self::path(term(*head), path),
+    }
+}
+
+fn boxed(tree: Tree<'_>) -> Box<Tree<'_>> {
+    Box::new(term(tree))
+}
+
+fn call(name: &str) -> Tree<'_> {
+    Term::Call(name, Vec::new())
+}
+
+fn pipe<'text>(left: Tree<'text>, right: Tree<'text>) -> Tree<'text> {
+    Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
+}
+
+fn bind<'text>(value: Tree<'text>, name: &'text str, inner: Tree<'text>) -> Tree<'text> {
+    let pattern = BinaryOp::Pipe(Some(Pattern::Var(name)));
+    Term::BinOp(Box::new(value), pattern, Box::new(inner))
+}
+
+fn pattern(pattern: Pattern<&str>) -> Pattern<&str> {
+    match pattern {
+        Pattern::Var(name) => Pattern::Var(name),
+        Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(self::pattern).collect()),
+        Pattern::Obj(members) => {
+            let member = |(key, value)| (term(key), self::pattern(value));
+            Pattern::Obj(members.into_iter().map(member).collect())
+        }
+    }
+}
+
+fn operation<'text>(
+    left: Tree<'text>,
+    operator: BinaryOp<&'text str>,
+    right: Tree<'text>,
+) -> Tree<'text> {
+    let operator = match operator {
+        BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(self::pattern(pattern))),
+        other => other,
+    };
+    let computes = matches!(operator, BinaryOp::Math(_) | BinaryOp::Cmp(_));
+    if computes && !is_single(&left) && !is_single(&right) {
+        let computed = Term::BinOp(Box::new(left), operator, Box::new(Term::Var(RIGHT)));
+        return bind(right, RIGHT, computed);
+    }
+    Term::BinOp(Box::new(left), operator, Box::new(right))
+}
+
+/// Returns whether a term has at most one output; false when nobody knows.
+fn is_single(tree: &Tree<'_>) -> bool {
+    match tree {
+        Term::Id | Term::Num(_) | Term::Arr(_) | Term::Var(_) => true,
+        Term::Str(_, parts) => parts.iter().all(|part| match part {
+            StrPart::Term(inner) => is_single(inner),
+            StrPart::Str(_) | StrPart::Char(_) => true,
+        }),
+        Term::Neg(inner) => is_single(inner),
+        Term::BinOp(left, BinaryOp::Math(_) | BinaryOp::Cmp(_) | BinaryOp::Pipe(None), right) => {
+            is_single(left) && is_single(right)
+        }
+        Term::Call(name, arguments) => {
+            arguments.is_empty()
+                && matches!(
+                    *name,
+                    "_floor" | "_tostring" | "add" | "length" | "tonumber" | "tostring"
+                )
+        }
+        Term::Path(head, Path(parts)) => {
+            let part = |(part, _): &(Part<_>, Opt)| match part {
+                Part::Index(index) => is_single(index),
+                Part::Range(..) => false,
+            };
+            is_single(head) && parts.iter().all(part)
+        }
+        _ => false,
+    }
+}
+
+/// Rewrites the parts of a path, whose indexes and bounds see the input of the whole path.
+fn path<'text>(head: Tree<'text>, Path(parts): Path<Tree<'text>>) -> Tree<'text> {
+    let mut is_bound = false;
+    let mut tree = head;
+    let mut simple = Vec::new();
+    for (part, opt) in parts {
+        match part {
+            Part::Index(index) => simple.push((Part::Index(rounded(term(index), "_floor")), opt)),
+            Part::Range(None, None) => simple.push((Part::Range(None, None), opt)),
+            Part::Range(start, end) => {
+                let mut bound = |bound: Tree<'text>, name| {
+                    let bound = rounded(term(bound), name);
+                    if is_constant(&bound) {
+                        return bound;
+                    }
+                    is_bound = true;
+                    pipe(Term::Var(INPUT), bound)
+                };
+                let start = start.map(|start| bound(start, "_floor"));
+                let end = end.map(|end| bound(end, "_ceil"));
+                let slice = Path(vec![(Part::Range(start, end), opt)]);
+                let slice = Term::Path(Box::new(Term::Id), slice);
+                let is_null = (call("_isnull"), Term::Id);
+                let slice = Term::IfThenElse(vec![is_null], Some(Box::new(slice)));
+                tree = pipe(with(tree, std::mem::take(&mut simple)), slice);
+            }
+        }
+    }
+    let tree = with(tree, simple);
+    if is_bound { bind(Term::Id, INPUT, tree) } else { tree }
+}
+
+fn with<'text>(head: Tree<'text>, parts: Vec<(Part<Tree<'text>>, Opt)>) -> Tree<'text> {
+    if parts.is_empty() { head } else { Term::Path(Box::new(head), Path(parts)) }
+}
+
+/// Returns whether a term gives the same whatever its input is.
+fn is_constant(tree: &Tree<'_>) -> bool {
+    match tree {
+        Term::Num(_) | Term::Var(_) => true,
+        Term::Str(None, parts) => !parts.iter().any(|part| matches!(part, StrPart::Term(_))),
+        Term::Neg(inner) => is_constant(inner),
+        Term::BinOp(left, BinaryOp::Pipe(None), right) => {
+            is_constant(left) && matches!(**right, Term::Call("_floor" | "_ceil", _))
+        }
+        _ => false,
+    }
+}
+
+/// Rounds an index unless it is a text or a whole number.
+fn rounded<'text>(index: Tree<'text>, name: &'text str) -> Tree<'text> {
+    let whole = |tree: &Tree<'_>| matches!(tree, Term::Num(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match &index {
+        Term::Str(..) => index,
+        Term::Neg(inner) if whole(inner) => index,
+        other if whole(other) => index,
+        _ => pipe(index, call(name)),
+    }
+}

@@ -1,0 +1,90 @@
+//! Programs and what comes out of them. The comparison with jq itself is in `tests/it/jq_oracle.rs`.
+
+use super::*;
+
+fn run(program: &str, input: &str) -> Result<String, String> {
+    let program = Program::compile(program).map_err(|error| error.to_string())?;
+    let output = program.run(input.as_bytes(), 1 << 10).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8(output).unwrap())
+}
+
+fn gives(program: &str, input: &str, expected: &str) {
+    assert_eq!(run(program, input).as_deref(), Ok(expected), "{program}");
+}
+
+fn refused(program: &str) -> (String, String) {
+    let error = Filter::new(program).unwrap_err();
+    let part = error.span.map(|span| program[span].to_owned()).unwrap_or_default();
+    (error.message, part)
+}
+
+#[test]
+fn outputs_become_one_value() {
+    gives(".", "1", "1");
+    gives(".[]", "[1,2]", "[1,2]");
+    gives(".[]", "[3]", "3");
+    gives("empty", "1", "null");
+    gives(" # nothing", "[1]", "[1]");
+}
+
+#[test]
+fn numbers_and_order_stay() {
+    let input = r#"{"z":123456789012345678901234567890,"a":1.10,"b":1e2}"#;
+    gives(".", input, input);
+    gives("del(.a)", input, r#"{"z":123456789012345678901234567890,"b":1e2}"#);
+    gives("[.[]]", "[9007199254740993,-0,1.5e300]", "[9007199254740993,0,1.5e300]");
+}
+
+#[test]
+fn what_json_cannot_say_becomes_what_jq_says() {
+    gives(
+        "[nan, infinite, -infinite]",
+        "1",
+        "[null,1.7976931348623157e+308,-1.7976931348623157e+308]",
+    );
+    gives("\"\\(10/2) \\(1/8)\"", "1", "\"5 0.125\"");
+}
+
+#[test]
+fn nothing_beyond_the_input_is_reached() {
+    gives("[env, $ENV, $ENV.PATH, env.HOME]", "1", "[{},{},null,null]");
+    for name in ["input", "inputs", "halt", "halt_error", "input_filename", "modulemeta"] {
+        let (message, part) = refused(name);
+        assert!(message.contains("cannot be used"), "{message}");
+        assert_eq!(part, name);
+    }
+    for program in ["import \"a\" as a; .", "include \"a\"; .", "import \"a\" as $a; $a"] {
+        assert_eq!(refused(program).0, "modules do not exist here");
+    }
+}
+
+#[test]
+fn errors_have_a_place() {
+    let gives = |program: &str, message: &str, part: &str| {
+        assert_eq!(refused(program), (message.to_owned(), part.to_owned()), "{program}");
+    };
+    gives("map(.a) | nope(1; 2)", "`nope/2` is not defined", "nope");
+    gives("$x", "`$x` is not defined", "$x");
+    gives("{a: }", "term expected instead of `}`", "}");
+    gives("map(.a", "closing parenthesis expected, but the program ends", "");
+    gives(".a ]", "token expected instead of `]`", "]");
+    gives("if . then", "term expected, but the program ends", "");
+    gives("break $x", "the label `$x` is not defined", "$x");
+    assert!(refused(&"1,".repeat(LONGEST_PROGRAM)).0.contains("longer than"));
+}
+
+#[test]
+fn a_result_has_a_bound() {
+    let program = Program::compile("[range(1000)]").unwrap();
+    assert_eq!(program.run(b"1", 100), Err(RunError::Output(100)));
+    let error = Program::compile("error(\"x\" * 2000)").unwrap().run(b"1", 100).unwrap_err();
+    assert!(error.to_string().len() < 600);
+}
+
+#[test]
+fn the_library_compiles() {
+    // A definition that does not parse would be missed by nobody.
+    for name in ["@base32", "ascii", "tostream", "JOIN({}; .)", "toarray", "format(\"text\")"] {
+        assert_eq!(Filter::new(name).map(|_| ()), Ok(()), "{name}");
+    }
+}

@@ -1,0 +1,150 @@
+//! The child: reads programs and inputs, writes results.
+
+use std::{
+    io::{self, Read, Write},
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    rc::Rc,
+    sync::mpsc,
+    thread,
+};
+
+use super::{GREETING, OUTPUT, Status};
+use crate::jq::{Program, RunError};
+
+/// The stack of the interpreter, in bytes; part of [`super::MEMORY`].
+const STACK: usize = 128 * 1024 * 1024;
+
+/// The number of compiled programs that are kept.
+const PROGRAMS: usize = 16;
+
+/// Larger inputs are refused; answers are bounded long before.
+const LARGEST_INPUT: u64 = super::MEMORY;
+
+/// A program and its input.
+struct Request {
+    program: String,
+    input: Vec<u8>,
+}
+
+/// Runs filters until standard input ends.
+pub fn serve() -> ExitCode {
+    if let Err(error) = limit() {
+        // Standard error is what the parent reads when a child ends.
+        let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");
+        return ExitCode::FAILURE;
+    }
+    let (sender, receiver) = mpsc::channel();
+    let interpreter = thread::Builder::new().stack_size(STACK).spawn(move || answer(&receiver));
+    if let Err(error) = interpreter {
+        let _ = writeln!(io::stderr(), "the interpreter cannot be started: {error}");
+        return ExitCode::FAILURE;
+    }
+    // Reading never waits for the interpreter: a filter without an end must not outlive the
+    // parent, whose death ends this loop.
+    let mut stdin = io::stdin().lock();
+    while let Ok(request) = read(&mut stdin) {
+        if sender.send(request).is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Bounds memory, and forbids core dumps and written files: both would hold data of a call.
+#[cfg(unix)]
+fn limit() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    // Linux counts here what a process has of its own; elsewhere the address space has to do.
+    setrlimit(Resource::Data, most(super::MEMORY))?;
+    #[cfg(not(target_os = "macos"))]
+    setrlimit(Resource::As, most(super::MEMORY * 2))?;
+    setrlimit(Resource::Core, most(0))?;
+    setrlimit(Resource::Fsize, most(0))?;
+    Ok(())
+}
+
+/// Other systems have no such limits for a process itself; time and size of results are bounded
+/// by the parent.
+#[cfg(not(unix))]
+fn limit() -> io::Result<()> {
+    Ok(())
+}
+
+fn read(stdin: &mut impl Read) -> io::Result<Request> {
+    let mut lengths = [0; 12];
+    stdin.read_exact(&mut lengths)?;
+    let [a, b, c, d, rest @ ..] = lengths;
+    let program = u64::from(u32::from_be_bytes([a, b, c, d]));
+    let input = u64::from_be_bytes(rest);
+    if input > LARGEST_INPUT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = |length: u64| {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        stdin.read_exact(&mut bytes).map(|()| bytes)
+    };
+    let program = bytes(program)?;
+    let input = bytes(input)?;
+    let program = String::from_utf8(program).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok(Request { program, input })
+}
+
+/// Answers requests, one after the other.
+fn answer(requests: &mpsc::Receiver<Request>) {
+    let mut stdout = io::stdout().lock();
+    let mut programs: Vec<(String, Rc<Program>)> = Vec::with_capacity(PROGRAMS);
+    let mut write = |status: Status, bytes: &[u8]| {
+        let mut head = [0; 9];
+        let (first, length) = head.split_at_mut(1);
+        first.fill(status.byte());
+        length.copy_from_slice(&(bytes.len() as u64).to_be_bytes());
+        stdout.write_all(&head)?;
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    };
+    if write_greeting().is_err() {
+        return;
+    }
+    for Request { program, input } in requests {
+        let result = panic::catch_unwind(AssertUnwindSafe(|| run(&mut programs, program, &input)));
+        let (status, bytes) = result.unwrap_or_else(|_| {
+            // A panic of the interpreter is a defect of it; its text is for its developers.
+            (Status::Failed, b"the interpreter cannot run this program".to_vec())
+        });
+        drop(input);
+        if write(status, &bytes).is_err() {
+            return;
+        }
+    }
+}
+
+fn write_greeting() -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(GREETING)?;
+    stdout.flush()
+}
+
+fn run(programs: &mut Vec<(String, Rc<Program>)>, text: String, input: &[u8]) -> (Status, Vec<u8>) {
+    let known = programs.iter().find(|(known, _)| *known == text);
+    let program = match known.map(|(_, program)| Rc::clone(program)) {
+        Some(program) => program,
+        None => match Program::compile(&text) {
+            Ok(program) => {
+                let program = Rc::new(program);
+                if programs.len() == PROGRAMS {
+                    programs.remove(0);
+                }
+                programs.push((text, Rc::clone(&program)));
+                program
+            }
+            Err(error) => return (Status::NoProgram, error.to_string().into_bytes()),
+        },
+    };
+    match program.run(input, OUTPUT) {
+        Ok(result) => (Status::Done, result),
+        Err(RunError::Output(_)) => (Status::TooLarge, Vec::new()),
+        Err(error) => (Status::Failed, error.to_string().into_bytes()),
+    }
+}

@@ -1,0 +1,101 @@
+//! jq filters run in processes of their own.
+//!
+//! A filter may run forever, recurse without end or fill the memory, and its interpreter cannot be
+//! stopped from outside. So it runs in a child process, which is this program again
+//! (`dadl-mcp jq-worker`): the child bounds its own memory, has an empty environment and nothing
+//! but two pipes, and is killed when the time is up. Children are started when they are needed,
+//! reused, and end when their standard input does.
+//!
+//! A request is the length of the program (`u32`), the length of the input (`u64`), both
+//! big-endian, then program and input. An answer is a status (`u8`), a length (`u64`) and as many
+//! bytes. A child begins with [`GREETING`], so that another program is not taken for one.
+
+mod child;
+mod pool;
+
+use std::time::Duration;
+
+pub use self::{
+    child::serve,
+    pool::{Filters, Pool},
+};
+
+/// What the subcommand is called.
+pub const SUBCOMMAND: &str = "jq-worker";
+
+/// The first bytes of a child.
+const GREETING: &[u8] = b"dadl-mcp jq-worker 1\n";
+
+/// The time that a filter may take.
+pub const TIME: Duration = Duration::from_secs(5);
+
+/// The memory that a child may have, in bytes: values, text and stack.
+pub const MEMORY: u64 = 512 * 1024 * 1024;
+
+/// The largest result, in bytes.
+pub const OUTPUT: usize = 64 * 1024 * 1024;
+
+/// Why a filter gave no result. The texts follow the name of the filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// The author or the caller: the program is not jq.
+    #[error("is not a jq program: {0}")]
+    Compile(String),
+    /// The program or its input: it failed, in the words of jq. May quote the input.
+    #[error("failed: {0}")]
+    Failed(String),
+    /// It recurses too deeply.
+    #[error("recurses too deeply")]
+    Depth,
+    /// It needs more than [`MEMORY`].
+    #[error("needs more than {} MB of memory", MEMORY / (1024 * 1024))]
+    Memory,
+    /// Its result is larger than [`OUTPUT`].
+    #[error("gives more than {} MB", OUTPUT / (1024 * 1024))]
+    Output,
+    /// It took longer than [`TIME`].
+    #[error("takes longer than {} s", TIME.as_secs())]
+    Time,
+    /// The system: the process cannot be started, or ended for no known reason.
+    #[error("cannot run: {0}")]
+    Process(String),
+}
+
+impl FilterError {
+    /// Returns the same without what it may quote of the input.
+    #[must_use]
+    pub fn without_data(self) -> Self {
+        match self {
+            Self::Failed(_) => {
+                Self::Failed("its message is not shown, because this tool hides values".to_owned())
+            }
+            other => other,
+        }
+    }
+}
+
+/// How a child answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// The result follows.
+    Done,
+    /// A message follows.
+    Failed,
+    /// A message follows.
+    NoProgram,
+    /// Nothing follows.
+    TooLarge,
+}
+
+impl Status {
+    const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::NoProgram, Self::TooLarge];
+
+    fn byte(self) -> u8 {
+        self as u8
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.byte() == byte)
+    }
+}

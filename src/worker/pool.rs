@@ -1,0 +1,199 @@
+//! The parent: starts children, gives them work, and kills those that do not come back.
+
+use std::{
+    fmt, io,
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use crate::{outcome::JsonText, response::shape::RunFilter};
+
+use super::{FilterError, GREETING, OUTPUT, SUBCOMMAND, Status, TIME};
+
+/// The number of filters that run at the same time; more wait for their turn.
+const MOST: usize = 4;
+
+/// How much of what a dying child says is read.
+const LAST_WORDS: u64 = 4096;
+
+/// Runs jq filters; clones share their children.
+#[derive(Clone)]
+pub struct Filters {
+    pool: Arc<Pool>,
+}
+
+/// The children of a process.
+pub struct Pool {
+    /// The program to start; `None` for this one.
+    executable: Option<PathBuf>,
+    idle: Mutex<Vec<Worker>>,
+    turns: Semaphore,
+}
+
+impl fmt::Debug for Filters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Filters").field("executable", &self.pool.executable).finish()
+    }
+}
+
+impl Default for Filters {
+    /// The children are this program.
+    fn default() -> Self {
+        Self::of(None)
+    }
+}
+
+/// A child that waits for work.
+struct Worker {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+}
+
+impl Filters {
+    /// The children are `executable`, which is this program: a test is another one.
+    pub fn with_executable(executable: impl Into<PathBuf>) -> Self {
+        Self::of(Some(executable.into()))
+    }
+
+    fn of(executable: Option<PathBuf>) -> Self {
+        let turns = Semaphore::new(MOST);
+        Self { pool: Arc::new(Pool { executable, idle: Mutex::default(), turns }) }
+    }
+
+    /// Runs `program` on the JSON text `input` and returns its result as compact JSON: the output
+    /// when there is one, an array when there are several, `null` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`FilterError`]; one that failed leaves nothing behind.
+    pub async fn run(&self, program: &str, input: &[u8]) -> Result<String, FilterError> {
+        let pool = &*self.pool;
+        // The semaphore is never closed.
+        let _turn = pool.turns.acquire().await.map_err(|error| ended(&error))?;
+        let deadline = Instant::now() + TIME;
+        let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // One that was killed meanwhile is replaced.
+        let idle = idle
+            .and_then(|mut worker| matches!(worker.child.try_wait(), Ok(None)).then_some(worker));
+        let mut worker = match idle {
+            Some(worker) => worker,
+            None => timeout_at(deadline, pool.start())
+                .await
+                .map_err(|_| FilterError::Time)?
+                .map_err(|error| FilterError::Process(error.to_string()))?,
+        };
+        // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
+        let answer = timeout_at(deadline, worker.ask(program, input)).await;
+        match answer.map_err(|_| FilterError::Time)? {
+            Ok((status, bytes)) => {
+                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                let text = String::from_utf8(bytes).map_err(|error| ended(&error))?;
+                match status {
+                    Status::Done => Ok(text),
+                    Status::Failed => Err(FilterError::Failed(text)),
+                    Status::NoProgram => Err(FilterError::Compile(text)),
+                    Status::TooLarge => Err(FilterError::Output),
+                }
+            }
+            Err(error) => Err(timeout_at(deadline, worker.post_mortem(&error))
+                .await
+                .unwrap_or(FilterError::Time)),
+        }
+    }
+}
+
+impl RunFilter for Filters {
+    type Error = FilterError;
+
+    async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, FilterError> {
+        self.run(program, input.as_str().as_bytes()).await.map(JsonText::trusted)
+    }
+}
+
+fn ended(error: &impl fmt::Display) -> FilterError {
+    FilterError::Process(error.to_string())
+}
+
+impl Pool {
+    /// Starts a child and waits for its greeting.
+    async fn start(&self) -> io::Result<Worker> {
+        let mut child = Command::new(self.program()?)
+            .arg(SUBCOMMAND)
+            // Credentials may be in the environment.
+            .env_clear()
+            .current_dir(std::path::MAIN_SEPARATOR_STR)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let gone = || io::Error::other("the process has no pipes");
+        let stdin = child.stdin.take().ok_or_else(gone)?;
+        let mut stdout = child.stdout.take().ok_or_else(gone)?;
+        let stderr = child.stderr.take().ok_or_else(gone)?;
+        let mut greeting = [0; GREETING.len()];
+        let read = stdout.read_exact(&mut greeting).await;
+        if read.is_err() || greeting != *GREETING {
+            return Err(io::Error::other("the process is not the filter process of dadl-mcp"));
+        }
+        Ok(Worker { child, stdin, stdout, stderr })
+    }
+
+    fn program(&self) -> io::Result<PathBuf> {
+        if let Some(executable) = &self.executable {
+            return Ok(executable.clone());
+        }
+        // The file that runs, even after another version has taken its place.
+        if cfg!(target_os = "linux") {
+            return Ok(PathBuf::from("/proc/self/exe"));
+        }
+        std::env::current_exe()
+    }
+}
+
+impl Worker {
+    async fn ask(&mut self, program: &str, input: &[u8]) -> io::Result<(Status, Vec<u8>)> {
+        let length = u32::try_from(program.len()).map_err(io::Error::other)?;
+        let mut head = Vec::with_capacity(12 + program.len());
+        head.extend_from_slice(&length.to_be_bytes());
+        head.extend_from_slice(&(input.len() as u64).to_be_bytes());
+        head.extend_from_slice(program.as_bytes());
+        self.stdin.write_all(&head).await?;
+        self.stdin.write_all(input).await?;
+        self.stdin.flush().await?;
+        let status = Status::from_byte(self.stdout.read_u8().await?);
+        let length = usize::try_from(self.stdout.read_u64().await?).map_err(io::Error::other)?;
+        let status = status.filter(|_| length <= 2 * OUTPUT).ok_or(io::ErrorKind::InvalidData)?;
+        let mut bytes = vec![0; length];
+        self.stdout.read_exact(&mut bytes).await?;
+        Ok((status, bytes))
+    }
+
+    /// Works out why a child ended.
+    async fn post_mortem(mut self, error: &io::Error) -> FilterError {
+        let mut words = Vec::new();
+        // What cannot be read says nothing.
+        let _ = self.stderr.take(LAST_WORDS).read_to_end(&mut words).await;
+        let words = String::from_utf8_lossy(&words);
+        if words.contains("overflowed its stack") {
+            return FilterError::Depth;
+        }
+        if words.contains("memory allocation") || words.contains("capacity overflow") {
+            return FilterError::Memory;
+        }
+        match self.child.wait().await {
+            Ok(status) => FilterError::Process(format!("its process ended ({status})")),
+            Err(_) => FilterError::Process(error.to_string()),
+        }
+    }
+}
