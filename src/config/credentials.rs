@@ -1,18 +1,25 @@
-//! Credentials come from the environment, directly or through a file that it names.
+//! Credentials come from the environment, directly or through a file that it names, and then from
+//! the credential store.
 //!
 //! A descriptor names a credential, such as `vault/stripe-key`; the variable is `CREDENTIAL_` and
 //! that name in upper case with `_` for every other character. A backend's `env` replaces the
-//! name first, so that two backends of one descriptor have a credential each.
+//! name first, so that two backends of one descriptor have a credential each. The store has an
+//! entry for each backend and credential.
+//!
+//! A refresh token that a server replaced is a case of its own: the environment still has the one
+//! that no longer works. The store then notes which one its value replaced; as long as the
+//! environment has that one, the store's counts, and a new one in the environment counts again.
 //!
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    BackendSettings,
+    BackendSettings, dirs,
     env_vars::{CREDENTIAL_PREFIX, Environment},
+    store::{Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::descriptor::model::CredentialName;
 
@@ -23,6 +30,7 @@ const MOST_BYTES: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Credentials {
     environment: Environment,
+    store: Option<Store>,
 }
 
 /// Why a credential that is set cannot be used. The operator's fault.
@@ -45,18 +53,90 @@ pub enum CredentialError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// There is nowhere to keep it.
+    #[error("there is no credential store: set HOME or XDG_STATE_HOME")]
+    NoStore,
+    /// The credential store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-/// A credential and the variable that it comes from.
+/// A credential and the variable or file that it comes from.
 struct Found {
-    variable: String,
+    origin: String,
     secret: SecretString,
 }
 
 impl Credentials {
-    /// Looks credentials up in `environment`.
+    /// Looks credentials up in `environment`, then in the store that it says where to find.
     pub fn new(environment: Environment) -> Self {
-        Self { environment }
+        let store = dirs::credentials(&environment).map(Store::new);
+        Self { environment, store }
+    }
+
+    /// Returns the credential store.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError::NoStore`] when no directory is known that could hold it.
+    pub fn store(&self) -> Result<&Store, CredentialError> {
+        self.store.as_ref().ok_or(CredentialError::NoStore)
+    }
+
+    /// Returns the value of a credential that servers replace, as the last one of them left it.
+    ///
+    /// # Errors
+    ///
+    /// The credential or the store is there, but cannot be used.
+    pub fn latest(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<SecretString>, CredentialError> {
+        Ok(self.find_latest(backend, name)?.map(|found| found.secret))
+    }
+
+    /// Stores the value that a server gave instead of the one it had.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn replace(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+        value: &SecretString,
+    ) -> Result<(), CredentialError> {
+        let outside = self.find_outside(backend, name)?;
+        let replaces = outside.map(|found| fingerprint(found.secret.expose_secret()));
+        let stored = Stored { value: value.clone(), replaces };
+        Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
+    }
+
+    /// Keeps other processes from renewing with the same credential; `None` while one does.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be used.
+    pub fn try_lock(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<StoreLock>, CredentialError> {
+        Ok(self.store()?.try_lock(&backend.name, &name.0)?)
+    }
+
+    /// Returns the variable that gives the credential, whatever the store has.
+    ///
+    /// # Errors
+    ///
+    /// The credential is set, but not in a usable way.
+    pub fn variable_that_is_set(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<String>, CredentialError> {
+        Ok(self.find_outside(backend, name)?.map(|found| found.origin))
     }
 
     /// Returns the value of the credential that `backend`'s descriptor calls `name`.
@@ -82,7 +162,7 @@ impl Credentials {
         backend: &BackendSettings,
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
-        Ok(self.find(backend, name)?.map(|found| found.variable))
+        Ok(self.find(backend, name)?.map(|found| found.origin))
     }
 
     /// Returns the variables that are looked at, in order; each also with `_FILE`.
@@ -104,7 +184,11 @@ impl Credentials {
     pub fn missing(backend: &BackendSettings, name: &CredentialName) -> String {
         let variables = Self::variables(backend, name);
         let first = variables.first().map(String::as_str).unwrap_or_default();
-        format!("credential `{name}` is not set; set {first} or {first}_FILE")
+        format!(
+            "credential `{name}` is not set; set {first} or {first}_FILE, or run `dadl-mcp setup \
+             {}`",
+            backend.name
+        )
     }
 
     fn find(
@@ -112,12 +196,48 @@ impl Credentials {
         backend: &BackendSettings,
         name: &CredentialName,
     ) -> Result<Option<Found>, CredentialError> {
+        match self.find_outside(backend, name)? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_stored(backend, name, |_| true),
+        }
+    }
+
+    fn find_latest(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<Found>, CredentialError> {
+        let Some(outside) = self.find_outside(backend, name)? else {
+            return self.find_stored(backend, name, |_| true);
+        };
+        let print = fingerprint(outside.secret.expose_secret());
+        let replaced = |stored: &Stored| stored.replaces.as_ref() == Some(&print);
+        Ok(Some(self.find_stored(backend, name, replaced)?.unwrap_or(outside)))
+    }
+
+    fn find_outside(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<Found>, CredentialError> {
         for variable in Self::variables(backend, name) {
             if let Some(secret) = self.environment.secret(&variable)? {
-                return Ok(Some(Found { variable, secret }));
+                return Ok(Some(Found { origin: variable, secret }));
             }
         }
         Ok(None)
+    }
+
+    fn find_stored(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+        counts: impl FnOnce(&Stored) -> bool,
+    ) -> Result<Option<Found>, CredentialError> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let stored = store.entry(&backend.name, &name.0)?.filter(counts);
+        let origin = store.path().display().to_string();
+        Ok(stored.map(|stored| Found { origin, secret: stored.value }))
     }
 }
 
@@ -197,8 +317,6 @@ fn is_variable_name(name: &str) -> bool {
 mod tests {
     use std::io::Write as _;
 
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn backend(remap: &[(&str, &str)]) -> BackendSettings {
@@ -272,8 +390,36 @@ mod tests {
         let name = CredentialName("vault/stripe-key".to_owned());
         insta::assert_snapshot!(
             Credentials::missing(&backend(&[]), &name),
-            @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE"
+            @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE, or run `dadl-mcp setup b`"
         );
+    }
+
+    #[test]
+    fn the_store_comes_after_the_environment() {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().to_str().unwrap();
+        let credentials = |variables: &[(&str, &str)]| {
+            let environment: Environment = variables.iter().copied().collect();
+            Credentials::new(environment.with("XDG_STATE_HOME", state))
+        };
+        let (one, name) = (backend(&[]), CredentialName("a".to_owned()));
+        let text = |found: Result<Option<SecretString>, CredentialError>| {
+            found.unwrap().map(|secret| secret.expose_secret().to_owned())
+        };
+        let bare = credentials(&[]);
+        assert_eq!(text(bare.resolve(&one, &name)), None);
+        bare.replace(&one, &name, &"stored".into()).unwrap();
+        assert_eq!(text(bare.resolve(&one, &name)).as_deref(), Some("stored"));
+        assert!(bare.origin(&one, &name).unwrap().unwrap().ends_with("credentials.json"));
+        let set = credentials(&[("CREDENTIAL_A", "outside")]);
+        assert_eq!(text(set.resolve(&one, &name)).as_deref(), Some("outside"));
+        // What the server gave instead of it counts, until the operator sets another.
+        assert_eq!(text(set.latest(&one, &name)).as_deref(), Some("outside"));
+        set.replace(&one, &name, &"newer".into()).unwrap();
+        assert_eq!(text(set.latest(&one, &name)).as_deref(), Some("newer"));
+        let reset = credentials(&[("CREDENTIAL_A", "another")]);
+        assert_eq!(text(reset.latest(&one, &name)).as_deref(), Some("another"));
+        assert_eq!(text(bare.latest(&one, &name)).as_deref(), Some("newer"));
     }
 
     #[test]

@@ -14,8 +14,16 @@ pub(crate) fn config(environment: &Environment) -> Option<PathBuf> {
 
 /// Returns the directory of saved files.
 pub(crate) fn files(environment: &Environment) -> Option<PathBuf> {
-    let state = base(environment, "XDG_STATE_HOME", "LOCALAPPDATA", ".local/state")?;
-    Some(state.join("files"))
+    Some(state(environment)?.join("files"))
+}
+
+/// Returns the file of the credential store.
+pub(crate) fn credentials(environment: &Environment) -> Option<PathBuf> {
+    Some(state(environment)?.join("credentials.json"))
+}
+
+fn state(environment: &Environment) -> Option<PathBuf> {
+    base(environment, "XDG_STATE_HOME", "LOCALAPPDATA", ".local/state")
 }
 
 /// The XDG specification tells to ignore relative paths.

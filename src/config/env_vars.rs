@@ -88,8 +88,8 @@ pub const ALL: &[Variable] = &[
     },
     Variable {
         name: "XDG_STATE_HOME",
-        meaning: "Keep `dadl-mcp/files` here instead of in `~/.local/state` (Windows: \
-                  `LOCALAPPDATA`)",
+        meaning: "Keep `dadl-mcp/files` and the credential store here instead of in \
+                  `~/.local/state` (Windows: `LOCALAPPDATA`)",
         flag: None,
     },
     Variable {

@@ -12,6 +12,7 @@ mod file;
 pub mod keys;
 mod load;
 mod reader;
+pub mod store;
 #[cfg(test)]
 mod tests;
 

@@ -174,7 +174,7 @@ fn a_call_is_refused_before_anything_is_sent() {
         ");
     insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uuid=1"])).failure(), @r#"
         exit 3
-        error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE
+        error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE, or run `dadl-mcp setup xen-orchestra`
 
         hint: `dadl-mcp doctor`, with the same flags, looks closer
         "#);
