@@ -16,7 +16,7 @@ use crate::{
     descriptor::{
         self,
         diagnostic::Diagnostic,
-        model::{CredentialName, Descriptor},
+        model::{Auth, CredentialName, Descriptor},
         source::Source,
     },
     executor::Executor,
@@ -119,7 +119,7 @@ impl App {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
         for backend in &settings.backends {
-            match load(settings, backend) {
+            match load(settings, backend, credentials) {
                 Ok(loaded) => backends.push(loaded),
                 Err(problem) => problems.push(problem),
             }
@@ -146,7 +146,11 @@ impl App {
 }
 
 /// Loads the descriptor of a backend and works out its base URL.
-fn load(settings: &Settings, backend: &BackendSettings) -> Result<LoadedBackend, BuildProblem> {
+fn load(
+    settings: &Settings,
+    backend: &BackendSettings,
+    credentials: &Credentials,
+) -> Result<LoadedBackend, BuildProblem> {
     let setting =
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
     let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
@@ -165,12 +169,27 @@ fn load(settings: &Settings, backend: &BackendSettings) -> Result<LoadedBackend,
         .base_url(descriptor.base_url.as_deref())
         .map_err(|problem| setting(problem.to_string()))?;
     let base = BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))?;
+    check_rotation(&descriptor, credentials).map_err(setting)?;
     Ok(LoadedBackend {
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
         source,
         diagnostics: loaded.diagnostics,
         base,
+    })
+}
+
+/// Refuses a refresh token that each use replaces when there is nowhere to keep the next one: the
+/// login would be lost with the process.
+fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<(), String> {
+    let Auth::OAuth2(oauth2) = &descriptor.auth else { return Ok(()) };
+    let Some(name) = oauth2.rotating() else { return Ok(()) };
+    let checked = credentials.store().and_then(|store| Ok(store.check_writable()?));
+    checked.map_err(|error| {
+        format!(
+            "each use of the refresh token `{name}` gives a new one, which has to be stored, but \
+             {error}; set XDG_STATE_HOME to a directory that can be written and that lasts"
+        )
     })
 }
 
@@ -192,6 +211,26 @@ impl CredentialSource for Looked {
         match self.credentials.resolve(&self.settings, name) {
             Ok(Some(secret)) => Ok(secret),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn latest(&self, name: &CredentialName) -> Result<SecretString, String> {
+        match self.credentials.latest(&self.settings, name) {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(Credentials::missing(&self.settings, name)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn replace(&self, name: &CredentialName, value: &SecretString) -> Result<(), String> {
+        let replaced = self.credentials.replace(&self.settings, name, value);
+        replaced.map_err(|error| error.to_string())
+    }
+
+    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
+        match self.credentials.try_lock(&self.settings, name) {
+            Ok(lock) => Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>)),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
+use crate::descriptor::template::PathTemplate;
+
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
 /// slash, so that a tool's path can be appended to it as text.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +86,18 @@ impl BaseUrl {
         self.text.get(self.path_at..).unwrap_or_default()
     }
 
+    /// Returns the URL of a path without placeholders.
+    ///
+    /// # Errors
+    ///
+    /// The path leads elsewhere.
+    pub fn join(&self, path: &PathTemplate) -> Result<Url, &'static str> {
+        let path = path.as_str();
+        let slash = if path.starts_with(['/', '?']) || path.is_empty() { "" } else { "/" };
+        let url = Url::parse(&format!("{self}{slash}{path}")).ok();
+        url.filter(|url| self.contains(url)).ok_or("the path leads out of the base URL")
+    }
+
     /// Returns whether requests are encrypted.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
@@ -157,6 +171,17 @@ mod tests {
         assert_eq!(error("https://:secret@h/"), BaseUrlError::Credentials);
         assert_eq!(error("https://{HOST}/"), BaseUrlError::Placeholder("HOST".to_owned()));
         assert!(!error("https://user:secret@/").to_string().contains("secret"));
+    }
+
+    #[test]
+    fn a_fixed_path_is_joined_below() {
+        let join = |path: &str| {
+            let path = PathTemplate::parse(path).unwrap();
+            BaseUrl::parse("https://h/rest").unwrap().join(&path).unwrap().to_string()
+        };
+        assert_eq!(join("/login"), "https://h/rest/login");
+        assert_eq!(join("login?a=b c"), "https://h/rest/login?a=b%20c");
+        assert_eq!(join(""), "https://h/rest");
     }
 
     #[test]

@@ -40,6 +40,14 @@ codes! {
     FOREIGN_AUTH_KEY = "D201", "A key does not belong to this type of authentication";
     AUTH_HEADER = "D202", "The credential cannot be put where the descriptor says";
     CREDENTIAL_NAME = "D203", "The name of a credential is not usable";
+    LOGIN_URL = "D204", "A URL of the login cannot be used";
+    AUTHORIZATION_PARAM = "D205", "An authorization parameter belongs to the program";
+    SCOPE = "D206", "A scope is not well formed";
+    LOGIN_REQUEST = "D207", "The login request cannot be built";
+    LOGIN_LITERAL = "D208", "A secret of the login is written out";
+    SESSION_PLACEHOLDER = "D209", "A placeholder of a session is not extracted";
+    UNUSED_EXTRACT = "D210", "An extracted value is not used";
+    SESSION_REFRESH = "D211", "A way to refresh a session is not known";
 
     PLACEHOLDER = "D301", "A placeholder has no path parameter";
     UNUSED_PATH_PARAM = "D302", "A path parameter has no placeholder";

@@ -8,6 +8,7 @@ pub mod code;
 pub mod condition;
 pub mod diagnostic;
 pub mod json_path;
+pub mod login;
 mod lower;
 pub mod model;
 pub mod source;

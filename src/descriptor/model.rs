@@ -10,7 +10,12 @@ use std::{fmt, time::Duration};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{condition::Condition, json_path::JsonPath, template::PathTemplate};
+use super::{
+    condition::Condition,
+    json_path::JsonPath,
+    login::{OAuth2, Session},
+    template::PathTemplate,
+};
 use crate::jq::Filter;
 
 /// One `.dadl` file, checked.
@@ -303,7 +308,7 @@ pub struct Deprecation {
 }
 
 /// How requests authenticate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
     /// RFC 7617; the password may be absent.
     Basic {
@@ -314,6 +319,10 @@ pub enum Auth {
     },
     /// No credential is needed (`credential: none`).
     None,
+    /// An access token that the program obtains and renews.
+    OAuth2(Box<OAuth2>),
+    /// A login request, whose answer holds what later requests carry.
+    Session(Box<Session>),
     /// One secret, put in one place: DADL's `bearer` and `apikey`.
     Token {
         /// Names the credential.
@@ -321,6 +330,41 @@ pub enum Auth {
         /// Where it goes.
         placement: Placement,
     },
+}
+
+impl Auth {
+    /// Returns the credentials that are needed, each once.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        match self {
+            Self::Basic { username, password } => {
+                std::iter::once(username).chain(password).collect()
+            }
+            Self::None => Vec::new(),
+            Self::OAuth2(oauth2) => oauth2.grant.credentials(),
+            Self::Session(session) => {
+                let mut names = Vec::new();
+                if let Some(body) = &session.login.body {
+                    body.credentials(&mut names);
+                }
+                names
+            }
+            Self::Token { credential, .. } => vec![credential],
+        }
+    }
+
+    /// Returns whether `name` is a header field that carries the credential.
+    pub fn uses_header(&self, name: &HeaderName) -> bool {
+        let placement = match self {
+            Self::Basic { .. } => return *name == http::header::AUTHORIZATION,
+            Self::None => return false,
+            Self::Session(session) => {
+                return session.inject.iter().any(|(field, _)| field == name);
+            }
+            Self::OAuth2(oauth2) => &oauth2.placement,
+            Self::Token { placement, .. } => placement,
+        };
+        matches!(placement, Placement::Header { name: field, .. } if field == name)
+    }
 }
 
 /// Where a token goes.

@@ -1,24 +1,38 @@
 //! Adds a backend's credential to its requests.
 //!
 //! Credentials are looked up when the first call needs them, and kept until a backend refuses them
-//! (401). A missing one is an error
-//! that names the variables that were tried: a call never leaves without its credential. When a
-//! backend renews the credential's cookie (`Set-Cookie` for the same name), the new value
-//! replaces the old one for that backend.
+//! (401) or they end. A missing one is an error that names the variables that were tried: a call
+//! never leaves without its credential. When a backend renews the credential's cookie
+//! (`Set-Cookie` for the same name), the new value replaces the old one for that backend.
+//!
+//! Access tokens and sessions are obtained by [`login`](super::login), a little before the old one
+//! ends. Calls that need one at the same time share one renewal, and its failure.
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::{FutureExt as _, future::Shared};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 use url::Url;
 
+use super::{
+    login::{self, Login, Memory, Renewed, Site},
+    redact::MASK,
+};
 use crate::descriptor::model::{Auth, CredentialName, Placement};
 
-/// Finds the value of a credential.
+/// After a renewal that failed while the old token still works, the next one waits this long.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// Finds the value of a credential, and keeps those that servers replace.
 ///
 /// The text of an error is shown to callers: it names variables, never values.
 pub trait CredentialSource: Send + Sync {
@@ -28,71 +42,151 @@ pub trait CredentialSource: Send + Sync {
     ///
     /// A sentence that says where the credential was looked for.
     fn find(&self, name: &CredentialName) -> Result<SecretString, String>;
+
+    /// Returns the value of `name` after all replacements, by other processes too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    fn latest(&self, name: &CredentialName) -> Result<SecretString, String> {
+        self.find(name)
+    }
+
+    /// Keeps the value that a server gave instead of the one it had; on the disk when it returns.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why it cannot be kept.
+    fn replace(&self, name: &CredentialName, value: &SecretString) -> Result<(), String> {
+        let _ = value;
+        Err(format!("there is no store for `{name}`"))
+    }
+
+    /// Keeps others from renewing with `name` until the result is dropped; `None` while somebody
+    /// else does.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there can be no lock.
+    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
+        let _ = name;
+        Ok(Some(Box::new(())))
+    }
 }
 
 /// Authenticates the requests of one backend.
 pub struct Authenticator {
+    state: Arc<State>,
+}
+
+/// What an authenticator and a renewal under way share.
+struct State {
     auth: Auth,
     source: Box<dyn CredentialSource>,
-    current: RwLock<Option<Arc<Applied>>>,
+    current: RwLock<Option<Held>>,
+    flight: Mutex<Option<Flight>>,
+    memory: Memory,
 }
+
+/// A credential that is in use.
+struct Held {
+    applied: Arc<Applied>,
+    ends: Option<Instant>,
+    renew: Option<Instant>,
+}
+
+/// A renewal that is under way, for all who wait for it.
+type Flight = Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, String>> + Send>>>;
 
 /// A credential in the form in which it is sent.
 #[derive(Default)]
 pub(crate) struct Applied {
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     query: Option<(String, SecretString)>,
     secrets: Vec<SecretString>,
 }
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Authenticator").field("auth", &self.auth).finish_non_exhaustive()
+        let auth = &self.state.auth;
+        formatter.debug_struct("Authenticator").field("auth", auth).finish_non_exhaustive()
     }
 }
 
 impl Authenticator {
     /// Authenticates by `auth` with values from `source`.
     pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
-        Self { auth, source, current: RwLock::new(None) }
+        let state = State {
+            auth,
+            source,
+            current: RwLock::default(),
+            flight: Mutex::default(),
+            memory: Memory::default(),
+        };
+        Self { state: Arc::new(state) }
     }
 
-    /// Returns the credential in the form in which it is sent.
+    /// Returns the credential in the form in which it is sent; a login happens at `site`.
     ///
     /// # Errors
     ///
-    /// A sentence that says which credential is missing or unusable.
-    pub(crate) fn applied(&self) -> Result<Arc<Applied>, String> {
-        if let Some(applied) = &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Arc::clone(applied));
+    /// A sentence that says which credential is missing or unusable, or why a login failed.
+    pub(crate) async fn applied<E: From<String>>(
+        &self,
+        site: impl FnOnce() -> Result<Site, E>,
+    ) -> Result<Arc<Applied>, E> {
+        if let Some(applied) = self.state.fresh() {
+            return Ok(applied);
         }
-        let applied = Arc::new(self.prepare()?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&applied));
-        Ok(applied)
+        if self.login().is_none() {
+            return Ok(self.state.looked_up()?);
+        }
+        let flight = self.state.flight(site)?;
+        Ok(flight.await?)
     }
 
-    /// Forgets the credential that a backend refused: the next call looks it up again, so that a
-    /// new token in its file is found without a restart.
-    pub(crate) fn forget(&self) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Returns whether a refused credential can be renewed at once.
+    pub(crate) fn renews(&self) -> bool {
+        self.login().is_some()
     }
 
-    /// Describes where the credential goes, with its value masked: one line for a dry run.
+    /// Forgets the credential that a backend refused: the next call looks it up or renews it, so
+    /// that a new token in its file is found without a restart. Another one that has come in the
+    /// meantime stays.
+    pub(crate) fn forget(&self, refused: &Arc<Applied>) {
+        let mut current = self.state.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
+            *current = None;
+        }
+    }
+
+    /// Describes where the credential goes, with its value masked: a line for a dry run.
     pub fn masked(&self) -> Option<String> {
-        match &self.auth {
-            Auth::None => None,
-            Auth::Basic { .. } => Some("Authorization: Basic [REDACTED]".to_owned()),
-            Auth::Token { placement, .. } => Some(match placement {
-                Placement::Cookie(name) => format!("Cookie: {name}=[REDACTED]"),
-                Placement::Header { name, prefix } => format!("{name}: {prefix}[REDACTED]"),
-                Placement::Query(name) => format!("(query) {name}=[REDACTED]"),
-            }),
-        }
+        let placement = match &self.state.auth {
+            Auth::None => return None,
+            Auth::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
+            Auth::Session(session) => {
+                let fields = session.inject.iter();
+                let fields: Vec<String> = fields
+                    .map(|(name, value)| format!("{name}: {}", value.fill(|_| MASK)))
+                    .collect();
+                return (!fields.is_empty()).then(|| fields.join("\n"));
+            }
+            Auth::OAuth2(oauth2) => &oauth2.placement,
+            Auth::Token { placement, .. } => placement,
+        };
+        Some(match placement {
+            Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),
+            Placement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
+            Placement::Query(name) => format!("(query) {name}={MASK}"),
+        })
     }
 
     /// Takes over a renewed cookie from an answer of the backend.
     pub(crate) fn observe(&self, headers: &HeaderMap) {
-        let Auth::Token { placement: Placement::Cookie(name), .. } = &self.auth else { return };
+        let Auth::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
+            return;
+        };
         let renewed = headers
             .get_all(header::SET_COOKIE)
             .iter()
@@ -104,12 +198,102 @@ impl Authenticator {
         let Some(value) = renewed else { return };
         let Ok(applied) = Applied::cookie(name, value) else { return };
         tracing::info!(cookie = %name, "the backend renewed the credential's cookie");
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(applied));
+        self.state.hold(Held::forever(Arc::new(applied)));
+    }
+
+    fn login(&self) -> Option<Login<'_>> {
+        self.state.login()
+    }
+}
+
+impl Held {
+    fn forever(applied: Arc<Applied>) -> Self {
+        Self { applied, ends: None, renew: None }
+    }
+}
+
+impl State {
+    fn login(&self) -> Option<Login<'_>> {
+        match &self.auth {
+            Auth::OAuth2(oauth2) => Some(Login::OAuth2(oauth2)),
+            Auth::Session(session) => Some(Login::Session(session)),
+            Auth::Basic { .. } | Auth::None | Auth::Token { .. } => None,
+        }
+    }
+
+    /// Returns the credential in use, unless it is time for another.
+    fn fresh(&self) -> Option<Arc<Applied>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let held = current.as_ref()?;
+        let is_fresh = held.renew.is_none_or(|renew| Instant::now() < renew);
+        is_fresh.then(|| Arc::clone(&held.applied))
+    }
+
+    fn hold(&self, held: Held) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
+
+    /// Looks up a credential that is sent as it is.
+    fn looked_up(&self) -> Result<Arc<Applied>, String> {
+        let applied = Arc::new(self.prepare()?);
+        self.hold(Held::forever(Arc::clone(&applied)));
+        Ok(applied)
+    }
+
+    /// Returns the renewal under way, or begins one.
+    fn flight<E>(self: &Arc<Self>, site: impl FnOnce() -> Result<Site, E>) -> Result<Flight, E> {
+        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        // One may have landed since the caller looked.
+        if let Some(applied) = self.fresh() {
+            let done: Flight = Box::pin(std::future::ready(Ok(applied))).boxed().shared();
+            return Ok(done);
+        }
+        if let Some(flight) = &*flight {
+            return Ok(flight.clone());
+        }
+        let site = site()?;
+        let state = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _landing = Landing(&state);
+            state.renew(&site).await
+        });
+        let begun: Flight = async move {
+            task.await.unwrap_or_else(|_| Err("the login was interrupted; call again".to_owned()))
+        }
+        .boxed()
+        .shared();
+        *flight = Some(begun.clone());
+        Ok(begun)
+    }
+
+    /// Logs in, and holds what that gives.
+    async fn renew(&self, site: &Site) -> Result<Arc<Applied>, String> {
+        let Some(login) = self.login() else { return self.looked_up() };
+        match login::renew(login, self.source.as_ref(), &self.memory, site).await {
+            Ok(Renewed { applied, ends, renew }) => {
+                tracing::debug!(backend = %site.settings.name, "logged in");
+                let applied = Arc::new(applied);
+                self.hold(Held { applied: Arc::clone(&applied), ends, renew });
+                Ok(applied)
+            }
+            Err(error) => {
+                // Renewal comes early: until the old one ends there is time for more attempts.
+                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+                let now = Instant::now();
+                match &mut *current {
+                    Some(held) if held.ends.is_some_and(|ends| now < ends) => {
+                        tracing::warn!(backend = %site.settings.name, %error, "cannot renew yet");
+                        held.renew = Some(now + RETRY_PAUSE).min(held.ends);
+                        Ok(Arc::clone(&held.applied))
+                    }
+                    _ => Err(error),
+                }
+            }
+        }
     }
 
     fn prepare(&self) -> Result<Applied, String> {
         match &self.auth {
-            Auth::None => Ok(Applied::default()),
             Auth::Basic { username, password } => {
                 let username = self.source.find(username)?;
                 let password = match password {
@@ -122,48 +306,63 @@ impl Authenticator {
                 let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
                 let encoded = STANDARD.encode(pair);
                 let value = sensitive(&format!("Basic {encoded}"))?;
-                Ok(Applied {
-                    header: Some((header::AUTHORIZATION, value)),
-                    query: None,
-                    secrets: vec![password, encoded.into()],
-                })
+                let fields = vec![(header::AUTHORIZATION, value)];
+                Ok(Applied::fields(fields, vec![password, encoded.into()]))
             }
             Auth::Token { credential, placement } => {
                 let token = self.source.find(credential)?;
-                let describe = |error| format!("credential `{credential}` {error}");
-                match placement {
-                    Placement::Cookie(name) => {
-                        Applied::cookie(name, token.expose_secret()).map_err(describe)
-                    }
-                    Placement::Header { name, prefix } => {
-                        let value = sensitive(&format!("{prefix}{}", token.expose_secret()))
-                            .map_err(describe)?;
-                        let header = Some((name.clone(), value));
-                        Ok(Applied { header, query: None, secrets: vec![token] })
-                    }
-                    Placement::Query(name) => Ok(Applied {
-                        header: None,
-                        query: Some((name.clone(), token.clone())),
-                        secrets: vec![token],
-                    }),
-                }
+                Applied::token(placement, &token, vec![token.clone()])
+                    .map_err(|error| format!("credential `{credential}` {error}"))
             }
+            // The last two are logins, which [`State::renew`] makes.
+            Auth::None | Auth::OAuth2(_) | Auth::Session(_) => Ok(Applied::default()),
         }
     }
 }
 
+/// Ends a renewal however its task ends.
+struct Landing<'state>(&'state State);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        *self.0.flight.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Applied {
+    /// Sends `headers`, and hides `secrets`.
+    pub(crate) fn fields(
+        headers: Vec<(HeaderName, HeaderValue)>,
+        secrets: Vec<SecretString>,
+    ) -> Self {
+        Self { headers, query: None, secrets }
+    }
+
+    /// Sends `token` at `placement`, and hides `secrets`.
+    pub(crate) fn token(
+        placement: &Placement,
+        token: &SecretString,
+        secrets: Vec<SecretString>,
+    ) -> Result<Self, String> {
+        let value = token.expose_secret();
+        let (field, query) = match placement {
+            Placement::Cookie(name) => (Some((header::COOKIE, cookie(name, value)?)), None),
+            Placement::Header { name, prefix } => {
+                (Some((name.clone(), sensitive(&format!("{prefix}{value}"))?)), None)
+            }
+            Placement::Query(name) => (None, Some((name.clone(), token.clone()))),
+        };
+        Ok(Self { headers: field.into_iter().collect(), query, secrets })
+    }
+
     fn cookie(name: &str, value: &str) -> Result<Self, String> {
-        if value.contains([';', ',', ' ', '"', '\\']) {
-            return Err("has characters that a cookie cannot hold (RFC 6265)".to_owned());
-        }
-        let header = Some((header::COOKIE, sensitive(&format!("{name}={value}"))?));
-        Ok(Self { header, query: None, secrets: vec![value.into()] })
+        let fields = vec![(header::COOKIE, cookie(name, value)?)];
+        Ok(Self::fields(fields, vec![value.into()]))
     }
 
     /// Adds the credential to a request.
     pub(crate) fn apply(&self, url: &mut Url, headers: &mut HeaderMap) {
-        if let Some((name, value)) = &self.header {
+        for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
         if let Some((name, value)) = &self.query {
@@ -177,8 +376,16 @@ impl Applied {
     }
 }
 
+/// Makes the value of a `Cookie` field.
+fn cookie(name: &str, value: &str) -> Result<HeaderValue, String> {
+    if value.contains([';', ',', ' ', '"', '\\']) {
+        return Err("has characters that a cookie cannot hold (RFC 6265)".to_owned());
+    }
+    sensitive(&format!("{name}={value}"))
+}
+
 /// Makes a header value that `Debug` does not print.
-fn sensitive(text: &str) -> Result<HeaderValue, String> {
+pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(text)
         .map_err(|_| "has characters that a header field cannot hold".to_owned())?;
     value.set_sensitive(true);
@@ -201,7 +408,7 @@ mod tests {
         let authenticator = Authenticator::new(auth, Box::new(Fixed(value)));
         let mut url = Url::parse("http://h/p?a=1").unwrap();
         let mut headers = HeaderMap::new();
-        authenticator.applied().unwrap().apply(&mut url, &mut headers);
+        authenticator.state.looked_up().unwrap().apply(&mut url, &mut headers);
         (url.to_string(), headers)
     }
 
@@ -235,7 +442,8 @@ mod tests {
     #[test]
     fn refuses_a_token_that_would_break_the_header() {
         let auth = token(Placement::Cookie("session".into()));
-        let error = Authenticator::new(auth, Box::new(Fixed("a;b"))).applied().err().unwrap();
+        let error =
+            Authenticator::new(auth, Box::new(Fixed("a;b"))).state.looked_up().err().unwrap();
         assert!(error.contains("cookie cannot hold"), "{error}");
         assert!(!error.contains("a;b"), "{error}");
     }
@@ -250,7 +458,7 @@ mod tests {
         authenticator.observe(&answer);
         let mut headers = HeaderMap::new();
         let mut url = Url::parse("http://h/").unwrap();
-        authenticator.applied().unwrap().apply(&mut url, &mut headers);
+        authenticator.state.fresh().unwrap().apply(&mut url, &mut headers);
         assert_eq!(headers[header::COOKIE], "session=new");
     }
 
@@ -266,17 +474,22 @@ mod tests {
         let source = Counting(std::sync::atomic::AtomicU32::new(0));
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(source));
-        let current = || authenticator.applied().unwrap().secrets().concat();
-        assert_eq!([current(), current()], ["token-0", "token-0"]);
-        authenticator.forget();
-        assert_eq!(current(), "token-1");
+        let state = &authenticator.state;
+        let current = || state.fresh().unwrap_or_else(|| state.looked_up().unwrap());
+        assert_eq!([current(), current()].map(|one| one.secrets().concat()), ["token-0"; 2]);
+        let first = current();
+        authenticator.forget(&first);
+        assert_eq!(current().secrets().concat(), "token-1");
+        // A late refusal of the first one does not cost the second.
+        authenticator.forget(&first);
+        assert_eq!(current().secrets().concat(), "token-1");
     }
 
     #[test]
     fn debug_shows_no_secret() {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(Fixed("s3cr3t")));
-        authenticator.applied().unwrap();
+        authenticator.state.looked_up().unwrap();
         assert!(!format!("{authenticator:?}").contains("s3cr3t"));
     }
 }

@@ -13,6 +13,7 @@ use super::{
     auth::{Applied, Authenticator},
     client::{self, ClientError},
     error::{SendError, SendErrorKind},
+    login::Site,
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
@@ -98,20 +99,13 @@ impl Backend {
         binary: bool,
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
-        let name = || self.settings.name.clone();
-        let applied = self
-            .authenticator
-            .applied()
-            .map_err(|error| ExchangeError::Credential(name(), error))?;
-        let client = self
-            .client
-            .get_or_init(|| client::build(&self.settings, self.base.is_tls()))
-            .as_ref()
-            .map_err(|error| ExchangeError::Client(name(), error.clone()))?;
+        let mut applied = self.applied().await?;
+        let client = self.client()?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
         let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;
         let mut attempts = 0;
+        let mut renewed = false;
         loop {
             if let Some(wait) = self.throttle.wait() {
                 if outlasts(wait) {
@@ -128,7 +122,18 @@ impl Backend {
             if let (Ok(response), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
             }
-            let retry = attempts - 1;
+            if !renewed
+                && self.authenticator.renews()
+                && matches!(&outcome, Ok(response) if response.status() == http::StatusCode::UNAUTHORIZED)
+            {
+                // The backend did nothing but refuse, so that any method may be repeated: once.
+                renewed = true;
+                self.authenticator.forget(&applied);
+                drop(outcome);
+                applied = self.applied().await?;
+                continue;
+            }
+            let retry = attempts - 1 - u32::from(renewed);
             let pause = match &outcome {
                 Ok(response) if rules.repeats_status(response.status().as_u16()) => {
                     rules.delay(retry, rules.retry_after(response.headers()))
@@ -150,7 +155,7 @@ impl Backend {
             return match outcome {
                 Ok(response) => {
                     if response.status() == http::StatusCode::UNAUTHORIZED {
-                        self.authenticator.forget();
+                        self.authenticator.forget(&applied);
                     }
                     self.authenticator.observe(response.headers());
                     let retry_after = rules.retry_after(response.headers());
@@ -160,6 +165,28 @@ impl Backend {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Returns the credential; a login is made with the client of this backend.
+    async fn applied(&self) -> Result<Arc<Applied>, ExchangeError> {
+        let site = || {
+            let client = self.client().map_err(Unready::Client)?.clone();
+            let (settings, base) = (self.settings.clone(), self.base.clone());
+            Ok(Site { settings, base, client })
+        };
+        self.authenticator.applied(site).await.map_err(|error| match error {
+            Unready::Client(error) => error,
+            Unready::Credential(error) => {
+                ExchangeError::Credential(self.settings.name.clone(), error)
+            }
+        })
+    }
+
+    fn client(&self) -> Result<&Client, ExchangeError> {
+        self.client
+            .get_or_init(|| client::build(&self.settings, self.base.is_tls()))
+            .as_ref()
+            .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
     }
 
     /// Sends one request and follows its redirects.
@@ -257,6 +284,18 @@ impl Backend {
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query.
     pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
         format!("{} {}", plan.method, self.base.relative_path(&plan.url))
+    }
+}
+
+/// Why there is no credential.
+enum Unready {
+    Client(ExchangeError),
+    Credential(String),
+}
+
+impl From<String> for Unready {
+    fn from(error: String) -> Self {
+        Self::Credential(error)
     }
 }
 

@@ -42,7 +42,7 @@ impl Harness {
     pub(crate) fn new(
         descriptor: &str,
         url: &str,
-        credential: Fixed,
+        credential: impl CredentialSource + 'static,
         change: impl FnOnce(&mut BackendSettings),
     ) -> Self {
         let home = tempfile::tempdir().unwrap();

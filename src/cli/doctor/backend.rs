@@ -12,7 +12,7 @@ use crate::{
     descriptor::{
         self,
         diagnostic::{Diagnostic, Severity},
-        model::{Access, Auth, CredentialName, Location, Method},
+        model::{Access, Auth, Location, Method},
     },
     executor::CallError,
     http::{self, error::SendErrorKind},
@@ -180,7 +180,7 @@ fn describe_credentials(
     credentials: &Credentials,
     report: &mut Report,
 ) -> bool {
-    let names = credential_names(&backend.descriptor.auth);
+    let names = backend.descriptor.auth.credentials();
     if names.is_empty() {
         report.ok("credential", "none is needed");
     }
@@ -200,14 +200,6 @@ fn describe_credentials(
         }
     }
     complete
-}
-
-fn credential_names(auth: &Auth) -> Vec<&CredentialName> {
-    match auth {
-        Auth::Basic { username, password } => std::iter::once(username).chain(password).collect(),
-        Auth::None => Vec::new(),
-        Auth::Token { credential, .. } => vec![credential],
-    }
 }
 
 /// Returns the descriptor's own words on how to get a credential.

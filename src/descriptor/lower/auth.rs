@@ -2,7 +2,10 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::context::{Context, Section, Text, list};
+use super::{
+    context::{Context, Section, Text, list},
+    oauth2, session,
+};
 use crate::descriptor::{
     code,
     model::{Auth, CredentialName, Placement},
@@ -39,10 +42,12 @@ const KEYS: &[&str] = &[
 ];
 
 /// Headers that carry the message itself and never a credential.
-const FRAMING: &[&str] = &["host", "content-length", "content-type", "transfer-encoding"];
+pub(super) const FRAMING: &[&str] =
+    &["host", "content-length", "content-type", "transfer-encoding"];
 
+/// The types of authentication that take part in what is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     ApiKey,
     Basic,
     Bearer,
@@ -71,17 +76,11 @@ pub(super) fn lower<'tree>(backend: &Section<'tree>, context: &mut Context<'tree
     let kind = context.choice(&text, "authentication type", &kinds)?;
     match kind {
         Kind::OAuth2 => {
-            context.unsupported(&text.span, "`oauth2`");
-            if let Some(flow) = context.text(&section, "flow") {
-                let flows =
-                    ["client_credentials", "refresh_token", "jwt_bearer", "authorization_code"];
-                context.choice(&flow, "flow", &flows.map(|flow| (flow, ())));
-            }
-            None
+            oauth2::lower(&section, context).map(|oauth2| Auth::OAuth2(Box::new(oauth2)))
         }
         Kind::Session => {
-            context.unsupported(&text.span, "`session`");
-            None
+            foreign_keys(&section, text.value, &["login", "inject", "refresh"], context);
+            session::lower(&section, context).map(|session| Auth::Session(Box::new(session)))
         }
         Kind::Basic => {
             foreign_keys(
@@ -106,17 +105,28 @@ fn foreign_keys<'tree>(
     own: &[&str],
     context: &mut Context<'tree>,
 ) {
+    foreign(section, &format!("`{kind}` authentication"), own, context);
+}
+
+/// Reports the keys of `auth` that are not `own`.
+pub(super) fn foreign<'tree>(
+    section: &Section<'tree>,
+    what: &str,
+    own: &[&str],
+    context: &mut Context<'tree>,
+) {
     for entry in section.entries() {
         let key = entry.key.as_ref();
         if key != "type" && KEYS.contains(&key) && !own.contains(&key) {
+            let own: Vec<&str> = own.iter().copied().filter(|key| *key != "type").collect();
             context
                 .warning(
                     code::FOREIGN_AUTH_KEY,
                     &entry.key_span,
-                    format!("`{key}` does not belong to `{kind}` authentication"),
+                    format!("`{key}` does not belong to {what}"),
                 )
                 .label("has no effect")
-                .help(format!("`{kind}` takes {}", list(own)));
+                .help(format!("{what} takes {}", list(&own)));
         }
     }
 }
@@ -142,14 +152,23 @@ fn token<'tree>(
     if name.as_ref().is_some_and(|text| text.value == "none") {
         return Some(Auth::None);
     }
+    let placement = placement(section, kind, context);
+    let credential = credential(&name?, context)?;
+    Some(Auth::Token { credential, placement: placement? })
+}
+
+/// Reads where a token goes.
+pub(super) fn placement<'tree>(
+    section: &Section<'tree>,
+    kind: Kind,
+    context: &mut Context<'tree>,
+) -> Option<Placement> {
     let places = [("header", false), ("query", true)];
     let in_query = match context.text(section, "inject_into") {
         Some(text) => context.choice(&text, "place", &places)?,
         None => false,
     };
-    let placement = if in_query { query(section, context) } else { header(section, kind, context) };
-    let credential = credential(&name?, context)?;
-    Some(Auth::Token { credential, placement: placement? })
+    if in_query { query(section, context) } else { header(section, kind, context) }
 }
 
 fn query<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Placement> {
@@ -188,7 +207,7 @@ fn header<'tree>(
     }
     let written = context.text(section, "header_name");
     let prefix = context.text(section, "prefix");
-    let usual = if kind == Kind::Bearer { "Authorization" } else { "X-API-Key" };
+    let usual = if kind == Kind::ApiKey { "X-API-Key" } else { "Authorization" };
     let text = written.as_ref().map_or(usual, |text| text.value);
     let name = HeaderName::from_bytes(text.as_bytes()).ok();
     let Some(name) = name.filter(|name| !FRAMING.contains(&name.as_str())) else {
@@ -203,7 +222,7 @@ fn header<'tree>(
     if name == http::header::COOKIE {
         return cookie(section, prefix.as_ref(), context);
     }
-    let usual = if kind == Kind::Bearer { "Bearer " } else { "" };
+    let usual = if kind == Kind::ApiKey { "" } else { "Bearer " };
     if let Some(prefix) = prefix.as_ref().filter(|text| HeaderValue::from_str(text.value).is_err())
     {
         context.error(code::AUTH_HEADER, &prefix.span, "the prefix cannot stand in a header");
@@ -233,7 +252,10 @@ fn cookie<'tree>(
 }
 
 /// Reads the name of a credential; it becomes the name of an environment variable.
-fn credential<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<CredentialName> {
+pub(super) fn credential<'tree>(
+    text: &Text<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<CredentialName> {
     let has_letter = text.value.chars().any(|character| character.is_ascii_alphanumeric());
     if !has_letter || text.value.contains(|other: char| other.is_whitespace() || other.is_control())
     {

@@ -11,7 +11,7 @@ use super::{
 use crate::descriptor::{
     code,
     diagnostic::{Diagnostic, nearest},
-    model::{Descriptor, ErrorRules, Pagination, ResponseRules},
+    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
     source::Source,
     yaml::{Node, Value},
 };
@@ -41,17 +41,17 @@ const BACKEND_KEYS: &[&str] = &[
 
 /// The feature identifiers of DADL 0.2, and whether this version has them.
 const FEATURES: &[(&str, bool)] = &[
-    ("authorization_code", false),
+    ("authorization_code", true),
     ("composites", false),
     ("deprecation", true),
     // As the whole body of a request; every other use is refused where it stands.
     ("file_url", true),
     ("health", false),
     ("idempotency", true),
-    ("jwt_bearer", false),
+    ("jwt_bearer", true),
     ("redact", true),
-    ("refresh_token", false),
-    ("refresh_token_rotation", false),
+    ("refresh_token", true),
+    ("refresh_token_rotation", true),
     ("returns", false),
     ("semantic_errors", true),
 ];
@@ -202,8 +202,11 @@ fn lower_backend<'tree>(
             context.unsupported(&entry.key_span, format_args!("`{key}`"));
         }
     }
-    let auth = auth::lower(backend, context);
+    let mut auth = auth::lower(backend, context);
     let mut defaults = lower_defaults(backend, context);
+    if let Some(Auth::Session(session)) = &mut auth {
+        session.login.headers.clone_from(&defaults.headers.fields);
+    }
     defaults.headers.refuse_credential(auth.as_ref(), context);
     let known_tools = tool_names(backend);
     let tools = tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, context);

@@ -16,9 +16,11 @@ mod document;
 mod errors;
 mod extension;
 mod meta;
+mod oauth2;
 mod pagination;
 mod params;
 mod response;
+mod session;
 mod tool;
 mod transform;
 

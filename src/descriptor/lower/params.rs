@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
-    model::{Auth, Location, Param, ParamKind, Placement},
+    model::{Auth, Location, Param, ParamKind},
     yaml::{Entry, Node, Value},
 };
 
@@ -47,14 +47,10 @@ pub(super) fn header_name(name: &str, auth: Option<&Auth>) -> Result<HeaderName,
     if RESERVED.contains(&header.as_str()) {
         return Err(format!("the header `{name}` is set by the program only"));
     }
-    match auth {
-        Some(Auth::Token { placement: Placement::Header { name: credential, .. }, .. })
-            if *credential == header =>
-        {
-            Err(format!("the header `{name}` carries the credential"))
-        }
-        _ => Ok(header),
+    if auth.is_some_and(|auth| auth.uses_header(&header)) {
+        return Err(format!("the header `{name}` carries the credential"));
     }
+    Ok(header)
 }
 
 /// Lowers the `params` of a tool; each comes with the entry it was read from.

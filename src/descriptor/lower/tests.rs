@@ -183,9 +183,9 @@ fn other_authentication() {
     );
     finds(&auth("type: basic"), "D009 6: `auth` has no `username_credential`");
     finds(&auth("type: bearer"), "D009 6: `auth` has no `credential`");
-    finds(&auth("type: oauth2"), "D901 6: `oauth2` is not supported by this version");
+    finds(&auth("type: oauth2"), "D009 6: `auth` has no `token_url`");
     finds(&auth("type: oauth2, flow: magic"), "D010 6: unknown flow `magic`");
-    finds(&auth("type: session"), "D901 6: `session` is not supported by this version");
+    finds(&auth("type: session"), "D009 6: `auth` has no `login`");
     finds(&auth("type: baerer"), "D010 6: unknown authentication type `baerer`");
     finds(&auth("type: bearer, credential: a, inject_into: body"), "D010 6: unknown place `body`");
 }

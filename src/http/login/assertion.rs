@@ -1,0 +1,96 @@
+//! Signed assertions for `jwt_bearer` (RFC 7523), with the key of a service account (RS256,
+//! RFC 7518, section 3.3).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    rand::SystemRandom,
+    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use uuid::Uuid;
+
+use crate::descriptor::login::check_endpoint;
+
+/// How long an assertion is good for; servers allow an hour at most.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// Clocks differ: the assertion claims to be this old.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// The key of a service account, as Google's consoles write it.
+#[derive(Deserialize)]
+pub(super) struct ServiceAccount {
+    client_email: String,
+    private_key: String,
+    private_key_id: Option<String>,
+    token_uri: Option<String>,
+}
+
+impl ServiceAccount {
+    /// Reads a service account; the text of an error shows nothing of it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|_| {
+            "is not a service account: a JSON object with `client_email` and `private_key`".into()
+        })
+    }
+
+    /// Returns the token endpoint that the account names.
+    pub(super) fn token_url(&self) -> Result<Url, String> {
+        let text = self.token_uri.as_deref().ok_or("names no `token_uri`")?;
+        let url = Url::parse(text).map_err(|_| "names a `token_uri` that is no URL")?;
+        check_endpoint(&url)
+            .map_err(|reason| format!("names an unusable `token_uri`: {reason}"))?;
+        Ok(url)
+    }
+
+    /// Signs an assertion for the token endpoint `audience`, by the clock `now`.
+    pub(super) fn assertion(
+        &self,
+        audience: &Url,
+        scopes: &[String],
+        subject: Option<&str>,
+        now: SystemTime,
+    ) -> Result<String, String> {
+        let seconds = |time: Option<SystemTime>| {
+            time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs()
+        };
+        let mut head = json!({ "alg": "RS256", "typ": "JWT" });
+        if let (Some(head), Some(id)) = (head.as_object_mut(), &self.private_key_id) {
+            head.insert("kid".to_owned(), id.clone().into());
+        }
+        let mut claims = json!({
+            "iss": self.client_email,
+            "sub": subject.unwrap_or(&self.client_email),
+            "aud": audience.as_str(),
+            "iat": seconds(now.checked_sub(LEEWAY)),
+            "exp": seconds(now.checked_add(LIFETIME)),
+            "jti": Uuid::new_v4().to_string(),
+        });
+        if let (Some(claims), false) = (claims.as_object_mut(), scopes.is_empty()) {
+            claims.insert("scope".to_owned(), scopes.join(" ").into());
+        }
+        let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", encode(&head), encode(&claims));
+        let key = self.key()?;
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+            .map_err(|_| "has a `private_key` that cannot sign")?;
+        Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    fn key(&self) -> Result<RsaKeyPair, String> {
+        let der = PrivateKeyDer::from_pem_slice(self.private_key.as_bytes())
+            .map_err(|_| "has a `private_key` that is no PEM key")?;
+        let key = match &der {
+            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+            _ => return Err("has a `private_key` that is no RSA key".into()),
+        };
+        key.map_err(|_| "has a `private_key` that is no RSA key of 2048 bits or more".into())
+    }
+}

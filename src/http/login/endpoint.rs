@@ -1,0 +1,305 @@
+//! Requests to a token endpoint (RFC 6749, section 3.2).
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, header};
+use reqwest::{Client, RequestBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use tokio::time::Instant;
+use url::{Url, form_urlencoded};
+
+use super::{read, words};
+use crate::{
+    call::BaseUrl, config::BackendSettings, descriptor::login::ClientAuth, http::client,
+    outcome::chain,
+};
+
+/// A lifetime beyond this says nothing: more than thirty years.
+const LONGEST_LIFETIME: f64 = 1e9;
+
+/// Kinds of tokens that a request would have to prove more for (RFC 9449 and drafts).
+const BOUND_KINDS: &[&str] = &["dpop", "mac", "pop"];
+
+/// Where tokens come from.
+#[derive(Debug, Clone)]
+pub struct TokenEndpoint {
+    url: Url,
+    client: Client,
+    auth: ClientAuth,
+}
+
+/// Who asks for a token.
+#[derive(Debug, Clone)]
+pub struct ClientIdentity {
+    /// The client identifier; some APIs treat it as a secret.
+    pub id: SecretString,
+    /// The client secret, unless the client is public.
+    pub secret: Option<SecretString>,
+}
+
+/// What a token endpoint gave.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The access token.
+    pub access: SecretString,
+    /// A refresh token, when there is a new one.
+    pub refresh: Option<SecretString>,
+    /// How long the access token lives, counted from [`Self::asked`], when that is known.
+    pub lifetime: Option<Duration>,
+    /// The moment before the request.
+    pub asked: Instant,
+}
+
+/// Why a token endpoint gave nothing. Its text shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// The server said no (RFC 6749, section 5.2).
+    Refused {
+        /// The code, such as `invalid_grant`.
+        error: String,
+        /// The server's own words.
+        description: Option<String>,
+        /// The server's clock, when it tells.
+        server_time: Option<SystemTime>,
+    },
+    /// There was no answer, or none that can be used.
+    Unusable(String),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { error, description: Some(words), .. } => {
+                write!(formatter, "{error}: {words}")
+            }
+            Self::Refused { error, description: None, .. } => formatter.write_str(error),
+            Self::Unusable(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl TokenError {
+    /// Returns whether the server refused with this code.
+    pub fn is(&self, code: &str) -> bool {
+        matches!(self, Self::Refused { error, .. } if error == code)
+    }
+}
+
+impl TokenEndpoint {
+    /// Makes a client for the endpoint at `url`.
+    ///
+    /// The backend's certificates are trusted here too; accepting any certificate is not
+    /// inherited by another host.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why there can be no client.
+    pub fn new(
+        url: Url,
+        auth: ClientAuth,
+        settings: &BackendSettings,
+        base: &BaseUrl,
+    ) -> Result<Self, String> {
+        let mut settings = settings.clone();
+        settings.tls_skip_verify &= url.host() == base.as_url().host();
+        let client =
+            client::build(&settings, url.scheme() == "https").map_err(|error| error.to_string())?;
+        Ok(Self { url, client, auth })
+    }
+
+    /// Returns the host, for messages.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Asks for a token with `parameters`, whose values are secrets.
+    ///
+    /// # Errors
+    ///
+    /// See [`TokenError`].
+    pub async fn ask(
+        &self,
+        identity: Option<&ClientIdentity>,
+        parameters: &[(&str, &str)],
+    ) -> Result<Tokens, TokenError> {
+        let (request, secrets) = self.request(identity, parameters)?;
+        let asked = Instant::now();
+        let failed = |error: reqwest::Error| {
+            TokenError::Unusable(format!("no answer ({})", chain(&error.without_url())))
+        };
+        let response = request.send().await.map_err(failed)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status.is_redirection() {
+            return Err(TokenError::Unusable(format!(
+                "it answers with redirect {}, which is not followed; correct `token_url`",
+                status.as_u16()
+            )));
+        }
+        let body = read(response).await.map_err(TokenError::Unusable)?;
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        understand(status, &headers, &body, &secrets, asked)
+    }
+
+    /// Makes a request, and lists what must not be shown should the server repeat it.
+    fn request(
+        &self,
+        identity: Option<&ClientIdentity>,
+        parameters: &[(&str, &str)],
+    ) -> Result<(RequestBuilder, Vec<String>), TokenError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(parameters);
+        let mut authorization = None;
+        let public = ["grant_type", "scope", "redirect_uri"];
+        let shown = |name: &&(&str, &str)| !public.contains(&name.0);
+        let sent = parameters.iter().filter(shown).map(|(_, value)| (*value).to_owned());
+        let mut secrets: Vec<String> = sent.collect();
+        if let Some(ClientIdentity { id, secret }) = identity {
+            let id = id.expose_secret();
+            secrets.push(id.to_owned());
+            match (secret, self.auth) {
+                (Some(secret), ClientAuth::Basic) => {
+                    // Both are form-encoded first (section 2.3.1).
+                    let encode = |text: &str| -> String {
+                        form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                    };
+                    let pair = format!("{}:{}", encode(id), encode(secret.expose_secret()));
+                    let encoded = STANDARD.encode(pair);
+                    let mut field = http::HeaderValue::from_str(&format!("Basic {encoded}"))
+                        .map_err(|_| {
+                            TokenError::Unusable("the client secret is unusable".into())
+                        })?;
+                    field.set_sensitive(true);
+                    authorization = Some(field);
+                    secrets.extend([secret.expose_secret().to_owned(), encoded]);
+                }
+                (Some(secret), ClientAuth::Post) => {
+                    form.append_pair("client_id", id);
+                    form.append_pair("client_secret", secret.expose_secret());
+                    secrets.push(secret.expose_secret().to_owned());
+                }
+                // A public client says who it is in the body (section 3.2.1).
+                (None, _) => {
+                    form.append_pair("client_id", id);
+                }
+            }
+        }
+        let mut request = self
+            .client
+            .post(self.url.clone())
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.finish());
+        if let Some(field) = authorization {
+            request = request.header(header::AUTHORIZATION, field);
+        }
+        Ok((request, secrets))
+    }
+}
+
+/// Reads the answer of a token endpoint (RFC 6749, sections 5.1 and 5.2).
+fn understand(
+    status: http::StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &[&str],
+    asked: Instant,
+) -> Result<Tokens, TokenError> {
+    let unusable = |reason: String| Err(TokenError::Unusable(reason));
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return unusable(format!("it answered HTTP {} without JSON", status.as_u16()));
+    };
+    let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(access) = text("access_token").filter(|_| status.is_success()) else {
+        // Some servers refuse with status 200.
+        return match text("error") {
+            Some(error) => Err(TokenError::Refused {
+                error: words(error, secrets),
+                description: text("error_description").map(|text| words(text, secrets)),
+                server_time: headers
+                    .get(header::DATE)
+                    .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok()),
+            }),
+            None => unusable(format!("it answered HTTP {} without a token", status.as_u16())),
+        };
+    };
+    if let Some(kind) = text("token_type")
+        && BOUND_KINDS.contains(&kind.to_ascii_lowercase().as_str())
+    {
+        return unusable(format!("it gives tokens of the type `{kind}`, which are not supported"));
+    }
+    Ok(Tokens {
+        access: access.into(),
+        refresh: text("refresh_token").map(Into::into),
+        lifetime: answer.get("expires_in").and_then(lifetime),
+        asked,
+    })
+}
+
+/// Reads `expires_in`. Nonsense counts as absent: the token is then used until it is refused.
+fn lifetime(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        // Some servers send text.
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    (seconds > 0.0 && seconds < LONGEST_LIFETIME).then(|| Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<Tokens, TokenError> {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let secrets = ["s3cret", "client-7"];
+        understand(status, &HeaderMap::new(), body.as_bytes(), &secrets, Instant::now())
+    }
+
+    #[test]
+    fn nonsense_lifetimes_count_as_unknown() {
+        let seconds = |value: Value| lifetime(&value).map(|lifetime| lifetime.as_secs());
+        assert_eq!(seconds(json!(3600)), Some(3600));
+        assert_eq!(seconds(json!("60")), Some(60));
+        for nonsense in [json!(0), json!(-5), json!(1e300), json!("soon"), json!(null), json!([1])]
+        {
+            assert_eq!(seconds(nonsense.clone()), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_without_secrets() {
+        let body = r#"{"error":"invalid_client","error_description":"client-7 with s3cret?"}"#;
+        for status in [200, 400, 401] {
+            let error = answer(status, body).unwrap_err();
+            assert_eq!(error.to_string(), "invalid_client: [REDACTED] with [REDACTED]?");
+            assert!(error.is("invalid_client"));
+        }
+    }
+
+    #[test]
+    fn other_answers_are_unusable() {
+        let reason = |status, body: &str| answer(status, body).unwrap_err().to_string();
+        assert_eq!(reason(502, "<html>"), "it answered HTTP 502 without JSON");
+        assert_eq!(reason(200, "{}"), "it answered HTTP 200 without a token");
+        assert_eq!(reason(500, r#"{"access_token":"x"}"#), "it answered HTTP 500 without a token");
+        let bound = reason(200, r#"{"access_token":"x","token_type":"DPoP"}"#);
+        assert!(bound.contains("`DPoP`"), "{bound}");
+    }
+
+    #[test]
+    fn a_token_does_not_show_in_debug() {
+        let tokens = answer(200, r#"{"access_token":"acc-1","refresh_token":"ref-1"}"#).unwrap();
+        assert_eq!(tokens.access.expose_secret(), "acc-1");
+        assert_eq!(tokens.refresh.as_ref().unwrap().expose_secret(), "ref-1");
+        let shown = format!("{tokens:?}");
+        assert!(!shown.contains("acc-1") && !shown.contains("ref-1"), "{shown}");
+    }
+}

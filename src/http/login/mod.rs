@@ -1,0 +1,143 @@
+//! Logins that take a request of their own: OAuth 2.0 and sessions.
+//!
+//! [`renew`] turns what an operator has given into what requests carry. It runs in a task of its
+//! own, which ends when it ends and not when the call that needed it does: a refresh token that
+//! the server has replaced must be kept, whoever waits for it.
+//!
+//! **Invariants:** secrets go to the URL that the descriptor names and nowhere else, redirects
+//! included; answers are read up to a bound, and within a time; what a server says about a
+//! refused login is shown with everything that was sent to it masked.
+
+mod assertion;
+mod endpoint;
+mod oauth2;
+mod session;
+
+use std::{sync::Mutex, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use reqwest::Client;
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
+use super::{
+    auth::{Applied, CredentialSource},
+    redact::MASK,
+};
+use crate::{
+    call::BaseUrl,
+    config::BackendSettings,
+    descriptor::login::{OAuth2, Session},
+};
+
+/// A login takes no longer, whatever the timeouts of calls are.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// An answer to a login that is longer is no such answer.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// A server's own words are cut to this many characters.
+const MOST_WORDS: usize = 300;
+
+/// Where a login happens.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    /// The backend's settings.
+    pub(crate) settings: BackendSettings,
+    /// Its base URL.
+    pub(crate) base: BaseUrl,
+    /// Its client, for its own origin.
+    pub(crate) client: Client,
+}
+
+/// What a login gave.
+pub(crate) struct Renewed {
+    /// What requests carry.
+    pub(crate) applied: Applied,
+    /// When it ends, when that is known.
+    pub(crate) ends: Option<Instant>,
+    /// When to renew it.
+    pub(crate) renew: Option<Instant>,
+}
+
+/// What a login remembers between two renewals.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// A refresh token that the server gave and that could not be stored.
+    unsaved: Mutex<Option<SecretString>>,
+}
+
+/// A way to log in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Login<'auth> {
+    OAuth2(&'auth OAuth2),
+    Session(&'auth Session),
+}
+
+/// Logs in.
+///
+/// # Errors
+///
+/// A sentence for the operator, without secrets.
+pub(crate) async fn renew(
+    login: Login<'_>,
+    source: &dyn CredentialSource,
+    memory: &Memory,
+    site: &Site,
+) -> Result<Renewed, String> {
+    let renewed = async {
+        match login {
+            Login::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
+            Login::Session(session) => session::renew(session, source, site).await,
+        }
+    };
+    tokio::time::timeout(LONGEST, renewed)
+        .await
+        .unwrap_or_else(|_| Err(format!("the login took longer than {} s", LONGEST.as_secs())))
+}
+
+/// Reads an answer up to [`MOST_BYTES`].
+async fn read(response: reqwest::Response) -> Result<Bytes, String> {
+    let mut body = BytesMut::new();
+    let mut stream = response.bytes_stream();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| crate::outcome::chain(&error.without_url()))?;
+        if body.len() + piece.len() > MOST_BYTES {
+            return Err(format!("its answer is larger than {MOST_BYTES} bytes"));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// Makes a server's words fit for a message: without `secrets`, on one line, not too long.
+fn words(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.len() > 2) {
+        text = text.replace(secret, MASK);
+    }
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line = line.join(" ");
+    let mut short: String =
+        line.chars().filter(|letter| !letter.is_control()).take(MOST_WORDS).collect();
+    if line.chars().count() > MOST_WORDS {
+        short.push_str("..");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_server_are_masked_and_short() {
+        assert_eq!(
+            words("no\n such  client abc\u{7}", &["abc", "no"]),
+            "no such client [REDACTED]"
+        );
+        assert_eq!(words(&"x".repeat(400), &[]).len(), MOST_WORDS + 2);
+    }
+}

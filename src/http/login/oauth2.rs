@@ -1,0 +1,249 @@
+//! OAuth 2.0: what an operator has given becomes an access token.
+
+use std::{
+    sync::PoisonError,
+    time::{Duration, SystemTime},
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    ClientIdentity, Memory, Renewed, Site, TokenEndpoint, TokenError, Tokens,
+    assertion::ServiceAccount,
+};
+use crate::{
+    descriptor::{
+        login::{Grant, OAuth2},
+        model::CredentialName,
+    },
+    http::auth::{Applied, CredentialSource},
+};
+
+/// Clocks that differ by more make another assertion worth a try.
+const CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// How long to wait for another process that renews with the same refresh token, and how often
+/// to look.
+const LOCK_WAIT: Duration = Duration::from_secs(45);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Obtains an access token.
+pub(super) async fn renew(
+    oauth2: &OAuth2,
+    source: &dyn CredentialSource,
+    memory: &Memory,
+    site: &Site,
+) -> Result<Renewed, String> {
+    let mut secrets = Vec::new();
+    let tokens = match &oauth2.grant {
+        Grant::ClientCredentials { client_id, client_secret } => {
+            let identity = identity(source, client_id, Some(client_secret))?;
+            let endpoint = endpoint(oauth2, None, site)?;
+            let scope = oauth2.scopes.join(" ");
+            let mut parameters = vec![("grant_type", "client_credentials")];
+            if !scope.is_empty() {
+                parameters.push(("scope", &scope));
+            }
+            let tokens = endpoint.ask(Some(&identity), &parameters).await;
+            secrets.extend(identity.secret);
+            tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
+        }
+        Grant::JwtBearer { service_account, subject } => {
+            let account = source.find(service_account)?;
+            let wrong = |error: String| format!("credential `{service_account}` {error}");
+            let account = ServiceAccount::parse(account.expose_secret()).map_err(wrong)?;
+            let url = match &oauth2.token_url {
+                Some(url) => url.clone(),
+                None => account.token_url().map_err(wrong)?,
+            };
+            let endpoint = endpoint(oauth2, Some(url.clone()), site)?;
+            let ask = async |now| {
+                let subject = subject.as_deref();
+                let assertion = account.assertion(&url, &oauth2.scopes, subject, now);
+                let assertion = assertion.map_err(wrong)?;
+                let parameters = [
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                    ("assertion", assertion.as_str()),
+                ];
+                Ok::<_, String>(endpoint.ask(None, &parameters).await)
+            };
+            let now = SystemTime::now();
+            let mut tokens = ask(now).await?;
+            if let Err(TokenError::Refused { server_time: Some(theirs), .. }) = &tokens
+                && differ(now, *theirs)
+            {
+                tracing::warn!("this clock and that of {} differ", endpoint.host());
+                tokens = ask(*theirs).await?;
+            }
+            tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
+        }
+        Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
+            let identity = identity(source, client_id, client_secret.as_ref())?;
+            let endpoint = endpoint(oauth2, None, site)?;
+            let mut chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
+            let tokens = chain.renew(&endpoint, &identity, oauth2, site, &mut secrets).await?;
+            secrets.extend(identity.secret);
+            tokens
+        }
+    };
+    let lifetime = tokens.lifetime;
+    secrets.push(tokens.access.clone());
+    let applied = Applied::token(&oauth2.placement, &tokens.access, secrets)
+        .map_err(|error| format!("the access token {error}"))?;
+    let ends = lifetime.and_then(|lifetime| tokens.asked.checked_add(lifetime));
+    // A margin that is longer than half of the lifetime would renew for nearly every call.
+    let early = lifetime.map(|lifetime| lifetime - oauth2.renew_before.min(lifetime / 2));
+    let renew = early.and_then(|early| tokens.asked.checked_add(early));
+    Ok(Renewed { applied, ends, renew })
+}
+
+/// Returns who asks for a token.
+fn identity(
+    source: &dyn CredentialSource,
+    id: &CredentialName,
+    secret: Option<&CredentialName>,
+) -> Result<ClientIdentity, String> {
+    let secret = secret.map(|name| source.find(name)).transpose()?;
+    Ok(ClientIdentity { id: source.find(id)?, secret })
+}
+
+fn endpoint(oauth2: &OAuth2, url: Option<Url>, site: &Site) -> Result<TokenEndpoint, String> {
+    let url =
+        url.or_else(|| oauth2.token_url.clone()).ok_or("the descriptor has no `token_url`")?;
+    TokenEndpoint::new(url, oauth2.client_auth, &site.settings, &site.base)
+}
+
+fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
+    let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours));
+    apart.is_ok_and(|apart| apart > CLOCK_SKEW)
+}
+
+/// Says what happened, and what to do.
+fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &Site) -> String {
+    let host = endpoint.host();
+    let TokenError::Refused { error: code, .. } = error else {
+        return format!("no access token from the token endpoint at {host}: {error}");
+    };
+    let names: Vec<String> = grant.credentials().iter().map(|name| format!("`{name}`")).collect();
+    let next = match (code.as_str(), grant) {
+        ("invalid_grant", Grant::RefreshToken { .. }) => format!(
+            "the refresh token has expired or was revoked; run `dadl-mcp setup {}`",
+            site.settings.name
+        ),
+        ("invalid_scope", _) => "the client may not have the `scopes` of the descriptor".to_owned(),
+        _ => format!("check the credentials {}", names.join(", ")),
+    };
+    format!("the token endpoint at {host} refuses the login ({error}); {next}")
+}
+
+/// A refresh token and those that replace it.
+struct Chain<'login> {
+    source: &'login dyn CredentialSource,
+    memory: &'login Memory,
+    name: &'login CredentialName,
+    rotates: bool,
+}
+
+impl Chain<'_> {
+    async fn renew(
+        &mut self,
+        endpoint: &TokenEndpoint,
+        identity: &ClientIdentity,
+        oauth2: &OAuth2,
+        site: &Site,
+        secrets: &mut Vec<SecretString>,
+    ) -> Result<Tokens, String> {
+        // Held until the new refresh token is stored: each may be used once.
+        let _lock = if self.rotates { Some(self.lock().await?) } else { None };
+        let mut refresh = self.current()?;
+        let mut answer = ask(endpoint, identity, &refresh).await;
+        if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
+            // Somebody else may have replaced it, or `setup` has run again.
+            let again = self.source.latest(self.name)?;
+            if again.expose_secret() != refresh.expose_secret() {
+                self.remember(None);
+                refresh = again;
+                answer = ask(endpoint, identity, &refresh).await;
+            }
+        }
+        let tokens = answer.map_err(|error| failure(&error, endpoint, &oauth2.grant, site))?;
+        if let Some(new) = &tokens.refresh
+            && new.expose_secret() != refresh.expose_secret()
+        {
+            self.keep(new)?;
+            secrets.push(new.clone());
+        }
+        secrets.push(refresh);
+        Ok(tokens)
+    }
+
+    /// Waits until no other process renews with the same token.
+    async fn lock(&self) -> Result<Box<dyn Send>, String> {
+        let until = Instant::now() + LOCK_WAIT;
+        loop {
+            if let Some(lock) = self.source.try_lock(self.name)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= until {
+                return Err(format!(
+                    "another process has been renewing with `{}` for {} s; end it",
+                    self.name,
+                    LOCK_WAIT.as_secs()
+                ));
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    /// Returns the refresh token to use.
+    fn current(&self) -> Result<SecretString, String> {
+        let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(unsaved) = unsaved else { return self.source.latest(self.name) };
+        match self.source.replace(self.name, &unsaved) {
+            Ok(()) => self.remember(None),
+            Err(error) if self.rotates => return Err(self.unkept(&error)),
+            Err(_) => {}
+        }
+        Ok(unsaved)
+    }
+
+    /// Stores the refresh token that the server gave.
+    fn keep(&self, new: &SecretString) -> Result<(), String> {
+        let Err(error) = self.source.replace(self.name, new) else {
+            self.remember(None);
+            return Ok(());
+        };
+        self.remember(Some(new.clone()));
+        if self.rotates {
+            return Err(self.unkept(&error));
+        }
+        let name = self.name;
+        tracing::warn!("the new refresh token `{name}` is lost when this process ends: {error}");
+        Ok(())
+    }
+
+    fn unkept(&self, error: &str) -> String {
+        format!(
+            "the server replaced the refresh token `{}`, and the new one cannot be stored ({error}); \
+             make the store writable before this process ends, and call again",
+            self.name
+        )
+    }
+
+    fn remember(&self, unsaved: Option<SecretString>) {
+        *self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = unsaved;
+    }
+}
+
+/// Uses a refresh token (RFC 6749, section 6). The scopes are those that were granted: asking for
+/// others would fail.
+async fn ask(
+    endpoint: &TokenEndpoint,
+    identity: &ClientIdentity,
+    refresh: &SecretString,
+) -> Result<Tokens, TokenError> {
+    let parameters = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose_secret())];
+    endpoint.ask(Some(identity), &parameters).await
+}
