@@ -50,6 +50,8 @@ pub enum Command {
     Man(ManArgs),
     /// Serve the tools to an MCP host, on stdio or over HTTP
     Serve(ServeArgs),
+    /// Ask for the credentials of a backend, try them and store them
+    Setup(SetupArgs),
     /// Show one tool: its arguments, where it is defined, who may call it
     Show(ShowArgs),
 }
@@ -264,6 +266,30 @@ pub struct ServeArgs {
     /// Accept requests for this host besides the loopback names; may be repeated
     #[arg(long, value_name = "HOST", requires = "http", help_heading = "HTTP")]
     pub allowed_host: Vec<String>,
+}
+
+/// Arguments of `setup`.
+///
+/// A credential that the environment has is not asked for. Values are read from the terminal
+/// without echo, or one a line from standard input. Nothing is stored unless everything went
+/// well.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The backend; may be left out when there is one only
+    #[arg(value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Take the values from the environment, and store them
+    #[arg(long)]
+    pub from_env: bool,
+    /// Store the credentials without trying them
+    #[arg(long)]
+    pub no_check: bool,
+    /// Ask for the address at which the browser ends, for a browser on another machine
+    #[arg(long)]
+    pub paste: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
 }
 
 /// Arguments of `show`.

@@ -3,7 +3,7 @@
 
 mod backend;
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
@@ -82,6 +82,22 @@ impl Report {
     }
 }
 
+/// Examines the only backend of `settings` with `credentials`, which need not be stored, and
+/// writes what was found to standard error; returns whether nothing failed.
+///
+/// `setup` ends with this: it is the one place that decides whether a login works.
+pub(super) async fn verify(
+    settings: &Settings,
+    credentials: &Credentials,
+    environment: &Environment,
+    console: &mut Console,
+) -> io::Result<bool> {
+    let mut report = Report::default();
+    backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
+    lines(&report, &mut *console.err)?;
+    Ok(report.exit() == Exit::Ok)
+}
+
 /// Examines everything.
 pub(super) async fn run(
     args: &DoctorArgs,
@@ -92,7 +108,7 @@ pub(super) async fn run(
     match load::settings(&args.backends, &environment) {
         Ok(settings) => {
             describe(&settings, &mut report);
-            let proxied = env_vars::PROXIES.iter().any(|name| environment.get(name).is_some());
+            let proxied = is_proxied(&environment);
             let credentials = Credentials::new(environment);
             for at in 0..settings.backends.len() {
                 // One at a time, so that a broken backend does not hide the others.
@@ -110,6 +126,10 @@ pub(super) async fn run(
     }
     write(&report, args.json, console)?;
     Ok(report.exit())
+}
+
+fn is_proxied(environment: &Environment) -> bool {
+    env_vars::PROXIES.iter().any(|name| environment.get(name).is_some())
 }
 
 /// Reports what the settings are and where they come from.
@@ -147,20 +167,25 @@ fn write(report: &Report, as_json: bool, console: &mut Console) -> io::Result<()
         let lines: Vec<Value> = report.lines.iter().map(Line::to_json).collect();
         return console.json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
     }
+    lines(report, &mut *console.out)
+}
+
+/// Writes the report for a person.
+fn lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut last = None;
     for line in &report.lines {
         if line.backend != last {
             let name = line.backend.as_deref().unwrap_or_default();
-            writeln!(console.out, "\nbackend {name}")?;
+            writeln!(out, "\nbackend {name}")?;
             last.clone_from(&line.backend);
         }
         let style = line.health.style();
         let word = line.health.word();
-        writeln!(console.out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
+        writeln!(out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                writeln!(console.out, "      {:<12}{word:<5} {part}", "")?;
+                writeln!(out, "      {:<12}{word:<5} {part}", "")?;
             }
         }
     }

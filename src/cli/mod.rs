@@ -6,6 +6,7 @@
 
 pub mod args;
 mod arguments;
+mod authorize;
 mod call;
 pub mod check;
 mod complete;
@@ -21,6 +22,7 @@ mod log;
 mod progress;
 pub mod report;
 mod serve;
+mod setup;
 mod show;
 mod simulated;
 
@@ -86,6 +88,7 @@ fn dispatch(
             runtime.shutdown_background();
             done
         }
+        Command::Setup(args) => one_shot()?.block_on(setup::run(&args, environment, console)),
         Command::Show(args) => show::run(&args, environment, console),
     }
 }

@@ -12,7 +12,11 @@
 //!
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -31,7 +35,22 @@ const MOST_BYTES: u64 = 64 * 1024;
 pub struct Credentials {
     environment: Environment,
     store: Option<Store>,
+    draft: Option<Draft>,
 }
+
+/// Values that are used and not stored yet.
+type Draft = Arc<Mutex<Drafted>>;
+
+#[derive(Debug, Default)]
+struct Drafted {
+    /// By the name of the credential.
+    values: BTreeMap<String, SecretString>,
+    /// Whether a server has replaced one of them, so that the one before is of no use.
+    replaced: bool,
+}
+
+/// Where a value of [`Credentials::draft`] comes from.
+const DRAFTED: &str = "what you entered";
 
 /// Why a credential that is set cannot be used. The operator's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +90,7 @@ impl Credentials {
     /// Looks credentials up in `environment`, then in the store that it says where to find.
     pub fn new(environment: Environment) -> Self {
         let store = dirs::credentials(&environment).map(Store::new);
-        Self { environment, store }
+        Self { environment, store, draft: None }
     }
 
     /// Returns the credential store.
@@ -81,6 +100,47 @@ impl Credentials {
     /// [`CredentialError::NoStore`] when no directory is known that could hold it.
     pub fn store(&self) -> Result<&Store, CredentialError> {
         self.store.as_ref().ok_or(CredentialError::NoStore)
+    }
+
+    /// Begins a draft, which `setup` stores when everything else has gone well: its values count
+    /// before all others, and nothing is written to the store.
+    #[must_use]
+    pub fn draft(&self) -> Self {
+        Self { draft: Some(Draft::default()), ..self.clone() }
+    }
+
+    /// Adds a value to the draft.
+    pub fn set(&self, name: &CredentialName, value: SecretString) {
+        if let Some(mut draft) = self.drafted() {
+            draft.values.insert(name.0.clone(), value);
+        }
+    }
+
+    /// Returns whether a server has replaced a value of the draft: not storing it loses the login.
+    pub fn has_replaced(&self) -> bool {
+        self.drafted().is_some_and(|draft| draft.replaced)
+    }
+
+    fn drafted(&self) -> Option<MutexGuard<'_, Drafted>> {
+        Some(self.draft.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Stores the draft for `backend`, all of it or nothing, and returns the names.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    pub fn commit(&self, backend: &BackendSettings) -> Result<Vec<String>, CredentialError> {
+        let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
+        let mut entries = Vec::new();
+        for (name, value) in &values {
+            let replaces = self.replaced(backend, &CredentialName(name.clone()))?;
+            entries.push((name.as_str(), Stored { value: value.clone(), replaces }));
+        }
+        if !entries.is_empty() {
+            self.store()?.save(&backend.name, &entries)?;
+        }
+        Ok(values.into_keys().collect())
     }
 
     /// Returns the value of a credential that servers replace, as the last one of them left it.
@@ -107,10 +167,28 @@ impl Credentials {
         name: &CredentialName,
         value: &SecretString,
     ) -> Result<(), CredentialError> {
-        let outside = self.find_outside(backend, name)?;
-        let replaces = outside.map(|found| fingerprint(found.secret.expose_secret()));
-        let stored = Stored { value: value.clone(), replaces };
+        if let Some(mut draft) = self.drafted() {
+            draft.values.insert(name.0.clone(), value.clone());
+            draft.replaced = true;
+            return Ok(());
+        }
+        let stored = Stored { value: value.clone(), replaces: self.replaced(backend, name)? };
         Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
+    }
+
+    /// Returns what tells the value that the environment has.
+    fn replaced(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<Option<String>, CredentialError> {
+        let outside = self.find_outside(backend, name)?;
+        Ok(outside.map(|found| fingerprint(found.secret.expose_secret())))
+    }
+
+    fn find_drafted(&self, name: &CredentialName) -> Option<Found> {
+        let secret = self.drafted()?.values.get(&name.0)?.clone();
+        Some(Found { origin: DRAFTED.to_owned(), secret })
     }
 
     /// Keeps other processes from renewing with the same credential; `None` while one does.
@@ -196,6 +274,9 @@ impl Credentials {
         backend: &BackendSettings,
         name: &CredentialName,
     ) -> Result<Option<Found>, CredentialError> {
+        if let Some(found) = self.find_drafted(name) {
+            return Ok(Some(found));
+        }
         match self.find_outside(backend, name)? {
             Some(found) => Ok(Some(found)),
             None => self.find_stored(backend, name, |_| true),
@@ -207,6 +288,9 @@ impl Credentials {
         backend: &BackendSettings,
         name: &CredentialName,
     ) -> Result<Option<Found>, CredentialError> {
+        if let Some(found) = self.find_drafted(name) {
+            return Ok(Some(found));
+        }
         let Some(outside) = self.find_outside(backend, name)? else {
             return self.find_stored(backend, name, |_| true);
         };
@@ -420,6 +504,30 @@ mod tests {
         let reset = credentials(&[("CREDENTIAL_A", "another")]);
         assert_eq!(text(reset.latest(&one, &name)).as_deref(), Some("another"));
         assert_eq!(text(bare.latest(&one, &name)).as_deref(), Some("newer"));
+    }
+
+    #[test]
+    fn a_draft_is_stored_whole_or_not_at_all() {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path().to_str().unwrap();
+        let environment: Environment = [("CREDENTIAL_A", "outside")].into_iter().collect();
+        let credentials = Credentials::new(environment.with("XDG_STATE_HOME", state));
+        let (one, name) = (backend(&[]), |text: &str| CredentialName(text.to_owned()));
+        let draft = credentials.draft();
+        draft.set(&name("a"), "new-a".into());
+        draft.set(&name("b"), "new-b".into());
+        assert!(!draft.has_replaced());
+        draft.replace(&one, &name("b"), &"newer-b".into()).unwrap();
+        assert!(draft.has_replaced() && !credentials.has_replaced());
+        let text = |found: Option<SecretString>| found.unwrap().expose_secret().to_owned();
+        assert_eq!(text(draft.resolve(&one, &name("a")).unwrap()), "new-a");
+        assert_eq!(text(draft.latest(&one, &name("b")).unwrap()), "newer-b");
+        assert_eq!(text(credentials.latest(&one, &name("a")).unwrap()), "outside");
+        assert!(!format!("{draft:?}").contains("new"), "{draft:?}");
+        assert_eq!(draft.commit(&one).unwrap(), ["a", "b"]);
+        assert_eq!(text(credentials.latest(&one, &name("a")).unwrap()), "new-a");
+        assert_eq!(text(credentials.resolve(&one, &name("a")).unwrap()), "outside");
+        assert_eq!(text(credentials.resolve(&one, &name("b")).unwrap()), "newer-b");
     }
 
     #[test]

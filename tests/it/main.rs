@@ -21,5 +21,6 @@ mod mcp_support;
 mod pages;
 mod process;
 mod streams;
+mod setup;
 mod tls;
 mod upstream;

@@ -302,6 +302,10 @@ fn hint(error: &CallError, backend: &LoadedBackend) -> String {
             }
             kind => kind.hint().to_owned(),
         },
+        CallError::Settings { .. } => {
+            let name = &backend.settings.name;
+            format!("`dadl-mcp setup {name}` asks for the credentials and tries them")
+        }
         _ => "check that `url` is the API's own base URL".to_owned(),
     }
 }

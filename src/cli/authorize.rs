@@ -1,0 +1,350 @@
+//! The first half of the authorization code flow (RFC 6749, section 4.1): a person agrees in a
+//! browser, which then comes back to a port of this machine (RFC 8252, section 7.3) with a code.
+//!
+//! PKCE (RFC 7636, S256) binds the code to this run, and `state` the browser. A request that does
+//! not have the right `state` is told so and otherwise ignored: another page in the browser must
+//! not be able to end a login, or to bring in a code of its own.
+
+use std::{
+    convert::Infallible,
+    io::{self, BufRead as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use url::Url;
+
+use super::{console::Console, failure::Failure};
+use crate::{
+    call::BaseUrl,
+    config::BackendSettings,
+    descriptor::login::{Consent, OAuth2, is_loopback},
+    http::login::{ClientIdentity, TokenEndpoint},
+};
+
+/// How long a person has to agree.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// How long a browser has to say what it wants.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the browser comes back to when the descriptor does not say.
+const PATH: &str = "/callback";
+
+/// What a browser shows afterwards; nothing of the request is in it.
+const DONE: &str = "You can close this page and go back to the terminal.";
+const REFUSED: &str = "The login was not completed. The terminal says why.";
+const STRANGE: &str = "This is not the login that dadl-mcp waits for.";
+
+/// What the browser brought.
+type Answer = Result<SecretString, String>;
+
+/// What one login is recognized by.
+struct Attempt {
+    state: String,
+    verifier: String,
+    redirect: Url,
+}
+
+/// Asks a person to agree; returns the refresh token.
+pub(super) async fn refresh_token(
+    oauth2: &OAuth2,
+    consent: &Consent,
+    identity: &ClientIdentity,
+    (settings, base): (&BackendSettings, &BaseUrl),
+    paste: bool,
+    console: &mut Console,
+) -> Result<SecretString, Failure> {
+    let token_url = oauth2.token_url.clone();
+    let token_url =
+        token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
+    let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base)
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let wanted = consent.redirect_uri.as_ref();
+    let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
+    let listener = if listens { Some(listen(wanted).await?) } else { None };
+    let redirect = redirect(wanted, listener.as_ref())?;
+    let attempt = Attempt { state: random()?, verifier: random()?, redirect };
+    let url = attempt.url(oauth2, consent, identity);
+    writeln!(console.err, "\nOpen this address in a browser, and agree:\n\n  {url}\n")?;
+    let code = match listener {
+        Some(listener) => {
+            if console.can_ask {
+                open(&url);
+            }
+            writeln!(console.err, "waiting for the browser ..")?;
+            console.err.flush()?;
+            attempt.wait(listener).await?
+        }
+        None => {
+            writeln!(console.err, "Then paste the address at which the browser ends:")?;
+            console.err.flush()?;
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line)?;
+            attempt.pasted(line.trim())?
+        }
+    };
+    let parameters = [
+        ("grant_type", "authorization_code"),
+        ("code", code.expose_secret()),
+        ("redirect_uri", attempt.redirect.as_str()),
+        ("code_verifier", &attempt.verifier),
+    ];
+    let tokens = endpoint.ask(Some(identity), &parameters).await.map_err(|error| {
+        anyhow::anyhow!("the token endpoint at {} refuses the login ({error})", endpoint.host())
+    })?;
+    tokens.refresh.ok_or_else(|| {
+        Failure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
+            "many servers give one only for the scope `offline_access`, or with \
+             `authorization_params: {access_type: offline, prompt: consent}`",
+        )
+    })
+}
+
+impl Attempt {
+    /// Returns the address to open (RFC 6749, section 4.1.1; RFC 7636, section 4.3).
+    fn url(&self, oauth2: &OAuth2, consent: &Consent, identity: &ClientIdentity) -> Url {
+        let mut url = consent.authorize_url.clone();
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier.as_bytes()));
+        let mut query = url.query_pairs_mut();
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", identity.id.expose_secret())
+            .append_pair("redirect_uri", self.redirect.as_str())
+            .append_pair("state", &self.state)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256");
+        if !oauth2.scopes.is_empty() {
+            query.append_pair("scope", &oauth2.scopes.join(" "));
+        }
+        query.extend_pairs(&consent.parameters);
+        drop(query);
+        url
+    }
+
+    /// Waits until the browser comes back.
+    async fn wait(&self, listener: TcpListener) -> Result<SecretString, Failure> {
+        let (sender, mut answers) = mpsc::channel::<Answer>(1);
+        let known: Arc<(String, String)> =
+            Arc::new((self.redirect.path().to_owned(), self.state.clone()));
+        let accept = async {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let (known, sender) = (Arc::clone(&known), sender.clone());
+                // A connection that says nothing must not keep the browser's from being heard.
+                tokio::spawn(async move {
+                    let found = converse(stream, known).await;
+                    if let Some(found) = found {
+                        // The first one counts.
+                        let _ = sender.try_send(found);
+                    }
+                });
+            }
+        };
+        let answer = tokio::select! {
+            answer = answers.recv() => answer,
+            () = accept => None,
+            () = tokio::time::sleep(PATIENCE) => {
+                let minutes = PATIENCE.as_secs() / 60;
+                return Err(anyhow::anyhow!("nobody agreed within {minutes} minutes").into());
+            }
+        };
+        let answer = answer.unwrap_or_else(|| Err("the listener has ended".to_owned()));
+        answer.map_err(|error| anyhow::anyhow!("{error}").into())
+    }
+
+    /// Reads the address that a person copied from the browser.
+    fn pasted(&self, text: &str) -> Result<SecretString, Failure> {
+        let url = Url::parse(text).map_err(|_| anyhow::anyhow!("this is not an address"))?;
+        match answer(&url, &self.state) {
+            Some(Ok(code)) => Ok(code),
+            Some(Err(error)) => Err(anyhow::anyhow!("{error}").into()),
+            None => Err(anyhow::anyhow!("this is not the address of this login").into()),
+        }
+    }
+}
+
+/// Answers one request of a browser, and returns what it brought once it has its page.
+async fn converse(stream: TcpStream, known: Arc<(String, String)>) -> Option<Answer> {
+    let found = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&found);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (response, found) = respond(request.uri(), &known);
+        if found.is_some() {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        }
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // A browser that goes away before it has its page has brought its answer all the same.
+    let _ = tokio::time::timeout(2 * HEAD_PATIENCE, connection).await;
+    found.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Makes the page that a browser gets.
+fn respond(
+    uri: &http::Uri,
+    (path, state): &(String, String),
+) -> (Response<Full<Bytes>>, Option<Answer>) {
+    let url = Url::parse("http://localhost").and_then(|url| url.join(&uri.to_string())).ok();
+    let found = url.filter(|url| url.path() == path).and_then(|url| answer(&url, state));
+    let (status, text) = match &found {
+        Some(Ok(_)) => (200, DONE),
+        Some(Err(_)) => (200, REFUSED),
+        None => (404, STRANGE),
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>dadl-mcp</title><p>{text}\n"
+    );
+    let mut response = Response::new(Full::new(Bytes::from(page)));
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    let fields = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fields {
+        response.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    (response, found)
+}
+
+/// Reads what an authorization server sends with the browser (RFC 6749, section 4.1.2); `None`
+/// when it belongs to another login.
+fn answer(url: &Url, state: &str) -> Option<Answer> {
+    let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|pair| pair.1);
+    // Both are made of random bits that are used once, so that timing tells nothing of use.
+    if value("state").as_deref() != Some(state) {
+        return None;
+    }
+    if let Some(code) = value("code").filter(|code| !code.is_empty()) {
+        return Some(Ok(code.into_owned().into()));
+    }
+    let shown = |text: &str| -> String {
+        text.chars().filter(|letter| !letter.is_control()).take(300).collect()
+    };
+    let error = value("error").map(|error| shown(&error));
+    let description = value("error_description").map(|text| format!(": {}", shown(&text)));
+    let (error, description) = (error.unwrap_or_default(), description.unwrap_or_default());
+    Some(Err(format!("the authorization server refuses ({error}{description})")))
+}
+
+/// Listens where the browser will come back to.
+async fn listen(wanted: Option<&Url>) -> Result<TcpListener, Failure> {
+    let address = match wanted.and_then(Url::host) {
+        Some(url::Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(url::Host::Ipv6(address)) => IpAddr::V6(address),
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let address = SocketAddr::new(address, wanted.and_then(Url::port).unwrap_or_default());
+    TcpListener::bind(address).await.map_err(|error| {
+        let error = anyhow::anyhow!("cannot listen on {address} for the browser: {error}");
+        Failure::from(error).hint("end what uses that port, or use --paste")
+    })
+}
+
+/// Returns where the browser is sent.
+fn redirect(wanted: Option<&Url>, listener: Option<&TcpListener>) -> Result<Url, Failure> {
+    let mut url = match wanted {
+        Some(url) => url.clone(),
+        None => Url::parse(&format!("http://127.0.0.1{PATH}")).map_err(anyhow::Error::from)?,
+    };
+    if let Some(listener) = listener
+        && url.port().is_none()
+    {
+        let _ = url.set_port(Some(listener.local_addr()?.port()));
+    }
+    Ok(url)
+}
+
+/// Returns 256 random bits as text.
+fn random() -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Opens a browser, where there is one.
+fn open(url: &Url) {
+    let (program, arguments): (&str, &[&str]) = if cfg!(target_os = "macos") {
+        ("open", &[])
+    } else if cfg!(windows) {
+        ("rundll32", &["url.dll,FileProtocolHandler"])
+    } else {
+        ("xdg-open", &[])
+    };
+    let quiet = std::process::Stdio::null;
+    // A person who sees no browser has the address.
+    let _ = std::process::Command::new(program)
+        .args(arguments)
+        .arg(url.as_str())
+        .stdin(quiet())
+        .stdout(quiet())
+        .stderr(quiet())
+        .spawn();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(query: &str) -> Option<Result<String, String>> {
+        let url = Url::parse(&format!("http://127.0.0.1:1/callback?{query}")).unwrap();
+        answer(&url, "st4te").map(|answer| answer.map(|code| code.expose_secret().to_owned()))
+    }
+
+    #[test]
+    fn only_the_browser_that_was_sent_can_answer() {
+        assert_eq!(found("code=c&state=st4te"), Some(Ok("c".to_owned())));
+        for strange in ["code=c", "code=c&state=other", "", "error=access_denied"] {
+            assert_eq!(found(strange), None, "{strange}");
+        }
+        let refusal = found("error=access_denied&error_description=no%0Aline&state=st4te");
+        let text = "the authorization server refuses (access_denied: noline)".to_owned();
+        assert_eq!(refusal, Some(Err(text)));
+    }
+
+    #[test]
+    fn the_page_shows_nothing_of_the_request() {
+        let known = ("/callback".to_owned(), "st4te".to_owned());
+        let get = |uri: &str| {
+            let (response, found) = respond(&uri.parse().unwrap(), &known);
+            (response.status().as_u16(), found.is_some())
+        };
+        assert_eq!(get("/favicon.ico"), (404, false));
+        assert_eq!(get("/callback?code=c&state=x"), (404, false));
+        assert_eq!(get("//elsewhere/callback?code=c&state=x"), (404, false));
+        assert_eq!(get("/callback?code=c0de&state=st4te"), (200, true));
+        for page in [DONE, REFUSED, STRANGE] {
+            assert!(!page.contains(['{', '}']));
+        }
+    }
+
+    #[test]
+    fn random_texts_differ_and_are_long_enough_for_pkce() {
+        let (one, other) = (random().unwrap(), random().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 43);
+    }
+}

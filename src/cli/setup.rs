@@ -1,0 +1,256 @@
+//! `setup`: asks for the credentials of a backend, tries them, and stores them when they work.
+//!
+//! The values live in a draft until everything has gone well; on any failure the store is as it
+//! was.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{
+    args::SetupArgs, authorize, console::Console, doctor, exit::Exit, failure::Failure, load,
+};
+use crate::{
+    app::{App, LoadedBackend},
+    config::{
+        BackendSettings, Settings,
+        credentials::{self, Credentials},
+        env_vars::Environment,
+    },
+    descriptor::{
+        diagnostic::nearest,
+        login::Grant,
+        model::{Auth, CredentialName, Setup},
+    },
+    http::login::ClientIdentity,
+};
+
+/// Sets a backend up.
+pub(super) async fn run(
+    args: &SetupArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let mut settings = load::settings(&args.backends, &environment)?;
+    let backend = choose(args, &settings)?;
+    settings.backends = vec![backend.clone()];
+    let stored = Credentials::new(environment.clone());
+    let draft = stored.draft();
+    let app = App::build(&settings, &draft)?;
+    let Some(loaded) = app.backends.first() else {
+        return Err(Failure::settings("there is no backend"));
+    };
+    if loaded.descriptor.auth == Auth::None {
+        writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
+        return Ok(Exit::Ok);
+    }
+    // What cannot be kept need not be asked for.
+    draft.store().and_then(|store| Ok(store.check_writable()?)).map_err(Failure::settings)?;
+    explain(loaded, console)?;
+    ask_all(args, loaded, &draft, console)?;
+    authorize(args, loaded, &draft, console).await?;
+    if !args.no_check && !doctor::verify(&settings, &draft, &environment, console).await? {
+        if !draft.has_replaced() {
+            let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
+            return Err(Failure::from(error)
+                .hint("`dadl-mcp setup --no-check` stores credentials without trying them"));
+        }
+        // The login worked, and what was entered is of no use any more.
+        let names = draft.commit(&backend).map_err(Failure::settings)?;
+        report(&names, &stored, console)?;
+        let error = "the login works, but the check does not; as the server has replaced the \
+                     refresh token, the credentials were stored";
+        return Err(anyhow::anyhow!(error).into());
+    }
+    let names = draft.commit(&backend).map_err(Failure::settings)?;
+    report(&names, &stored, console)?;
+    Ok(Exit::Ok)
+}
+
+/// Returns the backend that the command line names.
+fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Failure> {
+    let names = || settings.backends.iter().map(|backend| backend.name.as_str());
+    let found = match (&args.backend, settings.backends.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => {
+            let names: Vec<&str> = names().collect();
+            return Err(Failure::usage(format!("which backend? There are {}", names.join(", "))));
+        }
+        (Some(name), backends) => backends.iter().find(|backend| backend.name == *name),
+    };
+    found.cloned().ok_or_else(|| {
+        let name = args.backend.as_deref().unwrap_or_default();
+        let failure = Failure::usage(format!("there is no backend \"{name}\""));
+        match nearest(name, names()) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => failure.hint(format!("there are {}", names().collect::<Vec<_>>().join(", "))),
+        }
+    })
+}
+
+/// Says how to get the credentials, in the words of the descriptor's author.
+fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
+    let err = &mut console.err;
+    writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
+    let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
+    let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
+    for (number, step) in credential_steps.iter().enumerate() {
+        writeln!(err, "  {}. {}", number + 1, printable(step))?;
+    }
+    for (what, scopes) in [("required", required_scopes), ("optional", optional_scopes)] {
+        if !scopes.is_empty() {
+            writeln!(err, "  {what} scopes: {}", printable(&scopes.join(", ")))?;
+        }
+    }
+    for (what, text) in [("see", docs_url), ("note", notes)] {
+        if let Some(text) = text {
+            writeln!(err, "  {what}: {}", printable(text.trim()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what could make a terminal show something else.
+fn printable(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || *letter == '\n').collect()
+}
+
+/// Asks for each credential that has to be given.
+fn ask_all(
+    args: &SetupArgs,
+    backend: &LoadedBackend,
+    draft: &Credentials,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let auth = &backend.descriptor.auth;
+    let obtained = obtained(auth);
+    for name in auth.credentials() {
+        if Some(name) == obtained {
+            continue;
+        }
+        let variable = draft.variable_that_is_set(&backend.settings, name);
+        let variable = variable.map_err(Failure::settings)?;
+        let present = draft.latest(&backend.settings, name).map_err(Failure::settings)?;
+        match (variable, args.from_env, present) {
+            (Some(_), true, Some(value)) => draft.set(name, value),
+            (Some(variable), ..) => {
+                writeln!(console.err, "`{name}` comes from {variable}")?;
+            }
+            (None, true, Some(_)) => writeln!(console.err, "`{name}` is stored already")?,
+            (None, true, None) => {
+                let missing = Credentials::missing(&backend.settings, name);
+                return Err(Failure::settings(missing));
+            }
+            (None, false, present) => {
+                if let Some(value) = ask(name, is_file(auth), present.is_some(), console)? {
+                    draft.set(name, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the credential that a consent gives.
+fn obtained(auth: &Auth) -> Option<&CredentialName> {
+    let Auth::OAuth2(oauth2) = auth else { return None };
+    match &oauth2.grant {
+        Grant::RefreshToken { refresh_token, consent: Some(_), .. } => Some(refresh_token),
+        _ => None,
+    }
+}
+
+/// Returns whether the credential is a file that nobody types.
+fn is_file(auth: &Auth) -> bool {
+    matches!(auth, Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::JwtBearer { .. }))
+}
+
+/// Asks for one value; `None` keeps the one that is stored.
+fn ask(
+    name: &CredentialName,
+    is_file: bool,
+    is_stored: bool,
+    console: &mut Console,
+) -> Result<Option<SecretString>, Failure> {
+    let kind = if is_file { " (the path of its JSON file)" } else { "" };
+    let keep = if is_stored { " (empty: keep the stored one)" } else { "" };
+    let stdin_is_terminal = io::stdin().is_terminal();
+    if stdin_is_terminal && !console.can_ask {
+        // The question would not be seen, and the answer would.
+        return Err(Failure::usage("standard error must be a terminal when standard input is one"));
+    }
+    let line = if console.can_ask {
+        write!(console.err, "{name}{kind}{keep}: ")?;
+        console.err.flush()?;
+        let line = if is_file {
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line)?;
+            line
+        } else {
+            let line = console::Term::stderr().read_secure_line()?;
+            writeln!(console.err)?;
+            line
+        };
+        SecretString::from(line)
+    } else {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        SecretString::from(line)
+    };
+    let text = line.expose_secret().trim_end_matches(['\r', '\n']);
+    match (text.is_empty(), is_stored) {
+        (true, true) => return Ok(None),
+        (true, false) => {
+            let error = format!("no value for `{name}`; nothing was stored");
+            return Err(Failure::usage(error)
+                .hint("give one value a line on standard input, or use --from-env"));
+        }
+        (false, _) => {}
+    }
+    if is_file && !text.trim_start().starts_with('{') {
+        let path = std::path::Path::new(text.trim());
+        let value = credentials::read(path)
+            .map_err(|reason| Failure::usage(format!("`{name}`: {} {reason}", path.display())))?;
+        return Ok(Some(value));
+    }
+    Ok(Some(text.into()))
+}
+
+/// Lets a person agree, where that is how the refresh token comes.
+async fn authorize(
+    args: &SetupArgs,
+    backend: &LoadedBackend,
+    draft: &Credentials,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let Auth::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(()) };
+    let Grant::RefreshToken { client_id, client_secret, refresh_token, consent, .. } =
+        &oauth2.grant
+    else {
+        return Ok(());
+    };
+    let Some(consent) = consent else { return Ok(()) };
+    let value = |name: &CredentialName| {
+        let found = draft.resolve(&backend.settings, name).map_err(Failure::settings)?;
+        found.ok_or_else(|| Failure::settings(Credentials::missing(&backend.settings, name)))
+    };
+    let secret = client_secret.as_ref().map(value).transpose()?;
+    let identity = ClientIdentity { id: value(client_id)?, secret };
+    let place = (&backend.settings, &backend.base);
+    let token =
+        authorize::refresh_token(oauth2, consent, &identity, place, args.paste, console).await?;
+    draft.set(refresh_token, token);
+    Ok(())
+}
+
+/// Says what is where now.
+fn report(names: &[String], stored: &Credentials, console: &mut Console) -> Result<(), Failure> {
+    if names.is_empty() {
+        writeln!(console.out, "nothing had to be stored")?;
+        return Ok(());
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let path = stored.store().map_err(Failure::settings)?.path().display().to_string();
+    writeln!(console.out, "stored {} in {path}", names.join(", "))?;
+    Ok(())
+}
