@@ -12,7 +12,7 @@ use crate::{
     access::Policy,
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Settings, bundled, credentials::Credentials},
+    config::{BackendSettings, Settings, bundled, credentials::Credentials, store::Access},
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -215,16 +215,21 @@ impl CredentialSource for Looked {
         }
     }
 
-    fn latest(&self, name: &CredentialName) -> Result<SecretString, String> {
+    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
         match self.credentials.latest(&self.settings, name) {
-            Ok(Some(secret)) => Ok(secret),
+            Ok(Some(latest)) => Ok(latest),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    fn replace(&self, name: &CredentialName, value: &SecretString) -> Result<(), String> {
-        let replaced = self.credentials.replace(&self.settings, name, value);
+    fn replace(
+        &self,
+        name: &CredentialName,
+        value: &SecretString,
+        access: Option<&Access>,
+    ) -> Result<(), String> {
+        let replaced = self.credentials.replace(&self.settings, name, value, access);
         replaced.map_err(|error| error.to_string())
     }
 

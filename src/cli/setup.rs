@@ -132,7 +132,7 @@ fn ask_all(
         let variable = variable.map_err(Failure::settings)?;
         let present = draft.latest(&backend.settings, name).map_err(Failure::settings)?;
         match (variable, args.from_env, present) {
-            (Some(_), true, Some(value)) => draft.set(name, value),
+            (Some(_), true, Some((value, _))) => draft.set(name, value),
             (Some(variable), ..) => {
                 writeln!(console.err, "`{name}` comes from {variable}")?;
             }

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     BackendSettings, dirs,
     env_vars::{CREDENTIAL_PREFIX, Environment},
-    store::{Store, StoreError, StoreLock, Stored, fingerprint},
+    store::{Access, Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::descriptor::model::CredentialName;
 
@@ -44,7 +44,7 @@ type Draft = Arc<Mutex<Drafted>>;
 #[derive(Debug, Default)]
 struct Drafted {
     /// By the name of the credential.
-    values: BTreeMap<String, SecretString>,
+    values: BTreeMap<String, (SecretString, Option<Access>)>,
     /// Whether a server has replaced one of them, so that the one before is of no use.
     replaced: bool,
 }
@@ -84,6 +84,7 @@ pub enum CredentialError {
 struct Found {
     origin: String,
     secret: SecretString,
+    access: Option<Access>,
 }
 
 impl Credentials {
@@ -112,7 +113,7 @@ impl Credentials {
     /// Adds a value to the draft.
     pub fn set(&self, name: &CredentialName, value: SecretString) {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), value);
+            draft.values.insert(name.0.clone(), (value, None));
         }
     }
 
@@ -133,9 +134,10 @@ impl Credentials {
     pub fn commit(&self, backend: &BackendSettings) -> Result<Vec<String>, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
-        for (name, value) in &values {
+        for (name, (value, access)) in &values {
             let replaces = self.replaced(backend, &CredentialName(name.clone()))?;
-            entries.push((name.as_str(), Stored { value: value.clone(), replaces }));
+            let (value, access) = (value.clone(), access.clone());
+            entries.push((name.as_str(), Stored { value, replaces, access }));
         }
         if !entries.is_empty() {
             self.store()?.save(&backend.name, &entries)?;
@@ -143,7 +145,8 @@ impl Credentials {
         Ok(values.into_keys().collect())
     }
 
-    /// Returns the value of a credential that servers replace, as the last one of them left it.
+    /// Returns the value of a credential that servers replace, as the last one of them left it,
+    /// and the access token that came with it.
     ///
     /// # Errors
     ///
@@ -152,8 +155,8 @@ impl Credentials {
         &self,
         backend: &BackendSettings,
         name: &CredentialName,
-    ) -> Result<Option<SecretString>, CredentialError> {
-        Ok(self.find_latest(backend, name)?.map(|found| found.secret))
+    ) -> Result<Option<(SecretString, Option<Access>)>, CredentialError> {
+        Ok(self.find_latest(backend, name)?.map(|found| (found.secret, found.access)))
     }
 
     /// Stores the value that a server gave instead of the one it had.
@@ -166,13 +169,15 @@ impl Credentials {
         backend: &BackendSettings,
         name: &CredentialName,
         value: &SecretString,
+        access: Option<&Access>,
     ) -> Result<(), CredentialError> {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), value.clone());
+            draft.values.insert(name.0.clone(), (value.clone(), access.cloned()));
             draft.replaced = true;
             return Ok(());
         }
-        let stored = Stored { value: value.clone(), replaces: self.replaced(backend, name)? };
+        let (replaces, access) = (self.replaced(backend, name)?, access.cloned());
+        let stored = Stored { value: value.clone(), replaces, access };
         Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
     }
 
@@ -187,8 +192,8 @@ impl Credentials {
     }
 
     fn find_drafted(&self, name: &CredentialName) -> Option<Found> {
-        let secret = self.drafted()?.values.get(&name.0)?.clone();
-        Some(Found { origin: DRAFTED.to_owned(), secret })
+        let (secret, access) = self.drafted()?.values.get(&name.0)?.clone();
+        Some(Found { origin: DRAFTED.to_owned(), secret, access })
     }
 
     /// Keeps other processes from renewing with the same credential; `None` while one does.
@@ -306,7 +311,7 @@ impl Credentials {
     ) -> Result<Option<Found>, CredentialError> {
         for variable in Self::variables(backend, name) {
             if let Some(secret) = self.environment.secret(&variable)? {
-                return Ok(Some(Found { origin: variable, secret }));
+                return Ok(Some(Found { origin: variable, secret, access: None }));
             }
         }
         Ok(None)
@@ -321,7 +326,7 @@ impl Credentials {
         let Some(store) = &self.store else { return Ok(None) };
         let stored = store.entry(&backend.name, &name.0)?.filter(counts);
         let origin = store.path().display().to_string();
-        Ok(stored.map(|stored| Found { origin, secret: stored.value }))
+        Ok(stored.map(|Stored { value, access, .. }| Found { origin, secret: value, access }))
     }
 }
 
@@ -490,20 +495,23 @@ mod tests {
         let text = |found: Result<Option<SecretString>, CredentialError>| {
             found.unwrap().map(|secret| secret.expose_secret().to_owned())
         };
+        let latest = |credentials: &Credentials| {
+            Ok(credentials.latest(&one, &name)?.map(|(secret, _)| secret))
+        };
         let bare = credentials(&[]);
         assert_eq!(text(bare.resolve(&one, &name)), None);
-        bare.replace(&one, &name, &"stored".into()).unwrap();
+        bare.replace(&one, &name, &"stored".into(), None).unwrap();
         assert_eq!(text(bare.resolve(&one, &name)).as_deref(), Some("stored"));
         assert!(bare.origin(&one, &name).unwrap().unwrap().ends_with("credentials.json"));
         let set = credentials(&[("CREDENTIAL_A", "outside")]);
         assert_eq!(text(set.resolve(&one, &name)).as_deref(), Some("outside"));
         // What the server gave instead of it counts, until the operator sets another.
-        assert_eq!(text(set.latest(&one, &name)).as_deref(), Some("outside"));
-        set.replace(&one, &name, &"newer".into()).unwrap();
-        assert_eq!(text(set.latest(&one, &name)).as_deref(), Some("newer"));
+        assert_eq!(text(latest(&set)).as_deref(), Some("outside"));
+        set.replace(&one, &name, &"newer".into(), None).unwrap();
+        assert_eq!(text(latest(&set)).as_deref(), Some("newer"));
         let reset = credentials(&[("CREDENTIAL_A", "another")]);
-        assert_eq!(text(reset.latest(&one, &name)).as_deref(), Some("another"));
-        assert_eq!(text(bare.latest(&one, &name)).as_deref(), Some("newer"));
+        assert_eq!(text(latest(&reset)).as_deref(), Some("another"));
+        assert_eq!(text(latest(&bare)).as_deref(), Some("newer"));
     }
 
     #[test]
@@ -517,17 +525,24 @@ mod tests {
         draft.set(&name("a"), "new-a".into());
         draft.set(&name("b"), "new-b".into());
         assert!(!draft.has_replaced());
-        draft.replace(&one, &name("b"), &"newer-b".into()).unwrap();
+        let ends = std::time::SystemTime::now();
+        let access = Access { token: "access-b".into(), ends };
+        draft.replace(&one, &name("b"), &"newer-b".into(), Some(&access)).unwrap();
         assert!(draft.has_replaced() && !credentials.has_replaced());
         let text = |found: Option<SecretString>| found.unwrap().expose_secret().to_owned();
+        let latest = |credentials: &Credentials, text: &str| {
+            credentials.latest(&one, &name(text)).unwrap().map(|(secret, _)| secret)
+        };
         assert_eq!(text(draft.resolve(&one, &name("a")).unwrap()), "new-a");
-        assert_eq!(text(draft.latest(&one, &name("b")).unwrap()), "newer-b");
-        assert_eq!(text(credentials.latest(&one, &name("a")).unwrap()), "outside");
+        assert_eq!(text(latest(&draft, "b")), "newer-b");
+        assert_eq!(text(latest(&credentials, "a")), "outside");
         assert!(!format!("{draft:?}").contains("new"), "{draft:?}");
         assert_eq!(draft.commit(&one).unwrap(), ["a", "b"]);
-        assert_eq!(text(credentials.latest(&one, &name("a")).unwrap()), "new-a");
+        assert_eq!(text(latest(&credentials, "a")), "new-a");
         assert_eq!(text(credentials.resolve(&one, &name("a")).unwrap()), "outside");
         assert_eq!(text(credentials.resolve(&one, &name("b")).unwrap()), "newer-b");
+        let (_, access) = credentials.latest(&one, &name("b")).unwrap().unwrap();
+        assert_eq!(access.unwrap().token.expose_secret(), "access-b");
     }
 
     #[test]

@@ -11,11 +11,13 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -36,6 +38,18 @@ pub struct Stored {
     pub value: SecretString,
     /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
     pub replaces: Option<String>,
+    /// The access token that came with a refresh token, for other processes: a server that
+    /// replaces refresh tokens may end the access tokens that came before.
+    pub access: Option<Access>,
+}
+
+/// An access token whose end is known.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The token.
+    pub token: SecretString,
+    /// When it ends, by this machine's clock.
+    pub ends: SystemTime,
 }
 
 /// Why the store cannot be used. Usually the operator's or the system's fault.
@@ -63,6 +77,36 @@ struct Entry {
     value: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access: Option<AccessEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccessEntry {
+    token: String,
+    /// Seconds since 1970.
+    ends: u64,
+}
+
+impl From<Entry> for Stored {
+    fn from(Entry { value, replaces, access }: Entry) -> Self {
+        let access = access.and_then(|AccessEntry { token, ends }| {
+            let ends = UNIX_EPOCH.checked_add(Duration::from_secs(ends))?;
+            Some(Access { token: token.into(), ends })
+        });
+        Self { value: value.into(), replaces, access }
+    }
+}
+
+impl From<&Stored> for Entry {
+    fn from(stored: &Stored) -> Self {
+        let access = stored.access.as_ref().map(|Access { token, ends }| AccessEntry {
+            token: token.expose_secret().to_owned(),
+            ends: ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        });
+        let value = stored.value.expose_secret().to_owned();
+        Self { value, replaces: stored.replaces.clone(), access }
+    }
 }
 
 impl Store {
@@ -84,7 +128,7 @@ impl Store {
     pub fn entry(&self, backend: &str, name: &str) -> Result<Option<Stored>, StoreError> {
         let mut content = self.read()?;
         let entry = content.backends.get_mut(backend).and_then(|entries| entries.remove(name));
-        Ok(entry.map(|entry| Stored { value: entry.value.into(), replaces: entry.replaces }))
+        Ok(entry.map(Stored::from))
     }
 
     /// Stores all of `entries` for `backend`, or none of them.
@@ -97,9 +141,8 @@ impl Store {
         let _lock = _lock.map_err(|error| self.fail(&error))?;
         let mut content = self.read()?;
         let stored = content.backends.entry(backend.to_owned()).or_default();
-        for (name, Stored { value, replaces }) in entries {
-            let value = value.expose_secret().to_owned();
-            stored.insert((*name).to_owned(), Entry { value, replaces: replaces.clone() });
+        for (name, entry) in entries {
+            stored.insert((*name).to_owned(), entry.into());
         }
         content.version = VERSION;
         self.write(&content).map_err(|error| self.fail(&error))
@@ -114,7 +157,8 @@ impl Store {
         self.read()?;
         let probe = || {
             drop(self.open_lock("write")?);
-            let probe = self.beside("probe")?;
+            // Others may be doing the same.
+            let probe = self.beside(&format!("probe-{}", Uuid::new_v4()))?;
             let made = create_private(&probe);
             let _ = fs::remove_file(&probe);
             made.map(drop)
@@ -167,9 +211,9 @@ impl Store {
     }
 
     fn write(&self, content: &Content) -> io::Result<()> {
-        let new = self.beside(&format!("new-{}", std::process::id()))?;
+        let new = self.beside("new")?;
         let written = || {
-            // What an earlier process left behind is nobody's.
+            // Whoever holds the lock writes: what is there was left behind by a process that died.
             let _ = fs::remove_file(&new);
             let mut file = create_private(&new)?;
             let text = serde_json::to_string_pretty(content)?;
@@ -262,7 +306,7 @@ mod tests {
     use super::*;
 
     fn stored(value: &str) -> Stored {
-        Stored { value: value.into(), replaces: None }
+        Stored { value: value.into(), replaces: None, access: None }
     }
 
     fn value(store: &Store, backend: &str, name: &str) -> Option<String> {
@@ -323,6 +367,28 @@ mod tests {
         assert!(store.try_lock("a", "y").unwrap().is_some());
         drop(held);
         assert!(store.try_lock("a", "x").unwrap().is_some());
+    }
+
+    #[test]
+    fn nothing_is_lost_when_many_write() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::new(home.path().join("state/credentials.json"));
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..5 {
+                        store.check_writable().unwrap();
+                        let name = format!("{writer}-{number}");
+                        store.save("a", &[(&name, stored(&name))]).unwrap();
+                    }
+                });
+            }
+        });
+        for name in (0..8).flat_map(|writer| (0..5).map(move |number| format!("{writer}-{number}")))
+        {
+            assert_eq!(value(&store, "a", &name), Some(name));
+        }
     }
 
     #[test]

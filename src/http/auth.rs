@@ -27,7 +27,10 @@ use super::{
     login::{self, Login, Memory, Renewed, Site},
     redact::MASK,
 };
-use crate::descriptor::model::{Auth, CredentialName, Placement};
+use crate::{
+    config::store::Access,
+    descriptor::model::{Auth, CredentialName, Placement},
+};
 
 /// After a renewal that failed while the old token still works, the next one waits this long.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -43,22 +46,29 @@ pub trait CredentialSource: Send + Sync {
     /// A sentence that says where the credential was looked for.
     fn find(&self, name: &CredentialName) -> Result<SecretString, String>;
 
-    /// Returns the value of `name` after all replacements, by other processes too.
+    /// Returns the value of `name` after all replacements, by other processes too, and the access
+    /// token that the last of them got.
     ///
     /// # Errors
     ///
     /// As [`Self::find`].
-    fn latest(&self, name: &CredentialName) -> Result<SecretString, String> {
-        self.find(name)
+    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
+        Ok((self.find(name)?, None))
     }
 
-    /// Keeps the value that a server gave instead of the one it had; on the disk when it returns.
+    /// Keeps the value that a server gave instead of the one it had, with the access token that
+    /// came with it; on the disk when it returns.
     ///
     /// # Errors
     ///
     /// A sentence that says why it cannot be kept.
-    fn replace(&self, name: &CredentialName, value: &SecretString) -> Result<(), String> {
-        let _ = value;
+    fn replace(
+        &self,
+        name: &CredentialName,
+        value: &SecretString,
+        access: Option<&Access>,
+    ) -> Result<(), String> {
+        let _ = (value, access);
         Err(format!("there is no store for `{name}`"))
     }
 

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::{descriptor::model::CredentialName, http::auth::CredentialSource};
+use dadl_mcp::{
+    config::store::Access, descriptor::model::CredentialName, http::auth::CredentialSource,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -17,13 +19,13 @@ use crate::{
 
 /// Credentials that can be replaced, as long as the store works.
 #[derive(Clone, Default)]
-struct Vault {
+pub(crate) struct Vault {
     values: Arc<Mutex<Vec<(String, String)>>>,
     broken: Arc<Mutex<bool>>,
 }
 
 impl Vault {
-    fn new(values: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(values: &[(&str, &str)]) -> Self {
         let vault = Self::default();
         for (name, value) in values {
             vault.set(name, value);
@@ -31,13 +33,13 @@ impl Vault {
         vault
     }
 
-    fn set(&self, name: &str, value: &str) {
+    pub(crate) fn set(&self, name: &str, value: &str) {
         let mut values = self.values.lock().unwrap();
         values.retain(|(other, _)| other != name);
         values.push((name.to_owned(), value.to_owned()));
     }
 
-    fn get(&self, name: &str) -> Option<String> {
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
         let values = self.values.lock().unwrap();
         values.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
     }
@@ -52,7 +54,12 @@ impl CredentialSource for Vault {
         self.get(&name.0).map(Into::into).ok_or_else(|| format!("`{name}` is not set"))
     }
 
-    fn replace(&self, name: &CredentialName, value: &SecretString) -> Result<(), String> {
+    fn replace(
+        &self,
+        name: &CredentialName,
+        value: &SecretString,
+        _: Option<&Access>,
+    ) -> Result<(), String> {
         if *self.broken.lock().unwrap() {
             return Err("the disk is full".to_owned());
         }
@@ -238,7 +245,7 @@ async fn a_file_is_read_anew_when_the_token_was_refused() {
 }
 
 /// Moves the clock of this process; sockets know nothing of it.
-async fn later(seconds: u64) {
+pub(crate) async fn later(seconds: u64) {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(seconds)).await;
     tokio::time::resume();

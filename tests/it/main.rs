@@ -22,5 +22,6 @@ mod pages;
 mod process;
 mod streams;
 mod setup;
+mod third_party;
 mod tls;
 mod upstream;

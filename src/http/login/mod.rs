@@ -67,6 +67,8 @@ pub(crate) struct Renewed {
 pub(crate) struct Memory {
     /// A refresh token that the server gave and that could not be stored.
     unsaved: Mutex<Option<SecretString>>,
+    /// The access token that was used last: whoever asks for another has no use for it.
+    used: Mutex<Option<SecretString>>,
 }
 
 /// A way to log in.

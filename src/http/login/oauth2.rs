@@ -14,6 +14,7 @@ use super::{
     assertion::ServiceAccount,
 };
 use crate::{
+    config::store::Access,
     descriptor::{
         login::{Grant, OAuth2},
         model::CredentialName,
@@ -23,6 +24,9 @@ use crate::{
 
 /// Clocks that differ by more make another assertion worth a try.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// An access token that another process got has to last this long at least.
+const SHARED_MARGIN: Duration = Duration::from_secs(10);
 
 /// How long to wait for another process that renews with the same refresh token, and how often
 /// to look.
@@ -82,9 +86,11 @@ pub(super) async fn renew(
         Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
             let identity = identity(source, client_id, client_secret.as_ref())?;
             let endpoint = endpoint(oauth2, None, site)?;
-            let mut chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
+            let chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
             let tokens = chain.renew(&endpoint, &identity, oauth2, site, &mut secrets).await?;
             secrets.extend(identity.secret);
+            let used = Some(tokens.access.clone());
+            *memory.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
             tokens
         }
     };
@@ -148,7 +154,7 @@ struct Chain<'login> {
 
 impl Chain<'_> {
     async fn renew(
-        &mut self,
+        &self,
         endpoint: &TokenEndpoint,
         identity: &ClientIdentity,
         oauth2: &OAuth2,
@@ -157,11 +163,15 @@ impl Chain<'_> {
     ) -> Result<Tokens, String> {
         // Held until the new refresh token is stored: each may be used once.
         let _lock = if self.rotates { Some(self.lock().await?) } else { None };
-        let mut refresh = self.current()?;
+        let (mut refresh, shared) = self.current()?;
+        if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
+            secrets.push(refresh);
+            return Ok(tokens);
+        }
         let mut answer = ask(endpoint, identity, &refresh).await;
         if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
             // Somebody else may have replaced it, or `setup` has run again.
-            let again = self.source.latest(self.name)?;
+            let (again, _) = self.source.latest(self.name)?;
             if again.expose_secret() != refresh.expose_secret() {
                 self.remember(None);
                 refresh = again;
@@ -169,14 +179,40 @@ impl Chain<'_> {
             }
         }
         let tokens = answer.map_err(|error| failure(&error, endpoint, &oauth2.grant, site))?;
-        if let Some(new) = &tokens.refresh
-            && new.expose_secret() != refresh.expose_secret()
-        {
-            self.keep(new)?;
-            secrets.push(new.clone());
+        let access = tokens.lifetime.and_then(|lifetime| {
+            let ends = SystemTime::now().checked_add(lifetime)?;
+            Some(Access { token: tokens.access.clone(), ends })
+        });
+        let replaced = tokens.refresh.as_ref();
+        match replaced.filter(|new| new.expose_secret() != refresh.expose_secret()) {
+            Some(new) => {
+                self.keep(new, access.as_ref())?;
+                secrets.push(new.clone());
+            }
+            // The old one goes on, and only other processes miss something when this fails.
+            None if self.rotates => {
+                let _ = self.source.replace(self.name, &refresh, access.as_ref());
+            }
+            None => {}
         }
         secrets.push(refresh);
         Ok(tokens)
+    }
+
+    /// Returns the access token that another process got, when it is not about to end: a server
+    /// that replaces refresh tokens may end it as soon as somebody asks for the next.
+    fn shared(&self, access: Access, margin: Duration) -> Option<Tokens> {
+        let used = self.memory.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.as_ref().is_some_and(|used| used.expose_secret() == access.token.expose_secret()) {
+            return None;
+        }
+        let left = access.ends.duration_since(SystemTime::now()).ok()?;
+        (self.rotates && left > margin.min(SHARED_MARGIN)).then(|| Tokens {
+            access: access.token,
+            refresh: None,
+            lifetime: Some(left),
+            asked: Instant::now(),
+        })
     }
 
     /// Waits until no other process renews with the same token.
@@ -197,21 +233,23 @@ impl Chain<'_> {
         }
     }
 
-    /// Returns the refresh token to use.
-    fn current(&self) -> Result<SecretString, String> {
+    /// Returns the refresh token to use, and the access token that came with it.
+    fn current(&self) -> Result<(SecretString, Option<Access>), String> {
         let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(unsaved) = unsaved else { return self.source.latest(self.name) };
-        match self.source.replace(self.name, &unsaved) {
+        match self.source.replace(self.name, &unsaved, None) {
             Ok(()) => self.remember(None),
             Err(error) if self.rotates => return Err(self.unkept(&error)),
             Err(_) => {}
         }
-        Ok(unsaved)
+        Ok((unsaved, None))
     }
 
     /// Stores the refresh token that the server gave.
-    fn keep(&self, new: &SecretString) -> Result<(), String> {
-        let Err(error) = self.source.replace(self.name, new) else {
+    fn keep(&self, new: &SecretString, access: Option<&Access>) -> Result<(), String> {
+        // Only those who take turns can share.
+        let access = access.filter(|_| self.rotates);
+        let Err(error) = self.source.replace(self.name, new, access) else {
             self.remember(None);
             return Ok(());
         };
