@@ -10,6 +10,8 @@
 
 mod native;
 mod number;
+mod pattern;
+mod place;
 mod print;
 mod program;
 mod rewrite;

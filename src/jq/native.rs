@@ -7,9 +7,9 @@ use jaq_core::{
     load::parse::Def,
     native::{Filter, bome, run, unary, v},
 };
-use jaq_json::{Map, Rc, Val};
+use jaq_json::{Error, Map, Num, Val, read};
 
-use super::{number, print, program};
+use super::{number, pattern, place, print, program};
 
 /// What programs work on.
 type Data = JustLut<Val>;
@@ -26,6 +26,7 @@ const REPLACED: &[&str] = &["halt", "halt_error", "tostring"];
 pub(super) fn definitions<'text>() -> impl Iterator<Item = Def<&'text str>> {
     let first = program::definitions(
         "def tostring: _tostring;
+         def has($key): _has($key);
          def limit($n; f): if $n < 0 then f else _limit($n; f) end;",
     );
     let theirs = jaq_core::defs()
@@ -51,41 +52,98 @@ pub(super) fn filters<'text>() -> impl Iterator<Item = (&'text str, Box<[Bind]>,
 /// Gives a name to filters of `jaq` that definitions of the same name here use.
 fn renamed(name: &'static str) -> &'static str {
     match name {
+        "fromjson" => "_jaq_fromjson",
+        "has" => "_has",
+        "implode" => "_implode",
         "limit" => "_limit",
         "ltrimstr" => "_ltrimstr",
-        "rtrimstr" => "_rtrimstr",
-        "tojson" => "_jaq_tojson",
-        "implode" => "_implode",
-        "strptime" => "_strptime",
         "mktime" => "_mktime",
-        "gmtime" => "_gmtime",
+        "rtrimstr" => "_rtrimstr",
         "strftime" => "_strftime",
+        "tojson" => "_jaq_tojson",
         other => other,
     }
 }
 
 fn ours() -> impl Iterator<Item = Filter<Native<Data>>> {
-    let filters: [Filter<RunPtr<Data>>; 8] = [
+    let filters: [Filter<RunPtr<Data>>; 18] = [
         ("_tostring", v(0), |cv| bome(Ok(print::string(cv.1)))),
         ("tojson", v(0), |cv| bome(Ok(Val::utf8_str(print::json(&cv.1))))),
+        ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("_isnull", v(0), |cv| bome(Ok(Val::from(matches!(cv.1, Val::Null))))),
         ("_floor", v(0), |cv| bome(Ok(rounded(cv.1, f64::floor)))),
         ("_ceil", v(0), |cv| bome(Ok(rounded(cv.1, f64::ceil)))),
+        ("_trunc", v(0), |cv| bome(Ok(rounded(cv.1, f64::trunc)))),
+        ("_divisor", v(0), |cv| bome(divisor(cv.1))),
         ("_base32", v(0), |cv| bome(text(cv.1).map(|it| Val::utf8_str(base32(&it))))),
-        ("_base32d", v(0), |cv| {
-            bome(text(cv.1).and_then(|it| match from_base32(&it) {
-                Some(bytes) => Ok(Val::utf8_str(bytes)),
-                None => Err(jaq_json::Error::str("the input is not valid base32 data")),
-            }))
-        }),
+        ("_base32d", v(0), |cv| bome(decoded(cv.1, "base32", from_base32))),
+        ("_base64d", v(0), |cv| bome(decoded(cv.1, "base64", from_base64))),
         ("_delpath", v(1), |cv| {
-            unary(cv, |value, path| match path {
-                Val::Arr(path) => delete(value, &path),
-                other => Err(jaq_json::Error::typ(other, "path")),
-            })
+            unary(cv, |value, path| place::delete(value, place::parts(&path)?))
+        }),
+        ("_grow", v(1), |cv| unary(cv, |value, path| place::grow(value, place::parts(&path)?))),
+        ("_setpath", v(2), |mut cv| {
+            let (new, path) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(place::parts(&path).and_then(|path| place::set(cv.1, path, new)))
+        }),
+        ("_test", v(2), |mut cv| {
+            let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(pattern::test(&cv.1, &re, &flags))
+        }),
+        ("_match", v(2), |mut cv| {
+            let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(pattern::matches(&cv.1, &re, &flags))
+        }),
+        ("_pieces", v(2), |mut cv| {
+            let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(pattern::pieces(&cv.1, &re, &flags))
+        }),
+        ("_weave", v(2), |mut cv| {
+            let (inserts, gaps) = (cv.0.pop_var(), cv.0.pop_var());
+            bome(pattern::weave(&gaps, &inserts))
         }),
     ];
     filters.into_iter().map(run::<Data>)
+}
+
+/// Parses one JSON text; jq takes `nan` too.
+fn from_json(value: &Val) -> Result<Val, Error> {
+    let Val::TStr(text) = value else {
+        return Err(Error::str(format_args!("{value} cannot be parsed as JSON")));
+    };
+    if text.trim_ascii() == b"nan" {
+        return Ok(Val::Num(Num::Float(f64::NAN)));
+    }
+    read::parse_single(text)
+        .map_err(|error| Error::str(format_args!("{error} (while parsing {value})")))
+}
+
+/// Refuses zero: jq does not divide by it.
+fn divisor(value: Val) -> Result<Val, Error> {
+    let is_zero = matches!(&value, Val::Num(number) if *number == Num::Int(0));
+    if is_zero {
+        return Err(Error::str("cannot divide, because the divisor is zero"));
+    }
+    Ok(value)
+}
+
+fn decoded(value: Val, name: &str, decode: fn(&[u8]) -> Option<Vec<u8>>) -> Result<Val, Error> {
+    let fail = || Error::str(format_args!("the input is not valid {name} data"));
+    text(value).and_then(|text| decode(&text).map(Val::utf8_str).ok_or_else(fail))
+}
+
+/// Decodes the standard alphabet, with or without padding.
+fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    use base64::{
+        Engine as _,
+        alphabet::STANDARD,
+        engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    };
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone);
+    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |at| at + 1);
+    GeneralPurpose::new(&STANDARD, config).decode(text.get(..end)?).ok()
 }
 
 /// Makes an index of a number with a fraction.
@@ -103,90 +161,11 @@ pub(super) fn location() -> Val {
     Val::obj(members.into_iter().collect::<Map>())
 }
 
-/// Deletes what is at `path`, keeping the order of the other members.
-fn delete(value: Val, path: &[Val]) -> jaq_json::ValR {
-    let Some((first, rest)) = path.split_first() else { return Ok(Val::Null) };
-    let fail = |value: Val| {
-        Err(jaq_json::Error::str(format_args!("Cannot delete field at index of {}", kind(&value))))
-    };
-    match (value, first) {
-        (Val::Null, _) => Ok(Val::Null),
-        (Val::Obj(mut members), key @ Val::TStr(_)) => {
-            let object = Rc::make_mut(&mut members);
-            if rest.is_empty() {
-                object.shift_remove(key);
-            } else if let Some(member) = object.get_mut(key) {
-                *member = delete(std::mem::take(member), rest)?;
-            }
-            Ok(Val::Obj(members))
-        }
-        (Val::Arr(mut items), Val::Num(index)) => {
-            let length = items.len();
-            let index = number::whole(index.clone(), f64::floor).as_isize().and_then(|index| {
-                let at = if index < 0 {
-                    length.checked_add_signed(index)
-                } else {
-                    usize::try_from(index).ok()
-                };
-                at.filter(|at| *at < length)
-            });
-            let Some(index) = index else { return Ok(Val::Arr(items)) };
-            let array = Rc::make_mut(&mut items);
-            if rest.is_empty() {
-                array.remove(index);
-            } else if let Some(item) = array.get_mut(index) {
-                *item = delete(std::mem::take(item), rest)?;
-            }
-            Ok(Val::Arr(items))
-        }
-        (Val::Arr(mut items), Val::Obj(bounds)) => {
-            let length = items.len();
-            let bound = |name: &str, round: fn(f64) -> f64, default: usize| {
-                let number = match bounds.get(&Val::from(name.to_owned())) {
-                    Some(Val::Num(number)) => number::whole(number.clone(), round).as_isize(),
-                    _ => None,
-                };
-                number.map_or(default, |at| {
-                    let at =
-                        if at < 0 { length.saturating_add_signed(at) } else { at.unsigned_abs() };
-                    at.min(length)
-                })
-            };
-            let (start, end) = (bound("start", f64::floor, 0), bound("end", f64::ceil, length));
-            let array = Rc::make_mut(&mut items);
-            if start < end {
-                if rest.is_empty() {
-                    array.drain(start..end);
-                } else {
-                    let part: Vec<Val> = array.drain(start..end).collect();
-                    let part = delete(Val::Arr(Rc::new(part)), rest)?;
-                    if let Val::Arr(part) = part {
-                        array.splice(start..start, part.iter().cloned());
-                    }
-                }
-            }
-            Ok(Val::Arr(items))
-        }
-        (value, _) => fail(value),
-    }
-}
-
-fn kind(value: &Val) -> &'static str {
-    match value {
-        Val::Null => "null",
-        Val::Bool(_) => "boolean",
-        Val::Num(_) => "number",
-        Val::TStr(_) | Val::BStr(_) => "string",
-        Val::Arr(_) => "array",
-        Val::Obj(_) => "object",
-    }
-}
-
 /// Returns the bytes of a string.
-fn text(value: Val) -> Result<Vec<u8>, jaq_json::Error> {
+fn text(value: Val) -> Result<Vec<u8>, Error> {
     match value {
         Val::TStr(bytes) | Val::BStr(bytes) => Ok(bytes.to_vec()),
-        other => Err(jaq_json::Error::typ(other, "string")),
+        other => Err(Error::typ(other, "string")),
     }
 }
 

@@ -133,6 +133,15 @@ impl Program {
     ///
     /// What is wrong first, and where.
     pub fn compile(text: &str) -> Result<Self, CompileError> {
+        match without_surrogates(text) {
+            Some(text) => {
+                Self::compiled(&text).map_err(|error| CompileError { span: None, ..error })
+            }
+            None => Self::compiled(text),
+        }
+    }
+
+    fn compiled(text: &str) -> Result<Self, CompileError> {
         let tokens = lex::Lexer::new(text).lex().map_err(|errors| unreadable(text, &errors))?;
         if let Some(lex::Token(word, _)) = tokens.first()
             && matches!(*word, "import" | "include" | "module")
@@ -186,6 +195,32 @@ impl Program {
         }
         Ok(printed.finish())
     }
+}
+
+/// Replaces pairs such as `\ud83e\udd80` (RFC 8259, section 7), which the lexer does not know, by
+/// the character that they mean; `None` when there are none.
+fn without_surrogates(text: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut replaced: Option<String> = None;
+    let mut from = 0;
+    for (at, _) in text.match_indices("\\u") {
+        let pair = unit(at).zip(unit(at + 6)).map(|(high, low)| [high, low]);
+        let character = pair.and_then(|pair| char::decode_utf16(pair).next()?.ok());
+        if let Some(character) = character.filter(|character| *character > '\u{FFFF}')
+            && at >= from
+        {
+            let result = replaced.get_or_insert_default();
+            result.push_str(text.get(from..at).unwrap_or_default());
+            result.push(character);
+            from = at + 12;
+        }
+    }
+    let mut result = replaced?;
+    result.push_str(text.get(from..).unwrap_or_default());
+    Some(result)
 }
 
 /// Words the first error of the lexer.

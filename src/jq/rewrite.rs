@@ -4,6 +4,8 @@
 //! * An index with a fraction is rounded: `.[length / 2]`.
 //! * A slice of `null` is `null`: `.note[:100]`.
 //! * Of two operands with several outputs, the right one is the outer loop: `(1, 2) + (10, 20)`.
+//! * An assignment makes what its path leads through: `null | .a.b = 1`.
+//! * Nothing is divided by zero, and `%` works on whole numbers.
 //! * A number with an exponent is a whole number when it can be one: `1e3`.
 
 use jaq_core::{
@@ -11,11 +13,15 @@ use jaq_core::{
         lex::StrPart,
         parse::{BinaryOp, Def, Pattern, Term},
     },
+    ops::Math,
     path::{Opt, Part, Path},
 };
 
 /// Holds the input of a slice; programs have no business with this name.
 const INPUT: &str = "$__input";
+
+/// Holds the path of an assignment.
+const PATH: &str = "$__path";
 
 /// Holds the right operand.
 const RIGHT: &str = "$__right";
@@ -106,6 +112,56 @@ fn operation<'text>(
         BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(self::pattern(pattern))),
         other => other,
     };
+    match operator {
+        BinaryOp::Math(Math::Div) => {
+            let right = pipe(right, call("_divisor"));
+            return ordered(left, operator, right);
+        }
+        BinaryOp::Math(Math::Rem) => {
+            let (left, right) = (pipe(left, call("_trunc")), pipe(right, call("_trunc")));
+            return ordered(left, operator, right);
+        }
+        BinaryOp::Assign => return assigned(left, right),
+        BinaryOp::Update | BinaryOp::UpdateAlt | BinaryOp::UpdateMath(_) if makes(&left) => {
+            // What the path leads through is made first: `null | .a.b |= 1`.
+            let grown = Term::Call("_room", vec![left.clone()]);
+            // The operand of an operator sees the input as it was.
+            let is_update = matches!(operator, BinaryOp::Update);
+            let seen = if is_update { right } else { pipe(Term::Var(INPUT), right) };
+            let update = Term::BinOp(Box::new(left), operator, Box::new(seen));
+            let update = pipe(grown, update);
+            return if is_update { update } else { bind(Term::Id, INPUT, update) };
+        }
+        _ => {}
+    }
+    ordered(left, operator, right)
+}
+
+/// Rewrites `left = right`: one output for each of the right side.
+fn assigned<'text>(left: Tree<'text>, right: Tree<'text>) -> Tree<'text> {
+    let set = Term::Call("_setpath", vec![Term::Var(PATH), Term::Var(RIGHT)]);
+    let paths = Term::Call("path", vec![left]);
+    let fold = Term::Fold("reduce", Box::new(paths), Pattern::Var(PATH), vec![Term::Id, set]);
+    bind(right, RIGHT, fold)
+}
+
+/// Returns whether an update of a path may have to make something.
+fn makes(tree: &Tree<'_>) -> bool {
+    match tree {
+        Term::Id | Term::Recurse => false,
+        Term::Path(head, Path(parts)) => {
+            makes(head) || !parts.iter().all(|(part, _)| matches!(part, Part::Range(..)))
+        }
+        _ => true,
+    }
+}
+
+/// Makes the right operand the outer loop when both have several outputs.
+fn ordered<'text>(
+    left: Tree<'text>,
+    operator: BinaryOp<&'text str>,
+    right: Tree<'text>,
+) -> Tree<'text> {
     let computes = matches!(operator, BinaryOp::Math(_) | BinaryOp::Cmp(_));
     if computes && !is_single(&left) && !is_single(&right) {
         let computed = Term::BinOp(Box::new(left), operator, Box::new(Term::Var(RIGHT)));
@@ -130,7 +186,14 @@ fn is_single(tree: &Tree<'_>) -> bool {
             arguments.is_empty()
                 && matches!(
                     *name,
-                    "_floor" | "_tostring" | "add" | "length" | "tonumber" | "tostring"
+                    "_divisor"
+                        | "_floor"
+                        | "_tostring"
+                        | "_trunc"
+                        | "add"
+                        | "length"
+                        | "tonumber"
+                        | "tostring"
                 )
         }
         Term::Path(head, Path(parts)) => {

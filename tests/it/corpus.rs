@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 const BUNDLED: &str = include_str!("../../dadl/xen-orchestra.dadl");
 
 /// Returns the folder, or says that the test is skipped.
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = env::var_os("DADL_CORPUS").map(PathBuf::from).filter(|folder| folder.is_dir());
     if folder.is_none() {
         assert!(env::var_os("DADL_CORPUS_REQUIRED").is_none(), "DADL_CORPUS names no folder");
@@ -37,7 +37,7 @@ fn corpus() -> Option<PathBuf> {
     folder
 }
 
-fn texts(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn texts(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.extension().is_some_and(|it| it == "dadl"));
     files

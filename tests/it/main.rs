@@ -14,6 +14,7 @@ mod every_tool;
 mod executor;
 mod harness;
 mod jq;
+mod jq_oracle;
 mod layers;
 mod mcp_http;
 mod mcp_stdio;
