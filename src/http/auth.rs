@@ -5,7 +5,7 @@
 //! never leaves without its credential. When a backend renews the credential's cookie
 //! (`Set-Cookie` for the same name), the new value replaces the old one for that backend.
 //!
-//! Access tokens and sessions are obtained by [`login`](super::login), a little before the old one
+//! Access tokens and sessions are obtained by [`login`], a little before the old one
 //! ends. Calls that need one at the same time share one renewal, and its failure.
 
 use std::{

@@ -127,7 +127,7 @@ impl CompileError {
 }
 
 impl Program {
-    /// Compiles `text`. Deeply nested texts overflow a small stack; see [`check`].
+    /// Compiles `text`. Deeply nested texts overflow a small stack; see `check`.
     ///
     /// # Errors
     ///

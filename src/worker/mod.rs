@@ -8,7 +8,7 @@
 //!
 //! A request is the length of the program (`u32`), the length of the input (`u64`), both
 //! big-endian, then program and input. An answer is a status (`u8`), a length (`u64`) and as many
-//! bytes. A child begins with [`GREETING`], so that another program is not taken for one.
+//! bytes. A child begins with `GREETING`, so that another program is not taken for one.
 
 mod child;
 mod pool;

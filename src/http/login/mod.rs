@@ -1,6 +1,6 @@
 //! Logins that take a request of their own: OAuth 2.0 and sessions.
 //!
-//! [`renew`] turns what an operator has given into what requests carry. It runs in a task of its
+//! `renew` turns what an operator has given into what requests carry. It runs in a task of its
 //! own, which ends when it ends and not when the call that needed it does: a refresh token that
 //! the server has replaced must be kept, whoever waits for it.
 //!
