@@ -36,7 +36,7 @@ use self::{
     exit::Exit,
     failure::Failure,
 };
-use crate::config::env_vars::Environment;
+use crate::{config::env_vars::Environment, http::login::settled};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -71,7 +71,11 @@ fn dispatch(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     match command {
-        Command::Call(args) => one_shot()?.block_on(call::run(args, environment, console)),
+        Command::Call(args) => one_shot()?.block_on(async {
+            let done = call::run(args, environment, console).await;
+            settled().await;
+            done
+        }),
         Command::Check(args) => complete::check(&args, console),
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
@@ -83,7 +87,11 @@ fn dispatch(
         Command::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
-            let done = runtime.block_on(serve::run(args, environment, console));
+            let done = runtime.block_on(async {
+                let done = serve::run(args, environment, console).await;
+                settled().await;
+                done
+            });
             // A read of standard input that nobody will answer must not hold the process.
             runtime.shutdown_background();
             done

@@ -92,6 +92,12 @@ fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Fail
 fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
     writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
+    // Not every backend logs in at its own host.
+    if let Auth::OAuth2(oauth2) = &backend.descriptor.auth
+        && let Some(url) = &oauth2.token_url
+    {
+        writeln!(err, "credentials are sent to {}", url.origin().ascii_serialization())?;
+    }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
     let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
     for (number, step) in credential_steps.iter().enumerate() {

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    login::{self, Login, Memory, Renewed, Site},
+    login::{self, Login, Memory, Renewed, Site, UnderWay},
     redact::MASK,
 };
 use crate::{
@@ -262,8 +262,9 @@ impl State {
             return Ok(flight.clone());
         }
         let site = site()?;
-        let state = Arc::clone(self);
+        let (state, under_way) = (Arc::clone(self), UnderWay::begin());
         let task = tokio::spawn(async move {
+            let _under_way = under_way;
             let _landing = Landing(&state);
             state.renew(&site).await
         });

@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dadl_mcp::{
     config::store::Access, descriptor::model::CredentialName, http::auth::CredentialSource,
 };
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
@@ -498,4 +500,74 @@ async fn a_dry_run_logs_in_nowhere_and_shows_where_the_secret_goes() {
     let session = shown(SESSION);
     assert!(session.contains("with x-auth: Token [REDACTED]\ncookie: a=[REDACTED]"), "{session}");
     assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_service_account_signs_what_it_claims() {
+    let account = include_str!("../fixtures/auth/service_account.json");
+    let public_key = include_bytes!("../fixtures/auth/public_key.der");
+    let upstream = Upstream::start(vec![token(1, ""), ok()]).await;
+    let keys = "type: oauth2, flow: jwt_bearer, token_url: HOST/token, service_account_credential: \
+                account, subject: ada@example.com, scopes: [a, b]";
+    let vault = Vault::new(&[("account", account)]);
+    bench(&upstream, keys, &vault).value("get", json!({})).await;
+    let requests = upstream.requests();
+    let form: Vec<(String, String)> =
+        url::form_urlencoded::parse(body(&requests[0]).as_bytes()).into_owned().collect();
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned();
+    assert_eq!(form[0], ("grant_type".to_owned(), grant));
+    let [(_, _), (_, assertion)] = form.as_slice() else { panic!("{form:?}") };
+    let (message, signature) = assertion.rsplit_once('.').unwrap();
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key)
+        .verify(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())
+        .unwrap();
+    let read = |text: &str| -> serde_json::Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+    };
+    let (head, claims) = message.split_once('.').unwrap();
+    assert_eq!(read(head), json!({ "alg": "RS256", "typ": "JWT", "kid": "key-1" }));
+    let claims = read(claims);
+    assert_eq!(claims["iss"], "robot@example.com");
+    assert_eq!(claims["sub"], "ada@example.com");
+    assert_eq!(claims["scope"], "a b");
+    assert_eq!(claims["aud"], format!("http://{}/token", upstream.address));
+    let (issued, ends) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+    assert!(issued < ends && ends - issued <= 3600);
+}
+
+#[tokio::test]
+async fn a_service_account_that_is_none_is_named() {
+    let upstream = Upstream::start(vec![token(1, ""), ok()]).await;
+    let account = include_str!("../fixtures/auth/service_account.json");
+    let keys = "type: oauth2, flow: jwt_bearer, service_account_credential: account";
+    for (account, expected) in [
+        ("s3cr3t-of-the-client".to_owned(), "is not a service account"),
+        (account.replace("-----BEGIN", "-----"), "has a `private_key` that is no PEM key"),
+        (account.replace("https://auth", "http://auth"), "names an unusable `token_uri`"),
+    ] {
+        let bench = bench(&upstream, keys, &Vault::new(&[("account", &account)]));
+        let text = failure(&bench, "get").await;
+        assert!(text.contains(&format!("credential `account` {expected}")), "{text}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_put_right_once() {
+    let refusal = |date: &str| {
+        let headers = [("Content-Type", "application/json"), ("Date", date)];
+        Answer::full(400, &headers, br#"{"error":"invalid_grant"}"#)
+    };
+    let keys = "type: oauth2, flow: jwt_bearer, token_url: HOST/token, service_account_credential: \
+                account";
+    let account = include_str!("../fixtures/auth/service_account.json");
+    let upstream =
+        Upstream::start(vec![refusal("Sun, 06 Nov 1994 08:49:37 GMT"), token(1, ""), ok()]).await;
+    let vault = Vault::new(&[("account", account)]);
+    bench(&upstream, keys, &vault).value("get", json!({})).await;
+    assert_eq!(lines(&upstream), ["POST /token", "POST /token", "GET /api/things"]);
+    // A refusal that stays is no matter of clocks.
+    let upstream = Upstream::start(vec![refusal("Sun, 06 Nov 1994 08:49:37 GMT")]).await;
+    failure(&bench(&upstream, keys, &vault), "get").await;
+    assert_eq!(lines(&upstream), ["POST /token", "POST /token"]);
 }

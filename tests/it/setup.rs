@@ -402,3 +402,40 @@ async fn without_a_place_to_keep_it_a_rotating_token_is_refused() {
     let text = "each use of the refresh token `fake_refresh` gives a new one";
     assert!(run.err.contains(text) && run.err.contains("set XDG_STATE_HOME"), "{}", run.err);
 }
+
+#[tokio::test]
+async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let keys = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: \
+                fake_id, refresh_token_credential: fake_refresh, rotates_refresh_token: true";
+    let home = Home::new(keys, &origin, &origin)
+        .with("CREDENTIAL_FAKE_ID", "client-7")
+        .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
+    let mut child = home.command(&["serve", "-v"]).spawn().unwrap();
+    let mut host = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+    host.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+    answers.next_line().await.unwrap().unwrap();
+    let call = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}
+{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get","arguments":{}}}"#;
+    host.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+    // The token endpoint has the request, and the host goes away.
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = [0; 4096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    drop(host);
+    loop {
+        let line = log.next_line().await.unwrap().unwrap();
+        if line.contains("waiting for a login that is under way") {
+            break;
+        }
+    }
+    let body = r#"{"access_token":"access-token-1","refresh_token":"refresh-token-1"}"#;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    assert!(child.wait().await.unwrap().success());
+    assert_eq!(home.stored("fake_refresh").as_deref(), Some("refresh-token-1"));
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::descriptor::{
     diagnostic::Severity,
     load,
+    login::{ClientAuth, Grant},
     model::{
         Access, Auth, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
         PageStrategy, ParamKind, Placement, StreamHandling, Tool,
@@ -171,6 +172,119 @@ fn token_authentication() {
     );
 }
 
+/// The keys that most flows have.
+const OAUTH2: &str = "type: oauth2, token_url: 'https://a.example/token', client_id_credential: id";
+
+#[test]
+fn flows_of_oauth2() {
+    let oauth2 = |keys: &str| match descriptor(&auth(keys)).auth {
+        Auth::OAuth2(oauth2) => oauth2,
+        other => panic!("{other:?}"),
+    };
+    let plain = oauth2(&format!("{OAUTH2}, client_secret_credential: s"));
+    assert_eq!(plain.grant.flow(), "client_credentials");
+    assert_eq!(plain.client_auth, ClientAuth::Post);
+    assert_eq!(plain.renew_before.as_secs(), 60);
+    let names: Vec<&str> = plain.grant.credentials().iter().map(|name| name.0.as_str()).collect();
+    assert_eq!(names, ["id", "s"]);
+    let bearer =
+        Placement::Header { name: http::header::AUTHORIZATION, prefix: "Bearer ".to_owned() };
+    assert_eq!(plain.placement, bearer);
+
+    let more = "client_secret_credential: none, refresh_token_credential: r, flow: refresh_token, \
+                token_auth: basic, refresh_before_expiry: 5m, scopes: [a, b], inject_into: query, \
+                query_param: t";
+    let refreshing = oauth2(&format!("{OAUTH2}, {more}"));
+    assert_eq!(refreshing.grant.flow(), "refresh_token");
+    assert_eq!(refreshing.client_auth, ClientAuth::Basic);
+    assert_eq!(refreshing.renew_before.as_secs(), 300);
+    assert_eq!(refreshing.scopes, ["a", "b"]);
+    assert_eq!(refreshing.placement, Placement::Query("t".to_owned()));
+    assert_eq!(refreshing.rotating(), None);
+    assert_eq!(refreshing.grant.credentials().len(), 2);
+
+    let more = "refresh_token_credential: r, flow: authorization_code, rotates_refresh_token: true, \
+                authorize_url: 'http://localhost:1/a', authorization_params: {prompt: x}";
+    let consented = oauth2(&format!("{OAUTH2}, {more}"));
+    assert_eq!(consented.rotating(), Some(&CredentialName("r".to_owned())));
+    let Grant::RefreshToken { consent: Some(consent), .. } = &consented.grant else {
+        panic!("{consented:?}")
+    };
+    assert_eq!(consent.parameters, [("prompt".to_owned(), "x".to_owned())]);
+
+    let signed =
+        oauth2("type: oauth2, flow: jwt_bearer, service_account_credential: a, subject: b");
+    assert_eq!((signed.grant.flow(), signed.token_url), ("jwt_bearer", None));
+}
+
+#[test]
+fn flows_need_their_keys_and_no_others() {
+    finds(&auth("type: oauth2"), "D009 6: `auth` has no `token_url`");
+    finds(&auth("type: oauth2"), "D009 6: `auth` has no `client_secret_credential`");
+    let flow = |flow: &str, more: &str| auth(&format!("{OAUTH2}, flow: {flow}{more}"));
+    finds(&flow("refresh_token", ""), "D009 6: `auth` has no `refresh_token_credential`");
+    finds(&flow("authorization_code", ""), "D009 6: `auth` has no `authorize_url`");
+    finds(&flow("jwt_bearer", ""), "D009 6: `auth` has no `service_account_credential`");
+    let foreign = "D201 6: `client_id_credential` does not belong to the flow `jwt_bearer`";
+    finds(&flow("jwt_bearer", ", service_account_credential: a"), foreign);
+    let foreign = "D201 6: `subject` does not belong to the flow `refresh_token`";
+    finds(&flow("refresh_token", ", subject: a"), foreign);
+    let foreign = "D201 6: `login` does not belong to the flow `refresh_token`";
+    finds(&flow("refresh_token", ", login: {}"), foreign);
+    finds(
+        &flow("refresh_token", ", token_auth: mtls"),
+        "D010 6: unknown way to authenticate `mtls`",
+    );
+    let rotating =
+        flow("refresh_token", ", refresh_token_credential: r, rotates_refresh_token: true");
+    let undeclared = "D109 6: `rotates_refresh_token` is used, but `requires.features` does not list \
+                      refresh_token_rotation";
+    finds(&rotating, undeclared);
+    let old = rotating.replace("dadl-spec-v0.2", "dadl-spec-v0.1");
+    finds(&old, "D106 6: `flow` is a feature of DADL 0.2, but the file declares 0.1");
+    for url in ["http://a.example/token", "ftp://a.example", "token", "https://u:p@a.example/"] {
+        let yaml = auth(&format!(
+            "type: oauth2, token_url: '{url}', client_id_credential: i, client_secret_credential: s"
+        ));
+        assert_eq!(check(&yaml), "D204 6: `token_url` cannot be used", "{url}");
+    }
+}
+
+#[test]
+fn sessions() {
+    let login = "method: POST, path: /login, extract: {t: $.t}";
+    let inject = "inject: [{header: X-T, value: '{{t}}'}]";
+    let session =
+        |login: &str, more: &str| auth(&format!("type: session, login: {{{login}}}, {more}"));
+    let body = "body: {user_credential: u, kind: 1, deep: [{token: 'credential:t'}]}";
+    let lowered = descriptor(&session(&format!("{login}, {body}"), inject)).auth;
+    let names: Vec<&str> = lowered.credentials().iter().map(|name| name.0.as_str()).collect();
+    assert_eq!(names, ["u", "t"]);
+    assert!(lowered.uses_header(&http::HeaderName::from_static("x-t")));
+    finds(&auth("type: session"), "D009 6: `auth` has no `login`");
+    finds(&auth("type: session"), "D009 6: `auth` has no `inject`");
+    finds(
+        &session("method: POST, path: /a", inject),
+        "D209 6: `{{t}}` is not a name under `extract`",
+    );
+    finds(
+        &session(&login.replace("/login", "/../x"), inject),
+        "D303 6: a path cannot contain dot segments",
+    );
+    finds(
+        &session(&login.replace("/login", "'https://b/x'"), inject),
+        "D303 6: a path cannot name another host",
+    );
+    let twice = format!("{login}, body: {{p_credential: x, p: y}}");
+    finds(&session(&twice, inject), "D207 6: the login's body has `p` twice");
+    let host = "inject: [{header: Host, value: '{{t}}'}]";
+    finds(&session(login, host), "D202 6: `Host` is not a header that can carry a credential");
+    for refresh in ["trigger: 401", "trigger: on_401, action: re_login", "action: login"] {
+        let yaml = session(login, &format!("{inject}, refresh: {{{refresh}}}"));
+        assert!(!check(&yaml).contains("D211"), "{refresh}");
+    }
+}
+
 #[test]
 fn other_authentication() {
     assert_eq!(
@@ -183,9 +297,7 @@ fn other_authentication() {
     );
     finds(&auth("type: basic"), "D009 6: `auth` has no `username_credential`");
     finds(&auth("type: bearer"), "D009 6: `auth` has no `credential`");
-    finds(&auth("type: oauth2"), "D009 6: `auth` has no `token_url`");
     finds(&auth("type: oauth2, flow: magic"), "D010 6: unknown flow `magic`");
-    finds(&auth("type: session"), "D009 6: `auth` has no `login`");
     finds(&auth("type: baerer"), "D010 6: unknown authentication type `baerer`");
     finds(&auth("type: bearer, credential: a, inject_into: body"), "D010 6: unknown place `body`");
 }
