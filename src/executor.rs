@@ -22,7 +22,7 @@ pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
-    catalog::{Entry, Operation},
+    catalog::{Entry, EntryParam, Operation},
     descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
@@ -94,6 +94,14 @@ pub enum CallError {
     Redaction {
         /// The method and the path below the base URL.
         request: String,
+    },
+    /// The caller: its jq program is none, or cannot be compiled. Nothing was sent.
+    #[error("nothing was sent: the argument `{property}` {error}")]
+    Filter {
+        /// The argument.
+        property: String,
+        /// What is wrong with it.
+        error: FilterError,
     },
     /// The caller: its jq program gives no result.
     #[error("the answer to {request} arrived, but the jq filter {error}")]
@@ -302,6 +310,14 @@ impl Executor {
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        if let Some(jq) = callers_jq(call) {
+            self.filters.compile(jq).await.map_err(|error| {
+                let is_jq = |known: &&EntryParam| known.param.location == Location::Result;
+                let property = call.entry().params.iter().find(is_jq);
+                let property = property.map(|known| known.property.clone()).unwrap_or_default();
+                CallError::Filter { property, error }
+            })?;
+        }
         let bound = backend.settings().timeouts.call;
         let (target, plan) = (Target { backend, call, tool }, &plan);
         let send = async {

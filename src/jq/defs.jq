@@ -45,6 +45,13 @@ def gsub($re; text): sub($re; text; "g");
 # Paths
 def setpath($path; $x): _setpath($path; $x);
 def _room(f): reduce path(f) as $p (.; _grow($p));
+def _update(path; f): _room(path) | path |= f;
+def _update_alt(path; f): . as $in | _room(path) | path //= ($in | f);
+def _update_add(path; f): . as $in | _room(path) | path += ($in | f);
+def _update_sub(path; f): . as $in | _room(path) | path -= ($in | f);
+def _update_mul(path; f): . as $in | _room(path) | path *= ($in | f);
+def _update_div(path; f): . as $in | _room(path) | path /= ($in | f | _divisor);
+def _update_rem(path; f): . as $in | _room(path) | path %= ($in | f | _trunc);
 def delpaths($paths): reduce ($paths | sort | reverse[]) as $p (.; _delpath($p));
 def del(f): delpaths([path(f)]);
 def leaf_paths: paths(scalars);

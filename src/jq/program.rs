@@ -13,7 +13,7 @@ use jaq_json::{Val, read};
 use super::{native, print, rewrite};
 
 /// A program longer than this is refused, in bytes.
-pub const LONGEST_PROGRAM: usize = 64 * 1024;
+pub const LONGEST_PROGRAM: usize = 16 * 1024;
 
 /// The parser calls itself; this is enough for the deepest program of [`LONGEST_PROGRAM`] bytes.
 /// Pages that are not touched cost nothing.

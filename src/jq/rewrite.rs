@@ -122,15 +122,23 @@ fn operation<'text>(
             return ordered(left, operator, right);
         }
         BinaryOp::Assign => return assigned(left, right),
-        BinaryOp::Update | BinaryOp::UpdateAlt | BinaryOp::UpdateMath(_) if makes(&left) => {
-            // What the path leads through is made first: `null | .a.b |= 1`.
-            let grown = Term::Call("_room", vec![left.clone()]);
-            // The operand of an operator sees the input as it was.
-            let is_update = matches!(operator, BinaryOp::Update);
-            let seen = if is_update { right } else { pipe(Term::Var(INPUT), right) };
-            let update = Term::BinOp(Box::new(left), operator, Box::new(seen));
-            let update = pipe(grown, update);
-            return if is_update { update } else { bind(Term::Id, INPUT, update) };
+        // What the path leads through is made first: `null | .a.b |= 1`. The definitions use the
+        // path twice, which copies of its tree must not: nested updates would double them.
+        BinaryOp::Update if makes(&left) => return Term::Call("_update", vec![left, right]),
+        BinaryOp::UpdateAlt if makes(&left) => return Term::Call("_update_alt", vec![left, right]),
+        BinaryOp::UpdateMath(math) if makes(&left) => {
+            let name = match math {
+                Math::Add => "_update_add",
+                Math::Sub => "_update_sub",
+                Math::Mul => "_update_mul",
+                Math::Div => "_update_div",
+                Math::Rem => "_update_rem",
+            };
+            return Term::Call(name, vec![left, right]);
+        }
+        BinaryOp::UpdateMath(Math::Div) => {
+            let right = pipe(right, call("_divisor"));
+            return Term::BinOp(Box::new(left), BinaryOp::UpdateMath(Math::Div), Box::new(right));
         }
         _ => {}
     }

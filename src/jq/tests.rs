@@ -88,3 +88,28 @@ fn the_library_compiles() {
         assert_eq!(Filter::new(name).map(|_| ()), Ok(()), "{name}");
     }
 }
+
+#[test]
+fn the_deepest_programs_need_no_more_than_the_stack() {
+    for (open, core, close) in [
+        ("[", "1", "]"),
+        ("-", "1", ""),
+        ("(", ".", ")"),
+        ("def f:", ".", ";."),
+        ("try ", ".", ""),
+        ("if .then ", ".", " end"),
+        ("\"\\(", ".", ")\""),
+        (".|", ".", ""),
+        ("{a:", "1", "}"),
+        ("reduce . as $x(", ".", ";.)"),
+        (". as $x|", ".", ""),
+        (".[", "0", "]"),
+        (".a|=", ".", ""),
+        ("(", ".a", "|=1)"),
+        ("label $a|", ".", ""),
+    ] {
+        let count = LONGEST_PROGRAM / (open.len() + close.len()) - 1;
+        // Some of these are programs and some are not; none may end the process.
+        let _ = Filter::new(&(open.repeat(count) + core + &close.repeat(count)));
+    }
+}

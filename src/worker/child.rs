@@ -9,11 +9,14 @@ use std::{
     thread,
 };
 
-use super::{GREETING, OUTPUT, Status};
+use super::{COMPILE_ONLY, GREETING, OUTPUT, RETIRES, Status};
 use crate::jq::{Program, RunError};
 
 /// The stack of the interpreter, in bytes; part of [`super::MEMORY`].
 const STACK: usize = 128 * 1024 * 1024;
+
+/// A process that holds more than this, in bytes, is not kept for the next filter.
+const MOST_IDLE: u64 = 64 * 1024 * 1024;
 
 /// The number of compiled programs that are kept.
 const PROGRAMS: usize = 16;
@@ -24,7 +27,8 @@ const LARGEST_INPUT: u64 = super::MEMORY;
 /// A program and its input.
 struct Request {
     program: String,
-    input: Vec<u8>,
+    /// `None` when the program is compiled only.
+    input: Option<Vec<u8>>,
 }
 
 /// Runs filters until standard input ends.
@@ -34,6 +38,8 @@ pub fn serve() -> ExitCode {
         let _ = writeln!(io::stderr(), "the limits of this process cannot be set: {error}");
         return ExitCode::FAILURE;
     }
+    // The parent learns of a panic by its answer; nobody reads the text.
+    panic::set_hook(Box::new(|_| {}));
     let (sender, receiver) = mpsc::channel();
     let interpreter = thread::Builder::new().stack_size(STACK).spawn(move || answer(&receiver));
     if let Err(error) = interpreter {
@@ -78,7 +84,8 @@ fn read(stdin: &mut impl Read) -> io::Result<Request> {
     let [a, b, c, d, rest @ ..] = lengths;
     let program = u64::from(u32::from_be_bytes([a, b, c, d]));
     let input = u64::from_be_bytes(rest);
-    if input > LARGEST_INPUT {
+    let input = Some(input).filter(|input| *input != COMPILE_ONLY);
+    if input > Some(LARGEST_INPUT) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut bytes = |length: u64| {
@@ -86,7 +93,7 @@ fn read(stdin: &mut impl Read) -> io::Result<Request> {
         stdin.read_exact(&mut bytes).map(|()| bytes)
     };
     let program = bytes(program)?;
-    let input = bytes(input)?;
+    let input = input.map(&mut bytes).transpose()?;
     let program = String::from_utf8(program).map_err(|_| io::ErrorKind::InvalidData)?;
     Ok(Request { program, input })
 }
@@ -98,7 +105,7 @@ fn answer(requests: &mpsc::Receiver<Request>) {
     let mut write = |status: Status, bytes: &[u8]| {
         let mut head = [0; 9];
         let (first, length) = head.split_at_mut(1);
-        first.fill(status.byte());
+        first.fill(if is_large() { status.byte() | RETIRES } else { status.byte() });
         length.copy_from_slice(&(bytes.len() as u64).to_be_bytes());
         stdout.write_all(&head)?;
         stdout.write_all(bytes)?;
@@ -108,16 +115,23 @@ fn answer(requests: &mpsc::Receiver<Request>) {
         return;
     }
     for Request { program, input } in requests {
-        let result = panic::catch_unwind(AssertUnwindSafe(|| run(&mut programs, program, &input)));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| run(&mut programs, program, input)));
         let (status, bytes) = result.unwrap_or_else(|_| {
             // A panic of the interpreter is a defect of it; its text is for its developers.
             (Status::Failed, b"the interpreter cannot run this program".to_vec())
         });
-        drop(input);
         if write(status, &bytes).is_err() {
             return;
         }
     }
+}
+
+/// Returns whether this process holds on to much memory, where the system tells.
+fn is_large() -> bool {
+    const PAGE: u64 = 4096;
+    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let resident = sizes.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    resident.is_some_and(|pages| pages * PAGE > MOST_IDLE)
 }
 
 fn write_greeting() -> io::Result<()> {
@@ -126,7 +140,11 @@ fn write_greeting() -> io::Result<()> {
     stdout.flush()
 }
 
-fn run(programs: &mut Vec<(String, Rc<Program>)>, text: String, input: &[u8]) -> (Status, Vec<u8>) {
+fn run(
+    programs: &mut Vec<(String, Rc<Program>)>,
+    text: String,
+    input: Option<Vec<u8>>,
+) -> (Status, Vec<u8>) {
     let known = programs.iter().find(|(known, _)| *known == text);
     let program = match known.map(|(_, program)| Rc::clone(program)) {
         Some(program) => program,
@@ -142,7 +160,8 @@ fn run(programs: &mut Vec<(String, Rc<Program>)>, text: String, input: &[u8]) ->
             Err(error) => return (Status::NoProgram, error.to_string().into_bytes()),
         },
     };
-    match program.run(input, OUTPUT) {
+    let Some(input) = input else { return (Status::Done, Vec::new()) };
+    match program.run(&input, OUTPUT) {
         Ok(result) => (Status::Done, result),
         Err(RunError::Output(_)) => (Status::TooLarge, Vec::new()),
         Err(error) => (Status::Failed, error.to_string().into_bytes()),

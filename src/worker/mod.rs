@@ -23,6 +23,12 @@ pub use self::{
 /// What the subcommand is called.
 pub const SUBCOMMAND: &str = "jq-worker";
 
+/// The length of an input that does not follow: the program is compiled and not run.
+const COMPILE_ONLY: u64 = u64::MAX;
+
+/// Part of the status of a child that holds much memory and should not be used again.
+const RETIRES: u8 = 0x80;
+
 /// The first bytes of a child.
 const GREETING: &[u8] = b"dadl-mcp jq-worker 1\n";
 

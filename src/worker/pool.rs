@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{outcome::JsonText, response::shape::RunFilter};
 
-use super::{FilterError, GREETING, OUTPUT, SUBCOMMAND, Status, TIME};
+use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
 
 /// The number of filters that run at the same time; more wait for their turn.
 const MOST: usize = 4;
@@ -59,6 +59,14 @@ struct Worker {
     stderr: ChildStderr,
 }
 
+/// What a child says about a program.
+struct Answer {
+    status: Status,
+    bytes: Vec<u8>,
+    /// Whether the child should not be used again.
+    retires: bool,
+}
+
 impl Filters {
     /// The children are `executable`, which is this program: a test is another one.
     pub fn with_executable(executable: impl Into<PathBuf>) -> Self {
@@ -77,6 +85,19 @@ impl Filters {
     ///
     /// See [`FilterError`]; one that failed leaves nothing behind.
     pub async fn run(&self, program: &str, input: &[u8]) -> Result<String, FilterError> {
+        self.ask(program, Some(input)).await
+    }
+
+    /// Compiles `program` and does not run it.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterError::Compile`] says what is wrong with it.
+    pub async fn compile(&self, program: &str) -> Result<(), FilterError> {
+        self.ask(program, None).await.map(drop)
+    }
+
+    async fn ask(&self, program: &str, input: Option<&[u8]>) -> Result<String, FilterError> {
         let pool = &*self.pool;
         // The semaphore is never closed.
         let _turn = pool.turns.acquire().await.map_err(|error| ended(&error))?;
@@ -95,8 +116,10 @@ impl Filters {
         // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
         let answer = timeout_at(deadline, worker.ask(program, input)).await;
         match answer.map_err(|_| FilterError::Time)? {
-            Ok((status, bytes)) => {
-                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+            Ok(Answer { status, bytes, retires }) => {
+                if !retires {
+                    pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+                }
                 let text = String::from_utf8(bytes).map_err(|error| ended(&error))?;
                 match status {
                     Status::Done => Ok(text),
@@ -162,21 +185,24 @@ impl Pool {
 }
 
 impl Worker {
-    async fn ask(&mut self, program: &str, input: &[u8]) -> io::Result<(Status, Vec<u8>)> {
+    async fn ask(&mut self, program: &str, input: Option<&[u8]>) -> io::Result<Answer> {
         let length = u32::try_from(program.len()).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(12 + program.len());
         head.extend_from_slice(&length.to_be_bytes());
-        head.extend_from_slice(&(input.len() as u64).to_be_bytes());
+        let size = input.map_or(COMPILE_ONLY, |input| input.len() as u64);
+        head.extend_from_slice(&size.to_be_bytes());
         head.extend_from_slice(program.as_bytes());
         self.stdin.write_all(&head).await?;
-        self.stdin.write_all(input).await?;
+        self.stdin.write_all(input.unwrap_or_default()).await?;
         self.stdin.flush().await?;
-        let status = Status::from_byte(self.stdout.read_u8().await?);
+        let status = self.stdout.read_u8().await?;
+        let retires = status & RETIRES != 0;
+        let status = Status::from_byte(status & !RETIRES);
         let length = usize::try_from(self.stdout.read_u64().await?).map_err(io::Error::other)?;
         let status = status.filter(|_| length <= 2 * OUTPUT).ok_or(io::ErrorKind::InvalidData)?;
         let mut bytes = vec![0; length];
         self.stdout.read_exact(&mut bytes).await?;
-        Ok((status, bytes))
+        Ok(Answer { status, bytes, retires })
     }
 
     /// Works out why a child ended.

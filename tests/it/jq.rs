@@ -114,12 +114,14 @@ async fn a_filter_that_is_no_program_sends_nothing() {
         ("input", "`input` cannot be used"),
         ("foo", "`foo/0` is not defined"),
         ("import \"a\" as a; .", "modules do not exist here"),
-        (&"1,".repeat(9000), "is longer than 16384 bytes"),
     ] {
-        let Value::Object(arguments) = json!({ "jq": program }) else { unreachable!() };
-        let error = bench.gate.check("write", arguments).unwrap_err().to_string();
+        let error = bench.call("write", json!({ "jq": program })).await.unwrap_err().for_model();
+        assert!(error.starts_with("nothing was sent: the argument `jq` "), "{error}");
         assert!(error.contains(reason), "{error}");
     }
+    let Value::Object(long) = json!({ "jq": "1,".repeat(9000) }) else { unreachable!() };
+    let error = bench.gate.check("write", long).unwrap_err().to_string();
+    assert!(error.contains("`jq` is longer than 16384 bytes"), "{error}");
     assert!(upstream.requests().is_empty());
 }
 
