@@ -155,8 +155,8 @@ impl Authenticator {
         Ok(flight.await?)
     }
 
-    /// Returns whether a refused credential can be renewed at once.
-    pub(crate) fn renews(&self) -> bool {
+    /// Returns whether the credential comes from a login, and can be renewed by another.
+    pub fn renews(&self) -> bool {
         self.login().is_some()
     }
 
@@ -374,7 +374,19 @@ impl Applied {
     /// Adds the credential to a request.
     pub(crate) fn apply(&self, url: &mut Url, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
+            match headers.get(name).filter(|_| *name == header::COOKIE) {
+                Some(others) => {
+                    let joined = [others.as_bytes(), b"; ", value.as_bytes()].concat();
+                    // Both are legal, and what joins them is.
+                    if let Ok(mut joined) = HeaderValue::from_bytes(&joined) {
+                        joined.set_sensitive(true);
+                        headers.insert(name, joined);
+                    }
+                }
+                None => {
+                    headers.insert(name, value.clone());
+                }
+            }
         }
         if let Some((name, value)) = &self.query {
             url.query_pairs_mut().append_pair(name, value.expose_secret());
@@ -438,6 +450,18 @@ mod tests {
         assert!(headers[header::AUTHORIZATION].is_sensitive());
         let (url, _) = sent(token(Placement::Query("key".into())), "a b");
         assert_eq!(url, "http://h/p?a=1&key=a+b");
+    }
+
+    #[test]
+    fn a_cookie_joins_those_of_the_operator() {
+        let auth = token(Placement::Cookie("session".into()));
+        let authenticator = Authenticator::new(auth, Box::new(Fixed("tok")));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("lang=en"));
+        let mut url = Url::parse("http://h/").unwrap();
+        authenticator.state.looked_up().unwrap().apply(&mut url, &mut headers);
+        assert_eq!(headers[header::COOKIE], "lang=en; session=tok");
+        assert!(headers[header::COOKIE].is_sensitive());
     }
 
     #[test]

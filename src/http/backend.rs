@@ -91,6 +91,15 @@ impl Backend {
         &self.authenticator
     }
 
+    /// Obtains what requests carry, and sends none.
+    ///
+    /// # Errors
+    ///
+    /// A credential is missing, or a login failed.
+    pub async fn log_in(&self) -> Result<(), ExchangeError> {
+        self.applied().await.map(drop)
+    }
+
     /// Sends `plan`, following redirects and repeating as `rules` allow.
     pub(crate) async fn send(
         &self,

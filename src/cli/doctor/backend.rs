@@ -12,6 +12,7 @@ use crate::{
     descriptor::{
         self,
         diagnostic::{Diagnostic, Severity},
+        login::is_loopback,
         model::{Access, Auth, Location, Method},
     },
     executor::CallError,
@@ -111,7 +112,10 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
     describe_policy(app, backend, report);
     let reachable = proxied || reach(backend, report).await;
     describe_tls(backend.base.as_url(), &backend.settings, report);
-    if describe_credentials(backend, credentials, report) && reachable {
+    if describe_credentials(backend, credentials, report)
+        && reachable
+        && log_in(app, backend, report).await
+    {
         call_once(app, backend, report).await;
     }
 }
@@ -149,12 +153,6 @@ async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
 }
 
 fn describe_tls(url: &Url, settings: &BackendSettings, report: &mut Report) {
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
     if url.scheme() == "https" {
         match &settings.ca_file {
             _ if settings.tls_skip_verify => report.warn(
@@ -165,7 +163,7 @@ fn describe_tls(url: &Url, settings: &BackendSettings, report: &mut Report) {
             Some(path) => report.ok("tls", format!("trusts {} too", path.display())),
             None => report.ok("tls", "trusts the system's authorities"),
         }
-    } else if !loopback {
+    } else if !is_loopback(url) {
         report.warn(
             "tls",
             "plain http: the credential can be read on the way",
@@ -212,6 +210,30 @@ fn setup_hint(backend: &LoadedBackend) -> String {
                        settings"
             .to_owned(),
         (steps, _) => steps.join("\n"),
+    }
+}
+
+/// Logs in, where that takes a request of its own; returns whether a call can be made.
+async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool {
+    let Some(client) = app.executor.backends().first() else { return false };
+    if !client.authenticator().renews() {
+        return true;
+    }
+    match client.log_in().await {
+        Ok(()) => {
+            let how = match &backend.descriptor.auth {
+                Auth::OAuth2(oauth2) => format!("`{}` gave an access token", oauth2.grant.flow()),
+                _ => "a session has begun".to_owned(),
+            };
+            report.ok("login", how);
+            true
+        }
+        Err(error) => {
+            let error = CallError::from(error);
+            let hint = hint(&error, backend);
+            report.fail("login", error.to_string(), hint);
+            false
+        }
     }
 }
 

@@ -194,6 +194,13 @@ fn inject<'tree>(
     let mut fields = Some(Vec::new());
     let mut used = BTreeSet::new();
     let items = context.items(section, "inject");
+    if let (Some(entry), []) = (section.entry("inject"), items) {
+        context
+            .error(code::MISSING_KEY, &entry.key_span, "`inject` has no item")
+            .label("requests would go without the session")
+            .help("add `{header: Authorization, value: \"Bearer {{token}}\"}`");
+        return None;
+    }
     for item in items {
         let place = Place::Only("an item of `inject`");
         let field = context

@@ -275,6 +275,7 @@ fn sessions() {
         &session(&login.replace("/login", "'https://b/x'"), inject),
         "D303 6: a path cannot name another host",
     );
+    finds(&session(login, "inject: []"), "D009 6: `inject` has no item");
     let twice = format!("{login}, body: {{p_credential: x, p: y}}");
     finds(&session(&twice, inject), "D207 6: the login's body has `p` twice");
     let host = "inject: [{header: Host, value: '{{t}}'}]";

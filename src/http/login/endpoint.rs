@@ -253,6 +253,7 @@ fn lifetime(value: &Value) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -292,6 +293,28 @@ mod tests {
         assert_eq!(reason(500, r#"{"access_token":"x"}"#), "it answered HTTP 500 without a token");
         let bound = reason(200, r#"{"access_token":"x","token_type":"DPoP"}"#);
         assert!(bound.contains("`DPoP`"), "{bound}");
+    }
+
+    fn config() -> ProptestConfig {
+        ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+    }
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn any_answer_is_understood_or_refused(status in 100..600_u16, body in any::<Vec<u8>>()) {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            let _ = understand(status, &HeaderMap::new(), &body, &[], Instant::now());
+        }
+
+        #[test]
+        fn no_refusal_shows_a_secret(before in ".{0,20}", after in "\\PC{0,400}", code in "[a-z_]{1,9}") {
+            let words = format!("{before}s3cret{after}client-7");
+            let body = json!({ "error": code, "error_description": words }).to_string();
+            let text = answer(400, &body).unwrap_err().to_string();
+            prop_assert!(!text.contains("s3cret") && !text.contains("client-7"), "{}", text);
+        }
     }
 
     #[test]
