@@ -10,6 +10,7 @@ use crate::{
     http::backend::Backend,
     outcome::{JsonText, Outcome, Payload},
     response::{
+        MASK,
         decode::DecodeError,
         page::{self, Signals},
         shape::{self, ShapeError, Shaped},
@@ -93,6 +94,9 @@ impl Target<'_> {
         error: DecodeError,
     ) -> CallError {
         let backend = self.backend.settings().name.clone();
+        // What a tool hides must not show in an error either.
+        let hides = !self.tool.response.redact.is_empty();
+        let error = if hides { DecodeError { excerpt: MASK.to_owned(), ..error } } else { error };
         CallError::Decode { backend, request: self.backend.request_line(plan), status, error }
     }
 

@@ -133,3 +133,99 @@ fn cut(text: JsonText, max_items: Option<usize>) -> (JsonText, Option<String>) {
         None => (text, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Notes what it runs, and gives what the program says after a colon; `.items` gives an item.
+    #[derive(Default)]
+    struct Noting(Mutex<Vec<String>>);
+
+    impl RunFilter for Noting {
+        type Error = String;
+
+        async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, String> {
+            self.0.lock().unwrap().push(format!("{program} <- {}", input.as_str()));
+            match program.split_once(':') {
+                None if program == ".items" => Ok(JsonText::trusted(r#"[{"k":1}]"#.to_owned())),
+                Some((_, given)) => Ok(JsonText::trusted(given.to_owned())),
+                None => Err(format!("{program} failed")),
+            }
+        }
+    }
+
+    fn rules(path: &str, transform: &str, redact: &[&str], most: Option<usize>) -> ResponseRules {
+        let compile = |path: &&str| JsonPath::compile(path).unwrap();
+        ResponseRules {
+            result_path: Some(path).filter(|path| !path.is_empty()).as_ref().map(compile),
+            transform: Some(transform)
+                .filter(|it| !it.is_empty())
+                .map(|it| crate::jq::Filter::new(it).unwrap()),
+            redact: redact.iter().map(compile).collect(),
+            max_items: most,
+            ..ResponseRules::default()
+        }
+    }
+
+    /// Shapes a text; returns the result with its note, and what the filters saw.
+    fn shaped(
+        text: &str,
+        rules: &ResponseRules,
+        jq: Option<&str>,
+    ) -> (Result<String, ShapeError<String>>, Vec<String>) {
+        let filters = Noting::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let text = JsonText::parse(text).unwrap();
+        let result = runtime.block_on(async {
+            shape(select(text, rules.result_path.as_ref())?, rules, jq, &filters).await
+        });
+        let result = result.map(|(text, note)| text.into_string() + &note.unwrap_or_default());
+        (result, filters.0.into_inner().unwrap())
+    }
+
+    #[test]
+    fn the_order_is_path_transform_redact_jq_and_cut() {
+        let rules = rules("$.a", ".items", &["$[*].k"], Some(1));
+        let (result, seen) = shaped(r#"{"a":[1]}"#, &rules, Some("j:[1,2]"));
+        assert_eq!(seen, [".items <- [1]", r#"j:[1,2] <- [{"k":"[REDACTED]"}]"#]);
+        let note = "cut to the first 1 of 2 items; narrow the call to see the others";
+        assert_eq!(result, Ok(format!("[1]{note}")));
+    }
+
+    #[test]
+    fn a_caller_sees_what_redaction_left() {
+        let rules = rules("", "", &["$[*].k"], None);
+        let (result, seen) = shaped(r#"[{"k":"hidden"}]"#, &rules, Some("j:7"));
+        assert_eq!(seen, [r#"j:7 <- [{"k":"[REDACTED]"}]"#]);
+        assert_eq!(result, Ok("7".to_owned()));
+    }
+
+    #[test]
+    fn a_filter_that_fails_ends_it() {
+        let of_author = rules("", "error", &[], None);
+        let (result, _) = shaped("[1]", &of_author, Some("j:7"));
+        assert_eq!(result, Err(ShapeError::Transform("error failed".to_owned())));
+        let (result, _) = shaped("[1]", &rules("", "", &[], None), Some("j"));
+        assert_eq!(result, Err(ShapeError::Jq("j failed".to_owned())));
+    }
+
+    #[test]
+    fn text_is_not_taken_apart_without_need() {
+        let digits = "[1.000,123456789012345678901234567890]";
+        let of = |path: &str, most| shaped(digits, &rules(path, "", &[], most), None).0;
+        assert_eq!(of("", None).as_deref(), Ok(digits));
+        assert_eq!(of("$", None).as_deref(), Ok(digits));
+        assert!(of("", Some(1)).is_ok_and(|it| it.starts_with("[1.000]cut")));
+        assert_eq!(of("$[1]", None).as_deref(), Ok("1.2345678901234568e+29"));
+        assert_eq!(of("$.x", None), Err(ShapeError::NothingAt("$.x".to_owned())));
+        assert_eq!(of("$[7]", None), Err(ShapeError::NothingAt("$[7]".to_owned())));
+        let deep = rules("$.a.b-c", "", &[], None);
+        let (result, _) = shaped(r#"{"x":[{}],"a":{"b-c":1,"b-c":2.50}}"#, &deep, None);
+        assert_eq!(result.as_deref(), Ok("2.50"));
+        let all = rules("$[*].a", "", &[], None);
+        assert_eq!(shaped(r#"[{"a":1},{},{"a":2}]"#, &all, None).0.as_deref(), Ok("[1,2]"));
+    }
+}

@@ -60,14 +60,18 @@ pub fn serve() -> ExitCode {
 /// Bounds memory, and forbids core dumps and written files: both would hold data of a call.
 #[cfg(unix)]
 fn limit() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = |resource, bytes: u64| {
+        // A limit that is lower already cannot be raised, and need not.
+        let bytes = getrlimit(resource).maximum.map_or(bytes, |known| known.min(bytes));
+        setrlimit(resource, Rlimit { current: Some(bytes), maximum: Some(bytes) })
+    };
     // Linux counts here what a process has of its own; elsewhere the address space has to do.
-    setrlimit(Resource::Data, most(super::MEMORY))?;
+    limit(Resource::Data, super::MEMORY)?;
     #[cfg(not(target_os = "macos"))]
-    setrlimit(Resource::As, most(super::MEMORY * 2))?;
-    setrlimit(Resource::Core, most(0))?;
-    setrlimit(Resource::Fsize, most(0))?;
+    limit(Resource::As, super::MEMORY * 2)?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Fsize, 0)?;
     Ok(())
 }
 

@@ -236,3 +236,35 @@ async fn a_process_that_is_no_worker_is_an_error() {
     let error = filters.run(".", b"1").await.unwrap_err().to_string();
     assert!(error.contains("not the filter process of dadl-mcp"), "{error}");
 }
+
+#[tokio::test]
+async fn errors_do_not_show_what_a_tool_hides() {
+    let (harness, _upstream) = bench(Answer::json(200, "[{\"key\":\"s3cr3t-key\"")).await;
+    let error = harness.call("hiding", json!({})).await.unwrap_err().for_model();
+    assert!(error.contains("no valid JSON") && !error.contains("s3cr3t"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_takes_the_filter_like_any_argument() {
+    let upstream = Upstream::start(vec![Answer::json(200, THINGS)]).await;
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("fake.dadl"), TOOLS).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        command.args(arguments).args(["--dadl", "fake.dadl", "--url", &upstream.url()]);
+        command.current_dir(&home).env_clear().env("HOME", home.path());
+        command.env("CREDENTIAL_FAKE_TOKEN", "t0ken-t0ken");
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (out, err) = run(&["call", "shaped", "jq=map(.name)|join(\"-\")", "--json"]);
+    assert_eq!(out.trim(), "\"a-b-c\"", "{err}");
+    let (out, err) = run(&["call", "shaped", "jq=env", "--json"]);
+    assert_eq!(out.trim(), "{}", "{err}");
+    let (_, err) = run(&["call", "shaped", "jq=map("]);
+    assert!(err.contains("the argument `jq` is not a jq program"), "{err}");
+    let (out, _) = run(&["show", "shaped"]);
+    assert!(out.contains("jq") && out.contains("map(.id)"), "{out}");
+    let (out, _) = run(&["--help"]);
+    assert!(!out.contains("jq-worker"), "{out}");
+}
