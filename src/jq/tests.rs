@@ -1,5 +1,8 @@
 //! Programs and what comes out of them. The comparison with jq itself is in `tests/it/jq_oracle.rs`.
 
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
 
 fn run(program: &str, input: &str) -> Result<String, String> {
@@ -111,5 +114,110 @@ fn the_deepest_programs_need_no_more_than_the_stack() {
         let count = LONGEST_PROGRAM / (open.len() + close.len()) - 1;
         // Some of these are programs and some are not; none may end the process.
         let _ = Filter::new(&(open.repeat(count) + core + &close.repeat(count)));
+    }
+}
+
+/// Programs that are nearly programs.
+fn program() -> impl Strategy<Value = String> {
+    let words = proptest::sample::select(vec![
+        ".",
+        ".a",
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        "|",
+        ",",
+        ";",
+        ":",
+        "?",
+        "//",
+        "..",
+        "=",
+        "|=",
+        "+=",
+        "-",
+        "*",
+        "/",
+        "%",
+        "<",
+        "and",
+        "not",
+        "def f:",
+        "f",
+        "if",
+        "then",
+        "else",
+        "end",
+        "reduce",
+        "foreach",
+        "as",
+        "$x",
+        "label $l |",
+        "break $l",
+        "try",
+        "catch",
+        "\"",
+        "\\(",
+        "\\ud83e",
+        "@base64",
+        "1e999",
+        "0x",
+        "#",
+        "\n",
+        "map",
+        "select",
+        "empty",
+        "🦀",
+        "import",
+        "$__loc__",
+    ]);
+    prop_oneof![
+        proptest::collection::vec(words, 0..25).prop_map(|words| words.join(" ")),
+        any::<String>(),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec((any::<String>(), inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_a_program_or_an_error_with_a_place(text in program()) {
+        match Program::compile(&text) {
+            Ok(_) => prop_assert!(Filter::new(&text).is_ok()),
+            Err(error) => {
+                prop_assert!(!error.message.is_empty());
+                prop_assert!(error.span.is_none_or(|span| text.get(span).is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_identity_changes_nothing(value in value()) {
+        let text = value.to_string();
+        let program = Program::compile(".").unwrap();
+        let printed = program.run(text.as_bytes(), 1 << 20).unwrap();
+        let printed: Value = serde_json::from_slice(&printed).unwrap();
+        prop_assert_eq!(printed.to_string(), text);
     }
 }

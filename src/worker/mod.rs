@@ -60,9 +60,9 @@ pub enum FilterError {
     /// Its result is larger than [`OUTPUT`].
     #[error("gives more than {} MB", OUTPUT / (1024 * 1024))]
     Output,
-    /// It took longer than [`TIME`].
-    #[error("takes longer than {} s", TIME.as_secs())]
-    Time,
+    /// It took longer than this.
+    #[error("takes longer than {} s", .0.as_secs_f64())]
+    Time(Duration),
     /// The system: the process cannot be started, or ended for no known reason.
     #[error("cannot run: {0}")]
     Process(String),

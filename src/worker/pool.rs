@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
@@ -28,6 +29,7 @@ const LAST_WORDS: u64 = 4096;
 #[derive(Clone)]
 pub struct Filters {
     pool: Arc<Pool>,
+    time: Duration,
 }
 
 /// The children of a process.
@@ -75,7 +77,14 @@ impl Filters {
 
     fn of(executable: Option<PathBuf>) -> Self {
         let turns = Semaphore::new(MOST);
-        Self { pool: Arc::new(Pool { executable, idle: Mutex::default(), turns }) }
+        let pool = Pool { executable, idle: Mutex::default(), turns };
+        Self { pool: Arc::new(pool), time: TIME }
+    }
+
+    /// Lets a program take `time` instead of [`TIME`].
+    #[must_use]
+    pub fn with_time(self, time: Duration) -> Self {
+        Self { time, ..self }
     }
 
     /// Runs `program` on the JSON text `input` and returns its result as compact JSON: the output
@@ -101,7 +110,8 @@ impl Filters {
         let pool = &*self.pool;
         // The semaphore is never closed.
         let _turn = pool.turns.acquire().await.map_err(|error| ended(&error))?;
-        let deadline = Instant::now() + TIME;
+        let deadline = Instant::now() + self.time;
+        let late = FilterError::Time(self.time);
         let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // One that was killed meanwhile is replaced.
         let idle = idle
@@ -110,12 +120,12 @@ impl Filters {
             Some(worker) => worker,
             None => timeout_at(deadline, pool.start())
                 .await
-                .map_err(|_| FilterError::Time)?
+                .map_err(|_| late.clone())?
                 .map_err(|error| FilterError::Process(error.to_string()))?,
         };
         // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
         let answer = timeout_at(deadline, worker.ask(program, input)).await;
-        match answer.map_err(|_| FilterError::Time)? {
+        match answer.map_err(|_| late.clone())? {
             Ok(Answer { status, bytes, retires }) => {
                 if !retires {
                     pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
@@ -128,9 +138,9 @@ impl Filters {
                     Status::TooLarge => Err(FilterError::Output),
                 }
             }
-            Err(error) => Err(timeout_at(deadline, worker.post_mortem(&error))
-                .await
-                .unwrap_or(FilterError::Time)),
+            Err(error) => {
+                Err(timeout_at(deadline, worker.post_mortem(&error)).await.unwrap_or(late))
+            }
         }
     }
 }

@@ -16,7 +16,6 @@ use dadl_mcp::{
         backend::Backend,
     },
     outcome::{Outcome, Payload},
-    worker::Filters,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -64,7 +63,7 @@ impl Harness {
         let confirm = vec![settings.confirm];
         let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
         let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")))
-            .with_filters(Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp")));
+            .with_filters(crate::jq::filters());
         Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }
     }
 

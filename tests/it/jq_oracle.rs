@@ -18,7 +18,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use dadl_mcp::worker::Filters;
 use serde_json::{Map, Value, json};
 
 /// Returns the jq to compare with, or says that the test is skipped.
@@ -92,7 +91,7 @@ async fn differences(
     let Some(expected) = expected else {
         return (vec![format!("{program}\n  is no program of jq")], 0);
     };
-    let filters = Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
+    let filters = crate::jq::filters();
     let mut found = Vec::new();
     let mut results = 0;
     for (input, expected) in inputs.iter().zip(expected) {
@@ -282,7 +281,7 @@ async fn transforms_of_real_descriptors_give_what_jq_gives() {
         let expected = oracle(&jq, program, &inputs);
         if expected.is_none() {
             // jq takes no comparison as the value of a member (`{a: length > 0}`); we do.
-            let filters = Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
+            let filters = crate::jq::filters();
             assert!(filters.run(program, b"{}").await.is_ok(), "{program}");
             refused += 1;
             continue;

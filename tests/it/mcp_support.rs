@@ -56,7 +56,16 @@ pub(crate) fn serve(url: &str) -> Served {
 }
 
 pub(crate) fn serve_with(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Served {
-    let harness = Harness::new(TOOLS, url, Fixed(Ok("t0ken-of-the-test".into())), |settings| {
+    serve_tools(TOOLS, url, change)
+}
+
+/// A server for the backend of this descriptor.
+pub(crate) fn serve_tools(
+    tools: &str,
+    url: &str,
+    change: impl FnOnce(&mut BackendSettings),
+) -> Served {
+    let harness = Harness::new(tools, url, Fixed(Ok("t0ken-of-the-test".into())), |settings| {
         let levels = Levels::new(["read", "write", "dangerous"]);
         settings.policy = Policy { levels, ..Policy::default() };
         change(settings);

@@ -43,6 +43,15 @@ pub(super) fn lower<'tree>(
         context.since_v02(&section, "redact");
         context.requires_feature(entry, "redact");
     }
+    let binary = context.boolean(&section, "binary").unwrap_or_default();
+    for key in ["allow_jq_override", "transform"] {
+        if binary && let Some(entry) = section.entry(key) {
+            let message = format!("`{key}` has no effect on a binary answer");
+            context
+                .warning(code::INERT, &entry.key_span, message)
+                .label("the answer goes to a file as it is");
+        }
+    }
     let result_path = context.json_path(&section, "result_path");
     Some(ResponseRules {
         transform: super::transform::lower(&section, result_path.as_ref(), context),
@@ -52,7 +61,7 @@ pub(super) fn lower<'tree>(
         max_items: context
             .count(&section, "max_items")
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
-        binary: context.boolean(&section, "binary").unwrap_or_default(),
+        binary,
         content_type: context.string(&section, "content_type"),
         streaming,
     })
