@@ -155,9 +155,9 @@ fn load(
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
     let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
         .map_err(|error| setting(error.to_string()))?;
-    let origin = located.origin.clone();
+    let (origin, folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
-    let loaded = descriptor::load(&source);
+    let (source, loaded) = descriptor::load_with(source, &mut |path| folder.fragment(path));
     let Some(descriptor) = loaded.descriptor else {
         return Err(BuildProblem::Descriptor {
             backend: backend.name.clone(),

@@ -6,10 +6,13 @@ use std::{
 };
 
 use super::report::{self, CheckedFile, Color, Format};
-use crate::descriptor::{
-    self, code,
-    diagnostic::{Diagnostic, Severity},
-    source::{MAX_BYTES, Source, SourceError},
+use crate::{
+    config::folder::Folder,
+    descriptor::{
+        self, code,
+        diagnostic::{Diagnostic, Severity},
+        source::{MAX_BYTES, Source, SourceError},
+    },
 };
 
 /// What a run found.
@@ -53,7 +56,7 @@ pub fn run(
         .map(|path| {
             let name = path.display().to_string();
             match read(path) {
-                Ok(bytes) => check(name, bytes, &mut outcome),
+                Ok(bytes) => check(path, name, bytes, &mut outcome),
                 Err(error) => unreadable(name, &error),
             }
         })
@@ -77,12 +80,13 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check(name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) -> CheckedFile {
+fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) -> CheckedFile {
     match Source::from_bytes(name.clone(), bytes) {
         Ok(source) => {
             outcome.readable += 1;
-            let diagnostics = descriptor::load(&source).diagnostics;
-            CheckedFile { source, diagnostics }
+            let folder = Folder::beside(path);
+            let (source, loaded) = descriptor::load_with(source, &mut |path| folder.fragment(path));
+            CheckedFile { source, diagnostics: loaded.diagnostics }
         }
         Err(error) => {
             let finding = match error {

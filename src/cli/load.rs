@@ -35,6 +35,7 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
         // What the author wrote and nobody does is worth a line each.
         for found in ignored {
             let Position { line, column } = backend.source.position(found.span.start);
+            let name = backend.source.name_at(found.span.start);
             tracing::warn!("{name}:{line}:{column}: {}; it has no effect", found.message);
         }
         if !others.is_empty() {

@@ -133,16 +133,16 @@ fn defined_in(app: &App, entry: &Entry) -> String {
     let Some(LoadedBackend { source, .. }) = app.backends.get(entry.backend.0) else {
         return String::new();
     };
-    match line_of(source, entry) {
-        Some(line) => format!("{}:{line}", source.name()),
+    match place_of(source, entry) {
+        Some(at) => format!("{}:{}", source.name_at(at), source.position(at).line),
         None => source.name().to_owned(),
     }
 }
 
-/// Finds the line where the key of an operation is. The checked model keeps no places; the key is
-/// the first of its name after `tools:` or `composites:`, except in a descriptor that is written
-/// very oddly.
-fn line_of(source: &Source, entry: &Entry) -> Option<usize> {
+/// Finds the line where the key of an operation is, as its offset. The checked model keeps no
+/// places; the key is the first of its name after `tools:` or `composites:`, except in a descriptor
+/// that is written very oddly. Fragments are behind the file.
+fn place_of(source: &Source, entry: &Entry) -> Option<usize> {
     let is_key = |line: &str, key: &str| {
         let line = line.trim_start();
         let line = line.strip_prefix(['"', '\'']).unwrap_or(line);
@@ -154,7 +154,13 @@ fn line_of(source: &Source, entry: &Entry) -> Option<usize> {
         Operation::Composite(_) => "composites",
     };
     let name = entry.declared_name();
-    let start = source.text().lines().position(|line| is_key(line, section))?;
-    let after = source.text().lines().skip(start + 1).position(|line| is_key(line, name))?;
-    Some(start + after + 2)
+    let mut at = 0;
+    let mut lines = source.text().split_inclusive('\n').map(|line| {
+        at += line.len();
+        (at - line.len(), line)
+    });
+    // A fragment may have all tools, and then no such key.
+    let has_section = source.text().lines().any(|line| is_key(line, section));
+    lines.find(|(_, line)| !has_section || is_key(line, section))?;
+    lines.find(|(_, line)| is_key(line, name)).map(|(at, _)| at)
 }

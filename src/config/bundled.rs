@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::folder::Folder;
 use crate::descriptor::{
     diagnostic::nearest,
     source::{MAX_BYTES, Source, SourceError},
@@ -57,6 +58,15 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl DescriptorText {
+    /// Returns the folder that it is in.
+    pub fn folder(&self) -> Folder {
+        if self.origin.starts_with(ORIGIN_PREFIX) {
+            Folder::NONE
+        } else {
+            Folder::beside(Path::new(&self.origin))
+        }
+    }
+
     /// Returns the text.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod credentials;
 mod dirs;
 pub mod env_vars;
 mod file;
+pub mod folder;
 pub mod keys;
 mod load;
 mod reader;

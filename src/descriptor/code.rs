@@ -36,6 +36,9 @@ codes! {
     IGNORED = "D107", "A key only documents and is ignored";
     NO_DESCRIPTION = "D108", "A description is missing or empty";
     UNDECLARED_FEATURE = "D109", "A feature is used that the file does not require";
+    INCLUDE = "D110", "A fragment cannot be read";
+    MERGE_TARGET = "D111", "A fragment cannot be merged where the file says";
+    FRAGMENT = "D112", "A fragment is not well formed";
 
     FOREIGN_AUTH_KEY = "D201", "A key does not belong to this type of authentication";
     AUTH_HEADER = "D202", "The credential cannot be put where the descriptor says";

@@ -17,8 +17,10 @@ pub(crate) mod units;
 pub(crate) mod yaml;
 
 use diagnostic::{Diagnostic, Severity};
+use lower::include::{self, Fragments, Merged};
 use model::Descriptor;
 use source::{Source, SourceError};
+use yaml::Node;
 
 /// So many findings of one file are kept, errors first.
 const MAX_FINDINGS: usize = 1_000;
@@ -32,15 +34,61 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a descriptor out of `source`.
+/// Reads a descriptor out of `source`, which cannot include fragments.
 pub fn load(source: &Source) -> Loaded {
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text(), &mut diagnostics);
+    let reason = "this text has no folder";
+    let fragments = root.as_ref().map(include::paths).unwrap_or_default();
+    let fragments =
+        fragments.into_iter().map(|path| (path, Err(reason.to_owned()))).collect::<Fragments>();
+    finish(root, source, &fragments, diagnostics)
+}
+
+/// Reads a descriptor out of `source` and the fragments that it includes.
+///
+/// `read` gets a path as the file has it, and returns the fragment or the reason why there is
+/// none, to be read behind a colon. The spans of findings refer to the source that comes back.
+pub fn load_with(
+    mut source: Source,
+    read: &mut dyn FnMut(&str) -> Result<Source, String>,
+) -> (Source, Loaded) {
+    let end = source.text().len();
+    let mut diagnostics = Vec::new();
+    let root = yaml::parse(source.text(), &mut diagnostics);
+    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    if paths.is_empty() {
+        let loaded = finish(root, &source, &Fragments::new(), diagnostics);
+        return (source, loaded);
+    }
+    let fragments = include::read(paths, &mut source, read);
+    // The first tree borrowed a source that has grown since.
+    let mut diagnostics = Vec::new();
+    let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
+    let loaded = finish(root, &source, &fragments, diagnostics);
+    (source, loaded)
+}
+
+/// Makes a descriptor of a tree.
+fn finish<'tree>(
+    root: Option<Node<'tree>>,
+    source: &'tree Source,
+    fragments: &Fragments,
+    mut diagnostics: Vec<Diagnostic>,
+) -> Loaded {
     let mut descriptor = None;
     if let Some(root) = root {
-        let (lowered, findings) = lower::lower(&root, source);
-        descriptor = lowered;
-        diagnostics.extend(findings);
+        let merged = include::merge(&root, source, fragments, &mut diagnostics);
+        let tree = match &merged {
+            Merged::Nothing => Some(&root),
+            Merged::Tree(tree) => Some(tree),
+            Merged::Broken => None,
+        };
+        if let Some(tree) = tree {
+            let (lowered, findings) = lower::lower(tree, source);
+            descriptor = lowered;
+            diagnostics.extend(findings);
+        }
     } else if diagnostics.is_empty() {
         diagnostics.push(Diagnostic {
             code: code::WRONG_TYPE,

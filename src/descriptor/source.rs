@@ -1,20 +1,32 @@
-//! The text of one file and the places in it.
+//! The text of a file, with those of the fragments that it includes, and the places in it.
 //!
-//! Findings hold byte ranges; this type turns them into lines and columns when somebody asks.
-//! Nothing here opens a file.
+//! Findings hold byte ranges; this type turns them into files, lines and columns when somebody
+//! asks. Nothing here opens a file.
 
 use std::ops::Range;
 
 /// Files larger than this are refused: the largest known descriptor has a third of a megabyte.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// A file name and the text of that file.
+/// A file name and the text of that file; the texts of fragments follow it, so that an offset
+/// says which file it is in.
 #[derive(Debug, Clone)]
 pub struct Source {
     name: String,
     text: String,
     /// The offset at which each line begins.
     line_starts: Vec<usize>,
+    /// The fragments behind the file, in the order of their texts.
+    fragments: Vec<Fragment>,
+}
+
+/// The name of a fragment, and where its text begins.
+#[derive(Debug, Clone)]
+struct Fragment {
+    name: String,
+    start: usize,
+    /// The number of lines before it.
+    lines_before: usize,
 }
 
 /// A place as people count: from 1, columns in characters.
@@ -51,12 +63,24 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        let line_starts = std::iter::once(0)
-            .chain(
-                text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1),
-            )
-            .collect();
-        Self { name: name.into(), text, line_starts }
+        let line_starts = std::iter::once(0).chain(line_starts(&text)).collect();
+        Self { name: name.into(), text, line_starts, fragments: Vec::new() }
+    }
+
+    /// Puts a fragment behind the file and returns where its text is.
+    pub(crate) fn append(&mut self, fragment: &Self) -> Range<usize> {
+        // The line break makes it begin with a line.
+        self.line_starts.push(self.text.len() + 1);
+        self.text.push('\n');
+        let start = self.text.len();
+        self.fragments.push(Fragment {
+            name: fragment.name.clone(),
+            start,
+            lines_before: self.line_starts.len() - 1,
+        });
+        self.text.push_str(&fragment.text);
+        self.line_starts.extend(line_starts(&fragment.text).map(|at| start + at));
+        start..self.text.len()
     }
 
     /// Takes the bytes of a file.
@@ -70,12 +94,21 @@ impl Source {
         }
     }
 
-    /// Returns the file name, as findings show it.
+    /// Returns the name of the file itself, as findings show it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the text, without a byte order mark.
+    /// Returns the name of the file that `offset` is in: that of a fragment, or the file's own.
+    pub fn name_at(&self, offset: usize) -> &str {
+        self.fragment_at(offset).map_or(&self.name, |fragment| &fragment.name)
+    }
+
+    fn fragment_at(&self, offset: usize) -> Option<&Fragment> {
+        self.fragments.iter().rev().find(|fragment| fragment.start <= offset)
+    }
+
+    /// Returns the text, without a byte order mark; those of fragments follow it.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -85,13 +118,14 @@ impl Source {
         self.text.get(span).unwrap_or_default()
     }
 
-    /// Returns where `offset` is; an offset behind the end counts as the end.
+    /// Returns where `offset` is in its file; an offset behind the end counts as the end.
     pub fn position(&self, offset: usize) -> Position {
         let offset = floor_char_boundary(&self.text, offset);
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index));
         let before = self.slice(start.copied().unwrap_or_default()..offset);
-        Position { line: line.max(1), column: before.chars().count() + 1 }
+        let lines_before = self.fragment_at(offset).map_or(0, |fragment| fragment.lines_before);
+        Position { line: (line - lines_before).max(1), column: before.chars().count() + 1 }
     }
 
     /// Returns `span` cut to the text and to whole characters, so that it can be shown.
@@ -100,6 +134,11 @@ impl Source {
         let end = floor_char_boundary(&self.text, span.end).max(start);
         start..end
     }
+}
+
+/// Returns where lines begin, the first one excepted.
+fn line_starts(text: &str) -> impl Iterator<Item = usize> {
+    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)
 }
 
 /// Returns the nearest character boundary that is not behind `offset`.
@@ -134,6 +173,24 @@ mod tests {
         assert_eq!(position("ab", 99), (1, 3));
         assert_eq!(position("ä", 1), (1, 1));
         assert_eq!(Source::new("t", "ä").clamp(&(1..9)), 0..2);
+    }
+
+    #[test]
+    fn fragments_have_places_of_their_own() {
+        let mut source = Source::new("a", "one\ntwo");
+        let first = source.append(&Source::new("b", "three\nfour\n"));
+        let second = source.append(&Source::new("c", ""));
+        assert_eq!(source.slice(first.clone()), "three\nfour\n");
+        let place = |offset: usize| {
+            let Position { line, column } = source.position(offset);
+            (source.name_at(offset), line, column)
+        };
+        assert_eq!(place(0), ("a", 1, 1));
+        assert_eq!(place(7), ("a", 2, 4));
+        assert_eq!(place(first.start), ("b", 1, 1));
+        assert_eq!(place(first.start + 7), ("b", 2, 2));
+        assert_eq!(place(first.end), ("b", 3, 1));
+        assert_eq!(place(second.start), ("c", 1, 1));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod corpus;
 mod every_tool;
 mod executor;
 mod harness;
+mod includes;
 mod jq;
 mod jq_oracle;
 mod layers;

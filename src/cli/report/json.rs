@@ -62,7 +62,7 @@ fn findings(file: &CheckedFile) -> impl Iterator<Item = Finding<'_>> {
         let start = file.source.position(finding.span.start);
         let end = file.source.position(finding.span.end);
         Finding {
-            file: file.source.name(),
+            file: file.source.name_at(finding.span.start),
             line: start.line,
             column: start.column,
             end_line: end.line,

@@ -37,7 +37,7 @@ pub enum Color {
 /// A file and what was found in it.
 #[derive(Debug, Clone)]
 pub struct CheckedFile {
-    /// The text that the spans of the findings refer to.
+    /// The text that the spans of the findings refer to, those of fragments included.
     pub source: Source,
     /// The findings, by their place.
     pub diagnostics: Vec<Diagnostic>,

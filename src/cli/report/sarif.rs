@@ -57,8 +57,8 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
 }
 
 fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
-    let uri = uri(file.source.name());
     file.diagnostics.iter().map(move |finding| {
+        let uri = uri(file.source.name_at(finding.span.start));
         let start = file.source.position(finding.span.start);
         let end = file.source.position(finding.span.end);
         let text = match &finding.help {

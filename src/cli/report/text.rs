@@ -45,7 +45,7 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
         Severity::Warning => Level::WARNING,
     };
     let (message, label) = (printable(&finding.message), printable(&finding.label));
-    let name = printable(source.name());
+    let name = printable(source.name_at(finding.span.start));
     let mut group: Group<'_> = Group::with_title(level.primary_title(message).id(finding.code.0));
     if source.text().is_empty() {
         group = group.element(Origin::path(name));

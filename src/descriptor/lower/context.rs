@@ -91,6 +91,17 @@ impl Text<'_> {
 }
 
 impl<'tree> Context<'tree> {
+    pub(crate) fn new(source: &'tree Source) -> Self {
+        Self {
+            source,
+            findings: Vec::new(),
+            is_v01: false,
+            features: Vec::new(),
+            searches: 0,
+            filters: Vec::new(),
+        }
+    }
+
     pub(crate) fn error(
         &mut self,
         code: Code,

@@ -6,7 +6,7 @@ use super::{
     auth,
     body::DefaultHeaders,
     context::{Context, Place, Section, Text},
-    errors, extension, meta, pagination, response, tool,
+    errors, extension, include, meta, pagination, response, tool,
 };
 use crate::descriptor::{
     code,
@@ -72,14 +72,7 @@ pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context {
-        source,
-        findings: Vec::new(),
-        is_v01: false,
-        features: Vec::new(),
-        searches: 0,
-        filters: Vec::new(),
-    };
+    let mut context = Context::new(source);
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }
@@ -91,6 +84,12 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
         return None;
     }
     let top = context.open(root, &start, Place::Only("the file"))?;
+    if include::is_fragment(top.entries()) {
+        context
+            .error(code::FRAGMENT, &start, "this is a fragment, not a descriptor")
+            .help("name the descriptor that includes it");
+        return None;
+    }
     for entry in top.entries() {
         if !TOP_KEYS.contains(&entry.key.as_ref()) && !entry.key.starts_with('_') {
             let finding = context.warning(
@@ -111,9 +110,6 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     let source_name = context.string(&top, "source_name");
     let source_url = meta::url(&top, "source_url", context);
     meta::date(&top, "date", context);
-    if let Some(entry) = top.entry("includes") {
-        context.unsupported(&entry.key_span, "`includes`");
-    }
     let Some(entry) = top.entry("backend") else {
         context.missing(&top, "backend");
         return None;

@@ -15,6 +15,7 @@ mod context;
 mod document;
 mod errors;
 mod extension;
+pub(super) mod include;
 mod meta;
 mod oauth2;
 mod pagination;

@@ -29,7 +29,7 @@ use super::{
 };
 
 /// The largest known descriptor has a tenth of this.
-const MAX_NODES: usize = 400_000;
+pub(crate) const MAX_NODES: usize = 400_000;
 
 /// DADL nests ten levels; schemas under `types` may add some.
 const MAX_DEPTH: usize = 64;
@@ -89,8 +89,23 @@ impl Node<'_> {
         }
     }
 
+    /// Moves all spans by `offset`: the text of a fragment is not at the start of its source.
+    pub(crate) fn shift(&mut self, offset: usize) {
+        shift(&mut self.span, offset);
+        match &mut self.value {
+            Value::Mapping(entries) => {
+                for entry in entries {
+                    shift(&mut entry.key_span, offset);
+                    entry.value.shift(offset);
+                }
+            }
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.shift(offset)),
+            _ => {}
+        }
+    }
+
     /// Returns what a copy of the value counts: its nodes, and more for long texts of its own.
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let text = |text: &Cow<'_, str>| match text {
             Cow::Borrowed(_) => 0,
             Cow::Owned(text) => text.len() / 64,
@@ -104,6 +119,12 @@ impl Node<'_> {
             _ => 0,
         }
     }
+}
+
+/// Moves `span` by `offset`.
+pub(crate) fn shift(span: &mut Range<usize>, offset: usize) {
+    span.start += offset;
+    span.end += offset;
 }
 
 /// Parses `text`; without a tree, the last finding says why.
