@@ -1,6 +1,6 @@
 //! Descriptors for tests, made without the YAML loader.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         retry_unsafe: false,
         deprecated: None,
         depends_on: Vec::new(),
+        returns: None,
     }
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn param(text: &str) -> Param {
 /// Makes a descriptor of these tools.
 pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
     Arc::new(Descriptor {
+        types: BTreeMap::new(),
         unlisted_params: Vec::new(),
         name: name.to_owned(),
         version: None,

@@ -10,6 +10,7 @@ mod description;
 pub(crate) mod fixture;
 mod kind;
 mod name;
+pub(crate) mod output;
 mod property;
 mod schema;
 
@@ -24,6 +25,7 @@ pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
     name::{PROPERTY_NAME_MAX, TOOL_NAME_MAX},
+    output::Output,
 };
 use crate::{
     access::{Decision, Policy},
@@ -63,6 +65,8 @@ pub struct Entry {
     pub description: String,
     /// The JSON Schema of the arguments, as hosts list it.
     pub input_schema: Arc<Map<String, Value>>,
+    /// The shape of structured results, when it can be listed.
+    pub output: Option<Output>,
     /// MCP's behavior hints.
     pub annotations: Annotations,
     /// The backend that the tool belongs to.
@@ -157,6 +161,7 @@ impl BackendTools<'_> {
     /// Appends this backend's entries under the given MCP names, one for each operation.
     fn add_entries(&self, id: BackendId, names: Vec<String>, entries: &mut Vec<Entry>) {
         let backend_name: Arc<str> = self.name.into();
+        let first = entries.len();
         let decide = |it: Operation<'_>| self.policy.decide(it.declared_name(), it.access());
         // A replacement that may not be called is no advice.
         let replacements: Vec<Option<String>> = operations(&self.descriptor)
@@ -178,6 +183,7 @@ impl BackendTools<'_> {
                 title: description::title(operation.declared_name()),
                 description: description::describe(operation, replacement.as_deref()),
                 input_schema: Arc::new(schema::listed(&params)),
+                output: self.output(operation),
                 annotations: Annotations::of(operation, &self.descriptor),
                 backend: id,
                 backend_name: Arc::clone(&backend_name),
@@ -188,6 +194,19 @@ impl BackendTools<'_> {
                 validator: OnceLock::new(),
             });
         }
+        // All or none: which tool comes first in a file says nothing about it.
+        let own = || entries.iter().skip(first).filter_map(|entry| entry.output.as_ref());
+        if own().map(Output::bytes).sum::<usize>() > output::MOST_BYTES_OF_BACKEND {
+            entries.iter_mut().skip(first).for_each(|entry| entry.output = None);
+        }
+    }
+
+    /// Returns the shape of an operation's results, when it may be called and the shape listed.
+    fn output(&self, operation: Operation<'_>) -> Option<Output> {
+        let tool = operation.tool()?;
+        let decision = self.policy.decide(&tool.name, tool.access.as_ref());
+        let allowed = decision == Decision::Allow;
+        allowed.then(|| Output::of(tool, &self.descriptor.types)).flatten()
     }
 }
 
@@ -274,6 +293,12 @@ impl Entry {
     /// Returns the name in the descriptor.
     pub fn declared_name(&self) -> &str {
         self.operation().declared_name()
+    }
+
+    /// Returns the declared shape of a result as JSON Schema, the types that it needs in `$defs`.
+    pub fn returns(&self) -> Option<Value> {
+        let returns = self.tool()?.returns.as_ref()?;
+        Some(output::in_full(returns, &self.descriptor.types))
     }
 
     /// Returns the access level; `None` when the author did not say.

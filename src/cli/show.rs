@@ -16,7 +16,7 @@ use crate::{
     app::{App, LoadedBackend},
     catalog::{Entry, Operation},
     config::env_vars::Environment,
-    descriptor::source::Source,
+    descriptor::{model::Example, source::Source},
     gate::Refusal,
 };
 
@@ -54,6 +54,12 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
+        "dependsOn": entry.tool().map(|tool| tool.depends_on.as_slice()).unwrap_or_default(),
+        "returns": entry.returns(),
+        "outputSchema": entry.output.as_ref().map(|output| (**output.schema()).clone()),
+        "examples": examples(entry).map(|example| json!({
+            "name": example.name, "description": example.description, "code": example.code,
+        })).collect::<Vec<_>>(),
         "hints": entry.hints().iter().cloned().map(|(topic, hint)| (topic, hint.into()))
             .collect::<serde_json::Map<_, _>>(),
     });
@@ -97,9 +103,34 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     for (topic, hint) in entry.hints() {
         writeln!(out, "hint         {topic}: {hint}")?;
     }
+    if let Some(tool) = entry.tool().filter(|tool| !tool.depends_on.is_empty()) {
+        writeln!(out, "needs        {}", tool.depends_on.join(", "))?;
+    }
     write_arguments(entry, out)?;
     let schema = Value::Object((*entry.input_schema).clone());
-    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{schema:#}")
+    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{schema:#}")?;
+    if let Some(returns) = entry.returns() {
+        let listed = if entry.output.is_some() { "" } else { " (not listed for hosts)" };
+        writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{returns:#}")?;
+    }
+    for example in examples(entry) {
+        writeln!(out, "\n{NAME}Example: {}{NAME:#}\n{}", example.name, example.description)?;
+        writeln!(out, "{}", example.code.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Returns the examples whose code mentions the operation.
+fn examples(entry: &Entry) -> impl Iterator<Item = &Example> {
+    let name = entry.declared_name();
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    entry.descriptor().examples.iter().filter(move |example| {
+        example.code.match_indices(name).any(|(at, _)| {
+            let (before, rest) = example.code.split_at_checked(at).unwrap_or_default();
+            let after = rest.get(name.len()..).unwrap_or_default();
+            !before.ends_with(is_word) && !after.starts_with(is_word)
+        })
+    })
 }
 
 fn write_arguments(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {

@@ -78,6 +78,8 @@ codes! {
     HINT_VALUE = "D502", "A hint is not a single value";
     COVERAGE = "D503", "The coverage does not count the tools";
     UNLISTED_PARAM = "D504", "An unlisted parameter does not exist or is required";
+    UNKNOWN_TYPE = "D508", "A type that is referred to does not exist";
+    SCHEMA = "D509", "A schema is not well formed";
 
     UNSUPPORTED = "D901", "A construct is not supported by this version";
     MISSING_FEATURE = "D902", "A required feature is not supported by this version";

@@ -5,7 +5,7 @@
 //! compiled, header names are legal, durations are durations. Nothing here refers to the YAML
 //! text; findings keep their own spans (see [`super::diagnostic`]).
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -17,6 +17,13 @@ use super::{
     template::PathTemplate,
 };
 use crate::jq::Filter;
+
+/// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
+/// another with `$ref`, [`TYPE_REF`] and its name.
+pub type Types = BTreeMap<String, Value>;
+
+/// What stands before the name of a type in `$ref`.
+pub const TYPE_REF: &str = "#/$defs/";
 
 /// One `.dadl` file, checked.
 #[derive(Debug, Clone)]
@@ -35,6 +42,8 @@ pub struct Descriptor {
     pub tools: Vec<Tool>,
     /// The composites in the order of the file; no tool has the name of one.
     pub composites: Vec<Composite>,
+    /// Shapes that results have.
+    pub types: Types,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
     /// Worked examples for people and models.
@@ -100,6 +109,9 @@ pub struct Tool {
     pub deprecated: Option<Deprecation>,
     /// Tools whose results this one needs.
     pub depends_on: Vec<String>,
+    /// The shape of a result, as JSON Schema that may refer to [`Descriptor::types`]. A server may
+    /// answer otherwise.
+    pub returns: Option<Value>,
 }
 
 /// A request method that DADL allows (`Tool.method`).

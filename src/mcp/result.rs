@@ -7,13 +7,20 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Map, Value, json};
 
-use crate::outcome::{JsonText, Outcome, Payload};
+use crate::{
+    catalog::Output,
+    outcome::{JsonText, Outcome, Payload},
+};
 
 /// An answer beyond this comes as text alone.
 const MOST_STRUCTURED_BYTES: usize = 256 * 1024;
 
-/// Makes the result of a call that the backend accepted.
-pub(super) fn success(outcome: Outcome) -> CallToolResult {
+/// The same where a client insists on structured content, because an output schema is listed.
+const MOST_DECLARED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Makes the result of a call that the backend accepted; `output` is what the tool's listing says
+/// about its results, and the structured copy conforms to it.
+pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResult {
     let Outcome { status, payload, notes, next } = outcome;
     let remarks = remarks(&notes, next.as_ref());
     let (text, structured) = match payload {
@@ -34,10 +41,19 @@ pub(super) fn success(outcome: Outcome) -> CallToolResult {
             (text, Some(structured))
         }
         Payload::Json(text) => {
-            let structured = structured(&text, next);
+            let most = if output.is_some() { MOST_DECLARED_BYTES } else { MOST_STRUCTURED_BYTES };
+            let structured = structured(&text, next, most);
             (text.into_string(), structured)
         }
         Payload::Text { text, .. } => (text, None),
+    };
+    let structured = match output {
+        None => structured,
+        // Without a copy of its own, the text is all there is.
+        Some(output) => {
+            let value = structured.unwrap_or_else(|| json!({ "text": in_short(&text) }));
+            Some(output.conforming(value))
+        }
     };
     let mut content = vec![ContentBlock::text(text)];
     content.extend(remarks.map(ContentBlock::text));
@@ -61,10 +77,18 @@ fn remarks(notes: &[String], next: Option<&Map<String, Value>>) -> Option<String
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// Returns a text, or where it is when it is too long to be held twice.
+fn in_short(text: &str) -> String {
+    match text.len() {
+        0..=MOST_STRUCTURED_BYTES => text.to_owned(),
+        size => format!("the answer has {size} bytes; it is in the content of this result"),
+    }
+}
+
 /// Makes the structured copy: an object stays as it is and has no room for `next`. There is none of
 /// a large answer, which would only be held twice, nor of one that is nested beyond any tree.
-fn structured(text: &JsonText, next: Option<Map<String, Value>>) -> Option<Value> {
-    if text.as_str().len() > MOST_STRUCTURED_BYTES {
+fn structured(text: &JsonText, next: Option<Map<String, Value>>, most: usize) -> Option<Value> {
+    if text.as_str().len() > most {
         return None;
     }
     let value = text.value().ok()?;
@@ -89,7 +113,7 @@ mod tests {
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(|next| next.as_object().unwrap().clone());
         let outcome = Outcome { status: 204, payload, notes: Vec::new(), next };
-        let result = success(outcome);
+        let result = success(outcome, None);
         assert_eq!(result.content[0].as_text().unwrap().text, text);
         assert_eq!(result.structured_content, structured);
         assert_eq!(result.is_error, Some(false));
@@ -155,7 +179,7 @@ mod tests {
         let next = json!({ "offset": 2 }).as_object().cloned();
         let notes = vec!["cut".to_owned(), "more".to_owned()];
         let payload = Payload::Json(JsonText::from(&json!({ "items": [] })));
-        let result = success(Outcome { status: 200, payload, notes, next });
+        let result = success(Outcome { status: 200, payload, notes, next }, None);
         let texts: Vec<&str> =
             result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
         let remarks = "cut\nmore\nnext page: call again with {\"offset\":2}";

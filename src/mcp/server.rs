@@ -71,6 +71,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
         reporter: &Reporter,
     ) -> CallToolResponse {
+        let entry = pending.entry();
         let admitted = if pending.needs_consent() {
             match self.shared.consents.obtain(&pending, retry, context).await {
                 Answer::Ask(question) => return question.into(),
@@ -85,7 +86,7 @@ impl Server {
             Err(refusal) => return result::failure(refusal.to_string()).into(),
         };
         match outcome {
-            Ok(outcome) => result::success(outcome).into(),
+            Ok(outcome) => result::success(outcome, entry.output.as_ref()).into(),
             Err(error) => result::failure(error.for_model()).into(),
         }
     }

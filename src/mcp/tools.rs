@@ -19,11 +19,15 @@ pub(super) fn tool(entry: &Entry) -> Tool {
         .destructive(hints.destructive)
         .idempotent(hints.idempotent)
         .open_world(hints.open_world);
-    Tool::new_with_raw(
+    let tool = Tool::new_with_raw(
         entry.name.clone(),
         Some(Cow::Owned(entry.description.clone())),
         Arc::clone(&entry.input_schema),
     )
     .with_title(entry.title.clone())
-    .with_annotations(annotations)
+    .with_annotations(annotations);
+    match &entry.output {
+        Some(output) => tool.with_raw_output_schema(Arc::clone(output.schema())),
+        None => tool,
+    }
 }

@@ -22,6 +22,7 @@ mod mcp_stdio;
 mod mcp_support;
 mod pages;
 mod process;
+mod returns;
 mod setup;
 mod streams;
 mod third_party;

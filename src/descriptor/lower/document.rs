@@ -6,7 +6,7 @@ use super::{
     auth,
     body::DefaultHeaders,
     context::{Context, Place, Section, Text},
-    errors, extension, include, meta, pagination, response, tool,
+    errors, extension, include, meta, pagination, response, tool, types,
 };
 use crate::descriptor::{
     code,
@@ -52,7 +52,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("redact", true),
     ("refresh_token", true),
     ("refresh_token_rotation", true),
-    ("returns", false),
+    ("returns", true),
     ("semantic_errors", true),
 ];
 
@@ -189,10 +189,8 @@ fn lower_backend<'tree>(
         context.text(backend, key);
         context.ignored(backend, key);
     }
-    if let Some(entry) = backend.entry("types") {
-        context.open(&entry.value, &entry.key_span, Place::Key("types"));
-        context.ignored(backend, "types");
-    }
+    let known_types = types::names(backend);
+    let types = types::lower(backend, &known_types, context);
     for key in ["health", "composites"] {
         if let Some(entry) = backend.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`{key}`"));
@@ -205,11 +203,13 @@ fn lower_backend<'tree>(
     }
     defaults.headers.refuse_credential(auth.as_ref(), context);
     let known_tools = tool_names(backend);
-    let tools = tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, context);
+    let tools =
+        tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
     let examples = meta::examples(backend, context);
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
     Some(Descriptor {
+        types,
         unlisted_params: Vec::new(),
         name: name?,
         version,

@@ -24,6 +24,7 @@ mod response;
 mod session;
 mod tool;
 mod transform;
+mod types;
 
 pub(super) use document::lower;
 

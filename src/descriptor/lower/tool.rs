@@ -8,7 +8,7 @@ use super::{
     body,
     context::{Context, Place, Section, Text},
     document::{Defaults, description},
-    errors, pagination, params, response,
+    errors, pagination, params, response, types,
 };
 use crate::descriptor::{
     code,
@@ -51,6 +51,7 @@ pub(super) fn lower_all<'tree>(
     defaults: &Defaults<'tree>,
     auth: Option<&Auth>,
     names: &BTreeSet<&'tree str>,
+    types: &[&'tree str],
     context: &mut Context<'tree>,
 ) -> Vec<Tool> {
     let Some(entry) = backend.entry("tools") else {
@@ -78,7 +79,7 @@ pub(super) fn lower_all<'tree>(
         .entries()
         .iter()
         .filter_map(|entry| {
-            let mut tool = lower(entry, defaults, auth, names, context)?;
+            let mut tool = lower(entry, defaults, auth, names, types, context)?;
             tool.hints = hints.remove(entry.key.as_ref()).unwrap_or_default();
             Some(tool)
         })
@@ -90,6 +91,7 @@ fn lower<'tree>(
     defaults: &Defaults<'tree>,
     auth: Option<&Auth>,
     names: &BTreeSet<&'tree str>,
+    types: &[&'tree str],
     context: &mut Context<'tree>,
 ) -> Option<Tool> {
     let name = entry.key.as_ref();
@@ -109,7 +111,7 @@ fn lower<'tree>(
     let body = body::kind(&section, method, &params, defaults, context);
     let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     max_body_size(&section, context);
-    returns(&section, context);
+    let returns = types::returns(&section, types, context);
     let idempotency = idempotency(&section, &params, defaults, context);
     context.since_v02(&section, "retry_unsafe");
     let response = response::lower(&section, context);
@@ -148,6 +150,7 @@ fn lower<'tree>(
         retry_unsafe,
         deprecated,
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
+        returns,
     })
 }
 
@@ -257,17 +260,6 @@ fn path<'tree>(
         }
     }
     Some(template)
-}
-
-/// Checks the form of `returns`, which documents what a call gives.
-fn returns<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
-    let Some(entry) = section.entry("returns") else { return };
-    if matches!(entry.value.value, Value::Mapping(_) | Value::String(_)) {
-        context.since_v02(section, "returns");
-        context.ignored(section, "returns");
-    } else {
-        context.wrong_type(&entry.value, "`returns`", "the name of a type or a schema");
-    }
 }
 
 fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {

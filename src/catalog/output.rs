@@ -1,0 +1,418 @@
+//! The shape of a tool's results: in full for people, and as MCP's `outputSchema` where that can
+//! be kept.
+//!
+//! A client refuses a result that does not conform to a listed output schema, so that each result
+//! is checked before it leaves, and one that does not conform goes under a key of its own. The
+//! listed schema says what is expected and little more: every member may be missing or null.
+//! Nothing forces a server to keep what a descriptor says about it.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value, json};
+
+use super::description::collapse;
+use crate::descriptor::model::{Method, TYPE_REF, Tool, Types};
+
+/// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
+const MOST_BYTES: usize = 1024;
+
+/// The listed schemas of one backend are at most so long together.
+pub(crate) const MOST_BYTES_OF_BACKEND: usize = 16 * 1024;
+
+/// Types within types are followed so far.
+const MOST_DEPTH: usize = 6;
+
+/// A larger schema is not worked out, because it would not be listed.
+const MOST_NODES: usize = 200;
+
+/// More values of an `enum` say little.
+const MOST_EXAMPLES: usize = 12;
+
+/// The shape of a tool's structured results.
+#[derive(Debug)]
+pub struct Output {
+    schema: Arc<Map<String, Value>>,
+    validator: OnceLock<Box<jsonschema::Validator>>,
+    bytes: usize,
+}
+
+impl Output {
+    /// Returns the output of `tool`, when results have one shape and it is short enough.
+    pub(crate) fn of(tool: &Tool, types: &Types) -> Option<Self> {
+        let response = &tool.response;
+        // A file is described by itself, and a redacted value is no longer of its type.
+        let varies = response.binary || !response.redact.is_empty() || tool.method == Method::Head;
+        let returns = tool.returns.as_ref().filter(|_| !varies)?;
+        let mut listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: true };
+        let mut schema = listing.root(returns)?;
+        if schema.to_string().len() > MOST_BYTES {
+            listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: false };
+            schema = listing.root(returns)?;
+        }
+        let bytes = schema.to_string().len();
+        let Value::Object(schema) = schema else { return None };
+        (bytes <= MOST_BYTES).then(|| Self {
+            schema: Arc::new(schema),
+            validator: OnceLock::new(),
+            bytes,
+        })
+    }
+
+    /// Returns the schema that hosts list.
+    pub fn schema(&self) -> &Arc<Map<String, Value>> {
+        &self.schema
+    }
+
+    /// Returns the length of the schema as JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns `structured`, or when it does not conform, an object that has it under a key that
+    /// the schema does not know.
+    pub fn conforming(&self, structured: Value) -> Value {
+        let validator = self.validator.get_or_init(|| {
+            let schema = Value::Object((*self.schema).clone());
+            let validator = jsonschema::draft202012::new(&schema);
+            // Invariant: `Listing` writes types, properties, items, `anyOf` and annotations only.
+            Box::new(validator.expect("generated schemas are valid"))
+        });
+        if structured.is_object() && validator.is_valid(&structured) {
+            return structured;
+        }
+        let known = |key: &str| {
+            let properties = self.schema.get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| properties.contains_key(key))
+        };
+        let mut key = "unexpected".to_owned();
+        while known(&key) {
+            key.push('_');
+        }
+        json!({ key: structured })
+    }
+}
+
+/// Returns a schema with the types that it needs under `$defs`, for people.
+pub(crate) fn in_full(schema: &Value, types: &Types) -> Value {
+    let mut needed: Vec<&str> = Vec::new();
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(object) => {
+                if let Some(name) = object.get("$ref").and_then(referred)
+                    && !needed.contains(&name)
+                    && let Some((name, schema)) = types.get_key_value(name)
+                {
+                    needed.push(name);
+                    open.push(schema);
+                }
+                open.extend(object.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    needed.sort_unstable();
+    let mut full = schema.as_object().cloned().unwrap_or_default();
+    if !needed.is_empty() {
+        let defs: Map<String, Value> = needed
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), types.get(name)?.clone())))
+            .collect();
+        full.insert("$defs".to_owned(), Value::Object(defs));
+    }
+    Value::Object(full)
+}
+
+/// Returns the name of the type that `$ref` has.
+fn referred(reference: &Value) -> Option<&str> {
+    reference.as_str()?.strip_prefix(TYPE_REF)
+}
+
+/// Writes the listed form of a schema.
+struct Listing<'types> {
+    types: &'types Types,
+    nodes: usize,
+    /// The types that are being written.
+    open: Vec<&'types str>,
+    descriptions: bool,
+}
+
+impl<'types> Listing<'types> {
+    /// Returns the schema of the structured result: an object, or a value under `result`.
+    fn root(&mut self, schema: &'types Value) -> Option<Value> {
+        let mut shape = self.shape(schema, 0)?;
+        let is_object = |kind: &Value| match kind {
+            Value::String(kind) => kind == "object",
+            Value::Array(kinds) => kinds.iter().all(|kind| kind == "object" || kind == "null"),
+            _ => false,
+        };
+        if shape.get("type").is_some_and(is_object)
+            && let Value::Object(object) = &mut shape
+        {
+            object.insert("type".to_owned(), "object".into());
+            return Some(shape);
+        }
+        // Nothing is known; a schema that says so is not worth its bytes.
+        if shape.as_object().is_some_and(Map::is_empty) {
+            return None;
+        }
+        Some(json!({ "type": "object", "properties": { "result": shape } }))
+    }
+
+    /// Returns the listed form; `None` when the schema is too large.
+    fn shape(&mut self, schema: &'types Value, depth: usize) -> Option<Value> {
+        self.nodes += 1;
+        if self.nodes > MOST_NODES {
+            return None;
+        }
+        let Value::Object(schema) = schema else { return Some(json!({})) };
+        if let Some(reference) = schema.get("$ref") {
+            return self.named(reference, depth);
+        }
+        let mut shape = Map::new();
+        if let Some(kinds) = kinds(schema) {
+            shape.insert("type".to_owned(), kinds);
+        }
+        if self.descriptions
+            && let Some(Value::String(text)) = schema.get("description")
+            && !text.trim().is_empty()
+        {
+            shape.insert("description".to_owned(), collapse(text).into());
+        }
+        if let Some(Value::Array(values)) = schema.get("enum")
+            && values.len() <= MOST_EXAMPLES
+        {
+            // A server may know more values than its description.
+            shape.insert("examples".to_owned(), Value::Array(values.clone()));
+        }
+        if let Some(Value::Object(properties)) = schema.get("properties") {
+            let mut listed = Map::new();
+            for (name, property) in properties {
+                listed.insert(name.clone(), self.shape(property, depth + 1)?);
+            }
+            shape.insert("properties".to_owned(), Value::Object(listed));
+        }
+        for key in ["items", "additionalProperties"] {
+            if let Some(inner @ Value::Object(_)) = schema.get(key) {
+                let inner = self.shape(inner, depth + 1)?;
+                if inner.as_object().is_some_and(|inner| !inner.is_empty()) {
+                    shape.insert(key.to_owned(), inner);
+                }
+            }
+        }
+        for key in ["oneOf", "anyOf"] {
+            if let Some(Value::Array(branches)) = schema.get(key) {
+                let mut listed = Vec::new();
+                for branch in branches {
+                    let branch = self.shape(branch, depth + 1)?;
+                    if !listed.contains(&branch) {
+                        listed.push(branch);
+                    }
+                }
+                // A branch that allows anything makes the others mute.
+                if !listed.is_empty() && !listed.contains(&json!({})) {
+                    shape.insert("anyOf".to_owned(), Value::Array(listed));
+                }
+            }
+        }
+        if let Some(Value::Array(parts)) = schema.get("allOf") {
+            for part in parts {
+                let part = self.shape(part, depth + 1)?;
+                join(&mut shape, part);
+            }
+        }
+        Some(Value::Object(shape))
+    }
+
+    fn named(&mut self, reference: &Value, depth: usize) -> Option<Value> {
+        let found = referred(reference).and_then(|name| self.types.get_key_value(name));
+        let Some((name, schema)) = found else { return Some(json!({})) };
+        if depth > MOST_DEPTH || self.open.contains(&name.as_str()) {
+            return Some(json!({}));
+        }
+        self.open.push(name);
+        let shape = self.shape(schema, depth + 1);
+        self.open.pop();
+        shape
+    }
+}
+
+/// Returns the types of a schema, null among them.
+fn kinds(schema: &Map<String, Value>) -> Option<Value> {
+    let mut kinds: Vec<&str> = match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind],
+        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ if schema.contains_key("properties") => vec!["object"],
+        _ => return None,
+    };
+    if !kinds.contains(&"null") {
+        kinds.push("null");
+    }
+    Some(kinds.into())
+}
+
+/// Adds a part of `allOf`; where two parts differ, the first one counts.
+fn join(shape: &mut Map<String, Value>, part: Value) {
+    let Value::Object(part) = part else { return };
+    for (key, value) in part {
+        match (shape.get_mut(&key), value) {
+            (Some(Value::Object(own)), Value::Object(other)) if key == "properties" => {
+                for (name, property) in other {
+                    own.entry(name).or_insert(property);
+                }
+            }
+            (Some(_), _) => {}
+            (None, value) => {
+                shape.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::fixture;
+
+    fn types() -> Types {
+        let types = json!({
+            "Node": {
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": { "type": "string", "format": "uuid", "description": "Its\n id." },
+                    "state": { "enum": ["on", "off"], "type": "string" },
+                    "children": { "type": "array", "items": { "$ref": "#/$defs/Node" } },
+                },
+            },
+        });
+        types.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    fn output(returns: Value) -> Option<Output> {
+        let mut tool = fixture::tool("GET", "/x", &[]);
+        tool.returns = Some(returns);
+        Output::of(&tool, &types())
+    }
+
+    fn listed(returns: Value) -> Option<Value> {
+        output(returns).map(|output| Value::Object((**output.schema()).clone()))
+    }
+
+    #[test]
+    fn lists_what_is_expected_and_demands_nothing() {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "id": { "type": ["string", "null"], "description": "Its id." },
+                "state": { "type": ["string", "null"], "examples": ["on", "off"] },
+                "children": { "type": ["array", "null"] },
+            },
+        });
+        assert_eq!(listed(json!({ "$ref": "#/$defs/Node" })), Some(expected.clone()));
+        let list = json!({ "type": "array", "items": { "$ref": "#/$defs/Node" } });
+        let schema = listed(list).unwrap();
+        assert_eq!(schema["properties"]["result"]["items"]["properties"], expected["properties"]);
+        let parts = json!({ "allOf": [
+            { "$ref": "#/$defs/Node" },
+            { "properties": { "id": { "type": "integer" }, "size": { "type": "integer" } } },
+        ] });
+        let schema = listed(parts).unwrap();
+        assert_eq!(schema["properties"]["id"], expected["properties"]["id"]);
+        assert_eq!(schema["properties"]["size"], json!({ "type": ["integer", "null"] }));
+        assert_eq!(schema["type"], "object");
+    }
+
+    #[test]
+    fn lists_nothing_where_nothing_is_known_or_too_much() {
+        assert_eq!(listed(json!({})), None);
+        let wide: Map<String, Value> =
+            (0..100).map(|n| (format!("property_{n}"), json!({ "type": "string" }))).collect();
+        assert_eq!(listed(json!({ "type": "object", "properties": wide })), None);
+        let long = "word ".repeat(400);
+        let schema = json!({ "type": "object", "properties": { "a": { "description": long } } });
+        assert_eq!(listed(schema).unwrap()["properties"], json!({ "a": {} }));
+        let mut tool = fixture::tool("GET", "/x", &[]);
+        tool.returns = Some(json!({ "type": "object" }));
+        tool.response.binary = true;
+        assert!(Output::of(&tool, &types()).is_none());
+    }
+
+    #[test]
+    fn what_does_not_conform_goes_under_a_key_of_its_own() {
+        let strict = output(json!({ "$ref": "#/$defs/Node" })).unwrap();
+        for fine in [json!({}), json!({ "id": null, "more": 1 }), json!({ "state": "new" })] {
+            assert_eq!(strict.conforming(fine.clone()), fine);
+        }
+        for wrong in [json!({ "id": 7 }), json!({ "children": "none" }), json!([1]), json!("x")] {
+            assert_eq!(strict.conforming(wrong.clone()), json!({ "unexpected": wrong }));
+        }
+        let schema = json!({ "properties": { "unexpected": { "type": "string" } } });
+        let other = output(schema).unwrap();
+        let wrong = json!({ "unexpected": 1 });
+        assert_eq!(other.conforming(wrong.clone()), json!({ "unexpected_": wrong }));
+    }
+
+    #[test]
+    fn people_see_all_types() {
+        let full =
+            in_full(&json!({ "type": "array", "items": { "$ref": "#/$defs/Node" } }), &types());
+        assert_eq!(full["$defs"]["Node"]["required"], json!(["id"]));
+        assert_eq!(full["items"]["$ref"], "#/$defs/Node");
+    }
+
+    proptest::proptest! {
+        /// Whatever a descriptor says and a server answers, the result conforms.
+        #[test]
+        fn every_result_conforms(schema in json_schema(), answer in any_json()) {
+            let mut types = types();
+            types.insert("Any".to_owned(), schema);
+            let mut tool = fixture::tool("GET", "/x", &[]);
+            tool.returns = Some(json!({ "$ref": "#/$defs/Any" }));
+            if let Some(output) = Output::of(&tool, &types) {
+                let schema = Value::Object((**output.schema()).clone());
+                let structured = output.conforming(answer);
+                assert!(jsonschema::draft202012::is_valid(&schema, &structured));
+                assert!(structured.is_object());
+            }
+        }
+    }
+
+    fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-c]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("(a|b|result|unexpected)", inner), 0..4)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn json_schema() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(json!({})),
+            "(string|integer|object|array|null)".prop_map(|kind| json!({ "type": kind })),
+            Just(json!({ "$ref": "#/$defs/Any" })),
+            Just(json!({ "$ref": "#/$defs/Node" })),
+            any_json().prop_map(|value| json!({ "enum": [value] })),
+        ];
+        leaf.prop_recursive(3, 16, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|items| json!({ "type": "array", "items": items })),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({ "oneOf": [a, b] })),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({ "allOf": [a, b] })),
+                ("(a|b|result|unexpected)", inner)
+                    .prop_map(|(name, schema)| json!({ "properties": { name: schema } })),
+            ]
+        })
+    }
+}
