@@ -31,6 +31,7 @@ use crate::{
         error::{SendError, SendErrorKind},
         redact,
         retry::RetryRules,
+        upload::BodyTooLarge,
     },
     response::{
         api_error::{self, Rejection},
@@ -72,6 +73,9 @@ pub enum CallError {
         /// What happened, with the line of the descriptor where it is known.
         reason: String,
     },
+    /// The caller: the body is larger than the tool allows.
+    #[error(transparent)]
+    BodyTooLarge(#[from] BodyTooLarge),
     /// The remote: the body is not what its content type says.
     #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
     Decode {
@@ -170,6 +174,7 @@ pub enum CallError {
 impl From<ExchangeError> for CallError {
     fn from(error: ExchangeError) -> Self {
         match error {
+            ExchangeError::BodyTooLarge(error) => Self::BodyTooLarge(error),
             ExchangeError::File(error) => Self::File(error),
             ExchangeError::Send(error) => Self::Send(error),
             settings => Self::Settings { message: settings.to_string() },

@@ -3,15 +3,18 @@
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, PlannedBody, encode};
+use super::{Arguments, Multipart, PlannedBody, encode};
 use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 
 /// Returns the body and, when there is one, its content type.
 ///
-/// A file is the whole body. Where no body parameter has a value there is no body at all: servers
+/// A file is the whole body, except in a multipart one. Where no body parameter has a value there is no body at all: servers
 /// refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.location == Location::Body);
+    if tool.body == BodyKind::Multipart {
+        return multipart(tool, members);
+    }
     let file = members.clone().find(|(param, _)| param.kind == ParamKind::FileUrl);
     if let Some(reference) = file.and_then(|(_, value)| value.as_str()) {
         return (PlannedBody::File(reference.to_owned()), Some(content_type(tool)));
@@ -28,6 +31,8 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
             let object = object(tool, members);
             (!object.is_empty()).then(|| Value::Object(object).to_string().into_bytes())
         }
+        // Returned above.
+        BodyKind::Multipart => None,
         BodyKind::Raw(_) => members.next().map(|(_, value)| match encode::scalar(value) {
             Some(text) => text.into_owned().into_bytes(),
             None => value.to_string().into_bytes(),
@@ -37,6 +42,25 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
         Some(bytes) => (PlannedBody::Bytes(bytes), Some(content_type(tool))),
         None => (PlannedBody::None, None),
     }
+}
+
+/// Returns the fields, then the files: some servers stop reading at the first file.
+fn multipart<'a>(
+    tool: &Tool,
+    members: impl Iterator<Item = (&'a Param, &'a Value)> + Clone,
+) -> (PlannedBody, Option<HeaderValue>) {
+    let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
+    let mut multipart = Multipart { fields: Vec::new() };
+    for (name, value) in object(tool, members.clone().filter(|(param, _)| !is_file(param))) {
+        multipart.push(&name, &value);
+    }
+    for (param, value) in members.filter(|(param, _)| is_file(param)) {
+        multipart.push_file(&param.name, value.as_str().unwrap_or_default());
+    }
+    if multipart.fields.is_empty() {
+        return (PlannedBody::None, None);
+    }
+    (PlannedBody::Multipart(multipart), Some(content_type(tool)))
 }
 
 /// Returns the body parameters as the members of an object.
@@ -83,6 +107,8 @@ fn content_type(tool: &Tool) -> HeaderValue {
     match &tool.body {
         BodyKind::Form => HeaderValue::from_static("application/x-www-form-urlencoded"),
         BodyKind::Json => json,
+        // The boundary joins while the body is sent.
+        BodyKind::Multipart => HeaderValue::from_static("multipart/form-data"),
         // A mime type is made of token characters, which every header value may hold.
         BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => {
             HeaderValue::from_str(mime.as_ref()).unwrap_or(json)

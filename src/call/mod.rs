@@ -10,6 +10,7 @@ mod base_url;
 mod body;
 mod encode;
 mod error;
+pub(crate) mod multipart;
 mod path;
 mod plan;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use self::{
     args::{Arguments, check},
     base_url::{BaseUrl, BaseUrlError},
     error::{ArgumentError, ArgumentProblem},
+    multipart::Multipart,
     plan::plan,
 };
 use crate::descriptor::model::Method;
@@ -39,6 +41,17 @@ pub struct CallPlan {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: PlannedBody,
+    /// What the body may hold at most (`max_body_size`).
+    pub limit: Option<BodyLimit>,
+}
+
+/// The bound of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// The tool that sets it.
+    pub tool: String,
+    /// In bytes; those between the fields of a multipart body do not count.
+    pub bytes: u64,
 }
 
 /// The body of a planned request.
@@ -50,6 +63,8 @@ pub enum PlannedBody {
     Bytes(Vec<u8>),
     /// The bytes of a file, streamed; the reference is what the caller wrote.
     File(String),
+    /// Fields and files, framed while they are sent.
+    Multipart(Multipart),
 }
 
 /// Writes the request as text: what a dry run shows.
@@ -65,6 +80,7 @@ impl fmt::Display for CallPlan {
                 write!(formatter, "\n\n{}", String::from_utf8_lossy(bytes))
             }
             PlannedBody::File(reference) => write!(formatter, "\n\n<bytes of {reference}>"),
+            PlannedBody::Multipart(multipart) => write!(formatter, "\n\n{multipart}"),
         }
     }
 }

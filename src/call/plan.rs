@@ -7,7 +7,9 @@ use http::{
 use serde_json::Value;
 use url::Url;
 
-use super::{ArgumentError, ArgumentProblem, Arguments, BaseUrl, CallPlan, body, encode, path};
+use super::{
+    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, body, encode, path,
+};
 use crate::{
     catalog::{Entry, EntryParam},
     descriptor::model::{Location, ResponseRules, Streaming, Tool},
@@ -36,7 +38,8 @@ pub fn plan(
     let url = url(base, &path, &query).map_err(|reason| {
         ArgumentError::new(entry, vec![ArgumentProblem::value("path", reason)])
     })?;
-    Ok(CallPlan { method: tool.method, url, headers, body })
+    let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
+    Ok(CallPlan { method: tool.method, url, headers, body, limit })
 }
 
 /// Puts the URL together, and makes sure that it says what was composed: it is the last line of

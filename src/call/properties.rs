@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{ArgumentError, BaseUrl, CallPlan, PlannedBody, check, plan};
-use crate::catalog::{Catalog, fixture};
+use crate::{
+    catalog::{Catalog, fixture},
+    descriptor::model::BodyKind,
+};
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     fixture::catalog(vec![fixture::tool(
@@ -124,6 +127,29 @@ proptest! {
         let expected = json!({"s": given["s"], "i": given["i"], "o": given["o"]});
         prop_assert_eq!(body(&plan).to_string(), expected.to_string());
         prop_assert_eq!(plan.url.query(), Some("fixed=1"));
+    }
+
+    #[test]
+    fn form_values_arrive_once(
+        s in text(),
+        i in integer(),
+        l in proptest::collection::vec(short(), 0..4),
+        key in short(),
+    ) {
+        let mut form = fixture::tool("POST", "/x", &["s:body:string", "i:body:integer", "l:body:array", "o:body:object"]);
+        form.body = BodyKind::Form;
+        let catalog = fixture::catalog(vec![form]);
+        let entry = &catalog.entries()[0];
+        let given = json!({"s": s, "i": i, "l": l, "o": {key.clone(): {"n": s}}});
+        let base = BaseUrl::parse("https://host.example/").unwrap();
+        let plan = plan(entry, entry.tool().unwrap(), &base, &check(entry, given.as_object().unwrap().clone()).unwrap()).unwrap();
+        let PlannedBody::Bytes(bytes) = &plan.body else { panic!("{:?}", plan.body) };
+        prop_assert!(bytes.is_ascii());
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+        let mut expected = vec![("s".to_owned(), s.clone()), ("i".to_owned(), i.to_string())];
+        expected.extend(l.into_iter().map(|item| ("l".to_owned(), item)));
+        expected.push((format!("o[{key}][n]"), s));
+        prop_assert_eq!(pairs, expected);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         params: params.iter().map(|text| param(text)).collect(),
         body: BodyKind::Json,
         nest_body_keys: false,
+        max_body_size: None,
         idempotency: None,
         headers: Vec::new(),
         pagination: None,

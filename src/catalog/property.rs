@@ -68,10 +68,11 @@ fn settle(param: &mut Param) {
         param.default.is_none() && (param.required || param.location == Location::Path);
 }
 
-/// Returns the file parameter of a raw body that declares none (imports have this shape).
+/// Returns the file parameter of a raw or multipart body that declares none (imports have this
+/// shape).
 fn raw_body_file(tool: &Tool) -> Option<Param> {
     let declared = tool.params.iter().any(|param| param.location == Location::Body);
-    (matches!(tool.body, BodyKind::Raw(_)) && !declared).then(|| Param {
+    (matches!(tool.body, BodyKind::Multipart | BodyKind::Raw(_)) && !declared).then(|| Param {
         name: Tool::RAW_BODY_PARAM.to_owned(),
         location: Location::Body,
         kind: ParamKind::FileUrl,

@@ -61,6 +61,9 @@ codes! {
     OPTIONAL_PATH_PARAM = "D307", "A path parameter is declared optional";
     RAW_BODY = "D308", "A raw body cannot be built from these parameters";
     CONTENT_TYPE = "D309", "A content type is not well formed";
+    MULTIPART = "D310", "A multipart type is not form-data";
+    FILE_TYPE = "D311", "A file has no content type of its own";
+    FILE_PLACE = "D312", "A file is not in the body";
 
     JSON_PATH = "D401", "An expression is not JSONPath";
     INERT = "D402", "A setting has no effect";

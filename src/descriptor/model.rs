@@ -93,6 +93,8 @@ pub struct Tool {
     pub body: BodyKind,
     /// Whether `a.b` names the member `b` of a body's object `a`.
     pub nest_body_keys: bool,
+    /// How many bytes a body may hold; those between the fields of a multipart body do not count.
+    pub max_body_size: Option<u64>,
     /// Header fields sent with each call, defaults merged with the tool's; credentials excluded.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Pagination that applies to this tool.
@@ -264,13 +266,16 @@ pub enum BodyKind {
     Json,
     /// The same under a media type of its own, such as `application/merge-patch+json`.
     JsonAs(mime::Mime),
+    /// `multipart/form-data`: fields and files. A body without any parameter gets the synthetic
+    /// [`Tool::RAW_BODY_PARAM`].
+    Multipart,
     /// The bytes of one parameter, with this content type. The parameter is the single
     /// `in: body` one; a raw body without any gets the synthetic [`Tool::RAW_BODY_PARAM`].
     Raw(mime::Mime),
 }
 
 impl Tool {
-    /// The name of the file parameter that a raw body gets when the descriptor declares none.
+    /// The name of the file parameter that a raw or multipart body gets when the descriptor declares none.
     pub const RAW_BODY_PARAM: &'static str = "file";
 }
 

@@ -17,6 +17,7 @@ use super::{
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
+    upload::{self, BodyTooLarge, UploadError},
 };
 use crate::{
     call::{BaseUrl, CallPlan, PlannedBody},
@@ -38,6 +39,9 @@ pub struct Backend {
 /// Why no answer is there to be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ExchangeError {
+    /// The caller: the body is larger than the tool allows.
+    #[error(transparent)]
+    BodyTooLarge(#[from] BodyTooLarge),
     /// The operator: the client cannot be built.
     #[error("backend \"{0}\": {1}")]
     Client(String, ClientError),
@@ -50,6 +54,15 @@ pub enum ExchangeError {
     /// The request brought no answer.
     #[error(transparent)]
     Send(#[from] SendError),
+}
+
+impl From<UploadError> for ExchangeError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::File(error) => Self::File(error),
+            UploadError::TooLarge(error) => Self::BodyTooLarge(error),
+        }
+    }
 }
 
 /// An answer whose body nobody has read yet.
@@ -219,19 +232,17 @@ impl Backend {
             }
             let mut request = reqwest::Request::new(wire_method(method), target);
             *request.headers_mut() = fields;
-            match body {
-                PlannedBody::None => {}
-                PlannedBody::Bytes(bytes) => *request.body_mut() = Some(bytes.clone().into()),
-                PlannedBody::File(reference) => {
-                    // Opened anew for each attempt: a stream cannot be rewound.
-                    let upload = files.open(reference).await?;
-                    let length = HeaderValue::from(upload.size);
-                    request.headers_mut().insert(header::CONTENT_LENGTH, length);
-                    *request.body_mut() = Some(reqwest::Body::wrap_stream(upload.stream));
+            // Made anew for each attempt: a stream cannot be rewound.
+            let fault = upload::attach(&mut request, body, plan.limit.as_ref(), files).await?;
+            let response = match client.execute(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    return Err(match fault.take() {
+                        Some(fault) => fault.into(),
+                        None => self.failure(plan, &error).into(),
+                    });
                 }
-            }
-            let response =
-                client.execute(request).await.map_err(|error| self.failure(plan, &error))?;
+            };
             let hop =
                 redirect::follow(response.status().as_u16(), response.headers(), &url, method)
                     .map_err(|kind| self.failed(plan, kind))?;

@@ -17,5 +17,6 @@ mod reach;
 pub mod redact;
 mod redirect;
 pub(crate) mod retry;
+pub(crate) mod upload;
 
 pub use self::reach::reach;

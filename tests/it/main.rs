@@ -27,4 +27,5 @@ mod setup;
 mod streams;
 mod third_party;
 mod tls;
+mod uploads;
 mod upstream;

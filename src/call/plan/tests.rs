@@ -223,6 +223,22 @@ fn raw_bodies_are_a_file_or_the_text() {
 }
 
 #[test]
+fn multipart_bodies_have_fields_and_then_files() {
+    let params = ["f:body:file_url", "a:body:array", "o:body:object", "n.m:body:integer"];
+    let multipart =
+        |params: &[&str]| with(tool("POST", "/x", params), |tool| tool.body = BodyKind::Multipart);
+    let arguments = json!({"f": "a.png", "a": ["x", 2], "o": {"k": "ü"}, "n.m": 7});
+    assert_eq!(
+        text(multipart(&params), arguments),
+        "POST https://h/x\naccept: application/json\ncontent-type: multipart/form-data\n\n\
+         a: x\na: 2\no: {\"k\":\"ü\"}\nn.m: 7\nf: <bytes of a.png>"
+    );
+    assert!(!text(multipart(&params), json!({})).contains("content-type"));
+    assert!(text(multipart(&[]), json!({"file": "b.zip"})).ends_with("\n\nfile: <bytes of b.zip>"));
+    fails(multipart(&[]), json!({}), "`file` (string) is required");
+}
+
+#[test]
 fn binary_answers_are_not_asked_for_as_json() {
     let export = |accept: Option<&'static str>| {
         with(tool("GET", "/x", &[]), |tool| {

@@ -94,33 +94,50 @@ pub(super) fn kind<'tree>(
 ) -> BodyKind {
     let body: Vec<&(Param, &Entry<'_>)> =
         params.iter().filter(|(param, _)| param.location == Location::Body).collect();
+    let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
+    for (param, entry) in params {
+        if is_file(param) && param.location != Location::Body {
+            let message = format!("the file `{}` is not in the body", param.name);
+            context
+                .error(code::FILE_PLACE, &entry.key_span, message)
+                .help("write `in: body`; a URL that the API fetches itself is `type: string`");
+        }
+    }
+    // Outside of a multipart body a file is the whole body, whatever its type is.
+    let file = body.iter().find(|(param, _)| is_file(param)).map(|(_, entry)| entry);
     let own = context.text(tool, "content_type");
     let inherited = defaults.content_type.clone().filter(|_| !body.is_empty());
     let is_own = own.is_some();
     let kind = match own.or(inherited) {
         Some(text) => content_type(&text, context).map(|mime| (mime, text)),
+        None if file.is_some() => {
+            Some((mime::APPLICATION_OCTET_STREAM, Text { value: "", span: tool.span.clone() }))
+        }
         None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
     };
     let Some((mime, text)) = kind else { return BodyKind::Json };
     let is_form = mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str();
     let is_other_json = mime.suffix() == Some(mime::JSON);
-    let is_raw = !is_json(&mime) && !is_form && !is_other_json;
-    for (param, entry) in params {
-        if param.kind == ParamKind::FileUrl && !(is_raw && param.location == Location::Body) {
-            context.unsupported(
+    let is_multipart = mime.type_() == mime::MULTIPART;
+    let is_raw = file.is_some() || (!is_json(&mime) && !is_form && !is_other_json);
+    if let Some(entry) = file.filter(|_| !is_own && !is_multipart) {
+        context
+            .warning(
+                code::FILE_TYPE,
                 &entry.key_span,
-                format_args!("the type `file_url` outside of a raw body (`{}`)", param.name),
-            );
-        }
-    }
-    if is_form {
-        return BodyKind::Form;
-    }
-    if is_other_json {
-        return BodyKind::JsonAs(mime);
+                format!("the file `{}` has no content type of its own", entry.key),
+            )
+            .label(format!("sent as {mime}"))
+            .help("write `content_type: multipart/form-data`, or the type of the file");
     }
     if !is_raw {
-        return BodyKind::Json;
+        return if is_form {
+            BodyKind::Form
+        } else if is_other_json {
+            BodyKind::JsonAs(mime)
+        } else {
+            BodyKind::Json
+        };
     }
     match body.as_slice() {
         [] if is_own
@@ -147,6 +164,7 @@ pub(super) fn kind<'tree>(
                     .help("declare a body parameter of the type `file_url` with another name");
             }
         }
+        _ if is_multipart => return BodyKind::Multipart,
         [(param, entry)] => {
             if !matches!(param.kind, ParamKind::FileUrl | ParamKind::String) {
                 context
@@ -159,6 +177,10 @@ pub(super) fn kind<'tree>(
             }
         }
         [_, (param, entry), ..] => {
+            let help = match file {
+                Some(_) => "move the others to `in: query`, or use `multipart/form-data`",
+                None => "move the others to `in: query`, or use `application/json`",
+            };
             context
                 .error(
                     code::RAW_BODY,
@@ -166,13 +188,13 @@ pub(super) fn kind<'tree>(
                     format!("a body of the type `{mime}` has a single parameter"),
                 )
                 .label(format!("`{}` is one too many", param.name))
-                .help("move the others to `in: query`, or use `application/json`");
+                .help(help);
         }
     }
-    BodyKind::Raw(mime)
+    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(mime) }
 }
 
-/// Reads a content type (RFC 9110, section 8.3.1); multipart bodies are not supported yet.
+/// Reads a content type (RFC 9110, section 8.3.1).
 fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
     let Ok(mime) = text.value.parse::<Mime>() else {
         context
@@ -184,8 +206,14 @@ fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Opti
             .help("write a type and a subtype, such as `application/json`");
         return None;
     };
-    if mime.type_() == mime::MULTIPART {
-        context.unsupported(&text.span, format_args!("the content type `{mime}`"));
+    if mime.type_() == mime::MULTIPART && mime.subtype() != mime::FORM_DATA {
+        context
+            .error(
+                code::MULTIPART,
+                &text.span,
+                format!("a body of the type `{}` cannot be built", mime.essence_str()),
+            )
+            .help("the one multipart type is `multipart/form-data`");
         return None;
     }
     Some(mime)

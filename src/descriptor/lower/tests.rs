@@ -443,6 +443,39 @@ fn raw_bodies() {
 }
 
 #[test]
+fn a_file_is_a_part_or_the_whole_body() {
+    let post = |keys: &str| tool(&format!("method: POST, path: /x, {keys}"));
+    let file = "params: {f: {type: file_url, in: body}}";
+    let two = "params: {f: {type: file_url, in: body}, n: {type: string, in: body}}";
+    let multipart = "content_type: multipart/form-data; boundary=x";
+    for params in [file, two, "params: {}"] {
+        let tool = first(&post(&format!("{multipart}, {params}")));
+        assert_eq!(tool.body, BodyKind::Multipart, "{params}");
+    }
+    let whole = |kind: &str| first(&post(&format!("content_type: {kind}, {file}"))).body;
+    for kind in ["application/json", "application/x-www-form-urlencoded", "image/png"] {
+        assert_eq!(whole(kind), BodyKind::Raw(kind.parse().unwrap()));
+    }
+    finds(&post(file), "D311 8: the file `f` has no content type of its own");
+    finds(
+        &post(&format!("content_type: application/json, {two}")),
+        "D308 8: a body of the type `application/json` has a single parameter",
+    );
+    finds(
+        &post("params: {f: {type: file_url, in: query}}"),
+        "D312 8: the file `f` is not in the body",
+    );
+    finds(
+        &post(&format!("content_type: multipart/mixed, {file}")),
+        "D310 8: a body of the type `multipart/mixed` cannot be built",
+    );
+    finds(
+        &tool(&format!("method: GET, path: /x, {multipart}")),
+        "D402 8: `content_type` has no effect without a body",
+    );
+}
+
+#[test]
 fn pagination_of_the_defaults_is_for_lists() {
     let defaults = "pagination: {strategy: offset, request: {offset_param: o, limit_default: 9}}";
     let has = |keys: &str| first(&with_defaults(defaults, keys)).pagination.is_some();
@@ -561,14 +594,7 @@ fn streams_are_declared() {
 
 #[test]
 fn constructs_of_later_versions() {
-    for (keys, what) in [
-        ("response: {type: file_url}", "`response.type: file_url`"),
-        ("content_type: multipart/form-data", "the content type `multipart/form-data`"),
-        (
-            "params: {f: {type: file_url, in: body}}",
-            "the type `file_url` outside of a raw body (`f`)",
-        ),
-    ] {
+    for (keys, what) in [("response: {type: file_url}", "`response.type: file_url`")] {
         let yaml = tool(&format!("method: POST, path: /x, {keys}"));
         finds(&yaml, &format!("D901 8: {what} is not supported by this version"));
     }

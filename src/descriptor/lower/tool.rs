@@ -110,7 +110,7 @@ fn lower<'tree>(
     let description = description(&section, context);
     let body = body::kind(&section, method, &params, defaults, context);
     let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
-    max_body_size(&section, context);
+    let max_body_size = max_body_size(&section, context);
     let returns = types::returns(&section, types, context);
     let idempotency = idempotency(&section, &params, defaults, context);
     context.since_v02(&section, "retry_unsafe");
@@ -142,6 +142,7 @@ fn lower<'tree>(
         params: params.into_iter().map(|(param, _)| param).collect(),
         body,
         nest_body_keys,
+        max_body_size,
         idempotency,
         headers: defaults.headers.fields.clone(),
         pagination,
@@ -262,15 +263,15 @@ fn path<'tree>(
     Some(template)
 }
 
-fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
-    let Some(Text { value, span }) = context.text(section, "max_body_size") else { return };
-    if units::size(value).is_some() {
-        context.ignored(section, "max_body_size");
-    } else {
+fn max_body_size<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<u64> {
+    let Text { value, span } = context.text(section, "max_body_size")?;
+    let size = units::size(value);
+    if size.is_none() {
         context
             .error(code::SIZE, &span, format!("`max_body_size` is not a size: `{value}`"))
             .help("write a number and a unit, such as `500KB` or `10MB`");
     }
+    size
 }
 
 /// Returns the pagination of a tool: its own, or the default for a GET that returns data.

@@ -4,6 +4,8 @@
 //! and must lie below it. A download is written to a `.part` file and renamed when it is whole;
 //! one that is cut off, or whose call is cancelled, leaves nothing behind.
 
+mod media_type;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -11,9 +13,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
 use crate::outcome::{Observer, Progress, SavedFile};
@@ -52,6 +54,14 @@ pub enum FileError {
         /// What the system said.
         reason: String,
     },
+    /// The system or the network: a file broke off while it was sent.
+    #[error("file \"{name}\" broke off while it was sent: {reason}")]
+    Broken {
+        /// The name of the file.
+        name: String,
+        /// What happened.
+        reason: String,
+    },
     /// The caller: the reference names nothing that may be sent.
     #[error("file \"{reference}\" {reason}; put it below {directory} and give its name")]
     Reference {
@@ -66,10 +76,24 @@ pub enum FileError {
 
 /// A file that is about to be sent.
 pub(crate) struct Upload {
-    /// In bytes.
-    pub(crate) size: u64,
+    /// The last part of its name.
+    pub(crate) name: String,
+    /// As it was stored or by its extension.
+    pub(crate) content_type: String,
+    /// In bytes, when known before it is read.
+    pub(crate) size: Option<u64>,
     /// Its bytes.
-    pub(crate) stream: ReaderStream<tokio::fs::File>,
+    pub(crate) stream: ByteStream,
+}
+
+/// The bytes of a file or of a body.
+pub(crate) type ByteStream = BoxStream<'static, io::Result<Bytes>>;
+
+impl FileError {
+    /// Names a file whose bytes broke off.
+    pub(crate) fn broken(name: &str, error: &io::Error) -> Self {
+        Self::Broken { name: name.to_owned(), reason: error.to_string() }
+    }
 }
 
 /// Removes an unfinished download when it is dropped.
@@ -122,13 +146,17 @@ impl FileStore {
             return Err(fail("lies outside the directory of files"));
         }
         let io = |error: io::Error| fail(&format!("cannot be read ({})", error.kind()));
-        let file = tokio::fs::File::open(&path).await.map_err(io)?;
-        let metadata = file.metadata().await.map_err(io)?;
-        if !metadata.is_file() {
+        // Opening a pipe would wait for somebody to write into it.
+        if !tokio::fs::metadata(&path).await.map_err(io)?.is_file() {
             return Err(fail("is no regular file"));
         }
-        let stream = ReaderStream::with_capacity(file, WRITE_BUFFER);
-        Ok(Upload { size: metadata.len(), stream })
+        let file = tokio::fs::File::open(&path).await.map_err(io)?;
+        let size = file.metadata().await.map_err(io)?.len();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let content_type = media_type::of_name(&name).to_owned();
+        // A file that grows meanwhile must not outgrow the length that was announced.
+        let stream = ReaderStream::with_capacity(file.take(size), WRITE_BUFFER).boxed();
+        Ok(Upload { name, content_type, size: Some(size), stream })
     }
 
     /// Saves `body` under a name like `name`; waits at most `idle` for each piece.
@@ -329,7 +357,7 @@ mod tests {
         let store = FileStore::new(home.path().join("files"));
         std::fs::create_dir(store.directory()).unwrap();
         std::fs::write(store.directory().join("disk.raw"), "abc").unwrap();
-        assert_eq!(store.open("disk.raw").await.ok().unwrap().size, 3);
+        assert_eq!(store.open("disk.raw").await.ok().unwrap().size, Some(3));
         let outside = home.path().join("outside").display().to_string();
         for reference in ["../outside", &outside, "missing", "", "https://h/x", "."] {
             let error = store.open(reference).await.err().unwrap();
