@@ -140,7 +140,9 @@ impl App {
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients: Vec<Backend> =
             backends.iter().map(|backend| client(backend, credentials)).collect();
-        let executor = Executor::new(clients, FileStore::new(settings.files.clone()));
+        let files =
+            FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
+        let executor = Executor::new(clients, files);
         Ok(Self { gate: Gate::new(catalog, confirm), executor, backends, warnings })
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
-    files::{FileError, FileStore},
+    files::{FileError, FileStore, Incoming},
     gate::{Admitted, Pending},
     http::{
         backend::{Backend, Exchange, ExchangeError},
@@ -464,8 +464,10 @@ impl Executor {
         let Target { backend, call, tool } = target;
         let response = exchange.response;
         let headers = response.headers();
-        let content_type =
-            header_text(headers, &header::CONTENT_TYPE).unwrap_or("application/octet-stream");
+        let expected = tool.response.content_type.as_deref();
+        let content_type = header_text(headers, &header::CONTENT_TYPE)
+            .or(expected)
+            .unwrap_or("application/octet-stream");
         let name = file_name(call, tool, headers, content_type);
         let content_type = content_type.to_owned();
         // An encoded body has another length than the bytes that arrive here.
@@ -473,7 +475,16 @@ impl Executor {
         let total = response.content_length().filter(|_| !encoded);
         let idle = backend.settings().timeouts.read;
         let body = Box::pin(response.bytes_stream());
-        Ok(self.files.save(&name, &content_type, total, body, idle, observer).await?)
+        let ttl = tool.response.ttl.or(backend.settings().file_ttl);
+        let incoming = Incoming {
+            name: &name,
+            content_type: &content_type,
+            total,
+            ttl,
+            idle,
+            is_upload: false,
+        };
+        Ok(self.files.save(incoming, body, observer).await?)
     }
 }
 

@@ -110,17 +110,28 @@ fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::
             let end = if text.ends_with('\n') { "" } else { "\n" };
             write!(console.out, "{text}{end}")?;
         }
-        Payload::File(file) if as_json || !console.out_is_terminal => console.json(&json!({
-            "path": file.path,
-            "size": file.size,
-            "content_type": file.content_type,
-            "sha256": file.sha256,
-        }))?,
-        Payload::File(SavedFile { path, size, content_type, sha256 }) => writeln!(
-            console.out,
-            "saved    {}\nsize     {size} bytes\ntype     {content_type}\nsha256   {sha256}",
-            path.display()
-        )?,
+        Payload::File(file) if as_json || !console.out_is_terminal => {
+            let mut shown = json!({
+                "path": file.path,
+                "size": file.size,
+                "content_type": file.content_type,
+                "sha256": file.sha256,
+            });
+            if let Some(expires) = file.expires {
+                shown["expires"] = expires.into();
+            }
+            console.json(&shown)?;
+        }
+        Payload::File(SavedFile { path, size, content_type, sha256, expires, .. }) => {
+            let path = path.display();
+            writeln!(
+                console.out,
+                "saved    {path}\nsize     {size} bytes\ntype     {content_type}\nsha256   {sha256}"
+            )?;
+            if let Some(expires) = expires {
+                writeln!(console.out, "expires  {expires}")?;
+            }
+        }
     }
     for note in outcome.notes {
         console.note(&note)?;

@@ -20,6 +20,7 @@ fn the_tables_are_those_of_the_code() {
         ("commands", commands()),
         ("flags", flags()),
         ("variables", variables()),
+        ("file-keys", key_table(keys::FILES)),
         ("backend-keys", key_table(keys::BACKEND)),
         ("option-keys", key_table(keys::OPTIONS)),
         ("exit-codes", exit_codes()),

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, header};
 use url::Url;
 
 use super::{
-    BackendSettings, Confirm, keys,
+    BackendSettings, Confirm, FileSettings, keys,
     reader::{Reader, Section, Text},
 };
 use crate::{
@@ -28,6 +28,8 @@ const OWN_HEADERS: [HeaderName; 4] =
 pub(super) struct File {
     /// Empty when there is a finding that is an error.
     pub(super) backends: Vec<BackendSettings>,
+    /// What the operator says about files.
+    pub(super) files: FileSettings,
     /// All findings, by their place.
     pub(super) findings: Vec<Diagnostic>,
 }
@@ -37,8 +39,9 @@ pub(super) fn read(source: &Source, directory: &Path) -> File {
     let mut reader = Reader::default();
     let root = yaml::parse(source.text(), &mut reader.findings);
     let mut backends = Vec::new();
+    let mut files = FileSettings::default();
     if let Some(root) = &root {
-        backends = reader.file(root, directory);
+        (backends, files) = reader.file(root, directory);
     } else if reader.findings.is_empty() {
         reader.error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
     }
@@ -47,15 +50,20 @@ pub(super) fn read(source: &Source, directory: &Path) -> File {
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         backends.clear();
     }
-    File { backends, findings }
+    File { backends, files, findings }
 }
 
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
 
 impl Reader {
-    fn file(&mut self, root: &Node<'_>, directory: &Path) -> Vec<BackendSettings> {
-        let Some(file) = self.open(root, "the file") else { return Vec::new() };
+    fn file(&mut self, root: &Node<'_>, directory: &Path) -> (Vec<BackendSettings>, FileSettings) {
+        let Some(file) = self.open(root, "the file") else { return Default::default() };
         self.check_keys(file, &names(keys::FILE));
+        let files = self.file_settings(file, directory);
+        (self.backends(file, directory), files)
+    }
+
+    fn backends(&mut self, file: Section<'_>, directory: &Path) -> Vec<BackendSettings> {
         let Some(entry) = file.entry("backends") else {
             self.missing(file, "backends", &(0..0));
             return Vec::new();
@@ -287,7 +295,7 @@ impl Reader {
             *timeout = self.duration(section, key).unwrap_or(*timeout);
         }
         self.duration(section, "streaming_timeout");
-        self.duration(section, "blob_ttl");
+        backend.file_ttl = self.duration(section, "blob_ttl");
         let size = self.size(section, "max_response_size");
         backend.max_response_bytes = size.unwrap_or(backend.max_response_bytes);
     }

@@ -25,7 +25,76 @@ const fn key(
 }
 
 /// The keys of the file itself.
-pub const FILE: &[Key] = &[key("backends", "list", "required", "The backends, in their order")];
+pub const FILE: &[Key] = &[
+    key("backends", "list", "required", "The backends, in their order"),
+    key(
+        "files",
+        "mapping",
+        "none",
+        "Which files may be sent, and how long files are kept; see below",
+    ),
+];
+
+/// The keys of `files`.
+pub const FILES: &[Key] = &[
+    key(
+        "allow_hosts",
+        "list",
+        "none",
+        "Fetch files from `https` URLs of these hosts, `name` or `name:port`; their addresses \
+         must be public",
+    ),
+    key(
+        "allow_public",
+        "boolean",
+        "`false`",
+        "Fetch files from `https` URLs of any host that has a public address",
+    ),
+    key(
+        "allow_private",
+        "boolean",
+        "`false`",
+        "Let the hosts of `allow_hosts` have private addresses",
+    ),
+    key(
+        "allow_directories",
+        "list of paths",
+        "none",
+        "Send files below these directories too, links resolved; relative to this file",
+    ),
+    key(
+        "ca_file",
+        "path",
+        "none",
+        "Certificates (PEM) to trust besides the system's when fetching",
+    ),
+    key(
+        "max_upload_size",
+        "size",
+        "`1GB`",
+        "For a file that a client uploads or that is fetched from a URL",
+    ),
+    key(
+        "max_total_size",
+        "size",
+        "`16GB` over HTTP, none on stdio",
+        "For all files that were saved or uploaded and have not expired",
+    ),
+    key("max_files", "number", "`1000` over HTTP, none on stdio", "For the number of those files"),
+    key(
+        "ttl",
+        "duration",
+        "`24h` over HTTP, forever on stdio",
+        "How long a file is kept when neither its tool nor `blob_ttl` says",
+    ),
+    key(
+        "public_url",
+        "URL",
+        "none",
+        "Where clients reach an HTTP server, such as `https://mcp.example.com`; makes the URLs of \
+         saved files absolute",
+    ),
+];
 
 /// The keys of an entry of `backends`.
 pub const BACKEND: &[Key] = &[
@@ -116,8 +185,8 @@ pub const OPTIONS: &[Key] = &[
     key(
         "blob_ttl",
         "duration",
-        "none",
-        "Accepted for ToolMesh and without effect: saved files stay until you remove them",
+        "`ttl` of `files`",
+        "How long saved files are kept when their tool does not say",
     ),
     key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
 ];
@@ -129,7 +198,7 @@ pub(crate) const OTHER_TRANSPORTS: &[&str] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, Timeouts};
+    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, FileSettings, Timeouts};
     use super::*;
     use crate::descriptor::units;
 
@@ -145,5 +214,15 @@ mod tests {
         assert_eq!(units::duration(default("read_timeout")), Some(read));
         let size = units::size(default("max_response_size"));
         assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
+        let of_files = |name: &str| {
+            let key = FILES.iter().find(|key| key.name == name).unwrap();
+            key.default.split_whitespace().next().unwrap().trim_matches('`')
+        };
+        let upload = units::size(of_files("max_upload_size"));
+        assert_eq!(upload, Some(FileSettings::default().max_upload_bytes));
+        let total = units::size(of_files("max_total_size"));
+        assert_eq!(total, Some(FileSettings::HTTP_TOTAL_BYTES));
+        assert_eq!(of_files("max_files"), FileSettings::HTTP_FILES.to_string());
+        assert_eq!(units::duration(of_files("ttl")), Some(FileSettings::HTTP_TTL));
     }
 }

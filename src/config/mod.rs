@@ -9,6 +9,7 @@ pub mod credentials;
 mod dirs;
 pub mod env_vars;
 mod file;
+pub(crate) mod files;
 pub mod folder;
 pub mod keys;
 mod load;
@@ -23,6 +24,7 @@ use http::{HeaderName, HeaderValue};
 
 pub use self::{
     base_url::BaseUrlProblem,
+    files::FileSettings,
     load::{Overrides, SettingsError, parse_levels},
 };
 use crate::access::Policy;
@@ -34,6 +36,8 @@ pub struct Settings {
     pub backends: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
+    /// What may be sent from elsewhere, and how much is kept for how long.
+    pub file_settings: FileSettings,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for, before those inside the binary.
@@ -69,6 +73,8 @@ pub struct BackendSettings {
     pub timeouts: Timeouts,
     /// Answers that are not saved to a file may have this many bytes.
     pub max_response_bytes: u64,
+    /// How long a saved file is kept when its tool does not say (`blob_ttl`).
+    pub file_ttl: Option<Duration>,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
 }
@@ -104,6 +110,7 @@ impl BackendSettings {
             credentials: BTreeMap::new(),
             timeouts: Timeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            file_ttl: None,
             variables: BTreeMap::new(),
         }
     }

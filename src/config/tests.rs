@@ -95,13 +95,62 @@ fn the_example_is_right_and_shows_every_key() {
     let all: String = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("# "))
-        .fold(String::new(), |all, line| all + &line.replacen("    #", "    ", 1) + "\n");
+        .map(|line| {
+            let bare = line.trim_start();
+            let indent = &line[..line.len() - bare.len()];
+            format!("{indent}{}\n", bare.strip_prefix('#').unwrap_or(bare))
+        })
+        .collect();
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
     let left_out = ["include_tools", "expose_tools", "streaming_timeout", "blob_ttl", "`NAME`"];
-    for key in keys::BACKEND.iter().chain(keys::OPTIONS) {
+    for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
+    }
+}
+
+#[test]
+fn reads_what_is_said_about_files() {
+    let settings = |text: &str| {
+        let text = format!("files:\n  {text}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
+        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let messages: Vec<String> =
+            file.findings.iter().map(|finding| finding.message.clone()).collect();
+        assert_eq!(file.backends.is_empty(), !messages.is_empty());
+        if messages.is_empty() { Ok(file.files) } else { Err(messages.join("; ")) }
+    };
+    let all = settings(
+        "{allow_hosts: [H.example, 'h:8443'], allow_public: true, allow_private: true, \
+         allow_directories: [in, /srv], ca_file: ca.pem, max_upload_size: 2MB, max_total_size: 1GB, \
+         max_files: 9, ttl: 2h, public_url: 'https://m.example/'}",
+    );
+    let expected = FileSettings {
+        allow_hosts: vec!["h.example".into(), "h:8443".into()],
+        allow_public: true,
+        allow_private: true,
+        allow_directories: vec!["/etc/dadl/in".into(), "/srv".into()],
+        ca_file: Some("/etc/dadl/ca.pem".into()),
+        max_upload_bytes: 2 * 1024 * 1024,
+        max_total_bytes: Some(1024 * 1024 * 1024),
+        max_files: Some(9),
+        ttl: Some(Duration::from_secs(7200)),
+        public_url: Some("https://m.example".into()),
+    };
+    assert_eq!(all, Ok(expected));
+    assert_eq!(settings("{ttl: 2h}").unwrap().max_files, None);
+    for (wrong, expected) in [
+        ("allow_host: [h]", "unknown key `allow_host` in files"),
+        ("allow_hosts: h", "`allow_hosts` must be a list, not text"),
+        ("allow_hosts: ['https://h']", "`https://h` is no host"),
+        ("allow_hosts: ['*']", "`*` is no host"),
+        ("allow_private: true", "`allow_private` is for hosts in `allow_hosts`, which names none"),
+        ("max_files: 0", "`max_files` is not a whole number above zero"),
+        ("max_total_size: big", "`max_total_size` is not a size above zero"),
+        ("ttl: 0s", "`ttl` is not a duration longer than zero"),
+        ("public_url: h", "`public_url` must begin with http:// or https://"),
+    ] {
+        assert_eq!(settings(wrong).unwrap_err(), expected);
     }
 }
 

@@ -556,8 +556,10 @@ pub struct ResponseRules {
     pub redact: Vec<JsonPath>,
     /// Lists longer than this are cut, and say so.
     pub max_items: Option<usize>,
-    /// The body goes to a file instead of into the result.
+    /// The body goes to a file instead of into the result (`binary: true`, `type: file_url`).
     pub binary: bool,
+    /// How long that file is kept.
+    pub ttl: Option<Duration>,
     /// The content type that the author expects.
     pub content_type: Option<String>,
     /// How an answer without an end is read.

@@ -1,15 +1,24 @@
 //! The directory of files: where binary answers are saved and uploads are read from.
 //!
-//! Nothing outside the directory is read or written: a reference is resolved, links included,
-//! and must lie below it. A download is written to a `.part` file and renamed when it is whole;
-//! one that is cut off, or whose call is cancelled, leaves nothing behind.
+//! Nothing outside the directory is read or written, unless the operator names it: a reference is
+//! resolved, links included, and must lie below it. A file is written as `.part` and renamed when
+//! it is whole; one that is cut off, or whose call is cancelled, leaves nothing behind.
+//!
+//! On stdio and on the command line a file is saved under a name that people can read, and stays.
+//! Behind an HTTP server it is saved under an [`Id`] that cannot be guessed, has a URL, expires,
+//! and counts against quotas.
 
+mod address;
+mod index;
 mod media_type;
+mod remote;
+mod time;
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -17,8 +26,21 @@ use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
+use url::Url;
 
-use crate::outcome::{Observer, Progress, SavedFile};
+use self::index::{Index, STORE};
+pub(crate) use self::{
+    index::{Id, Record},
+    media_type::of_name as media_type_of,
+};
+pub use self::{
+    remote::{Resolver, SystemResolver},
+    time::Clock,
+};
+use crate::{
+    config::FileSettings,
+    outcome::{Observer, Progress, SavedFile},
+};
 
 /// Bytes are written in pieces of this size.
 const WRITE_BUFFER: usize = 256 * 1024;
@@ -26,16 +48,50 @@ const WRITE_BUFFER: usize = 256 * 1024;
 const PROGRESS_STEP: u64 = 4 * 1024 * 1024;
 /// Longer names are cut; every file system takes this many bytes.
 const LONGEST_NAME: usize = 120;
+/// So much of a reference is repeated in an error.
+const LONGEST_REFERENCE: usize = 200;
+/// Begins the reference of a stored file.
+pub(crate) const REFERENCE: &str = "dadl-file:";
+/// The path of stored files on an HTTP server.
+pub(crate) const FILES_PATH: &str = "/files";
 
-/// The directory of files.
-#[derive(Debug, Clone)]
+/// The directory of files; a clone is the same one.
+#[derive(Clone)]
 pub struct FileStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     directory: PathBuf,
+    settings: FileSettings,
+    clock: Clock,
+    resolver: Arc<dyn Resolver>,
+    /// What goes before the path of a stored file, once an HTTP server has it to give.
+    published: OnceLock<String>,
+    client: OnceLock<Result<reqwest::Client, String>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    index: Index,
+    /// Files that are being written, and their bytes so far.
+    unfinished: u64,
+    unfinished_bytes: u64,
 }
 
 /// Why a file could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum FileError {
+    /// The system or the network: a file broke off while it was sent.
+    #[error("file \"{name}\" broke off while it was sent: {reason}")]
+    Broken {
+        /// The name of the file.
+        name: String,
+        /// What happened.
+        reason: String,
+    },
     /// The backend or the network: the answer ended early.
     #[error("the download ended after {received} bytes: {reason}; nothing was kept")]
     Interrupted {
@@ -54,23 +110,26 @@ pub enum FileError {
         /// What the system said.
         reason: String,
     },
-    /// The system or the network: a file broke off while it was sent.
-    #[error("file \"{name}\" broke off while it was sent: {reason}")]
-    Broken {
-        /// The name of the file.
-        name: String,
-        /// What happened.
-        reason: String,
+    /// The operator: no more fits.
+    #[error(
+        "the file does not fit: `{setting}` of `files` in backends.yaml is {limit}; nothing was \
+         kept"
+    )]
+    Quota {
+        /// The key that sets the bound.
+        setting: &'static str,
+        /// The bound, in files or in bytes.
+        limit: u64,
     },
     /// The caller: the reference names nothing that may be sent.
-    #[error("file \"{reference}\" {reason}; put it below {directory} and give its name")]
+    #[error("file \"{reference}\" {reason}; {advice}")]
     Reference {
         /// What the caller wrote.
         reference: String,
         /// Why it cannot be sent.
         reason: String,
-        /// The directory of files.
-        directory: String,
+        /// What to do instead.
+        advice: String,
     },
 }
 
@@ -89,6 +148,22 @@ pub(crate) struct Upload {
 /// The bytes of a file or of a body.
 pub(crate) type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 
+/// A file that is about to be saved.
+pub(crate) struct Incoming<'a> {
+    /// What it should be called.
+    pub(crate) name: &'a str,
+    /// What it holds.
+    pub(crate) content_type: &'a str,
+    /// How many bytes were announced.
+    pub(crate) total: Option<u64>,
+    /// How long to keep it; the default counts where nobody says.
+    pub(crate) ttl: Option<Duration>,
+    /// How long to wait for each piece.
+    pub(crate) idle: Duration,
+    /// Whether a client sends it, so that `max_upload_size` counts.
+    pub(crate) is_upload: bool,
+}
+
 impl FileError {
     /// Names a file whose bytes broke off.
     pub(crate) fn broken(name: &str, error: &io::Error) -> Self {
@@ -96,10 +171,20 @@ impl FileError {
     }
 }
 
-/// Removes an unfinished download when it is dropped.
+/// Removes an unfinished file when it is dropped.
 struct PartFile {
     path: PathBuf,
     keep: bool,
+}
+
+impl PartFile {
+    /// Gives the file its name; from now on it stays.
+    fn rename(mut self, path: &Path) -> Result<(), FileError> {
+        std::fs::rename(&self.path, path)
+            .map_err(|error| io_error("rename", &self.path, &error))?;
+        self.keep = true;
+        Ok(())
+    }
 }
 
 impl Drop for PartFile {
@@ -111,65 +196,247 @@ impl Drop for PartFile {
     }
 }
 
+/// The room that an unfinished file takes.
+struct Reservation<'store> {
+    store: &'store FileStore,
+    bytes: u64,
+}
+
+impl Reservation<'_> {
+    /// Takes room for more bytes.
+    fn grow(&mut self, bytes: u64) -> Result<(), FileError> {
+        let limit = self.store.limits().1;
+        let mut state = self.store.state();
+        let (_, stored) = state.index.usage();
+        if let Some(limit) = limit.filter(|limit| {
+            stored.saturating_add(state.unfinished_bytes).saturating_add(bytes) > *limit
+        }) {
+            return Err(FileError::Quota { setting: "max_total_size", limit });
+        }
+        state.unfinished_bytes += bytes;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut state = self.store.state();
+        state.unfinished -= 1;
+        state.unfinished_bytes -= self.bytes;
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("FileStore").field(&self.inner.directory).finish()
+    }
+}
+
 impl FileStore {
-    /// Uses `directory`, which is created when the first file needs it.
+    /// Uses `directory`, which is created when the first file needs it, with the default settings.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        Self::with_settings(directory, FileSettings::default())
+    }
+
+    /// Uses `directory` as `settings` say.
+    pub fn with_settings(directory: PathBuf, settings: FileSettings) -> Self {
+        Self::with_parts(directory, settings, Arc::new(SystemTime::now), Arc::new(SystemResolver))
+    }
+
+    /// The same with another clock and another resolver.
+    pub fn with_parts(
+        directory: PathBuf,
+        settings: FileSettings,
+        clock: Clock,
+        resolver: Arc<dyn Resolver>,
+    ) -> Self {
+        let (published, client, state) = Default::default();
+        let inner = Inner { directory, settings, clock, resolver, published, client, state };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the directory.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        &self.inner.directory
+    }
+
+    /// Saves files under ids from now on, for an HTTP server that gives them out.
+    pub fn publish(&self) {
+        let base = self.inner.settings.public_url.clone().unwrap_or_default();
+        self.inner.published.get_or_init(|| base);
+    }
+
+    /// Removes what has expired, and the first time what a killed process left over.
+    pub async fn sweep(&self) {
+        let store = self.clone();
+        // The task ends early only when the process does.
+        let _ = tokio::task::spawn_blocking(move || store.refresh()).await;
+    }
+
+    /// Returns a stored file and where its bytes are.
+    pub(crate) async fn stored(&self, id: &Id) -> Option<(Record, PathBuf)> {
+        self.sweep().await;
+        let record = self.state().index.get(id)?.clone();
+        let path = record.path(&self.inner.directory, id);
+        Some((record, path))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self) {
+        let now = (self.inner.clock)();
+        self.state().index.refresh(&self.inner.directory, now);
+    }
+
+    /// Returns the bounds of the number of files and of their bytes.
+    fn limits(&self) -> (Option<u64>, Option<u64>) {
+        let FileSettings { max_files, max_total_bytes, .. } = self.inner.settings;
+        let default = |bound| self.inner.published.get().map(|_| bound);
+        (
+            max_files.or_else(|| default(FileSettings::HTTP_FILES)),
+            max_total_bytes.or_else(|| default(FileSettings::HTTP_TOTAL_BYTES)),
+        )
     }
 
     /// Opens the file that a caller named, for sending.
     pub(crate) async fn open(&self, reference: &str) -> Result<Upload, FileError> {
-        let fail = |reason: &str| FileError::Reference {
-            reference: reference.to_owned(),
-            reason: reason.to_owned(),
-            directory: self.directory.display().to_string(),
+        let opened = match self.id_of(reference) {
+            Some(id) => match self.stored(&id).await {
+                Some((record, path)) => open_stored(record, &path).await,
+                None if reference.starts_with("https://") => self.fetch(reference).await,
+                None => Err("is not in the store; it may have expired".to_owned()),
+            },
+            None if reference.starts_with("https://") => self.fetch(reference).await,
+            None if reference.starts_with("http://") => {
+                Err("is a URL without TLS, which is not fetched".to_owned())
+            }
+            None => self.open_local(reference).await,
         };
-        if reference.starts_with("http://") || reference.starts_with("https://") {
-            return Err(fail("is a URL, which this version does not fetch"));
-        }
-        let name = reference.strip_prefix("file://").unwrap_or(reference);
-        if name.is_empty() || name.contains('\0') {
-            return Err(fail("is no file name"));
-        }
-        let directory = tokio::fs::canonicalize(&self.directory)
-            .await
-            .map_err(|_| fail("was not found, nor was the directory"))?;
-        let path = tokio::fs::canonicalize(directory.join(name))
-            .await
-            .map_err(|error| fail(&format!("cannot be read ({})", error.kind())))?;
-        if !path.starts_with(&directory) {
-            return Err(fail("lies outside the directory of files"));
-        }
-        let io = |error: io::Error| fail(&format!("cannot be read ({})", error.kind()));
-        // Opening a pipe would wait for somebody to write into it.
-        if !tokio::fs::metadata(&path).await.map_err(io)?.is_file() {
-            return Err(fail("is no regular file"));
-        }
-        let file = tokio::fs::File::open(&path).await.map_err(io)?;
-        let size = file.metadata().await.map_err(io)?.len();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let content_type = media_type::of_name(&name).to_owned();
-        // A file that grows meanwhile must not outgrow the length that was announced.
-        let stream = ReaderStream::with_capacity(file.take(size), WRITE_BUFFER).boxed();
-        Ok(Upload { name, content_type, size: Some(size), stream })
+        opened.map_err(|reason| FileError::Reference {
+            reference: reference.chars().take(LONGEST_REFERENCE).collect(),
+            reason,
+            advice: self.advice(),
+        })
     }
 
-    /// Saves `body` under a name like `name`; waits at most `idle` for each piece.
+    /// Says where files are looked for; the clients of a server do not know its directories.
+    fn advice(&self) -> String {
+        if self.inner.published.get().is_some() {
+            return format!(
+                "upload it with PUT to {FILES_PATH}, and give the `file` of the answer"
+            );
+        }
+        format!("put it below {} and give its name", self.inner.directory.display())
+    }
+
+    /// Returns the id in `dadl-file:ID`, and in a URL or path that this server gave out.
+    fn id_of(&self, reference: &str) -> Option<Id> {
+        if let Some(id) = reference.strip_prefix(REFERENCE) {
+            return Id::parse(id);
+        }
+        self.inner.published.get()?;
+        let (before, id) = reference.rsplit_once('/')?;
+        before.ends_with(FILES_PATH).then(|| Id::parse(id)).flatten()
+    }
+
+    async fn fetch(&self, reference: &str) -> Result<Upload, String> {
+        let Inner { settings, resolver, client, .. } = &*self.inner;
+        let client = client.get_or_init(|| remote::client(settings, Arc::clone(resolver)));
+        let client = client.as_ref().map_err(|reason| format!("cannot be fetched: {reason}"))?;
+        remote::open(client, settings, reference).await
+    }
+
+    /// Opens a file on this machine; the error goes on after its name.
+    async fn open_local(&self, reference: &str) -> Result<Upload, String> {
+        self.sweep().await;
+        let file_url = reference.strip_prefix("file://");
+        let name = match file_url.map(|rest| (rest, Url::parse(reference))) {
+            // `file://name` is no proper URL, but what is meant is clear.
+            Some((rest, url)) => match url.ok().and_then(|url| url.to_file_path().ok()) {
+                Some(path) => path,
+                None => PathBuf::from(rest),
+            },
+            None => PathBuf::from(reference),
+        };
+        if name.as_os_str().is_empty() || reference.contains('\0') {
+            return Err("is no file name".to_owned());
+        }
+        let directory = tokio::fs::canonicalize(&self.inner.directory).await;
+        let path = match &directory {
+            Ok(directory) => directory.join(name),
+            Err(_) if name.is_absolute() => name,
+            Err(_) => return Err("was not found, nor was the directory".to_owned()),
+        };
+        let path = tokio::fs::canonicalize(path)
+            .await
+            .map_err(|error| format!("cannot be read ({})", error.kind()))?;
+        if !self.is_allowed(&path, directory.as_deref().ok()).await {
+            return Err("lies outside the directory of files".to_owned());
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let content_type = media_type::of_name(&name).to_owned();
+        open_file(&path, name, content_type).await
+    }
+
+    /// Returns whether a resolved path is below the directory, or below one that the operator
+    /// names. Stored files have their ids, which a path would go around.
+    async fn is_allowed(&self, path: &Path, directory: Option<&Path>) -> bool {
+        if directory.is_some_and(|directory| path.starts_with(directory.join(STORE))) {
+            return false;
+        }
+        if directory.is_some_and(|directory| path.starts_with(directory)) {
+            return true;
+        }
+        for allowed in &self.inner.settings.allow_directories {
+            let allowed = tokio::fs::canonicalize(allowed).await;
+            if allowed.is_ok_and(|allowed| path.starts_with(allowed)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes room for a file of which nothing is there yet.
+    async fn reserve(&self, incoming: &Incoming<'_>) -> Result<Reservation<'_>, FileError> {
+        self.sweep().await;
+        let (files, bytes) = self.limits();
+        let mut state = self.state();
+        let (stored, stored_bytes) = state.index.usage();
+        if let Some(limit) = files.filter(|limit| stored + state.unfinished >= *limit) {
+            return Err(FileError::Quota { setting: "max_files", limit });
+        }
+        let announced = incoming.total.unwrap_or_default();
+        let expected = stored_bytes + state.unfinished_bytes;
+        if let Some(limit) = bytes.filter(|limit| expected.saturating_add(announced) > *limit) {
+            return Err(FileError::Quota { setting: "max_total_size", limit });
+        }
+        state.unfinished += 1;
+        drop(state);
+        Ok(Reservation { store: self, bytes: 0 })
+    }
+
+    /// Saves `body`.
     pub(crate) async fn save<E: std::error::Error>(
         &self,
-        name: &str,
-        content_type: &str,
-        total: Option<u64>,
+        incoming: Incoming<'_>,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        idle: Duration,
         observer: &dyn Observer,
     ) -> Result<SavedFile, FileError> {
-        let (file, mut part, path) = self.create(&safe_name(name)).await?;
+        let Incoming { total, idle, is_upload, .. } = incoming;
+        let most = self.inner.settings.max_upload_bytes;
+        let too_large = || FileError::Quota { setting: "max_upload_size", limit: most };
+        if is_upload && total.is_some_and(|total| total > most) {
+            return Err(too_large());
+        }
+        let mut room = self.reserve(&incoming).await?;
+        let id = Id::random();
+        let (file, part, path) = match self.inner.published.get() {
+            Some(_) => self.create(STORE, id.as_str()).await?,
+            None => self.create("", &safe_name(incoming.name)).await?,
+        };
         let io = |error: io::Error| io_error("write", &part_path(&path), &error);
         let mut writer = tokio::io::BufWriter::with_capacity(WRITE_BUFFER, file);
         let mut digest = Sha256::new();
@@ -182,6 +449,10 @@ impl FileStore {
                 .map_err(|_| interrupted(format!("no data for {} s", idle.as_secs_f32())))?;
             let Some(piece) = piece else { break };
             let piece = piece.map_err(|error| interrupted(crate::outcome::chain(&error)))?;
+            if is_upload && received + piece.len() as u64 > most {
+                return Err(too_large());
+            }
+            room.grow(piece.len() as u64)?;
             digest.update(&piece);
             writer.write_all(&piece).await.map_err(io)?;
             received += piece.len() as u64;
@@ -192,58 +463,157 @@ impl FileStore {
             }
         }
         if let Some(total) = total.filter(|total| *total != received) {
-            let reason = format!("the backend had announced {total}");
+            let reason = format!("{total} had been announced");
             return Err(FileError::Interrupted { received, reason });
         }
         writer.flush().await.map_err(io)?;
-        tokio::fs::rename(&part.path, &path)
-            .await
-            .map_err(|error| io_error("rename", &part.path, &error))?;
-        part.keep = true;
+        drop(writer);
+        let sha256 = hexadecimal(&digest.finalize());
+        let saved = self.finish(incoming, id, part, path, received, sha256).await?;
+        drop(room);
         let message = format!("saved {received} bytes");
         observer.progress(Progress { done: received, total: Some(received), message });
-        Ok(SavedFile {
-            path,
-            size: received,
-            content_type: content_type.to_owned(),
-            sha256: hexadecimal(&digest.finalize()),
-        })
+        Ok(saved)
     }
 
-    /// Creates the first free file among `name`, `name-2`, ..
-    async fn create(&self, name: &str) -> Result<(tokio::fs::File, PartFile, PathBuf), FileError> {
-        let mut builder = tokio::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        builder.mode(0o700);
-        builder
-            .create(&self.directory)
-            .await
-            .map_err(|error| io_error("create", &self.directory, &error))?;
-        let mut options = tokio::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        options.mode(0o600);
-        let (stem, extension) = split_extension(name);
-        for number in 1_u32.. {
-            let candidate = match number {
-                1 => name.to_owned(),
-                _ => format!("{stem}-{number}{extension}"),
-            };
-            let path = self.directory.join(candidate);
-            let part_path = part_path(&path);
-            if tokio::fs::try_exists(&path).await.unwrap_or(true) {
-                continue;
+    /// Gives a whole file its name, and remembers it where that is needed. All in one step, which
+    /// a caller that goes away does not divide.
+    async fn finish(
+        &self,
+        incoming: Incoming<'_>,
+        id: Id,
+        part: PartFile,
+        path: PathBuf,
+        size: u64,
+        sha256: String,
+    ) -> Result<SavedFile, FileError> {
+        let store = self.clone();
+        let published = self.inner.published.get();
+        let name = display_name(incoming.name);
+        let content_type = incoming.content_type.to_owned();
+        let default = published.map(|_| FileSettings::HTTP_TTL);
+        let ttl = incoming.ttl.or(self.inner.settings.ttl).or(default);
+        let now = time::seconds((self.inner.clock)());
+        let expires = ttl.map(|ttl| now.saturating_add(ttl.as_secs().max(1)));
+        let limited = self.limits() != (None, None);
+        let file = path.file_name().filter(|_| published.is_none());
+        let mut record = Record {
+            name,
+            file: file.map(|name| name.to_string_lossy().into_owned()),
+            content_type: content_type.clone(),
+            size,
+            sha256: sha256.clone(),
+            expires,
+            modified: 0,
+        };
+        let saved = SavedFile {
+            url: published.map(|base| format!("{base}{FILES_PATH}/{}", id.as_str())),
+            reference: published.map(|_| format!("{REFERENCE}{}", id.as_str())),
+            path: path.clone(),
+            size,
+            content_type,
+            sha256,
+            expires: expires.map(time::rfc3339),
+        };
+        let finished = tokio::task::spawn_blocking(move || {
+            part.rename(&path)?;
+            if expires.is_none() && !limited && record.file.is_some() {
+                return Ok(());
             }
-            match options.open(&part_path).await {
-                Ok(file) => return Ok((file, PartFile { path: part_path, keep: false }, path)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(io_error("create", &part_path, &error)),
-            }
+            let recorded = std::fs::symlink_metadata(&path)
+                .map(|metadata| record.modified = index::modified(&metadata))
+                .and_then(|()| create_private(&store.inner.directory.join(STORE)))
+                .and_then(|()| store.state().index.insert(&store.inner.directory, id, record));
+            recorded.map_err(|error| {
+                // What cannot be remembered would never expire.
+                let _ = std::fs::remove_file(&path);
+                io_error("record", &path, &error)
+            })
+        });
+        match finished.await {
+            Ok(finished) => finished.map(|()| saved),
+            Err(error) => Err(io_error("finish", &saved.path, &io::Error::other(error))),
         }
-        let exhausted = io::Error::other("every name is taken");
-        Err(io_error("create", &self.directory, &exhausted))
     }
+
+    /// Creates the first free file among `name`, `name-2`, .. below the directory.
+    async fn create(
+        &self,
+        below: &str,
+        name: &str,
+    ) -> Result<(tokio::fs::File, PartFile, PathBuf), FileError> {
+        let directory = self.inner.directory.join(below);
+        let name = name.to_owned();
+        // A caller that goes away before the file is open leaves it to be removed by the task.
+        let created = tokio::task::spawn_blocking(move || create_free(&directory, &name)).await;
+        let (file, part, path) = created.unwrap_or_else(|error| {
+            Err(io_error("create", &self.inner.directory, &io::Error::other(error)))
+        })?;
+        Ok((tokio::fs::File::from_std(file), part, path))
+    }
+}
+
+fn create_free(
+    directory: &Path,
+    name: &str,
+) -> Result<(std::fs::File, PartFile, PathBuf), FileError> {
+    create_private(directory).map_err(|error| io_error("create", directory, &error))?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let (stem, extension) = split_extension(name);
+    for number in 1_u32.. {
+        let candidate = match number {
+            1 => name.to_owned(),
+            _ => format!("{stem}-{number}{extension}"),
+        };
+        let path = directory.join(candidate);
+        let part_path = part_path(&path);
+        if path.try_exists().unwrap_or(true) {
+            continue;
+        }
+        match options.open(&part_path) {
+            Ok(file) => return Ok((file, PartFile { path: part_path, keep: false }, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io_error("create", &part_path, &error)),
+        }
+    }
+    Err(io_error("create", directory, &io::Error::other("every name is taken")))
+}
+
+/// Creates a directory that only this user can read.
+fn create_private(directory: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
+async fn open_stored(record: Record, path: &Path) -> Result<Upload, String> {
+    open_file(path, record.name, record.content_type).await
+}
+
+async fn open_file(path: &Path, name: String, content_type: String) -> Result<Upload, String> {
+    let fail = |error: io::Error| format!("cannot be read ({})", error.kind());
+    // Opening a pipe would wait for somebody to write into it.
+    if !tokio::fs::metadata(path).await.map_err(fail)?.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let file = tokio::fs::File::open(path).await.map_err(fail)?;
+    let size = file.metadata().await.map_err(fail)?.len();
+    // A file that grows meanwhile must not outgrow the length that was announced.
+    let stream = ReaderStream::with_capacity(file.take(size), WRITE_BUFFER).boxed();
+    Ok(Upload { name, content_type, size: Some(size), stream })
+}
+
+/// Returns a name that may be shown and sent: the last part, without control characters.
+fn display_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String =
+        name.chars().filter(|character| !character.is_control()).take(LONGEST_NAME).collect();
+    if name.is_empty() { "file".to_owned() } else { name }
 }
 
 fn part_path(path: &Path) -> PathBuf {
@@ -290,78 +660,4 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::stream;
-
-    use super::*;
-
-    const IDLE: Duration = Duration::from_secs(60);
-
-    fn pieces(texts: &[&'static str]) -> impl Stream<Item = Result<Bytes, io::Error>> + Unpin {
-        let pieces: Vec<_> =
-            texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
-        stream::iter(pieces)
-    }
-
-    fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn names_cannot_leave_the_directory() {
-        assert_eq!(safe_name("../../etc/passwd"), "etc_passwd");
-        assert_eq!(safe_name(".."), "file");
-        assert_eq!(safe_name("disk 1.vhd"), "disk_1.vhd");
-        assert_eq!(safe_name(&"x".repeat(500)).len(), LONGEST_NAME);
-        assert_eq!(safe_name("é1.xva"), "1.xva");
-    }
-
-    #[tokio::test]
-    async fn saves_whole_files_under_free_names() {
-        let home = tempfile::tempdir().unwrap();
-        let store = FileStore::new(home.path().join("files"));
-        for _ in 0..2 {
-            let body = pieces(&["hel", "lo"]);
-            let saved = store.save("a.bin", "x/y", Some(5), body, IDLE, &()).await.unwrap();
-            assert_eq!(saved.size, 5);
-            assert_eq!(
-                saved.sha256,
-                "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-            );
-            assert_eq!(std::fs::read(&saved.path).unwrap(), b"hello");
-        }
-        assert_eq!(names(store.directory()), ["a-2.bin", "a.bin"]);
-    }
-
-    #[tokio::test]
-    async fn keeps_nothing_of_a_download_that_ends_early() {
-        let home = tempfile::tempdir().unwrap();
-        let store = FileStore::new(home.path().to_owned());
-        let body = pieces(&["hel"]);
-        let error = store.save("a.bin", "x/y", Some(5), body, IDLE, &()).await.unwrap_err();
-        assert!(error.to_string().contains("ended after 3 bytes"), "{error}");
-        let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err(io::Error::other("gone"))]);
-        store.save("a.bin", "x/y", None, broken, IDLE, &()).await.unwrap_err();
-        assert!(names(home.path()).is_empty());
-    }
-
-    #[tokio::test]
-    async fn sends_files_below_the_directory_only() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("outside"), "x").unwrap();
-        let store = FileStore::new(home.path().join("files"));
-        std::fs::create_dir(store.directory()).unwrap();
-        std::fs::write(store.directory().join("disk.raw"), "abc").unwrap();
-        assert_eq!(store.open("disk.raw").await.ok().unwrap().size, Some(3));
-        let outside = home.path().join("outside").display().to_string();
-        for reference in ["../outside", &outside, "missing", "", "https://h/x", "."] {
-            let error = store.open(reference).await.err().unwrap();
-            assert!(matches!(error, FileError::Reference { .. }), "{reference}: {error}");
-        }
-    }
-}
+mod tests;

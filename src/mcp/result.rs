@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalog::Output,
-    outcome::{JsonText, Outcome, Payload},
+    outcome::{JsonText, Outcome, Payload, SavedFile},
 };
 
 /// An answer beyond this comes as text alone.
@@ -26,18 +26,7 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
     let (text, structured) = match payload {
         Payload::Empty => (format!("done (HTTP {status})"), Some(json!({ "status": status }))),
         Payload::File(file) => {
-            let text = format!(
-                "saved to {} ({} bytes, {})",
-                file.path.display(),
-                file.size,
-                file.content_type
-            );
-            let structured = json!({
-                "path": file.path.to_string_lossy(),
-                "size": file.size,
-                "content_type": file.content_type,
-                "sha256": file.sha256,
-            });
+            let (text, structured) = saved(file);
             (text, Some(structured))
         }
         Payload::Json(text) => {
@@ -60,6 +49,28 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
     let mut result = CallToolResult::success(content);
     result.structured_content = structured;
     result
+}
+
+/// Says where a file is: its URL where clients have no use for its path.
+fn saved(file: SavedFile) -> (String, Value) {
+    let SavedFile { path, url, reference, size, content_type, sha256, expires } = file;
+    let path = path.to_string_lossy();
+    let place = url.as_deref().unwrap_or(&path);
+    let mut text = format!("saved to {place} ({size} bytes, {content_type})");
+    if let Some(expires) = &expires {
+        text.push_str(&format!(", kept until {expires}"));
+    }
+    let mut object = Map::new();
+    match url {
+        Some(url) => object.insert("url".to_owned(), url.into()),
+        None => object.insert("path".to_owned(), path.into()),
+    };
+    object.extend(reference.map(|reference| ("file".to_owned(), reference.into())));
+    object.insert("size".to_owned(), size.into());
+    object.insert("content_type".to_owned(), content_type.into());
+    object.insert("sha256".to_owned(), sha256.into());
+    object.extend(expires.map(|expires| ("expires".to_owned(), expires.into())));
+    (text, Value::Object(object))
 }
 
 /// Makes the result of a call that failed, with a text that a model can act on.
@@ -108,7 +119,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::outcome::SavedFile;
 
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(|next| next.as_object().unwrap().clone());
@@ -157,10 +167,33 @@ mod tests {
         check(text, None, "hello", None);
         let file = SavedFile {
             path: PathBuf::from("/files/a.xva"),
+            url: None,
+            reference: None,
+            expires: None,
             size: 3,
             content_type: "application/octet-stream".into(),
             sha256: "ab".into(),
         };
+        let stored = SavedFile {
+            url: Some("https://h/files/0".into()),
+            reference: Some("dadl-file:0".into()),
+            expires: Some("2026-11-21T05:33:55Z".into()),
+            ..file.clone()
+        };
+        check(
+            Payload::File(stored),
+            None,
+            "saved to https://h/files/0 (3 bytes, application/octet-stream), kept until \
+             2026-11-21T05:33:55Z",
+            Some(json!({
+                "url": "https://h/files/0",
+                "file": "dadl-file:0",
+                "size": 3,
+                "content_type": "application/octet-stream",
+                "sha256": "ab",
+                "expires": "2026-11-21T05:33:55Z",
+            })),
+        );
         check(
             Payload::File(file),
             None,

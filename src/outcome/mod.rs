@@ -44,12 +44,18 @@ pub enum Payload {
 pub struct SavedFile {
     /// Where it is.
     pub path: PathBuf,
+    /// Where clients of an HTTP server fetch it: a URL, or a path on that server.
+    pub url: Option<String>,
+    /// What names it in an argument, where its path does not.
+    pub reference: Option<String>,
     /// In bytes.
     pub size: u64,
     /// As the backend named it.
     pub content_type: String,
     /// In lower-case hexadecimal.
     pub sha256: String,
+    /// When it is removed (RFC 3339); `None` when it stays.
+    pub expires: Option<String>,
 }
 
 /// How far a long call is.

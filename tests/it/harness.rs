@@ -1,6 +1,6 @@
 //! A gate and an executor in this process, for one backend with a fixed credential.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use dadl_mcp::{
     access::{Levels, Policy},
@@ -44,6 +44,17 @@ impl Harness {
         credential: impl CredentialSource + 'static,
         change: impl FnOnce(&mut BackendSettings),
     ) -> Self {
+        Self::with_files(descriptor, url, credential, change, FileStore::new)
+    }
+
+    /// The same with the store that `files` makes of a directory.
+    pub(crate) fn with_files(
+        descriptor: &str,
+        url: &str,
+        credential: Fixed,
+        change: impl FnOnce(&mut BackendSettings),
+        files: impl FnOnce(PathBuf) -> FileStore,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let loaded = descriptor::load(&Source::new("test.dadl", descriptor));
         let descriptor =
@@ -62,7 +73,7 @@ impl Harness {
         let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credential));
         let confirm = vec![settings.confirm];
         let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
-        let executor = Executor::new(vec![backend], FileStore::new(home.path().join("files")))
+        let executor = Executor::new(vec![backend], files(home.path().join("files")))
             .with_filters(crate::jq::filters());
         Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }
     }

@@ -44,7 +44,6 @@ const FEATURES: &[(&str, bool)] = &[
     ("authorization_code", true),
     ("composites", false),
     ("deprecation", true),
-    // As the whole body of a request; every other use is refused where it stands.
     ("file_url", true),
     ("health", false),
     ("idempotency", true),

@@ -476,6 +476,24 @@ fn a_file_is_a_part_or_the_whole_body() {
 }
 
 #[test]
+fn answers_that_are_files() {
+    let with = |keys: &str| tool(&format!("method: GET, path: /x, response: {{{keys}}}"));
+    let rules = first(&with("type: file_url, ttl: 1h, result_path: $, allow_jq_override: false"));
+    assert_eq!(rules.response.ttl, Some(Duration::from_secs(3600)));
+    assert!(rules.response.binary);
+    is_clean(&with("binary: true, ttl: 1d"));
+    assert!(!first(&with("type: json")).response.binary);
+    finds(&with("type: json"), "D415 8: unknown type of a response `json`");
+    finds(&with("ttl: 1h"), "D416 8: `ttl` says how long a file is kept");
+    finds(&with("binary: true, ttl: soon"), "D403 8: `ttl` is not a duration: `soon`");
+    finds(&with("binary: true, ttl: 0s"), "D408 8: `ttl` must be longer than zero");
+    finds(
+        &with("binary: true, result_path: $.data"),
+        "D417 8: `result_path` has no effect on an answer that is saved to a file",
+    );
+}
+
+#[test]
 fn pagination_of_the_defaults_is_for_lists() {
     let defaults = "pagination: {strategy: offset, request: {offset_param: o, limit_default: 9}}";
     let has = |keys: &str| first(&with_defaults(defaults, keys)).pagination.is_some();
@@ -594,10 +612,6 @@ fn streams_are_declared() {
 
 #[test]
 fn constructs_of_later_versions() {
-    for (keys, what) in [("response: {type: file_url}", "`response.type: file_url`")] {
-        let yaml = tool(&format!("method: POST, path: /x, {keys}"));
-        finds(&yaml, &format!("D901 8: {what} is not supported by this version"));
-    }
     for key in ["health", "composites"] {
         let expected = format!("D901 6: `{key}` is not supported by this version");
         finds(&backend(&format!("  {key}: {{}}\n")), &expected);

@@ -1,0 +1,274 @@
+//! Files at `https` URLs that a caller names.
+//!
+//! A caller is a model, and what it reads may have told it the URL: no URL is fetched unless the
+//! operator allows it. The address is checked where the connection is made, after the name was
+//! resolved, so that no second lookup can lead elsewhere; redirects take the same way. Nothing
+//! is sent but a GET: no credential, no cookie, no proxy that would resolve the name again.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, future::BoxFuture};
+use http::header;
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
+use url::{Host, Url};
+
+use super::{ByteStream, Upload, address, media_type};
+use crate::{
+    config::{FileSettings, files::authority},
+    outcome::chain,
+};
+
+/// More redirects than this are a loop.
+const MOST_REDIRECTS: usize = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Finds the addresses of a host; tests bring their own.
+pub trait Resolver: Send + Sync + 'static {
+    /// Returns the addresses of `host`.
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The resolver of the system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Passes on those addresses alone that may be reached.
+struct Guard {
+    settings: FileSettings,
+    resolver: Arc<dyn Resolver>,
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().trim_end_matches('.').to_owned();
+        let private = may_be_private(&self.settings, &host);
+        let found = self.resolver.resolve(host.clone());
+        Box::pin(async move {
+            let mut addresses = found.await?;
+            addresses.retain(|found| private || address::is_public(*found));
+            if addresses.is_empty() {
+                return Err(format!("{host} has no public address").into());
+            }
+            // The client fills in the port.
+            let addresses: Addrs =
+                Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+/// Returns whether the operator lets `host` have a private address; ports were checked before.
+fn may_be_private(settings: &FileSettings, host: &str) -> bool {
+    let is_named = |allowed: &String| {
+        let port = allowed.rsplit_once(':').filter(|(name, port)| {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']'))
+        });
+        port.map_or(allowed.as_str(), |(name, _)| name) == host
+    };
+    settings.allow_private && settings.allow_hosts.iter().any(is_named)
+}
+
+/// Says why `url` is not fetched.
+fn check(settings: &FileSettings, url: &Url) -> Result<(), String> {
+    if url.scheme() != "https" {
+        return Err("is not https".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or a password".to_owned());
+    }
+    let Some(authority) = authority(url) else { return Err("names no host".to_owned()) };
+    let host = url.host_str().unwrap_or_default();
+    // A host that may be private is reached at the port that was named, and at no other.
+    let public = settings.allow_public && !may_be_private(settings, host);
+    if !public && !settings.allow_hosts.contains(&authority) {
+        return Err(format!(
+            "is on {authority}, which is not in `allow_hosts` of `files` in backends.yaml"
+        ));
+    }
+    // Numbers are not resolved, so that the guard does not see them.
+    let literal = match url.host() {
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        Some(Host::Domain(_)) | None => None,
+    };
+    match literal {
+        Some(literal) if !address::is_public(literal) && !may_be_private(settings, host) => {
+            Err(format!("leads to {literal}, which is no public address"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Builds the client that fetches.
+pub(crate) fn client(
+    settings: &FileSettings,
+    resolver: Arc<dyn Resolver>,
+) -> Result<Client, String> {
+    // An error means that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .user_agent(concat!("dadl-mcp/", env!("CARGO_PKG_VERSION")))
+        .https_only(true)
+        .redirect(Policy::none())
+        .referer(false)
+        // A proxy would resolve the name once more.
+        .no_proxy()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .dns_resolver(Arc::new(Guard { settings: settings.clone(), resolver }));
+    if let Some(path) = &settings.ca_file {
+        let fail = |reason: String| format!("`ca_file` {}: {reason}", path.display());
+        let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|_| fail("is no PEM file".to_owned()))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| chain(&error))
+}
+
+/// Opens the file at a URL; the error goes on after its name.
+pub(crate) async fn open(
+    client: &Client,
+    settings: &FileSettings,
+    reference: &str,
+) -> Result<Upload, String> {
+    let mut url = Url::parse(reference).map_err(|error| format!("is no URL: {error}"))?;
+    let mut redirected = "";
+    for _ in 0..=MOST_REDIRECTS {
+        check(settings, &url)
+            .map_err(|reason| format!("{redirected}{reason}, and is not fetched"))?;
+        let request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
+        let response = request
+            .send()
+            .await
+            .map_err(|error| format!("cannot be fetched: {}", chain(&error)))?;
+        let status = response.status();
+        if status.is_success() {
+            return upload(response, &url, settings);
+        }
+        let location = response.headers().get(header::LOCATION);
+        let location = location.and_then(|value| value.to_str().ok());
+        match location.filter(|_| status.is_redirection()).map(|to| url.join(to)) {
+            Some(Ok(target)) => url = target,
+            _ => return Err(format!("cannot be fetched: HTTP {}", status.as_u16())),
+        }
+        redirected = "redirects to a URL that ";
+    }
+    Err("cannot be fetched: it redirects without end".to_owned())
+}
+
+fn upload(
+    response: reqwest::Response,
+    url: &Url,
+    settings: &FileSettings,
+) -> Result<Upload, String> {
+    let most = settings.max_upload_bytes;
+    let too_large = format!("is larger than {most} bytes (`max_upload_size` of `files`)");
+    let encoded = response.headers().contains_key(header::CONTENT_ENCODING);
+    let size = response.content_length();
+    if size.is_some_and(|size| size > most) {
+        return Err(too_large);
+    }
+    if encoded {
+        return Err("cannot be fetched: the server encodes it though nobody asked".to_owned());
+    }
+    let name = name_of(url);
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| value.parse::<mime::Mime>().is_ok())
+        .map_or_else(|| media_type::of_name(&name).to_owned(), str::to_owned);
+    let mut received = 0_u64;
+    let stream: ByteStream = response
+        .bytes_stream()
+        .map(move |piece| {
+            let piece = piece.map_err(|error| io::Error::other(chain(&error)))?;
+            received += piece.len() as u64;
+            if received > most { Err(io::Error::other(too_large.clone())) } else { Ok(piece) }
+        })
+        .boxed();
+    Ok(Upload { name, content_type, size, stream })
+}
+
+/// Returns the last part of the path, as the name of a file.
+fn name_of(url: &Url) -> String {
+    let last = url.path_segments().and_then(|mut segments| segments.next_back());
+    let name = percent_encoding::percent_decode_str(last.unwrap_or_default());
+    let name: String = name.decode_utf8_lossy().chars().filter(|c| !c.is_control()).collect();
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    if name.is_empty() { "file".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(settings: &FileSettings, url: &str) -> String {
+        check(settings, &Url::parse(url).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn nothing_is_fetched_unless_the_operator_allows_it() {
+        let none = FileSettings::default();
+        assert!(refused(&none, "https://example.com/x").contains("not in `allow_hosts`"));
+        let named = FileSettings { allow_hosts: vec!["h:8443".into(), "h".into()], ..none };
+        assert_eq!(check(&named, &Url::parse("https://h:8443/x").unwrap()), Ok(()));
+        assert_eq!(check(&named, &Url::parse("https://H./x").unwrap()), Ok(()));
+        assert!(refused(&named, "https://h:22/x").contains("on h:22"));
+        assert!(refused(&named, "https://sub.h/x").contains("on sub.h"));
+        assert!(refused(&named, "http://h/x").contains("not https"));
+        assert!(refused(&named, "https://u:p@h/x").contains("password"));
+    }
+
+    #[test]
+    fn public_hosts_have_public_addresses() {
+        let public = FileSettings { allow_public: true, ..FileSettings::default() };
+        for host in ["127.1", "0x7f000001", "2130706433", "[::1]", "[::ffff:10.0.0.1]", "10.0.0.1"]
+        {
+            let reason = refused(&public, &format!("https://{host}/x"));
+            assert!(reason.contains("no public address"), "{host}: {reason}");
+        }
+        assert_eq!(check(&public, &Url::parse("https://1.1.1.1/x").unwrap()), Ok(()));
+        let private = FileSettings {
+            allow_private: true,
+            allow_hosts: vec!["127.0.0.1:1".into(), "[::1]".into()],
+            ..FileSettings::default()
+        };
+        assert_eq!(check(&private, &Url::parse("https://127.0.0.1:1/x").unwrap()), Ok(()));
+        assert_eq!(check(&private, &Url::parse("https://[::1]/x").unwrap()), Ok(()));
+        assert!(refused(&private, "https://127.0.0.1:2/x").contains("not in"));
+        let both = FileSettings { allow_public: true, ..private };
+        assert!(refused(&both, "https://127.0.0.1:2/x").contains("not in"));
+    }
+
+    #[test]
+    fn names_come_from_the_path() {
+        let name = |url: &str| name_of(&Url::parse(url).unwrap());
+        assert_eq!(name("https://h/a/b%20c.png?x=1"), "b c.png");
+        assert_eq!(name("https://h/"), "file");
+        assert_eq!(name("https://h/..%2f..%2fetc%0d%0apasswd"), "etcpasswd");
+    }
+}

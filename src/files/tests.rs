@@ -1,0 +1,390 @@
+//! What is kept, for how long, and what may be read.
+
+use futures_util::stream;
+
+use super::*;
+
+fn named(total: Option<u64>) -> Incoming<'static> {
+    Incoming {
+        name: "a.bin",
+        content_type: "x/y",
+        total,
+        ttl: None,
+        idle: Duration::from_secs(60),
+        is_upload: false,
+    }
+}
+
+fn pieces(texts: &[&'static str]) -> impl Stream<Item = Result<Bytes, io::Error>> + Unpin {
+    let pieces: Vec<_> = texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
+    stream::iter(pieces)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn names_cannot_leave_the_directory() {
+    assert_eq!(safe_name("../../etc/passwd"), "etc_passwd");
+    assert_eq!(safe_name(".."), "file");
+    assert_eq!(safe_name("disk 1.vhd"), "disk_1.vhd");
+    assert_eq!(safe_name(&"x".repeat(500)).len(), LONGEST_NAME);
+    assert_eq!(safe_name("é1.xva"), "1.xva");
+}
+
+#[tokio::test]
+async fn saves_whole_files_under_free_names() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileStore::new(home.path().join("files"));
+    for _ in 0..2 {
+        let body = pieces(&["hel", "lo"]);
+        let saved = store.save(named(Some(5)), body, &()).await.unwrap();
+        assert_eq!(saved.size, 5);
+        assert_eq!(
+            saved.sha256,
+            "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+        );
+        assert_eq!(std::fs::read(&saved.path).unwrap(), b"hello");
+    }
+    assert_eq!(names(store.directory()), ["a-2.bin", "a.bin"]);
+}
+
+#[tokio::test]
+async fn keeps_nothing_of_a_download_that_ends_early() {
+    let home = tempfile::tempdir().unwrap();
+    let store = FileStore::new(home.path().to_owned());
+    let body = pieces(&["hel"]);
+    let error = store.save(named(Some(5)), body, &()).await.unwrap_err();
+    assert!(error.to_string().contains("ended after 3 bytes"), "{error}");
+    let broken = stream::iter([Ok(Bytes::from_static(b"x")), Err(io::Error::other("gone"))]);
+    store.save(named(None), broken, &()).await.unwrap_err();
+    assert!(names(home.path()).is_empty());
+}
+
+#[tokio::test]
+async fn sends_files_below_the_directory_only() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("outside"), "x").unwrap();
+    let store = FileStore::new(home.path().join("files"));
+    std::fs::create_dir(store.directory()).unwrap();
+    std::fs::write(store.directory().join("disk.raw"), "abc").unwrap();
+    assert_eq!(store.open("disk.raw").await.ok().unwrap().size, Some(3));
+    let outside = home.path().join("outside").display().to_string();
+    for reference in ["../outside", &outside, "missing", "", "https://h/x", "."] {
+        let error = store.open(reference).await.err().unwrap();
+        assert!(matches!(error, FileError::Reference { .. }), "{reference}: {error}");
+    }
+}
+
+/// A store whose clock says what a test says.
+struct Bench {
+    home: tempfile::TempDir,
+    now: Arc<Mutex<SystemTime>>,
+    settings: FileSettings,
+}
+
+impl Bench {
+    fn new(settings: FileSettings) -> Self {
+        let now = Arc::new(Mutex::new(SystemTime::now()));
+        Self { home: tempfile::tempdir().unwrap(), now, settings }
+    }
+
+    /// A process of its own on the same directory.
+    fn store(&self) -> FileStore {
+        let now = Arc::clone(&self.now);
+        FileStore::with_parts(
+            self.home.path().join("files"),
+            self.settings.clone(),
+            Arc::new(move || *now.lock().unwrap()),
+            Arc::new(SystemResolver),
+        )
+    }
+
+    fn published(&self) -> FileStore {
+        let store = self.store();
+        store.publish();
+        store
+    }
+
+    fn pass(&self, seconds: u64) {
+        *self.now.lock().unwrap() += Duration::from_secs(seconds);
+    }
+
+    fn names(&self, below: &str) -> Vec<String> {
+        names(&self.home.path().join("files").join(below))
+    }
+}
+
+async fn save(store: &FileStore, ttl: Option<u64>, text: &'static str) -> SavedFile {
+    try_save(store, ttl, text).await.unwrap()
+}
+
+async fn try_save(
+    store: &FileStore,
+    ttl: Option<u64>,
+    text: &'static str,
+) -> Result<SavedFile, FileError> {
+    let incoming = Incoming { ttl: ttl.map(Duration::from_secs), ..named(None) };
+    store.save(incoming, pieces(&[text]), &()).await
+}
+
+async fn read(store: &FileStore, reference: &str) -> Result<(String, String, Vec<u8>), String> {
+    let upload = store.open(reference).await.map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let mut stream = upload.stream;
+    while let Some(piece) = stream.next().await {
+        bytes.extend(piece.unwrap());
+    }
+    Ok((upload.name, upload.content_type, bytes))
+}
+
+#[tokio::test]
+async fn a_published_file_has_an_id_and_comes_back_by_it() {
+    let bench = Bench::new(FileSettings {
+        public_url: Some("https://m.example".to_owned()),
+        ..FileSettings::default()
+    });
+    let store = bench.published();
+    let saved = save(&store, None, "hello").await;
+    let url = saved.url.unwrap();
+    let id = url.strip_prefix("https://m.example/files/").unwrap().to_owned();
+    let reference = saved.reference.unwrap();
+    assert_eq!(reference, format!("dadl-file:{id}"));
+    let expires = time::rfc3339(time::seconds(*bench.now.lock().unwrap()) + 24 * 3600);
+    assert_eq!(saved.expires, Some(expires));
+    let expected = Ok(("a.bin".to_owned(), "x/y".to_owned(), b"hello".to_vec()));
+    // Another process reads the same directory.
+    for store in [&store, &bench.published()] {
+        for reference in
+            [&reference, &url, &format!("/files/{id}"), &format!("http://127.0.0.1:9/files/{id}")]
+        {
+            assert_eq!(read(store, reference).await, expected, "{reference}");
+        }
+    }
+    // Knowing a directory is no way around knowing the id.
+    for reference in [format!(".store/{id}"), format!(".store/{id}.json"), format!("./.store/{id}")]
+    {
+        let error = read(&store, &reference).await.unwrap_err();
+        assert!(error.contains("outside the directory"), "{error}");
+    }
+    assert_eq!(bench.names(""), [".store"]);
+    assert_eq!(bench.names(".store"), [id.clone(), format!("{id}.json")]);
+}
+
+#[tokio::test]
+async fn a_file_expires_when_its_time_has_come() {
+    let bench = Bench::new(FileSettings::default());
+    let store = bench.published();
+    let short = save(&store, Some(60), "short").await.reference.unwrap();
+    let long = save(&store, Some(3600), "long").await.reference.unwrap();
+    bench.pass(59);
+    assert!(read(&store, &short).await.is_ok());
+    bench.pass(1);
+    let error = read(&store, &short).await.unwrap_err();
+    assert!(error.contains("it may have expired; upload it with PUT"), "{error}");
+    assert_eq!(bench.names(".store").len(), 2, "the bytes are gone as well");
+    bench.pass(3600);
+    // Another process removes it when it starts.
+    bench.store().sweep().await;
+    assert!(bench.names(".store").is_empty());
+    assert!(read(&store, &long).await.is_err());
+}
+
+#[tokio::test]
+async fn files_on_stdio_stay_unless_somebody_says_otherwise() {
+    let bench = Bench::new(FileSettings::default());
+    let store = bench.store();
+    let kept = save(&store, None, "kept").await;
+    assert_eq!((kept.url, kept.reference, kept.expires), (None, None, None));
+    assert_eq!(bench.names(""), ["a.bin"], "nothing is noted about it");
+    let short = save(&store, Some(60), "short").await;
+    assert!(short.expires.is_some());
+    assert_eq!(short.path.file_name().unwrap(), "a-2.bin");
+    bench.pass(61);
+    store.sweep().await;
+    assert_eq!(bench.names(""), [".store", "a.bin"]);
+    assert!(bench.names(".store").is_empty());
+}
+
+#[tokio::test]
+async fn what_somebody_changed_is_theirs() {
+    let bench = Bench::new(FileSettings::default());
+    let store = bench.store();
+    let saved = save(&store, Some(60), "short").await;
+    std::fs::write(&saved.path, "the work of a person").unwrap();
+    bench.pass(61);
+    store.sweep().await;
+    assert_eq!(bench.names(""), [".store", "a.bin"]);
+}
+
+#[tokio::test]
+async fn a_setting_lets_all_files_expire() {
+    let bench =
+        Bench::new(FileSettings { ttl: Some(Duration::from_secs(10)), ..FileSettings::default() });
+    save(&bench.store(), None, "x").await;
+    bench.pass(10);
+    bench.store().sweep().await;
+    assert_eq!(bench.names(""), [".store"]);
+}
+
+#[tokio::test]
+async fn quotas_name_their_setting() {
+    let bench = Bench::new(FileSettings {
+        max_files: Some(2),
+        max_total_bytes: Some(8),
+        ..FileSettings::default()
+    });
+    let store = bench.store();
+    save(&store, Some(60), "12345").await;
+    let error = try_save(&store, None, "6789").await.unwrap_err().to_string();
+    assert!(error.contains("`max_total_size` of `files` in backends.yaml is 8"), "{error}");
+    let announced = Incoming { total: Some(4), ..named(None) };
+    let error = store.save(announced, pieces(&[]), &()).await.unwrap_err().to_string();
+    assert!(error.contains("`max_total_size`"), "{error}");
+    save(&store, None, "678").await;
+    let error = try_save(&bench.store(), None, "").await.unwrap_err().to_string();
+    assert!(error.contains("`max_files` of `files` in backends.yaml is 2"), "{error}");
+    assert_eq!(bench.names(""), [".store", "a-2.bin", "a.bin"]);
+    // What has expired makes room, and so does what a person removed.
+    bench.pass(60);
+    save(&store, None, "1").await;
+    std::fs::remove_file(store.directory().join("a-2.bin")).unwrap();
+    save(&store, None, "2").await;
+}
+
+#[tokio::test]
+async fn files_that_are_being_written_count() {
+    let bench = Bench::new(FileSettings {
+        max_files: Some(1),
+        max_total_bytes: Some(8),
+        ..FileSettings::default()
+    });
+    let store = bench.store();
+    let reached = std::cell::Cell::new(false);
+    let silence = stream::poll_fn(|_| {
+        reached.set(true);
+        std::task::Poll::<Option<Result<Bytes, io::Error>>>::Pending
+    });
+    let endless = stream::iter([Ok(Bytes::from_static(b"12345"))]).chain(silence);
+    let mut first = Box::pin(store.save(named(None), endless, &()));
+    while !reached.get() {
+        assert!(futures_util::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.names(""), ["a.bin.part"]);
+    let error = try_save(&store, None, "x").await.unwrap_err().to_string();
+    assert!(error.contains("`max_files`"), "{error}");
+    drop(first);
+    assert!(bench.names("").is_empty(), "a caller that goes away leaves nothing");
+    save(&store, None, "12345678").await;
+}
+
+#[tokio::test]
+async fn an_upload_has_a_bound_of_its_own() {
+    let bench = Bench::new(FileSettings { max_upload_bytes: 4, ..FileSettings::default() });
+    let store = bench.store();
+    for total in [None, Some(5)] {
+        let incoming = Incoming { is_upload: true, ..named(total) };
+        let error = store.save(incoming, pieces(&["12", "345"]), &()).await.unwrap_err();
+        assert!(error.to_string().contains("`max_upload_size`"), "{error}");
+    }
+    assert!(bench.names("").is_empty());
+    // An answer of a backend is no upload.
+    save(&store, None, "12345").await;
+}
+
+#[tokio::test]
+async fn leftovers_of_a_killed_process_go_after_a_day() {
+    let bench = Bench::new(FileSettings::default());
+    let stored = save(&bench.published(), Some(10 * 86_400), "kept").await;
+    let directory = bench.home.path().join("files");
+    let orphan = Id::random();
+    for name in
+        ["old.xva.part", ".store/x.part", &format!(".store/{}", orphan.as_str()), "mine.txt"]
+    {
+        std::fs::write(directory.join(name), "x").unwrap();
+    }
+    bench.store().sweep().await;
+    assert_eq!(bench.names("").len(), 3, "somebody may be writing them");
+    bench.pass(86_401);
+    bench.store().sweep().await;
+    assert_eq!(bench.names(""), [".store", "mine.txt"]);
+    assert_eq!(bench.names(".store").len(), 2);
+    assert!(read(&bench.store(), &stored.reference.unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_record_names_no_file_elsewhere() {
+    let bench = Bench::new(FileSettings::default());
+    let victim = bench.home.path().join("victim");
+    std::fs::write(&victim, "x").unwrap();
+    let modified = index::modified(&std::fs::metadata(&victim).unwrap());
+    let store = bench.home.path().join("files/.store");
+    std::fs::create_dir_all(&store).unwrap();
+    let id = Id::random();
+    for file in ["../victim", &victim.display().to_string()] {
+        let record = serde_json::json!({
+            "name": "x", "file": file, "content_type": "x/y", "size": 1, "sha256": "",
+            "expires": 1, "modified": modified,
+        });
+        std::fs::write(store.join(format!("{}.json", id.as_str())), record.to_string()).unwrap();
+        bench.store().sweep().await;
+        assert!(victim.exists());
+        assert!(read(&bench.store(), &format!("dadl-file:{}", id.as_str())).await.is_err());
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_and_pipes_are_no_way_out() {
+    let bench = Bench::new(FileSettings::default());
+    let directory = bench.home.path().join("files");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(bench.home.path().join("secret"), "x").unwrap();
+    std::os::unix::fs::symlink("../secret", directory.join("link")).unwrap();
+    std::os::unix::fs::symlink("..", directory.join("up")).unwrap();
+    let store = bench.store();
+    for reference in ["link", "up/secret", "up/files/../secret"] {
+        let error = read(&store, reference).await.unwrap_err();
+        assert!(error.contains("outside the directory"), "{reference}: {error}");
+    }
+    std::fs::write(directory.join("inside"), "y").unwrap();
+    std::os::unix::fs::symlink("inside", directory.join("alias")).unwrap();
+    assert_eq!(read(&store, "alias").await.unwrap().2, b"y");
+    // A socket stands for everything that is no regular file.
+    let _socket = std::os::unix::net::UnixListener::bind(directory.join("socket")).unwrap();
+    assert!(read(&store, "socket").await.unwrap_err().contains("is no regular file"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_operator_names_other_directories() {
+    let home = tempfile::tempdir().unwrap();
+    let exports = home.path().join("ex ports");
+    std::fs::create_dir_all(exports.join("a")).unwrap();
+    std::fs::write(exports.join("a/b.csv"), "1,2").unwrap();
+    std::fs::write(home.path().join("secret"), "x").unwrap();
+    std::os::unix::fs::symlink(home.path().join("secret"), exports.join("link")).unwrap();
+    let url = |path: &Path| Url::from_file_path(path).unwrap().to_string();
+    let settings =
+        FileSettings { allow_directories: vec![exports.clone()], ..FileSettings::default() };
+    let store = FileStore::with_settings(home.path().join("files"), settings);
+    let expected = ("b.csv".to_owned(), "text/csv".to_owned(), b"1,2".to_vec());
+    let wanted = exports.join("a/b.csv");
+    for reference in [url(&wanted), wanted.display().to_string()] {
+        assert_eq!(read(&store, &reference).await.unwrap(), expected, "{reference}");
+    }
+    assert!(url(&wanted).contains("ex%20ports"));
+    for path in [exports.join("link"), home.path().join("secret"), exports.join("../secret")] {
+        let error = read(&store, &url(&path)).await.unwrap_err();
+        assert!(error.contains("outside the directory"), "{error}");
+    }
+    let none = FileStore::new(home.path().join("files"));
+    assert!(read(&none, &url(&wanted)).await.is_err());
+}
