@@ -1,6 +1,7 @@
 //! Serves MCP over streamable HTTP.
 //!
-//! `/mcp` speaks the protocol, `/health` says that the server is up, and that is all there is.
+//! `/mcp` speaks the protocol, `/files` takes and gives files, `/health` says that the server is
+//! up, and that is all there is.
 //! Who may call is decided here, before a body is read: the bearer token, when there is one, and
 //! the names under which browsers may reach the server (`Host`, `Origin`), without which any web
 //! page could call the tools of a server on the same machine.
@@ -8,7 +9,7 @@
 //! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
 //! unless there is something to say before the answer.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -29,7 +30,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ServeError, Server, lines, sessions::Sessions};
+use super::{ServeError, Server, files, lines, sessions::Sessions};
+use crate::files::FileStore;
 
 /// The path of the protocol.
 const MCP_PATH: &str = "/mcp";
@@ -48,7 +50,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+/// An answer; one that sends a file may break off.
+pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
@@ -112,6 +115,9 @@ pub async fn serve_listener(
         .map_err(|source| ServeError::Listen { address: options.listen, source })?;
     options.require_token(address)?;
     tracing::info!("listening on http://{address}{MCP_PATH}");
+    // Clients are elsewhere, where a path says nothing.
+    server.files().publish();
+    server.files().sweep().await;
     let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
@@ -173,6 +179,7 @@ struct Endpoint {
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
     health: Bytes,
+    files: FileStore,
 }
 
 impl Endpoint {
@@ -208,20 +215,27 @@ impl Endpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
+        let files = server.files().clone();
         let make = move || Ok(server.clone());
         Self {
             mcp: StreamableHttpService::new(make, Arc::new(Sessions::new()), config),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
+            files,
         }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        match (request.uri().path(), request.method()) {
-            (MCP_PATH, &Method::OPTIONS) => self.preflight(request).await,
-            (MCP_PATH, _) => {
+        let path = request.uri().path();
+        let is_files = files::name_in(path).is_some();
+        match (path, request.method()) {
+            (path, &Method::OPTIONS) if path == MCP_PATH || is_files => {
+                self.preflight(request).await
+            }
+            (path, _) if path == MCP_PATH || is_files => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
-                let mut answer = self.mcp(request).await;
+                let mut answer =
+                    if is_files { self.files(request).await } else { self.mcp(request).await };
                 if let Some(origin) = origin {
                     allow_reading(&mut answer, origin);
                 }
@@ -239,14 +253,40 @@ impl Endpoint {
         }
     }
 
+    /// Takes or gives a file, under the same checks as a message.
+    async fn files(&self, request: Request<Incoming>) -> Answer {
+        if !self.is_authorized(request.headers()) {
+            return unauthorized();
+        }
+        let checked = self.check_names(request.uri().clone(), request.headers()).await;
+        match checked {
+            Ok(()) => files::answer(&self.files, request).await,
+            Err(refused) => *refused,
+        }
+    }
+
+    /// Lets the library check host and origin, which it does before it finds that it has no such
+    /// method.
+    async fn check_names(&self, uri: http::Uri, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+        let mut probe = Request::new(Full::new(Bytes::new()));
+        *probe.method_mut() = Method::OPTIONS;
+        *probe.uri_mut() = uri;
+        for name in [header::HOST, header::ORIGIN] {
+            for value in headers.get_all(&name) {
+                probe.headers_mut().append(&name, value.clone());
+            }
+        }
+        let answer = self.mcp.handle(probe).await;
+        match answer.status() {
+            StatusCode::METHOD_NOT_ALLOWED => Ok(()),
+            _ => Err(Box::new(answer.map(unfailing))),
+        }
+    }
+
     /// Answers a message of the protocol.
     async fn mcp(&self, request: Request<Incoming>) -> Answer {
         if !self.is_authorized(request.headers()) {
-            let mut answer =
-                text_answer(StatusCode::UNAUTHORIZED, "a bearer token is required, or another one");
-            let scheme = HeaderValue::from_static("Bearer");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-            return answer;
+            return unauthorized();
         }
         let (mut parts, body) = request.into_parts();
         // The token has done its work, and the library passes the fields on to handlers.
@@ -270,7 +310,7 @@ impl Endpoint {
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
             return json_answer(StatusCode::BAD_REQUEST, lines::rejection(&body).into());
         }
-        answer
+        answer.map(unfailing)
     }
 
     /// Answers a browser that asks whether a page may call.
@@ -278,7 +318,7 @@ impl Endpoint {
         let origin = request.headers().get(header::ORIGIN).cloned();
         // The library checks host and origin before it finds that it has no such method.
         let request = request.map(|_| Full::new(Bytes::new()));
-        let answer = self.mcp.handle(request).await;
+        let answer = self.mcp.handle(request).await.map(unfailing);
         let Some(origin) = origin else { return answer };
         if answer.status() != StatusCode::METHOD_NOT_ALLOWED {
             return answer;
@@ -288,7 +328,7 @@ impl Endpoint {
         let headers = answer.headers_mut();
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, POST, DELETE"),
+            HeaderValue::from_static("GET, POST, PUT, DELETE"),
         );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -314,8 +354,9 @@ impl Endpoint {
 
 /// Lets the page at `origin` read the answer, unless it was refused.
 fn allow_reading(answer: &mut Answer, origin: HeaderValue) {
-    const EXPOSED: HeaderValue =
-        HeaderValue::from_static("mcp-session-id, mcp-protocol-version, www-authenticate");
+    const EXPOSED: HeaderValue = HeaderValue::from_static(
+        "location, mcp-session-id, mcp-protocol-version, www-authenticate",
+    );
     if answer.status() == StatusCode::FORBIDDEN || answer.status() == StatusCode::UNAUTHORIZED {
         return;
     }
@@ -348,16 +389,32 @@ fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
-fn json_answer(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body).boxed());
+fn unauthorized() -> Answer {
+    let mut answer =
+        text_answer(StatusCode::UNAUTHORIZED, "a bearer token is required, or another one");
+    let scheme = HeaderValue::from_static("Bearer");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    answer
+}
+
+/// A body that is there already does not break off.
+fn unfailing<B>(body: B) -> BoxBody<Bytes, io::Error>
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static,
+{
+    body.map_err(|never| match never {}).boxed()
+}
+
+pub(super) fn json_answer(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(unfailing(Full::new(body)));
     *answer.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json);
     answer
 }
 
-fn text_answer(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())).boxed());
+pub(super) fn text_answer(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(unfailing(Full::new(Bytes::from_static(text.as_bytes()))));
     *answer.status_mut() = status;
     if !text.is_empty() {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");

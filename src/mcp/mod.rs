@@ -9,6 +9,7 @@
 //! that went away and a shutdown drop its future, which aborts the request.
 
 mod consent;
+mod files;
 mod http;
 mod instructions;
 mod lines;

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     access::Decision,
     executor::Executor,
+    files::FileStore,
     gate::{Gate, Pending, Refusal},
 };
 
@@ -56,6 +57,11 @@ impl Server {
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
         Self { shared: Arc::new(Shared { gate, executor, instructions, tools, prompts, consents }) }
+    }
+
+    /// Returns the directory of files.
+    pub(super) fn files(&self) -> &FileStore {
+        self.shared.executor.files()
     }
 
     /// Returns how many tools are listed.

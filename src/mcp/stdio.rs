@@ -30,6 +30,8 @@ const LAST_WRITES: Duration = Duration::from_secs(2);
 ///
 /// [`ServeError::Handshake`] when client and server agree on no revision of the protocol.
 pub async fn serve_stdio(server: Server, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let files = server.files().clone();
+    tokio::spawn(async move { files.sweep().await });
     #[cfg(unix)]
     if let Some((read, write)) = sockets::standard_streams() {
         return serve_streams(server, read, write, shutdown).await;

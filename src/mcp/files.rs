@@ -1,0 +1,284 @@
+//! `/files`: clients of an HTTP server put files there for tools to send, and fetch what tools
+//! saved.
+//!
+//! A file has an id that cannot be guessed; there is no list of them. Who may come here is decided
+//! before, by the same checks as for the protocol.
+
+use std::{io, ops::RangeInclusive, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyDataStream, BodyExt as _, Full, StreamBody};
+use hyper::body::{Body as _, Frame, Incoming};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
+
+use super::http::{Answer, json_answer, text_answer};
+use crate::{
+    files::{self, FILES_PATH, FileError, FileStore, Id, Record},
+    outcome::SavedFile,
+};
+
+/// How long a client may be silent in the middle of an upload.
+const IDLE: Duration = Duration::from_secs(60);
+/// Bytes are read in pieces of this size.
+const READ_BUFFER: usize = 256 * 1024;
+/// What stays as it is in a file name (RFC 8187, `attr-char`).
+const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// Returns what follows `/files/`, or nothing for `/files` itself; `None` for other paths.
+pub(super) fn name_in(path: &str) -> Option<&str> {
+    match path.strip_prefix(FILES_PATH)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+/// Answers a request whose path is `/files` or `/files/NAME`.
+pub(super) async fn answer(store: &FileStore, request: Request<Incoming>) -> Answer {
+    let name = name_in(request.uri().path()).unwrap_or_default().to_owned();
+    match *request.method() {
+        Method::GET | Method::HEAD if !name.is_empty() => {
+            let is_head = request.method() == Method::HEAD;
+            download(store, &name, request.headers(), is_head).await
+        }
+        Method::POST | Method::PUT => upload(store, &name, request).await,
+        _ => {
+            let mut answer = text_answer(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "use PUT or POST to upload, and GET with the id of a file",
+            );
+            let allowed = if name.is_empty() { "POST, PUT" } else { "GET, HEAD, POST, PUT" };
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+            answer
+        }
+    }
+}
+
+/// Saves the body of a request; `name` is what the client calls it.
+async fn upload(store: &FileStore, name: &str, request: Request<Incoming>) -> Answer {
+    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
+    let stated = request.headers().get(header::CONTENT_TYPE);
+    let stated = stated.and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok());
+    let content_type = match stated {
+        Some(stated) if stated.type_() == mime::MULTIPART => {
+            return text_answer(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send the bytes of the file alone: curl -T FILE .../files/",
+            );
+        }
+        // What curl says when nobody told it.
+        Some(stated) if stated != mime::APPLICATION_WWW_FORM_URLENCODED => stated.to_string(),
+        _ => files::media_type_of(&name).to_owned(),
+    };
+    let body = request.into_body();
+    let incoming = files::Incoming {
+        name: &name,
+        content_type: &content_type,
+        total: body.size_hint().exact(),
+        ttl: None,
+        idle: IDLE,
+        is_upload: true,
+    };
+    match store.save(incoming, BodyDataStream::new(body), &()).await {
+        Ok(saved) => created(&name, saved),
+        Err(error) => refused(&error),
+    }
+}
+
+fn created(name: &str, saved: SavedFile) -> Answer {
+    let SavedFile { url, reference, size, content_type, sha256, expires, .. } = saved;
+    let location = url.as_deref().and_then(|url| HeaderValue::from_str(url).ok());
+    let body = json!({
+        "file": reference,
+        "url": url,
+        "name": name,
+        "size": size,
+        "content_type": content_type,
+        "sha256": sha256,
+        "expires": expires,
+    });
+    let mut answer = json_answer(StatusCode::CREATED, body.to_string().into());
+    if let Some(location) = location {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// Tells a client why its file was not kept. What the system said is for the operator.
+fn refused(error: &FileError) -> Answer {
+    let (status, message) = match error {
+        FileError::Quota { setting: "max_upload_size", .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+        }
+        FileError::Quota { .. } => (StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+        FileError::Interrupted { .. } => {
+            (StatusCode::BAD_REQUEST, "the body broke off; nothing was kept".to_owned())
+        }
+        _ => {
+            tracing::error!(%error, "cannot save an upload");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the file cannot be saved".to_owned())
+        }
+    };
+    json_answer(status, json!({ "error": message }).to_string().into())
+}
+
+/// Sends a file, or the part of it that `Range` names.
+async fn download(store: &FileStore, id: &str, headers: &HeaderMap, is_head: bool) -> Answer {
+    let missing = || text_answer(StatusCode::NOT_FOUND, "no such file; it may have expired");
+    let Some(id) = Id::parse(id) else { return missing() };
+    let Some((record, path)) = store.stored(&id).await else { return missing() };
+    let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing() };
+    let etag = format!("\"{}\"", record.sha256);
+    let range = match range(headers, &etag, record.size) {
+        Requested::All => None,
+        Requested::Part(range) => Some(range),
+        Requested::Outside => {
+            let mut answer = text_answer(StatusCode::RANGE_NOT_SATISFIABLE, "no such range");
+            insert(&mut answer, header::CONTENT_RANGE, &format!("bytes */{}", record.size));
+            return answer;
+        }
+    };
+    let whole = 0..=record.size.saturating_sub(1);
+    let part = range.as_ref().unwrap_or(&whole);
+    let length = match record.size {
+        0 => 0,
+        _ => part.end() - part.start() + 1,
+    };
+    if *part.start() > 0 && file.seek(io::SeekFrom::Start(*part.start())).await.is_err() {
+        return missing();
+    }
+    let body = if is_head {
+        Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
+    } else {
+        let pieces = ReaderStream::with_capacity(file.take(length), READ_BUFFER);
+        StreamBody::new(futures_util::TryStreamExt::map_ok(pieces, Frame::data)).boxed()
+    };
+    let mut answer = Response::new(body);
+    if let Some(range) = &range {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("bytes {}-{}/{}", range.start(), range.end(), record.size);
+        insert(&mut answer, header::CONTENT_RANGE, &text);
+    }
+    describe(&mut answer, &record);
+    insert(&mut answer, header::CONTENT_LENGTH, &length.to_string());
+    insert(&mut answer, header::ETAG, &etag);
+    answer
+}
+
+/// Says what a file is, so that no browser takes it for a page of this server.
+fn describe(answer: &mut Answer, record: &Record) {
+    let plain: String = record
+        .name
+        .chars()
+        .map(|character| match character {
+            ' '..='~' if !matches!(character, '"' | '\\' | '%') => character,
+            _ => '_',
+        })
+        .collect();
+    let encoded = utf8_percent_encode(&record.name, ATTR_CHAR);
+    // RFC 6266, section 5.
+    let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
+    insert(answer, header::CONTENT_DISPOSITION, &disposition);
+    insert(answer, header::CONTENT_TYPE, &record.content_type);
+    insert(answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    insert(answer, header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+    insert(answer, header::CACHE_CONTROL, "private, no-store");
+    insert(answer, header::ACCEPT_RANGES, "bytes");
+}
+
+fn insert(answer: &mut Answer, name: header::HeaderName, value: &str) {
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    match HeaderValue::from_str(value) {
+        Ok(value) => answer.headers_mut().insert(name, value),
+        // Only what a backend said can be no field value, and it says types alone.
+        Err(_) => answer.headers_mut().insert(name, unknown),
+    };
+}
+
+/// What a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Requested {
+    All,
+    Part(RangeInclusive<u64>),
+    Outside,
+}
+
+/// Reads `Range` (RFC 9110, section 14.2); several ranges, and what is malformed, count as none.
+fn range(headers: &HeaderMap, etag: &str, size: u64) -> Requested {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(spec) = text(header::RANGE).and_then(|value| value.strip_prefix("bytes=")) else {
+        return Requested::All;
+    };
+    if text(header::IF_RANGE).is_some_and(|validator| validator != etag) {
+        return Requested::All;
+    }
+    let Some((first, last)) = spec.trim().split_once('-') else { return Requested::All };
+    let number = |text: &str| text.parse::<u64>().ok();
+    let (first, last) = match (number(first), number(last)) {
+        (Some(first), Some(last)) if first <= last => (first, last),
+        (Some(first), None) if last.is_empty() => (first, u64::MAX),
+        (None, Some(suffix)) if first.is_empty() => match suffix {
+            0 => return Requested::Outside,
+            _ => (size.saturating_sub(suffix), u64::MAX),
+        },
+        _ => return Requested::All,
+    };
+    match size.checked_sub(1) {
+        Some(end) if first <= end => Requested::Part(first..=last.min(end)),
+        _ => Requested::Outside,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_those_of_http() {
+        let check = |value: &'static str, size, expect| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, HeaderValue::from_static(value));
+            assert_eq!(range(&headers, "\"x\"", size), expect, "{value}");
+        };
+        check("bytes=0-1", 5, Requested::Part(0..=1));
+        check("bytes=3-", 5, Requested::Part(3..=4));
+        check("bytes=3-99", 5, Requested::Part(3..=4));
+        check("bytes=-2", 5, Requested::Part(3..=4));
+        check("bytes=-9", 5, Requested::Part(0..=4));
+        check("bytes=5-", 5, Requested::Outside);
+        check("bytes=-0", 5, Requested::Outside);
+        check("bytes=0-", 0, Requested::Outside);
+        for ignored in ["bytes=2-1", "bytes=0-1,3-4", "bytes=a-b", "lines=1-2", "bytes=", "bytes=-"]
+        {
+            check(ignored, 5, Requested::All);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-1"));
+        headers.insert(header::IF_RANGE, HeaderValue::from_static("\"y\""));
+        assert_eq!(range(&headers, "\"x\"", 5), Requested::All);
+    }
+
+    #[test]
+    fn names_follow_the_path() {
+        assert_eq!(name_in("/files"), Some(""));
+        assert_eq!(name_in("/files/"), Some(""));
+        assert_eq!(name_in("/files/a"), Some("a"));
+        assert_eq!(name_in("/filesystem"), None);
+        assert_eq!(name_in("/mcp"), None);
+    }
+}
