@@ -31,7 +31,7 @@ use crate::{
         error::{SendError, SendErrorKind},
         redact,
         retry::RetryRules,
-        upload::BodyTooLarge,
+        upload::{Activity, BodyTooLarge},
     },
     response::{
         api_error::{self, Rejection},
@@ -324,7 +324,8 @@ impl Executor {
             })?;
         }
         let bound = backend.settings().timeouts.call;
-        let (target, plan) = (Target { backend, call, tool }, &plan);
+        let activity = Activity::default();
+        let (target, plan) = (Target { backend, call, tool, activity: &activity }, &plan);
         let send = async {
             let exchange = self.send(target, plan).await?;
             let binary = is_download(target, &exchange);
@@ -344,11 +345,12 @@ impl Executor {
             }
             Ok(Received::Download(exchange))
         };
-        let timed_out = |_| {
+        let timed_out = || {
             let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
             CallError::Send(backend.failed(plan, kind))
         };
-        match tokio::time::timeout(bound, send).await.map_err(timed_out)?? {
+        // Uploads last as long as they last, like downloads; only silence ends them.
+        match activity.timeout(bound, send).await.ok_or_else(timed_out)?? {
             Received::Whole(outcome) => Ok(outcome),
             // Downloads last as long as they last; only silence ends them.
             Received::Download(exchange) => {
@@ -367,7 +369,7 @@ impl Executor {
 
     /// Sends the request and turns a non-2xx answer into an error.
     async fn send(&self, target: Target<'_>, plan: &CallPlan) -> Result<Exchange, CallError> {
-        let Target { backend, tool, .. } = target;
+        let Target { backend, tool, activity, .. } = target;
         let rules = RetryRules {
             errors: &tool.errors,
             method: tool.method,
@@ -375,7 +377,8 @@ impl Executor {
             retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some(),
         };
         let plan = &with_key(plan, tool);
-        let exchange = backend.send(plan, rules, tool.response.binary, &self.files).await?;
+        let exchange =
+            backend.send(plan, rules, tool.response.binary, &self.files, activity).await?;
         let status = exchange.response.status();
         if status.is_success() {
             return Ok(exchange);
@@ -461,7 +464,7 @@ impl Executor {
         exchange: Exchange,
         observer: &dyn Observer,
     ) -> Result<SavedFile, CallError> {
-        let Target { backend, call, tool } = target;
+        let Target { backend, call, tool, .. } = target;
         let response = exchange.response;
         let headers = response.headers();
         let expected = tool.response.content_type.as_deref();

@@ -78,7 +78,7 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
         kind: ParamKind::FileUrl,
         required: true,
         default: None,
-        description: Some("Name of a file in the files directory".to_owned()),
+        description: Some("File to send: a name in the files directory, or a reference".to_owned()),
     })
 }
 

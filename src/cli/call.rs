@@ -117,8 +117,8 @@ fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::
                 "content_type": file.content_type,
                 "sha256": file.sha256,
             });
-            if let Some(expires) = file.expires {
-                shown["expires"] = expires.into();
+            if let (Some(expires), Some(shown)) = (file.expires, shown.as_object_mut()) {
+                shown.insert("expires".to_owned(), expires.into());
             }
             console.json(&shown)?;
         }

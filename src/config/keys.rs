@@ -166,7 +166,7 @@ pub const OPTIONS: &[Key] = &[
         "timeout",
         "duration",
         "`5m`",
-        "For a whole call, retries included; downloads are exempt while bytes arrive",
+        "For a whole call, retries included; uploads and downloads are exempt while bytes move",
     ),
     key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
     key("read_timeout", "duration", "`1m`", "Between two pieces of an answer"),

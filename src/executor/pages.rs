@@ -53,7 +53,7 @@ impl Walk<'_> {
         answer: Answer,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
-        let Target { backend, call, tool } = self.target;
+        let Target { backend, call, tool, .. } = self.target;
         let status = answer.status;
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
@@ -188,7 +188,7 @@ impl Walk<'_> {
         plan: &CallPlan,
         arguments: &mut Arguments,
     ) -> Result<Result<CallPlan, CallError>, Url> {
-        let Target { backend, call, tool } = self.target;
+        let Target { backend, call, tool, .. } = self.target;
         match step {
             Step::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.

@@ -7,7 +7,7 @@ use crate::{
     call::CallPlan,
     descriptor::model::Tool,
     gate::Admitted,
-    http::backend::Backend,
+    http::{backend::Backend, upload::Activity},
     outcome::{JsonText, Outcome, Payload},
     response::{
         MASK,
@@ -24,6 +24,8 @@ pub(super) struct Target<'call> {
     pub(super) backend: &'call Backend,
     pub(super) call: &'call Admitted<'call>,
     pub(super) tool: &'call Tool,
+    /// What is being sent.
+    pub(super) activity: &'call Activity,
 }
 
 impl Target<'_> {

@@ -5,7 +5,7 @@
 //! it is whole; one that is cut off, or whose call is cancelled, leaves nothing behind.
 //!
 //! On stdio and on the command line a file is saved under a name that people can read, and stays.
-//! Behind an HTTP server it is saved under an [`Id`] that cannot be guessed, has a URL, expires,
+//! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
 mod address;
@@ -303,17 +303,19 @@ impl FileStore {
 
     /// Opens the file that a caller named, for sending.
     pub(crate) async fn open(&self, reference: &str) -> Result<Upload, FileError> {
-        let opened = match self.id_of(reference) {
-            Some(id) => match self.stored(&id).await {
-                Some((record, path)) => open_stored(record, &path).await,
-                None if reference.starts_with("https://") => self.fetch(reference).await,
-                None => Err("is not in the store; it may have expired".to_owned()),
-            },
-            None if reference.starts_with("https://") => self.fetch(reference).await,
-            None if reference.starts_with("http://") => {
-                Err("is a URL without TLS, which is not fetched".to_owned())
-            }
-            None => self.open_local(reference).await,
+        let stored = match self.id_of(reference) {
+            Some(id) => self.stored(&id).await.map(Some).ok_or(()),
+            None if reference.starts_with(REFERENCE) => Err(()),
+            None => Ok(None),
+        };
+        let scheme = reference.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let opened = match (stored, scheme.as_deref()) {
+            (Ok(Some((record, path))), _) => open_stored(record, &path).await,
+            // A path of this kind may be another server's.
+            (_, Some("https")) => self.fetch(reference).await,
+            (Err(()), _) => Err("is not in the store; it may have expired".to_owned()),
+            (_, Some("http")) => Err("is a URL without TLS, which is not fetched".to_owned()),
+            _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
             reference: reference.chars().take(LONGEST_REFERENCE).collect(),

@@ -17,7 +17,7 @@ use super::{
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
-    upload::{self, BodyTooLarge, UploadError},
+    upload::{self, Activity, BodyTooLarge, UploadError},
 };
 use crate::{
     call::{BaseUrl, CallPlan, PlannedBody},
@@ -33,6 +33,8 @@ pub struct Backend {
     base: BaseUrl,
     authenticator: Authenticator,
     client: OnceLock<Result<Client, ClientError>>,
+    /// The one for bodies that take long to be sent.
+    file_client: OnceLock<Result<Client, ClientError>>,
     throttle: Throttle,
 }
 
@@ -85,6 +87,7 @@ impl Backend {
             base,
             authenticator,
             client: OnceLock::new(),
+            file_client: OnceLock::new(),
             throttle: Throttle::default(),
         }
     }
@@ -120,9 +123,10 @@ impl Backend {
         rules: RetryRules<'_>,
         binary: bool,
         files: &FileStore,
+        activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
         let mut applied = self.applied().await?;
-        let client = self.client()?;
+        let client = self.client(upload::is_streamed(&plan.body))?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
         let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;
@@ -139,7 +143,7 @@ impl Backend {
             }
             attempts += 1;
             let sent = Instant::now();
-            let outcome = self.attempt(client, plan, &headers, &applied, files).await;
+            let outcome = self.attempt(client, plan, &headers, &applied, files, activity).await;
             self.log(plan, &outcome, sent.elapsed());
             if let (Ok(response), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
@@ -192,7 +196,7 @@ impl Backend {
     /// Returns the credential; a login is made with the client of this backend.
     async fn applied(&self) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
-            let client = self.client().map_err(Unready::Client)?.clone();
+            let client = self.client(false).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
             Ok(Site { settings, base, client })
         };
@@ -204,9 +208,11 @@ impl Backend {
         })
     }
 
-    fn client(&self) -> Result<&Client, ExchangeError> {
-        self.client
-            .get_or_init(|| client::build(&self.settings, self.base.is_tls()))
+    /// Returns the client; bodies that take long to be sent have one of their own.
+    fn client(&self, for_files: bool) -> Result<&Client, ExchangeError> {
+        let client = if for_files { &self.file_client } else { &self.client };
+        client
+            .get_or_init(|| client::build(&self.settings, self.base.is_tls(), for_files))
             .as_ref()
             .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
     }
@@ -219,6 +225,7 @@ impl Backend {
         headers: &HeaderMap,
         applied: &Applied,
         files: &FileStore,
+        activity: &Activity,
     ) -> Result<reqwest::Response, ExchangeError> {
         let mut url = plan.url.clone();
         let mut method = plan.method;
@@ -233,8 +240,18 @@ impl Backend {
             let mut request = reqwest::Request::new(wire_method(method), target);
             *request.headers_mut() = fields;
             // Made anew for each attempt: a stream cannot be rewound.
-            let fault = upload::attach(&mut request, body, plan.limit.as_ref(), files).await?;
-            let response = match client.execute(request).await {
+            let fault =
+                upload::attach(&mut request, body, plan.limit.as_ref(), files, activity).await?;
+            let Timeouts { connect, read, .. } = self.settings.timeouts;
+            let answer = client.execute(request);
+            let answer = if upload::is_streamed(&plan.body) {
+                let silent = SendErrorKind::Timeout { bound: "read_timeout", after: read };
+                let answer = activity.timeout(connect + read, answer).await;
+                answer.ok_or_else(|| self.failed(plan, silent))?
+            } else {
+                answer.await
+            };
+            let response = match answer {
                 Ok(response) => response,
                 Err(error) => {
                     return Err(match fault.take() {

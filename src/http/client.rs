@@ -29,16 +29,25 @@ pub enum ClientError {
 }
 
 /// Builds a client for `settings`; `tls` says whether the base URL is `https`.
-pub(crate) fn build(settings: &BackendSettings, tls: bool) -> Result<Client, ClientError> {
+///
+/// The read timeout of the client runs from the start of a request, however long that takes to be
+/// sent; the client for files leaves it out, and [`super::upload::Activity`] takes its place.
+pub(crate) fn build(
+    settings: &BackendSettings,
+    tls: bool,
+    for_files: bool,
+) -> Result<Client, ClientError> {
     install_provider();
     let Timeouts { connect, read, .. } = settings.timeouts;
     let mut builder: ClientBuilder = Client::builder()
         .user_agent(USER_AGENT)
         .connect_timeout(connect)
-        .read_timeout(read)
         .referer(false)
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
+    if !for_files {
+        builder = builder.read_timeout(read);
+    }
     if !tls {
         // A plain backend needs no certificates; redirects to TLS are another origin.
         builder = builder.tls_certs_only([]);

@@ -3,9 +3,13 @@
 //! Files are streamed, so that a body of any size costs the same memory. A stream that breaks
 //! reaches the client as a broken connection; its own reason is kept beside it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -67,6 +71,40 @@ impl Fault {
     }
 }
 
+/// Counts the bytes of files that leave: an upload lasts as long as it lasts, only silence ends it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Activity(Arc<AtomicU64>);
+
+impl Activity {
+    fn moved(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits for `task` until no byte has left for as long as `bound`; without files that is
+    /// `bound` from now.
+    pub(crate) async fn timeout<T>(
+        &self,
+        bound: Duration,
+        task: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut task = pin!(task);
+        loop {
+            let before = self.0.load(Ordering::Relaxed);
+            if let Ok(done) = tokio::time::timeout(bound, &mut task).await {
+                return Some(done);
+            }
+            if self.0.load(Ordering::Relaxed) == before {
+                return None;
+            }
+        }
+    }
+}
+
+/// Returns whether the body is read from files while it is sent.
+pub(crate) fn is_streamed(body: &PlannedBody) -> bool {
+    matches!(body, PlannedBody::File(_) | PlannedBody::Multipart(_))
+}
+
 /// Gives `request` its body. All files are open, and every size that can be known is checked,
 /// before anything is sent.
 pub(crate) async fn attach(
@@ -74,8 +112,14 @@ pub(crate) async fn attach(
     body: &PlannedBody,
     limit: Option<&BodyLimit>,
     files: &FileStore,
+    activity: &Activity,
 ) -> Result<Fault, UploadError> {
-    let mut guard = Guard { limit: limit.cloned(), sent: Arc::default(), fault: Fault::default() };
+    let mut guard = Guard {
+        limit: limit.cloned(),
+        sent: Arc::default(),
+        fault: Fault::default(),
+        activity: activity.clone(),
+    };
     match body {
         PlannedBody::None => {}
         PlannedBody::Bytes(bytes) => {
@@ -158,6 +202,7 @@ struct Guard {
     /// The bytes of all files so far.
     sent: Arc<AtomicU64>,
     fault: Fault,
+    activity: Activity,
 }
 
 impl Guard {
@@ -177,8 +222,9 @@ impl Guard {
 
     /// Returns the bytes of a file; they break off where the bound is passed.
     fn watch(&self, upload: Upload) -> ByteStream {
-        let Self { limit, sent, fault } = self;
+        let Self { limit, sent, fault, activity } = self;
         let (limit, sent, fault) = (limit.clone(), Arc::clone(sent), fault.clone());
+        let activity = activity.clone();
         let Upload { stream, name, .. } = upload;
         stream
             .map(move |piece| {
@@ -186,6 +232,7 @@ impl Guard {
                     fault.set(FileError::broken(&name, error).into());
                 })?;
                 let length = piece.len() as u64;
+                activity.moved(length);
                 let total = sent.fetch_add(length, Ordering::Relaxed) + length;
                 match &limit {
                     Some(BodyLimit { tool, bytes }) if total > *bytes => {
@@ -198,5 +245,26 @@ impl Guard {
                 }
             })
             .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_moves_is_not_cut_off() {
+        let activity = Activity::default();
+        let second = Duration::from_secs(1);
+        let uploading = async {
+            for _ in 0..100 {
+                tokio::time::sleep(second).await;
+                activity.moved(1);
+            }
+        };
+        assert!(activity.timeout(2 * second, uploading).await.is_some());
+        let silent = tokio::time::sleep(3 * second);
+        assert!(activity.timeout(2 * second, silent).await.is_none());
+        assert!(activity.timeout(2 * second, std::future::pending::<()>()).await.is_none());
     }
 }

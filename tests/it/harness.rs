@@ -51,7 +51,7 @@ impl Harness {
     pub(crate) fn with_files(
         descriptor: &str,
         url: &str,
-        credential: Fixed,
+        credential: impl CredentialSource + 'static,
         change: impl FnOnce(&mut BackendSettings),
         files: impl FnOnce(PathBuf) -> FileStore,
     ) -> Self {

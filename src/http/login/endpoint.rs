@@ -107,8 +107,8 @@ impl TokenEndpoint {
     ) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
-        let client =
-            client::build(&settings, url.scheme() == "https").map_err(|error| error.to_string())?;
+        let client = client::build(&settings, url.scheme() == "https", false)
+            .map_err(|error| error.to_string())?;
         Ok(Self { url, client, auth })
     }
 

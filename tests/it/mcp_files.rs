@@ -1,0 +1,382 @@
+//! `/files` beside `/mcp`: a client puts a file there, tools send it and save others, and the
+//! client fetches those. On real sockets, without an HTTP library on this side.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use dadl_mcp::{
+    config::FileSettings,
+    files::{FileStore, SystemResolver},
+    mcp::{self, HttpOptions, Server},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    harness::{Fixed, Harness},
+    mcp_support::{STATELESS, failure, text, with_meta},
+    upstream::{Answer, Upstream},
+};
+
+const TOOLS: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: none }
+  tools:
+    attach:
+      method: POST
+      path: /attachments
+      access: read
+      description: "Attaches."
+      content_type: multipart/form-data
+      params: { file: { type: file_url, in: body, required: true } }
+    export: { method: GET, path: /export.pdf, access: read, description: "Exports.", response: { type: file_url, ttl: 1h } }
+"#;
+
+struct Site {
+    address: SocketAddr,
+    harness: Harness,
+    upstream: Upstream,
+    now: Arc<Mutex<SystemTime>>,
+    shutdown: CancellationToken,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// The answer to a request.
+struct Reply {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(": ")?;
+            field.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Site {
+    async fn start(answers: Vec<Answer>, settings: FileSettings) -> Self {
+        Self::start_with(answers, settings, |_| {}).await
+    }
+
+    async fn start_with(
+        answers: Vec<Answer>,
+        settings: FileSettings,
+        change: impl FnOnce(&mut HttpOptions),
+    ) -> Self {
+        let upstream = Upstream::start(answers).await;
+        let now = Arc::new(Mutex::new(SystemTime::now()));
+        let clock = Arc::clone(&now);
+        let files = |directory| {
+            let clock = Arc::new(move || *clock.lock().unwrap());
+            FileStore::with_parts(directory, settings, clock, Arc::new(SystemResolver))
+        };
+        let credential = Fixed(Ok(String::new()));
+        let harness = Harness::with_files(TOOLS, &upstream.url(), credential, |_| {}, files);
+        let executor = Arc::new(harness.executor.clone());
+        let server = Server::new(harness.gate.clone(), executor, "One fake.".to_owned());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut options = HttpOptions {
+            listen: address,
+            token: None,
+            allowed_origins: vec!["https://app.example".to_owned()],
+            allowed_hosts: Vec::new(),
+        };
+        change(&mut options);
+        let shutdown = CancellationToken::new();
+        tokio::spawn(mcp::serve_listener(server, listener, options, shutdown.clone()));
+        Self { address, harness, upstream, now, shutdown }
+    }
+
+    async fn connect(&self, head: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nContent-Length: {}\r\nConnection: close\r\n",
+            body.len()
+        );
+        if !fields.iter().any(|(name, _)| *name == "Host") {
+            head.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        for (name, value) in fields {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let mut stream = self.connect(&(head + "\r\n")).await;
+        // A server that refuses need not read on.
+        let _ = stream.write_all(body).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let blank = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..blank].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head, body: answer[blank + 4..].to_vec() }
+    }
+
+    async fn upload(&self, name: &str, body: &[u8]) -> Value {
+        let reply = self.send("PUT", &format!("/files/{name}"), &[], body).await;
+        assert_eq!(reply.status, 201, "{}", reply.head);
+        reply.json()
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let parameters = with_meta(json!({ "name": tool, "arguments": arguments }));
+        let message =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
+        let fields = [
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json, text/event-stream"),
+            ("MCP-Protocol-Version", STATELESS),
+            ("Mcp-Method", "tools/call"),
+            ("Mcp-Name", tool),
+        ];
+        self.send("POST", "/mcp", &fields, message.to_string().as_bytes()).await.json()
+    }
+
+    fn stored(&self) -> usize {
+        let store = self.harness.executor.files().directory().join(".store");
+        std::fs::read_dir(store).map_or(0, Iterator::count)
+    }
+}
+
+fn defaults() -> FileSettings {
+    FileSettings::default()
+}
+
+#[tokio::test]
+async fn an_upload_is_sent_by_a_tool() {
+    let site = Site::start(vec![Answer::json(200, "{}")], defaults()).await;
+    let uploaded = site.upload("a%20%22b%22.png", b"\x89PNG bytes").await;
+    assert_eq!(uploaded["name"], "a \"b\".png");
+    assert_eq!(uploaded["content_type"], "image/png");
+    assert_eq!(uploaded["size"], 10);
+    assert!(uploaded["expires"].as_str().unwrap().ends_with('Z'));
+    let absolute = format!("http://{}{}", site.address, uploaded["url"].as_str().unwrap());
+    for reference in [&uploaded["file"], &uploaded["url"], &json!(absolute)] {
+        let answer = site.call("attach", json!({ "file": reference })).await;
+        assert_eq!(text(&answer), "{}", "{reference}");
+    }
+    let requests = site.upstream.requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        assert!(
+            request.contains("filename=\"a %22b%22.png\"\r\nContent-Type: image/png"),
+            "{request}"
+        );
+        assert!(request.contains("PNG bytes"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_tool_saved_is_fetched() {
+    let pdf = Answer::full(200, &[("Content-Type", "application/pdf")], b"%PDF-1.7 text");
+    let settings =
+        FileSettings { public_url: Some("https://mcp.example".to_owned()), ..defaults() };
+    let site = Site::start(vec![pdf], settings).await;
+    let answer = site.call("export", json!({})).await;
+    let saved = &answer["result"]["structuredContent"];
+    let url = saved["url"].as_str().unwrap();
+    let path = url.strip_prefix("https://mcp.example").unwrap();
+    assert!(text(&answer).starts_with(&format!("saved to {url} (13 bytes, application/pdf)")));
+    assert!(!answer.to_string().contains(".store"), "paths of the server are its own: {answer}");
+    let reply = site.send("GET", path, &[], b"").await;
+    assert_eq!((reply.status, &*reply.body), (200, &b"%PDF-1.7 text"[..]));
+    assert_eq!(reply.field("content-type"), Some("application/pdf"));
+    assert_eq!(reply.field("content-length"), Some("13"));
+    assert_eq!(reply.field("x-content-type-options"), Some("nosniff"));
+    assert_eq!(
+        reply.field("content-disposition"),
+        Some("attachment; filename=\"export.pdf\"; filename*=UTF-8''export.pdf")
+    );
+    let head = site.send("HEAD", path, &[], b"").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.field("content-length"), Some("13"));
+    let part = site.send("GET", path, &[("Range", "bytes=5-7")], b"").await;
+    assert_eq!((part.status, &*part.body), (206, &b"1.7"[..]));
+    assert_eq!(part.field("content-range"), Some("bytes 5-7/13"));
+    assert_eq!(site.send("GET", path, &[("Range", "bytes=13-")], b"").await.status, 416);
+    // The next tool sends it on.
+    site.call("attach", json!({ "file": saved["file"] })).await;
+    assert!(site.upstream.requests()[1].contains("%PDF-1.7 text"));
+}
+
+#[tokio::test]
+async fn files_expire() {
+    let pdf = Answer::full(200, &[("Content-Type", "application/pdf")], b"%PDF");
+    let site = Site::start(vec![pdf], defaults()).await;
+    let answer = site.call("export", json!({})).await;
+    let path = answer["result"]["structuredContent"]["url"].as_str().unwrap().to_owned();
+    *site.now.lock().unwrap() += Duration::from_secs(3599);
+    assert_eq!(site.send("GET", &path, &[], b"").await.status, 200);
+    *site.now.lock().unwrap() += Duration::from_secs(1);
+    let reply = site.send("GET", &path, &[], b"").await;
+    assert_eq!(reply.status, 404);
+    assert_eq!(site.stored(), 0);
+    let answer = site.call("attach", json!({ "file": path })).await;
+    let error = failure(&answer);
+    assert!(error.contains("is not in the store; it may have expired"), "{error}");
+    assert!(error.contains("upload it with PUT to /files"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_else_is_behind_the_path() {
+    let site = Site::start(vec![], defaults()).await;
+    let uploaded = site.upload("x.txt", b"x").await;
+    let id = uploaded["url"].as_str().unwrap().strip_prefix("/files/").unwrap().to_owned();
+    std::fs::write(site.harness.executor.files().directory().join("mine.txt"), "x").unwrap();
+    let upper = id.to_uppercase();
+    for name in [
+        "mine.txt",
+        ".store",
+        "..",
+        "../mine.txt",
+        "%2e%2e%2fmine.txt",
+        ".store%2f",
+        &upper,
+        &format!("{id}.json"),
+        &format!("{id}/"),
+        "00000000000000000000000000000000",
+    ] {
+        let reply = site.send("GET", &format!("/files/{name}"), &[], b"").await;
+        assert_eq!(reply.status, 404, "{name}");
+    }
+    assert_eq!(site.send("GET", "/files", &[], b"").await.status, 405);
+    assert_eq!(site.send("GET", "/files/", &[], b"").await.status, 405);
+    let refused = site.send("DELETE", &format!("/files/{id}"), &[], b"").await;
+    assert_eq!(refused.field("allow"), Some("GET, HEAD, POST, PUT"));
+    // The name of an upload is no path.
+    let named = site.upload("..%2f..%2fetc%2fpasswd", b"y").await;
+    assert_eq!(named["url"].as_str().unwrap().len(), "/files/".len() + 32);
+    let answer = site.call("attach", json!({ "file": format!(".store/{id}") })).await;
+    assert!(failure(&answer).contains("lies outside"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_checks_are_those_of_the_protocol() {
+    let site = Site::start_with(vec![], defaults(), |options| {
+        options.token = Some("sesame".to_owned().into());
+        options.allowed_hosts = vec!["localhost".to_owned()];
+    })
+    .await;
+    let token = ("Authorization", "Bearer sesame");
+    let put = async |fields: &[(&str, &str)]| site.send("PUT", "/files/a", fields, b"x").await;
+    let accepted = put(&[token]).await;
+    assert_eq!(accepted.status, 201);
+    let path = accepted.json()["url"].as_str().unwrap().to_owned();
+    for fields in [&[][..], &[("Authorization", "Bearer sesam")]] {
+        assert_eq!(put(fields).await.status, 401);
+        let reply = site.send("GET", &path, fields, b"").await;
+        assert_eq!(reply.status, 401);
+        assert_eq!(reply.field("www-authenticate"), Some("Bearer"));
+    }
+    for wrong in [("Host", "evil.example"), ("Origin", "https://evil.example")] {
+        assert_eq!(put(&[token, wrong]).await.status, 403, "{wrong:?}");
+        assert_eq!(site.send("GET", &path, &[token, wrong], b"").await.status, 403, "{wrong:?}");
+    }
+    assert_eq!(site.stored(), 2, "one upload and what is known about it");
+    let app = ("Origin", "https://app.example");
+    let reply = site.send("GET", &path, &[token, app], b"").await;
+    assert_eq!(reply.field("access-control-allow-origin"), Some("https://app.example"));
+    let preflight = site.send("OPTIONS", "/files", &[app], b"").await;
+    assert_eq!(preflight.status, 204);
+    assert!(preflight.field("access-control-allow-methods").unwrap().contains("PUT"));
+}
+
+#[tokio::test]
+async fn quotas_bound_what_clients_leave() {
+    let settings = FileSettings {
+        max_upload_bytes: 4,
+        max_total_bytes: Some(6),
+        max_files: Some(3),
+        ..defaults()
+    };
+    let site = Site::start(vec![Answer::json(200, "{}")], settings).await;
+    let put = async |body: &[u8]| {
+        let reply = site.send("PUT", "/files/a", &[], body).await;
+        let error = serde_json::from_slice::<Value>(&reply.body).unwrap()["error"].to_string();
+        (reply.status, error)
+    };
+    let (status, error) = put(b"12345").await;
+    assert_eq!(status, 413);
+    assert!(error.contains("`max_upload_size` of `files`"), "{error}");
+    assert_eq!(put(b"1234").await.0, 201);
+    let (status, error) = put(b"123").await;
+    assert_eq!(status, 507);
+    assert!(error.contains("`max_total_size` of `files`"), "{error}");
+    assert_eq!(put(b"1").await.0, 201);
+    assert_eq!(put(b"").await.0, 201);
+    let (status, error) = put(b"").await;
+    assert_eq!(status, 507);
+    assert!(error.contains("`max_files` of `files`"), "{error}");
+    // A length that nobody announced is bounded as well.
+    *site.now.lock().unwrap() += Duration::from_secs(24 * 3600);
+    let head = format!(
+        "POST /files HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\n123\r\n3\r\n456\r\n0\r\n\r\n",
+        site.address
+    );
+    let mut stream = site.connect(&head).await;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 413");
+    assert_eq!(site.stored(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let site = Site::start(vec![], defaults()).await;
+    let head = format!(
+        "PUT /files/a.bin HTTP/1.1\r\nHost: {}\r\nContent-Length: 10\r\n\r\n12345",
+        site.address
+    );
+    let stream = site.connect(&head).await;
+    while site.stored() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while site.stored() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_no_file() {
+    let site = Site::start(vec![], defaults()).await;
+    let form = [("Content-Type", "multipart/form-data; boundary=x")];
+    let reply = site.send("POST", "/files", &form, b"--x--\r\n").await;
+    assert_eq!(reply.status, 415);
+    // curl calls every body a form.
+    let plain = [("Content-Type", "application/x-www-form-urlencoded")];
+    let reply = site.send("PUT", "/files/a.csv", &plain, b"1,2").await;
+    assert_eq!(reply.json()["content_type"], "text/csv");
+    let stated = [("Content-Type", "text/x-special")];
+    let reply = site.send("PUT", "/files/a.csv", &stated, b"1,2").await;
+    assert_eq!(reply.json()["content_type"], "text/x-special");
+}
