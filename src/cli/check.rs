@@ -85,7 +85,8 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
         Ok(source) => {
             outcome.readable += 1;
             let folder = Folder::beside(path);
-            let (source, loaded) = descriptor::load_with(source, &mut |path| folder.fragment(path));
+            let (source, loaded) =
+                descriptor::check_with(source, &mut |path| folder.fragment(path));
             CheckedFile { source, diagnostics: loaded.diagnostics }
         }
         Err(error) => {

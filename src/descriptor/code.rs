@@ -2,7 +2,7 @@
 //!
 //! A code is never reused for another rule. The groups: `D0xx` the form of the file, `D1xx` the
 //! document, `D2xx` authentication, `D3xx` tools and parameters, `D4xx` answers, `D5xx`
-//! references between parts of the file, `D9xx` what this version does not support.
+//! references between parts of the file, `D7xx` what authors and reviewers look for, `D9xx` what this version does not support.
 
 use super::diagnostic::Code;
 
@@ -87,6 +87,15 @@ codes! {
     UNLISTED_PARAM = "D504", "An unlisted parameter does not exist or is required";
     UNKNOWN_TYPE = "D508", "A type that is referred to does not exist";
     SCHEMA = "D509", "A schema is not well formed";
+
+    SAME_OPERATION = "D701", "Two tools send the same request";
+    UNLIMITED_LIST = "D702", "Nothing limits a list";
+    SECRET = "D703", "A secret is written into the file";
+    ORDERS = "D704", "A text gives orders to the model";
+    POST_READ = "D705", "A POST is marked as reading";
+    DELETE_READ = "D706", "A DELETE is marked as reading";
+    NO_ACCESS = "D707", "A tool has no access level";
+    CASE = "D708", "Two names differ only by case";
 
     UNSUPPORTED = "D901", "A construct is not supported by this version";
     MISSING_FEATURE = "D902", "A required feature is not supported by this version";

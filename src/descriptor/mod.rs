@@ -4,10 +4,12 @@
 //! checked model, and rules that span several parts of the file look at both. Every phase reports
 //! all problems it finds.
 
+mod allow;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;
 pub mod json_path;
+mod lint;
 pub mod login;
 mod lower;
 pub mod model;
@@ -36,13 +38,22 @@ pub struct Loaded {
 
 /// Reads a descriptor out of `source`, which cannot include fragments.
 pub fn load(source: &Source) -> Loaded {
+    read(source, false)
+}
+
+/// Does what [`load`] does, and applies the rules that only authors and reviewers care about.
+pub fn check(source: &Source) -> Loaded {
+    read(source, true)
+}
+
+fn read(source: &Source, with_lints: bool) -> Loaded {
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text(), &mut diagnostics);
     let reason = "this text has no folder";
     let fragments = root.as_ref().map(include::paths).unwrap_or_default();
     let fragments =
         fragments.into_iter().map(|path| (path, Err(reason.to_owned()))).collect::<Fragments>();
-    finish(root, source, &fragments, diagnostics)
+    finish(root, source, &fragments, with_lints, diagnostics)
 }
 
 /// Reads a descriptor out of `source` and the fragments that it includes.
@@ -50,7 +61,23 @@ pub fn load(source: &Source) -> Loaded {
 /// `read` gets a path as the file has it, and returns the fragment or the reason why there is
 /// none, to be read behind a colon. The spans of findings refer to the source that comes back.
 pub fn load_with(
+    source: Source,
+    read: &mut dyn FnMut(&str) -> Result<Source, String>,
+) -> (Source, Loaded) {
+    read_with(source, false, read)
+}
+
+/// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
+pub fn check_with(
+    source: Source,
+    read: &mut dyn FnMut(&str) -> Result<Source, String>,
+) -> (Source, Loaded) {
+    read_with(source, true, read)
+}
+
+fn read_with(
     mut source: Source,
+    with_lints: bool,
     read: &mut dyn FnMut(&str) -> Result<Source, String>,
 ) -> (Source, Loaded) {
     let end = source.text().len();
@@ -58,14 +85,14 @@ pub fn load_with(
     let root = yaml::parse(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish(root, &source, &Fragments::new(), diagnostics);
+        let loaded = finish(root, &source, &Fragments::new(), with_lints, diagnostics);
         return (source, loaded);
     }
     let fragments = include::read(paths, &mut source, read);
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish(root, &source, &fragments, diagnostics);
+    let loaded = finish(root, &source, &fragments, with_lints, diagnostics);
     (source, loaded)
 }
 
@@ -74,6 +101,7 @@ fn finish<'tree>(
     root: Option<Node<'tree>>,
     source: &'tree Source,
     fragments: &Fragments,
+    with_lints: bool,
     mut diagnostics: Vec<Diagnostic>,
 ) -> Loaded {
     let mut descriptor = None;
@@ -88,6 +116,9 @@ fn finish<'tree>(
             let (lowered, findings) = lower::lower(tree, source);
             descriptor = lowered;
             diagnostics.extend(findings);
+            if with_lints {
+                diagnostics.extend(allow::without_allowed(lint::run(tree, source), source));
+            }
         }
     } else if diagnostics.is_empty() {
         diagnostics.push(Diagnostic {

@@ -128,6 +128,17 @@ impl Source {
         Position { line: (line - lines_before).max(1), column: before.chars().count() + 1 }
     }
 
+    /// Returns the line of this number, counted from 1, with its line break; empty when there is
+    /// none.
+    pub fn line(&self, number: usize) -> &str {
+        let Some(start) = number.checked_sub(1).and_then(|index| self.line_starts.get(index))
+        else {
+            return "";
+        };
+        let end = self.line_starts.get(number).copied().unwrap_or(self.text.len());
+        self.slice(*start..end)
+    }
+
     /// Returns `span` cut to the text and to whole characters, so that it can be shown.
     pub fn clamp(&self, span: &Range<usize>) -> Range<usize> {
         let start = floor_char_boundary(&self.text, span.start);

@@ -8,6 +8,7 @@ use super::{CheckedFile, Color, documentation};
 use crate::{
     cli::check::CheckOutcome,
     descriptor::{
+        code,
         diagnostic::{Diagnostic, Severity},
         source::Source,
     },
@@ -51,11 +52,16 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
         group = group.element(Origin::path(name));
     } else {
         let line = Line::of(source, finding);
-        let annotation = AnnotationKind::Primary.span(line.marked).label(label);
-        let snippet = Snippet::source(printable(line.text))
-            .path(name)
-            .line_start(line.number)
-            .annotation(annotation);
+        let annotation = AnnotationKind::Primary.span(line.marked.clone()).label(label);
+        let mut shown = printable(line.text);
+        if finding.code == code::SECRET {
+            // A report goes to logs. What hides it is as long, so that the marks stay right.
+            let secret = line.marked.clone();
+            let stars = "*".repeat(secret.len());
+            shown.to_mut().replace_range(secret, &stars);
+        }
+        let snippet =
+            Snippet::source(shown).path(name).line_start(line.number).annotation(annotation);
         group = group.element(snippet);
     }
     if let Some(help) = &finding.help {
@@ -123,7 +129,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::descriptor::load;
+    use crate::descriptor::{self, load};
 
     /// Renders what `check` says about a document with these tools.
     fn report(tools: &str) -> String {
@@ -218,6 +224,25 @@ mod tests {
     }
 
     #[test]
+    fn hides_a_secret_and_keeps_its_place() {
+        let token = "ghp_k3Jf8sLq0Zr7TtYw2Vb5Nn1Mx9Pc4Hd6Ga0Q";
+        let source =
+            Source::new("example.dadl", format!("# ä curl -H 'token: {token}' now\na: 1\n"));
+        let findings = descriptor::check(&source).diagnostics;
+        let secret = findings.iter().find(|finding| finding.code == code::SECRET).unwrap();
+        assert_snapshot!(render(&source, secret, Color::Never), @r"
+        warning[D703]: this looks like a secret
+         --> example.dadl:1:21
+          |
+        1 | # ä curl -H 'token: ****************************************' now
+          |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ everybody who gets the file gets it
+          |
+          = help: revoke it, name a credential instead, and write a placeholder such as `YOUR_TOKEN` in examples
+          = see: docs/checks.md#d703
+        ");
+    }
+
+    #[test]
     fn writes_color_only_when_asked() {
         let source = Source::new("empty.dadl", "");
         let finding = load(&source).diagnostics.remove(0);
@@ -238,7 +263,7 @@ mod tests {
         ) {
             let source = Source::new("t", text);
             let finding = Diagnostic {
-                code: crate::descriptor::code::PATH,
+                code: code::PATH,
                 severity: Severity::Error,
                 message: "m".to_owned(),
                 span: start..start + length,

@@ -61,7 +61,28 @@ pub(crate) struct Entry<'text> {
     pub(crate) value: Node<'text>,
 }
 
-impl Node<'_> {
+impl<'text> Node<'text> {
+    /// Returns the value under `key` when this is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// Returns the entries of a mapping, and none of anything else.
+    pub(crate) fn entries(&self) -> &[Entry<'text>] {
+        match &self.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Returns the value when it is text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Returns the kind of the value with its article, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {

@@ -1,0 +1,89 @@
+//! A tool as the rules see it: what the file says, checked or not.
+
+use std::ops::Range;
+
+use crate::descriptor::yaml::{Entry, Node, Value};
+
+/// One entry of `tools`.
+pub(super) struct ToolView<'tree> {
+    pub(super) name: &'tree str,
+    pub(super) name_span: &'tree Range<usize>,
+    /// As written; empty when absent.
+    pub(super) method: &'tree str,
+    /// As written, with its fixed query; empty when absent.
+    pub(super) path: &'tree str,
+    pub(super) path_span: &'tree Range<usize>,
+    pub(super) access: Option<(&'tree str, &'tree Range<usize>)>,
+    pub(super) description: &'tree str,
+    pub(super) params: &'tree [Entry<'tree>],
+    pub(super) content_type: Option<&'tree str>,
+    /// The tool's own or the default.
+    pub(super) response: Option<&'tree Node<'tree>>,
+    /// The tool's own or the default; `None` when it is switched off.
+    pub(super) pagination: Option<&'tree Node<'tree>>,
+}
+
+impl<'tree> ToolView<'tree> {
+    pub(super) fn new(entry: &'tree Entry<'tree>, defaults: Option<&'tree Node<'tree>>) -> Self {
+        let node = &entry.value;
+        let own_or_default =
+            |key: &str| node.get(key).or_else(|| defaults.and_then(|defaults| defaults.get(key)));
+        let pagination = own_or_default("pagination").filter(|node| node.text() != Some("none"));
+        let text = |key: &str| match node.get(key) {
+            Some(found) => (found.text().unwrap_or_default(), &found.span),
+            None => ("", &entry.key_span),
+        };
+        let method = text("method").0;
+        let (path, path_span) = text("path");
+        Self {
+            name: &entry.key,
+            name_span: &entry.key_span,
+            method,
+            path,
+            path_span,
+            access: node.get("access").map(|node| (node.text().unwrap_or_default(), &node.span)),
+            description: text("description").0,
+            params: node.get("params").map(Node::entries).unwrap_or_default(),
+            content_type: own_or_default("content_type").and_then(Node::text),
+            response: own_or_default("response"),
+            pagination,
+        }
+    }
+
+    /// Returns the path without its fixed query and without a slash at its end.
+    pub(super) fn plain_path(&self) -> &'tree str {
+        self.path.split('?').next().unwrap_or_default().trim_end_matches('/')
+    }
+
+    /// Returns the words of the name: `getVmStats` and `get_vm-stats` have three.
+    pub(super) fn words(&self) -> Vec<String> {
+        words(self.name)
+    }
+
+    /// Returns whether `response` has `key` with a value other than `false`.
+    pub(super) fn response_has(&self, key: &str) -> bool {
+        let value = self.response.and_then(|response| response.get(key));
+        value.is_some_and(|node| !matches!(node.value, Value::Bool(false) | Value::Null))
+    }
+}
+
+/// Splits an identifier into lower-case words.
+pub(super) fn words(identifier: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut was_lower = false;
+    for character in identifier.chars() {
+        let is_start = !character.is_alphanumeric() || (was_lower && character.is_uppercase());
+        if is_start && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if character.is_alphanumeric() {
+            word.extend(character.to_lowercase());
+        }
+        was_lower = character.is_lowercase() || character.is_ascii_digit();
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
