@@ -15,7 +15,7 @@ use super::{
     load,
 };
 use crate::config::{
-    Settings,
+    FileSettings, Settings,
     credentials::Credentials,
     env_vars::{self, Environment},
 };
@@ -159,6 +159,29 @@ fn describe(settings: &Settings, report: &mut Report) {
         Err(_) => {
             report.ok("files", format!("{} (made when the first download comes)", files.display()))
         }
+    }
+    describe_sources(&settings.file_settings, report);
+}
+
+/// Reports what `files` names and is not there.
+fn describe_sources(settings: &FileSettings, report: &mut Report) {
+    for directory in &settings.allow_directories {
+        if !directory.is_dir() {
+            report.warn(
+                "files",
+                format!("{} of `allow_directories` is no directory", directory.display()),
+                "make it, or remove it from `files` in backends.yaml",
+            );
+        }
+    }
+    if let Some(path) = &settings.ca_file
+        && let Err(error) = std::fs::read(path)
+    {
+        report.fail(
+            "files",
+            format!("`ca_file` {} cannot be read: {error}", path.display()),
+            "mend the path under `files` in backends.yaml",
+        );
     }
 }
 

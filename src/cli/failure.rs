@@ -15,7 +15,9 @@ use crate::{
         source::Source,
     },
     executor::CallError,
+    files::FileError,
     gate::Refusal,
+    http::BodyTooLarge,
     mcp::ServeError,
 };
 
@@ -209,7 +211,9 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let exit = match &error {
             CallError::Api(_) => Exit::Api,
-            CallError::Argument(_) => Exit::Usage,
+            CallError::Argument(_)
+            | CallError::BodyTooLarge(BodyTooLarge { size: Some(_), .. })
+            | CallError::File(FileError::Reference { .. }) => Exit::Usage,
             CallError::Settings { .. } => Exit::Settings,
             error if error.is_unreachable() => Exit::Unreachable,
             _ => Exit::Failed,

@@ -141,7 +141,16 @@ impl Reader {
         for key in keys::OTHER_TRANSPORTS {
             if let Some(entry) = section.entry(key) {
                 let message = format!("`{key}` is a key of another transport or of ToolMesh alone");
-                self.error(code::UNSUPPORTED, &entry.key_span, message, "remove the key");
+                let help = match *key {
+                    "file_url_allowed_hosts" => {
+                        "remove the key; `allow_hosts` of `files` does this"
+                    }
+                    "allow_private_file_url" => {
+                        "remove the key; `allow_private` of `files` does this"
+                    }
+                    _ => "remove the key",
+                };
+                self.error(code::UNSUPPORTED, &entry.key_span, message, help);
             }
         }
         if section.entry("dadl").is_none() {

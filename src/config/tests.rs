@@ -80,6 +80,7 @@ backends:
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
     assert_eq!(backend.timeouts.read, Duration::from_secs(30));
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
+    assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
     let decide = |tool, access| backend.policy.decide(tool, Some(&access));
     assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
@@ -103,7 +104,7 @@ fn the_example_is_right_and_shows_every_key() {
         .collect();
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
-    let left_out = ["include_tools", "expose_tools", "streaming_timeout", "blob_ttl", "`NAME`"];
+    let left_out = ["include_tools", "expose_tools", "streaming_timeout", "`NAME`"];
     for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);

@@ -312,8 +312,10 @@ impl FileStore {
         let opened = match (stored, scheme.as_deref()) {
             (Ok(Some((record, path))), _) => open_stored(record, &path).await,
             // A path of this kind may be another server's.
-            (_, Some("https")) => self.fetch(reference).await,
-            (Err(()), _) => Err("is not in the store; it may have expired".to_owned()),
+            (_, Some("https")) if !self.is_own(reference) => self.fetch(reference).await,
+            (Err(()), _) | (_, Some("https")) => {
+                Err("is not in the store; it may have expired".to_owned())
+            }
             (_, Some("http")) => Err("is a URL without TLS, which is not fetched".to_owned()),
             _ => self.open_local(reference).await,
         };
@@ -322,6 +324,13 @@ impl FileStore {
             reason,
             advice: self.advice(),
         })
+    }
+
+    /// Returns whether a URL is below the one under which this server is known.
+    fn is_own(&self, reference: &str) -> bool {
+        let base = self.inner.published.get().filter(|base| !base.is_empty());
+        let files = base.map(|base| format!("{base}{FILES_PATH}/"));
+        files.is_some_and(|files| reference.starts_with(&files))
     }
 
     /// Says where files are looked for; the clients of a server do not know its directories.

@@ -178,6 +178,23 @@ async fn a_published_file_has_an_id_and_comes_back_by_it() {
 }
 
 #[tokio::test]
+async fn an_expired_url_of_this_server_is_not_fetched() {
+    let bench = Bench::new(FileSettings {
+        public_url: Some("https://m.example".to_owned()),
+        ..FileSettings::default()
+    });
+    let store = bench.published();
+    for reference in
+        ["https://m.example/files/0", "dadl-file:0", &format!("dadl-file:{}", "0".repeat(32))]
+    {
+        let error = read(&store, reference).await.unwrap_err();
+        assert!(error.contains("is not in the store; it may have expired"), "{error}");
+    }
+    let error = read(&store, "https://m.example.evil/files/0").await.unwrap_err();
+    assert!(error.contains("`allow_hosts`"), "{error}");
+}
+
+#[tokio::test]
 async fn a_file_expires_when_its_time_has_come() {
     let bench = Bench::new(FileSettings::default());
     let store = bench.published();
@@ -387,4 +404,43 @@ async fn the_operator_names_other_directories() {
     }
     let none = FileStore::new(home.path().join("files"));
     assert!(read(&none, &url(&wanted)).await.is_err());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        failure_persistence: None, ..proptest::test_runner::Config::with_cases(512)
+    })]
+
+    #[test]
+    fn no_reference_leads_outside(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "..", "/", "./", "\\", "files", "secret", "inside", "up", "link", "%2e%2e", "%2f",
+                "file://", "file:///", "HOME", ".store", "\0", "dadl-file:", "?x", "#", "~",
+            ]),
+            0..7,
+        ),
+    ) {
+        static BENCH: std::sync::LazyLock<(tempfile::TempDir, FileStore)> =
+            std::sync::LazyLock::new(|| {
+                let home = tempfile::tempdir().unwrap();
+                let store = FileStore::new(home.path().join("files"));
+                std::fs::create_dir(store.directory()).unwrap();
+                std::fs::write(home.path().join("secret"), "secret").unwrap();
+                std::fs::write(store.directory().join("inside"), "inside").unwrap();
+                #[cfg(unix)]
+                {
+                    std::os::unix::fs::symlink("..", store.directory().join("up")).unwrap();
+                    let secret = home.path().join("secret");
+                    std::os::unix::fs::symlink(secret, store.directory().join("link")).unwrap();
+                }
+                (home, store)
+            });
+        let (home, store) = &*BENCH;
+        let reference = parts.concat().replace("HOME", &home.path().display().to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        if let Ok((_, _, bytes)) = runtime.block_on(read(store, &reference)) {
+            proptest::prop_assert_eq!(bytes, b"inside", "{}", reference);
+        }
+    }
 }

@@ -19,4 +19,4 @@ mod redirect;
 pub(crate) mod retry;
 pub(crate) mod upload;
 
-pub use self::reach::reach;
+pub use self::{reach::reach, upload::BodyTooLarge};

@@ -303,6 +303,15 @@ fn the_doctor_says_what_to_do() {
     assert!(credential["finding"].as_str().unwrap().contains("CREDENTIAL_XEN_ORCHESTRA_TOKEN"));
 }
 
+#[test]
+fn the_doctor_looks_at_what_files_names() {
+    let settings = "files: {allow_directories: [gone], ca_file: gone.pem}\n\
+                    backends: [{name: xo, dadl: xen-orchestra, url: 'http://127.0.0.1:9'}]\n";
+    let run = Cli::new().file("backends.yaml", settings).run(&["doctor"]);
+    assert!(run.out.contains("gone of `allow_directories` is no directory"), "{}", run.out);
+    assert!(run.out.contains("gone.pem cannot be read"), "{}", run.out);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn calls_a_backend() {
     let simulator = XenOrchestra::start(SimulatorOptions::default()).await.unwrap();
