@@ -71,7 +71,10 @@ pub(super) async fn answer(store: &FileStore, request: Request<Incoming>) -> Ans
 
 /// Saves the body of a request; `name` is what the client calls it.
 async fn upload(store: &FileStore, name: &str, request: Request<Incoming>) -> Answer {
-    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
+    let name = match name {
+        "" => "file".to_owned(),
+        name => percent_decode_str(name).decode_utf8_lossy().into_owned(),
+    };
     let stated = request.headers().get(header::CONTENT_TYPE);
     let stated = stated.and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok());
     let content_type = match stated {

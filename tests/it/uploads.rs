@@ -113,6 +113,25 @@ async fn a_body_that_is_too_large_is_not_sent() {
 }
 
 #[tokio::test]
+async fn a_redirect_sends_the_whole_file_again() {
+    let upstream =
+        Upstream::start(vec![Answer::redirect(307, "/api/elsewhere"), Answer::json(200, "{}")])
+            .await;
+    let harness = Harness::new(TOOLS, &upstream.url(), Fixed(Ok(String::new())), |_| {});
+    std::fs::create_dir(harness.executor.files().directory()).unwrap();
+    write(&harness, "a.txt", b"all of it");
+    harness.call("attach", json!({ "file": "a.txt" })).await.unwrap();
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        let (_, rest) = request.split_once("boundary=").unwrap();
+        let boundary = rest.lines().next().unwrap();
+        assert!(request.contains("all of it"), "{request}");
+        assert!(request.ends_with(&format!("--{boundary}--\r\n")), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_missing_sends_nothing() {
     let (upstream, harness) = bench().await;
     let error = failure(&harness, "attach", json!({ "file": "none.png" })).await;
