@@ -193,9 +193,7 @@ fn ask(
             io::stdin().lock().read_line(&mut line)?;
             line
         } else {
-            let line = console::Term::stderr().read_secure_line()?;
-            writeln!(console.err)?;
-            line
+            console::Term::stderr().read_secure_line()?
         };
         SecretString::from(line)
     } else {

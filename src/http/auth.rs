@@ -24,16 +24,20 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    login::{self, Login, Memory, Renewed, Site, UnderWay},
+    login::{self, Login, LoginError, Memory, Renewed, Site, UnderWay},
     redact::MASK,
 };
 use crate::{
-    config::store::Access,
+    config::store::{Access, fingerprint},
     descriptor::model::{Auth, CredentialName, Placement},
 };
 
 /// After a renewal that failed while the old token still works, the next one waits this long.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// A login that was refused is not tried again for this long, unless a credential has changed:
+/// callers come again at once, and many servers lock an account after a few attempts.
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// Finds the value of a credential, and keeps those that servers replace.
 ///
@@ -95,7 +99,18 @@ struct State {
     source: Box<dyn CredentialSource>,
     current: RwLock<Option<Held>>,
     flight: Mutex<Option<Flight>>,
+    refusal: Mutex<Option<Refusal>>,
     memory: Memory,
+}
+
+/// A login that the server refused.
+struct Refusal {
+    /// What it said.
+    error: String,
+    /// What tells the credentials from others.
+    given: String,
+    /// When to try again.
+    until: Instant,
 }
 
 /// A credential that is in use.
@@ -131,6 +146,7 @@ impl Authenticator {
             source,
             current: RwLock::default(),
             flight: Mutex::default(),
+            refusal: Mutex::default(),
             memory: Memory::default(),
         };
         Self { state: Arc::new(state) }
@@ -280,6 +296,9 @@ impl State {
     /// Logs in, and holds what that gives.
     async fn renew(&self, site: &Site) -> Result<Arc<Applied>, String> {
         let Some(login) = self.login() else { return self.looked_up() };
+        if let Some(error) = self.refused() {
+            return Err(error);
+        }
         match login::renew(login, self.source.as_ref(), &self.memory, site).await {
             Ok(Renewed { applied, ends, renew }) => {
                 tracing::debug!(backend = %site.settings.name, "logged in");
@@ -287,7 +306,10 @@ impl State {
                 self.hold(Held { applied: Arc::clone(&applied), ends, renew });
                 Ok(applied)
             }
-            Err(error) => {
+            Err(LoginError { text: error, is_refusal }) => {
+                if is_refusal {
+                    self.remember(&error);
+                }
                 // Renewal comes early: until the old one ends there is time for more attempts.
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
                 let now = Instant::now();
@@ -301,6 +323,41 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Returns the refusal of the login that would be tried again.
+    fn refused(&self) -> Option<String> {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = refusal.as_ref()?.until.checked_duration_since(Instant::now());
+        let left = left.filter(|left| !left.is_zero());
+        let Refusal { error, given, .. } = refusal.as_ref()?;
+        match left {
+            Some(left) if *given == self.given() => {
+                let seconds = left.as_secs_f32().ceil();
+                Some(format!("{error}; with the same credentials the next try is in {seconds} s"))
+            }
+            _ => {
+                *refusal = None;
+                None
+            }
+        }
+    }
+
+    fn remember(&self, error: &str) {
+        let until = Instant::now() + REFUSED_PAUSE;
+        let refusal = Refusal { error: error.to_owned(), given: self.given(), until };
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// Returns what tells the credentials from others, without showing them.
+    fn given(&self) -> String {
+        let mut all = String::new();
+        for name in self.auth.credentials() {
+            // One that cannot be read is told by the login.
+            let value = self.source.latest(name).map(|(value, _)| value).unwrap_or_default();
+            all.push_str(&fingerprint(value.expose_secret()));
+        }
+        fingerprint(&all)
     }
 
     fn prepare(&self) -> Result<Applied, String> {

@@ -489,6 +489,30 @@ async fn a_refused_session_names_the_credentials_and_not_their_values() {
 }
 
 #[tokio::test]
+async fn a_refused_login_is_not_tried_again_at_once() {
+    let refused = || Answer::json(401, r#"{"message":"no"}"#);
+    let session = Answer::json(200, r#"{"session":{"token":"session-token-1"}}"#);
+    let upstream = Upstream::start(vec![refused(), refused(), refused(), session, ok()]).await;
+    let vault = vault();
+    let bench = bench(&upstream, SESSION, &vault);
+    for _ in 0..5 {
+        failure(&bench, "get").await;
+    }
+    let text = failure(&bench, "get").await;
+    assert!(text.contains("; with the same credentials the next try is in "), "{text}");
+    assert_eq!(upstream.requests().len(), 1);
+    later(31).await;
+    failure(&bench, "get").await;
+    assert_eq!(upstream.requests().len(), 2);
+    // Another credential is tried at once.
+    vault.set("secret", "another-s3cr3t-value");
+    failure(&bench, "get").await;
+    vault.set("secret", SECRET);
+    bench.value("get", json!({})).await;
+    assert_eq!(upstream.requests().len(), 5);
+}
+
+#[tokio::test]
 async fn a_dry_run_logs_in_nowhere_and_shows_where_the_secret_goes() {
     let upstream = Upstream::start(vec![ok()]).await;
     let shown = |keys: &str| {

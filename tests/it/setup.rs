@@ -404,6 +404,34 @@ async fn without_a_place_to_keep_it_a_rotating_token_is_refused() {
 }
 
 #[tokio::test]
+async fn doctor_tells_a_login_from_a_call() {
+    let keys = "type: oauth2, token_url: HOST/token, client_id_credential: fake_id, \
+                client_secret_credential: fake_secret";
+    let token = Answer::json(200, r#"{"access_token":"access-token-1"}"#);
+    let refused = Answer::json(401, r#"{"error":"invalid_client"}"#);
+    let good = [("OK", "login"), ("OK", "call")].as_slice();
+    let bad = [("FAIL", "login")].as_slice();
+    for (answers, expected) in [(vec![token, Answer::json(200, "[]")], good), (vec![refused], bad)]
+    {
+        let upstream = Upstream::start(answers).await;
+        let home = Home::new(keys, &format!("http://{}", upstream.address), &upstream.url())
+            .with("CREDENTIAL_FAKE_ID", "client-7")
+            .with("CREDENTIAL_FAKE_SECRET", TOKEN);
+        let run = home.run(&["doctor", "--json"], "").await;
+        let report: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        let lines = report["checks"].as_array().unwrap();
+        let found: Vec<(&str, &str)> = lines
+            .iter()
+            .map(|line| (line["health"].as_str().unwrap(), line["subject"].as_str().unwrap()))
+            .filter(|(_, subject)| matches!(*subject, "login" | "call"))
+            .collect();
+        assert_eq!(found, expected, "{}", run.out);
+        assert_eq!(run.out.contains("`dadl-mcp setup fake` asks"), expected == bad, "{}", run.out);
+        assert!(!run.out.contains(TOKEN) && !run.out.contains("client-7"));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

@@ -98,6 +98,22 @@ pub(crate) struct Renewed {
     pub(crate) renew: Option<Instant>,
 }
 
+/// Why a login gave nothing: a sentence for the operator, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoginError {
+    /// The sentence.
+    pub(crate) text: String,
+    /// Whether the server was asked and said no: asking again with the same credentials gives the
+    /// same, and may lock an account.
+    pub(crate) is_refusal: bool,
+}
+
+impl From<String> for LoginError {
+    fn from(text: String) -> Self {
+        Self { text, is_refusal: false }
+    }
+}
+
 /// What a login remembers between two renewals.
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -118,22 +134,22 @@ pub(crate) enum Login<'auth> {
 ///
 /// # Errors
 ///
-/// A sentence for the operator, without secrets.
+/// See [`LoginError`].
 pub(crate) async fn renew(
     login: Login<'_>,
     source: &dyn CredentialSource,
     memory: &Memory,
     site: &Site,
-) -> Result<Renewed, String> {
+) -> Result<Renewed, LoginError> {
     let renewed = async {
         match login {
             Login::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
             Login::Session(session) => session::renew(session, source, site).await,
         }
     };
-    tokio::time::timeout(LONGEST, renewed)
-        .await
-        .unwrap_or_else(|_| Err(format!("the login took longer than {} s", LONGEST.as_secs())))
+    tokio::time::timeout(LONGEST, renewed).await.unwrap_or_else(|_| {
+        Err(format!("the login took longer than {} s", LONGEST.as_secs()).into())
+    })
 }
 
 /// Reads an answer up to [`MOST_BYTES`].

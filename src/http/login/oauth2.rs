@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    ClientIdentity, Memory, Renewed, Site, TokenEndpoint, TokenError, Tokens,
+    ClientIdentity, LoginError, Memory, Renewed, Site, TokenEndpoint, TokenError, Tokens,
     assertion::ServiceAccount,
 };
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
     },
     http::auth::{Applied, CredentialSource},
 };
+
+/// Refusals that say nothing about the credentials.
+const TRANSIENT: &[&str] = &["server_error", "slow_down", "temporarily_unavailable"];
 
 /// Clocks that differ by more make another assertion worth a try.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -39,7 +42,7 @@ pub(super) async fn renew(
     source: &dyn CredentialSource,
     memory: &Memory,
     site: &Site,
-) -> Result<Renewed, String> {
+) -> Result<Renewed, LoginError> {
     let mut secrets = Vec::new();
     let tokens = match &oauth2.grant {
         Grant::ClientCredentials { client_id, client_secret } => {
@@ -127,10 +130,10 @@ fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
 }
 
 /// Says what happened, and what to do.
-fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &Site) -> String {
+fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &Site) -> LoginError {
     let host = endpoint.host();
     let TokenError::Refused { error: code, .. } = error else {
-        return format!("no access token from the token endpoint at {host}: {error}");
+        return format!("no access token from the token endpoint at {host}: {error}").into();
     };
     let names: Vec<String> = grant.credentials().iter().map(|name| format!("`{name}`")).collect();
     let next = match (code.as_str(), grant) {
@@ -141,7 +144,10 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
         ("invalid_scope", _) => "the client may not have the `scopes` of the descriptor".to_owned(),
         _ => format!("check the credentials {}", names.join(", ")),
     };
-    format!("the token endpoint at {host} refuses the login ({error}); {next}")
+    LoginError {
+        text: format!("the token endpoint at {host} refuses the login ({error}); {next}"),
+        is_refusal: !TRANSIENT.contains(&code.as_str()),
+    }
 }
 
 /// A refresh token and those that replace it.
@@ -160,7 +166,7 @@ impl Chain<'_> {
         oauth2: &OAuth2,
         site: &Site,
         secrets: &mut Vec<SecretString>,
-    ) -> Result<Tokens, String> {
+    ) -> Result<Tokens, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
         let _lock = if self.rotates { Some(self.lock().await?) } else { None };
         let (mut refresh, shared) = self.current()?;

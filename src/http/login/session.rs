@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::{Renewed, Site, read, words};
+use super::{LoginError, Renewed, Site, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, CredentialSource, sensitive},
@@ -20,7 +20,7 @@ pub(super) async fn renew(
     session: &Session,
     source: &dyn CredentialSource,
     site: &Site,
-) -> Result<Renewed, String> {
+) -> Result<Renewed, LoginError> {
     let login = &session.login;
     let request_line = format!("{} {}", login.method, login.path.as_str());
     let mut given: Vec<(&CredentialName, SecretString)> = Vec::new();
@@ -71,7 +71,9 @@ pub(super) async fn renew(
             (404 | 405, _) | (300..=399, _) => "; check `url` of the backend".to_owned(),
             _ => String::new(),
         };
-        return Err(failed(&format!("HTTP {}{said}{next}", status.as_u16())));
+        let is_refusal = matches!(status.as_u16(), 400 | 401 | 403 | 422);
+        let text = failed(&format!("HTTP {}{said}{next}", status.as_u16()));
+        return Err(LoginError { text, is_refusal });
     }
     let mut extracted: Vec<(&str, String)> = Vec::new();
     for (name, path) in &session.extract {
@@ -81,7 +83,7 @@ pub(super) async fn renew(
             Some(Value::Number(number)) => number.to_string(),
             _ => {
                 let path = path.as_str();
-                return Err(failed(&format!("the answer has no text at {path} (`{name}`)")));
+                return Err(failed(&format!("the answer has no text at {path} (`{name}`)")).into());
             }
         };
         extracted.push((name, value));
