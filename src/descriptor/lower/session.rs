@@ -21,7 +21,7 @@ use crate::descriptor::{
 /// Ends a key whose value names a credential: `password_credential` fills `password`.
 const CREDENTIAL_KEY: &str = "_credential";
 
-/// Parts of the names of members that hold a secret.
+/// Ends of the names of members that hold a secret; `token_type` is none.
 const SECRET_WORDS: &[&str] = &["apikey", "api_key", "passphrase", "password", "secret", "token"];
 
 /// Spellings of the one refresh there is, without case and separators.
@@ -164,7 +164,7 @@ fn value<'tree>(
 
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| key.contains(word))
+    SECRET_WORDS.iter().any(|word| key.ends_with(word))
 }
 
 /// Reads `extract`. A name whose path is wrong keeps its place, so that it is not called unknown.

@@ -278,6 +278,11 @@ fn sessions() {
     finds(&session(login, "inject: []"), "D009 6: `inject` has no item");
     let twice = format!("{login}, body: {{p_credential: x, p: y}}");
     finds(&session(&twice, inject), "D207 6: the login's body has `p` twice");
+    let literal = format!("{login}, body: {{token_type: bearer, new_password: x}}");
+    assert_eq!(
+        check(&session(&literal, inject)),
+        "D208 6: `new_password` looks like a secret and is written out"
+    );
     let host = "inject: [{header: Host, value: '{{t}}'}]";
     finds(&session(login, host), "D202 6: `Host` is not a header that can carry a credential");
     for refresh in ["trigger: 401", "trigger: on_401, action: re_login", "action: login"] {
