@@ -296,10 +296,11 @@ impl State {
     /// Logs in, and holds what that gives.
     async fn renew(&self, site: &Site) -> Result<Arc<Applied>, String> {
         let Some(login) = self.login() else { return self.looked_up() };
-        if let Some(error) = self.refused() {
-            return Err(error);
-        }
-        match login::renew(login, self.source.as_ref(), &self.memory, site).await {
+        let renewed = match self.refused() {
+            Some(error) => Err(LoginError::from(error)),
+            None => login::renew(login, self.source.as_ref(), &self.memory, site).await,
+        };
+        match renewed {
             Ok(Renewed { applied, ends, renew }) => {
                 tracing::debug!(backend = %site.settings.name, "logged in");
                 let applied = Arc::new(applied);

@@ -298,6 +298,23 @@ async fn a_token_that_still_works_outlives_a_failed_renewal() {
 }
 
 #[tokio::test]
+async fn a_token_that_still_works_outlives_a_refused_renewal() {
+    let refused = Answer::json(400, r#"{"error":"invalid_client"}"#);
+    let answers =
+        vec![token(1, r#","expires_in":100"#), ok(), refused.clone(), ok(), ok(), refused];
+    let upstream = Upstream::start(answers).await;
+    let bench = bench(&upstream, &format!("{CLIENT}, refresh_before_expiry: 50s"), &vault());
+    for passed in [0, 60, 15] {
+        later(passed).await;
+        bench.value("get", json!({})).await;
+    }
+    assert_eq!(lines(&upstream).iter().filter(|line| *line == "POST /token").count(), 2);
+    later(30).await;
+    let text = failure(&bench, "get").await;
+    assert!(text.contains("invalid_client"), "{text}");
+}
+
+#[tokio::test]
 async fn odd_lifetimes_do_not_keep_a_token_from_being_used() {
     for lifetime in ["0", "-1", "1e400", "99999999999999999999", "null", "\"never\""] {
         let upstream =
