@@ -10,6 +10,7 @@
 
 mod native;
 mod number;
+mod parse;
 mod pattern;
 mod place;
 mod print;

@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Range, sync::Arc, thread};
 
+use bytes::Bytes;
 use jaq_core::{
     Compiler, Ctx, Vars,
     compile::Undefined,
@@ -10,7 +11,7 @@ use jaq_core::{
 };
 use jaq_json::{Val, read};
 
-use super::{native, print, rewrite};
+use super::{native, parse as input_parser, print, rewrite};
 
 /// A program longer than this is refused, in bytes.
 pub const LONGEST_PROGRAM: usize = 16 * 1024;
@@ -179,9 +180,14 @@ impl Program {
     /// # Errors
     ///
     /// See [`RunError`].
-    pub fn run(&self, input: &[u8], most: usize) -> Result<Vec<u8>, RunError> {
-        let input =
-            read::parse_single(input).map_err(|error| RunError::Input(error.to_string()))?;
+    pub fn run(&self, input: impl Into<Bytes>, most: usize) -> Result<Vec<u8>, RunError> {
+        let input = input.into();
+        let input = match input_parser::parse(&input) {
+            Some(value) => value,
+            None => {
+                read::parse_single(&input).map_err(|error| RunError::Input(error.to_string()))?
+            }
+        };
         let location = native::location();
         let variables = Vars::new([Val::obj(jaq_json::Map::default()), location]);
         let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, variables);

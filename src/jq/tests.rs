@@ -7,7 +7,7 @@ use super::*;
 
 fn run(program: &str, input: &str) -> Result<String, String> {
     let program = Program::compile(program).map_err(|error| error.to_string())?;
-    let output = program.run(input.as_bytes(), 1 << 10).map_err(|error| error.to_string())?;
+    let output = program.run(input.to_owned(), 1 << 10).map_err(|error| error.to_string())?;
     Ok(String::from_utf8(output).unwrap())
 }
 
@@ -79,8 +79,8 @@ fn errors_have_a_place() {
 #[test]
 fn a_result_has_a_bound() {
     let program = Program::compile("[range(1000)]").unwrap();
-    assert_eq!(program.run(b"1", 100), Err(RunError::Output(100)));
-    let error = Program::compile("error(\"x\" * 2000)").unwrap().run(b"1", 100).unwrap_err();
+    assert_eq!(program.run("1", 100), Err(RunError::Output(100)));
+    let error = Program::compile("error(\"x\" * 2000)").unwrap().run("1", 100).unwrap_err();
     assert!(error.to_string().len() < 600);
 }
 
@@ -216,7 +216,7 @@ proptest! {
     fn the_identity_changes_nothing(value in value()) {
         let text = value.to_string();
         let program = Program::compile(".").unwrap();
-        let printed = program.run(text.as_bytes(), 1 << 20).unwrap();
+        let printed = program.run(text.clone(), 1 << 20).unwrap();
         let printed: Value = serde_json::from_slice(&printed).unwrap();
         prop_assert_eq!(printed.to_string(), text);
     }

@@ -165,7 +165,7 @@ fn run(
         },
     };
     let Some(input) = input else { return (Status::Done, Vec::new()) };
-    match program.run(&input, OUTPUT) {
+    match program.run(input, OUTPUT) {
         Ok(result) => (Status::Done, result),
         Err(RunError::Output(_)) => (Status::TooLarge, Vec::new()),
         Err(error) => (Status::Failed, error.to_string().into_bytes()),
