@@ -23,5 +23,6 @@ pub mod jq;
 pub mod mcp;
 pub mod outcome;
 pub mod response;
+pub mod script;
 pub mod simulator;
 pub mod worker;

@@ -1,0 +1,482 @@
+//! QuickJS with everything taken away that a script could reach out with.
+//!
+//! Each run has a runtime of its own on a thread of its own: nothing is left for the next one.
+//! What a script can do is compute, and send [`Event`]s; the program answers a call with a
+//! [`Reply`]. Time, memory and stack are bounded.
+//!
+//! The engine looks at the clock between the steps of a script, so that a loop ends in time. A
+//! single step of its own library (a search in a text of megabytes) cannot be broken off; then
+//! the caller gets its answer in time, and the thread keeps its [`Slot`] until the step is done.
+//! The number of slots bounds what all scripts together can take.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt::Display,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rquickjs::{
+    CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Runtime,
+    context::{EvalOptions, intrinsic},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc as events};
+
+use super::left;
+
+/// The memory of one script in bytes: an answer of the largest size that is allowed by default,
+/// several times.
+pub const MEMORY: usize = 64 * 1024 * 1024;
+
+/// The stack of one script in bytes; some thousand calls.
+const STACK: usize = 1024 * 1024;
+
+/// The stack of the thread: room for what the engine does at the end of its own.
+const THREAD_STACK: usize = 4 * STACK;
+
+/// How long a script may compute, waiting for calls not counted.
+pub const MOST_BUSY: Duration = Duration::from_secs(10);
+
+/// How many calls a script may make.
+pub const MOST_CALLS: u32 = 50;
+
+/// How many lines of a script reach the log.
+pub const MOST_LINES: u32 = 100;
+
+/// How many bytes of such a line.
+const MOST_LINE_BYTES: usize = 2048;
+
+/// How many scripts run at once; each may take [`MEMORY`].
+pub const MOST_RUNS: usize = 16;
+
+/// How long compiling may take.
+const COMPILE_TIME: Duration = Duration::from_secs(2);
+
+const PRELUDE: &str = include_str!("prelude.js");
+
+/// On the line of the script's first line, so that the lines of both are the same.
+const HEAD: &str = "(async function composite(api, params) { \"use strict\"; ";
+
+/// On a line of its own: the last line may be a comment.
+const TAIL: &str = "\n})";
+
+/// The name of the script in the stacks of errors.
+const NAME: &str = "composite";
+
+type Intrinsics = (
+    intrinsic::Date,
+    intrinsic::Eval,
+    intrinsic::RegExpCompiler,
+    intrinsic::RegExp,
+    intrinsic::Json,
+    intrinsic::Proxy,
+    intrinsic::MapSet,
+    intrinsic::TypedArrays,
+    intrinsic::Promise,
+);
+
+/// What a run needs.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The body of the function.
+    pub code: String,
+    /// The value of `params`, as JSON.
+    pub params: String,
+    /// The members of `api`.
+    pub tools: Vec<String>,
+    /// When the run ends, whatever it does.
+    pub deadline: Instant,
+}
+
+/// What a script does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It calls a tool.
+    Call {
+        /// What the reply goes to.
+        id: u32,
+        /// One of the job's tools.
+        tool: String,
+        /// The arguments, as JSON.
+        arguments: String,
+    },
+    /// It logs a line.
+    Log {
+        /// `debug`, `log`, `info`, `warn` or `error`.
+        level: String,
+        /// The line, cut if need be.
+        text: String,
+    },
+    /// It is done; nothing follows.
+    Done {
+        /// The result as JSON, or why there is none.
+        result: Result<String, Failure>,
+        /// How many lines were too many for the log.
+        unlogged: u32,
+        /// The calls whose replies it did not wait for.
+        open: Vec<u32>,
+    },
+}
+
+/// Why a script has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One sentence.
+    pub message: String,
+    /// The line of the script, from 1, when one is to blame.
+    pub line: Option<usize>,
+}
+
+/// What a call gave.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The call.
+    pub id: u32,
+    /// A value as JSON; or an object as JSON with the members of the error to throw, and `whole`,
+    /// its text for people.
+    pub result: Result<String, String>,
+}
+
+/// The right to run one script.
+#[derive(Debug)]
+pub struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// All slots of the program.
+#[derive(Debug, Clone)]
+pub struct Slots(Arc<Semaphore>);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_RUNS)))
+    }
+}
+
+impl Slots {
+    /// Waits for a slot.
+    pub async fn take(&self) -> Option<Slot> {
+        Arc::clone(&self.0).acquire_owned().await.ok().map(|permit| Slot { _permit: permit })
+    }
+}
+
+/// A run on its thread. Dropping it ends the script.
+#[derive(Debug)]
+pub struct Run {
+    events: events::UnboundedReceiver<Event>,
+    replies: mpsc::Sender<Reply>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Run {
+    /// Starts a script.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread.
+    pub fn start(job: Job, slot: Slot) -> std::io::Result<Self> {
+        // At most `MOST_CALLS` and `MOST_LINES` events are sent, and as many replies.
+        let (to_program, events) = events::unbounded_channel();
+        let (replies, from_program) = mpsc::channel();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&dropped);
+        let body = move || {
+            let outbox = to_program.clone();
+            let state = Rc::new(State::default());
+            let result = run(&job, &outbox, &from_program, seen, &state);
+            let unlogged = state.lines.get().saturating_sub(MOST_LINES);
+            let open = state.open.take().into_iter().collect();
+            // Nobody listens any more when the call was dropped.
+            let _ = to_program.send(Event::Done { result, unlogged, open });
+            drop(slot);
+        };
+        thread::Builder::new().name(NAME.to_owned()).stack_size(THREAD_STACK).spawn(body)?;
+        Ok(Self { events, replies, dropped })
+    }
+
+    /// Waits for what the script does next; `None` when it ended without a word.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Answers a call.
+    pub fn reply(&self, reply: Reply) {
+        // The script may have ended meanwhile.
+        let _ = self.replies.send(reply);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Makes sure that scripts can be compiled; runs nothing of them.
+pub struct Compiler {
+    limits: Limits,
+    context: Context,
+}
+
+impl Compiler {
+    /// Makes an engine for compiling.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory.
+    pub fn new() -> Result<Self, Failure> {
+        let limits = Limits::new(None, Arc::default());
+        let context = open(&limits)?;
+        Ok(Self { limits, context })
+    }
+
+    /// Compiles a script.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says, and the line.
+    pub fn compile(&self, code: &str) -> Result<(), Failure> {
+        self.limits.busy_until.set(Instant::now() + COMPILE_TIME);
+        self.context.with(|ctx| {
+            let compiled = function(&ctx, code).catch(&ctx);
+            compiled
+                .map(|_| ())
+                .map_err(|error| self.limits.hit().unwrap_or_else(|| failure(&error)))
+        })
+    }
+}
+
+/// What bounds a run.
+#[derive(Clone)]
+struct Limits {
+    deadline: Option<Instant>,
+    /// When the script has computed long enough; moves on while it waits.
+    busy_until: Rc<Cell<Instant>>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Limits {
+    fn new(deadline: Option<Instant>, dropped: Arc<AtomicBool>) -> Self {
+        let busy_until = Rc::new(Cell::new(Instant::now() + MOST_BUSY));
+        Self { deadline, busy_until, dropped }
+    }
+
+    /// Returns which limit is hit.
+    fn hit(&self) -> Option<Failure> {
+        let now = Instant::now();
+        let message = if self.dropped.load(Ordering::Relaxed) {
+            "it was cancelled".to_owned()
+        } else if self.deadline.is_some_and(|deadline| now >= deadline) {
+            "it did not end within its time limit".to_owned()
+        } else if now >= self.busy_until.get() {
+            format!("it computed for more than {} s", MOST_BUSY.as_secs())
+        } else {
+            return None;
+        };
+        Some(Failure { message, line: None })
+    }
+}
+
+/// Makes an engine.
+fn open(limits: &Limits) -> Result<Context, Failure> {
+    let failed = |error: rquickjs::Error| internal(&error);
+    let runtime = Runtime::new().map_err(failed)?;
+    runtime.set_memory_limit(MEMORY);
+    runtime.set_max_stack_size(STACK);
+    let limits = limits.clone();
+    runtime.set_interrupt_handler(Some(Box::new(move || limits.hit().is_some())));
+    // The context keeps its runtime.
+    Context::custom::<Intrinsics>(&runtime).map_err(failed)
+}
+
+fn internal(error: &impl Display) -> Failure {
+    Failure { message: format!("the script engine failed: {error}"), line: None }
+}
+
+/// Compiles the function of a script.
+fn function<'js>(ctx: &Ctx<'js>, code: &str) -> rquickjs::Result<Function<'js>> {
+    let mut options = EvalOptions::default();
+    options.filename = Some(NAME.to_owned());
+    options.strict = false;
+    ctx.eval_with_options(format!("{HEAD}{code}{TAIL}"), options)
+}
+
+/// What the closures of a run share.
+#[derive(Default)]
+struct State {
+    /// Calls without a reply.
+    open: RefCell<BTreeSet<u32>>,
+    /// All calls.
+    calls: Cell<u32>,
+    lines: Cell<u32>,
+    end: RefCell<Option<Result<String, Failure>>>,
+}
+
+/// Runs a script to its end.
+fn run(
+    job: &Job,
+    outbox: &events::UnboundedSender<Event>,
+    inbox: &mpsc::Receiver<Reply>,
+    dropped: Arc<AtomicBool>,
+    state: &Rc<State>,
+) -> Result<String, Failure> {
+    let limits = Limits::new(Some(job.deadline), dropped);
+    open(&limits)?.with(|ctx| {
+        let settle = begin(&ctx, job, outbox, state).catch(&ctx);
+        let settle = settle.map_err(|error| limits.hit().unwrap_or_else(|| failure(&error)))?;
+        loop {
+            while ctx.execute_pending_job() && limits.hit().is_none() {}
+            if let Some(end) = state.end.take() {
+                return end;
+            }
+            if let Some(hit) = limits.hit() {
+                return Err(hit);
+            }
+            if state.open.borrow().is_empty() {
+                let message = "it waits for a promise that nothing settles".to_owned();
+                return Err(Failure { message, line: None });
+            }
+            let waiting = Instant::now();
+            let reply = match inbox.recv_timeout(left(job.deadline)) {
+                Ok(reply) => reply,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure { message: "it was cancelled".to_owned(), line: None });
+                }
+            };
+            limits.busy_until.set(limits.busy_until.get() + waiting.elapsed());
+            state.open.borrow_mut().remove(&reply.id);
+            let (failed, text) = match reply.result {
+                Ok(text) => (false, text),
+                Err(text) => (true, text),
+            };
+            let big = has_big_integers(&text);
+            let settled = settle.call::<_, ()>((reply.id, failed, text, big)).catch(&ctx);
+            settled.map_err(|error| limits.hit().unwrap_or_else(|| failure(&error)))?;
+        }
+    })
+}
+
+/// Runs the prelude and starts the script; returns the function that takes the replies.
+fn begin<'js>(
+    ctx: &Ctx<'js>,
+    job: &Job,
+    outbox: &events::UnboundedSender<Event>,
+    state: &Rc<State>,
+) -> rquickjs::Result<Function<'js>> {
+    let prelude: Function<'js> = ctx.eval(PRELUDE)?;
+    let host = host(ctx, outbox, state)?;
+    let program: Object<'js> = prelude.call((host, job.tools.clone(), MOST_CALLS))?;
+    // After the prelude: what a script smuggles out of its function meets the same walls.
+    let script = function(ctx, &job.code)?;
+    let start: Function<'js> = program.get("start")?;
+    let big = has_big_integers(&job.params);
+    start.call::<_, ()>((script, job.params.as_str(), big))?;
+    program.get("settle")
+}
+
+/// Makes the object through which the prelude reaches the program.
+fn host<'js>(
+    ctx: &Ctx<'js>,
+    outbox: &events::UnboundedSender<Event>,
+    state: &Rc<State>,
+) -> rquickjs::Result<Object<'js>> {
+    let host = Object::new(ctx.clone())?;
+    let (sender, shared) = (outbox.clone(), Rc::clone(state));
+    let call = move |tool: String, arguments: String| {
+        let id = shared.calls.get();
+        shared.calls.set(id + 1);
+        shared.open.borrow_mut().insert(id);
+        // Nobody listens any more when the call was dropped.
+        let _ = sender.send(Event::Call { id, tool, arguments });
+        id
+    };
+    host.set("call", Function::new(ctx.clone(), call)?)?;
+    let shared = Rc::clone(state);
+    let wants_log = move || {
+        let line = shared.lines.get().saturating_add(1);
+        shared.lines.set(line);
+        line <= MOST_LINES
+    };
+    host.set("wantsLog", Function::new(ctx.clone(), wants_log)?)?;
+    let sender = outbox.clone();
+    let log = move |level: String, text: String| {
+        let _ = sender.send(Event::Log { level, text: cut(text) });
+    };
+    host.set("log", Function::new(ctx.clone(), log)?)?;
+    let shared = Rc::clone(state);
+    let done = move |text: String| shared.end.replace(Some(Ok(text)));
+    host.set("done", Function::new(ctx.clone(), move |text| drop(done(text)))?)?;
+    let shared = Rc::clone(state);
+    let fail = move |message: String, stack: String| {
+        let failure = Failure { message: explain(message), line: line_of(&stack) };
+        drop(shared.end.replace(Some(Err(failure))));
+    };
+    host.set("fail", Function::new(ctx.clone(), fail)?)?;
+    Ok(host)
+}
+
+/// Cuts a line of the log.
+fn cut(mut text: String) -> String {
+    if text.len() > MOST_LINE_BYTES {
+        text.truncate(text.floor_char_boundary(MOST_LINE_BYTES));
+        text.push('…');
+    }
+    text
+}
+
+/// Says which limit the engine means.
+fn explain(message: String) -> String {
+    match message.as_str() {
+        "InternalError: out of memory" => {
+            format!("it needs more than {} MB of memory", MEMORY / 1024 / 1024)
+        }
+        _ => message,
+    }
+}
+
+/// Describes what the engine threw outside of the script's own promise.
+fn failure(error: &CaughtError<'_>) -> Failure {
+    match error {
+        CaughtError::Exception(exception) => {
+            let message = exception.message().unwrap_or_default();
+            let message = match message.as_str() {
+                "out of memory" => explain(format!("InternalError: {message}")),
+                _ => message,
+            };
+            let stack = exception.stack().unwrap_or_default();
+            Failure { message, line: line_of(&stack) }
+        }
+        other => internal(other),
+    }
+}
+
+/// Finds the first place in a stack that is in the script: `at f (composite:3:9)`.
+fn line_of(stack: &str) -> Option<usize> {
+    let marker = [NAME, ":"].concat();
+    stack.lines().find_map(|frame| {
+        let (_, place) = frame.rsplit_once(&marker)?;
+        let digits = place.split(|other: char| !other.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    })
+}
+
+/// Returns whether a text of JSON may hold an integer that a double cannot.
+fn has_big_integers(text: &str) -> bool {
+    let mut digits = 0;
+    for byte in text.bytes() {
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        // 2^53 has sixteen.
+        if digits == 16 {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,151 @@
+//! The scripts of composites: TypeScript goes in, and what runs is JavaScript in a sandbox.
+//!
+//! [`Parser`] reads a script while its file is loaded: it takes out the annotations of TypeScript,
+//! finds the tools that the script names, and makes sure that the engine can compile what is left.
+//! [`engine`] runs a script.
+
+pub mod engine;
+mod erase;
+
+use std::{
+    cell::OnceCell,
+    ops::Range,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use oxc_allocator::Allocator;
+use oxc_parser::ParseOptions;
+use oxc_span::SourceType;
+
+/// The longest script in bytes: the longest known one has a twentieth of it.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// The parser calls itself for each level of nesting, and `MAX_BYTES` can hold as many levels as
+/// bytes. The address space is reserved; only what a script needs is ever touched.
+const PARSER_STACK: usize = 256 * 1024 * 1024;
+
+/// Parsing takes a millisecond. Nested `<` of TypeScript can take exponential time.
+const PARSER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A script that the engine can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// JavaScript; lines and bytes are where they were in the source.
+    pub code: String,
+    /// Each `api.name` of the script, and where it is.
+    pub calls: Vec<(String, Range<usize>)>,
+    /// Whether the script uses `api` in another way, so that it may call anything.
+    pub computes_calls: bool,
+}
+
+/// What is wrong with a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// One sentence.
+    pub message: String,
+    /// Where in the script, in bytes.
+    pub at: Range<usize>,
+    /// What to do about it.
+    pub help: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(message: impl Into<String>, at: Range<usize>) -> Self {
+        Self { message: message.into(), at, help: None }
+    }
+}
+
+/// Reads scripts.
+#[derive(Default)]
+pub struct Parser {
+    /// Made for the first script.
+    compiler: OnceCell<engine::Compiler>,
+}
+
+impl Parser {
+    /// Reads a script: the body of an async function with the parameters `api` and `params`.
+    ///
+    /// # Errors
+    ///
+    /// All problems that were found; at least one.
+    pub fn parse(&self, source: &str) -> Result<Parsed, Vec<Problem>> {
+        let parsed = parse(source)?;
+        let compile = || match self.compiler.get() {
+            Some(compiler) => compiler.compile(&parsed.code),
+            None => {
+                let compiler = engine::Compiler::new()?;
+                self.compiler.get_or_init(|| compiler).compile(&parsed.code)
+            }
+        };
+        compile().map_err(|error| {
+            let at = error.line.map_or(0..0, |line| line_range(source, line));
+            vec![Problem::new(error.message, at)]
+        })?;
+        Ok(parsed)
+    }
+}
+
+/// Parses a script on a thread of its own.
+fn parse(source: &str) -> Result<Parsed, Vec<Problem>> {
+    let failed = |message: String| Err(vec![Problem::new(message, 0..0)]);
+    if source.len() > MAX_BYTES {
+        return failed(format!("the code is longer than {MAX_BYTES} bytes"));
+    }
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let text = source.to_owned();
+    let parser = thread::Builder::new().stack_size(PARSER_STACK).spawn(move || {
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(parse_here(&text));
+    });
+    if let Err(error) = parser {
+        return failed(format!("the system has no thread for the parser: {error}"));
+    }
+    match receiver.recv_timeout(PARSER_PATIENCE) {
+        Ok(parsed) => parsed,
+        Err(_) => failed("the code is too complex to be parsed".to_owned()),
+    }
+}
+
+/// Parses as TypeScript, whatever the author had in mind: `f<a>(b)` means another thing there.
+fn parse_here(source: &str) -> Result<Parsed, Vec<Problem>> {
+    let options = ParseOptions { allow_return_outside_function: true, ..ParseOptions::default() };
+    let kind = SourceType::ts().with_module(true);
+    let allocator = Allocator::default();
+    let parsed = oxc_parser::Parser::new(&allocator, source, kind).with_options(options).parse();
+    if !parsed.panicked && parsed.diagnostics.is_empty() {
+        return erase::erase(source, &parsed.program);
+    }
+    // One mistake often looks like several.
+    let found = parsed.diagnostics.iter().take(3).map(|found| {
+        let span = found.labels.first().map(oxc_span::LabeledSpan::span).unwrap_or_default();
+        Problem::new(found.message.to_string(), span.start as usize..span.end as usize)
+    });
+    let mut problems: Vec<Problem> = found.collect();
+    if problems.is_empty() {
+        problems.push(Problem::new("the code cannot be parsed", 0..0));
+    }
+    Err(problems)
+}
+
+/// Returns the bytes of a line, counted from 1, without its indentation.
+fn line_range(source: &str, line: usize) -> Range<usize> {
+    let mut start = 0;
+    for (number, text) in source.split_inclusive('\n').enumerate() {
+        if number + 1 == line {
+            let indent = text.len() - text.trim_start().len();
+            return start + indent..start + text.trim_end().len().max(indent);
+        }
+        start += text.len();
+    }
+    0..0
+}
+
+/// Returns the time that is left until `deadline`.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+#[cfg(test)]
+mod tests;
