@@ -4,6 +4,8 @@
 //! and retries, decoding, result. It takes an [`Admitted`] call only, which the gate alone makes.
 //! Dropping its future aborts the request and removes an unfinished download.
 
+mod composite;
+
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
@@ -38,6 +40,7 @@ use crate::{
         collect::Collector,
         decode::{self, BodyType, DecodeError},
     },
+    script::engine::Slots,
     worker::{FilterError, Filters},
 };
 
@@ -50,6 +53,7 @@ pub struct Executor {
     backends: Arc<[Backend]>,
     files: FileStore,
     filters: Filters,
+    slots: Slots,
 }
 
 /// Why a call has no result.
@@ -250,7 +254,8 @@ impl fmt::Display for DryRun {
 impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
-        Self { backends: backends.into(), files, filters: Filters::default() }
+        let (filters, slots) = (Filters::default(), Slots::default());
+        Self { backends: backends.into(), files, filters, slots }
     }
 
     /// Runs jq filters in these processes; by default they are this program.
@@ -299,10 +304,9 @@ impl Executor {
     ) -> Result<Outcome, CallError> {
         match call.entry().operation() {
             Operation::Tool(tool) => self.request(&call, tool, observer).await,
-            Operation::Composite(_) => Err(CallError::Composite {
-                composite: call.entry().name.clone(),
-                reason: "this version does not run composites".to_owned(),
-            }),
+            Operation::Composite(composite) => {
+                composite::run(self, &call, composite, observer).await
+            }
         }
     }
 

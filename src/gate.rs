@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     access::{Decision, Denial},
     call::{self, ArgumentError, Arguments},
-    catalog::{Catalog, Entry},
+    catalog::{Catalog, Entry, Operation},
     config::Confirm,
-    descriptor::model::Access,
+    descriptor::model::{Access, Composite},
 };
 
 /// Decides about calls.
@@ -69,6 +69,7 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 /// A call that fits its schema and is allowed; a dangerous one still needs a person's consent.
 #[derive(Debug)]
 pub struct Pending<'gate> {
+    gate: &'gate Gate,
     entry: &'gate Entry,
     arguments: Arguments,
     needs_consent: bool,
@@ -77,8 +78,11 @@ pub struct Pending<'gate> {
 /// A call that may be executed.
 #[derive(Debug)]
 pub struct Admitted<'gate> {
+    gate: &'gate Gate,
     entry: &'gate Entry,
     arguments: Arguments,
+    /// Whether a person agreed to this call.
+    consented: bool,
 }
 
 /// The digest of a call: what a consent is bound to.
@@ -133,11 +137,28 @@ impl Gate {
             return Err(Refusal::Denied { tool, denial: denial.clone(), remedy });
         }
         let arguments = call::check(entry, arguments)?;
+        let needs_consent =
+            self.asks_for(entry) || self.dangerous_delegates(entry).next().is_some();
+        Ok(Pending { gate: self, entry, arguments, needs_consent })
+    }
+
+    /// Returns whether a person is asked before a call of this level.
+    fn asks_for(&self, entry: &Entry) -> bool {
         // A backend without a setting of its own is asked for: fail closed.
         let confirm = self.confirm.get(entry.backend.0).copied().unwrap_or_default();
-        let dangerous = entry.access() == Some(&Access::Dangerous);
-        let needs_consent = dangerous && confirm == Confirm::Ask;
-        Ok(Pending { entry, arguments, needs_consent })
+        entry.access() == Some(&Access::Dangerous) && confirm == Confirm::Ask
+    }
+
+    /// Returns the tools that a composite may call under its own consent, and that need one.
+    fn dangerous_delegates(&self, entry: &Entry) -> impl Iterator<Item = &Entry> {
+        let delegates = match entry.operation() {
+            Operation::Composite(Composite { delegates, .. }) => delegates.as_slice(),
+            Operation::Tool(_) => &[],
+        };
+        delegates
+            .iter()
+            .filter_map(|name| self.catalog.find_declared(entry.backend, name))
+            .filter(|delegate| delegate.decision == Decision::Allow && self.asks_for(delegate))
     }
 }
 
@@ -187,6 +208,15 @@ impl<'gate> Pending<'gate> {
             let _ = write!(text, "\n  {name} = {value}");
         }
         let _ = write!(text, "\n({})", operation.summary());
+        let delegates: Vec<&str> =
+            self.gate.dangerous_delegates(self.entry).map(|entry| entry.name.as_str()).collect();
+        if !delegates.is_empty() {
+            let _ = write!(
+                text,
+                "\nIt may make these dangerous calls, with arguments of its own: {}",
+                delegates.join(", ")
+            );
+        }
         text
     }
 
@@ -199,7 +229,8 @@ impl<'gate> Pending<'gate> {
         if self.needs_consent {
             return Err(self.refused("a person has to confirm dangerous calls"));
         }
-        Ok(Admitted { entry: self.entry, arguments: self.arguments })
+        let Self { gate, entry, arguments, .. } = self;
+        Ok(Admitted { gate, entry, arguments, consented: false })
     }
 
     /// Admits a call that a person agreed to.
@@ -211,7 +242,8 @@ impl<'gate> Pending<'gate> {
         if consent.0 != self.digest() {
             return Err(self.refused("the confirmation was given for another call"));
         }
-        Ok(Admitted { entry: self.entry, arguments: self.arguments })
+        let Self { gate, entry, arguments, .. } = self;
+        Ok(Admitted { gate, entry, arguments, consented: true })
     }
 
     /// Makes the refusal of this call.
@@ -230,4 +262,57 @@ impl<'gate> Admitted<'gate> {
     pub fn arguments(&self) -> &Arguments {
         &self.arguments
     }
+
+    /// Admits a call of `tool` that the script of this composite makes: it passes what a direct
+    /// call passes. `arguments` may have the names of the wire as well as those of the schema.
+    ///
+    /// # Errors
+    ///
+    /// What a direct call would be refused for. A call that needs a person's consent is admitted
+    /// only if the person agreed to the composite, and the composite lists the tool in `delegates`,
+    /// so that the question named it.
+    pub fn call_within(&self, tool: &str, arguments: Map<String, Value>) -> Result<Self, Refusal> {
+        let unknown = || Refusal::UnknownTool { name: tool.to_owned(), nearest: None };
+        let Operation::Composite(composite) = self.entry.operation() else {
+            return Err(unknown());
+        };
+        let found = self.gate.catalog.find_declared(self.entry.backend, tool);
+        // A composite calls no composites.
+        let entry = found.filter(|entry| entry.tool().is_some()).ok_or_else(unknown)?;
+        let pending = self.gate.check(&entry.name, with_properties(entry, arguments))?;
+        if !pending.needs_consent {
+            return pending.admit();
+        }
+        if !composite.delegates.iter().any(|delegate| delegate == tool) {
+            let reason = format!(
+                "it is dangerous, and the composite \"{}\" does not list it in `delegates`",
+                composite.name
+            );
+            return Err(pending.refused(reason));
+        }
+        if !self.consented {
+            return Err(pending.refused("nobody was asked about it"));
+        }
+        let Pending { gate, entry, arguments, .. } = pending;
+        Ok(Admitted { gate, entry, arguments, consented: true })
+    }
+}
+
+/// Renames arguments from the names of the wire to those of the schema.
+fn with_properties(entry: &Entry, arguments: Map<String, Value>) -> Map<String, Value> {
+    let known = |name: &str| entry.params.iter().any(|param| param.property == name);
+    if arguments.keys().all(|name| known(name)) {
+        return arguments;
+    }
+    let property = |name: &str| {
+        let param = entry.params.iter().find(|param| param.param.name == name)?;
+        // What has both names says two things; the check reports the one that is left.
+        (!known(name) && !arguments.contains_key(&param.property)).then(|| param.property.clone())
+    };
+    let renamed: Vec<Option<String>> = arguments.keys().map(|name| property(name)).collect();
+    arguments
+        .into_iter()
+        .zip(renamed)
+        .map(|((name, value), property)| (property.unwrap_or(name), value))
+        .collect()
 }

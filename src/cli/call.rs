@@ -111,16 +111,7 @@ fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::
             write!(console.out, "{text}{end}")?;
         }
         Payload::File(file) if as_json || !console.out_is_terminal => {
-            let mut shown = json!({
-                "path": file.path,
-                "size": file.size,
-                "content_type": file.content_type,
-                "sha256": file.sha256,
-            });
-            if let (Some(expires), Some(shown)) = (file.expires, shown.as_object_mut()) {
-                shown.insert("expires".to_owned(), expires.into());
-            }
-            console.json(&shown)?;
+            console.json(&file.to_value())?;
         }
         Payload::File(SavedFile { path, size, content_type, sha256, expires, .. }) => {
             let path = path.display();

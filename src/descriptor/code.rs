@@ -2,7 +2,8 @@
 //!
 //! A code is never reused for another rule. The groups: `D0xx` the form of the file, `D1xx` the
 //! document, `D2xx` authentication, `D3xx` tools and parameters, `D4xx` answers, `D5xx`
-//! references between parts of the file, `D7xx` what authors and reviewers look for, `D9xx` what this version does not support.
+//! references between parts of the file, `D6xx` composites, `D7xx` what authors and reviewers look
+//! for, `D9xx` what this version does not support.
 
 use super::diagnostic::Code;
 
@@ -96,6 +97,13 @@ codes! {
     DELETE_READ = "D706", "A DELETE is marked as reading";
     NO_ACCESS = "D707", "A tool has no access level";
     CASE = "D708", "Two names differ only by case";
+
+    SCRIPT = "D601", "The code of a composite cannot be run";
+    SCRIPT_CALL = "D602", "A composite calls what is no tool";
+    SCRIPT_TIMEOUT = "D603", "A composite may not run that long";
+    NAME_TAKEN = "D604", "A composite has the name of a tool";
+    SCRIPT_ACCESS = "D605", "A composite that changes something has no access level";
+    NOT_DELEGATED = "D606", "A composite calls a dangerous tool that it does not delegate";
 
     UNSUPPORTED = "D901", "A construct is not supported by this version";
     MISSING_FEATURE = "D902", "A required feature is not supported by this version";

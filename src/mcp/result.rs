@@ -26,7 +26,7 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
     let (text, structured) = match payload {
         Payload::Empty => (format!("done (HTTP {status})"), Some(json!({ "status": status }))),
         Payload::File(file) => {
-            let (text, structured) = saved(file);
+            let (text, structured) = saved(&file);
             (text, Some(structured))
         }
         Payload::Json(text) => {
@@ -52,25 +52,15 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
 }
 
 /// Says where a file is: its URL where clients have no use for its path.
-fn saved(file: SavedFile) -> (String, Value) {
-    let SavedFile { path, url, reference, size, content_type, sha256, expires } = file;
+fn saved(file: &SavedFile) -> (String, Value) {
+    let SavedFile { path, url, size, content_type, expires, .. } = file;
     let path = path.to_string_lossy();
     let place = url.as_deref().unwrap_or(&path);
     let mut text = format!("saved to {place} ({size} bytes, {content_type})");
-    if let Some(expires) = &expires {
+    if let Some(expires) = expires {
         text.push_str(&format!(", kept until {expires}"));
     }
-    let mut object = Map::new();
-    match url {
-        Some(url) => object.insert("url".to_owned(), url.into()),
-        None => object.insert("path".to_owned(), path.into()),
-    };
-    object.extend(reference.map(|reference| ("file".to_owned(), reference.into())));
-    object.insert("size".to_owned(), size.into());
-    object.insert("content_type".to_owned(), content_type.into());
-    object.insert("sha256".to_owned(), sha256.into());
-    object.extend(expires.map(|expires| ("expires".to_owned(), expires.into())));
-    (text, Value::Object(object))
+    (text, file.to_value())
 }
 
 /// Makes the result of a call that failed, with a text that a model can act on.

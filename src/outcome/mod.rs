@@ -58,6 +58,26 @@ pub struct SavedFile {
     pub expires: Option<String>,
 }
 
+impl SavedFile {
+    /// Returns what programs get: `url` or `path`, `file` where there is a reference, `size`,
+    /// `content_type`, `sha256`, and `expires` where the file does not stay.
+    pub fn to_value(&self) -> Value {
+        let mut object = Map::new();
+        match &self.url {
+            Some(url) => object.insert("url".to_owned(), url.as_str().into()),
+            None => object.insert("path".to_owned(), self.path.to_string_lossy().into()),
+        };
+        let reference = self.reference.as_deref();
+        object.extend(reference.map(|reference| ("file".to_owned(), reference.into())));
+        object.insert("size".to_owned(), self.size.into());
+        object.insert("content_type".to_owned(), self.content_type.as_str().into());
+        object.insert("sha256".to_owned(), self.sha256.as_str().into());
+        let expires = self.expires.as_deref();
+        object.extend(expires.map(|expires| ("expires".to_owned(), expires.into())));
+        Value::Object(object)
+    }
+}
+
 /// How far a long call is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {

@@ -8,6 +8,8 @@ use std::{
 use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::Value;
 
+use crate::upstream::{Answer, Upstream};
+
 /// A home directory and the environment of a process that has nothing else.
 struct Cli {
     home: tempfile::TempDir,
@@ -385,4 +387,59 @@ fn a_key_without_effect_is_said_when_a_descriptor_is_served() {
     let run = Cli::new().file("odd.dadl", text).run(&["list", "--dadl", "odd.dadl"]);
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(run.err.contains("odd.dadl:") && run.err.contains("it has no effect"), "{}", run.err);
+}
+
+/// A descriptor with one tool and one composite.
+const COMPOSITE: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: none }
+  tools:
+    list: { method: GET, path: /things, access: read, description: "Lists." }
+  composites:
+    count:
+      description: "Counts."
+      params: { add: { type: integer, default: 0 } }
+      code: |
+        const all: number[] = await api.list();
+        console.warn("counting", all);
+        if (params.add < 0) throw new Error("too few");
+        return { count: all.length + params.add };
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn composites_are_called_like_tools() {
+    let upstream = Upstream::start(vec![Answer::json(200, "[1,2,3]")]).await;
+    let url = upstream.url();
+    let cli = Cli::new().file("fake.dadl", COMPOSITE);
+    let on = |arguments: &[&str]| {
+        cli.run(&[arguments, &["--dadl", "./fake.dadl", "--url", &url]].concat())
+    };
+    let run = on(&["call", "count", "add=2"]);
+    assert_eq!(run.json(), serde_json::json!({ "count": 5 }));
+    assert!(run.err.contains("counting [1,2,3]"), "{}", run.err);
+
+    let failed = on(&["call", "count", "add:=-1"]);
+    assert_eq!((failed.code, &*failed.out), (1, ""));
+    assert!(
+        failed.err.contains("composite \"count\" failed: too few (line 17 of the descriptor)"),
+        "{}",
+        failed.err
+    );
+
+    let dry = on(&["call", "count", "--dry-run"]);
+    assert_eq!(
+        dry.out,
+        "the composite count would run; what it sends depends on the answers. It may call list\n"
+    );
+    let shown = on(&["show", "count"]).json();
+    assert_eq!(shown["composite_of"], serde_json::json!(["list"]));
+    assert!(shown["definedIn"].as_str().unwrap().ends_with(":11"), "{shown}");
+    let listed = on(&["list"]).json();
+    assert_eq!(listed[1]["name"], "count");
+    assert_eq!(on(&["doctor"]).code, 0);
+    assert_eq!(cli.run(&["check", "fake.dadl"]).code, 0);
 }

@@ -9,7 +9,9 @@
 mod auth;
 mod check;
 mod cli;
+mod composites;
 mod corpus;
+mod corpus_composites;
 mod every_tool;
 mod executor;
 mod fetching;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     auth,
     body::DefaultHeaders,
+    composite,
     context::{Context, Place, Section, Text},
     errors, extension, include, meta, pagination, response, tool, types,
 };
@@ -42,7 +43,7 @@ const BACKEND_KEYS: &[&str] = &[
 /// The feature identifiers of DADL 0.2, and whether this version has them.
 const FEATURES: &[(&str, bool)] = &[
     ("authorization_code", true),
-    ("composites", false),
+    ("composites", true),
     ("deprecation", true),
     ("file_url", true),
     ("health", false),
@@ -190,7 +191,7 @@ fn lower_backend<'tree>(
     }
     let known_types = types::names(backend);
     let types = types::lower(backend, &known_types, context);
-    for key in ["health", "composites"] {
+    for key in ["health"] {
         if let Some(entry) = backend.entry(key) {
             context.unsupported(&entry.key_span, format_args!("`{key}`"));
         }
@@ -201,9 +202,10 @@ fn lower_backend<'tree>(
         session.login.headers.clone_from(&defaults.headers.fields);
     }
     defaults.headers.refuse_credential(auth.as_ref(), context);
-    let known_tools = tool_names(backend);
-    let tools =
+    let known_tools = names(backend, &["tools", "composites"]);
+    let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
+    let composites = composite::lower_all(backend, &tools, &mut hints, context);
     let examples = meta::examples(backend, context);
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
@@ -216,7 +218,7 @@ fn lower_backend<'tree>(
         description,
         auth: auth?,
         tools,
-        composites: Vec::new(),
+        composites,
         examples,
         coverage,
         setup,
@@ -314,10 +316,9 @@ fn lower_defaults<'tree>(
     }
 }
 
-/// Returns the names that references may use. Composites count: they are refused elsewhere.
-fn tool_names<'tree>(backend: &Section<'tree>) -> BTreeSet<&'tree str> {
-    ["tools", "composites"]
-        .into_iter()
+/// Returns the names that are declared under `keys`.
+pub(super) fn names<'tree>(backend: &Section<'tree>, keys: &[&str]) -> BTreeSet<&'tree str> {
+    keys.iter()
         .filter_map(|key| match &backend.entry(key)?.value.value {
             Value::Mapping(entries) => Some(entries),
             _ => None,

@@ -11,6 +11,7 @@
 
 mod auth;
 mod body;
+mod composite;
 mod context;
 mod document;
 mod errors;

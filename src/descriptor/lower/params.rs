@@ -12,6 +12,8 @@ use crate::descriptor::{
 
 const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
 
+const KEYS_FOR_SCRIPT: &[&str] = &["type", "required", "default", "description"];
+
 const KINDS: [(&str, ParamKind); 7] = [
     ("string", ParamKind::String),
     ("integer", ParamKind::Integer),
@@ -67,25 +69,43 @@ pub(super) fn lower<'tree>(
     section
         .entries()
         .iter()
-        .filter_map(|entry| Some((param(entry, auth, context)?, entry)))
+        .filter_map(|entry| Some((param(entry, auth, None, context)?, entry)))
         .collect()
+}
+
+/// Lowers the `params` of a composite, which have no place in a request.
+pub(super) fn lower_for_script<'tree>(
+    composite: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Vec<Param> {
+    let Some(entry) = composite.entry("params") else { return Vec::new() };
+    let place = Place::Key("params");
+    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+        return Vec::new();
+    };
+    let params = section.entries().iter();
+    params.filter_map(|entry| param(entry, None, Some(Location::Body), context)).collect()
 }
 
 fn param<'tree>(
     entry: &'tree Entry<'tree>,
     auth: Option<&Auth>,
+    location: Option<Location>,
     context: &mut Context<'tree>,
 ) -> Option<Param> {
     let name = entry.key.as_ref();
     let place = Place::Named("parameter", name);
-    let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
+    let keys = if location.is_some() { KEYS_FOR_SCRIPT } else { KEYS };
+    let section = context.section(&entry.value, &entry.key_span, place, keys)?;
     if name.is_empty() || name.chars().any(|other| other.is_whitespace() || other.is_control()) {
         context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
     }
     let kind = context.required_text(&section, "type");
     let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
-    let location = context.required_text(&section, "in");
-    let location = location.and_then(|text| context.choice(&text, "parameter place", &LOCATIONS));
+    let location = location.or_else(|| {
+        let text = context.required_text(&section, "in")?;
+        context.choice(&text, "parameter place", &LOCATIONS)
+    });
     let required = context.boolean(&section, "required");
     if location == Some(Location::Path)
         && required == Some(false)

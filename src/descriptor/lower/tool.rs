@@ -45,7 +45,7 @@ const MAX_PATH_BYTES: usize = 4096;
 /// For so many unknown tools of a file the nearest name is looked for.
 const MAX_SEARCHES: usize = 100;
 
-/// Lowers all tools and gives each its hints.
+/// Lowers all tools and gives each its hints; the hints of composites are left.
 pub(super) fn lower_all<'tree>(
     backend: &Section<'tree>,
     defaults: &Defaults<'tree>,
@@ -53,17 +53,17 @@ pub(super) fn lower_all<'tree>(
     names: &BTreeSet<&'tree str>,
     types: &[&'tree str],
     context: &mut Context<'tree>,
-) -> Vec<Tool> {
+) -> (Vec<Tool>, Hints<'tree>) {
     let Some(entry) = backend.entry("tools") else {
         context.missing(backend, "tools");
-        return Vec::new();
+        return Default::default();
     };
     let section = match &entry.value.value {
         Value::Null => None,
         _ => {
             let place = Place::Key("tools");
             let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-                return Vec::new();
+                return Default::default();
             };
             Some(section).filter(|section| !section.entries().is_empty())
         }
@@ -72,10 +72,10 @@ pub(super) fn lower_all<'tree>(
         context
             .error(code::NO_TOOLS, &entry.key_span, "the backend has no tools")
             .help("describe at least one operation");
-        return Vec::new();
+        return Default::default();
     };
     let mut hints = lower_hints(backend, names, context);
-    section
+    let tools = section
         .entries()
         .iter()
         .filter_map(|entry| {
@@ -83,7 +83,8 @@ pub(super) fn lower_all<'tree>(
             tool.hints = hints.remove(entry.key.as_ref()).unwrap_or_default();
             Some(tool)
         })
-        .collect()
+        .collect();
+    (tools, hints)
 }
 
 fn lower<'tree>(
@@ -191,7 +192,7 @@ fn idempotency<'tree>(
     Some(name)
 }
 
-fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Context<'tree>) {
+pub(super) fn check_name<'tree>(entry: &'tree Entry<'tree>, context: &mut Context<'tree>) {
     let name = entry.key.as_ref();
     let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name
@@ -329,7 +330,7 @@ fn deprecation<'tree>(
     is_deprecated.then_some(Deprecation { reason, replaced_by })
 }
 
-fn unknown_tool<'tree>(
+pub(super) fn unknown_tool<'tree>(
     name: &str,
     span: &std::ops::Range<usize>,
     key: &str,
@@ -353,7 +354,7 @@ fn unknown_tool<'tree>(
 }
 
 /// The hints of each tool, by its name.
-type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
+pub(super) type Hints<'tree> = HashMap<&'tree str, Vec<(String, String)>>;
 
 fn lower_hints<'tree>(
     backend: &Section<'tree>,

@@ -1,0 +1,284 @@
+//! A composite from its script to its result.
+//!
+//! The script runs on a thread of its own (see [`engine`]); its calls run here, all at once, each
+//! through the gate. The time limit covers both, and dropping the future ends both.
+
+use std::{collections::HashMap, time::Instant};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use serde_json::{Map, Value, json};
+
+use super::{CallError, Executor};
+use crate::{
+    descriptor::model::Composite,
+    gate::{Admitted, Refusal},
+    outcome::{JsonText, Observer, Outcome, Payload},
+    script::engine::{Event, Failure, Job, Reply, Run},
+};
+
+/// So many notes of inner calls reach the caller.
+const MOST_NOTES: usize = 20;
+
+/// Runs `composite`, which `call` calls.
+pub(super) async fn run(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    composite: &Composite,
+    observer: &dyn Observer,
+) -> Result<Outcome, CallError> {
+    let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
+    let mut running = Running { executor, call, composite, observer, notes: Vec::new() };
+    let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
+    let result = ended.unwrap_or_else(|_| {
+        let message = format!("it did not end within {} s", composite.timeout.as_secs_f64());
+        Err(Failure { message, line: None })
+    });
+    let failed =
+        |reason: String| CallError::Composite { composite: call.entry().name.clone(), reason };
+    let text = result.map_err(|failure| failed(running.explain(failure)))?;
+    if text.len() as u64 > most_bytes {
+        return Err(failed(format!(
+            "its result is larger than {most_bytes} bytes (`max_response_size` of backend \"{}\")",
+            call.entry().backend_name
+        )));
+    }
+    // As text: it may have integers of any length.
+    let value = JsonText::parse(&text)
+        .map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
+    Ok(Outcome { status: 200, payload: Payload::Json(value), notes: running.notes, next: None })
+}
+
+/// A composite while it runs.
+struct Running<'run> {
+    executor: &'run Executor,
+    call: &'run Admitted<'run>,
+    composite: &'run Composite,
+    observer: &'run dyn Observer,
+    notes: Vec<String>,
+}
+
+/// What an inner call gave.
+struct Answer {
+    tool: String,
+    reply: Reply,
+    notes: Vec<String>,
+}
+
+impl Running<'_> {
+    /// Runs the script and its calls until both are done.
+    async fn finish(&mut self) -> Result<String, Failure> {
+        let deadline = Instant::now() + self.composite.timeout;
+        let internal = |message: &str| Failure { message: message.to_owned(), line: None };
+        let slot = self.executor.slots.take().await;
+        let slot = slot.ok_or_else(|| internal("the program is ending"))?;
+        let job = Job {
+            code: self.composite.script.code.clone(),
+            params: Value::Object(self.params()).to_string(),
+            tools: self.composite.calls.clone(),
+            deadline,
+        };
+        let mut run = Run::start(job, slot)
+            .map_err(|error| internal(&format!("the system has no thread: {error}")))?;
+        let mut calls = FuturesUnordered::new();
+        let mut ended = None;
+        let mut failed = HashMap::new();
+        let mut unheard = Vec::new();
+        // Calls that nobody awaits are finished as well: half a request helps nobody.
+        while ended.is_none() || !calls.is_empty() {
+            tokio::select! {
+                event = run.next(), if ended.is_none() => match event {
+                    Some(Event::Call { id, tool, arguments }) => {
+                        calls.push(self.executor.inner(self.call, self.observer, id, tool, arguments));
+                    }
+                    Some(Event::Log { level, text }) => self.log(&level, &text),
+                    Some(Event::Done { result, unlogged, open }) => {
+                        if unlogged > 0 {
+                            self.log("warn", &format!("{unlogged} further lines were dropped"));
+                        }
+                        ended = Some(result);
+                        unheard = open;
+                    }
+                    None => ended = Some(Err(internal("the script engine failed"))),
+                },
+                Some(answer) = calls.next(), if !calls.is_empty() => {
+                    let Answer { tool, reply, notes } = answer;
+                    for note in notes {
+                        note_from(&tool, &note, &mut self.notes);
+                    }
+                    if let Err(error) = &reply.result {
+                        failed.insert(reply.id, (tool, whole(error)));
+                    }
+                    run.reply(reply);
+                }
+            }
+        }
+        for (tool, error) in unheard.iter().filter_map(|id| failed.remove(id)) {
+            note_from(&tool, &format!("not awaited, and failed: {error}"), &mut self.notes);
+        }
+        ended.unwrap_or_else(|| Err(internal("the script engine failed")))
+    }
+
+    /// Returns the arguments under the names that the descriptor has for them.
+    fn params(&self) -> Map<String, Value> {
+        let arguments = self.call.arguments().iter();
+        arguments.map(|(param, value)| (param.name.clone(), value.clone())).collect()
+    }
+
+    fn log(&self, level: &str, text: &str) {
+        let backend = &*self.call.entry().backend_name;
+        let composite = self.composite.name.as_str();
+        match level {
+            "debug" => tracing::debug!(backend, composite, ?text, "console"),
+            "warn" => tracing::warn!(backend, composite, ?text, "console"),
+            "error" => tracing::error!(backend, composite, ?text, "console"),
+            _ => tracing::info!(backend, composite, ?text, "console"),
+        }
+    }
+
+    /// Says what went wrong and where in the descriptor.
+    fn explain(&self, failure: Failure) -> String {
+        let Failure { message, line } = failure;
+        match (line, self.composite.script.first_line) {
+            (None, _) => message,
+            (Some(line), Some(first)) => {
+                format!("{message} (line {} of the descriptor)", first + line - 1)
+            }
+            (Some(line), None) => format!("{message} (line {line} of its code)"),
+        }
+    }
+}
+
+fn note_from(tool: &str, note: &str, notes: &mut Vec<String>) {
+    if notes.len() < MOST_NOTES {
+        notes.push(format!("{tool}: {note}"));
+    } else if notes.len() == MOST_NOTES {
+        notes.push("more notes of inner calls were left out".to_owned());
+    }
+}
+
+/// Returns the text for people of an error that a script gets.
+fn whole(error: &str) -> String {
+    let error: Option<Map<String, Value>> = serde_json::from_str(error).ok();
+    let whole = error.and_then(|error| error.get("whole")?.as_str().map(str::to_owned));
+    whole.unwrap_or_default()
+}
+
+impl Executor {
+    /// Makes one call of a script.
+    async fn inner(
+        &self,
+        composite: &Admitted<'_>,
+        observer: &dyn Observer,
+        id: u32,
+        tool: String,
+        arguments: String,
+    ) -> Answer {
+        let began = Instant::now();
+        let result = self.call_within(composite, observer, &tool, &arguments).await;
+        let backend = &*composite.entry().backend_name;
+        let parent = composite.entry().declared_name();
+        let elapsed = began.elapsed();
+        match &result {
+            Ok(outcome) => {
+                let status = outcome.status;
+                tracing::info!(backend, composite = parent, tool, status, ?elapsed, "inner call");
+            }
+            Err(failed) => {
+                let error = failed.whole.as_str();
+                tracing::info!(backend, composite = parent, tool, error, ?elapsed, "inner call");
+            }
+        }
+        match result {
+            Ok(outcome) => {
+                let mut notes = outcome.notes;
+                if let Some(next) = outcome.next {
+                    notes.push(format!("there is more; {} brings it", Value::Object(next)));
+                }
+                Answer { tool, reply: Reply { id, result: Ok(as_json(outcome.payload)) }, notes }
+            }
+            Err(failed) => {
+                let result = Err(failed.as_json());
+                Answer { tool, reply: Reply { id, result }, notes: Vec::new() }
+            }
+        }
+    }
+
+    async fn call_within(
+        &self,
+        composite: &Admitted<'_>,
+        observer: &dyn Observer,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<Outcome, Failed> {
+        let arguments: Map<String, Value> = serde_json::from_str(arguments)
+            .map_err(|error| Failed::new("invalid_input", format!("no arguments: {error}")))?;
+        let call = composite.call_within(tool, arguments).map_err(|refusal| {
+            let code = match refusal {
+                Refusal::Arguments(_) | Refusal::UnknownTool { .. } => "invalid_input",
+                Refusal::Denied { .. } | Refusal::NotConfirmed { .. } => "forbidden",
+            };
+            Failed::new(code, refusal.to_string())
+        })?;
+        // The gate admits tools only.
+        let Some(tool) = call.entry().tool() else {
+            return Err(Failed::new("invalid_input", "a composite calls no composites".to_owned()));
+        };
+        self.request(&call, tool, observer).await.map_err(Failed::from)
+    }
+}
+
+/// Why an inner call failed: what a script gets to see, and `whole`, all that is known.
+struct Failed {
+    code: String,
+    http_status: Option<u16>,
+    message: String,
+    provider_code: Option<String>,
+    whole: String,
+}
+
+impl Failed {
+    fn new(code: &str, message: String) -> Self {
+        let (code, whole) = (code.to_owned(), message.clone());
+        Self { code, http_status: None, message, provider_code: None, whole }
+    }
+
+    fn as_json(&self) -> String {
+        let Self { code, http_status, message, provider_code, whole } = self;
+        json!({
+            "code": code,
+            "http_status": http_status,
+            "message": message,
+            "provider_code": provider_code,
+            "whole": whole,
+        })
+        .to_string()
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        let whole = error.for_model();
+        match error {
+            CallError::Api(error) => Self {
+                code: error.code.clone(),
+                http_status: Some(error.status),
+                message: error.message.clone(),
+                provider_code: error.provider_code.clone(),
+                whole,
+            },
+            CallError::Argument(_) => Self::new("invalid_input", whole),
+            CallError::Send(_) => Self::new("unavailable", whole),
+            _ => Self::new("internal", whole),
+        }
+    }
+}
+
+/// Returns what a script gets: a value, text, the description of a file, or null.
+fn as_json(payload: Payload) -> String {
+    match payload {
+        Payload::Empty => "null".to_owned(),
+        Payload::Json(text) => text.into_string(),
+        Payload::Text { text, .. } => Value::String(text).to_string(),
+        Payload::File(file) => file.to_value().to_string(),
+    }
+}
