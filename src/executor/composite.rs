@@ -7,6 +7,7 @@ use std::{collections::HashMap, time::Instant};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::{CallError, Executor};
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
     outcome::{JsonText, Observer, Outcome, Payload},
     script::engine::{Event, Failure, Job, Reply, Run},
 };
+
+/// So many calls of one script are in flight; each may have an answer of the largest size.
+const MOST_IN_FLIGHT: usize = 10;
 
 /// So many notes of inner calls reach the caller.
 const MOST_NOTES: usize = 20;
@@ -79,6 +83,7 @@ impl Running<'_> {
         };
         let mut run = Run::start(job, slot)
             .map_err(|error| internal(&format!("the system has no thread: {error}")))?;
+        let turns = Semaphore::new(MOST_IN_FLIGHT);
         let mut calls = FuturesUnordered::new();
         let mut ended = None;
         let mut failed = HashMap::new();
@@ -88,7 +93,13 @@ impl Running<'_> {
             tokio::select! {
                 event = run.next(), if ended.is_none() => match event {
                     Some(Event::Call { id, tool, arguments }) => {
-                        calls.push(self.executor.inner(self.call, self.observer, id, tool, arguments));
+                        let (executor, call, observer) = (self.executor, self.call, self.observer);
+                        let turn = turns.acquire();
+                        calls.push(async move {
+                            // Nobody closes it, so that there always is a turn.
+                            let _turn = turn.await;
+                            executor.inner(call, observer, id, tool, arguments).await
+                        });
                     }
                     Some(Event::Log { level, text }) => self.log(&level, &text),
                     Some(Event::Done { result, unlogged, open }) => {

@@ -47,10 +47,13 @@ pub const MOST_BUSY: Duration = Duration::from_secs(10);
 /// How many calls a script may make.
 pub const MOST_CALLS: u32 = 50;
 
+/// The arguments of all calls of a script together, in bytes: they leave the engine's memory.
+pub const MOST_ARGUMENTS: usize = 32 * 1024 * 1024;
+
 /// How many lines of a script reach the log.
 pub const MOST_LINES: u32 = 100;
 
-/// How many bytes of such a line.
+/// How many bytes of such a line, and of an error.
 const MOST_LINE_BYTES: usize = 2048;
 
 /// How many scripts run at once; each may take [`MEMORY`].
@@ -315,6 +318,8 @@ struct State {
     open: RefCell<BTreeSet<u32>>,
     /// All calls.
     calls: Cell<u32>,
+    /// The bytes of their arguments.
+    arguments: Cell<usize>,
     lines: Cell<u32>,
     end: RefCell<Option<Result<String, Failure>>>,
 }
@@ -391,12 +396,17 @@ fn host<'js>(
     let host = Object::new(ctx.clone())?;
     let (sender, shared) = (outbox.clone(), Rc::clone(state));
     let call = move |tool: String, arguments: String| {
+        let bytes = shared.arguments.get().saturating_add(arguments.len());
+        if bytes > MOST_ARGUMENTS {
+            return None;
+        }
+        shared.arguments.set(bytes);
         let id = shared.calls.get();
         shared.calls.set(id + 1);
         shared.open.borrow_mut().insert(id);
         // Nobody listens any more when the call was dropped.
         let _ = sender.send(Event::Call { id, tool, arguments });
-        id
+        Some(id)
     };
     host.set("call", Function::new(ctx.clone(), call)?)?;
     let shared = Rc::clone(state);
@@ -416,7 +426,7 @@ fn host<'js>(
     host.set("done", Function::new(ctx.clone(), move |text| drop(done(text)))?)?;
     let shared = Rc::clone(state);
     let fail = move |message: String, stack: String| {
-        let failure = Failure { message: explain(message), line: line_of(&stack) };
+        let failure = Failure { message: explain(cut(message)), line: line_of(&stack) };
         drop(shared.end.replace(Some(Err(failure))));
     };
     host.set("fail", Function::new(ctx.clone(), fail)?)?;

@@ -8,7 +8,7 @@ pub mod engine;
 mod erase;
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell, RefCell},
     ops::Range,
     sync::mpsc,
     thread,
@@ -62,6 +62,16 @@ impl Problem {
 pub struct Parser {
     /// Made for the first script.
     compiler: OnceCell<engine::Compiler>,
+    /// Started for the first script.
+    worker: RefCell<Option<Worker>>,
+    /// Whether the worker did not come back; then no other script is read.
+    is_lost: Cell<bool>,
+}
+
+/// A thread that parses.
+struct Worker {
+    sources: mpsc::Sender<String>,
+    parsed: mpsc::Receiver<Result<Parsed, Vec<Problem>>>,
 }
 
 impl Parser {
@@ -71,7 +81,14 @@ impl Parser {
     ///
     /// All problems that were found; at least one.
     pub fn parse(&self, source: &str) -> Result<Parsed, Vec<Problem>> {
-        let parsed = parse(source)?;
+        if source.len() > MAX_BYTES {
+            let message = format!("the code is longer than {MAX_BYTES} bytes");
+            return Err(vec![Problem::new(message, 0..0)]);
+        }
+        let parsed = self.work(source).unwrap_or_else(|message| {
+            self.is_lost.set(true);
+            Err(vec![Problem::new(message, 0..0)])
+        })?;
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
             None => {
@@ -85,26 +102,41 @@ impl Parser {
         })?;
         Ok(parsed)
     }
+
+    /// Has the thread parse; the error says why it gave no answer.
+    fn work(&self, source: &str) -> Result<Result<Parsed, Vec<Problem>>, String> {
+        if self.is_lost.get() {
+            return Err("no code is read after one that is too complex".to_owned());
+        }
+        let mut worker = self.worker.borrow_mut();
+        let worker = match worker.as_mut() {
+            Some(worker) => worker,
+            None => {
+                let no_thread = |error| format!("the system has no thread for the parser: {error}");
+                worker.insert(Worker::start().map_err(no_thread)?)
+            }
+        };
+        let too_complex = || "the code is too complex to be parsed".to_owned();
+        worker.sources.send(source.to_owned()).map_err(|_| too_complex())?;
+        worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| too_complex())
+    }
 }
 
-/// Parses a script on a thread of its own.
-fn parse(source: &str) -> Result<Parsed, Vec<Problem>> {
-    let failed = |message: String| Err(vec![Problem::new(message, 0..0)]);
-    if source.len() > MAX_BYTES {
-        return failed(format!("the code is longer than {MAX_BYTES} bytes"));
-    }
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let text = source.to_owned();
-    let parser = thread::Builder::new().stack_size(PARSER_STACK).spawn(move || {
-        // Nobody listens any more when it took too long.
-        let _ = sender.send(parse_here(&text));
-    });
-    if let Err(error) = parser {
-        return failed(format!("the system has no thread for the parser: {error}"));
-    }
-    match receiver.recv_timeout(PARSER_PATIENCE) {
-        Ok(parsed) => parsed,
-        Err(_) => failed("the code is too complex to be parsed".to_owned()),
+impl Worker {
+    fn start() -> std::io::Result<Self> {
+        let (sources, inbox) = mpsc::channel::<String>();
+        let (outbox, parsed) = mpsc::channel();
+        thread::Builder::new().name("parser".to_owned()).stack_size(PARSER_STACK).spawn(
+            move || {
+                for source in inbox {
+                    // Nobody listens any more when it took too long.
+                    if outbox.send(parse_here(&source)).is_err() {
+                        return;
+                    }
+                }
+            },
+        )?;
+        Ok(Self { sources, parsed })
     }
 }
 

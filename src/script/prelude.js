@@ -3,7 +3,7 @@
 // returns the functions that the program calls.
 (function (host, tools, mostCalls) {
   "use strict";
-  const { BigInt, Error, Promise, String, TypeError } = globalThis;
+  const { BigInt, Error, Promise, RangeError, String, TypeError } = globalThis;
   const { apply, ownKeys, deleteProperty, getPrototypeOf } = Reflect;
   const { create, defineProperty, freeze } = Object;
   const { isArray } = Array;
@@ -65,7 +65,9 @@
     // Made here, because the stack leads to the line of the call.
     const error = new Error();
     return new Promise((resolve, reject) => {
-      open[host.call(name, text)] = { name, error, resolve, reject };
+      const id = host.call(name, text);
+      if (id === undefined) throw new RangeError("the arguments of its calls are too large");
+      open[id] = { name, error, resolve, reject };
     });
   };
   const api = create(null);

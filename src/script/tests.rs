@@ -376,6 +376,16 @@ async fn calls_are_counted() {
 }
 
 #[tokio::test]
+async fn what_leaves_the_sandbox_is_bounded() {
+    let code = "const a = 'x'.repeat(5e6); return Promise.all(Array.from({ length: 9 }, () => api.get({ a })));";
+    let ran = run(code).await;
+    assert_eq!(ran.calls.len(), 6);
+    assert_eq!(ran.failure(), "RangeError: the arguments of its calls are too large: 1");
+    let long = run("throw new Error('x'.repeat(1e6));").await.failure();
+    assert!(long.len() < 2100, "{}", long.len());
+}
+
+#[tokio::test]
 async fn the_log_is_bounded() {
     let ran = run("for (let i = 0; i < 1000; i++) console.log('x'.repeat(10000), i);").await;
     assert_eq!(ran.log.len(), MOST_LINES as usize + 1);

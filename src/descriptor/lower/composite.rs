@@ -236,9 +236,10 @@ fn check_access<'tree>(
     let level = known.access(call).map_or("no level", Access::as_str);
     let place = section.place;
     let message = format!("{place} has no `access`, and `{call}`, which it may call, has {level}");
+    let newer = if context.is_v01 { "declare DADL 0.2, and " } else { "" };
     let finding = context.note(code::SCRIPT_ACCESS, &section.span, message);
     finding.label("counts as the highest level of what it may call");
-    finding.help("write the `access` that the composite as a whole needs");
+    finding.help(format!("{newer}write the `access` that the composite as a whole needs"));
 }
 
 /// Warns about dangerous calls that no consent covers.
