@@ -185,19 +185,46 @@ fn direct_call(bencher: Bencher<'_, '_>) {
 /// Gate, plan, request, decoding: everything but MCP.
 #[divan::bench]
 fn whole_call(bencher: Bencher<'_, '_>) {
+    call_of(bencher, bundled(), "get_vm");
+}
+
+/// The same within a composite: what its thread, engine and script cost.
+#[divan::bench]
+fn composite_call(bencher: Bencher<'_, '_>) {
+    const TEXT: &str = r#"
+spec: https://dadl.ai/spec/dadl-spec-v0.2
+backend:
+  name: xo
+  type: rest
+  description: One tool and one composite.
+  auth: {type: bearer, credential: token}
+  tools:
+    get_vm: {method: GET, path: "/vms/{uuid}", access: read, description: Gets., params: {uuid: {type: string, in: path}}}
+  composites:
+    composite:
+      description: The same.
+      params: {uuid: {type: string, required: true}}
+      code: "return await api.get_vm({ uuid: params.uuid });"
+"#;
+    let loaded = descriptor::load(&Source::new("composite", TEXT));
+    call_of(bencher, Arc::new(loaded.descriptor.expect("the descriptor loads")), "composite");
+}
+
+fn call_of(bencher: Bencher<'_, '_>, descriptor: Arc<Descriptor>, tool: &str) {
     let address = upstream();
-    let descriptor = bundled();
     let url = format!("http://{address}/rest/v0");
     let mut settings = BackendSettings::new("xo".to_owned(), "xen-orchestra");
     settings.policy = policy();
     let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(Fixed));
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
-    let gate = Gate::new(Arc::new(catalog()), vec![Confirm::Ask]);
+    let policy = policy();
+    let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
+    let gate = Gate::new(Arc::new(catalog), vec![Confirm::Ask]);
     let executor = Executor::new(vec![backend], FileStore::new(std::env::temp_dir()));
     let runtime = runtime();
     let Value::Object(arguments) = json!({ "uuid": "x" }) else { unreachable!() };
     bencher.bench_local(move || {
-        let call = gate.check("get_vm", arguments.clone()).expect("allowed");
+        let call = gate.check(tool, arguments.clone()).expect("allowed");
         let call = call.admit().expect("not dangerous");
         runtime.block_on(executor.execute(call, &())).expect("an answer")
     });
