@@ -74,13 +74,13 @@ codes! {
     RETRY_CONFLICT = "D406", "A status is both retried and terminal";
     ERROR_MAP = "D407", "A key of the error map is not a 4xx or 5xx status";
     RANGE = "D408", "A number is out of range";
+
+    TRANSFORM = "D410", "A transform is not a jq program";
+    TRANSFORM_PATH = "D411", "A transform repeats the path that was taken already";
     RESPONSE_TYPE = "D415", "The type of a response is not known";
     FILE_TTL = "D416", "A time to live has no file";
     FILE_RULE = "D417", "A rule looks into an answer that is saved to a file";
     FILE_REDACTION = "D418", "Nothing can be hidden in a file";
-
-    TRANSFORM = "D410", "A transform is not a jq program";
-    TRANSFORM_PATH = "D411", "A transform repeats the path that was taken already";
 
     UNKNOWN_TOOL = "D501", "A tool that is referred to does not exist";
     HINT_VALUE = "D502", "A hint is not a single value";
