@@ -284,7 +284,7 @@ impl Executor {
         let tool = match call.entry().operation() {
             Operation::Tool(tool) => tool,
             Operation::Composite(Composite { name, calls, .. }) => {
-                return Ok(DryRun::Composite { name: name.clone(), calls: calls.clone() });
+                return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
             }
         };
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;

@@ -3,6 +3,8 @@
 //! Hosts ask a person before calls that do not claim to be reads, so that a missing hint costs a
 //! click on each read; a wrong one may cost data. The author's word goes before the method.
 
+use std::collections::HashSet;
+
 use super::Operation;
 use crate::descriptor::model::{Access, Composite, Descriptor, Method, Tool};
 
@@ -33,8 +35,9 @@ impl Annotations {
 
     /// A composite is as harmless as the least harmless tool that it may call.
     fn of_composite(composite: &Composite, descriptor: &Descriptor) -> Self {
+        let names: HashSet<&str> = composite.calls.iter().map(String::as_str).collect();
         let called = || {
-            let is_called = |tool: &&Tool| composite.calls.contains(&tool.name);
+            let is_called = |tool: &&Tool| names.contains(tool.name.as_str());
             descriptor.tools.iter().filter(is_called).map(Self::of_tool)
         };
         let read_only = composite.access == Some(Access::Read) && called().all(|it| it.read_only);

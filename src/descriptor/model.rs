@@ -5,7 +5,7 @@
 //! compiled, header names are legal, durations are durations. Nothing here refers to the YAML
 //! text; findings keep their own spans (see [`super::diagnostic`]).
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
@@ -302,7 +302,7 @@ pub struct Composite {
     pub delegates: Vec<String>,
     /// Tools that the composite may call, as far as the file says: those that the script names,
     /// `delegates` and `depends_on`; every tool where the script computes a name.
-    pub calls: Vec<String>,
+    pub calls: Arc<[String]>,
 }
 
 /// The body of an async function with the parameters `api` and `params`.

@@ -14,7 +14,7 @@ use crate::{
     descriptor::model::Composite,
     gate::{Admitted, Refusal},
     outcome::{JsonText, Observer, Outcome, Payload},
-    script::engine::{Event, Failure, Job, Reply, Run},
+    script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.
@@ -31,10 +31,16 @@ pub(super) async fn run(
     observer: &dyn Observer,
 ) -> Result<Outcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
-    let mut running = Running { executor, call, composite, observer, notes: Vec::new() };
+    let notes = Vec::new();
+    let mut running = Running { executor, call, composite, observer, has_slot: false, notes };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
-        let message = format!("it did not end within {} s", composite.timeout.as_secs_f64());
+        let after = composite.timeout.as_secs_f64();
+        let message = if running.has_slot {
+            format!("it did not end within {after} s")
+        } else {
+            format!("{MOST_RUNS} others were running for {after} s; try again later")
+        };
         Err(Failure { message, line: None })
     });
     let failed =
@@ -58,6 +64,7 @@ struct Running<'run> {
     call: &'run Admitted<'run>,
     composite: &'run Composite,
     observer: &'run dyn Observer,
+    has_slot: bool,
     notes: Vec<String>,
 }
 
@@ -75,10 +82,11 @@ impl Running<'_> {
         let internal = |message: &str| Failure { message: message.to_owned(), line: None };
         let slot = self.executor.slots.take().await;
         let slot = slot.ok_or_else(|| internal("the program is ending"))?;
+        self.has_slot = true;
         let job = Job {
             code: self.composite.script.code.clone(),
             params: Value::Object(self.params()).to_string(),
-            tools: self.composite.calls.clone(),
+            tools: self.composite.calls.to_vec(),
             deadline,
         };
         let mut run = Run::start(job, slot)

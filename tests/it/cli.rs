@@ -422,6 +422,16 @@ async fn composites_are_called_like_tools() {
     assert_eq!(run.json(), serde_json::json!({ "count": 5 }));
     assert!(run.err.contains("counting [1,2,3]"), "{}", run.err);
 
+    // Each call of the script is in the log, with the composite that made it.
+    let log = on(&["call", "count", "-v", "--log-format", "json"]).err;
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let inner = lines.map(|line| line["fields"].clone());
+    let inner: Vec<Value> = inner.filter(|fields| fields["message"] == "inner call").collect();
+    let expected = (&Value::from("fake"), &Value::from("count"), &Value::from("list"), 200);
+    let fields = &inner[0];
+    let status = fields["status"].as_u64().unwrap();
+    assert_eq!((&fields["backend"], &fields["composite"], &fields["tool"], status), expected);
+
     let failed = on(&["call", "count", "add:=-1"]);
     assert_eq!((failed.code, &*failed.out), (1, ""));
     assert!(

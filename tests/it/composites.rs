@@ -244,15 +244,37 @@ async fn a_call_that_nobody_awaits_is_finished() {
 
 #[tokio::test]
 async fn the_time_limit_covers_the_calls() {
-    let keys = "      timeout: 200ms\n";
+    let keys = "      timeout: 1s\n";
     let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
     let bench = bench(&upstream.url(), keys, "return api.get({ id: 1 });");
     let error = bench.call("run", json!({})).await.unwrap_err().for_model();
-    assert_eq!(error, "composite \"run\" failed: it did not end within 0.2 s");
+    assert_eq!(error, "composite \"run\" failed: it did not end within 1 s");
     upstream.connection_closed().await;
 
     let error = failure(vec![], keys, "for (;;) {}").await;
     assert!(error.contains("it did not end within"), "{error}");
+}
+
+#[tokio::test]
+async fn composites_wait_for_each_other_within_their_time() {
+    let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
+    let text = descriptor("", "return api.list();")
+        + "    short: { description: \"S.\", timeout: 1s, code: \"return 1\" }\n";
+    let bench = Harness::new(&text, &upstream.url(), Fixed(Ok(String::new())), |_| {});
+    assert_eq!(bench.value("short", json!({})).await, json!(1));
+    let all = futures_util::future::join_all((0..16).map(|_| bench.call("run", json!({}))));
+    let short = async {
+        // Each run has its slot when its request is there.
+        while upstream.requests().len() < 16 {
+            upstream.request_arrived().await;
+        }
+        bench.call("short", json!({})).await.unwrap_err().for_model()
+    };
+    let error = tokio::select! {
+        _ = all => panic!("nothing answers"),
+        error = short => error,
+    };
+    assert!(error.ends_with("16 others were running for 1 s; try again later"), "{error}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     ops::Range,
+    sync::Arc,
     time::Duration,
 };
 
@@ -51,9 +52,11 @@ pub(super) fn lower_all<'tree>(
         let message = format!("the file has more than {MOST_COMPOSITES} composites");
         context.error(code::TOO_COMPLEX, &entry.key_span, message);
     }
+    let names_of_tools = names(backend, &["tools"]);
     let known = Known {
+        all: names_of_tools.iter().map(|name| (*name).to_owned()).collect(),
         access: tools.iter().map(|tool| (tool.name.as_str(), tool.access.as_ref())).collect(),
-        names: names(backend, &["tools"]),
+        names: names_of_tools,
         composites: names(backend, &["composites"]),
         parser: script::Parser::default(),
     };
@@ -73,6 +76,8 @@ pub(super) fn lower_all<'tree>(
 struct Known<'tools, 'tree> {
     access: HashMap<&'tools str, Option<&'tools Access>>,
     names: BTreeSet<&'tree str>,
+    /// The same, for the scripts that may call everything.
+    all: Arc<[String]>,
     composites: BTreeSet<&'tree str>,
     parser: script::Parser,
 }
@@ -109,22 +114,24 @@ fn lower<'tree>(
         for text in &texts {
             tool::unknown_tool(text.value, &text.span, key, &known.names, context);
         }
-        texts.into_iter().map(|text| text.value.to_owned()).collect()
+        let tools: BTreeSet<&str> = texts.iter().map(|text| text.value).collect();
+        let tools = tools.into_iter().filter(|name| known.names.contains(name));
+        tools.map(str::to_owned).collect()
     };
     let delegates = references("delegates");
     let depends_on = references("depends_on");
     let text = context.required_text(&section, "code")?;
     let (script, parsed) = script(&text, known, context)?;
-    let mut calls: Vec<String> = Vec::new();
-    let mut seen = HashSet::new();
-    let everything = known.names.iter().copied().filter(|_| parsed.computes_calls);
     let named = parsed.calls.iter().map(|(name, _)| name.as_str());
     let declared = delegates.iter().chain(&depends_on).map(String::as_str);
-    for call in named.chain(declared).chain(everything) {
-        if known.names.contains(call) && seen.insert(call) {
-            calls.push(call.to_owned());
-        }
-    }
+    let calls: Arc<[String]> = if parsed.computes_calls {
+        Arc::clone(&known.all)
+    } else {
+        let mut seen = HashSet::new();
+        let calls = named.chain(declared);
+        let calls = calls.filter(|call| known.names.contains(call) && seen.insert(*call));
+        calls.map(str::to_owned).collect()
+    };
     check_access(&section, access.as_ref(), &calls, known, context);
     check_delegates(&parsed, &delegates, &text, known, context);
     // Fail closed: what nobody classified is as dangerous as the worst of what it may do.
@@ -266,6 +273,9 @@ fn check_delegates<'tree>(
     }
 }
 
+/// So many lines around the beginning of a text are compared with its first one.
+const MOST_EMPTY_LINES: usize = 16;
+
 /// Where the lines of a script are in the file.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
@@ -278,10 +288,17 @@ struct Layout {
 /// Returns where the code is, when the lines of code and file are the same.
 fn layout(text: &Text<'_>, source: &Source) -> Option<Layout> {
     let file = source.text();
-    let first = source.position(text.span.start).line;
+    let mut first = source.position(text.span.start).line;
     let mut start = file.get(..text.span.start)?.rfind('\n').map_or(0, |at| at + 1);
-    // The text begins at its indicator, or on the first line after it that is not empty.
-    for line in first..first + 8 {
+    // Empty lines at the beginning belong to the code, and not to the span.
+    let empty = text.value.lines().take(MOST_EMPTY_LINES).take_while(|line| line.trim().is_empty());
+    for _ in 0..=empty.count() {
+        let Some(end) = start.checked_sub(1) else { break };
+        start = file.get(..end)?.rfind('\n').map_or(0, |at| at + 1);
+        first -= 1;
+    }
+    // The text begins at its indicator, or on a line after it.
+    for line in first..first + MOST_EMPTY_LINES {
         let rest = file.get(start..)?;
         let mut lines = rest.lines();
         if text.value.lines().all(|line| lines.next().is_some_and(|raw| raw.trim() == line.trim()))
@@ -318,4 +335,141 @@ fn place(
         Some(start..end)
     };
     find().unwrap_or_else(|| text.span.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::load;
+
+    const TOOLS: &str = "\
+spec: https://dadl.ai/spec/dadl-spec-v0.2
+backend:
+  name: example
+  type: rest
+  description: An example.
+  auth: {type: bearer, credential: token}
+  tools:
+    read: {method: GET, path: /x, access: read, description: Reads.}
+    write: {method: POST, path: /x, access: write, description: Writes.}
+    audit: {method: POST, path: /x, access: audit, description: Audits.}
+    plain: {method: POST, path: /x, description: Does.}
+    drop: {method: POST, path: /x, access: dangerous, description: Drops.}
+  composites:
+    c:
+      description: Composes.
+";
+
+    /// The findings as `code line: message`, and the composite.
+    fn check(keys: &str) -> (Vec<String>, Option<Composite>) {
+        let source = Source::new("test.dadl", format!("{TOOLS}{keys}"));
+        let loaded = load(&source);
+        let findings = loaded.diagnostics.iter().map(|finding| {
+            let line = source.position(finding.span.start).line;
+            format!("{} {line}: {}", finding.code.0, finding.message)
+        });
+        (findings.collect(), loaded.descriptor.and_then(|mut it| it.composites.pop()))
+    }
+
+    fn composite(keys: &str) -> Composite {
+        let (findings, composite) = check(keys);
+        composite.unwrap_or_else(|| panic!("{keys}: {findings:?}"))
+    }
+
+    fn access(keys: &str) -> String {
+        let access = composite(keys).access;
+        access.as_ref().map_or("none", Access::as_str).to_owned()
+    }
+
+    #[test]
+    fn without_a_level_the_worst_call_counts() {
+        assert_eq!(access("      code: return 1;\n"), "read");
+        assert_eq!(access("      code: return api.read();\n"), "read");
+        assert_eq!(access("      code: return [api.read(), api.write()];\n"), "write");
+        assert_eq!(access("      code: return [api.write(), api.audit()];\n"), "audit");
+        assert_eq!(access("      code: return [api.audit(), api.plain()];\n"), "none");
+        assert_eq!(access("      code: return [api.plain(), api.drop()];\n"), "dangerous");
+        assert_eq!(access("      code: return api.read();\n      depends_on: [write]\n"), "write");
+        assert_eq!(
+            access("      code: return api.read();\n      delegates: [drop]\n"),
+            "dangerous"
+        );
+        assert_eq!(access("      code: return api[params.x]();\n"), "dangerous");
+        assert_eq!(access("      code: return api.drop();\n      access: read\n"), "read");
+    }
+
+    #[test]
+    fn calls_are_those_that_the_file_names() {
+        let calls = |keys: &str| composite(keys).calls.join(" ");
+        assert_eq!(
+            calls("      code: return [api.write(), api.read(), api.write()];\n"),
+            "write read"
+        );
+        let keys =
+            "      code: return api.read();\n      depends_on: [write]\n      delegates: [drop]\n";
+        assert_eq!(calls(keys), "read drop write");
+        assert_eq!(calls("      code: const { read } = api;\n"), "audit drop plain read write");
+    }
+
+    #[test]
+    fn the_time_has_a_default_and_a_bound() {
+        let seconds = |keys: &str| composite(keys).timeout.as_secs();
+        assert_eq!(seconds("      code: return 1;\n"), 30);
+        assert_eq!(seconds("      code: return 1;\n      timeout: 1m30s\n"), 90);
+        assert_eq!(seconds("      code: return 1;\n      timeout: 1h\n"), 120);
+        let (findings, composite) = check("      code: return 1;\n      timeout: 0s\n");
+        assert!(composite.is_none());
+        assert_eq!(findings, ["D603 17: a composite needs some time"]);
+    }
+
+    #[test]
+    fn findings_are_on_the_line_of_the_code() {
+        for (style, line) in [
+            ("code: |\n        let a;\n        let b = ;\n", 18),
+            ("code: |-\n\n\n        let a;\n        let b = ;\n", 20),
+            ("code: |2\n          let a;\n\n          let b = ;\n", 19),
+            // The whole text, because its lines are not those of the file.
+            ("code: >\n        let a;\n\n        let b = ;\n", 16),
+            ("code: \"let a;\\nlet b = ;\"\n", 16),
+        ] {
+            let (findings, _) = check(&format!("      {style}"));
+            assert_eq!(findings.len(), 1, "{findings:?}");
+            let place = format!("D601 {line}: ");
+            assert!(findings[0].starts_with(&place) || line == 16, "{style}: {findings:?}");
+        }
+        assert_eq!(composite("      code: |\n        return 1;\n").script.first_line, Some(17));
+        assert_eq!(composite("      code: 'return 1;'\n").script.first_line, None);
+    }
+
+    #[test]
+    fn references_are_tools() {
+        let keys = "      code: |\n        return [api.c(), api.wrte(), api.drop()];\n      delegates: [c]\n      depends_on: [reed]\n";
+        let (findings, composite) = check(keys);
+        assert_eq!(composite.unwrap().calls.join(" "), "drop");
+        let expected = [
+            "D605 14: composite `c` has no `access`, and `drop`, which it may call, has dangerous",
+            "D602 17: the code calls `api.c`, which is a composite",
+            "D602 17: the code calls `api.wrte`, which does not exist",
+            "D606 17: `drop` is dangerous, and `delegates` does not list it",
+            "D501 18: `delegates` names the tool `c`, which does not exist",
+            "D501 19: `depends_on` names the tool `reed`, which does not exist",
+        ];
+        assert_eq!(findings, expected);
+    }
+
+    #[test]
+    fn params_have_no_place_in_a_request() {
+        let keys = "      code: return 1;\n      params: {p: {type: string, in: query}}\n";
+        let (findings, _) = check(keys);
+        assert_eq!(findings, ["D008 17: unknown key `in` in parameter `p`"]);
+    }
+
+    #[test]
+    fn the_number_of_composites_is_bounded() {
+        let more: String = (0..MOST_COMPOSITES)
+            .map(|number| format!("    c{number}: {{description: C., code: return 1}}\n"))
+            .collect();
+        let (findings, _) = check(&format!("      code: return 1;\n{more}"));
+        assert_eq!(findings, ["D004 13: the file has more than 500 composites"]);
+    }
 }
