@@ -110,9 +110,20 @@ impl Running<'_> {
                         });
                     }
                     Some(Event::Log { level, text }) => self.log(&level, &text),
-                    Some(Event::Done { result, unlogged, open }) => {
+                    Some(Event::Done { result, unlogged, open, unhandled }) => {
                         if unlogged > 0 {
                             self.log("warn", &format!("{unlogged} further lines were dropped"));
+                        }
+                        // The failure that ends a composite says what there is to say.
+                        if unhandled > 0 && result.is_ok() {
+                            let failures = match unhandled {
+                                1 => "1 failure was".to_owned(),
+                                many => format!("{many} failures were"),
+                            };
+                            self.notes.push(format!(
+                                "{failures} not handled by the composite; the log has those of \
+                                 its calls"
+                            ));
                         }
                         ended = Some(result);
                         unheard = open;

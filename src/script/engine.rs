@@ -125,6 +125,8 @@ pub enum Event {
         unlogged: u32,
         /// The calls whose replies it did not wait for.
         open: Vec<u32>,
+        /// How many promises were rejected without anybody noticing.
+        unhandled: u32,
     },
 }
 
@@ -196,8 +198,9 @@ impl Run {
             let result = run(&job, &outbox, &from_program, seen, &state);
             let unlogged = state.lines.get().saturating_sub(MOST_LINES);
             let open = state.open.take().into_iter().collect();
+            let unhandled = state.unhandled.get();
             // Nobody listens any more when the call was dropped.
-            let _ = to_program.send(Event::Done { result, unlogged, open });
+            let _ = to_program.send(Event::Done { result, unlogged, open, unhandled });
             drop(slot);
         };
         thread::Builder::new().name(NAME.to_owned()).stack_size(THREAD_STACK).spawn(body)?;
@@ -321,6 +324,7 @@ struct State {
     /// The bytes of their arguments.
     arguments: Cell<usize>,
     lines: Cell<u32>,
+    unhandled: Cell<u32>,
     end: RefCell<Option<Result<String, Failure>>>,
 }
 
@@ -333,7 +337,19 @@ fn run(
     state: &Rc<State>,
 ) -> Result<String, Failure> {
     let limits = Limits::new(Some(job.deadline), dropped);
-    open(&limits)?.with(|ctx| {
+    let context = open(&limits)?;
+    let shared = Rc::clone(state);
+    context.runtime().set_host_promise_rejection_tracker(Some(Box::new(
+        move |_, _, _, is_handled_now| {
+            let unhandled = shared.unhandled.get();
+            // A promise that is handled late was counted before.
+            shared.unhandled.set(match is_handled_now {
+                true => unhandled.saturating_sub(1),
+                false => unhandled.saturating_add(1),
+            });
+        },
+    )));
+    context.with(|ctx| {
         let settle = begin(&ctx, job, outbox, state).catch(&ctx);
         let settle = settle.map_err(|error| limits.hit().unwrap_or_else(|| failure(&error)))?;
         loop {

@@ -243,6 +243,23 @@ async fn a_call_that_nobody_awaits_is_finished() {
 }
 
 #[tokio::test]
+async fn a_failure_that_nobody_handles_is_a_note() {
+    let upstream = Upstream::start(vec![ok("1")]).await;
+    let code = "api.put({ no: 1 });\nfor (let i = 0; i < 20; i++) await api.list();\nreturn 1;";
+    let bench = bench(&upstream.url(), "", code);
+    let outcome = bench.call("run", json!({})).await.unwrap();
+    let notes = outcome.notes.join("\n");
+    assert!(notes.contains("1 failure was not handled by the composite"), "{notes}");
+
+    // One that is handled later is none.
+    let code = "const a = api.put({ no: 1 });\nfor (let i = 0; i < 20; i++) await api.list();\n\
+                return a.catch(e => e.code);";
+    let bench = bench_with(&upstream.url(), "", code, |_| {});
+    let outcome = bench.call("run", json!({})).await.unwrap();
+    assert!(outcome.notes.is_empty(), "{:?}", outcome.notes);
+}
+
+#[tokio::test]
 async fn the_time_limit_covers_the_calls() {
     let keys = "      timeout: 1s\n";
     let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
