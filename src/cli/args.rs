@@ -163,6 +163,12 @@ pub struct CheckArgs {
     /// The descriptors
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+    /// Mend what has one obvious mending, and report what is left
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix: list the changes without making them
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
     /// Write the findings in this form
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: FormatArg,

@@ -5,15 +5,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::report::{self, CheckedFile, Color, Format};
+use super::{
+    report::{self, CheckedFile, Color, Format},
+    rewrite,
+};
 use crate::{
     config::folder::Folder,
     descriptor::{
         self, code,
         diagnostic::{Diagnostic, Severity},
+        mend::mend,
         source::{MAX_BYTES, Source, SourceError},
     },
 };
+
+/// Whether what can be mended is mended first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fixing {
+    /// The changes are listed and made.
+    Apply,
+    /// The changes are listed; the report is about the file as it is.
+    DryRun,
+    /// Nothing is changed.
+    #[default]
+    Off,
+}
 
 /// What a run found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,6 +44,8 @@ pub struct CheckOutcome {
     pub warnings: usize,
     /// Findings that are worth knowing.
     pub notes: usize,
+    /// Findings of any severity that `--fix` would mend.
+    pub fixable: usize,
 }
 
 impl CheckOutcome {
@@ -50,18 +68,45 @@ pub fn run(
     color: Color,
     out: &mut dyn io::Write,
 ) -> io::Result<CheckOutcome> {
+    run_fixing(files, Fixing::Off, format, color, out, &mut io::sink())
+}
+
+/// Does what [`run`] does; before, it mends what has one obvious mending and writes a line about
+/// each change to `log`.
+///
+/// A file that cannot be written is a finding of its own.
+pub fn run_fixing(
+    files: &[PathBuf],
+    fixing: Fixing,
+    format: Format,
+    color: Color,
+    out: &mut dyn io::Write,
+    log: &mut dyn io::Write,
+) -> io::Result<CheckOutcome> {
     let mut outcome = CheckOutcome { files: files.len(), ..CheckOutcome::default() };
-    let checked: Vec<CheckedFile> = files
-        .iter()
-        .map(|path| {
-            let name = path.display().to_string();
-            match read(path) {
-                Ok(bytes) => check(path, name, bytes, &mut outcome),
-                Err(error) => unreadable(name, &error),
+    let mut checked = Vec::with_capacity(files.len());
+    for path in files {
+        let name = path.display().to_string();
+        let changes;
+        let file = match read(path) {
+            Ok(bytes) if fixing == Fixing::Off => check(path, name, bytes, &mut outcome),
+            Ok(bytes) => {
+                let mut file;
+                (file, changes) = mended(path, name, bytes, fixing, &mut outcome);
+                for line in changes {
+                    writeln!(log, "{line}")?;
+                }
+                // Findings at the same place keep the order of the rules.
+                file.diagnostics.sort_by_key(|finding| finding.span.start);
+                file
             }
-        })
-        .collect();
-    for finding in checked.iter().flat_map(|file| &file.diagnostics) {
+            Err(error) => unreadable(name, &error),
+        };
+        checked.push(file);
+    }
+    let findings = || checked.iter().flat_map(|file| &file.diagnostics);
+    outcome.fixable = findings().filter(|finding| finding.fix.is_some()).count();
+    for finding in findings() {
         match finding.severity {
             Severity::Error => outcome.errors += 1,
             Severity::Warning => outcome.warnings += 1,
@@ -70,6 +115,61 @@ pub fn run(
     }
     report::write(&checked, &outcome, format, color, out)?;
     Ok(outcome)
+}
+
+/// Mends a file; returns what is left to report, and a line for each change.
+fn mended(
+    path: &Path,
+    name: String,
+    bytes: Vec<u8>,
+    fixing: Fixing,
+    outcome: &mut CheckOutcome,
+) -> (CheckedFile, Vec<String>) {
+    let Ok(source) = Source::from_bytes(name.clone(), bytes.clone()) else {
+        return (check(path, name, bytes, outcome), Vec::new());
+    };
+    let mended = mend(source);
+    if mended.changes.is_empty() {
+        return (check(path, name, bytes, outcome), Vec::new());
+    }
+    let done = if fixing == Fixing::Apply { "wrote" } else { "would write" };
+    let lines = mended.changes.iter().map(|change| {
+        let (before, after) = (change.before.escape_debug(), change.after.escape_debug());
+        let what = if change.before.is_empty() {
+            format!("{done} `{after}`")
+        } else {
+            format!("{done} `{after}` for `{before}`")
+        };
+        format!("{name}:{}: {}: {what}", change.line, change.code.0)
+    });
+    let lines: Vec<String> = lines.collect();
+    if fixing == Fixing::DryRun {
+        return (check(path, name, bytes, outcome), lines);
+    }
+    match rewrite::replace(path, &bytes, mended.source.text()) {
+        Ok(()) => {
+            // Read anew, with the fragments that the file includes.
+            let text = mended.source.text().as_bytes().to_vec();
+            (check(path, name, text, outcome), lines)
+        }
+        Err(error) => {
+            let mut file = check(path, name, bytes, outcome);
+            file.diagnostics.push(not_written(&error));
+            (file, Vec::new())
+        }
+    }
+}
+
+fn not_written(error: &io::Error) -> Diagnostic {
+    Diagnostic {
+        code: code::UNREADABLE,
+        severity: Severity::Error,
+        message: format!("the file cannot be written: {error}"),
+        span: 0..0,
+        label: String::new(),
+        help: Some("nothing was changed".to_owned()),
+        fix: None,
+    }
 }
 
 /// Reads a file, but never more than can be a descriptor: the name may be that of a device.
@@ -111,6 +211,7 @@ fn unreadable(name: String, error: &io::Error) -> CheckedFile {
         span: 0..0,
         label: String::new(),
         help: None,
+        fix: None,
     };
     CheckedFile { source: Source::new(name, ""), diagnostics: vec![finding] }
 }

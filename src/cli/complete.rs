@@ -5,17 +5,29 @@ use clap::CommandFactory as _;
 
 use super::{
     args::{CheckArgs, Cli, CompletionsArgs, ManArgs},
-    check,
+    check::{self, Fixing},
     console::Console,
     exit::Exit,
     failure::Failure,
-    report::Color,
+    report::{Color, Format},
 };
 
 /// Reports what is wrong with descriptors.
 pub(super) fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Failure> {
     let color = if console.color { Color::Always } else { Color::Never };
-    let outcome = check::run(&args.files, args.format.into(), color, &mut *console.out)?;
+    let format = args.format.into();
+    let fixing = match (args.fix, args.dry_run) {
+        (false, _) => Fixing::Off,
+        (true, true) => Fixing::DryRun,
+        (true, false) => Fixing::Apply,
+    };
+    // The lines about changes must not get into a report that a program reads.
+    let mut lines = Vec::new();
+    let mut report = Vec::new();
+    let outcome = check::run_fixing(&args.files, fixing, format, color, &mut report, &mut lines)?;
+    let log = if format == Format::Text { &mut console.out } else { &mut console.err };
+    log.write_all(&lines)?;
+    console.out.write_all(&report)?;
     Ok(match outcome.exit_code() {
         0 => Exit::Ok,
         3 => Exit::Settings,

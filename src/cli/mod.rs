@@ -21,6 +21,7 @@ mod load;
 mod log;
 mod progress;
 pub mod report;
+mod rewrite;
 mod serve;
 mod setup;
 mod show;

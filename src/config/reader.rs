@@ -65,6 +65,7 @@ impl Reader {
             span: span.clone(),
             label: String::new(),
             help: Some(help.into()).filter(|help| !help.is_empty()),
+            fix: None,
         });
     }
 

@@ -97,6 +97,7 @@ codes! {
     DELETE_READ = "D706", "A DELETE is marked as reading";
     NO_ACCESS = "D707", "A tool has no access level";
     CASE = "D708", "Two names differ only by case";
+    SPELLING = "D709", "A value has another spelling in the specification";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

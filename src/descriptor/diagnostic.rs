@@ -31,6 +31,17 @@ pub struct Diagnostic {
     pub label: String,
     /// What to write instead, or the nearest known name.
     pub help: Option<String>,
+    /// The one change of the text that mends it, where there is one; `check --fix` applies it.
+    pub fix: Option<Box<Edit>>,
+}
+
+/// A change of a file's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The bytes that go; empty where something is only added.
+    pub span: Range<usize>,
+    /// What comes in their place.
+    pub replacement: String,
 }
 
 impl Diagnostic {
@@ -43,6 +54,12 @@ impl Diagnostic {
     /// Sets what to write instead.
     pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Sets the change that mends it.
+    pub fn fix(&mut self, span: Range<usize>, replacement: impl Into<String>) -> &mut Self {
+        self.fix = Some(Box::new(Edit { span, replacement: replacement.into() }));
         self
     }
 }
@@ -66,4 +83,20 @@ pub fn nearest<'known>(
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Returns the known name that is nearest to `name`, when exactly one is.
+pub fn only_nearest<'known>(
+    name: &str,
+    known: impl IntoIterator<Item = &'known str> + Clone,
+) -> Option<&'known str> {
+    let first = nearest(name, known.clone())?;
+    let distance = strsim::damerau_levenshtein(name, first);
+    let length = name.chars().count();
+    let is_as_near = |other: &&str| {
+        *other != first
+            && other.chars().count().abs_diff(length) <= distance
+            && strsim::damerau_levenshtein(name, other) <= distance
+    };
+    known.into_iter().find(is_as_near).is_none().then_some(first)
 }

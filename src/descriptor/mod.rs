@@ -12,6 +12,7 @@ pub mod json_path;
 mod lint;
 pub mod login;
 mod lower;
+pub mod mend;
 pub mod model;
 pub mod source;
 pub mod template;
@@ -128,6 +129,7 @@ fn finish<'tree>(
             span: 0..0,
             label: String::new(),
             help: None,
+            fix: None,
         });
     }
     if diagnostics.len() > MAX_FINDINGS {
@@ -159,6 +161,7 @@ pub fn unreadable(error: &SourceError) -> Diagnostic {
         span: 0..0,
         label: String::new(),
         help: Some(help.to_owned()),
+        fix: None,
     }
 }
 

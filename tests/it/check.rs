@@ -77,10 +77,12 @@ fn reports_all_files_at_once() {
         folder.join("D301/pass.dadl"),
     ];
     let (outcome, text) = run(&files, Format::Text);
-    let expected = CheckOutcome { files: 4, readable: 3, errors: 2, warnings: 1, notes: 0 };
+    let expected =
+        CheckOutcome { files: 4, readable: 3, errors: 2, warnings: 1, notes: 0, fixable: 1 };
     assert_eq!(outcome, expected);
     assert_eq!(outcome.exit_code(), 1);
-    assert!(text.ends_with("4 files checked: 2 errors, 1 warning\n"), "{text}");
+    let end = "4 files checked: 2 errors, 1 warning\n1 finding can be mended by --fix\n";
+    assert!(text.ends_with(end), "{text}");
     assert!(text.contains("error[D001]: the file cannot be read"), "{text}");
     assert!(text.contains("did you mean `access`?"), "{text}");
 }
@@ -130,4 +132,74 @@ fn the_bundled_descriptors_have_no_finding() {
     let files = [root().join("dadl/xen-orchestra.dadl")];
     let (outcome, report) = run(&files, Format::Text);
     assert_eq!((outcome.errors, outcome.warnings, outcome.notes), (0, 0, 0), "{report}");
+}
+
+const BROKEN: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.1.md\nbackend:\n  name: example\n  \
+                      type: rest\n  version: \"1.0\"\n  description: An example.\n  \
+                      auth: {type: api_key, credential: example_key}\n  coverage: {endpoints: 9}\n  \
+                      tools:\n    # the only one\n    send:\n      method: post   # as is\n      \
+                      path: /a\n      acess: write\n      description: Sends.\n      \
+                      idempotency: {header: Idempotency-Key}\n";
+
+/// Runs `check --fix` on a file with this text; returns outcome, report, log, and the text after.
+fn fix(text: &str, fixing: check::Fixing) -> (CheckOutcome, String, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.dadl");
+    fs::write(&file, text).unwrap();
+    let (mut out, mut log) = (Vec::new(), Vec::new());
+    let files = [file.clone()];
+    let outcome =
+        check::run_fixing(&files, fixing, Format::Text, Color::Never, &mut out, &mut log).unwrap();
+    let folder = folder.path().display().to_string();
+    let utf8 = |bytes| String::from_utf8(bytes).unwrap().replace(&folder, "");
+    (outcome, utf8(out), utf8(log), fs::read_to_string(file).unwrap())
+}
+
+#[test]
+fn fix_mends_a_file_and_says_what_it_did() {
+    let (outcome, report, log, after) = fix(BROKEN, check::Fixing::Apply);
+    let expected = BROKEN
+        .replace("v0.1.md\n", "v0.2.md\nrequires:\n  features: [idempotency]\n")
+        .replace("api_key", "apikey")
+        .replace("endpoints: 9", "endpoints: 1")
+        .replace("post", "POST")
+        .replace("acess", "access");
+    assert_eq!(after, expected);
+    assert_eq!((outcome.exit_code(), outcome.fixable), (0, 0), "{report}");
+    assert!(report.ends_with("1 file checked: no findings\n"), "{report}");
+    assert!(log.contains("/a.dadl:12: D010: wrote `POST` for `post`\n"), "{log}");
+    assert!(log.contains("D109: wrote `\\nrequires:"), "{log}");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let (outcome, report, log, after) = fix(BROKEN, check::Fixing::DryRun);
+    assert_eq!(after, BROKEN);
+    assert_eq!(outcome.exit_code(), 1);
+    assert!(log.contains("would write `access` for `acess`"), "{log}");
+    assert!(report.contains("can be mended by --fix"), "{report}");
+}
+
+#[test]
+fn a_file_without_anything_to_mend_is_not_written() {
+    let text = BROKEN.replace("post", "FETCH");
+    let (_, _, log, after) = fix(&text, check::Fixing::Apply);
+    assert!(after.contains("FETCH") && after.contains("access"), "{log}");
+    let (_, report, log, after) = fix("a: [", check::Fixing::Apply);
+    assert_eq!((log.as_str(), after.as_str()), ("", "a: ["));
+    assert!(report.contains("error[D002]"), "{report}");
+}
+
+#[test]
+fn the_reports_of_machines_carry_the_change() {
+    let file = root().join("tests/fixtures/check/D008/fail.dadl");
+    let fix = &json(&file)["findings"][0]["fix"];
+    assert_eq!(fix["replacement"], "access");
+    let log: Value = serde_json::from_str(&run(&[file], Format::Sarif).1).unwrap();
+    let fix = &log["runs"][0]["results"][0]["fixes"][0]["artifactChanges"][0];
+    assert_eq!(fix["replacements"][0]["insertedContent"]["text"], "access");
+    assert_eq!(
+        fix["replacements"][0]["deletedRegion"],
+        log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]
+    );
 }

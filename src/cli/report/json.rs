@@ -27,6 +27,17 @@ struct Finding<'report> {
     message: &'report str,
     label: Option<&'report str>,
     help: Option<&'report str>,
+    fix: Option<Fix<'report>>,
+}
+
+/// What `--fix` would put in the place of what is between the two positions.
+#[derive(Serialize)]
+struct Fix<'report> {
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    replacement: &'report str,
 }
 
 #[derive(Serialize)]
@@ -72,6 +83,17 @@ fn findings(file: &CheckedFile) -> impl Iterator<Item = Finding<'_>> {
             message: &finding.message,
             label: Some(finding.label.as_str()).filter(|label| !label.is_empty()),
             help: finding.help.as_deref(),
+            fix: finding.fix.as_ref().map(|fix| {
+                let start = file.source.position(fix.span.start);
+                let end = file.source.position(fix.span.end);
+                Fix {
+                    line: start.line,
+                    column: start.column,
+                    end_line: end.line,
+                    end_column: end.column,
+                    replacement: &fix.replacement,
+                }
+            }),
         }
     })
 }

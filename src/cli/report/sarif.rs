@@ -1,12 +1,12 @@
 //! Findings as SARIF 2.1.0, which code hosts show beside the changed lines.
 
-use std::{io, path::Path};
+use std::{io, ops::Range, path::Path};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{CheckedFile, documentation, severity_word};
-use crate::descriptor::code;
+use crate::descriptor::{code, source::Source};
 
 /// What a path of a URI cannot hold (RFC 3986, section 3.3).
 const PATH: &AsciiSet = &CONTROLS
@@ -59,27 +59,45 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
 fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
     file.diagnostics.iter().map(move |finding| {
         let uri = uri(file.source.name_at(finding.span.start));
-        let start = file.source.position(finding.span.start);
-        let end = file.source.position(finding.span.end);
         let text = match &finding.help {
             Some(help) => format!("{}; {help}", finding.message),
             None => finding.message.clone(),
         };
-        json!({
+        let mut result = json!({
             "ruleId": finding.code.0,
             "ruleIndex": code::ALL.iter().position(|(code, _)| *code == finding.code),
             "level": severity_word(finding.severity),
             "message": {"text": text},
             "locations": [{"physicalLocation": {
                 "artifactLocation": {"uri": uri},
-                "region": {
-                    "startLine": start.line,
-                    "startColumn": start.column,
-                    "endLine": end.line,
-                    "endColumn": end.column,
-                },
+                "region": region(&file.source, &finding.span),
             }}],
-        })
+        });
+        if let (Some(fix), Some(object)) = (&finding.fix, result.as_object_mut()) {
+            let what = finding.help.as_deref().unwrap_or(&finding.message);
+            let fix = json!({
+                "description": {"text": what},
+                "artifactChanges": [{
+                    "artifactLocation": {"uri": uri},
+                    "replacements": [{
+                        "deletedRegion": region(&file.source, &fix.span),
+                        "insertedContent": {"text": fix.replacement},
+                    }],
+                }],
+            });
+            object.insert("fixes".to_owned(), json!([fix]));
+        }
+        result
+    })
+}
+
+fn region(source: &Source, span: &Range<usize>) -> Value {
+    let (start, end) = (source.position(span.start), source.position(span.end));
+    json!({
+        "startLine": start.line,
+        "startColumn": start.column,
+        "endLine": end.line,
+        "endColumn": end.column,
     })
 }
 

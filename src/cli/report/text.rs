@@ -31,7 +31,11 @@ pub(super) fn write(
     let found: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| plural(*n, what)).collect();
     let found = if found.is_empty() { "no findings".to_owned() } else { found.join(", ") };
-    writeln!(out, "{} checked: {found}", plural(outcome.files, "file"))
+    writeln!(out, "{} checked: {found}", plural(outcome.files, "file"))?;
+    if outcome.fixable > 0 {
+        writeln!(out, "{} can be mended by --fix", plural(outcome.fixable, "finding"))?;
+    }
+    Ok(())
 }
 
 fn plural(count: usize, what: &str) -> String {
@@ -269,6 +273,7 @@ mod tests {
                 span: start..start + length,
                 label: String::new(),
                 help: None,
+                fix: None,
             };
             assert!(render(&source, &finding, Color::Never).starts_with("error[D303]: m"));
         }

@@ -86,6 +86,9 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
     let has_get = tools.iter().any(|tool| tool.method == "GET");
     for tool in tools {
         let Some((level, span)) = tool.access else {
+            if tool.misspells("access") {
+                continue;
+            }
             let message = format!("tool `{}` has no access level", tool.name);
             lint.report(Severity::Warning, code::NO_ACCESS, tool.name_span, message)
                 .label("refused unless an operator allows what is not classified")

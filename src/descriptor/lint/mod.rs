@@ -15,6 +15,7 @@ mod names;
 mod orders;
 mod same_operation;
 mod secret;
+mod spelling;
 mod tool;
 mod unlimited_list;
 
@@ -48,6 +49,7 @@ impl Lint<'_> {
             span: span.clone(),
             label: String::new(),
             help: None,
+            fix: None,
         });
         // The element was pushed just above.
         self.findings.last_mut().expect("a finding was pushed")
@@ -79,6 +81,7 @@ pub(super) fn run(root: &Node<'_>, source: &Source) -> Vec<Diagnostic> {
     unlimited_list::check(&tools, &mut lint);
     access::check(&tools, &mut lint);
     names::check(&tools, &mut lint);
+    spelling::check(backend, &mut lint);
     secret::check(root, &mut lint);
     orders::check(root, &mut lint);
     lint.findings

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::descriptor::yaml::{Entry, Node, Value};
+use crate::descriptor::{
+    diagnostic::nearest,
+    yaml::{Entry, Node, Value},
+};
 
 /// One entry of `tools`.
 pub(super) struct ToolView<'tree> {
@@ -15,6 +18,7 @@ pub(super) struct ToolView<'tree> {
     pub(super) path_span: &'tree Range<usize>,
     pub(super) access: Option<(&'tree str, &'tree Range<usize>)>,
     pub(super) description: &'tree str,
+    keys: &'tree [Entry<'tree>],
     pub(super) params: &'tree [Entry<'tree>],
     pub(super) content_type: Option<&'tree str>,
     /// The tool's own or the default.
@@ -43,6 +47,7 @@ impl<'tree> ToolView<'tree> {
             path_span,
             access: node.get("access").map(|node| (node.text().unwrap_or_default(), &node.span)),
             description: text("description").0,
+            keys: node.entries(),
             params: node.get("params").map(Node::entries).unwrap_or_default(),
             content_type: own_or_default("content_type").and_then(Node::text),
             response: own_or_default("response"),
@@ -53,6 +58,11 @@ impl<'tree> ToolView<'tree> {
     /// Returns the path without its fixed query and without a slash at its end.
     pub(super) fn plain_path(&self) -> &'tree str {
         self.path.split('?').next().unwrap_or_default().trim_end_matches('/')
+    }
+
+    /// Returns whether the tool has a key that is nearly `key`; another rule reports that.
+    pub(super) fn misspells(&self, key: &str) -> bool {
+        nearest(key, self.keys.iter().map(|entry| entry.key.as_ref())).is_some()
     }
 
     /// Returns the words of the name: `getVmStats` and `get_vm-stats` have three.

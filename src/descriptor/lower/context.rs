@@ -5,9 +5,10 @@
 
 use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 
+use super::fix;
 use crate::descriptor::{
     code,
-    diagnostic::{Code, Diagnostic, Severity, nearest},
+    diagnostic::{Code, Diagnostic, Severity, nearest, only_nearest},
     json_path::JsonPath,
     source::Source,
     units,
@@ -18,6 +19,8 @@ use crate::jq::{CompileError, Filter};
 /// The findings so far, and what all parts of the lowering must know.
 pub(crate) struct Context<'tree> {
     pub(crate) source: &'tree Source,
+    /// The whole document.
+    pub(crate) root: &'tree Node<'tree>,
     pub(crate) findings: Vec<Diagnostic>,
     /// Whether the file declares version 0.1, which lacks some keys.
     pub(crate) is_v01: bool,
@@ -91,9 +94,10 @@ impl Text<'_> {
 }
 
 impl<'tree> Context<'tree> {
-    pub(crate) fn new(source: &'tree Source) -> Self {
+    pub(crate) fn new(source: &'tree Source, root: &'tree Node<'tree>) -> Self {
         Self {
             source,
+            root,
             findings: Vec::new(),
             is_v01: false,
             features: Vec::new(),
@@ -143,6 +147,7 @@ impl<'tree> Context<'tree> {
             span: span.clone(),
             label: String::new(),
             help: None,
+            fix: None,
         });
         // The element was pushed just above.
         self.findings.last_mut().expect("a finding was pushed")
@@ -168,12 +173,14 @@ impl<'tree> Context<'tree> {
     /// Warns about a key that version 0.1 does not have.
     pub(crate) fn since_v02(&mut self, section: &Section<'tree>, key: &str) {
         let Some(entry) = section.entry(key).filter(|_| self.is_v01) else { return };
+        let fix = fix::newer_spec(self.root, self.source);
         self.warning(
             code::NEWER_FEATURE,
             &entry.key_span,
             format!("`{key}` is a feature of DADL 0.2, but the file declares 0.1"),
         )
-        .help("declare `spec: https://dadl.ai/spec/dadl-spec-v0.2.md`");
+        .help("declare `spec: https://dadl.ai/spec/dadl-spec-v0.2.md`")
+        .fix = fix.map(Box::new);
     }
 
     /// Warns about a key whose feature the file does not require: a program that lacks it would
@@ -182,13 +189,15 @@ impl<'tree> Context<'tree> {
         if self.features.contains(&feature) {
             return;
         }
+        let fix = fix::required_feature(self.root, self.source, feature);
         self.warning(
             code::UNDECLARED_FEATURE,
             &entry.key_span,
             format!("`{}` is used, but `requires.features` does not list {feature}", entry.key),
         )
         .label("programs without it ignore this key")
-        .help(format!("write `requires: {{ features: [{feature}] }}` at the top of the file"));
+        .help(format!("write `requires: {{ features: [{feature}] }}` at the top of the file"))
+        .fix = fix.map(Box::new);
     }
 
     /// Opens a mapping and reports keys that are not in `known`.
@@ -213,6 +222,7 @@ impl<'tree> Context<'tree> {
                 Some(meant) => {
                     finding.label("ignored when the file is served");
                     finding.help(format!("did you mean `{meant}`?"));
+                    finding.fix = fix::renamed_key(entry, section.entries, known).map(Box::new);
                 }
                 None => {
                     finding.label("ignored when the file is served");
@@ -295,7 +305,8 @@ impl<'tree> Context<'tree> {
         };
         self.warning(code::UNQUOTED, &node.span, format!("{what} must be text, not {kind}"))
             .label(format!("YAML reads this as {kind}"))
-            .help(format!("write \"{value}\""));
+            .help(format!("write \"{value}\""))
+            .fix(node.span.clone(), format!("\"{value}\""));
         Some(Text { value, span: node.span.clone() })
     }
 
@@ -393,6 +404,9 @@ impl<'tree> Context<'tree> {
             );
             let lower = text.value.to_ascii_lowercase();
             let near = words.iter().find(|word| word.eq_ignore_ascii_case(&lower)).copied();
+            if let Some(meant) = near.or_else(|| only_nearest(text.value, words.iter().copied())) {
+                finding.fix(text.span.clone(), meant);
+            }
             match near.or_else(|| nearest(text.value, words.iter().copied())) {
                 Some(meant) => finding.help(format!("did you mean `{meant}`?")),
                 None => finding.help(format!("known values are {}", list(&words))),

@@ -7,7 +7,7 @@ use super::{
     body::DefaultHeaders,
     composite,
     context::{Context, Place, Section, Text},
-    errors, extension, include, meta, pagination, response, tool, types,
+    errors, extension, fix, include, meta, pagination, response, tool, types,
 };
 use crate::descriptor::{
     code,
@@ -72,7 +72,7 @@ pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context::new(source);
+    let mut context = Context::new(source, root);
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }
@@ -99,7 +99,10 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
             );
             finding.label("ignored when the file is served");
             match nearest(&entry.key, TOP_KEYS.iter().copied()) {
-                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+                Some(meant) => {
+                    finding.fix = fix::renamed_key(entry, top.entries(), TOP_KEYS).map(Box::new);
+                    finding.help(format!("did you mean `{meant}`?"))
+                }
                 None => finding.help("begin a key of your own with `_`"),
             };
         }

@@ -103,7 +103,7 @@ pub(in crate::descriptor) fn merge<'tree>(
     if !entries.iter().any(|entry| entry.key == "includes") {
         return Merged::Nothing;
     }
-    let mut context = Context::new(source);
+    let mut context = Context::new(source, root);
     let mut merger = Merger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
     let mut whole = true;
     let start = root.span.start..root.span.start;

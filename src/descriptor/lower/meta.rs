@@ -117,7 +117,8 @@ pub(super) fn coverage<'tree>(
                 &entry.value.span,
                 format!("`endpoints` is {count}, but the backend has {tools} tools"),
             )
-            .help(format!("write {tools}"));
+            .help(format!("write {tools}"))
+            .fix(entry.value.span.clone(), tools.to_string());
     }
     let percentage = context.count(&section, "percentage");
     if let (Some(101..), Some(entry)) = (percentage, section.entry("percentage")) {

@@ -16,6 +16,7 @@ mod context;
 mod document;
 mod errors;
 mod extension;
+mod fix;
 pub(super) mod include;
 mod meta;
 mod oauth2;

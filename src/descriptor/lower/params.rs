@@ -118,7 +118,8 @@ fn param<'tree>(
                 format!("the path parameter `{name}` cannot be optional"),
             )
             .label("counts as `true`")
-            .help("write `required: true`, or describe the path without it as another tool");
+            .help("write `required: true`, or describe the path without it as another tool")
+            .fix(entry.value.span.clone(), "true");
     }
     if location == Some(Location::Header)
         && let Err(reason) = header_name(name, auth)
@@ -163,7 +164,8 @@ fn default(node: &Node<'_>, kind: ParamKind, context: &mut Context<'_>) -> Optio
         Some(value) => context
             .warning(code::DEFAULT_TYPE, &node.span, message)
             .label(format!("read as `{value}`"))
-            .help(format!("write {value}")),
+            .help(format!("write {value}"))
+            .fix(node.span.clone(), value.to_string()),
         None => context
             .error(code::DEFAULT_TYPE, &node.span, message)
             .help(format!("write a value of the type `{wanted}`, or remove the default")),

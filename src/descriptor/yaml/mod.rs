@@ -333,6 +333,7 @@ impl<'text, 'findings> Builder<'text, 'findings> {
                             "write the keys out, or alias the whole value (`key: *anchor`)"
                                 .to_owned(),
                         ),
+                        fix: None,
                     });
                     merges.push(node);
                 } else if position(entries, index, &name).is_some() {
@@ -343,6 +344,7 @@ impl<'text, 'findings> Builder<'text, 'findings> {
                         span: key_span,
                         label: "the same mapping has this key above".to_owned(),
                         help: Some("remove or rename one of the two".to_owned()),
+                        fix: None,
                     });
                 } else {
                     if entries.len() >= SMALL_MAPPING {

@@ -13,7 +13,15 @@ use crate::descriptor::{
 /// Describes text that YAML does not allow.
 pub(super) fn not_yaml(message: String, span: Range<usize>, label: &str) -> Diagnostic {
     let label = label.to_owned();
-    Diagnostic { code: code::NOT_YAML, severity: Severity::Error, message, span, label, help: None }
+    Diagnostic {
+        code: code::NOT_YAML,
+        severity: Severity::Error,
+        message,
+        span,
+        label,
+        help: None,
+        fix: None,
+    }
 }
 
 /// Describes a file that is beyond the limits of this program.
@@ -25,6 +33,7 @@ pub(super) fn too_complex(message: String, span: Range<usize>) -> Diagnostic {
         span,
         label: "the limit is reached here".to_owned(),
         help: Some("split the descriptor into several backends".to_owned()),
+        fix: None,
     }
 }
 

@@ -1,0 +1,74 @@
+//! Replaces a file with a new text: the whole of it or nothing.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+/// Writes `text` to the file at `path`, which held `before` when it was read.
+///
+/// The text goes to a file beside it that then takes its name, with the permissions of the old
+/// one. A link stays a link: what it points to is replaced. A file that has changed since it was
+/// read, or that is no regular file, is an error and stays.
+pub(super) fn replace(path: &Path, before: &[u8], text: &str) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let metadata = fs::metadata(&path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("this is not a regular file"));
+    }
+    if fs::read(&path)? != before {
+        return Err(io::Error::other("the file has changed since it was read"));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
+    let written =
+        write(&beside, text, metadata.permissions()).and_then(|()| fs::rename(&beside, &path));
+    if written.is_err() {
+        // The error says more than one about what is left.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn write(path: &Path, text: &str, permissions: fs::Permissions) -> io::Result<()> {
+    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
+    file.set_permissions(permissions)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_a_file_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.dadl");
+        fs::write(&file, "old").unwrap();
+        replace(&file, b"old", "new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        let error = replace(&file, b"old", "newer").unwrap_err();
+        assert!(error.to_string().contains("has changed"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(replace(folder.path(), b"", "x").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn keeps_links_and_permissions() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.dadl"), folder.path().join("link.dadl"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        replace(&link, b"old", "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+}
