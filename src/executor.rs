@@ -5,6 +5,7 @@
 //! Dropping its future aborts the request and removes an unfinished download.
 
 mod composite;
+mod health;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -18,10 +19,11 @@ mod pages;
 mod result;
 mod stream;
 
+pub use self::health::HealthReport;
 use self::result::{Answer, Target, finish};
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
+use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -302,6 +304,11 @@ impl Executor {
         call: Admitted<'_>,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
+        if let Some(report) = self.check_health(&call).await {
+            let payload = Payload::Json(JsonText::from(&report.to_json()));
+            let status = report.http_status.unwrap_or_default();
+            return Ok(Outcome { status, payload, notes: Vec::new(), next: None });
+        }
         match call.entry().operation() {
             Operation::Tool(tool) => self.request(&call, tool, observer).await,
             Operation::Composite(composite) => {

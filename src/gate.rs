@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     access::{Decision, Denial},
     call::{self, ArgumentError, Arguments},
-    catalog::{Catalog, Entry, Operation},
+    catalog::{BackendId, Catalog, Entry, Operation},
     config::Confirm,
     descriptor::model::{Access, Composite},
 };
@@ -131,6 +131,20 @@ impl Gate {
             let nearest = self.catalog.nearest(name).map(str::to_owned);
             return Err(Refusal::UnknownTool { name: name.to_owned(), nearest });
         };
+        self.check_entry(entry, arguments)
+    }
+
+    /// Checks that the operator may make the health check of a backend; `None` when it has none.
+    pub fn check_health(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.health(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    fn check_entry<'gate>(
+        &'gate self,
+        entry: &'gate Entry,
+        arguments: Map<String, Value>,
+    ) -> Result<Pending<'gate>, Refusal> {
         if let Decision::Deny(denial) = &entry.decision {
             let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
             let tool = entry.name.clone();

@@ -75,6 +75,7 @@ pub(crate) fn param(text: &str) -> Param {
 pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
     Arc::new(Descriptor {
         types: BTreeMap::new(),
+        health: None,
         unlisted_params: Vec::new(),
         name: name.to_owned(),
         version: None,

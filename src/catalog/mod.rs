@@ -29,7 +29,7 @@ pub use self::{
 };
 use crate::{
     access::{Decision, Policy},
-    descriptor::model::{Access, Composite, Descriptor, Param, Tool},
+    descriptor::model::{Access, Composite, Descriptor, Health, Param, Tool},
 };
 
 /// The position of a backend in the settings.
@@ -51,6 +51,8 @@ pub struct BackendTools<'a> {
 #[derive(Debug)]
 pub struct Catalog {
     entries: Vec<Entry>,
+    /// The health check of each backend, whether or not models may make it.
+    checks: Vec<Option<Entry>>,
     by_name: HashMap<String, usize>,
 }
 
@@ -97,6 +99,7 @@ pub enum Operation<'a> {
 enum Place {
     Tool(usize),
     Composite(usize),
+    Health,
 }
 
 /// A parameter under the name that hosts use for it.
@@ -127,7 +130,15 @@ impl Catalog {
             backend.add_entries(BackendId(id), names, &mut entries);
         }
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
-        Self { entries, by_name }
+        let checks =
+            backends.iter().enumerate().map(|(id, backend)| backend.check(BackendId(id))).collect();
+        Self { entries, checks, by_name }
+    }
+
+    /// Returns the health check of a backend, for the operator: which tools models may call does
+    /// not matter, the level does.
+    pub fn health(&self, backend: BackendId) -> Option<&Entry> {
+        self.checks.get(backend.0)?.as_ref()
     }
 
     /// Returns all entries, those that may not be called included.
@@ -162,7 +173,7 @@ impl BackendTools<'_> {
     fn add_entries(&self, id: BackendId, names: Vec<String>, entries: &mut Vec<Entry>) {
         let backend_name: Arc<str> = self.name.into();
         let first = entries.len();
-        let decide = |it: Operation<'_>| self.policy.decide(it.declared_name(), it.access());
+        let decide = |it: Operation<'_>| self.decide(it);
         // A replacement that may not be called is no advice.
         let replacements: Vec<Option<String>> = operations(&self.descriptor)
             .map(|(_, it)| {
@@ -177,21 +188,16 @@ impl BackendTools<'_> {
         for (((place, operation), name), replacement) in
             operations(&self.descriptor).zip(names).zip(replacements)
         {
-            let params = property::params(operation, &self.descriptor.unlisted_params);
+            let decision = match place {
+                Place::Health => self.decide_health(operation),
+                Place::Tool(_) | Place::Composite(_) => decide(operation),
+            };
+            let backend_name = Arc::clone(&backend_name);
             entries.push(Entry {
-                name,
-                title: description::title(operation.declared_name()),
                 description: description::describe(operation, replacement.as_deref()),
-                input_schema: Arc::new(schema::listed(&params)),
-                output: self.output(operation),
-                annotations: Annotations::of(operation, &self.descriptor),
-                backend: id,
-                backend_name: Arc::clone(&backend_name),
-                decision: decide(operation),
-                params,
-                descriptor: Arc::clone(&self.descriptor),
-                place,
-                validator: OnceLock::new(),
+                output: self.output(operation, &decision),
+                decision,
+                ..self.entry(id, backend_name, place, operation, name)
             });
         }
         // All or none: which tool comes first in a file says nothing about it.
@@ -201,12 +207,68 @@ impl BackendTools<'_> {
         }
     }
 
+    /// Makes an entry that may be called.
+    fn entry(
+        &self,
+        backend: BackendId,
+        backend_name: Arc<str>,
+        place: Place,
+        operation: Operation<'_>,
+        name: String,
+    ) -> Entry {
+        let unlisted = match place {
+            // Defaults are sent, but a check takes no argument.
+            Place::Health => operation.tool().map(|tool| tool.params.as_slice()),
+            Place::Tool(_) | Place::Composite(_) => None,
+        };
+        let unlisted: Option<Vec<String>> =
+            unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
+        let unlisted = unlisted.as_deref().unwrap_or(&self.descriptor.unlisted_params);
+        let params = property::params(operation, unlisted);
+        Entry {
+            name,
+            title: description::title(operation.declared_name()),
+            description: description::describe(operation, None),
+            input_schema: Arc::new(schema::listed(&params)),
+            output: None,
+            annotations: Annotations::of(operation, &self.descriptor),
+            backend,
+            backend_name,
+            decision: Decision::Allow,
+            params,
+            descriptor: Arc::clone(&self.descriptor),
+            place,
+            validator: OnceLock::new(),
+        }
+    }
+
+    /// Makes the entry of the health check for the operator.
+    fn check(&self, id: BackendId) -> Option<Entry> {
+        let operation = Operation::Tool(&self.descriptor.health.as_ref()?.tool);
+        let Policy { levels, bound, .. } = self.policy;
+        let policy = Policy { levels: levels.clone(), bound: bound.clone(), ..Policy::default() };
+        let decision = policy.decide(operation.declared_name(), operation.access());
+        let name = operation.declared_name().to_owned();
+        Some(Entry { decision, ..self.entry(id, self.name.into(), Place::Health, operation, name) })
+    }
+
+    fn decide(&self, operation: Operation<'_>) -> Decision {
+        self.policy.decide(operation.declared_name(), operation.access())
+    }
+
+    /// Decides about the health check: it must not be a way to call a tool that is not allowed.
+    fn decide_health(&self, operation: Operation<'_>) -> Decision {
+        let declared = self.descriptor.health.as_ref().and_then(|health| health.declared.as_ref());
+        match declared.map(|name| self.policy.decide(name, operation.access())) {
+            Some(denied @ Decision::Deny(_)) => denied,
+            _ => self.decide(operation),
+        }
+    }
+
     /// Returns the shape of an operation's results, when it may be called and the shape listed.
-    fn output(&self, operation: Operation<'_>) -> Option<Output> {
-        let tool = operation.tool()?;
-        let decision = self.policy.decide(&tool.name, tool.access.as_ref());
-        let allowed = decision == Decision::Allow;
-        allowed.then(|| Output::of(tool, &self.descriptor.types)).flatten()
+    fn output(&self, operation: Operation<'_>, decision: &Decision) -> Option<Output> {
+        let tool = operation.tool().filter(|_| *decision == Decision::Allow)?;
+        Output::of(tool, &self.descriptor.types)
     }
 }
 
@@ -214,9 +276,11 @@ impl BackendTools<'_> {
 fn operations(descriptor: &Descriptor) -> impl Iterator<Item = (Place, Operation<'_>)> {
     let tools = descriptor.tools.iter().enumerate();
     let composites = descriptor.composites.iter().enumerate();
+    let checks = descriptor.health.iter().filter(|health| health.expose);
     tools
         .map(|(at, tool)| (Place::Tool(at), Operation::Tool(tool)))
         .chain(composites.map(|(at, it)| (Place::Composite(at), Operation::Composite(it))))
+        .chain(checks.map(|health| (Place::Health, Operation::Tool(&health.tool))))
 }
 
 impl<'a> Operation<'a> {
@@ -280,6 +344,9 @@ impl Entry {
         match self.place {
             Place::Tool(at) => tools.get(at).map(Operation::Tool),
             Place::Composite(at) => composites.get(at).map(Operation::Composite),
+            Place::Health => {
+                self.descriptor.health.as_ref().map(|health| Operation::Tool(&health.tool))
+            }
         }
         // Invariant: `Catalog::build` takes the index from this descriptor's list.
         .expect("an entry's operation is in its descriptor")
@@ -288,6 +355,11 @@ impl Entry {
     /// Returns the tool in its descriptor; `None` when a call is not one request.
     pub fn tool(&self) -> Option<&Tool> {
         self.operation().tool()
+    }
+
+    /// Returns the health check, when a call is one.
+    pub fn health(&self) -> Option<&Health> {
+        self.descriptor.health.as_ref().filter(|_| matches!(self.place, Place::Health))
     }
 
     /// Returns the name in the descriptor.

@@ -41,6 +41,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Examine settings, credentials and backends
     Doctor(DoctorArgs),
+    /// Ask backends whether they are well
+    Health(HealthArgs),
     /// Run jq filters for another dadl-mcp process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     JqWorker,
@@ -215,6 +217,22 @@ pub struct DemoArgs {
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// Arguments of `health`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 every check went well, 1 one did not, or none is declared, \
+                        3 settings")]
+pub struct HealthArgs {
+    /// The backend; all of them otherwise
+    #[arg(value_name = "NAME")]
+    pub backend: Option<String>,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,

@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 pub mod exit;
 mod failure;
+mod health;
 mod list;
 mod load;
 mod log;
@@ -81,6 +82,7 @@ fn dispatch(
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
+        Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
         Command::List(args) => list::run(&args, environment, console),

@@ -150,7 +150,7 @@ impl Reader {
                     }
                     _ => "remove the key",
                 };
-                self.error(code::UNSUPPORTED, &entry.key_span, message, help);
+                self.error(code::UNKNOWN_KEY, &entry.key_span, message, help);
             }
         }
         if section.entry("dadl").is_none() {
@@ -182,7 +182,7 @@ impl Reader {
                 let span = entry.map(|entry| entry.value.span.clone()).unwrap_or_default();
                 let message = "other MCP servers as backends are not supported yet";
                 let help = "remove the entry, and attach that server to your MCP host directly";
-                self.error(code::UNSUPPORTED, &span, message, help);
+                self.error(code::UNKNOWN_VALUE, &span, message, help);
                 false
             }
         }

@@ -243,7 +243,7 @@ backends:
              add `name: ..`
         18:10: D104 `url` must not hold a user name or a password; use a credential [https://ada:secret@a.example]
              write a base URL such as `https://xo.example.com/rest/v0`
-        20:16: D901 other MCP servers as backends are not supported yet [stdio]
+        20:16: D010 other MCP servers as backends are not supported yet [stdio]
              remove the entry, and attach that server to your MCP host directly
         25:5: D003 `tools` and `include_tools` mean the same [include_tools]
              keep `tools`
@@ -251,7 +251,7 @@ backends:
              give one another name
         28:10: D104 `url` must not have a query or a fragment [https://a.example/?x=1]
              write a base URL such as `https://xo.example.com/rest/v0`
-        29:5: D901 `api_key_env` is a key of another transport or of ToolMesh alone [api_key_env]
+        29:5: D008 `api_key_env` is a key of another transport or of ToolMesh alone [api_key_env]
              remove the key
         30:5: D006 a backend must be a mapping, not text [text]
         "#

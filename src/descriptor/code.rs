@@ -86,8 +86,12 @@ codes! {
     HINT_VALUE = "D502", "A hint is not a single value";
     COVERAGE = "D503", "The coverage does not count the tools";
     UNLISTED_PARAM = "D504", "An unlisted parameter does not exist or is required";
+    HEALTH_PARAMS = "D505", "The tool of the health check needs an argument";
+    HEALTH = "D506", "A health check is not well formed";
+    HEALTH_NAME = "D507", "A tool has the name of the health check";
     UNKNOWN_TYPE = "D508", "A type that is referred to does not exist";
     SCHEMA = "D509", "A schema is not well formed";
+    HEALTH_SAFE = "D510", "The health check may change something";
 
     SAME_OPERATION = "D701", "Two tools send the same request";
     UNLIMITED_LIST = "D702", "Nothing limits a list";
@@ -106,6 +110,5 @@ codes! {
     SCRIPT_ACCESS = "D605", "A composite that changes something has no access level";
     NOT_DELEGATED = "D606", "A composite calls a dangerous tool that it does not delegate";
 
-    UNSUPPORTED = "D901", "A construct is not supported by this version";
     MISSING_FEATURE = "D902", "A required feature is not supported by this version";
 }

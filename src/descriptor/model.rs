@@ -44,6 +44,8 @@ pub struct Descriptor {
     pub composites: Vec<Composite>,
     /// Shapes that results have.
     pub types: Types,
+    /// How to find out whether the backend is well.
+    pub health: Option<Health>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
     /// Worked examples for people and models.
@@ -62,7 +64,8 @@ impl Descriptor {
     /// Returns the names of all tools and composites.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let tools = self.tools.iter().map(|tool| tool.name.as_str());
-        tools.chain(self.composites.iter().map(|composite| composite.name.as_str()))
+        let checks = self.health.iter().filter(|health| health.expose).map(|_| Health::NAME);
+        tools.chain(self.composites.iter().map(|composite| composite.name.as_str())).chain(checks)
     }
 
     /// Returns the access levels of all tools and composites, with repetitions.
@@ -313,6 +316,31 @@ pub struct Script {
     /// The line of the file that holds the first line of the code; `None` when folding or quoting
     /// makes the lines of both differ.
     pub first_line: Option<usize>,
+}
+
+/// The request that says whether a backend is there and takes the credential (DADL 0.2, section
+/// 4.6).
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// The request, as a tool called [`Health::NAME`] that takes no argument.
+    pub tool: Tool,
+    /// The tool of the file that the request is from; who may not call that one may not call this.
+    pub declared: Option<String>,
+    /// The only status that is well; any 2xx when it is not given.
+    pub expect_status: Option<u16>,
+    /// What the answer must have, whatever its value.
+    pub expect_path: Option<JsonPath>,
+    /// Where the answer says when the credential expires.
+    pub auth_expires_path: Option<JsonPath>,
+    /// How long the check may take.
+    pub timeout: Duration,
+    /// Whether models may make the check.
+    pub expose: bool,
+}
+
+impl Health {
+    /// The name of the tool that models get.
+    pub const NAME: &'static str = "health";
 }
 
 /// Why a tool should no longer be used.

@@ -1,6 +1,7 @@
 //! What a call gives: a result, or an error that a model can act on.
 
 mod json_text;
+pub(crate) mod timestamp;
 
 use std::{error::Error, fmt, path::PathBuf, time::Duration};
 

@@ -16,8 +16,6 @@ use dadl_mcp::{
     call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
     descriptor::{
-        code,
-        diagnostic::Severity,
         load,
         model::{Descriptor, Location, ParamKind},
         source::Source,
@@ -55,18 +53,15 @@ fn catalog(descriptor: Descriptor) -> Catalog {
 }
 
 #[test]
-fn real_descriptors_load_or_name_what_is_not_supported() {
+fn real_descriptors_load() {
     let Some(folder) = corpus() else { return };
-    let unsupported = [code::UNSUPPORTED, code::MISSING_FEATURE];
     for (name, text) in texts(&folder) {
         let loaded = load(&Source::from_bytes(&*name, text).unwrap());
-        let errors = || loaded.diagnostics.iter().filter(|it| it.severity == Severity::Error);
-        for finding in errors() {
-            assert!(unsupported.contains(&finding.code), "{name}: {finding:?}");
-        }
-        assert_eq!(loaded.descriptor.is_none(), errors().next().is_some(), "{name}");
         let findings: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code.0).collect();
-        let tools = loaded.descriptor.map_or(0, |descriptor| catalog(descriptor).entries().len());
+        let Some(descriptor) = loaded.descriptor else {
+            panic!("{name}: {:#?}", loaded.diagnostics)
+        };
+        let tools = catalog(descriptor).entries().len();
         match name.as_str() {
             // The file has a hint for a tool that it does not describe.
             "xen-orchestra-3.0.dadl" => assert_eq!((tools, findings), (229, vec!["D501"])),
@@ -90,7 +85,7 @@ fn argument(kind: ParamKind) -> Value {
 }
 
 #[test]
-fn every_tool_that_loads_makes_a_request_below_its_base() {
+fn every_tool_makes_a_request_below_its_base() {
     let Some(folder) = corpus() else { return };
     let base = BaseUrl::parse("https://api.example.com/base").unwrap();
     let mut tools = 0;
@@ -120,7 +115,7 @@ fn every_tool_that_loads_makes_a_request_below_its_base() {
             }
         }
     }
-    assert!(tools > 700, "{tools}");
+    assert!(tools > 3300, "{tools}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod every_tool;
 mod executor;
 mod fetching;
 mod harness;
+mod health;
 mod includes;
 mod jq;
 mod jq_oracle;

@@ -290,6 +290,8 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
             tool.access == Some(Access::Read)
                 && tool.method == Method::Get
                 && !tool.response.binary
+                // It never fails.
+                && entry.health().is_none()
                 && tool.deprecated.is_none()
                 && !entry.params.iter().any(|parameter| parameter.param.required)
         })

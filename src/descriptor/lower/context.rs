@@ -153,12 +153,6 @@ impl<'tree> Context<'tree> {
         self.findings.last_mut().expect("a finding was pushed")
     }
 
-    /// Refuses a construct that a later version brings; `what` begins the sentence.
-    pub(crate) fn unsupported(&mut self, span: &Range<usize>, what: impl fmt::Display) {
-        self.error(code::UNSUPPORTED, span, format!("{what} is not supported by this version"))
-            .label("would change what a call does, so it is not ignored");
-    }
-
     /// Notes a key that only documents.
     pub(crate) fn ignored(&mut self, section: &Section<'tree>, key: &str) {
         if let Some(entry) = section.entry(key) {

@@ -7,7 +7,7 @@ use super::{
     body::DefaultHeaders,
     composite,
     context::{Context, Place, Section, Text},
-    errors, extension, fix, include, meta, pagination, response, tool, types,
+    errors, extension, fix, health, include, meta, pagination, response, tool, types,
 };
 use crate::descriptor::{
     code,
@@ -46,7 +46,7 @@ const FEATURES: &[(&str, bool)] = &[
     ("composites", true),
     ("deprecation", true),
     ("file_url", true),
-    ("health", false),
+    ("health", true),
     ("idempotency", true),
     ("jwt_bearer", true),
     ("redact", true),
@@ -194,11 +194,6 @@ fn lower_backend<'tree>(
     }
     let known_types = types::names(backend);
     let types = types::lower(backend, &known_types, context);
-    for key in ["health"] {
-        if let Some(entry) = backend.entry(key) {
-            context.unsupported(&entry.key_span, format_args!("`{key}`"));
-        }
-    }
     let mut auth = auth::lower(backend, context);
     let mut defaults = lower_defaults(backend, context);
     if let Some(Auth::Session(session)) = &mut auth {
@@ -209,11 +204,13 @@ fn lower_backend<'tree>(
     let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
     let composites = composite::lower_all(backend, &tools, &mut hints, context);
+    let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);
     let examples = meta::examples(backend, context);
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
     Some(Descriptor {
         types,
+        health,
         unlisted_params: Vec::new(),
         name: name?,
         version,

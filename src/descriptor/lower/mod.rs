@@ -17,6 +17,7 @@ mod document;
 mod errors;
 mod extension;
 mod fix;
+mod health;
 pub(super) mod include;
 mod meta;
 mod oauth2;

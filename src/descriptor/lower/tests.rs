@@ -123,7 +123,7 @@ fn features_and_versions() {
     let requires =
         |features: &str| format!("requires: {{features: [{features}]}}\n{}", backend(""));
     is_clean(&requires("deprecation, semantic_errors"));
-    finds(&requires("health"), "D902 1: the feature `health` is not supported by this version");
+    is_clean(&requires("health, returns"));
     finds(
         &requires("telepathy"),
         "D902 1: the feature `telepathy` is not supported by this version",
@@ -616,8 +616,7 @@ fn streams_are_declared() {
 }
 
 #[test]
-fn constructs_of_later_versions() {
-    finds(&backend("  health: {}\n"), "D901 6: `health` is not supported by this version");
+fn switches_may_be_off() {
     let off = "method: POST, path: /x, nest_body_keys: false, response: {allow_jq_override: false}";
     is_clean(&tool(off));
 }

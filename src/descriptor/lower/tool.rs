@@ -330,6 +330,7 @@ fn deprecation<'tree>(
     is_deprecated.then_some(Deprecation { reason, replaced_by })
 }
 
+/// Reports a reference to a tool that is not there.
 pub(super) fn unknown_tool<'tree>(
     name: &str,
     span: &std::ops::Range<usize>,

@@ -1,0 +1,127 @@
+//! `health`: makes the health checks that descriptors declare, for operators and their monitors.
+
+use std::io::Write as _;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::{
+    args::HealthArgs,
+    console::{BAD, Console, DOUBTFUL, GOOD},
+    exit::Exit,
+    failure::Failure,
+    load,
+};
+use crate::{
+    app::{App, LoadedBackend},
+    catalog::BackendId,
+    config::env_vars::Environment,
+    descriptor::diagnostic::nearest,
+    executor::HealthReport,
+};
+
+/// What is known of one backend.
+enum State {
+    /// Its descriptor declares no check.
+    Unknown,
+    /// The check was not made.
+    Refused(String),
+    /// The check was made.
+    Checked(HealthReport),
+}
+
+/// Checks all backends at once, or the one that was named.
+pub(super) async fn run(
+    args: &HealthArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let app = load::app(&args.backends, environment)?;
+    let chosen: Vec<(usize, &LoadedBackend)> = app
+        .backends
+        .iter()
+        .enumerate()
+        .filter(|(_, backend)| args.backend.as_ref().is_none_or(|it| *it == backend.settings.name))
+        .collect();
+    if let (Some(name), true) = (&args.backend, chosen.is_empty()) {
+        let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
+        let meant = match nearest(name, names) {
+            Some(meant) => format!("; did you mean \"{meant}\"?"),
+            None => String::new(),
+        };
+        return Err(Failure::settings(format!("there is no backend \"{name}\"{meant}")));
+    }
+    let checks = chosen.iter().map(|(at, _)| check(&app, BackendId(*at)));
+    let states = tokio::select! {
+        states = join_all(checks) => states,
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+    };
+    let names = chosen.iter().map(|(_, backend)| backend.settings.name.as_str());
+    let states: Vec<(&str, State)> = names.zip(states).collect();
+    // That nothing was checked is no proof that all is well.
+    let checked = |state: &State| matches!(state, State::Checked(report) if report.ok);
+    let bad = |state: &State| !checked(state) && !matches!(state, State::Unknown);
+    let ok = states.iter().any(|(_, state)| checked(state))
+        && !states.iter().any(|(_, state)| bad(state));
+    if args.json || !console.out_is_terminal {
+        let backends: Vec<Value> = states.iter().map(|(name, state)| state.to_json(name)).collect();
+        console.json(&json!({ "ok": ok, "backends": backends }))?;
+    } else {
+        for (name, state) in &states {
+            state.write(name, console)?;
+        }
+    }
+    Ok(if ok { Exit::Ok } else { Exit::Failed })
+}
+
+/// Makes the check of one backend, through the gate as every call.
+async fn check(app: &App, backend: BackendId) -> State {
+    let Some(pending) = app.gate.check_health(backend) else { return State::Unknown };
+    let admitted = match pending.and_then(|pending| pending.admit()) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return State::Refused(refusal.to_string()),
+    };
+    match app.executor.check_health(&admitted).await {
+        Some(report) => State::Checked(report),
+        None => State::Unknown,
+    }
+}
+
+impl State {
+    fn to_json(&self, backend: &str) -> Value {
+        let mut json = json!({ "backend": backend, "declared": !matches!(self, Self::Unknown) });
+        let more = match self {
+            Self::Unknown => Value::Null,
+            Self::Refused(reason) => json!({ "ok": false, "error": reason }),
+            Self::Checked(report) => report.to_json(),
+        };
+        if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
+            json.extend(more);
+        }
+        json
+    }
+
+    fn write(&self, name: &str, console: &mut Console) -> std::io::Result<()> {
+        let (style, word, text) = match self {
+            Self::Unknown => {
+                (DOUBTFUL, "NONE", "the descriptor declares no health check".to_owned())
+            }
+            Self::Refused(reason) => (BAD, "FAIL", reason.clone()),
+            Self::Checked(report) => {
+                let status = match report.http_status {
+                    Some(status) => format!("HTTP {status} in "),
+                    None => String::new(),
+                };
+                let mut text = format!("{status}{} ms", report.latency.as_millis());
+                if let Some(error) = &report.error {
+                    text = format!("{text}: {error}");
+                }
+                if let Some(expires) = &report.auth_expires_at {
+                    text = format!("{text}, the credential expires {expires}");
+                }
+                if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
+            }
+        };
+        writeln!(console.out, "{style}{word:<4}{style:#}  {name:<16}  {text}")
+    }
+}

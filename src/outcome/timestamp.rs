@@ -1,0 +1,178 @@
+//! Points in time as APIs write them, and as RFC 3339 text.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+/// Larger numbers are milliseconds: as seconds they would be beyond the year 5000.
+const MOST_SECONDS: f64 = 1e11;
+
+/// The last second of the year 9999, beyond which RFC 3339 cannot write.
+const LAST: i64 = 253_402_300_799;
+
+/// Returns `time` as RFC 3339 text in UTC, to the second.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    format(i64::try_from(since.as_secs()).unwrap_or(LAST).min(LAST))
+}
+
+/// Reads a point in time: RFC 3339, a date, an HTTP date, or a number of seconds or milliseconds
+/// since 1970; returns it as RFC 3339 text in UTC. `None` for everything else.
+pub(crate) fn normalize(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => from_number(number.as_f64()?),
+        Value::String(text) => {
+            let text = text.trim();
+            match text.parse::<f64>() {
+                Ok(number) => from_number(number),
+                Err(_) => parse(text)
+                    .map(format)
+                    .or_else(|| httpdate::parse_http_date(text).ok().map(rfc3339)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Zero and below mean "never" or nothing at all.
+fn from_number(number: f64) -> Option<String> {
+    let seconds = if number > MOST_SECONDS { number / 1000.0 } else { number };
+    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+    (seconds >= 1.0 && seconds <= LAST as f64).then(|| format(seconds as i64))
+}
+
+/// Reads `2026-10-01`, with a time and an offset if there are; no offset means UTC.
+fn parse(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let mut numbers = date.split('-');
+    let year: i64 = digits(numbers.next()?, 4)?;
+    let month = digits(numbers.next()?, 2).filter(|month| (1..=12).contains(month))?;
+    let day = digits(numbers.next()?, 2).filter(|day| (1..=31).contains(day))?;
+    if numbers.next().is_some() {
+        return None;
+    }
+    let midnight = days(year, month, day) * 86_400;
+    if rest.is_empty() {
+        return Some(midnight);
+    }
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let offset_at = rest.find(['Z', 'z', '+', '-', ' ']).unwrap_or(rest.len());
+    let (time, offset) = rest.split_at_checked(offset_at)?;
+    let time = time.split('.').next()?;
+    let mut numbers = time.split(':');
+    let hour = digits(numbers.next()?, 2).filter(|hour| *hour < 24)?;
+    let minute = digits(numbers.next()?, 2).filter(|minute| *minute < 60)?;
+    let second = numbers.next().map_or(Some(0), |second| digits(second, 2))?;
+    let seconds = midnight + hour * 3600 + minute * 60 + second.min(59);
+    Some(seconds - offset_seconds(offset.trim_start())?)
+}
+
+fn offset_seconds(text: &str) -> Option<i64> {
+    let sign = match text {
+        "" | "Z" | "z" | "UTC" | "GMT" => return Some(0),
+        _ if text.starts_with('-') => -1,
+        _ if text.starts_with('+') => 1,
+        _ => return None,
+    };
+    let plain: String = text.chars().skip(1).filter(|c| *c != ':').collect();
+    let (hours, minutes) = plain.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { 0 } else { digits(minutes, 2)? };
+    Some(sign * (digits(hours, 2)? * 3600 + minutes * 60))
+}
+
+fn digits(text: &str, count: usize) -> Option<i64> {
+    let fits = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+/// Returns the days from 1970-01-01 to a date of the Gregorian calendar (the algorithm of Howard
+/// Hinnant's "chrono-Compatible Low-Level Date Algorithms").
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// Writes seconds since 1970.
+fn format(seconds: i64) -> String {
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let of_day = seconds.rem_euclid(86_400);
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day % 3600 / 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_apis_write() {
+        for (value, expected) in [
+            (json!("2026-10-01T12:30:45Z"), "2026-10-01T12:30:45Z"),
+            (json!("2026-10-01T12:30:45.123+02:00"), "2026-10-01T10:30:45Z"),
+            (json!("2026-10-01 12:30:45 -0130"), "2026-10-01T14:00:45Z"),
+            (json!("2024-02-29"), "2024-02-29T00:00:00Z"),
+            (json!("2026-10-01 12:30:45 UTC"), "2026-10-01T12:30:45Z"),
+            (json!(1_790_857_845), "2026-10-01T12:30:45Z"),
+            (json!(1_790_857_845_000_i64), "2026-10-01T12:30:45Z"),
+            (json!("1790857845"), "2026-10-01T12:30:45Z"),
+            (json!("Sun, 06 Nov 1994 08:49:37 GMT"), "1994-11-06T08:49:37Z"),
+        ] {
+            assert_eq!(normalize(&value).as_deref(), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn reads_nothing_else() {
+        for value in [
+            json!("never"),
+            json!("a secret"),
+            json!(""),
+            json!(0),
+            json!(-1),
+            json!(1e30),
+            json!("2026-13-01"),
+            json!("2026-10-01T25:00:00Z"),
+            json!("2026-10-01X"),
+            json!(null),
+            json!("ä026-10-01"),
+            json!({}),
+            json!("inf"),
+            json!("NaN"),
+        ] {
+            assert_eq!(normalize(&value), None, "{value}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn reads_what_it_writes(seconds in 1..LAST) {
+            let text = format(seconds);
+            assert_eq!(parse(&text), Some(seconds));
+            assert_eq!(normalize(&json!(text.clone())), Some(text));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,30}", date in "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:+Z.-]{0,20}") {
+            normalize(&json!(text));
+            normalize(&json!(date));
+        }
+    }
+}
