@@ -4,6 +4,8 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod openapi;
+
 use std::{fmt, sync::Arc};
 
 use secrecy::SecretString;
@@ -110,7 +112,8 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {}
 
 impl App {
-    /// Loads all descriptors and puts everything together; nothing is sent.
+    /// Loads all descriptors and puts everything together. Nothing is sent, unless an operator
+    /// lets an OpenAPI document be fetched.
     ///
     /// # Errors
     ///
@@ -127,6 +130,9 @@ impl App {
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
+        let files =
+            FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
+        let mut warnings = openapi::fetch_all(&mut backends, credentials, &files);
         let tools: Vec<BackendTools<'_>> = backends
             .iter()
             .map(|backend| BackendTools {
@@ -136,12 +142,10 @@ impl App {
             })
             .collect();
         let catalog = Arc::new(Catalog::build(&tools));
-        let warnings = backends.iter().flat_map(mistyped_patterns).collect();
+        warnings.extend(backends.iter().flat_map(mistyped_patterns));
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients: Vec<Backend> =
             backends.iter().map(|backend| client(backend, credentials)).collect();
-        let files =
-            FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
         let executor = Executor::new(clients, files);
         Ok(Self { gate: Gate::new(catalog, confirm), executor, backends, warnings })
     }
@@ -157,9 +161,9 @@ fn load(
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
     let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
         .map_err(|error| setting(error.to_string()))?;
-    let (origin, folder) = (located.origin.clone(), located.folder());
+    let (origin, mut folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
-    let (source, loaded) = descriptor::load_with(source, &mut |path| folder.fragment(path));
+    let (source, loaded) = descriptor::load_with(source, &mut folder);
     let Some(descriptor) = loaded.descriptor else {
         return Err(BuildProblem::Descriptor {
             backend: backend.name.clone(),

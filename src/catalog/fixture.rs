@@ -38,6 +38,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         retry_unsafe: false,
         deprecated: None,
         depends_on: Vec::new(),
+        value_hints: BTreeMap::new(),
         returns: None,
     }
 }
@@ -76,6 +77,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
     Arc::new(Descriptor {
         types: BTreeMap::new(),
         health: None,
+        openapi_source: None,
         unlisted_params: Vec::new(),
         name: name.to_owned(),
         version: None,
@@ -87,6 +89,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         examples: Vec::new(),
         coverage: None,
         setup: None,
+        date: None,
         source_name: None,
         source_url: None,
     })

@@ -225,11 +225,15 @@ impl BackendTools<'_> {
             unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
         let unlisted = unlisted.as_deref().unwrap_or(&self.descriptor.unlisted_params);
         let params = property::params(operation, unlisted);
+        let mut input_schema = schema::listed(&params);
+        if let Some(tool) = operation.tool() {
+            schema::add_hints(&mut input_schema, &params, &tool.value_hints);
+        }
         Entry {
             name,
             title: description::title(operation.declared_name()),
             description: description::describe(operation, None),
-            input_schema: Arc::new(schema::listed(&params)),
+            input_schema: Arc::new(input_schema),
             output: None,
             annotations: Annotations::of(operation, &self.descriptor),
             backend,

@@ -40,8 +40,13 @@ impl Output {
     /// Returns the output of `tool`, when results have one shape and it is short enough.
     pub(crate) fn of(tool: &Tool, types: &Types) -> Option<Self> {
         let response = &tool.response;
-        // A file is described by itself, and a redacted value is no longer of its type.
-        let varies = response.binary || !response.redact.is_empty() || tool.method == Method::Head;
+        // A file is described by itself, a stream has many values, a caller's program makes any
+        // shape, and a redacted value is no longer of its type.
+        let varies = response.binary
+            || response.streaming.is_declared
+            || response.allow_jq
+            || !response.redact.is_empty()
+            || tool.method == Method::Head;
         let returns = tool.returns.as_ref().filter(|_| !varies)?;
         let mut listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: true };
         let mut schema = listing.root(returns)?;

@@ -1,7 +1,10 @@
 //! The input schema of a tool, in the subset of JSON Schema that every host accepts.
 //!
 //! One object with a type for each property: no references, no unions, no formats. Every word
-//! costs the model tokens in each conversation, so that nothing is written that says nothing.
+//! costs the model tokens in each conversation, so that nothing is written that says nothing. What
+//! an OpenAPI document knows about values is listed, but not checked.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -38,6 +41,22 @@ fn object<'params>(
         schema.insert("required".to_owned(), Value::Array(required));
     }
     schema
+}
+
+/// Adds what is known about values to a listed schema; it is no part of the checked one.
+pub(crate) fn add_hints(
+    schema: &mut Map<String, Value>,
+    params: &[EntryParam],
+    hints: &BTreeMap<String, Map<String, Value>>,
+) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for EntryParam { property, param, .. } in params {
+        if let (Some(Value::Object(property)), Some(hints)) =
+            (properties.get_mut(property), hints.get(&param.name))
+        {
+            property.extend(hints.clone());
+        }
+    }
 }
 
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {

@@ -184,9 +184,8 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
     match Source::from_bytes(name.clone(), bytes) {
         Ok(source) => {
             outcome.readable += 1;
-            let folder = Folder::beside(path);
-            let (source, loaded) =
-                descriptor::check_with(source, &mut |path| folder.fragment(path));
+            let mut folder = Folder::beside(path);
+            let (source, loaded) = descriptor::check_with(source, &mut folder);
             CheckedFile { source, diagnostics: loaded.diagnostics }
         }
         Err(error) => {

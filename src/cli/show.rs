@@ -16,7 +16,10 @@ use crate::{
     app::{App, LoadedBackend},
     catalog::{Entry, Operation},
     config::env_vars::Environment,
-    descriptor::{model::Example, source::Source},
+    descriptor::{
+        model::{Descriptor, Example},
+        source::Source,
+    },
     gate::Refusal,
 };
 
@@ -54,6 +57,11 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
+        "descriptor": {
+            "name": entry.descriptor().name,
+            "version": entry.descriptor().version,
+            "date": entry.descriptor().date,
+        },
         "dependsOn": entry.tool().map(|tool| tool.depends_on.as_slice()).unwrap_or_default(),
         "returns": entry.returns(),
         "outputSchema": entry.output.as_ref().map(|output| (**output.schema()).clone()),
@@ -81,7 +89,7 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "             to allow it: {remedy}")?;
         }
     }
-    writeln!(out, "backend      {}", entry.backend_name)?;
+    writeln!(out, "backend      {}{}", entry.backend_name, edition(entry))?;
     match entry.operation() {
         Operation::Tool(_) => writeln!(out, "request      {}", entry.operation().summary())?,
         Operation::Composite(composite) => {
@@ -118,6 +126,17 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", example.code.trim_end())?;
     }
     Ok(())
+}
+
+/// Says which edition of the descriptor is loaded, as far as it says so itself.
+fn edition(entry: &Entry) -> String {
+    let Descriptor { name, version, date, .. } = entry.descriptor();
+    let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let date = date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
+    if version.is_empty() && date.is_empty() {
+        return String::new();
+    }
+    format!(" (descriptor {name}{version}{date})")
 }
 
 /// Returns the examples whose code mentions the operation.

@@ -167,6 +167,7 @@ impl Reader {
         backend.ca_file = self.string(section, "ca_file").map(|path| directory.join(path));
         backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
+        backend.fetch_openapi = self.boolean(section, "fetch_openapi").unwrap_or_default();
         backend.credentials = self.credentials(section);
         self.options(section, &mut backend);
         Some(backend)

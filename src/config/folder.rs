@@ -9,7 +9,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::descriptor::source::{MAX_BYTES, Source, SourceError};
+use crate::descriptor::{
+    Files, openapi,
+    source::{MAX_BYTES, Source, SourceError},
+};
 
 /// The folder of a descriptor.
 #[derive(Debug, Clone)]
@@ -75,6 +78,18 @@ impl Folder {
         let opened = File::open(&resolved).map_err(no_file)?;
         opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(no_file)?;
         Ok((name, bytes))
+    }
+}
+
+impl Files for Folder {
+    fn fragment(&mut self, path: &str) -> Result<Source, String> {
+        Self::fragment(self, path)
+    }
+
+    fn openapi(&mut self, path: &str) -> Option<Result<Vec<u8>, String>> {
+        // What is at a URL is not beside the descriptor.
+        let is_here = !path.contains("://");
+        is_here.then(|| self.read(path, openapi::MAX_BYTES).map(|(_, bytes)| bytes))
     }
 }
 

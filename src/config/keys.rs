@@ -152,6 +152,13 @@ pub const BACKEND: &[Key] = &[
          file always may",
     ),
     key(
+        "fetch_openapi",
+        "boolean",
+        "`false`",
+        "Fetch the descriptor's `openapi_source` at the start when it is below the base URL: with \
+         the credential, for 5 s and 32 MB at most; without it the start goes on",
+    ),
+    key(
         "env",
         "mapping",
         "none",

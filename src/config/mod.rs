@@ -55,6 +55,8 @@ pub struct BackendSettings {
     pub url: Option<String>,
     /// Let the descriptor's `base_url` be a private or loopback address; [`Self::url`] always may.
     pub allow_private_url: bool,
+    /// Fetch the descriptor's OpenAPI document when it is below the base URL.
+    pub fetch_openapi: bool,
     /// What the operator tells models about this backend.
     pub hint: Option<String>,
     /// Which tools may be listed and called.
@@ -101,6 +103,7 @@ impl BackendSettings {
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
+            fetch_openapi: false,
             hint: None,
             policy: Policy::default(),
             confirm: Confirm::default(),

@@ -40,6 +40,7 @@ codes! {
     INCLUDE = "D110", "A fragment cannot be read";
     MERGE_TARGET = "D111", "A fragment cannot be merged where the file says";
     FRAGMENT = "D112", "A fragment is not well formed";
+    OPENAPI = "D113", "The OpenAPI document is of no use";
 
     FOREIGN_AUTH_KEY = "D201", "A key does not belong to this type of authentication";
     AUTH_HEADER = "D202", "The credential cannot be put where the descriptor says";

@@ -14,6 +14,7 @@ pub mod login;
 mod lower;
 pub mod mend;
 pub mod model;
+pub mod openapi;
 pub mod source;
 pub mod template;
 pub(crate) mod units;
@@ -50,50 +51,68 @@ pub fn check(source: &Source) -> Loaded {
 fn read(source: &Source, with_lints: bool) -> Loaded {
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text(), &mut diagnostics);
-    let reason = "this text has no folder";
-    let fragments = root.as_ref().map(include::paths).unwrap_or_default();
-    let fragments =
-        fragments.into_iter().map(|path| (path, Err(reason.to_owned()))).collect::<Fragments>();
-    finish(root, source, &fragments, with_lints, diagnostics)
+    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    let without = |path: String| {
+        let fragment = NoFiles.fragment(&path);
+        (path, fragment.map(|_| 0..0))
+    };
+    let fragments: Fragments = paths.into_iter().map(without).collect();
+    finish(root, source, &fragments, &mut NoFiles, with_lints, diagnostics)
 }
 
-/// Reads a descriptor out of `source` and the fragments that it includes.
+/// The files beside a descriptor.
+pub trait Files {
+    /// Returns the fragment at a path as `includes` has it.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is none, in words that follow a colon.
+    fn fragment(&mut self, path: &str) -> Result<Source, String>;
+
+    /// Returns the bytes of the OpenAPI document at a path as `openapi_source` has it; `None` when
+    /// nobody looks for it.
+    fn openapi(&mut self, path: &str) -> Option<Result<Vec<u8>, String>>;
+}
+
+/// For a text that is in no folder.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn fragment(&mut self, _: &str) -> Result<Source, String> {
+        Err("this text has no folder".to_owned())
+    }
+
+    fn openapi(&mut self, _: &str) -> Option<Result<Vec<u8>, String>> {
+        None
+    }
+}
+
+/// Reads a descriptor out of `source`, the fragments that it includes and its OpenAPI document.
 ///
-/// `read` gets a path as the file has it, and returns the fragment or the reason why there is
-/// none, to be read behind a colon. The spans of findings refer to the source that comes back.
-pub fn load_with(
-    source: Source,
-    read: &mut dyn FnMut(&str) -> Result<Source, String>,
-) -> (Source, Loaded) {
-    read_with(source, false, read)
+/// The spans of findings refer to the source that comes back.
+pub fn load_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+    read_with(source, false, files)
 }
 
 /// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
-pub fn check_with(
-    source: Source,
-    read: &mut dyn FnMut(&str) -> Result<Source, String>,
-) -> (Source, Loaded) {
-    read_with(source, true, read)
+pub fn check_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+    read_with(source, true, files)
 }
 
-fn read_with(
-    mut source: Source,
-    with_lints: bool,
-    read: &mut dyn FnMut(&str) -> Result<Source, String>,
-) -> (Source, Loaded) {
+fn read_with(mut source: Source, with_lints: bool, files: &mut dyn Files) -> (Source, Loaded) {
     let end = source.text().len();
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish(root, &source, &Fragments::new(), with_lints, diagnostics);
+        let loaded = finish(root, &source, &Fragments::new(), files, with_lints, diagnostics);
         return (source, loaded);
     }
-    let fragments = include::read(paths, &mut source, read);
+    let fragments = include::read(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish(root, &source, &fragments, with_lints, diagnostics);
+    let loaded = finish(root, &source, &fragments, files, with_lints, diagnostics);
     (source, loaded)
 }
 
@@ -102,6 +121,7 @@ fn finish<'tree>(
     root: Option<Node<'tree>>,
     source: &'tree Source,
     fragments: &Fragments,
+    files: &mut dyn Files,
     with_lints: bool,
     mut diagnostics: Vec<Diagnostic>,
 ) -> Loaded {
@@ -117,6 +137,9 @@ fn finish<'tree>(
             let (lowered, findings) = lower::lower(tree, source);
             descriptor = lowered;
             diagnostics.extend(findings);
+            if let Some(descriptor) = &mut descriptor {
+                diagnostics.extend(enrich(descriptor, tree, files));
+            }
             if with_lints {
                 diagnostics.extend(allow::without_allowed(lint::run(tree, source), source));
             }
@@ -146,6 +169,35 @@ fn finish<'tree>(
         descriptor = None;
     }
     Loaded { descriptor, diagnostics }
+}
+
+/// Adds what the OpenAPI document beside the file says; one that is of no use is a finding.
+fn enrich(
+    descriptor: &mut Descriptor,
+    tree: &Node<'_>,
+    files: &mut dyn Files,
+) -> Option<Diagnostic> {
+    let path = descriptor.openapi_source.clone()?;
+    let document = files.openapi(&path)?.and_then(|bytes| openapi::parse(&bytes));
+    let message = match document.map(|document| openapi::enrich(descriptor, &document)) {
+        Ok(0) => format!("the OpenAPI document `{path}` has none of the tools"),
+        Ok(_) => return None,
+        Err(reason) => format!("the OpenAPI document `{path}` cannot be read: {reason}"),
+    };
+    let span = ["backend", "openapi_source"].iter().try_fold(tree, |node, key| match &node.value {
+        yaml::Value::Mapping(entries) => {
+            entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
+        }
+        _ => None,
+    });
+    Some(Diagnostic {
+        code: code::OPENAPI,
+        severity: Severity::Warning,
+        message,
+        span: span.map(|node| node.span.clone()).unwrap_or_default(),
+        label: "the tools are served without it".to_owned(),
+        help: None,
+    })
 }
 
 /// Turns the bytes of a file that cannot be read as text into a finding.

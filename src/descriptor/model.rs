@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     condition::Condition,
@@ -44,6 +44,8 @@ pub struct Descriptor {
     pub composites: Vec<Composite>,
     /// Shapes that results have.
     pub types: Types,
+    /// The path or URL of an OpenAPI document, as written.
+    pub openapi_source: Option<String>,
     /// How to find out whether the backend is well.
     pub health: Option<Health>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
@@ -54,6 +56,8 @@ pub struct Descriptor {
     pub coverage: Option<Coverage>,
     /// How an operator obtains a credential.
     pub setup: Option<Setup>,
+    /// `date`: when the file was made or last changed, as written.
+    pub date: Option<String>,
     /// `source_name`: the API that is described.
     pub source_name: Option<String>,
     /// `source_url`: its documentation.
@@ -114,6 +118,9 @@ pub struct Tool {
     pub deprecated: Option<Deprecation>,
     /// Tools whose results this one needs.
     pub depends_on: Vec<String>,
+    /// What is known about the values of parameters besides their type, by the name on the wire:
+    /// keywords of JSON Schema that hosts list, and nobody enforces here.
+    pub value_hints: BTreeMap<String, Map<String, Value>>,
     /// The shape of a result, as JSON Schema that may refer to [`Descriptor::types`]. A server may
     /// answer otherwise.
     pub returns: Option<Value>,

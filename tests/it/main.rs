@@ -25,6 +25,7 @@ mod mcp_files;
 mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
+mod openapi;
 mod pages;
 mod process;
 mod returns;

@@ -63,7 +63,7 @@ fn describe_descriptor(
             return false;
         }
     };
-    let (origin, folder) = (text.origin.clone(), text.folder());
+    let (origin, mut folder) = (text.origin.clone(), text.folder());
     let check = format!("`dadl-mcp check {origin}` shows them with their lines");
     let source = match text.into_source() {
         Ok(source) => source,
@@ -72,7 +72,7 @@ fn describe_descriptor(
             return false;
         }
     };
-    let (_, loaded) = descriptor::load_with(source, &mut |path| folder.fragment(path));
+    let (_, loaded) = descriptor::load_with(source, &mut folder);
     let found = counted(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {
         (Some(descriptor), true) => {

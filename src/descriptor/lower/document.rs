@@ -112,7 +112,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     credits(&top, context);
     let source_name = context.string(&top, "source_name");
     let source_url = meta::url(&top, "source_url", context);
-    meta::date(&top, "date", context);
+    let date = meta::date(&top, "date", context);
     let Some(entry) = top.entry("backend") else {
         context.missing(&top, "backend");
         return None;
@@ -121,6 +121,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
     let mut descriptor = lower_backend(&backend, context)?;
     extension::lower(&top, &mut descriptor, context);
+    descriptor.date = date;
     descriptor.source_name = source_name;
     descriptor.source_url = source_url;
     Some(descriptor)
@@ -188,10 +189,9 @@ fn lower_backend<'tree>(
     let version = meta::version(backend, context);
     let base_url = base_url(backend, context);
     let description = description(backend, context);
-    for key in ["openapi_source", "arazzo_source"] {
-        context.text(backend, key);
-        context.ignored(backend, key);
-    }
+    context.text(backend, "arazzo_source");
+    context.ignored(backend, "arazzo_source");
+    let openapi_source = openapi_source(backend, context);
     let known_types = types::names(backend);
     let types = types::lower(backend, &known_types, context);
     let mut auth = auth::lower(backend, context);
@@ -210,6 +210,7 @@ fn lower_backend<'tree>(
     let setup = meta::setup(backend, context);
     Some(Descriptor {
         types,
+        openapi_source,
         health,
         unlisted_params: Vec::new(),
         name: name?,
@@ -222,6 +223,7 @@ fn lower_backend<'tree>(
         examples,
         coverage,
         setup,
+        date: None,
         source_name: None,
         source_url: None,
     })
@@ -252,6 +254,19 @@ pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context
             .help("say in a sentence what it does: a model chooses tools by their descriptions");
     }
     description.to_owned()
+}
+
+/// Reads where the OpenAPI document is: beside the file, or at a URL that only the operator can let
+/// us fetch.
+fn openapi_source<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.text(backend, "openapi_source")?;
+    if text.value.contains("://")
+        && let Some(entry) = backend.entry("openapi_source")
+    {
+        let message = "`openapi_source` only documents, unless the operator lets it be fetched";
+        context.note(code::IGNORED, &entry.key_span, message);
+    }
+    Some(text.value.to_owned())
 }
 
 fn base_url<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {

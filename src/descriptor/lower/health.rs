@@ -1,7 +1,10 @@
 //! `health`: the request that says whether a backend is there and takes the credential (DADL 0.2,
 //! section 4.6).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -193,6 +196,7 @@ fn inline<'tree>(
         retry_unsafe: false,
         deprecated: None,
         depends_on: Vec::new(),
+        value_hints: BTreeMap::new(),
         returns: None,
     })
 }

@@ -366,11 +366,21 @@ backend:
     fn loaded(includes: &str, backend: &str, fragments: &[(&str, &str)]) -> (Source, Loaded) {
         let text =
             format!("spec: https://dadl.ai/spec/dadl-spec-v0.2\nincludes: {includes}\n{backend}");
-        load_with(Source::new("main.dadl", text), &mut |path| {
-            let found = fragments.iter().find(|(name, _)| *name == path);
+        load_with(Source::new("main.dadl", text), &mut Beside(fragments))
+    }
+
+    struct Beside<'a>(&'a [(&'a str, &'a str)]);
+
+    impl crate::descriptor::Files for Beside<'_> {
+        fn fragment(&mut self, path: &str) -> Result<Source, String> {
+            let found = self.0.iter().find(|(name, _)| *name == path);
             let (name, text) = found.ok_or("there is no such file")?;
             Ok(Source::new(*name, *text))
-        })
+        }
+
+        fn openapi(&mut self, _: &str) -> Option<Result<Vec<u8>, String>> {
+            None
+        }
     }
 
     /// Returns `file:line code: message` for each finding.

@@ -24,9 +24,13 @@ pub(super) fn url<'tree>(
     Some(text.value.to_owned())
 }
 
-/// Checks a date.
-pub(super) fn date<'tree>(section: &Section<'tree>, key: &str, context: &mut Context<'tree>) {
-    let Some(text) = context.text(section, key) else { return };
+/// Reads a date; a bad one is only reported.
+pub(super) fn date<'tree>(
+    section: &Section<'tree>,
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Option<String> {
+    let text = context.text(section, key)?;
     let is_date = text.value.len() == 10
         && text.value.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
@@ -37,6 +41,7 @@ pub(super) fn date<'tree>(section: &Section<'tree>, key: &str, context: &mut Con
             .warning(code::FORM, &text.span, format!("`{key}` is not a date"))
             .help("write YYYY-MM-DD, such as 2026-07-30");
     }
+    Some(text.value.to_owned())
 }
 
 /// Reads `version`: `3.0` without quotes is the text `3.0`, which is what every author means.

@@ -1,6 +1,6 @@
 //! `tools`: one operation each.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::HeaderName;
 
@@ -152,6 +152,7 @@ fn lower<'tree>(
         retry_unsafe,
         deprecated,
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
+        value_hints: BTreeMap::new(),
         returns,
     })
 }

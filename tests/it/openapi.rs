@@ -1,0 +1,144 @@
+//! `openapi_source`: a document beside the descriptor, and one of the backend itself.
+
+use std::{fs, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::upstream::{Answer, Upstream};
+
+const DOCUMENT: &str = r#"{
+  "openapi": "3.1.0",
+  "paths": { "/items/{key}": { "get": {
+    "parameters": [
+      { "name": "key", "in": "path", "description": "Which item.", "schema": { "type": "string" } },
+      { "name": "state", "in": "query", "schema": { "type": "string", "enum": ["new", "old"] } }
+    ],
+    "responses": { "200": { "content": { "application/json": { "schema": {
+      "type": "object", "properties": { "name": { "type": "string" } } } } } } }
+  } } }
+}"#;
+
+/// A home with a descriptor whose document is at `source`, and a backend at `url`.
+fn home(source: &str, url: &str, keys: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let descriptor = format!(
+        "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: shop\n  type: rest\n  \
+         base_url: https://api.example.com/v1\n  openapi_source: {source}\n  \
+         description: A shop.\n  auth: {{type: bearer, credential: shop_token}}\n  tools:\n    \
+         get_item:\n      method: GET\n      path: /items/{{id}}\n      access: read\n      \
+         description: Returns an item.\n      params:\n        id: {{type: string, in: path}}\n        \
+         state: {{type: string, in: query}}\n"
+    );
+    fs::write(home.path().join("shop.dadl"), descriptor).unwrap();
+    let backends = format!("backends: [{{name: shop, dadl: shop.dadl, url: '{url}'{keys}}}]\n");
+    fs::write(home.path().join("backends.yaml"), backends).unwrap();
+    home
+}
+
+/// Returns what `show` says about the tool, and the log.
+fn show(home: &tempfile::TempDir) -> (Value, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(["show", "get_item", "--json"])
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CREDENTIAL_SHOP_TOKEN", "s3cret-token")
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{log}")), log)
+}
+
+fn is_enriched(tool: &Value) -> bool {
+    let properties = &tool["inputSchema"]["properties"];
+    let described = properties["id"]["description"] == "Which item.";
+    assert_eq!(described, properties["state"]["enum"] == json!(["new", "old"]), "{tool}");
+    assert_eq!(described, tool["returns"]["properties"]["name"]["type"] == "string", "{tool}");
+    assert_eq!(described, tool["outputSchema"]["type"] == "object", "{tool}");
+    described
+}
+
+#[test]
+fn a_document_beside_the_descriptor_fills_in() {
+    let home = home("specs/shop.json", "http://127.0.0.1:9/", "");
+    fs::create_dir(home.path().join("specs")).unwrap();
+    fs::write(home.path().join("specs/shop.json"), DOCUMENT).unwrap();
+    assert!(is_enriched(&show(&home).0));
+    // Without it, the tools are there all the same.
+    fs::remove_file(home.path().join("specs/shop.json")).unwrap();
+    assert!(!is_enriched(&show(&home).0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_are_listed_and_not_enforced() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let home = home("shop.json", &upstream.url(), "");
+    fs::write(home.path().join("shop.json"), DOCUMENT).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(["call", "get_item", "id=1", "state=newer"])
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CREDENTIAL_SHOP_TOKEN", "s3cret-token")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(upstream.requests()[0].starts_with("GET /api/items/1?state=newer "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_the_backend_is_fetched_when_the_operator_allows_it() {
+    let source = "https://api.example.com/v1/docs/openapi.json";
+    let upstream = Upstream::start(vec![Answer::json(200, DOCUMENT)]).await;
+    let (tool, _) = show(&home(source, &upstream.url(), ""));
+    assert!(!is_enriched(&tool));
+    assert_eq!(upstream.requests().len(), 0, "nothing is sent without leave");
+    let (tool, log) = show(&home(source, &upstream.url(), ", fetch_openapi: true"));
+    assert!(is_enriched(&tool), "{log}");
+    let request = &upstream.requests()[0];
+    assert!(request.starts_with("GET /api/docs/openapi.json HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer s3cret-token"), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_the_document_is_a_start() {
+    let source = "https://api.example.com/v1/openapi.json";
+    let endless = Answer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+    for (answer, expected) in [
+        (Answer::json(404, "{}"), "GET /openapi.json was answered with HTTP 404"),
+        (Answer::json(200, "<html>"), "it has neither `openapi` nor `swagger`"),
+        (Answer::json(200, r#"{"openapi":"3.1.0"}"#), "it has none of the tools"),
+        (Answer::redirect(302, "https://elsewhere.example/x"), "redirects to another origin"),
+        (endless, "it is larger than 33554432 bytes"),
+    ] {
+        let upstream = Upstream::start(vec![answer]).await;
+        let (tool, log) = show(&home(source, &upstream.url(), ", fetch_openapi: true"));
+        assert!(!is_enriched(&tool));
+        let start = "backend \"shop\": its OpenAPI document is not used: ";
+        assert!(log.contains(start) && log.contains(expected), "{expected}: {log}");
+        assert!(!log.contains("s3cret"), "{log}");
+    }
+    let elsewhere =
+        home("https://elsewhere.example/x.json", "http://127.0.0.1:9/", ", fetch_openapi: true");
+    let (_, log) = show(&elsewhere);
+    assert!(log.contains("is not below the base URL of the backend"), "{log}");
+}
+
+#[test]
+fn show_tells_what_documents_a_tool() {
+    let home = home("none.json", "http://127.0.0.1:9/", "");
+    let path = home.path().join("shop.dadl");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("backend:\n", "date: '2026-07-30'\nbackend:\n  version: '1.2'\n");
+    let more = "      depends_on: [list_items]\n    list_items: {method: GET, path: /items, access: read, \
+                description: Lists.}\n  examples:\n    - {name: Look, description: Looks., \
+                code: 'return api.get_item({id: 1})'}\n    \
+                - {name: Other, description: Else., code: 'return api.get_items()'}\n";
+    fs::write(&path, text + more).unwrap();
+    let (tool, _) = show(&home);
+    let descriptor = json!({ "name": "shop", "version": "1.2", "date": "2026-07-30" });
+    assert_eq!(tool["descriptor"], descriptor);
+    assert_eq!(tool["dependsOn"], json!(["list_items"]));
+    assert_eq!(tool["examples"].as_array().unwrap().len(), 1);
+    assert_eq!(tool["examples"][0]["name"], "Look");
+}
