@@ -534,6 +534,11 @@ retry_strategy: {max_retries: 7, backoff: fixed}
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
         #[test]
         fn no_fragment_makes_it_panic(
             fragment in "(_fragment: true\n)?[-a-c0-9{}\\[\\]:,&*#|>'\"!\\n ]{0,60}",
