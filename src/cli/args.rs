@@ -46,6 +46,8 @@ pub enum Command {
     /// Run jq filters for another dadl-mcp process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     JqWorker,
+    /// Write descriptors in one layout, comments and all
+    Fmt(FmtArgs),
     /// List the tools
     List(ListArgs),
     /// Print the manual page, or that of a subcommand
@@ -239,6 +241,17 @@ pub struct HealthArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+}
+
+/// Arguments of `fmt`.
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// The descriptors; - reads one from standard input and prints it
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Name the files that have another layout, and change nothing
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Arguments of `list`.

@@ -173,7 +173,7 @@ fn not_written(error: &io::Error) -> Diagnostic {
 }
 
 /// Reads a file, but never more than can be a descriptor: the name may be that of a device.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)?;

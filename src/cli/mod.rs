@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 pub mod exit;
 mod failure;
+mod fmt;
 mod health;
 mod list;
 mod load;
@@ -85,6 +86,7 @@ fn dispatch(
         Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
+        Command::Fmt(args) => fmt::run(&args, console),
         Command::List(args) => list::run(&args, environment, console),
         Command::Man(args) => complete::man(&args, console),
         Command::Serve(args) => {

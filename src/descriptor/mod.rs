@@ -8,6 +8,7 @@ mod allow;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;
+pub mod format;
 pub mod json_path;
 mod lint;
 pub mod login;
@@ -197,6 +198,7 @@ fn enrich(
         span: span.map(|node| node.span.clone()).unwrap_or_default(),
         label: "the tools are served without it".to_owned(),
         help: None,
+        fix: None,
     })
 }
 

@@ -12,7 +12,11 @@ use dadl_mcp::{
         check::{self, CheckOutcome},
         report::{Color, Format},
     },
-    descriptor::code,
+    descriptor::{
+        code,
+        format::{FormatError, format},
+        source::Source,
+    },
 };
 use serde_json::Value;
 
@@ -202,4 +206,22 @@ fn the_reports_of_machines_carry_the_change() {
         fix["replacements"][0]["deletedRegion"],
         log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]
     );
+}
+
+#[test]
+fn every_fixture_that_is_yaml_can_be_formatted() {
+    for entry in fs::read_dir(root().join("tests/fixtures/check")).unwrap() {
+        for name in ["fail.dadl", "pass.dadl"] {
+            let file = entry.as_ref().unwrap().path().join(name);
+            let Ok(source) = Source::from_bytes("t", fs::read(&file).unwrap()) else { continue };
+            match format(&source) {
+                Ok(_) => {}
+                Err(FormatError::Findings(found)) => {
+                    let last = found.last().unwrap().code;
+                    assert!([code::NOT_YAML, code::TOO_COMPLEX].contains(&last), "{file:?}");
+                }
+                Err(error) => panic!("{}: {error:?}", file.display()),
+            }
+        }
+    }
 }

@@ -453,3 +453,27 @@ async fn composites_are_called_like_tools() {
     assert_eq!(on(&["doctor"]).code, 0);
     assert_eq!(cli.run(&["check", "fake.dadl"]).code, 0);
 }
+
+#[test]
+fn fmt_writes_files_and_prints_standard_input() {
+    let text = "# top\na:   1\nb:\n- 'x'   # y\n";
+    let expected = "# top\na: 1\nb:\n  - x   # y\n";
+    let cli = Cli::new().file("a.dadl", text).file("good.dadl", expected).file("bad.dadl", "a: [");
+    let read = |name: &str| std::fs::read_to_string(cli.home.path().join(name)).unwrap();
+
+    let run = cli.run(&["fmt", "--check", "a.dadl", "good.dadl"]);
+    assert_eq!((run.code, run.out.as_str()), (1, "a.dadl\n"), "{}", run.err);
+    assert_eq!(read("a.dadl"), text, "only looked at");
+
+    let run = cli.run(&["fmt", "bad.dadl", "missing.dadl", "a.dadl", "good.dadl"]);
+    assert_eq!((run.code, run.out.as_str()), (1, "a.dadl\n"));
+    assert!(run.err.contains("error[D002]") && run.err.contains("missing.dadl"), "{}", run.err);
+    assert_eq!((read("a.dadl").as_str(), read("bad.dadl").as_str()), (expected, "a: ["));
+
+    assert_eq!(cli.run(&["fmt", "--check", "a.dadl"]).code, 0);
+    let run = cli.run_with_input(&["fmt", "-"], text);
+    assert_eq!((run.code, run.out.as_str()), (0, expected));
+    let run = cli.run_with_input(&["fmt", "-"], "? a\n: 1\n");
+    assert_eq!((run.code, run.out.as_str()), (1, ""));
+    assert!(run.err.contains("standard input:1: a key that is written with `?`"), "{}", run.err);
+}

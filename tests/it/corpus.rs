@@ -16,6 +16,8 @@ use dadl_mcp::{
     call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
     descriptor::{
+        check,
+        format::format,
         load,
         model::{Descriptor, Location, ParamKind},
         source::Source,
@@ -68,6 +70,23 @@ fn real_descriptors_load() {
             "xen-orchestra-3.3.dadl" => assert_eq!((tools, findings), (267, vec![])),
             _ => {}
         }
+    }
+}
+
+#[test]
+fn real_descriptors_can_be_formatted() {
+    let Some(folder) = corpus() else { return };
+    for (name, text) in texts(&folder) {
+        let source = Source::from_bytes(&*name, text).unwrap();
+        // That meaning and comments stay is checked inside.
+        let once = format(&source).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let codes = |source: &Source| -> Vec<_> {
+            let mut codes: Vec<_> =
+                check(source).diagnostics.into_iter().map(|it| (it.code, it.message)).collect();
+            codes.sort();
+            codes
+        };
+        assert_eq!(codes(&Source::new(&*name, once)), codes(&source), "{name}");
     }
 }
 

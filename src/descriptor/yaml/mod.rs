@@ -62,6 +62,27 @@ pub(crate) struct Entry<'text> {
 }
 
 impl<'text> Node<'text> {
+    /// Returns whether two trees hold the same, wherever and however it is written.
+    pub(crate) fn is_same(&self, other: &Node<'_>) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Mapping(left), Value::Mapping(right)) => {
+                left.len() == right.len()
+                    && left.iter().zip(right).all(|(left, right)| {
+                        left.key == right.key && left.value.is_same(&right.value)
+                    })
+            }
+            (Value::Sequence(left), Value::Sequence(right)) => {
+                left.len() == right.len()
+                    && left.iter().zip(right).all(|(left, right)| left.is_same(right))
+            }
+            (Value::Bool(left), Value::Bool(right)) => left == right,
+            (Value::Null, Value::Null) => true,
+            (Value::Number(_, left), Value::Number(_, right)) => left == right,
+            (Value::String(left), Value::String(right)) => left == right,
+            _ => false,
+        }
+    }
+
     /// Returns the value under `key` when this is a mapping that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
