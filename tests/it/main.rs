@@ -12,6 +12,7 @@ mod cli;
 mod composites;
 mod corpus;
 mod corpus_composites;
+mod corpus_requests;
 mod every_tool;
 mod executor;
 mod fetching;
