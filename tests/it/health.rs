@@ -200,3 +200,23 @@ async fn the_command_line_says_how_all_backends_are() {
     assert_eq!(code, 3);
     assert!(err.contains("there is no backend \"shup\"; did you mean \"shop\"?"), "{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_makes_the_declared_check() {
+    let upstream = Upstream::start(vec![Answer::json(401, r#"{"error":"expired"}"#)]).await;
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("shop.dadl"), descriptor("{ path: /up, expose: false }")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(["doctor", "--json", "--dadl", "shop.dadl", "--url", &upstream.url()])
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CREDENTIAL_SHOP_TOKEN", TOKEN)
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let line = report["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!((&line["subject"], &line["health"]), (&json!("health"), &json!("FAIL")));
+    assert!(line["finding"].as_str().unwrap().contains("HTTP 401: expired (GET /up)"), "{line}");
+    assert!(line["hint"].as_str().unwrap().starts_with("the credential is wrong"), "{line}");
+}

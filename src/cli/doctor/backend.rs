@@ -6,7 +6,7 @@ use url::Url;
 use super::Report;
 use crate::{
     app::{App, LoadedBackend},
-    catalog::{Catalog, Entry},
+    catalog::{BackendId, Catalog, Entry},
     cli::load,
     config::{BackendSettings, Settings, bundled::LocateError, credentials::Credentials},
     descriptor::{
@@ -239,6 +239,9 @@ async fn log_in(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool
 
 /// Makes one cheap read, and says what that tells about address and credential.
 async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
+    if check_health(app, backend, report).await {
+        return;
+    }
     let Some((entry, arguments)) = probe(app.gate.catalog()) else {
         report.warn(
             "call",
@@ -272,6 +275,34 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
             report.fail("call", format!("{}: {error}", entry.name), hint);
         }
     }
+}
+
+/// Makes the health check that the descriptor declares; returns whether there was one to make.
+async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -> bool {
+    let Some(Ok(pending)) = app.gate.check_health(BackendId(0)) else { return false };
+    let Ok(call) = pending.admit() else { return false };
+    let Some(health) = app.executor.check_health(&call).await else { return false };
+    let status = health.http_status.map(|status| format!("HTTP {status} in ")).unwrap_or_default();
+    let finding = format!("{status}{} ms", health.latency.as_millis());
+    match (&health.error, &health.auth_expires_at) {
+        (None, None) => report.ok("health", finding),
+        (None, Some(at)) => report.ok("health", format!("{finding}, the credential expires {at}")),
+        (Some(error), _) => {
+            let hint = match health.http_status {
+                Some(401) => {
+                    format!("the credential is wrong or expired\n{}", setup_hint(backend))
+                }
+                Some(403) => {
+                    "the account lacks a right, or the credential is of another server".into()
+                }
+                Some(404) => "`url` may lack the API's path, such as /rest/v0".to_owned(),
+                Some(_) => "the backend answers; look at its own log".to_owned(),
+                None => "check that `url` is right and that the backend is up".to_owned(),
+            };
+            report.fail("health", format!("{finding}: {error}"), hint);
+        }
+    }
+    true
 }
 
 /// Picks a read that needs no argument: a list that can be cut short, if there is one, and not one
