@@ -23,7 +23,7 @@ pub use self::health::HealthReport;
 use self::result::{Answer, Target, finish};
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, JsonText, Observer, Outcome, Payload, SavedFile};
+use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -305,9 +305,7 @@ impl Executor {
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
         if let Some(report) = self.check_health(&call).await {
-            let payload = Payload::Json(JsonText::from(&report.to_json()));
-            let status = report.http_status.unwrap_or_default();
-            return Ok(Outcome { status, payload, notes: Vec::new(), next: None });
+            return Ok(report.into());
         }
         match call.entry().operation() {
             Operation::Tool(tool) => self.request(&call, tool, observer).await,

@@ -37,8 +37,10 @@ impl Annotations {
     fn of_composite(composite: &Composite, descriptor: &Descriptor) -> Self {
         let names: HashSet<&str> = composite.calls.iter().map(String::as_str).collect();
         let called = || {
+            let checks = descriptor.health.iter().map(|health| &health.tool);
+            let tools = descriptor.tools.iter().chain(checks);
             let is_called = |tool: &&Tool| names.contains(tool.name.as_str());
-            descriptor.tools.iter().filter(is_called).map(Self::of_tool)
+            tools.filter(is_called).map(Self::of_tool)
         };
         let read_only = composite.access == Some(Access::Read) && called().all(|it| it.read_only);
         let harmful = matches!(composite.access, None | Some(Access::Dangerous));

@@ -249,6 +249,9 @@ impl Executor {
             };
             Failed::new(code, refusal.to_string())
         })?;
+        if let Some(report) = self.check_health(&call).await {
+            return Ok(report.into());
+        }
         // The gate admits tools only.
         let Some(tool) = call.entry().tool() else {
             return Err(Failed::new("invalid_input", "a composite calls no composites".to_owned()));

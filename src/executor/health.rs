@@ -11,7 +11,7 @@ use crate::{
     descriptor::model::{Health, Tool},
     gate::Admitted,
     http::{backend::Exchange, error::SendErrorKind, redact, retry::RetryRules, upload::Activity},
-    outcome::timestamp,
+    outcome::{JsonText, Outcome, Payload, timestamp},
     response::api_error::{self, Rejection},
 };
 
@@ -55,6 +55,14 @@ impl HealthReport {
             }
         }
         Value::Object(json)
+    }
+}
+
+impl From<HealthReport> for Outcome {
+    fn from(report: HealthReport) -> Self {
+        let payload = Payload::Json(JsonText::from(&report.to_json()));
+        let status = report.http_status.unwrap_or_default();
+        Self { status, payload, notes: Vec::new(), next: None }
     }
 }
 

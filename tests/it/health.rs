@@ -220,3 +220,18 @@ async fn doctor_makes_the_declared_check() {
     assert!(line["finding"].as_str().unwrap().contains("HTTP 401: expired (GET /up)"), "{line}");
     assert!(line["hint"].as_str().unwrap().starts_with("the credential is wrong"), "{line}");
 }
+
+#[tokio::test]
+async fn a_composite_makes_the_check_as_a_call() {
+    let composite = "  composites:\n    look: { access: read, description: \"Looks.\", code: \"const it = await api.health(); return { ok: it.ok, status: it.http_status };\" }\n";
+    let text = descriptor("{ path: /up }") + composite;
+    assert_eq!(
+        dadl_mcp::descriptor::load(&dadl_mcp::descriptor::source::Source::new("t", text.clone()))
+            .diagnostics,
+        []
+    );
+    let upstream = Upstream::start(vec![Answer::json(503, "{}")]).await;
+    let harness = Harness::new(&text, &upstream.url(), Fixed(Ok(TOKEN.into())), |_| {});
+    let result = harness.value("look", json!({})).await;
+    assert_eq!(result, json!({ "ok": false, "status": 503 }));
+}

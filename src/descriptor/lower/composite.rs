@@ -17,7 +17,7 @@ use crate::{
     descriptor::{
         code,
         diagnostic::nearest,
-        model::{Access, Composite, Script, Tool},
+        model::{Access, Composite, Health, Script, Tool},
         source::Source,
         yaml::Entry,
     },
@@ -36,10 +36,12 @@ const MOST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Each is compiled; the file with the most has a dozen.
 const MOST_COMPOSITES: usize = 500;
 
-/// Lowers all composites; `tools` are those of the file that are well formed.
+/// Lowers all composites; `tools` are those of the file that are well formed, and `health` is one
+/// more when it is offered.
 pub(super) fn lower_all<'tree>(
     backend: &Section<'tree>,
     tools: &[Tool],
+    health: Option<&Health>,
     hints: &mut Hints<'tree>,
     context: &mut Context<'tree>,
 ) -> Vec<Composite> {
@@ -52,10 +54,16 @@ pub(super) fn lower_all<'tree>(
         let message = format!("the file has more than {MOST_COMPOSITES} composites");
         context.error(code::TOO_COMPLEX, &entry.key_span, message);
     }
-    let names_of_tools = names(backend, &["tools"]);
+    let check = health.filter(|health| health.expose).map(|health| &health.tool);
+    let mut names_of_tools = names(backend, &["tools"]);
+    names_of_tools.extend(check.map(|_| Health::NAME));
     let known = Known {
         all: names_of_tools.iter().map(|name| (*name).to_owned()).collect(),
-        access: tools.iter().map(|tool| (tool.name.as_str(), tool.access.as_ref())).collect(),
+        access: tools
+            .iter()
+            .chain(check)
+            .map(|tool| (tool.name.as_str(), tool.access.as_ref()))
+            .collect(),
         names: names_of_tools,
         composites: names(backend, &["composites"]),
         parser: script::Parser::default(),

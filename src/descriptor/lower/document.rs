@@ -203,8 +203,8 @@ fn lower_backend<'tree>(
     let known_tools = names(backend, &["tools", "composites"]);
     let (tools, mut hints) =
         tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
-    let composites = composite::lower_all(backend, &tools, &mut hints, context);
     let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);
+    let composites = composite::lower_all(backend, &tools, health.as_ref(), &mut hints, context);
     let examples = meta::examples(backend, context);
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
