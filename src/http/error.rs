@@ -35,6 +35,8 @@ pub enum SendErrorKind {
     Dns(String),
     /// The remote broke the protocol or the connection after the request was written.
     Interrupted(String),
+    /// The remote: what it sent is no HTTP, or its headers are beyond the bounds of the client.
+    Malformed(String),
     /// The remote: no request is left, and more would come too late for this call.
     RateLimited {
         /// How long until there are more.
@@ -81,6 +83,9 @@ impl SendErrorKind {
         if error.is_dns() || lower.contains("dns error") {
             return Self::Dns(chain);
         }
+        if let Some(parse) = parse_error(error) {
+            return Self::Malformed(parse.to_string());
+        }
         if error.is_connect() { Self::Connect(chain) } else { Self::Interrupted(chain) }
     }
 
@@ -105,6 +110,7 @@ impl SendErrorKind {
                 "check that `url` of the backend is right and that it is up (dadl-mcp doctor)"
             }
             Self::Interrupted(_) => "the backend closed the connection; trying again may help",
+            Self::Malformed(_) => "something is wrong with the backend, or what is in front of it",
             Self::RateLimited { .. } => "call again after that time",
             Self::RedirectElsewhere { .. } => {
                 "redirects to another origin are not followed; set `url` of the backend to it"
@@ -120,12 +126,23 @@ impl SendErrorKind {
     }
 }
 
+/// Returns what hyper could not read, when that is the cause.
+fn parse_error(error: &reqwest::Error) -> Option<&hyper::Error> {
+    let first: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    std::iter::successors(first, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<hyper::Error>())
+        .find(|error| error.is_parse())
+}
+
 impl fmt::Display for SendErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(cause) => write!(formatter, "no connection ({cause})"),
             Self::Dns(cause) => write!(formatter, "its name was not found ({cause})"),
             Self::Interrupted(cause) => write!(formatter, "the connection broke ({cause})"),
+            Self::Malformed(cause) => {
+                write!(formatter, "the status line and headers it sent cannot be read ({cause})")
+            }
             Self::RateLimited { wait } => {
                 let seconds = wait.as_secs_f32().ceil();
                 write!(formatter, "its rate limit leaves no request for {seconds} s; none was sent")

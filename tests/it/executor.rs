@@ -215,6 +215,64 @@ async fn an_answer_beyond_the_bound_is_not_read() {
 }
 
 #[tokio::test]
+async fn an_answer_that_unpacks_beyond_the_bound_is_not_unpacked() {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..32 {
+        std::io::Write::write_all(&mut packer, &vec![b' '; 1 << 20]).unwrap();
+    }
+    let packed = packer.finish().unwrap();
+    assert!(packed.len() < 1_000_000);
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    // An error is read up to a bound of its own.
+    for (status, expected) in
+        [(200, "larger than 1000000 bytes (`max_response_size`"), (404, "[not_found] HTTP 404")]
+    {
+        let upstream = Upstream::start(vec![Answer::full(status, &headers, &packed)]).await;
+        let bench = bench_with(&upstream.url(), |settings| {
+            settings.max_response_bytes = 1_000_000;
+        });
+        let text = failure(&bench, "get").await;
+        assert!(text.contains(expected), "{text}");
+    }
+    let broken = Answer::full(200, &headers, &packed[..1000]);
+    let text = failure(&bench(&Upstream::start(vec![broken]).await.url()), "get").await;
+    assert!(text.contains("backend \"fake\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_flood_of_headers_is_not_read() {
+    let many: String = (0..100_000).map(|number| format!("X-{number}: a\r\n")).collect();
+    let long = format!("X-A: {}\r\n", "a".repeat(10_000_000));
+    for flood in [many, long] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{flood}Content-Length: 2\r\n\r\n{{}}");
+        let upstream = Upstream::start(vec![Answer::Close(answer.into_bytes())]).await;
+        let text = failure(&bench(&upstream.url()), "put").await;
+        assert!(text.contains("backend \"fake\"") && text.contains("headers"), "{text}");
+    }
+    let endless = b"HTTP/1.1 200 OK\r\nX-A: ".to_vec();
+    let upstream = Upstream::start(vec![Answer::Endless(endless)]).await;
+    let text = failure(&bench(&upstream.url()), "put").await;
+    assert!(text.contains("backend \"fake\"") && text.contains("headers"), "{text}");
+    upstream.connection_closed().await;
+}
+
+#[tokio::test]
+async fn a_redirect_into_the_network_of_the_host_is_not_followed() {
+    for target in [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fe80::1]/",
+        "http://localhost:1/",
+        "http://0.0.0.0/",
+        "//169.254.169.254/",
+        "file:///etc/passwd",
+    ] {
+        let (text, requests) = error(vec![Answer::redirect(302, target)]).await;
+        assert!(text.contains("redirect") || text.contains("another origin"), "{target}: {text}");
+        assert_eq!(requests, 1, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn cancelling_a_call_closes_the_connection_and_keeps_no_file() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nabc";
     for (tool, arguments) in [("get", json!({})), ("export", json!({ "id": "1" }))] {

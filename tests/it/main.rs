@@ -18,6 +18,7 @@ mod executor;
 mod fetching;
 mod harness;
 mod health;
+mod hostile;
 mod includes;
 mod jq;
 mod jq_oracle;

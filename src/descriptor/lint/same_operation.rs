@@ -19,7 +19,7 @@ struct Operation<'tree> {
     method: &'tree str,
     path: String,
     content_type: Option<&'tree str>,
-    /// `response` as JSON.
+    /// The tool's own `response` as JSON; the default is that of all the others.
     response: String,
     /// Place, name, type and default of each parameter; those of the path by their number.
     params: Vec<(String, String, String, String)>,
@@ -65,7 +65,7 @@ fn operation<'tree>(tool: &ToolView<'tree>) -> Operation<'tree> {
         method: tool.method,
         path,
         content_type: tool.content_type,
-        response: tool.response.map(json).unwrap_or_default(),
+        response: tool.own_response.map(json).unwrap_or_default(),
         params,
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct ToolView<'tree> {
     keys: &'tree [Entry<'tree>],
     pub(super) params: &'tree [Entry<'tree>],
     pub(super) content_type: Option<&'tree str>,
+    pub(super) own_response: Option<&'tree Node<'tree>>,
     /// The tool's own or the default.
     pub(super) response: Option<&'tree Node<'tree>>,
     /// The tool's own or the default; `None` when it is switched off.
@@ -50,6 +51,7 @@ impl<'tree> ToolView<'tree> {
             keys: node.entries(),
             params: node.get("params").map(Node::entries).unwrap_or_default(),
             content_type: own_or_default("content_type").and_then(Node::text),
+            own_response: node.get("response"),
             response: own_or_default("response"),
             pagination,
         }

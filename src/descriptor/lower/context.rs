@@ -16,12 +16,22 @@ use crate::descriptor::{
 };
 use crate::jq::{CompileError, Filter};
 
+/// More findings of one file are counted by nobody; [`crate::descriptor::load`] keeps fewer.
+const MAX_FINDINGS: usize = 20_000;
+
+/// For so many unknown names of a file the nearest one is looked for.
+const MAX_SEARCHES: usize = 100;
+
 /// The findings so far, and what all parts of the lowering must know.
 pub(crate) struct Context<'tree> {
     pub(crate) source: &'tree Source,
     /// The whole document.
     pub(crate) root: &'tree Node<'tree>,
     pub(crate) findings: Vec<Diagnostic>,
+    /// Whether one of them is an error.
+    pub(crate) has_error: bool,
+    /// Where a finding goes that is one too many; see [`Context::report`].
+    pub(crate) spare: Option<Diagnostic>,
     /// Whether the file declares version 0.1, which lacks some keys.
     pub(crate) is_v01: bool,
     /// What the file lists under `requires.features`.
@@ -99,6 +109,8 @@ impl<'tree> Context<'tree> {
             source,
             root,
             findings: Vec::new(),
+            has_error: false,
+            spare: None,
             is_v01: false,
             features: Vec::new(),
             searches: 0,
@@ -133,6 +145,7 @@ impl<'tree> Context<'tree> {
         self.report(Severity::Note, code, span, message.into())
     }
 
+    /// Keeps a finding, up to a number that nobody reads; the first error is always kept.
     fn report(
         &mut self,
         severity: Severity,
@@ -140,7 +153,7 @@ impl<'tree> Context<'tree> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        self.findings.push(Diagnostic {
+        let finding = Diagnostic {
             code,
             severity,
             message,
@@ -148,9 +161,22 @@ impl<'tree> Context<'tree> {
             label: String::new(),
             help: None,
             fix: None,
-        });
+        };
+        let is_first_error = severity == Severity::Error && !self.has_error;
+        self.has_error |= is_first_error;
+        if self.findings.len() >= MAX_FINDINGS && !is_first_error {
+            return self.spare.insert(finding);
+        }
+        self.findings.push(finding);
         // The element was pushed just above.
         self.findings.last_mut().expect("a finding was pushed")
+    }
+
+    /// Returns whether the nearest name may be looked for in a list without a bound: comparing
+    /// every wrong name with every other is quadratic, and nobody reads that many.
+    pub(crate) fn may_search(&mut self) -> bool {
+        self.searches += 1;
+        self.searches <= MAX_SEARCHES
     }
 
     /// Notes a key that only documents.

@@ -195,6 +195,9 @@ fn lower_backend<'tree>(
     let known_types = types::names(backend);
     let types = types::lower(backend, &known_types, context);
     let mut auth = auth::lower(backend, context);
+    if !defaults_fit(backend, context) {
+        return None;
+    }
     let mut defaults = lower_defaults(backend, context);
     if let Some(Auth::Session(session)) = &mut auth {
         session.login.headers.clone_from(&defaults.headers.fields);
@@ -306,6 +309,29 @@ fn check_base_url(text: &str) -> Result<(), &'static str> {
         return Err("a base URL cannot have a query or a fragment");
     }
     Ok(())
+}
+
+/// So many bytes may the defaults of all tools take together. The largest known descriptor has less
+/// than a hundredth of this.
+const MAX_DEFAULTS: usize = 64 * 1024 * 1024;
+
+/// Refuses defaults that would fill the memory: each tool gets a copy of them.
+fn defaults_fit<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> bool {
+    let (Some(defaults), Some(tools)) = (backend.entry("defaults"), backend.entry("tools")) else {
+        return true;
+    };
+    let tools = tools.value.entries().len();
+    if defaults.value.weight().saturating_mul(tools) <= MAX_DEFAULTS {
+        return true;
+    }
+    context
+        .error(
+            code::TOO_COMPLEX,
+            &defaults.key_span,
+            format!("`defaults` is too long for {tools} tools: each of them gets a copy"),
+        )
+        .help("shorten `defaults`, or split the descriptor into several backends");
+    false
 }
 
 fn lower_defaults<'tree>(

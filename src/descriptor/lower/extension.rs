@@ -2,6 +2,8 @@
 //!
 //! Other programs ignore keys that begin with `_`; `docs/extensions.md` describes this one.
 
+use std::collections::BTreeMap;
+
 use super::context::{Context, Section};
 use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
@@ -14,15 +16,20 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, &["unlisted_params"]) else { return };
-    let params = || descriptor.tools.iter().flat_map(|tool| &tool.params);
+    // Whether a parameter of this name is required wherever there is one.
+    let mut required: BTreeMap<&str, bool> = BTreeMap::new();
+    for param in descriptor.tools.iter().flat_map(|tool| &tool.params) {
+        *required.entry(&param.name).or_insert(true) &= param.required;
+    }
     let mut unlisted = Vec::new();
     for text in context.texts(&extension, "unlisted_params") {
-        let mut named = params().filter(|param| param.name == text.value).peekable();
-        let (message, help) = if named.peek().is_none() {
-            let meant = nearest(text.value, params().map(|param| param.name.as_str()));
+        let named = required.get(text.value);
+        let (message, help) = if named.is_none() {
+            let search = context.may_search();
+            let meant = search.then(|| nearest(text.value, required.keys().copied())).flatten();
             let message = format!("no tool has a parameter `{}`", text.value);
             (message, meant.map(|meant| format!("did you mean `{meant}`?")))
-        } else if named.all(|param| param.required) {
+        } else if named == Some(&true) {
             let message = format!("`{}` is required and cannot be unlisted", text.value);
             (message, None)
         } else {

@@ -39,11 +39,11 @@ const KEYS: &[&str] = &[
     "replaced_by",
 ];
 
+/// So many placeholders of a path are reported.
+const MAX_PLACEHOLDERS: usize = 20;
+
 /// Longer paths are no paths, and each placeholder is looked for among the parameters.
 const MAX_PATH_BYTES: usize = 4096;
-
-/// For so many unknown tools of a file the nearest name is looked for.
-const MAX_SEARCHES: usize = 100;
 
 /// Lowers all tools and gives each its hints; the hints of composites are left.
 pub(super) fn lower_all<'tree>(
@@ -229,14 +229,13 @@ fn path<'tree>(
         }
     };
     let in_path = || params.iter().filter(|(param, _)| param.location == Location::Path);
-    for name in template.placeholders() {
-        if in_path().any(|(param, _)| param.name == name) {
-            continue;
-        }
+    let has_param = |name: &&str| in_path().any(|(param, _)| param.name == *name);
+    for name in template.placeholders().filter(|name| !has_param(name)).take(MAX_PLACEHOLDERS) {
         let braced = format!("{{{name}}}");
         let at = text.value.find(&braced).unwrap_or_default();
         let span = text.part(context.source, &(at..at + braced.len()));
         let elsewhere = params.iter().any(|(param, _)| param.name == name);
+        let search = context.may_search();
         let finding = context.error(
             code::PLACEHOLDER,
             &span,
@@ -245,7 +244,9 @@ fn path<'tree>(
         finding.label("no entry under `params` with `in: path`");
         if elsewhere {
             finding.help(format!("write `in: path` for the parameter `{name}`"));
-        } else if let Some(meant) = nearest(name, in_path().map(|(param, _)| param.name.as_str())) {
+        } else if let Some(meant) =
+            search.then(|| nearest(name, in_path().map(|(param, _)| param.name.as_str()))).flatten()
+        {
             finding.help(format!("did you mean `{{{meant}}}`?"));
         } else {
             finding.help(format!("declare `{name}: {{type: string, in: path}}`"));
@@ -342,9 +343,7 @@ pub(super) fn unknown_tool<'tree>(
     if names.contains(name) {
         return;
     }
-    // Comparing every wrong name with every tool is quadratic; nobody reads that many anyway.
-    context.searches += 1;
-    let search = context.searches <= MAX_SEARCHES;
+    let search = context.may_search();
     let finding = context.warning(
         code::UNKNOWN_TOOL,
         span,

@@ -146,12 +146,23 @@ impl<'text> Node<'text> {
         }
     }
 
-    /// Returns what a copy of the value counts: its nodes, and more for long texts of its own.
+    /// Returns about how many bytes a checked copy of the value takes.
+    pub(crate) fn weight(&self) -> usize {
+        const NODE: usize = 64;
+        match &self.value {
+            Value::Mapping(entries) => entries
+                .iter()
+                .fold(NODE, |sum, entry| sum + NODE + entry.key.len() + entry.value.weight()),
+            Value::Sequence(items) => items.iter().fold(NODE, |sum, item| sum + item.weight()),
+            Value::String(text) | Value::Number(_, text) => NODE + text.len(),
+            Value::Bool(_) | Value::Null => NODE,
+        }
+    }
+
+    /// Returns what a copy of the value counts: its nodes, and more for long texts, which the
+    /// checked descriptor copies as well.
     pub(crate) fn size(&self) -> usize {
-        let text = |text: &Cow<'_, str>| match text {
-            Cow::Borrowed(_) => 0,
-            Cow::Owned(text) => text.len() / 64,
-        };
+        let text = |text: &Cow<'_, str>| text.len() / 64;
         1 + match &self.value {
             Value::Mapping(entries) => {
                 entries.iter().map(|entry| 1 + text(&entry.key) + entry.value.size()).sum()
