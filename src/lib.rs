@@ -26,3 +26,42 @@ pub mod response;
 pub mod script;
 pub mod simulator;
 pub mod worker;
+
+/// What the targets in `fuzz/` need and no other user of the library does.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    use ::http::{HeaderMap, HeaderValue, header};
+    use url::Url;
+
+    use crate::call::{
+        Multipart,
+        multipart::{self, FieldValue},
+    };
+
+    /// Reads the next page out of a `Link` header, below `url`.
+    pub fn link_next(header: &[u8], url: &Url) -> Option<Url> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::LINK, HeaderValue::from_bytes(header).ok()?);
+        crate::response::page::link_next(&headers, url)
+    }
+
+    /// Writes a multipart body of text fields; returns its boundary and its bytes.
+    pub fn multipart_body(fields: &Multipart, random: &str) -> (String, String) {
+        let mut number = 0;
+        let boundary = fields.boundary(|| {
+            number += 1;
+            format!("{random}{number}")
+        });
+        let mut body = String::new();
+        for field in &fields.fields {
+            if let FieldValue::Text(text) = &field.value {
+                body.push_str(&multipart::head(&boundary, &field.name, None));
+                body.push_str(text);
+                body.push_str(multipart::AFTER_FIELD);
+            }
+        }
+        body.push_str(&multipart::end(&boundary));
+        (boundary, body)
+    }
+}

@@ -151,7 +151,7 @@ pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
             }
             _ => page.before as u64,
         };
-        Some(skipped + items)
+        Some(skipped.saturating_add(items))
     };
     let by_total = || Some(end()? < total?);
     let by_pages = || match &pagination.strategy {
@@ -191,10 +191,10 @@ pub(crate) fn following(pagination: &Pagination, page: Page<'_>) -> Following {
             }
         }
         PageStrategy::Offset { param } => {
-            (counted, argument(param, json!(at_offset(param) + items)))
+            (counted, argument(param, json!(at_offset(param).saturating_add(items))))
         }
         PageStrategy::Page { param } => {
-            (counted, argument(param, json!(number(param).unwrap_or(1) + 1)))
+            (counted, argument(param, json!(number(param).unwrap_or(1).saturating_add(1))))
         }
     };
     let step = step.filter(|_| more != More::No);

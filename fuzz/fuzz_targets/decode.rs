@@ -1,0 +1,16 @@
+//! A body is decoded or refused: the first line is the content type (NDJSON, JSON, text in any
+//! charset), the rest is the body.
+#![no_main]
+
+use dadl_mcp::response::decode::{decode, excerpt};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (head, body) = bytes.split_at(at);
+    let body = body.get(1..).unwrap_or_default();
+    let _ = decode(body, std::str::from_utf8(head).ok());
+    let _ = decode(body, Some("application/x-ndjson"));
+    let _ = decode(body, None);
+    assert!(excerpt(body).len() < 4_000);
+});

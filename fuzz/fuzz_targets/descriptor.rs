@@ -1,0 +1,31 @@
+//! Any bytes are a descriptor or a list of findings; what loads becomes tools.
+#![no_main]
+
+use std::sync::Arc;
+
+use dadl_mcp::{
+    access::{Levels, Policy},
+    catalog::{BackendTools, Catalog},
+    descriptor::{check, diagnostic::Severity, source::Source},
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(source) = Source::from_bytes("fuzz.dadl", bytes.to_vec()) else { return };
+    let loaded = check(&source);
+    let has_error = loaded.diagnostics.iter().any(|it| it.severity == Severity::Error);
+    assert_eq!(loaded.descriptor.is_none(), has_error);
+    for finding in &loaded.diagnostics {
+        assert!(source.text().get(finding.span.clone()).is_some(), "{finding:?}");
+        if let Some(fix) = &finding.fix {
+            assert!(source.text().get(fix.span.clone()).is_some(), "{finding:?}");
+        }
+    }
+    if let Some(descriptor) = loaded.descriptor {
+        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let descriptor = Arc::new(descriptor);
+        let count = descriptor.tools.len();
+        let tools = BackendTools { name: "fuzz", descriptor, policy: &policy };
+        assert!(Catalog::build(&[tools]).entries().len() >= count);
+    }
+});

@@ -1,0 +1,10 @@
+//! Formatting keeps the meaning, which it checks itself, and a second run changes nothing.
+#![no_main]
+
+use dadl_mcp::descriptor::{format::format, source::Source};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(once) = format(&Source::new("fuzz.dadl", text)) else { return };
+    assert_eq!(format(&Source::new("fuzz.dadl", once.clone())), Ok(once));
+});
