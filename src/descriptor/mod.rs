@@ -242,6 +242,24 @@ mod tests {
     }
 
     #[test]
+    fn a_section_without_a_value_is_an_error() {
+        holds("spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n");
+        for key in ["backend", "auth", "tools", "name", "type", "get_item"] {
+            let text: String = VALID
+                .lines()
+                .map(|line| match line.trim_start().strip_prefix(&format!("{key}:")) {
+                    Some(_) => format!(
+                        "{}{key}:\n_rest: |\n",
+                        &line[..line.len() - line.trim_start().len()]
+                    ),
+                    None => format!("{line}\n"),
+                })
+                .collect();
+            holds(&text);
+        }
+    }
+
+    #[test]
     fn bounds_aliases_and_depth() {
         let mut bomb = "_0: &x0 [a, a, a, a, a, a, a, a]\n".to_owned();
         for level in 1..20 {

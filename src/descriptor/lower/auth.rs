@@ -9,6 +9,7 @@ use super::{
 use crate::descriptor::{
     code,
     model::{Auth, CredentialName, Placement},
+    yaml::Value,
 };
 
 /// The keys of every type, so that a key of another type is not called unknown.
@@ -57,7 +58,7 @@ pub(super) enum Kind {
 
 /// Lowers `auth`; `None` when there is a finding that is an error.
 pub(super) fn lower<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<Auth> {
-    if backend.entry("auth").is_none() {
+    if backend.entry("auth").is_none_or(|entry| matches!(entry.value.value, Value::Null)) {
         context
             .missing(backend, "auth")
             .help("for a public API write `auth: {type: bearer, credential: none}`");

@@ -14,7 +14,7 @@ use crate::descriptor::{
     diagnostic::{Diagnostic, nearest},
     model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
     source::Source,
-    yaml::{Node, Value},
+    yaml::{Entry, Node, Value},
 };
 
 const TOP_KEYS: &[&str] =
@@ -113,7 +113,8 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     let source_name = context.string(&top, "source_name");
     let source_url = meta::url(&top, "source_url", context);
     let date = meta::date(&top, "date", context);
-    let Some(entry) = top.entry("backend") else {
+    let has_value = |entry: &&Entry<'_>| !matches!(entry.value.value, Value::Null);
+    let Some(entry) = top.entry("backend").filter(has_value) else {
         context.missing(&top, "backend");
         return None;
     };
