@@ -38,5 +38,5 @@ pub fn plan(catalog: &Catalog, base: &BaseUrl, given: &Map<String, Value>) -> Op
         .filter_map(|known| Some((known.property.clone(), given.get(&known.param.name)?.clone())))
         .collect();
     let arguments = call::check(entry, arguments).ok()?;
-    call::plan(entry, base, &arguments).ok()
+    call::plan(entry, entry.tool()?, base, &arguments).ok()
 }
