@@ -124,21 +124,53 @@ fn check_and_plan(bencher: Bencher<'_, '_>) {
 
 /// A backend that answers every request with the same 1 KiB of JSON, on one thread a connection.
 fn upstream() -> SocketAddr {
+    answering(vec![answer(&format!("{{\"x\":\"{}\"}}", "a".repeat(1016)))])
+}
+
+/// A backend that has [`PAGES`] pages of a list, and says how many items there are.
+fn paged_upstream() -> SocketAddr {
+    let item = |id: usize| json!({ "id": id, "name": format!("item {id}"), "tags": ["a", "b"] });
+    let page = |page: usize| {
+        let items: Vec<Value> = (page * PAGE..(page + 1) * PAGE).map(item).collect();
+        answer(&Value::from(items).to_string())
+    };
+    answering((0..PAGES).map(page).collect())
+}
+
+/// Items on a page.
+const PAGE: usize = 100;
+/// Pages of a list.
+const PAGES: usize = 100;
+
+fn answer(body: &str) -> String {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Total: 10000\r\n";
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Gives the answer of the page that a request names, the first one otherwise.
+fn answering(answers: Vec<String>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let body = format!("{{\"x\":\"{}\"}}", "a".repeat(1016));
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-    let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answers = Arc::new(answers);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let answer = answer.clone();
-            std::thread::spawn(move || serve(stream, answer.as_bytes()));
+            let answers = Arc::clone(&answers);
+            std::thread::spawn(move || serve(stream, &answers));
         }
     });
     address
 }
 
-fn serve(mut stream: TcpStream, answer: &[u8]) {
+/// Returns the page of `GET /items?offset=200 HTTP/1.1`.
+fn page_of(request: &[u8]) -> usize {
+    let text = std::str::from_utf8(request).unwrap_or_default();
+    let digits = text.split_once("offset=").map(|(_, rest)| rest);
+    let end = |rest: &str| rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let offset = digits.and_then(|rest| rest[..end(rest)].parse::<usize>().ok());
+    offset.unwrap_or(0) / PAGE
+}
+
+fn serve(mut stream: TcpStream, answers: &[String]) {
     let _ = stream.set_nodelay(true);
     let mut request = [0; 4096];
     let mut used = 0;
@@ -146,8 +178,9 @@ fn serve(mut stream: TcpStream, answer: &[u8]) {
         used += read;
         // The requests of this benchmark have no body.
         if request[..used].ends_with(b"\r\n\r\n") {
+            let answer = &answers[page_of(&request[..used])];
             used = 0;
-            if stream.write_all(answer).is_err() {
+            if stream.write_all(answer.as_bytes()).is_err() {
                 return;
             }
         }
@@ -210,8 +243,69 @@ backend:
     call_of(bencher, Arc::new(loaded.descriptor.expect("the descriptor loads")), "composite");
 }
 
+/// The baseline of the next one: a loop over all pages with a bare client, which joins the lists.
+#[divan::bench]
+fn pages_by_hand(bencher: Bencher<'_, '_>) {
+    let url = format!("http://{}/items", paged_upstream());
+    let runtime = runtime();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    bencher.bench_local(move || {
+        runtime.block_on(async {
+            let mut all: Vec<Value> = Vec::new();
+            loop {
+                let page = format!("{url}?offset={}&limit={PAGE}", all.len());
+                let answer = client.get(page).send().await.expect("an answer");
+                let total = answer.headers()["x-total"].to_str().expect("a number");
+                let total: usize = total.parse().expect("a number");
+                let bytes = answer.bytes().await.expect("a body");
+                let items: Vec<Value> = serde_json::from_slice(&bytes).expect("a list");
+                all.extend(items);
+                if all.len() >= total {
+                    break Value::from(all).to_string();
+                }
+            }
+        })
+    });
+}
+
+/// All pages of a list, joined: `behavior: auto`.
+#[divan::bench]
+fn pages_joined(bencher: Bencher<'_, '_>) {
+    const TEXT: &str = r#"
+spec: https://dadl.ai/spec/dadl-spec-v0.2
+backend:
+  name: pages
+  type: rest
+  description: One list.
+  auth: {type: bearer, credential: token}
+  tools:
+    list:
+      method: GET
+      path: /items
+      access: read
+      description: Lists.
+      pagination:
+        strategy: offset
+        behavior: auto
+        request: {offset_param: offset, limit_param: limit, limit_default: 100}
+        response: {total_count_header: X-Total}
+"#;
+    let loaded = descriptor::load(&Source::new("pages", TEXT));
+    let descriptor = Arc::new(loaded.descriptor.expect("the descriptor loads"));
+    call_at(bencher, paged_upstream(), descriptor, "list", json!({}));
+}
+
 fn call_of(bencher: Bencher<'_, '_>, descriptor: Arc<Descriptor>, tool: &str) {
-    let address = upstream();
+    call_at(bencher, upstream(), descriptor, tool, json!({ "uuid": "x" }));
+}
+
+fn call_at(
+    bencher: Bencher<'_, '_>,
+    address: SocketAddr,
+    descriptor: Arc<Descriptor>,
+    tool: &str,
+    arguments: Value,
+) {
     let url = format!("http://{address}/rest/v0");
     let mut settings = BackendSettings::new("xo".to_owned(), "xen-orchestra");
     settings.policy = policy();
@@ -222,7 +316,7 @@ fn call_of(bencher: Bencher<'_, '_>, descriptor: Arc<Descriptor>, tool: &str) {
     let gate = Gate::new(Arc::new(catalog), vec![Confirm::Ask]);
     let executor = Executor::new(vec![backend], FileStore::new(std::env::temp_dir()));
     let runtime = runtime();
-    let Value::Object(arguments) = json!({ "uuid": "x" }) else { unreachable!() };
+    let Value::Object(arguments) = arguments else { unreachable!() };
     bencher.bench_local(move || {
         let call = gate.check(tool, arguments.clone()).expect("allowed");
         let call = call.admit().expect("not dangerous");
