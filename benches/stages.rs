@@ -248,6 +248,8 @@ backend:
 fn pages_by_hand(bencher: Bencher<'_, '_>) {
     let url = format!("http://{}/items", paged_upstream());
     let runtime = runtime();
+    // Another benchmark may have done so already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     bencher.bench_local(move || {
         runtime.block_on(async {

@@ -57,6 +57,11 @@ pub fn format(source: &Source) -> Result<String, FormatError> {
 fn formatted(text: &str) -> Result<String, FormatError> {
     let problem =
         |problem: Problem| FormatError::Layout { message: problem.message, offset: problem.offset };
+    if let Some(offset) = text.find('\r') {
+        // YAML ends a line there; whether people do, nobody knows.
+        let message = "a carriage return without a line feed";
+        return Err(FormatError::Layout { message, offset });
+    }
     let first = printer::print(text).map_err(problem)?;
     let second = printer::print(&first.text).map_err(problem)?;
     let is_stable = first.text == second.text && first.comments == second.comments;
