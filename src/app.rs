@@ -6,7 +6,15 @@
 
 mod openapi;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    num::NonZero,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use secrecy::SecretString;
 
@@ -121,8 +129,8 @@ impl App {
     pub fn build(settings: &Settings, credentials: &Credentials) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
-        for backend in &settings.backends {
-            match load(settings, backend, credentials) {
+        for loaded in load_all(settings, credentials) {
+            match loaded {
                 Ok(loaded) => backends.push(loaded),
                 Err(problem) => problems.push(problem),
             }
@@ -149,6 +157,37 @@ impl App {
         let executor = Executor::new(clients, files);
         Ok(Self { gate: Gate::new(catalog, confirm), executor, backends, warnings })
     }
+}
+
+/// Loads the descriptors of all backends, on as many threads as there are processors; the order is
+/// that of the settings.
+fn load_all(
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Vec<Result<LoadedBackend, BuildProblem>> {
+    let backends = &settings.backends;
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = processors.min(backends.len());
+    if threads < 2 {
+        return backends.iter().map(|backend| load(settings, backend, credentials)).collect();
+    }
+    let loaded: Vec<OnceLock<_>> = backends.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((backend, slot)) = backends.get(at).zip(loaded.get(at)) else { return };
+            slot.get_or_init(|| load(settings, backend, credentials));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    // Invariant: the counter gave out each place once, and the scope waits for its threads.
+    loaded.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// Loads the descriptor of a backend and works out its base URL.

@@ -1,6 +1,8 @@
 //! The library: what comes from `jaq`, without what reaches beyond the input, and what jq has
 //! beside it.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use jaq_core::{
     Bind, Native, RunPtr,
     data::JustLut,
@@ -9,7 +11,7 @@ use jaq_core::{
 };
 use jaq_json::{Error, Map, Num, Val, read};
 
-use super::{number, pattern, place, print, program};
+use super::{number, pattern, place, print, program, rewrite};
 
 /// What programs work on.
 type Data = JustLut<Val>;
@@ -21,9 +23,17 @@ const REMOVED: &[&str] = &["env", "halt", "localtime", "strflocaltime"];
 /// Definitions of `jaq` that do not exist here, or that are replaced.
 const REPLACED: &[&str] = &["halt", "halt_error", "tostring"];
 
-/// Returns all definitions; later ones use and hide those before them. Ours are last, but for what
-/// the definitions of `jaq` use themselves.
-pub(super) fn definitions<'text>() -> impl Iterator<Item = Def<&'text str>> {
+/// All definitions; later ones use and hide those before them. Ours are last, but for what the
+/// definitions of `jaq` use themselves.
+struct Library {
+    definitions: Vec<Def>,
+    /// Where the definitions of a name are.
+    places: HashMap<&'static str, Vec<usize>>,
+    /// The places of what a definition may use.
+    uses: Vec<Vec<usize>>,
+}
+
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     let first = program::definitions(
         "def tostring: _tostring;
          def has($key): _has($key);
@@ -34,9 +44,53 @@ pub(super) fn definitions<'text>() -> impl Iterator<Item = Def<&'text str>> {
         .chain(jaq_json::defs())
         .filter(|definition| !REPLACED.contains(&definition.name));
     let ours = program::definitions(include_str!("defs.jq"));
+    let definitions: Vec<Def> = first.into_iter().chain(theirs).chain(ours).collect();
+    let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+    for (at, definition) in definitions.iter().enumerate() {
+        places.entry(definition.name).or_default().push(at);
+    }
+    let places_of = |text: &str| -> Vec<usize> {
+        words(text).filter_map(|word| places.get(word)).flatten().copied().collect()
+    };
+    // Their names are words of what `Debug` prints, among others.
+    let uses = definitions.iter().map(|it| places_of(&format!("{:?}", it.body))).collect();
+    Library { definitions, places, uses }
+});
+
+/// Returns the definitions that a program with this text may use, in the order in which they hide
+/// each other. The others would only take time to compile.
+pub(super) fn definitions<'text>(text: &str) -> Vec<Def<&'text str>> {
+    let library = &*LIBRARY;
+    let mut wanted: Vec<usize> = words(text)
+        .chain(rewrite::DEFINITIONS.iter().copied())
+        .filter_map(|word| library.places.get(word))
+        .flatten()
+        .copied()
+        .collect();
+    let mut is_used = vec![false; library.definitions.len()];
+    while let Some(at) = wanted.pop() {
+        if let Some(seen) = is_used.get_mut(at)
+            && !std::mem::replace(seen, true)
+        {
+            wanted.extend(library.uses.get(at).into_iter().flatten());
+        }
+    }
     // A definition of the program has a shorter life; these take part in it.
     let shorter = |definition: Def<&'static str>| -> Def<&'text str> { definition };
-    first.into_iter().chain(theirs).chain(ours).map(shorter)
+    let used = library.definitions.iter().zip(is_used).filter(|(_, is_used)| *is_used);
+    used.map(|(definition, _)| shorter(definition.clone())).collect()
+}
+
+/// Returns the name and the number of arguments of each definition.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = (&'static str, usize)> {
+    LIBRARY.definitions.iter().map(|definition| (definition.name, definition.args.len()))
+}
+
+/// Returns all that could be a name in a program, with the `@` of a format.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@');
+    text.split(move |c| !is_part(c)).filter(|word| !word.is_empty())
 }
 
 /// Returns all native filters.

@@ -160,7 +160,7 @@ impl Program {
         };
         let main = parse::Def { name: MAIN, args: Vec::new(), body: rewrite::term(body) };
         let arena = Arena::default();
-        let modules = Loader::new(native::definitions().chain([main]))
+        let modules = Loader::new(native::definitions(text).into_iter().chain([main]))
             .load(&arena, File { code: MAIN, path: () })
             .map_err(|_| CompileError::whole("the program cannot be compiled".to_owned()))?;
         let filter = Compiler::default()

@@ -26,6 +26,19 @@ const PATH: &str = "$__path";
 /// Holds the right operand.
 const RIGHT: &str = "$__right";
 
+/// The definitions that a program may use without naming them: those of the calls that are put
+/// into its tree, and the one that the interpreter applies to what a text interpolates.
+pub(super) const DEFINITIONS: &[&str] = &[
+    "_update",
+    "_update_add",
+    "_update_alt",
+    "_update_div",
+    "_update_mul",
+    "_update_rem",
+    "_update_sub",
+    "tostring",
+];
+
 type Tree<'text> = Term<&'text str>;
 
 /// Rewrites a term and all that it consists of.

@@ -93,6 +93,19 @@ fn the_library_compiles() {
 }
 
 #[test]
+fn a_program_gets_all_definitions_that_it_uses() {
+    for (name, arity) in native::names() {
+        let program = match arity {
+            0 => name.to_owned(),
+            _ => format!("{name}({})", vec!["."; arity].join("; ")),
+        };
+        let compiled = Program::compile(&program).map(|_| ());
+        assert_eq!(compiled, Ok(()), "{program}");
+    }
+    gives(".[0] += 1 | @json \"\\(.)\"", "[1]", "\"[2]\"");
+}
+
+#[test]
 fn the_deepest_programs_need_no_more_than_the_stack() {
     for (open, core, close) in [
         ("[", "1", "]"),
