@@ -22,7 +22,7 @@ use crate::{
     access::Policy,
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Settings, bundled, credentials::Credentials, store::Access},
+    config::{BackendSettings, Limits, Settings, bundled, credentials::Credentials, store::Access},
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -47,6 +47,8 @@ pub struct App {
     pub executor: Executor,
     /// What was loaded, in the order of the settings.
     pub backends: Vec<LoadedBackend>,
+    /// How much happens at once, and how much of an answer is shown.
+    pub limits: Limits,
     /// Sentences for the operator: nothing is broken, but something looks mistyped.
     pub warnings: Vec<String>,
 }
@@ -154,8 +156,9 @@ impl App {
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients: Vec<Backend> =
             backends.iter().map(|backend| client(backend, credentials)).collect();
-        let executor = Executor::new(clients, files);
-        Ok(Self { gate: Gate::new(catalog, confirm), executor, backends, warnings })
+        let executor = Executor::new(clients, files).with_limits(settings.limits);
+        let (gate, limits) = (Gate::new(catalog, confirm), settings.limits);
+        Ok(Self { gate, executor, backends, limits, warnings })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod composite;
 mod health;
+mod queue;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -20,13 +21,17 @@ mod result;
 mod stream;
 
 pub use self::health::HealthReport;
-use self::result::{Answer, Target, finish};
+use self::{
+    queue::Bounds,
+    result::{Answer, Target, finish},
+};
 
 pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
+    config::Limits,
     descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
     files::{FileError, FileStore, Incoming},
     gate::{Admitted, Pending},
@@ -35,7 +40,7 @@ use crate::{
         error::{SendError, SendErrorKind},
         redact,
         retry::RetryRules,
-        upload::{Activity, BodyTooLarge},
+        upload::{self, Activity, BodyTooLarge},
     },
     response::{
         api_error::{self, Rejection},
@@ -56,6 +61,7 @@ pub struct Executor {
     files: FileStore,
     filters: Filters,
     slots: Slots,
+    bounds: Bounds,
 }
 
 /// Why a call has no result.
@@ -71,6 +77,12 @@ pub enum CallError {
     /// The caller: an argument makes no request.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// The operator: too much happens at once. Nothing was sent.
+    #[error("the call was not made: {reason}; try again later")]
+    Busy {
+        /// The bound that was hit, naming its setting.
+        reason: String,
+    },
     /// The author: the script of a composite failed, or hit a limit.
     #[error("composite \"{composite}\" failed: {reason}")]
     Composite {
@@ -82,6 +94,17 @@ pub enum CallError {
     /// The caller: the body is larger than the tool allows.
     #[error(transparent)]
     BodyTooLarge(#[from] BodyTooLarge),
+    /// The operator: too many answers are being read at once.
+    #[error(
+        "the answer to {request} was not read to its end: all answers that are being read have \
+         {limit} bytes together (`max_memory` of `limits`); narrow the call or try again later"
+    )]
+    Crowded {
+        /// The method and the path below the base URL.
+        request: String,
+        /// The bound that was hit.
+        limit: u64,
+    },
     /// The remote: the body is not what its content type says.
     #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
     Decode {
@@ -257,13 +280,27 @@ impl Executor {
     /// Executes calls of `backends`, whose order is that of the settings.
     pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
         let (filters, slots) = (Filters::default(), Slots::default());
-        Self { backends: backends.into(), files, filters, slots }
+        let backends = backends.into();
+        let bounds = bounds(Limits::default(), &backends);
+        Self { backends, files, filters, slots, bounds }
+    }
+
+    /// Does so much at once; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let bounds = bounds(limits, &self.backends);
+        Self { bounds, ..self }
     }
 
     /// Runs jq filters in these processes; by default they are this program.
     #[must_use]
     pub fn with_filters(self, filters: Filters) -> Self {
         Self { filters, ..self }
+    }
+
+    /// Returns how many bytes the answers take that are being read.
+    pub fn bytes_in_memory(&self) -> u64 {
+        self.bounds.memory.used()
     }
 
     /// Returns the backends.
@@ -333,8 +370,16 @@ impl Executor {
             })?;
         }
         let bound = backend.settings().timeouts.call;
-        let activity = Activity::default();
-        let (target, plan) = (Target { backend, call, tool, activity: &activity }, &plan);
+        let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
+        let turns = self.bounds.turns(call.entry().backend.0, observer.session(), is_transfer);
+        let busy = |reason| CallError::Busy { reason };
+        let _turns = tokio::time::timeout(bound, turns)
+            .await
+            .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
+            .map_err(busy)?;
+        let (activity, room) = (Activity::default(), self.bounds.memory.room());
+        let target = Target { backend, call, tool, activity: &activity, room: &room };
+        let plan = &plan;
         let send = async {
             let exchange = self.send(target, plan).await?;
             let binary = is_download(target, &exchange);
@@ -413,7 +458,7 @@ impl Executor {
         plan: &CallPlan,
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
-        let Target { backend, tool, .. } = target;
+        let tool = target.tool;
         let Exchange { response, applied, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -429,7 +474,7 @@ impl Executor {
             let (payload, size, notes) = stream.collect(response, &applied.secrets()).await?;
             return Ok(Answer { status, headers, payload, size, notes });
         }
-        let body = self.read(backend, plan, response).await?;
+        let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
         let body = redact::bytes(body, &applied.secrets());
         let payload = decode::decode(&body, content_type)
@@ -440,26 +485,27 @@ impl Executor {
     /// Reads a body up to the bound of its backend.
     async fn read(
         &self,
-        backend: &Backend,
+        target: Target<'_>,
         plan: &CallPlan,
         response: reqwest::Response,
     ) -> Result<Bytes, CallError> {
+        let backend = target.backend;
         let limit = backend.settings().max_response_bytes;
-        let too_large = || CallError::TooLarge {
-            backend: backend.settings().name.clone(),
-            request: backend.request_line(plan),
-            limit,
-        };
         let announced = response.content_length().unwrap_or_default();
         if announced > limit {
-            return Err(too_large());
+            return Err(target.too_large(plan));
         }
+        target.take_room(announced, plan)?;
         let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
-            if (body.len() + piece.len()) as u64 > limit {
-                return Err(too_large());
+            let size = (body.len() + piece.len()) as u64;
+            if size > limit {
+                return Err(target.too_large(plan));
+            }
+            if size > announced {
+                target.take_room(piece.len() as u64, plan)?;
             }
             body.extend_from_slice(&piece);
         }
@@ -498,6 +544,10 @@ impl Executor {
         };
         Ok(self.files.save(incoming, body, observer).await?)
     }
+}
+
+fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
+    Bounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

@@ -288,6 +288,9 @@ pub struct ServeArgs {
     /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
     pub http: Option<SocketAddr>,
+    /// Cut results of more characters, and keep the whole in a file [default: 40000]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_result_chars: Option<u32>,
     /// Require the bearer token in this file [env: DADL_MCP_HTTP_TOKEN, DADL_MCP_HTTP_TOKEN_FILE]
     #[arg(
         long,

@@ -21,6 +21,7 @@ fn the_tables_are_those_of_the_code() {
         ("flags", flags()),
         ("variables", variables()),
         ("file-keys", key_table(keys::FILES)),
+        ("limit-keys", key_table(keys::LIMITS)),
         ("backend-keys", key_table(keys::BACKEND)),
         ("option-keys", key_table(keys::OPTIONS)),
         ("exit-codes", exit_codes()),

@@ -34,7 +34,8 @@ pub(super) async fn run(
     if app.gate.catalog().listed().next().is_none() {
         tracing::warn!("no tool is allowed; `dadl-mcp list --all` says why");
     }
-    let server = server(app);
+    let most_chars = args.max_result_chars.map(|most| most as usize);
+    let server = server(app, most_chars);
     let shutdown = shutdown_on_signals()?;
     match http {
         None => serve_stdio(server, shutdown).await?,
@@ -52,7 +53,7 @@ pub(super) async fn run(
     Ok(Exit::Ok)
 }
 
-fn server(app: App) -> Server {
+fn server(app: App, most_chars: Option<usize>) -> Server {
     let catalog = app.gate.catalog();
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
@@ -66,7 +67,8 @@ fn server(app: App) -> Server {
         })
         .collect();
     let instructions = instructions(&summaries);
-    Server::new(app.gate, Arc::new(app.executor), instructions)
+    let most_chars = most_chars.unwrap_or(app.limits.result_chars);
+    Server::new(app.gate, Arc::new(app.executor), instructions).with_most_chars(most_chars)
 }
 
 /// Reads what concerns HTTP. Anybody on the network could call the tools of an endpoint that

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, header};
 use url::Url;
 
 use super::{
-    BackendSettings, Confirm, FileSettings, keys,
+    BackendSettings, Confirm, FileSettings, Limits, keys,
     reader::{Reader, Section, Text},
 };
 use crate::{
@@ -30,6 +30,8 @@ pub(super) struct File {
     pub(super) backends: Vec<BackendSettings>,
     /// What the operator says about files.
     pub(super) files: FileSettings,
+    /// What the operator says about limits.
+    pub(super) limits: Limits,
     /// All findings, by their place.
     pub(super) findings: Vec<Diagnostic>,
 }
@@ -39,9 +41,9 @@ pub(super) fn read(source: &Source, directory: &Path) -> File {
     let mut reader = Reader::default();
     let root = yaml::parse(source.text(), &mut reader.findings);
     let mut backends = Vec::new();
-    let mut files = FileSettings::default();
+    let (mut files, mut limits) = Default::default();
     if let Some(root) = &root {
-        (backends, files) = reader.file(root, directory);
+        (backends, files, limits) = reader.file(root, directory);
     } else if reader.findings.is_empty() {
         reader.error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
     }
@@ -50,17 +52,22 @@ pub(super) fn read(source: &Source, directory: &Path) -> File {
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         backends.clear();
     }
-    File { backends, files, findings }
+    File { backends, files, limits, findings }
 }
 
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
 
 impl Reader {
-    fn file(&mut self, root: &Node<'_>, directory: &Path) -> (Vec<BackendSettings>, FileSettings) {
+    fn file(
+        &mut self,
+        root: &Node<'_>,
+        directory: &Path,
+    ) -> (Vec<BackendSettings>, FileSettings, Limits) {
         let Some(file) = self.open(root, "the file") else { return Default::default() };
         self.check_keys(file, &names(keys::FILE));
         let files = self.file_settings(file, directory);
-        (self.backends(file, directory), files)
+        let limits = self.limits(file);
+        (self.backends(file, directory), files, limits)
     }
 
     fn backends(&mut self, file: Section<'_>, directory: &Path) -> Vec<BackendSettings> {
@@ -308,6 +315,9 @@ impl Reader {
         backend.file_ttl = self.duration(section, "blob_ttl");
         let size = self.size(section, "max_response_size");
         backend.max_response_bytes = size.unwrap_or(backend.max_response_bytes);
+        if let Some(most) = self.positive(section, "max_calls") {
+            backend.max_calls = usize::try_from(most).unwrap_or(usize::MAX);
+        }
     }
 }
 

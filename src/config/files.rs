@@ -104,7 +104,7 @@ impl Reader {
         settings
     }
 
-    fn positive(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+    pub(super) fn positive(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
         let entry = section.entry(key)?;
         let number = match &entry.value.value {
             Value::Number(number, _) if !number.is_f64() => {

@@ -33,6 +33,32 @@ pub const FILE: &[Key] = &[
         "none",
         "Which files may be sent, and how long files are kept; see below",
     ),
+    key("limits", "mapping", "none", "How much happens at once, and how much is shown; see below"),
+];
+
+/// The keys of `limits`.
+pub const LIMITS: &[Key] = &[
+    key(
+        "max_result_chars",
+        "number",
+        "`40000`",
+        "A longer result is cut where an item ends; the whole goes to the directory of files",
+    ),
+    key("max_calls", "number", "`512`", "For calls that wait for an answer at the same time"),
+    key("max_transfers", "number", "`256`", "For files that are sent or received at the same time"),
+    key(
+        "max_queued_calls",
+        "number",
+        "`1024`",
+        "For calls that wait for their turn, which goes round among the sessions; one more is \
+         refused",
+    ),
+    key(
+        "max_memory",
+        "size",
+        "`256MB`",
+        "For all answers that are being read at the same time; a call beyond it fails",
+    ),
 ];
 
 /// The keys of `files`.
@@ -195,6 +221,12 @@ pub const OPTIONS: &[Key] = &[
         "`ttl` of `files`",
         "How long saved files are kept when their tool does not say",
     ),
+    key(
+        "max_calls",
+        "number",
+        "`256`",
+        "For calls of this backend that wait for an answer at the same time",
+    ),
     key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
 ];
 
@@ -205,7 +237,7 @@ pub(crate) const OTHER_TRANSPORTS: &[&str] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, FileSettings, Timeouts};
+    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, FileSettings, Limits, Timeouts};
     use super::*;
     use crate::descriptor::units;
 
@@ -221,6 +253,17 @@ mod tests {
         assert_eq!(units::duration(default("read_timeout")), Some(read));
         let size = units::size(default("max_response_size"));
         assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
+        assert_eq!(default("max_calls"), Limits::CALLS_OF_BACKEND.to_string());
+        let of_limits = |name: &str| {
+            let key = LIMITS.iter().find(|key| key.name == name).unwrap();
+            key.default.trim_matches('`')
+        };
+        let limits = Limits::default();
+        assert_eq!(of_limits("max_result_chars"), limits.result_chars.to_string());
+        assert_eq!(of_limits("max_calls"), limits.calls.to_string());
+        assert_eq!(of_limits("max_transfers"), limits.transfers.to_string());
+        assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());
+        assert_eq!(units::size(of_limits("max_memory")), Some(limits.memory));
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    BackendSettings, FileSettings, Settings, dirs,
+    BackendSettings, FileSettings, Limits, Settings, dirs,
     env_vars::{self, Environment},
     file,
 };
@@ -108,21 +108,21 @@ impl Settings {
             .or_else(|| dirs::files(environment))
             .unwrap_or_else(|| directory.join("dadl-mcp-files"));
         let config_home = dirs::config(environment);
-        let (backends, file_settings, origin) = match &overrides.dadl {
+        let (backends, file_settings, limits, origin) = match &overrides.dadl {
             Some(dadl) => {
                 let backend = from_flags(dadl, overrides, access, directory)?;
-                (vec![backend], FileSettings::default(), None)
+                (vec![backend], FileSettings::default(), Limits::default(), None)
             }
             None => {
                 let path = find_file(overrides, environment, directory, config_home.as_deref())?;
-                let (backends, files) = from_file(&path, access)?;
-                (backends, files, Some(path))
+                let (backends, files, limits) = from_file(&path, access)?;
+                (backends, files, limits, Some(path))
             }
         };
         let beside = origin.as_deref().and_then(Path::parent).unwrap_or(directory).to_owned();
         let own = config_home.map(|home| home.join("descriptors"));
         let descriptor_directories = std::iter::once(beside).chain(own).collect();
-        Ok(Self { backends, files, file_settings, origin, descriptor_directories })
+        Ok(Self { backends, files, file_settings, limits, origin, descriptor_directories })
     }
 }
 
@@ -205,13 +205,13 @@ fn find_file(
 fn from_file(
     path: &Path,
     bound: Option<Levels>,
-) -> Result<(Vec<BackendSettings>, FileSettings), SettingsError> {
+) -> Result<(Vec<BackendSettings>, FileSettings, Limits), SettingsError> {
     let name = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|error| SettingsError::Read { path: name.clone(), error })?;
     let source =
         Source::from_bytes(name.clone(), bytes).map_err(|error| unreadable(name, &error))?;
-    let file::File { mut backends, files, findings } =
+    let file::File { mut backends, files, limits, findings } =
         file::read(&source, path.parent().unwrap_or(Path::new("")));
     if backends.is_empty() {
         return Err(SettingsError::Invalid { text: Box::new(source), findings });
@@ -219,7 +219,7 @@ fn from_file(
     for backend in &mut backends {
         backend.policy.bound.clone_from(&bound);
     }
-    Ok((backends, files))
+    Ok((backends, files, limits))
 }
 
 fn unreadable(name: String, error: &SourceError) -> SettingsError {

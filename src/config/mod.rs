@@ -12,6 +12,7 @@ mod file;
 pub(crate) mod files;
 pub mod folder;
 pub mod keys;
+mod limits;
 mod load;
 mod reader;
 pub mod store;
@@ -25,6 +26,7 @@ use http::{HeaderName, HeaderValue};
 pub use self::{
     base_url::BaseUrlProblem,
     files::FileSettings,
+    limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
 };
 use crate::access::Policy;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// What may be sent from elsewhere, and how much is kept for how long.
     pub file_settings: FileSettings,
+    /// How much happens at once, and how much of an answer is shown.
+    pub limits: Limits,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for, before those inside the binary.
@@ -77,6 +81,8 @@ pub struct BackendSettings {
     pub max_response_bytes: u64,
     /// How long a saved file is kept when its tool does not say (`blob_ttl`).
     pub file_ttl: Option<Duration>,
+    /// So many calls wait for an answer of this backend at once.
+    pub max_calls: usize,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
 }
@@ -114,6 +120,7 @@ impl BackendSettings {
             timeouts: Timeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
             file_ttl: None,
+            max_calls: Limits::CALLS_OF_BACKEND,
             variables: BTreeMap::new(),
         }
     }

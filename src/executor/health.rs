@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::{CallError, Executor, start_of};
+use super::{CallError, Executor, Target, start_of};
 use crate::{
     call,
     descriptor::model::{Health, Tool},
@@ -114,7 +114,9 @@ impl Executor {
             let tool = &health.tool;
             let rules =
                 RetryRules { errors: &tool.errors, method: tool.method, retry_unsafe: false };
-            let sent = backend.send(&plan, rules, false, &self.files, &Activity::default()).await;
+            let (activity, room) = (Activity::default(), self.bounds.memory.room());
+            let target = Target { backend, call, tool, activity: &activity, room: &room };
+            let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
             let exchange = sent.map_err(|error| failed(error.into()))?;
             let status = exchange.response.status();
             found.http_status = Some(status.as_u16());
@@ -135,7 +137,7 @@ impl Executor {
                 return Ok(());
             }
             let Exchange { response, applied, .. } = exchange;
-            let body = self.read(backend, &plan, response).await.map_err(failed)?;
+            let body = self.read(target, &plan, response).await.map_err(failed)?;
             let body = redact::bytes(body, &applied.secrets());
             let value: Option<Value> = serde_json::from_slice(&body).ok();
             if let (Some(path), Some(value)) = (&health.auth_expires_path, &value) {

@@ -2,7 +2,10 @@
 
 use http::HeaderMap;
 
-use super::{CallError, callers_jq};
+use super::{
+    CallError, callers_jq,
+    queue::{NoRoom, Room},
+};
 use crate::{
     call::CallPlan,
     descriptor::model::Tool,
@@ -26,6 +29,8 @@ pub(super) struct Target<'call> {
     pub(super) tool: &'call Tool,
     /// What is being sent.
     pub(super) activity: &'call Activity,
+    /// What is being read.
+    pub(super) room: &'call Room,
 }
 
 impl Target<'_> {
@@ -100,6 +105,14 @@ impl Target<'_> {
         let hides = !self.tool.response.redact.is_empty();
         let error = if hides { DecodeError { excerpt: MASK.to_owned(), ..error } } else { error };
         CallError::Decode { backend, request: self.backend.request_line(plan), status, error }
+    }
+
+    /// Takes room for `bytes` of an answer.
+    pub(super) fn take_room(&self, bytes: u64, plan: &CallPlan) -> Result<(), CallError> {
+        self.room.grow(bytes).map_err(|NoRoom(limit)| CallError::Crowded {
+            request: self.backend.request_line(plan),
+            limit,
+        })
     }
 
     /// Makes the error of an answer beyond the backend's bound.

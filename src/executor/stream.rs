@@ -77,7 +77,10 @@ impl Stream<'_> {
             let piece =
                 piece.map_err(|error| CallError::Send(backend.failure(self.plan, &error)))?;
             size += piece.len() as u64;
+            let before = self.collector.size();
             self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            let grown = self.collector.size().saturating_sub(before);
+            self.target.take_room(grown as u64, self.plan)?;
             if self.collector.size() as u64 > limit {
                 return Err(self.target.too_large(self.plan));
             }

@@ -20,7 +20,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{
+    model::Extensions,
+    transport::{
+        StreamableHttpServerConfig, StreamableHttpService, common::http_header::HEADER_SESSION_ID,
+    },
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -126,10 +131,10 @@ pub async fn serve_listener(
     {
         let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await else { break };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 let (endpoint, shutdown) = (Arc::clone(&endpoint), shutdown.clone());
                 connections.spawn(async move {
-                    converse(stream, endpoint, shutdown).await;
+                    converse(stream, client, endpoint, shutdown).await;
                     drop(place);
                 });
             }
@@ -147,13 +152,19 @@ pub async fn serve_listener(
 }
 
 /// Serves one connection; at a shutdown the request that is being answered is the last one.
-async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>, shutdown: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    client: SocketAddr,
+    endpoint: Arc<Endpoint>,
+    shutdown: CancellationToken,
+) {
     // Events are small writes that would wait for each other's acknowledgment.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
+        request.extensions_mut().insert(Client(client));
         async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
     });
     let connection = http1::Builder::new()
@@ -170,6 +181,22 @@ async fn converse(stream: TcpStream, endpoint: Arc<Endpoint>, shutdown: Cancella
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The other end of the connection on which a request came.
+#[derive(Debug, Clone, Copy)]
+struct Client(SocketAddr);
+
+/// Names whose request it is: the session, or where there are none, the connection. Empty on
+/// stdio, where there is one client.
+pub(super) fn session(extensions: &Extensions) -> String {
+    let Some(parts) = extensions.get::<http::request::Parts>() else { return String::new() };
+    let id = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
+    match (id, parts.extensions.get::<Client>()) {
+        (Some(id), _) => id.to_owned(),
+        (None, Some(Client(address))) => address.to_string(),
+        (None, None) => String::new(),
     }
 }
 

@@ -8,6 +8,7 @@
 //! **Invariant:** a call runs as long as somebody waits for its answer. Cancellation, a client
 //! that went away and a shutdown drop its future, which aborts the request.
 
+mod budget;
 mod consent;
 mod files;
 mod http;

@@ -30,11 +30,17 @@ const LAST_SEND: Duration = Duration::from_millis(200);
 /// Takes the reports of a call; only the newest is kept.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
+    session: String,
     newest: Mutex<Option<Progress>>,
     news: Notify,
 }
 
 impl Reporter {
+    /// Takes the reports of a call that `session` makes.
+    pub(super) fn new(session: String) -> Self {
+        Self { session, ..Self::default() }
+    }
+
     fn take(&self) -> Option<Progress> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -44,6 +50,10 @@ impl Observer for Reporter {
     fn progress(&self, progress: Progress) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         self.news.notify_one();
+    }
+
+    fn session(&self) -> &str {
+        &self.session
     }
 }
 

@@ -4,8 +4,9 @@
 //! compact JSON text for models. Clients before 2026-07-28 accept an object only, so every other
 //! value is wrapped as `{"result": ..}`; the text is the bare value in either case.
 
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::{
     catalog::Output,
@@ -61,6 +62,18 @@ fn saved(file: &SavedFile) -> (String, Value) {
         text.push_str(&format!(", kept until {expires}"));
     }
     (text, file.to_value())
+}
+
+/// Makes a link to a file; `None` where nothing but its path is known and that is no URL.
+pub(super) fn link(file: &SavedFile) -> Option<ContentBlock> {
+    let uri = match &file.reference {
+        Some(reference) => reference.clone(),
+        None => Url::from_file_path(&file.path).ok()?.into(),
+    };
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let resource =
+        Resource::new(uri, name).with_mime_type(file.content_type.clone()).with_size(file.size);
+    Some(ContentBlock::resource_link(resource))
 }
 
 /// Makes the result of a call that failed, with a text that a model can act on.

@@ -9,26 +9,32 @@ use std::sync::Arc;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
-        DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
-        ListPromptsRequestMethod, ListPromptsResult, ListToolsResult, PaginatedRequestParams,
-        PromptsCapability, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
+        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
+        Implementation, ListPromptsRequestMethod, ListPromptsResult, ListToolsResult,
+        PaginatedRequestParams, PromptsCapability, ProtocolVersion, ServerCapabilities,
+        ServerConfig, Tool,
     },
     service::RequestContext,
 };
 use serde_json::Value;
 
 use super::{
+    budget,
     consent::{Answer, Consents, Retry},
+    http,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
     result, tools,
 };
 use crate::{
     access::Decision,
+    catalog::Entry,
+    config::Limits,
     executor::Executor,
     files::FileStore,
     gate::{Gate, Pending, Refusal},
+    outcome::Outcome,
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -39,6 +45,8 @@ const LIST_TTL_MS: u64 = 300_000;
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
+    /// A longer result is cut.
+    most_chars: usize,
 }
 
 struct Shared {
@@ -56,7 +64,14 @@ impl Server {
         let tools = gate.catalog().listed().map(tools::tool).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
-        Self { shared: Arc::new(Shared { gate, executor, instructions, tools, prompts, consents }) }
+        let shared = Shared { gate, executor, instructions, tools, prompts, consents };
+        Self { shared: Arc::new(shared), most_chars: Limits::default().result_chars }
+    }
+
+    /// Cuts results of more than `most` characters; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_most_chars(self, most: usize) -> Self {
+        Self { most_chars: most, ..self }
     }
 
     /// Returns the directory of files.
@@ -92,9 +107,26 @@ impl Server {
             Err(refusal) => return result::failure(refusal.to_string()).into(),
         };
         match outcome {
-            Ok(outcome) => result::success(outcome, entry.output.as_ref()).into(),
+            Ok(outcome) => self.shown(outcome, entry, context).await.into(),
             Err(error) => result::failure(error.for_model()).into(),
         }
+    }
+}
+
+impl Server {
+    /// Makes the result of a call that went well, cut to what a host shows.
+    async fn shown(
+        &self,
+        outcome: Outcome,
+        entry: &Entry,
+        context: &RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let (outcome, notice) = budget::fit(outcome, entry, self.files(), self.most_chars).await;
+        let mut result = result::success(outcome, entry.output.as_ref());
+        if let Some(notice) = notice {
+            notice.add_to(&mut result, context.protocol_version().as_ref());
+        }
+        result
     }
 }
 
@@ -183,7 +215,7 @@ impl ServerHandler for Server {
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
-        let reporter = Reporter::default();
+        let reporter = Reporter::new(http::session(&context.extensions));
         let call = self.perform(pending, retry, &context, &reporter);
         match progress::run(&context, &reporter, call).await {
             Some(response) => Ok(response),

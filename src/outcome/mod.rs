@@ -94,6 +94,11 @@ pub struct Progress {
 pub trait Observer: Send + Sync {
     /// Called when there is something new; must not block.
     fn progress(&self, progress: Progress);
+
+    /// Names whose call it is: when calls have to wait, the sessions take turns.
+    fn session(&self) -> &str {
+        ""
+    }
 }
 
 impl Observer for () {

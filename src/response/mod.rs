@@ -4,6 +4,7 @@
 //! caller's jq, `max_items`, then what the caller needs to know about further pages.
 
 pub mod api_error;
+pub(crate) mod budget;
 pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;

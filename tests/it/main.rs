@@ -22,6 +22,7 @@ mod hostile;
 mod includes;
 mod jq;
 mod jq_oracle;
+mod large;
 mod layers;
 mod mcp_files;
 mod mcp_http;

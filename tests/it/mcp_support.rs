@@ -70,17 +70,20 @@ pub(crate) fn serve_tools(
         settings.policy = Policy { levels, ..Policy::default() };
         change(settings);
     });
+    serve_harness(harness, "One fake.")
+}
+
+/// A server of this gate and this executor.
+pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
-    let server = Server::new(harness.gate.clone(), executor, "One fake.".to_owned());
+    let server = Server::new(harness.gate.clone(), executor, instructions.to_owned());
     Served { server, _harness: harness }
 }
 
 /// A server of another descriptor, which allows everything.
 pub(crate) fn serve_descriptor(descriptor: &str, url: &str) -> Served {
     let harness = Harness::new(descriptor, url, Fixed(Ok("t0ken-of-the-test".into())), |_| {});
-    let executor = Arc::new(harness.executor.clone());
-    let server = Server::new(harness.gate.clone(), executor, String::new());
-    Served { server, _harness: harness }
+    serve_harness(harness, "")
 }
 
 /// A client on a stream.

@@ -33,6 +33,11 @@ pub enum FormatError {
 
 /// Returns the text of `source` in the one layout.
 pub fn format(source: &Source) -> Result<String, FormatError> {
+    if source.text().starts_with('\u{feff}') {
+        // The first one is no part of the text; this one would be the first of the next run.
+        let message = "a second byte order mark";
+        return Err(FormatError::Layout { message, offset: 0 });
+    }
     let mut findings = Vec::new();
     if yaml::parse(source.text(), &mut findings).is_none() {
         if findings.is_empty() {

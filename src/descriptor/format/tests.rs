@@ -116,6 +116,7 @@ fn says_what_it_cannot_format() {
     assert!(matches!(error("a: ["), FormatError::Findings(_)));
     assert!(matches!(error("? a\n: 1\n"), FormatError::Layout { offset: 0, .. }));
     assert!(matches!(error("a: |\n  x\r\r\n  y\n"), FormatError::Layout { .. }));
+    assert!(matches!(error("\u{feff}\u{feff}"), FormatError::Layout { .. }));
     assert!(matches!(error("%YAML 1.2\n---\na: 1\n"), FormatError::Layout { .. }));
 }
 

@@ -1,0 +1,60 @@
+//! `limits`: how much happens at once, and how much of an answer a model sees.
+
+use super::{
+    keys,
+    reader::{Reader, Section},
+};
+
+/// What the operator says about limits; see [`keys::LIMITS`](super::keys::LIMITS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A result of more characters is cut.
+    pub result_chars: usize,
+    /// So many calls wait for an answer at once, of all backends together.
+    pub calls: usize,
+    /// So many files are sent or received at once.
+    pub transfers: usize,
+    /// So many calls wait for their turn; a further one is refused.
+    pub queued: usize,
+    /// The answers that are being read may have so many bytes together.
+    pub memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            result_chars: 40_000,
+            calls: 512,
+            transfers: 256,
+            queued: 1024,
+            memory: 256 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// So many calls of one backend wait for an answer at once, unless the operator says
+    /// otherwise.
+    pub const CALLS_OF_BACKEND: usize = 256;
+}
+
+impl Reader {
+    /// Reads `limits` of the file; what is absent has its default.
+    pub(super) fn limits(&mut self, file: Section<'_>) -> Limits {
+        let mut limits = Limits::default();
+        let Some(section) = self.mapping(file, "limits") else { return limits };
+        let known: Vec<&str> = keys::LIMITS.iter().map(|key| key.name).collect();
+        self.check_keys(section, &known);
+        for (key, limit) in [
+            ("max_result_chars", &mut limits.result_chars),
+            ("max_calls", &mut limits.calls),
+            ("max_transfers", &mut limits.transfers),
+            ("max_queued_calls", &mut limits.queued),
+        ] {
+            let number = self.positive(section, key);
+            *limit = number.map_or(*limit, |number| usize::try_from(number).unwrap_or(usize::MAX));
+        }
+        limits.memory = self.size(section, "max_memory").unwrap_or(limits.memory);
+        limits
+    }
+}

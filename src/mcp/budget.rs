@@ -1,0 +1,202 @@
+//! Keeps a result within what a host shows a model.
+//!
+//! A larger answer is cut where an item ends. The whole goes to the directory of files, and the
+//! result says how much of it is shown, where the rest is and which arguments ask for less.
+
+use std::{fmt::Write as _, io, time::Duration};
+
+use bytes::Bytes;
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
+use serde_json::{Map, Value, json};
+
+use super::result;
+use crate::{
+    catalog::{Entry, EntryParam},
+    descriptor::model::Location,
+    files::{FileStore, Incoming},
+    outcome::{Outcome, Payload, SavedFile},
+    response::budget::{self, Cut, Cutting, Unit},
+};
+
+/// How long a whole answer is kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The bytes are there already.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What programs read about a cut, below `_meta` of the result.
+const META: &str = "dadl-mcp/cut";
+
+/// Words in the names of parameters that make an answer smaller, in the order in which they are
+/// advised: fewer members of each item, then fewer items.
+const NARROWING: &[&[&str]] = &[
+    &["fields", "field", "select", "columns", "properties"],
+    &["filter", "query", "search", "where", "q"],
+    &["limit", "size", "top", "count", "max"],
+];
+
+/// A result that was cut.
+#[derive(Debug)]
+pub(super) struct Notice {
+    shown: usize,
+    total: usize,
+    unit: Unit,
+    place: String,
+    /// The whole answer, or why it could not be kept.
+    whole: Result<SavedFile, String>,
+    advice: String,
+}
+
+/// Cuts `outcome` to `most` characters.
+pub(super) async fn fit(
+    outcome: Outcome,
+    entry: &Entry,
+    files: &FileStore,
+    most: usize,
+) -> (Outcome, Option<Notice>) {
+    let Outcome { status, payload, notes, next } = outcome;
+    let (whole, content_type, payload, counted) = match payload {
+        Payload::Json(text) => match budget::json(&text, most) {
+            Cutting::Fits => {
+                return (Outcome { status, payload: Payload::Json(text), notes, next }, None);
+            }
+            Cutting::Items(cut) => {
+                let (part, counted) = taken(cut);
+                (text.into_string(), "application/json".to_owned(), Payload::Json(part), counted)
+            }
+            Cutting::Characters(cut) => {
+                let (part, counted) = taken(cut);
+                let content_type = "application/json".to_owned();
+                let part = Payload::Text { content_type: content_type.clone(), text: part };
+                (text.into_string(), content_type, part, counted)
+            }
+        },
+        Payload::Text { content_type, text } => match budget::characters(&text, most) {
+            None => {
+                let payload = Payload::Text { content_type, text };
+                return (Outcome { status, payload, notes, next }, None);
+            }
+            Some(cut) => {
+                let (part, counted) = taken(cut);
+                let part = Payload::Text { content_type: content_type.clone(), text: part };
+                (text, content_type, part, counted)
+            }
+        },
+        payload @ (Payload::Empty | Payload::File(_)) => {
+            return (Outcome { status, payload, notes, next }, None);
+        }
+    };
+    let whole = keep(whole, &content_type, entry, files).await;
+    let Cut { shown, total, unit, place, .. } = counted;
+    let notice = Notice { shown, total, unit, place, whole, advice: advice(entry) };
+    (Outcome { status, payload, notes, next }, Some(notice))
+}
+
+/// Separates a part from the figures about it.
+fn taken<T>(cut: Cut<T>) -> (T, Cut<()>) {
+    let Cut { part, shown, total, unit, place } = cut;
+    (part, Cut { part: (), shown, total, unit, place })
+}
+
+/// Saves a whole answer.
+async fn keep(
+    text: String,
+    content_type: &str,
+    entry: &Entry,
+    files: &FileStore,
+) -> Result<SavedFile, String> {
+    let extension = if content_type == "application/json" { "json" } else { "txt" };
+    let name = format!("{}.{extension}", entry.name);
+    let incoming = Incoming {
+        name: &name,
+        content_type,
+        total: Some(text.len() as u64),
+        ttl: Some(KEPT),
+        idle: IDLE,
+        is_upload: false,
+    };
+    let body = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from(text))]);
+    files.save(incoming, body, &()).await.map_err(|error| error.to_string())
+}
+
+/// Names the arguments that would make the answer smaller.
+fn advice(entry: &Entry) -> String {
+    let of_wire = |words: &[&str]| -> Vec<&str> {
+        let is_one = |known: &&EntryParam| {
+            let name = known.property.to_ascii_lowercase();
+            let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
+            known.param.location != Location::Result
+                && parts.into_iter().any(|it| words.contains(&it))
+        };
+        entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()
+    };
+    let mut names: Vec<&str> = NARROWING.iter().flat_map(|words| of_wire(words)).collect();
+    let jq = entry.params.iter().filter(|known| known.param.location == Location::Result);
+    names.extend(jq.map(|known| known.property.as_str()));
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => format!("; `{last}` would give less"),
+        Some((last, others)) => {
+            let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+            format!("; {} or `{last}` would give less", others.join(", "))
+        }
+    }
+}
+
+impl Notice {
+    /// Puts the notice into a result.
+    pub(super) fn add_to(self, result: &mut CallToolResult, version: Option<&ProtocolVersion>) {
+        result.content.push(ContentBlock::text(self.text()));
+        // Clients before this revision refuse a kind of content that they do not know.
+        let takes_links = version.is_none_or(|it| *it >= ProtocolVersion::V_2025_06_18);
+        if let Ok(file) = self.whole.as_ref()
+            && takes_links
+        {
+            result.content.extend(result::link(file));
+        }
+        let meta = result.meta.get_or_insert_with(MetaObject::default);
+        meta.insert(META.to_owned(), self.value());
+    }
+
+    fn text(&self) -> String {
+        let Self { shown, total, unit, place, whole, advice } = self;
+        let unit = match unit {
+            Unit::Characters => "characters",
+            Unit::Items => "items",
+        };
+        let mut text = format!("cut to the first {shown} of {total} {unit}");
+        // Writing to a string cannot fail.
+        if !place.is_empty() {
+            let _ = write!(text, " of `{place}`");
+        }
+        match whole {
+            Ok(file) => {
+                let path = file.path.to_string_lossy();
+                let at = file.reference.as_deref().or(file.url.as_deref()).unwrap_or(&path);
+                let _ = write!(text, "; the whole answer is in {at} ({} bytes)", file.size);
+            }
+            Err(reason) => {
+                let _ = write!(text, "; the whole answer could not be kept: {reason}");
+            }
+        }
+        text + advice
+    }
+
+    fn value(&self) -> Value {
+        let mut value = Map::new();
+        value.insert("shown".to_owned(), json!(self.shown));
+        value.insert("total".to_owned(), json!(self.total));
+        let unit = match self.unit {
+            Unit::Characters => "characters",
+            Unit::Items => "items",
+        };
+        value.insert("unit".to_owned(), json!(unit));
+        if !self.place.is_empty() {
+            value.insert("place".to_owned(), json!(self.place));
+        }
+        if let Ok(file) = &self.whole {
+            value.insert("whole".to_owned(), file.to_value());
+        }
+        Value::Object(value)
+    }
+}

@@ -1,0 +1,225 @@
+//! Cuts a large answer where an item ends.
+//!
+//! A host shows a model only so much of a result. What is cut there, is cut anywhere: in the middle
+//! of an item, and without a word about how much is missing. This cuts the list that makes an
+//! answer large after its last item that fits, and counts what it leaves out. Nothing is taken
+//! apart but the way to that list.
+
+use crate::outcome::JsonText;
+
+/// How many objects deep the list of an answer is looked for.
+const DEEPEST: usize = 8;
+
+/// So many characters of the budget an answer keeps for what surrounds its list.
+const LEAST_SHARE: usize = 64;
+
+/// The part of an answer that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut<T> {
+    /// The part.
+    pub(crate) part: T,
+    /// How many items or characters it has.
+    pub(crate) shown: usize,
+    /// Of how many.
+    pub(crate) total: usize,
+    /// What was counted.
+    pub(crate) unit: Unit,
+    /// The names that lead to the list that was cut, joined by dots; empty when it is the answer.
+    pub(crate) place: String,
+}
+
+/// What a cut is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Characters,
+    Items,
+}
+
+/// What became of a JSON answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Cutting {
+    /// It fits as it is.
+    Fits,
+    /// A list in it was cut; the part is JSON.
+    Items(Cut<JsonText>),
+    /// No list makes it large, or not one item fits: the start of its text, which is no JSON.
+    Characters(Cut<String>),
+}
+
+/// Cuts a JSON answer to `most` characters.
+pub(crate) fn json(text: &JsonText, most: usize) -> Cutting {
+    if fits(text.as_str(), most) {
+        return Cutting::Fits;
+    }
+    match list(text, most, DEEPEST) {
+        Some(cut) => Cutting::Items(cut),
+        None => {
+            let text = text.as_str();
+            Cutting::Characters(characters(text, most).unwrap_or_else(|| whole(text)))
+        }
+    }
+}
+
+/// Cuts a text to `most` characters, at the end of a line where there is one; `None` when it fits.
+pub(crate) fn characters(text: &str, most: usize) -> Option<Cut<String>> {
+    if fits(text, most) {
+        return None;
+    }
+    let (end, _) = text.char_indices().nth(most)?;
+    let start = text.get(..end)?;
+    // A line that is nearly all of it is no reason to show next to nothing.
+    let line = start.rfind('\n').map(|at| at + 1).filter(|at| *at > end / 2);
+    let part = start.get(..line.unwrap_or(end))?.to_owned();
+    let (shown, total) = (count(&part), count(text));
+    Some(Cut { part, shown, total, unit: Unit::Characters, place: String::new() })
+}
+
+fn whole(text: &str) -> Cut<String> {
+    let total = count(text);
+    let part = text.to_owned();
+    Cut { part, shown: total, total, unit: Unit::Characters, place: String::new() }
+}
+
+/// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
+fn list(text: &JsonText, most: usize, depth: usize) -> Option<Cut<JsonText>> {
+    if let Some(items) = text.items() {
+        let total = items.len();
+        let mut length = "[]".len();
+        let fitting: Vec<&str> = items
+            .iter()
+            .map(|item| item.get())
+            .take_while(|item| {
+                length += count(item) + 1;
+                length <= most + 1
+            })
+            .collect();
+        let shown = fitting.len();
+        let part = JsonText::array(&fitting);
+        let (unit, place) = (Unit::Items, String::new());
+        return (shown > 0).then_some(Cut { part, shown, total, unit, place });
+    }
+    let depth = depth.checked_sub(1)?;
+    let members = text.members()?;
+    let (at, (name, largest)) =
+        members.iter().enumerate().max_by_key(|(_, (_, value))| value.get().len())?;
+    let others = count(text.as_str()).saturating_sub(count(largest.get()));
+    let room = most.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
+    let largest = JsonText::trusted(largest.get().to_owned());
+    let cut = list(&largest, room, depth)?;
+    let mut object = String::with_capacity(text.as_str().len().min(4 * most));
+    for (number, (key, value)) in members.iter().enumerate() {
+        object.push(if number == 0 { '{' } else { ',' });
+        object.push_str(JsonText::string(key).as_str());
+        object.push(':');
+        object.push_str(if number == at { cut.part.as_str() } else { value.get() });
+    }
+    object.push('}');
+    let place = match cut.place.as_str() {
+        "" => name.clone().into_owned(),
+        inner => format!("{name}.{inner}"),
+    };
+    Some(Cut { part: JsonText::trusted(object), place, ..cut })
+}
+
+fn fits(text: &str, most: usize) -> bool {
+    // A character has one byte at least.
+    text.len() <= most || count(text) <= most
+}
+
+fn count(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn cut(value: &Value, most: usize) -> Cutting {
+        json(&JsonText::from(value), most)
+    }
+
+    fn items(value: &Value, most: usize) -> (String, usize, usize, String) {
+        match cut(value, most) {
+            Cutting::Items(cut) => (cut.part.into_string(), cut.shown, cut.total, cut.place),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_list_ends_with_a_whole_item() {
+        let list = json!(["aaaa", "bbbb", "cccc"]);
+        assert_eq!(cut(&list, 22), Cutting::Fits);
+        assert_eq!(items(&list, 21), (r#"["aaaa","bbbb"]"#.to_owned(), 2, 3, String::new()));
+        assert_eq!(items(&list, 15).1, 2);
+        assert_eq!(items(&list, 14).1, 1);
+    }
+
+    #[test]
+    fn characters_count_and_not_bytes() {
+        assert_eq!(cut(&json!(["ääää", "öööö"]), 15), Cutting::Fits);
+        assert_eq!(items(&json!(["ääää", "öööö"]), 14).1, 1);
+    }
+
+    #[test]
+    fn the_largest_list_is_cut_where_it_is() {
+        let list: Vec<u32> = (100..200).collect();
+        let answer = json!({ "total": 100, "data": { "vms": list, "z": [1, 2] }, "last": true });
+        let (text, shown, total, place) = items(&answer, 200);
+        assert!(text.len() <= 200, "{text}");
+        assert_eq!((total, place.as_str()), (100, "data.vms"));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["data"]["vms"].as_array().unwrap().len(), shown);
+        assert_eq!((&value["total"], &value["last"]), (&json!(100), &json!(true)));
+        assert_eq!(value["data"]["z"], json!([1, 2]));
+    }
+
+    #[test]
+    fn what_has_no_list_is_cut_as_text() {
+        for value in [json!({ "log": "x".repeat(100) }), json!(["x".repeat(100)])] {
+            match cut(&value, 50) {
+                Cutting::Characters(cut) => {
+                    assert_eq!(cut.part.len(), 50);
+                    assert_eq!((cut.shown, cut.total), (50, value.to_string().len()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn text_ends_with_a_whole_line_where_it_can() {
+        let cut = |text: &str, most| characters(text, most).map(|cut| (cut.part, cut.shown));
+        assert_eq!(cut("one\ntwo\nthree", 13), None);
+        assert_eq!(cut("one\ntwo\nthree", 10), Some(("one\ntwo\n".to_owned(), 8)));
+        assert_eq!(cut("a\nbbbbbbbbbbbb", 10), Some(("a\nbbbbbbbb".to_owned(), 10)));
+        assert_eq!(cut("ääää", 2), Some(("ää".to_owned(), 2)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_cut_fits_and_is_the_start(
+            list in proptest::collection::vec("\\PC{0,20}", 0..40),
+            most in 80_usize..400,
+            wrap in any::<bool>(),
+        ) {
+            let value = if wrap { json!({ "n": 1, "items": list }) } else { json!(list) };
+            match cut(&value, most) {
+                Cutting::Fits => prop_assert!(count(&value.to_string()) <= most),
+                Cutting::Items(cut) => {
+                    prop_assert!(count(cut.part.as_str()) <= most);
+                    let part = cut.part.value().unwrap();
+                    let shown = if wrap { part["items"].clone() } else { part };
+                    prop_assert_eq!(cut.total, list.len());
+                    prop_assert!(cut.shown < list.len());
+                    prop_assert_eq!(shown, json!(list[..cut.shown]));
+                }
+                Cutting::Characters(cut) => prop_assert!(count(&cut.part) <= most),
+            }
+        }
+    }
+}
