@@ -287,6 +287,10 @@ impl CredentialSource for Looked {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    fn may_wait(&self, writes: bool) -> bool {
+        self.credentials.may_wait(&self.settings, writes)
+    }
 }
 
 /// Names the patterns of `tools` and `exclude_tools` that match no tool.

@@ -324,12 +324,28 @@ pub struct SetupArgs {
     /// Store the credentials without trying them
     #[arg(long)]
     pub no_check: bool,
+    /// Store the credentials here; by default where the backend's are, for a new one in the
+    /// keyring if one answers, else in the file [env: DADL_MCP_STORE]
+    #[arg(long, value_name = "PLACE", value_enum)]
+    pub store: Option<StoreArg>,
     /// Ask for the address at which the browser ends, for a browser on another machine
     #[arg(long)]
     pub paste: bool,
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+}
+
+/// Where `setup` stores credentials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum StoreArg {
+    /// Where the backend's credentials are; else the keyring if there is one, else the file
+    #[default]
+    Auto,
+    /// A file that its owner alone may read
+    File,
+    /// The keyring of the system
+    Keyring,
 }
 
 /// Arguments of `show`.

@@ -5,17 +5,25 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use clap::ValueEnum as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    args::SetupArgs, authorize, console::Console, doctor, exit::Exit, failure::Failure, load,
+    args::{SetupArgs, StoreArg},
+    authorize,
+    console::Console,
+    doctor,
+    exit::Exit,
+    failure::Failure,
+    load,
 };
 use crate::{
     app::{App, LoadedBackend},
     config::{
         BackendSettings, Settings,
-        credentials::{self, Credentials},
-        env_vars::Environment,
+        credentials::{self, Committed, Credentials},
+        env_vars::{self, Environment},
+        store::{Place, StoreError},
     },
     descriptor::{
         diagnostic::nearest,
@@ -34,8 +42,7 @@ pub(super) async fn run(
     let mut settings = load::settings(&args.backends, &environment)?;
     let backend = choose(args, &settings)?;
     settings.backends = vec![backend.clone()];
-    let stored = Credentials::new(environment.clone());
-    let draft = stored.draft();
+    let draft = Credentials::new(environment.clone()).draft();
     let app = App::build(&settings, &draft)?;
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));
@@ -45,7 +52,7 @@ pub(super) async fn run(
         return Ok(Exit::Ok);
     }
     // What cannot be kept need not be asked for.
-    draft.store().and_then(|store| Ok(store.check_writable()?)).map_err(Failure::settings)?;
+    let (place, is_chosen) = place(args, &environment, &draft, &backend, console)?;
     explain(loaded, console)?;
     ask_all(args, loaded, &draft, console)?;
     authorize(args, loaded, &draft, console).await?;
@@ -56,16 +63,85 @@ pub(super) async fn run(
                 .hint("`dadl-mcp setup --no-check` stores credentials without trying them"));
         }
         // The login worked, and what was entered is of no use any more.
-        let names = draft.commit(&backend).map_err(Failure::settings)?;
-        report(&names, &stored, console)?;
+        store(&draft, &backend, (place, is_chosen), console)?;
         let error = "the login works, but the check does not; as the server has replaced the \
                      refresh token, the credentials were stored";
         return Err(anyhow::anyhow!(error).into());
     }
-    let names = draft.commit(&backend).map_err(Failure::settings)?;
-    report(&names, &stored, console)?;
+    store(&draft, &backend, (place, is_chosen), console)?;
     Ok(Exit::Ok)
 }
+
+/// Decides where the credentials will be, and finds out whether that works; says whether the
+/// operator chose it.
+fn place(
+    args: &SetupArgs,
+    environment: &Environment,
+    draft: &Credentials,
+    backend: &BackendSettings,
+    console: &mut Console,
+) -> Result<(Place, bool), Failure> {
+    let wanted = match (args.store, environment.get(env_vars::STORE)) {
+        (Some(wanted), _) => wanted,
+        (None, Some(word)) => StoreArg::from_str(word, false).map_err(|_| {
+            let name = env_vars::STORE;
+            Failure::usage(format!("{name}: `{word}` is none of `auto`, `file` and `keyring`"))
+        })?,
+        (None, None) => StoreArg::default(),
+    };
+    let store = draft.store().map_err(Failure::settings)?;
+    // The keyring's note is there too.
+    store.check_writable().map_err(Failure::settings)?;
+    let now = store.place(&backend.name).map_err(Failure::settings)?;
+    let unusable = |error: StoreError| Failure::settings(error).hint(IN_A_FILE);
+    let place = match (wanted, now) {
+        (StoreArg::File, _) | (StoreArg::Auto, Some(Place::File)) => Place::File,
+        (StoreArg::Keyring, _) | (StoreArg::Auto, Some(Place::Keyring)) => {
+            store.check_keyring().map_err(unusable)?;
+            Place::Keyring
+        }
+        (StoreArg::Auto, None) => match store.check_keyring() {
+            Ok(()) => Place::Keyring,
+            Err(error) => {
+                let file = store.name(Place::File);
+                writeln!(console.err, "credentials will be stored in {file}: {error}")?;
+                Place::File
+            }
+        },
+    };
+    if let Some(lost) = draft.give_up_lost(backend).map_err(Failure::settings)? {
+        writeln!(console.err, "what was stored cannot be kept: {lost}")?;
+    }
+    Ok((place, wanted != StoreArg::Auto))
+}
+
+/// Stores what was entered, and says what is where now. Where the operator leaves the choice, it
+/// goes to the file when the keyring has no room for it after all.
+fn store(
+    draft: &Credentials,
+    backend: &BackendSettings,
+    (place, is_chosen): (Place, bool),
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let mut place = place;
+    let mut done = draft.commit(backend, place);
+    if let (Err(error), Place::Keyring, false) = (&done, place, is_chosen) {
+        writeln!(console.err, "the credentials go to the file: {error}")?;
+        place = Place::File;
+        done = draft.commit(backend, place);
+    }
+    let done = done.map_err(|error| match place {
+        Place::File => Failure::settings(error),
+        Place::Keyring => Failure::settings(error).hint(IN_A_FILE),
+    })?;
+    if let Some(error) = &done.left {
+        let name = crate::config::keyring::NAME;
+        writeln!(console.err, "the keyring ({name}) still has them too: it {error}")?;
+    }
+    report(&done, draft, place, console)
+}
+
+const IN_A_FILE: &str = "`--store file` stores the credentials in a file that you alone may read";
 
 /// Returns the backend that the command line names.
 fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Failure> {
@@ -248,13 +324,26 @@ async fn authorize(
 }
 
 /// Says what is where now.
-fn report(names: &[String], stored: &Credentials, console: &mut Console) -> Result<(), Failure> {
-    if names.is_empty() {
-        writeln!(console.out, "nothing had to be stored")?;
+fn report(
+    done: &Committed,
+    stored: &Credentials,
+    place: Place,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let name = stored.store().map_err(Failure::settings)?.name(place);
+    if done.names.is_empty() {
+        if done.has_moved {
+            writeln!(console.out, "moved the stored credentials to {name}")?;
+        } else {
+            writeln!(console.out, "nothing had to be stored")?;
+        }
         return Ok(());
     }
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let path = stored.store().map_err(Failure::settings)?.path().display().to_string();
-    writeln!(console.out, "stored {} in {path}", names.join(", "))?;
+    let names: Vec<String> = done.names.iter().map(|name| format!("`{name}`")).collect();
+    writeln!(console.out, "stored {} in {name}", names.join(", "))?;
+    if place == Place::Keyring {
+        let note = "a server that runs outside of your session does not reach it: `--store file`";
+        writeln!(console.err, "{note}")?;
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! A descriptor names a credential, such as `vault/stripe-key`; the variable is `CREDENTIAL_` and
 //! that name in upper case with `_` for every other character. A backend's `env` replaces the
 //! name first, so that two backends of one descriptor have a credential each. The store has an
-//! entry for each backend and credential.
+//! entry for each backend and credential, in its file or in the keyring of the system.
 //!
 //! A refresh token that a server replaced is a case of its own: the environment still has the one
 //! that no longer works. The store then notes which one its value replaced; as long as the
@@ -23,7 +23,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     BackendSettings, dirs,
     env_vars::{CREDENTIAL_PREFIX, Environment},
-    store::{Access, Store, StoreError, StoreLock, Stored, fingerprint},
+    keyring::{Keyring, KeyringError, OsKeyring},
+    store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::descriptor::model::CredentialName;
 
@@ -47,6 +48,8 @@ struct Drafted {
     values: BTreeMap<String, (SecretString, Option<Access>)>,
     /// Whether a server has replaced one of them, so that the one before is of no use.
     replaced: bool,
+    /// Whether what is stored does not count, as it cannot be read.
+    ignores_store: bool,
 }
 
 /// Where a value of [`Credentials::draft`] comes from.
@@ -80,6 +83,17 @@ pub enum CredentialError {
     Store(#[from] StoreError),
 }
 
+/// What [`Credentials::commit`] has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The names of what was stored.
+    pub names: Vec<String>,
+    /// Whether the backend's credentials were in another place before.
+    pub has_moved: bool,
+    /// Why they could not be removed there.
+    pub left: Option<KeyringError>,
+}
+
 /// A credential and the variable or file that it comes from.
 struct Found {
     origin: String,
@@ -90,7 +104,13 @@ struct Found {
 impl Credentials {
     /// Looks credentials up in `environment`, then in the store that it says where to find.
     pub fn new(environment: Environment) -> Self {
-        let store = dirs::credentials(&environment).map(Store::new);
+        let keyring = OsKeyring::new(&environment);
+        Self::with_keyring(environment, Arc::new(keyring))
+    }
+
+    /// As [`Self::new`], with another keyring.
+    pub fn with_keyring(environment: Environment, keyring: Arc<dyn Keyring>) -> Self {
+        let store = dirs::credentials(&environment).map(|path| Store::new(path, keyring));
         Self { environment, store, draft: None }
     }
 
@@ -117,6 +137,27 @@ impl Credentials {
         }
     }
 
+    /// Goes on without what the keyring has for `backend`, when it does not give it: the draft
+    /// then has to have everything. Returns why.
+    ///
+    /// # Errors
+    ///
+    /// The file of the store cannot be read.
+    pub fn give_up_lost(
+        &self,
+        backend: &BackendSettings,
+    ) -> Result<Option<StoreError>, CredentialError> {
+        match self.store()?.entry(&backend.name, "") {
+            Err(error @ (StoreError::Keyring { .. } | StoreError::Item { .. })) => {
+                if let Some(mut draft) = self.drafted() {
+                    draft.ignores_store = true;
+                }
+                Ok(Some(error))
+            }
+            found => Ok(found.map(|_| None)?),
+        }
+    }
+
     /// Returns whether a server has replaced a value of the draft: not storing it loses the login.
     pub fn has_replaced(&self) -> bool {
         self.drafted().is_some_and(|draft| draft.replaced)
@@ -126,12 +167,17 @@ impl Credentials {
         Some(self.draft.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Stores the draft for `backend`, all of it or nothing, and returns the names.
+    /// Stores the draft for `backend` at `place`, all of it or nothing, and moves what is stored
+    /// elsewhere.
     ///
     /// # Errors
     ///
     /// The store cannot be written.
-    pub fn commit(&self, backend: &BackendSettings) -> Result<Vec<String>, CredentialError> {
+    pub fn commit(
+        &self,
+        backend: &BackendSettings,
+        place: Place,
+    ) -> Result<Committed, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
         for (name, (value, access)) in &values {
@@ -139,10 +185,21 @@ impl Credentials {
             let (value, access) = (value.clone(), access.clone());
             entries.push((name.as_str(), Stored { value, replaces, access }));
         }
-        if !entries.is_empty() {
-            self.store()?.save(&backend.name, &entries)?;
+        let store = self.store()?;
+        let now = store.place(&backend.name)?;
+        let has_moved = now.is_some_and(|now| now != place);
+        let mut left = None;
+        if has_moved || !entries.is_empty() {
+            let keeps_others = !self.drafted().is_some_and(|draft| draft.ignores_store);
+            left = store.save_at(place, &backend.name, &entries, keeps_others)?;
         }
-        Ok(values.into_keys().collect())
+        Ok(Committed { names: values.into_keys().collect(), has_moved, left })
+    }
+
+    /// Returns whether looking up or replacing a credential of `backend` may wait for a keyring.
+    pub fn may_wait(&self, backend: &BackendSettings, writes: bool) -> bool {
+        let store = self.store.as_ref().filter(|_| self.draft.is_none());
+        store.is_some_and(|store| store.may_wait(&backend.name, writes))
     }
 
     /// Returns the value of a credential that servers replace, as the last one of them left it,
@@ -324,9 +381,15 @@ impl Credentials {
         counts: impl FnOnce(&Stored) -> bool,
     ) -> Result<Option<Found>, CredentialError> {
         let Some(store) = &self.store else { return Ok(None) };
-        let stored = store.entry(&backend.name, &name.0)?.filter(counts);
-        let origin = store.path().display().to_string();
-        Ok(stored.map(|Stored { value, access, .. }| Found { origin, secret: value, access }))
+        if self.drafted().is_some_and(|draft| draft.ignores_store) {
+            return Ok(None);
+        }
+        let Some(stored) = store.entry(&backend.name, &name.0)?.filter(counts) else {
+            return Ok(None);
+        };
+        let place = store.place(&backend.name)?.unwrap_or(Place::File);
+        let Stored { value, access, .. } = stored;
+        Ok(Some(Found { origin: store.name(place), secret: value, access }))
     }
 }
 
@@ -537,7 +600,7 @@ mod tests {
         assert_eq!(text(latest(&draft, "b")), "newer-b");
         assert_eq!(text(latest(&credentials, "a")), "outside");
         assert!(!format!("{draft:?}").contains("new"), "{draft:?}");
-        assert_eq!(draft.commit(&one).unwrap(), ["a", "b"]);
+        assert_eq!(draft.commit(&one, Place::File).unwrap().names, ["a", "b"]);
         assert_eq!(text(latest(&credentials, "a")), "new-a");
         assert_eq!(text(credentials.resolve(&one, &name("a")).unwrap()), "outside");
         assert_eq!(text(credentials.resolve(&one, &name("b")).unwrap()), "newer-b");

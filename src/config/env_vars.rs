@@ -33,6 +33,12 @@ pub const NO_COLOR: &str = "NO_COLOR";
 /// Lead requests through a proxy; the HTTP client reads them.
 pub const PROXIES: &[&str] =
     &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"];
+/// Where `setup` stores credentials.
+pub const STORE: &str = "DADL_MCP_STORE";
+/// The address of the D-Bus session bus.
+pub const SESSION_BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
+/// The directory of the sockets of a session.
+pub const RUNTIME_DIRECTORY: &str = "XDG_RUNTIME_DIR";
 /// Begins the name of each variable that holds a credential.
 pub const CREDENTIAL_PREFIX: &str = "CREDENTIAL_";
 
@@ -76,6 +82,11 @@ pub const ALL: &[Variable] = &[
         flag: Some("-v, -q"),
     },
     Variable {
+        name: STORE,
+        meaning: "Store what `setup` asks for here: `keyring`, `file` or `auto`",
+        flag: Some("--store"),
+    },
+    Variable {
         name: NO_COLOR,
         meaning: "Write no color when this is set and not empty",
         flag: Some("--color"),
@@ -90,6 +101,12 @@ pub const ALL: &[Variable] = &[
         name: "XDG_STATE_HOME",
         meaning: "Keep `dadl-mcp/files` and the credential store here instead of in \
                   `~/.local/state` (Windows: `LOCALAPPDATA`)",
+        flag: None,
+    },
+    Variable {
+        name: "DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR",
+        meaning: "Reach the keyring over this bus, or over `bus` in this directory, instead of \
+                  `/run/user/UID/bus` (Linux)",
         flag: None,
     },
     Variable {

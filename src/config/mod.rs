@@ -11,6 +11,7 @@ pub mod env_vars;
 mod file;
 pub(crate) mod files;
 pub mod folder;
+pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;

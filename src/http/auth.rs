@@ -86,6 +86,70 @@ pub trait CredentialSource: Send + Sync {
         let _ = name;
         Ok(Some(Box::new(())))
     }
+
+    /// Returns whether the other methods may wait for something slower than a file, such as a
+    /// person who unlocks a keyring; `writes` asks for [`Self::replace`].
+    fn may_wait(&self, writes: bool) -> bool {
+        let _ = writes;
+        false
+    }
+}
+
+/// A source whose answers are waited for, without holding up a thread that serves others.
+#[derive(Clone)]
+pub(crate) struct Source(Arc<dyn CredentialSource>);
+
+impl Source {
+    /// See [`CredentialSource::find`].
+    pub(crate) async fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
+        let name = name.clone();
+        self.ask(false, move |source| source.find(&name)).await
+    }
+
+    /// See [`CredentialSource::latest`].
+    pub(crate) async fn latest(
+        &self,
+        name: &CredentialName,
+    ) -> Result<(SecretString, Option<Access>), String> {
+        let name = name.clone();
+        self.ask(false, move |source| source.latest(&name)).await
+    }
+
+    /// See [`CredentialSource::replace`]. Once begun it goes on when nobody waits any more, and
+    /// `lock` is held for as long.
+    pub(crate) async fn replace(
+        &self,
+        name: &CredentialName,
+        value: &SecretString,
+        access: Option<&Access>,
+        lock: Option<Box<dyn Send>>,
+    ) -> Result<(), String> {
+        let (name, value, access) = (name.clone(), value.clone(), access.cloned());
+        let replace = move |source: &dyn CredentialSource| {
+            let replaced = source.replace(&name, &value, access.as_ref());
+            drop(lock);
+            replaced
+        };
+        self.ask(true, replace).await
+    }
+
+    /// See [`CredentialSource::try_lock`].
+    pub(crate) fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
+        self.0.try_lock(name)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        writes: bool,
+        question: impl FnOnce(&dyn CredentialSource) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        if !self.0.may_wait(writes) {
+            return question(self.0.as_ref());
+        }
+        let source = Arc::clone(&self.0);
+        let asked = tokio::task::spawn_blocking(move || question(source.as_ref()));
+        asked.await.unwrap_or_else(|_| Err("the keyring was not asked; call again".to_owned()))
+    }
 }
 
 /// Authenticates the requests of one backend.
@@ -96,7 +160,7 @@ pub struct Authenticator {
 /// What an authenticator and a renewal under way share.
 struct State {
     auth: Auth,
-    source: Box<dyn CredentialSource>,
+    source: Source,
     current: RwLock<Option<Held>>,
     flight: Mutex<Option<Flight>>,
     refusal: Mutex<Option<Refusal>>,
@@ -143,7 +207,7 @@ impl Authenticator {
     pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
         let state = State {
             auth,
-            source,
+            source: Source(Arc::from(source)),
             current: RwLock::default(),
             flight: Mutex::default(),
             refusal: Mutex::default(),
@@ -165,7 +229,7 @@ impl Authenticator {
             return Ok(applied);
         }
         if self.login().is_none() {
-            return Ok(self.state.looked_up()?);
+            return Ok(self.state.looked_up().await?);
         }
         let flight = self.state.flight(site)?;
         Ok(flight.await?)
@@ -260,8 +324,8 @@ impl State {
     }
 
     /// Looks up a credential that is sent as it is.
-    fn looked_up(&self) -> Result<Arc<Applied>, String> {
-        let applied = Arc::new(self.prepare()?);
+    async fn looked_up(&self) -> Result<Arc<Applied>, String> {
+        let applied = Arc::new(self.prepare().await?);
         self.hold(Held::forever(Arc::clone(&applied)));
         Ok(applied)
     }
@@ -295,10 +359,10 @@ impl State {
 
     /// Logs in, and holds what that gives.
     async fn renew(&self, site: &Site) -> Result<Arc<Applied>, String> {
-        let Some(login) = self.login() else { return self.looked_up() };
-        let renewed = match self.refused() {
+        let Some(login) = self.login() else { return self.looked_up().await };
+        let renewed = match self.refused().await {
             Some(error) => Err(LoginError::from(error)),
-            None => login::renew(login, self.source.as_ref(), &self.memory, site).await,
+            None => login::renew(login, &self.source, &self.memory, site).await,
         };
         match renewed {
             Ok(Renewed { applied, ends, renew }) => {
@@ -309,7 +373,7 @@ impl State {
             }
             Err(LoginError { text: error, is_refusal }) => {
                 if is_refusal {
-                    self.remember(&error);
+                    self.remember(&error).await;
                 }
                 // Renewal comes early: until the old one ends there is time for more attempts.
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -327,13 +391,15 @@ impl State {
     }
 
     /// Returns the refusal of the login that would be tried again.
-    fn refused(&self) -> Option<String> {
+    async fn refused(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?;
+        let now_given = self.given().await;
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         let left = refusal.as_ref()?.until.checked_duration_since(Instant::now());
         let left = left.filter(|left| !left.is_zero());
         let Refusal { error, given, .. } = refusal.as_ref()?;
         match left {
-            Some(left) if *given == self.given() => {
+            Some(left) if *given == now_given => {
                 let seconds = left.as_secs_f32().ceil();
                 Some(format!("{error}; with the same credentials the next try is in {seconds} s"))
             }
@@ -344,29 +410,30 @@ impl State {
         }
     }
 
-    fn remember(&self, error: &str) {
+    async fn remember(&self, error: &str) {
         let until = Instant::now() + REFUSED_PAUSE;
-        let refusal = Refusal { error: error.to_owned(), given: self.given(), until };
+        let refusal = Refusal { error: error.to_owned(), given: self.given().await, until };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
     /// Returns what tells the credentials from others, without showing them.
-    fn given(&self) -> String {
+    async fn given(&self) -> String {
         let mut all = String::new();
         for name in self.auth.credentials() {
             // One that cannot be read is told by the login.
-            let value = self.source.latest(name).map(|(value, _)| value).unwrap_or_default();
+            let latest = self.source.latest(name).await;
+            let value = latest.map(|(value, _)| value).unwrap_or_default();
             all.push_str(&fingerprint(value.expose_secret()));
         }
         fingerprint(&all)
     }
 
-    fn prepare(&self) -> Result<Applied, String> {
+    async fn prepare(&self) -> Result<Applied, String> {
         match &self.auth {
             Auth::Basic { username, password } => {
-                let username = self.source.find(username)?;
+                let username = self.source.find(username).await?;
                 let password = match password {
-                    Some(name) => self.source.find(name)?,
+                    Some(name) => self.source.find(name).await?,
                     None => SecretString::default(),
                 };
                 if username.expose_secret().contains(':') {
@@ -379,7 +446,7 @@ impl State {
                 Ok(Applied::fields(fields, vec![password, encoded.into()]))
             }
             Auth::Token { credential, placement } => {
-                let token = self.source.find(credential)?;
+                let token = self.source.find(credential).await?;
                 Applied::token(placement, &token, vec![token.clone()])
                     .map_err(|error| format!("credential `{credential}` {error}"))
             }
@@ -489,7 +556,13 @@ mod tests {
         let authenticator = Authenticator::new(auth, Box::new(Fixed(value)));
         let mut url = Url::parse("http://h/p?a=1").unwrap();
         let mut headers = HeaderMap::new();
-        authenticator.state.looked_up().unwrap().apply(&mut url, &mut headers);
+        authenticator
+            .state
+            .looked_up()
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .apply(&mut url, &mut headers);
         (url.to_string(), headers)
     }
 
@@ -517,7 +590,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("lang=en"));
         let mut url = Url::parse("http://h/").unwrap();
-        authenticator.state.looked_up().unwrap().apply(&mut url, &mut headers);
+        authenticator
+            .state
+            .looked_up()
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .apply(&mut url, &mut headers);
         assert_eq!(headers[header::COOKIE], "lang=en; session=tok");
         assert!(headers[header::COOKIE].is_sensitive());
     }
@@ -535,8 +614,13 @@ mod tests {
     #[test]
     fn refuses_a_token_that_would_break_the_header() {
         let auth = token(Placement::Cookie("session".into()));
-        let error =
-            Authenticator::new(auth, Box::new(Fixed("a;b"))).state.looked_up().err().unwrap();
+        let error = Authenticator::new(auth, Box::new(Fixed("a;b")))
+            .state
+            .looked_up()
+            .now_or_never()
+            .unwrap()
+            .err()
+            .unwrap();
         assert!(error.contains("cookie cannot hold"), "{error}");
         assert!(!error.contains("a;b"), "{error}");
     }
@@ -568,7 +652,8 @@ mod tests {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(source));
         let state = &authenticator.state;
-        let current = || state.fresh().unwrap_or_else(|| state.looked_up().unwrap());
+        let current =
+            || state.fresh().unwrap_or_else(|| state.looked_up().now_or_never().unwrap().unwrap());
         assert_eq!([current(), current()].map(|one| one.secrets().concat()), ["token-0"; 2]);
         let first = current();
         authenticator.forget(&first);
@@ -582,7 +667,7 @@ mod tests {
     fn debug_shows_no_secret() {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(Fixed("s3cr3t")));
-        authenticator.state.looked_up().unwrap();
+        authenticator.state.looked_up().now_or_never().unwrap().unwrap();
         assert!(!format!("{authenticator:?}").contains("s3cr3t"));
     }
 }

@@ -22,6 +22,8 @@ mod hostile;
 mod includes;
 mod jq;
 mod jq_oracle;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod large;
 mod layers;
 mod mcp_files;

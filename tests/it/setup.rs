@@ -45,13 +45,20 @@ backend:
         );
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("fake.dadl"), text).unwrap();
-        Self { directory, variables: Vec::new() }
+        // Nobody's real keyring is asked.
+        let variables = vec![("DADL_MCP_STORE".to_owned(), "file".to_owned())];
+        Self { directory, variables }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
-        self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+        let mut home = self.without(name);
+        home.variables.push((name.to_owned(), value.to_owned()));
+        home
     }
 
     /// The file of the credential store.
@@ -351,26 +358,21 @@ async fn a_replaced_refresh_token_is_stored_although_the_check_fails() {
     assert_eq!(home.stored("fake_refresh").as_deref(), Some("refresh-token-1"));
 }
 
-#[tokio::test]
-async fn processes_take_turns_with_a_refresh_token_that_rotates() {
-    let keys = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: \
-                fake_id, refresh_token_credential: fake_refresh, rotates_refresh_token: true";
-    let token = |number: u32| {
-        let text = format!(
-            r#"{{"access_token":"access-token-{number}","refresh_token":"refresh-token-{number}"}}"#
-        );
-        Answer::json(200, &text)
-    };
-    let upstream = Upstream::start((1..=5).map(token).collect()).await;
-    let api = Upstream::start(vec![Answer::json(200, "[]")]).await;
-    let home = Home::new(keys, &format!("http://{}", upstream.address), &api.url())
-        .with("CREDENTIAL_FAKE_ID", "client-7")
-        .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
+pub(crate) const ROTATING: &str = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: fake_id, \
+     refresh_token_credential: fake_refresh, rotates_refresh_token: true";
+
+/// A token endpoint that gives the tokens 1 to 5, and the API for them.
+pub(crate) async fn rotating() -> (Upstream, Upstream) {
+    let upstream = Upstream::start((1..=5).map(tokens).collect()).await;
+    (upstream, Upstream::start(vec![Answer::json(200, "[]")]).await)
+}
+
+/// Calls from five processes at once, of which each uses a refresh token of its own, in order.
+pub(crate) async fn take_turns(home: &Home, upstream: &Upstream) {
     let calls = (0..5).map(|_| home.run(&["call", "get"], ""));
     for run in futures_util::future::join_all(calls).await {
         assert_eq!(run.code, 0, "{}", run.err);
     }
-    // Each refresh token was used once, and in order.
     let used: Vec<String> = upstream
         .requests()
         .iter()
@@ -382,6 +384,15 @@ async fn processes_take_turns_with_a_refresh_token_that_rotates() {
         .collect();
     let expected: Vec<String> = (0..5).map(|number| format!("refresh-token-{number}")).collect();
     assert_eq!(used, expected);
+}
+
+#[tokio::test]
+async fn processes_take_turns_with_a_refresh_token_that_rotates() {
+    let (upstream, api) = rotating().await;
+    let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url())
+        .with("CREDENTIAL_FAKE_ID", "client-7")
+        .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
+    take_turns(&home, &upstream).await;
     assert_eq!(home.stored("fake_refresh").as_deref(), Some("refresh-token-5"));
     // A new one in the environment counts again.
     let home = home.with("CREDENTIAL_FAKE_REFRESH", "refresh-token-9");

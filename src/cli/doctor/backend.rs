@@ -8,7 +8,11 @@ use crate::{
     app::{App, LoadedBackend},
     catalog::{BackendId, Catalog, Entry},
     cli::load,
-    config::{BackendSettings, Settings, bundled::LocateError, credentials::Credentials},
+    config::{
+        BackendSettings, Settings,
+        bundled::LocateError,
+        credentials::{CredentialError, Credentials},
+    },
     descriptor::{
         self,
         diagnostic::{Diagnostic, Severity},
@@ -190,6 +194,12 @@ fn describe_credentials(
                 complete = false;
                 let hint = setup_hint(backend);
                 report.fail("credential", Credentials::missing(&backend.settings, name), hint);
+            }
+            Err(error @ CredentialError::Store(_)) => {
+                let hint = "docs/guide.md says where credentials are stored";
+                report.fail("credential", error.to_string(), hint);
+                // A keyring that does not answer would not do so for the next one.
+                return false;
             }
             Err(error) => {
                 complete = false;

@@ -26,7 +26,7 @@ use tokio::{sync::watch, time::Instant};
 
 pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
-    auth::{Applied, CredentialSource},
+    auth::{Applied, Source},
     redact::MASK,
 };
 use crate::{
@@ -137,7 +137,7 @@ pub(crate) enum Login<'auth> {
 /// See [`LoginError`].
 pub(crate) async fn renew(
     login: Login<'_>,
-    source: &dyn CredentialSource,
+    source: &Source,
     memory: &Memory,
     site: &Site,
 ) -> Result<Renewed, LoginError> {

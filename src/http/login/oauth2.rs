@@ -19,7 +19,7 @@ use crate::{
         login::{Grant, OAuth2},
         model::CredentialName,
     },
-    http::auth::{Applied, CredentialSource},
+    http::auth::{Applied, Source},
 };
 
 /// Refusals that say nothing about the credentials.
@@ -39,14 +39,14 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Obtains an access token.
 pub(super) async fn renew(
     oauth2: &OAuth2,
-    source: &dyn CredentialSource,
+    source: &Source,
     memory: &Memory,
     site: &Site,
 ) -> Result<Renewed, LoginError> {
     let mut secrets = Vec::new();
     let tokens = match &oauth2.grant {
         Grant::ClientCredentials { client_id, client_secret } => {
-            let identity = identity(source, client_id, Some(client_secret))?;
+            let identity = identity(source, client_id, Some(client_secret)).await?;
             let endpoint = endpoint(oauth2, None, site)?;
             let scope = oauth2.scopes.join(" ");
             let mut parameters = vec![("grant_type", "client_credentials")];
@@ -58,7 +58,7 @@ pub(super) async fn renew(
             tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
         }
         Grant::JwtBearer { service_account, subject } => {
-            let account = source.find(service_account)?;
+            let account = source.find(service_account).await?;
             let wrong = |error: String| format!("credential `{service_account}` {error}");
             let account = ServiceAccount::parse(account.expose_secret()).map_err(wrong)?;
             let url = match &oauth2.token_url {
@@ -87,7 +87,7 @@ pub(super) async fn renew(
             tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
         }
         Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
-            let identity = identity(source, client_id, client_secret.as_ref())?;
+            let identity = identity(source, client_id, client_secret.as_ref()).await?;
             let endpoint = endpoint(oauth2, None, site)?;
             let chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
             let tokens = chain.renew(&endpoint, &identity, oauth2, site, &mut secrets).await?;
@@ -109,13 +109,16 @@ pub(super) async fn renew(
 }
 
 /// Returns who asks for a token.
-fn identity(
-    source: &dyn CredentialSource,
+async fn identity(
+    source: &Source,
     id: &CredentialName,
     secret: Option<&CredentialName>,
 ) -> Result<ClientIdentity, String> {
-    let secret = secret.map(|name| source.find(name)).transpose()?;
-    Ok(ClientIdentity { id: source.find(id)?, secret })
+    let secret = match secret {
+        Some(name) => Some(source.find(name).await?),
+        None => None,
+    };
+    Ok(ClientIdentity { id: source.find(id).await?, secret })
 }
 
 fn endpoint(oauth2: &OAuth2, url: Option<Url>, site: &Site) -> Result<TokenEndpoint, String> {
@@ -152,7 +155,7 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
 
 /// A refresh token and those that replace it.
 struct Chain<'login> {
-    source: &'login dyn CredentialSource,
+    source: &'login Source,
     memory: &'login Memory,
     name: &'login CredentialName,
     rotates: bool,
@@ -168,8 +171,8 @@ impl Chain<'_> {
         secrets: &mut Vec<SecretString>,
     ) -> Result<Tokens, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
-        let _lock = if self.rotates { Some(self.lock().await?) } else { None };
-        let (mut refresh, shared) = self.current()?;
+        let lock = if self.rotates { Some(self.lock().await?) } else { None };
+        let (mut refresh, shared) = self.current().await?;
         if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
             secrets.push(refresh);
             return Ok(tokens);
@@ -177,7 +180,7 @@ impl Chain<'_> {
         let mut answer = ask(endpoint, identity, &refresh).await;
         if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
             // Somebody else may have replaced it, or `setup` has run again.
-            let (again, _) = self.source.latest(self.name)?;
+            let (again, _) = self.source.latest(self.name).await?;
             if again.expose_secret() != refresh.expose_secret() {
                 self.remember(None);
                 refresh = again;
@@ -192,12 +195,12 @@ impl Chain<'_> {
         let replaced = tokens.refresh.as_ref();
         match replaced.filter(|new| new.expose_secret() != refresh.expose_secret()) {
             Some(new) => {
-                self.keep(new, access.as_ref())?;
+                self.keep(new, access.as_ref(), lock).await?;
                 secrets.push(new.clone());
             }
             // The old one goes on, and only other processes miss something when this fails.
             None if self.rotates => {
-                let _ = self.source.replace(self.name, &refresh, access.as_ref());
+                let _ = self.source.replace(self.name, &refresh, access.as_ref(), lock).await;
             }
             None => {}
         }
@@ -240,10 +243,12 @@ impl Chain<'_> {
     }
 
     /// Returns the refresh token to use, and the access token that came with it.
-    fn current(&self) -> Result<(SecretString, Option<Access>), String> {
+    async fn current(&self) -> Result<(SecretString, Option<Access>), String> {
         let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(unsaved) = unsaved else { return self.source.latest(self.name) };
-        match self.source.replace(self.name, &unsaved, None) {
+        let Some(unsaved) = unsaved else {
+            return self.source.latest(self.name).await;
+        };
+        match self.source.replace(self.name, &unsaved, None, None).await {
             Ok(()) => self.remember(None),
             Err(error) if self.rotates => return Err(self.unkept(&error)),
             Err(_) => {}
@@ -252,14 +257,20 @@ impl Chain<'_> {
     }
 
     /// Stores the refresh token that the server gave.
-    fn keep(&self, new: &SecretString, access: Option<&Access>) -> Result<(), String> {
+    async fn keep(
+        &self,
+        new: &SecretString,
+        access: Option<&Access>,
+        lock: Option<Box<dyn Send>>,
+    ) -> Result<(), String> {
         // Only those who take turns can share.
         let access = access.filter(|_| self.rotates);
-        let Err(error) = self.source.replace(self.name, new, access) else {
+        // The time for a login may end while a keyring waits for somebody.
+        self.remember(Some(new.clone()));
+        let Err(error) = self.source.replace(self.name, new, access, lock).await else {
             self.remember(None);
             return Ok(());
         };
-        self.remember(Some(new.clone()));
         if self.rotates {
             return Err(self.unkept(&error));
         }

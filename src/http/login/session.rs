@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{LoginError, Renewed, Site, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
-    http::auth::{Applied, CredentialSource, sensitive},
+    http::auth::{Applied, Source, sensitive},
     outcome::chain,
 };
 
@@ -18,7 +18,7 @@ const MESSAGES: &[&str] =
 /// Logs in.
 pub(super) async fn renew(
     session: &Session,
-    source: &dyn CredentialSource,
+    source: &Source,
     site: &Site,
 ) -> Result<Renewed, LoginError> {
     let login = &session.login;
@@ -29,7 +29,7 @@ pub(super) async fn renew(
         body.credentials(&mut names);
     }
     for name in names {
-        given.push((name, source.find(name)?));
+        given.push((name, source.find(name).await?));
     }
     let mut find = |name: &CredentialName| {
         let found = given.iter().find(|(other, _)| *other == name);
