@@ -142,7 +142,9 @@ impl App {
         }
         let files =
             FileStore::with_settings(settings.files.clone(), settings.file_settings.clone());
-        let mut warnings = openapi::fetch_all(&mut backends, credentials, &files);
+        let authenticators: Vec<Authenticator> =
+            backends.iter().map(|backend| authenticator(backend, credentials)).collect();
+        let mut warnings = openapi::fetch_all(&mut backends, &authenticators, &files);
         let tools: Vec<BackendTools<'_>> = backends
             .iter()
             .map(|backend| BackendTools {
@@ -154,8 +156,9 @@ impl App {
         let catalog = Arc::new(Catalog::build(&tools));
         warnings.extend(backends.iter().flat_map(mistyped_patterns));
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
-        let clients: Vec<Backend> =
-            backends.iter().map(|backend| client(backend, credentials)).collect();
+        let clients = backends.iter().zip(authenticators);
+        let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
+        let clients: Vec<Backend> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
         let (gate, limits) = (Gate::new(catalog, confirm), settings.limits);
         Ok(Self { gate, executor, backends, limits, warnings })
@@ -241,11 +244,17 @@ fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<
     })
 }
 
-/// Makes the client of a backend; it connects when its first call does.
-fn client(backend: &LoadedBackend, credentials: &Credentials) -> Backend {
+impl LoadedBackend {
+    /// Makes the client of the backend; it connects when its first call does.
+    fn client(&self, authenticator: Authenticator) -> Backend {
+        Backend::new(self.settings.clone(), self.base.clone(), authenticator)
+    }
+}
+
+/// Makes what adds the credential of a backend; it looks for it when the first call does.
+fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
     let source = Looked { credentials: credentials.clone(), settings: backend.settings.clone() };
-    let authenticator = Authenticator::new(backend.descriptor.auth.clone(), Box::new(source));
-    Backend::new(backend.settings.clone(), backend.base.clone(), authenticator)
+    Authenticator::new(backend.descriptor.auth.clone(), Box::new(source))
 }
 
 /// Credentials as one backend sees them.

@@ -2,7 +2,9 @@
 //!
 //! The document comes from below the backend's own base URL, with its credential, and within
 //! bounds of time and size: a start never waits long, and one without the document is a start all
-//! the same. All backends are asked at once.
+//! the same. All backends are asked at once. A login that this takes is the one that calls use: the
+//! authenticator is the backend's own, and the client is not, as its connections end with the
+//! runtime that made them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,18 +13,18 @@ use futures_util::{StreamExt as _, future::join_all};
 use http::{HeaderValue, header::ACCEPT};
 use url::Url;
 
-use super::{LoadedBackend, client};
+use super::LoadedBackend;
 use crate::{
     call::{CallPlan, PlannedBody},
-    config::credentials::Credentials,
     descriptor::{
         model::{ErrorRules, Method},
         openapi,
     },
     files::FileStore,
     http::{
+        auth::Authenticator,
         backend::{Backend, Exchange},
-        redact,
+        login, redact,
         retry::RetryRules,
         upload::Activity,
     },
@@ -32,18 +34,18 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Fetches what is to be fetched and adds it to the descriptors; returns a sentence for each
-/// document that is not there.
+/// document that is not there. The backends and `authenticators` have the same order.
 pub(super) fn fetch_all(
     backends: &mut [LoadedBackend],
-    credentials: &Credentials,
+    authenticators: &[Authenticator],
     files: &FileStore,
 ) -> Vec<String> {
     let mut wanted = Vec::new();
     let mut warnings = Vec::new();
-    for (at, backend) in backends.iter().enumerate() {
+    for (at, (backend, authenticator)) in backends.iter().zip(authenticators).enumerate() {
         if backend.settings.fetch_openapi {
             match document_url(backend) {
-                Ok(url) => wanted.push((at, url, client(backend, credentials))),
+                Ok(url) => wanted.push((at, url, backend.client(authenticator.clone()))),
                 Err(reason) => warnings.push(warning(backend, &reason)),
             }
         }
@@ -110,12 +112,21 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, String>> {
         Ok(runtime) => runtime,
         Err(error) => return wanted.iter().map(|_| Err(error.to_string())).collect(),
     };
-    runtime.block_on(join_all(wanted.iter().map(|(_, url, backend)| async move {
-        match tokio::time::timeout(TIMEOUT, fetch(backend, url, files)).await {
-            Ok(bytes) => bytes,
-            Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
-        }
-    })))
+    let fetched = runtime.block_on(async {
+        let fetched = wanted.iter().map(|(_, url, backend)| async move {
+            match tokio::time::timeout(TIMEOUT, fetch(backend, url, files)).await {
+                Ok(bytes) => bytes,
+                Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+            }
+        });
+        let fetched = join_all(fetched).await;
+        // The end of the runtime would be that of a login, with the refresh token that it brings.
+        login::settled().await;
+        fetched
+    });
+    // A keyring may be waiting for a person.
+    runtime.shutdown_background();
+    fetched
 }
 
 async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8>, String> {

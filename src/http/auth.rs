@@ -152,7 +152,8 @@ impl Source {
     }
 }
 
-/// Authenticates the requests of one backend.
+/// Authenticates the requests of one backend; all clones hold the same credential.
+#[derive(Clone)]
 pub struct Authenticator {
     state: Arc<State>,
 }
@@ -552,17 +553,16 @@ mod tests {
         }
     }
 
+    /// Nothing here waits.
+    fn looked_up(state: &State) -> Result<Arc<Applied>, String> {
+        state.looked_up().now_or_never().unwrap()
+    }
+
     fn sent(auth: Auth, value: &'static str) -> (String, HeaderMap) {
         let authenticator = Authenticator::new(auth, Box::new(Fixed(value)));
         let mut url = Url::parse("http://h/p?a=1").unwrap();
         let mut headers = HeaderMap::new();
-        authenticator
-            .state
-            .looked_up()
-            .now_or_never()
-            .unwrap()
-            .unwrap()
-            .apply(&mut url, &mut headers);
+        looked_up(&authenticator.state).unwrap().apply(&mut url, &mut headers);
         (url.to_string(), headers)
     }
 
@@ -590,13 +590,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::COOKIE, HeaderValue::from_static("lang=en"));
         let mut url = Url::parse("http://h/").unwrap();
-        authenticator
-            .state
-            .looked_up()
-            .now_or_never()
-            .unwrap()
-            .unwrap()
-            .apply(&mut url, &mut headers);
+        looked_up(&authenticator.state).unwrap().apply(&mut url, &mut headers);
         assert_eq!(headers[header::COOKIE], "lang=en; session=tok");
         assert!(headers[header::COOKIE].is_sensitive());
     }
@@ -614,13 +608,8 @@ mod tests {
     #[test]
     fn refuses_a_token_that_would_break_the_header() {
         let auth = token(Placement::Cookie("session".into()));
-        let error = Authenticator::new(auth, Box::new(Fixed("a;b")))
-            .state
-            .looked_up()
-            .now_or_never()
-            .unwrap()
-            .err()
-            .unwrap();
+        let authenticator = Authenticator::new(auth, Box::new(Fixed("a;b")));
+        let error = looked_up(&authenticator.state).err().unwrap();
         assert!(error.contains("cookie cannot hold"), "{error}");
         assert!(!error.contains("a;b"), "{error}");
     }
@@ -652,8 +641,7 @@ mod tests {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(source));
         let state = &authenticator.state;
-        let current =
-            || state.fresh().unwrap_or_else(|| state.looked_up().now_or_never().unwrap().unwrap());
+        let current = || state.fresh().unwrap_or_else(|| looked_up(state).unwrap());
         assert_eq!([current(), current()].map(|one| one.secrets().concat()), ["token-0"; 2]);
         let first = current();
         authenticator.forget(&first);
@@ -667,7 +655,29 @@ mod tests {
     fn debug_shows_no_secret() {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(Fixed("s3cr3t")));
-        authenticator.state.looked_up().now_or_never().unwrap().unwrap();
+        looked_up(&authenticator.state).unwrap();
         assert!(!format!("{authenticator:?}").contains("s3cr3t"));
+    }
+
+    #[tokio::test]
+    async fn a_keyring_that_waits_for_somebody_holds_up_nobody_else() {
+        struct Locked(Mutex<std::sync::mpsc::Receiver<()>>);
+        impl CredentialSource for Locked {
+            fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+                let unlocked = self.0.lock().unwrap().recv_timeout(Duration::from_secs(60));
+                unlocked.map(|()| "tok".into()).map_err(|error| error.to_string())
+            }
+
+            fn may_wait(&self, writes: bool) -> bool {
+                !writes
+            }
+        }
+        let (unlock, unlocked) = std::sync::mpsc::channel();
+        let source = Box::new(Locked(Mutex::new(unlocked)));
+        let auth = token(Placement::Cookie("session".into()));
+        let authenticator = Authenticator::new(auth, source);
+        let other = async { unlock.send(()).unwrap() };
+        let (found, ()) = tokio::join!(authenticator.state.looked_up(), other);
+        assert_eq!(found.unwrap().secrets(), ["tok"]);
     }
 }

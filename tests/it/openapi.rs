@@ -4,6 +4,8 @@ use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::upstream::{Answer, Upstream};
 
 const DOCUMENT: &str = r#"{
@@ -141,4 +143,87 @@ fn show_tells_what_documents_a_tool() {
     assert_eq!(tool["dependsOn"], json!(["list_items"]));
     assert_eq!(tool["examples"].as_array().unwrap().len(), 1);
     assert_eq!(tool["examples"][0]["name"], "Look");
+}
+
+/// A home whose backend logs in at `origin` with a refresh token that each use replaces.
+fn rotating(origin: &str, url: &str) -> tempfile::TempDir {
+    let source = "https://api.example.com/v1/openapi.json";
+    let home = home(source, url, ", fetch_openapi: true");
+    let path = home.path().join("shop.dadl");
+    let auth = format!(
+        "auth: {{type: oauth2, flow: refresh_token, token_url: '{origin}/token', \
+         client_id_credential: shop_id, refresh_token_credential: shop_refresh, \
+         rotates_refresh_token: true}}"
+    );
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("auth: {type: bearer, credential: shop_token}", &auth);
+    let requires = "requires: {features: [refresh_token_rotation]}\nbackend:\n";
+    fs::write(path, text.replace("backend:\n", requires)).unwrap();
+    home
+}
+
+fn command(home: &tempfile::TempDir, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+    command
+        .args(arguments)
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CREDENTIAL_SHOP_ID", "client-7")
+        .env("CREDENTIAL_SHOP_REFRESH", "refresh-token-0")
+        .kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn the_login_that_fetches_the_document_is_that_of_the_calls() {
+    let token = |number: u32| {
+        let text = format!(
+            r#"{{"access_token":"access-token-{number}","refresh_token":"refresh-token-{number}"}}"#
+        );
+        Answer::json(200, &text)
+    };
+    let tokens = Upstream::start(vec![token(1), token(2)]).await;
+    let api = Upstream::start(vec![Answer::json(200, DOCUMENT), Answer::json(200, "{}")]).await;
+    let home = rotating(&format!("http://{}", tokens.address), &api.url());
+    let output = command(&home, &["call", "get_item", "id=1"]).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let requests = api.requests();
+    assert!(requests[0].starts_with("GET /api/openapi.json "), "{requests:?}");
+    assert!(requests[1].starts_with("GET /api/items/1 "), "{requests:?}");
+    for request in &requests {
+        assert!(request.contains("authorization: Bearer access-token-1\r\n"), "{request}");
+    }
+    assert_eq!(tokens.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_login_for_the_document_keeps_its_refresh_token() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let home = rotating(&origin, &origin);
+    let mut command = command(&home, &["list", "-v"]);
+    let command = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut log = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    // The time for documents ends, and the token endpoint has not answered yet.
+    while let Some(line) = log.next_line().await.unwrap() {
+        if line.contains("waiting for a login that is under way") {
+            break;
+        }
+    }
+    let body = r#"{"access_token":"access-token-1","refresh_token":"refresh-token-1"}"#;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut rest = String::new();
+    while let Some(line) = log.next_line().await.unwrap() {
+        rest += &line;
+    }
+    assert!(child.wait().await.unwrap().success(), "{rest}");
+    assert!(rest.contains("no answer within 5 s"), "{rest}");
+    let store = home.path().join(".local/state/dadl-mcp/credentials.json");
+    let store: Value = serde_json::from_str(&fs::read_to_string(store).unwrap()).unwrap();
+    assert_eq!(store["backends"]["shop"]["shop_refresh"]["value"], "refresh-token-1");
 }
