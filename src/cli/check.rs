@@ -14,7 +14,7 @@ use crate::{
     descriptor::{
         self, code,
         diagnostic::{Diagnostic, Severity},
-        mend::mend,
+        mend::mend_with,
         source::{MAX_BYTES, Source, SourceError},
     },
 };
@@ -44,7 +44,7 @@ pub struct CheckOutcome {
     pub warnings: usize,
     /// Findings that are worth knowing.
     pub notes: usize,
-    /// Findings of any severity that `--fix` would mend.
+    /// Findings of any severity that `--fix` would mend: those in fragments stay.
     pub fixable: usize,
 }
 
@@ -105,7 +105,11 @@ pub fn run_fixing(
         checked.push(file);
     }
     let findings = || checked.iter().flat_map(|file| &file.diagnostics);
-    outcome.fixable = findings().filter(|finding| finding.fix.is_some()).count();
+    let fixable = |file: &CheckedFile| {
+        let edits = file.diagnostics.iter().filter_map(|finding| finding.fix.as_ref());
+        edits.filter(|edit| file.source.is_own(edit.span.start)).count()
+    };
+    outcome.fixable = checked.iter().map(fixable).sum();
     for finding in findings() {
         match finding.severity {
             Severity::Error => outcome.errors += 1,
@@ -128,7 +132,7 @@ fn mended(
     let Ok(source) = Source::from_bytes(name.clone(), bytes.clone()) else {
         return (check(path, name, bytes, outcome), Vec::new());
     };
-    let mended = mend(source);
+    let mended = mend_with(source, &mut Folder::beside(path));
     if mended.changes.is_empty() {
         return (check(path, name, bytes, outcome), Vec::new());
     }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Loaded, check,
+    Files, Loaded, NoFiles, check_with,
     diagnostic::{Code, Diagnostic, Edit, Severity},
     source::Source,
 };
@@ -34,20 +34,26 @@ pub struct Change {
 /// A text after all changes.
 #[derive(Debug, Clone)]
 pub struct Mended {
-    /// The new text.
+    /// The new text, without fragments.
     pub source: Source,
-    /// What [`check`] says about it.
+    /// What [`check_with`] says about it.
     pub loaded: Loaded,
     /// The changes, in the order in which they were made; empty when nothing could be mended.
     pub changes: Vec<Change>,
 }
 
-/// Mends what has one obvious mending.
+/// Mends what has one obvious mending, in a text without fragments.
 pub fn mend(source: Source) -> Mended {
-    let loaded = check(&source);
+    mend_with(source, &mut NoFiles)
+}
+
+/// Mends what has one obvious mending in the file itself; fragments come from `files` and stay as
+/// they are.
+pub fn mend_with(source: Source, files: &mut dyn Files) -> Mended {
+    let (_, loaded) = check_with(source.clone(), files);
     let mut mended = Mended { source, loaded, changes: Vec::new() };
     for _ in 0..MAX_ROUNDS {
-        if !mended.round() {
+        if !mended.round(files) {
             break;
         }
     }
@@ -56,23 +62,25 @@ pub fn mend(source: Source) -> Mended {
 
 impl Mended {
     /// Makes the changes that the findings offer; returns whether there was one.
-    fn round(&mut self) -> bool {
-        let edits = apart(&self.loaded.diagnostics);
+    fn round(&mut self, files: &mut dyn Files) -> bool {
+        let mut edits = apart(&self.loaded.diagnostics);
+        // The text of fragments follows.
+        edits.retain(|(_, edit)| edit.span.end <= self.source.text().len());
         if edits.is_empty() {
             return false;
         }
-        if self.make(&edits) {
+        if self.make(&edits, files) {
             return true;
         }
         // One of them is bad; the others may be good.
-        edits.chunks(1).take(MAX_SINGLE).any(|edit| self.make(edit))
+        edits.chunks(1).take(MAX_SINGLE).any(|edit| self.make(edit, files))
     }
 
     /// Makes `edits` if the text is better for it.
-    fn make(&mut self, edits: &[(Code, Edit)]) -> bool {
+    fn make(&mut self, edits: &[(Code, Edit)], files: &mut dyn Files) -> bool {
         let text = applied(self.source.text(), edits);
         let source = Source::new(self.source.name(), text);
-        let loaded = check(&source);
+        let (_, loaded) = check_with(source.clone(), files);
         if !is_better(&loaded.diagnostics, &self.loaded.diagnostics) {
             return false;
         }
@@ -133,7 +141,7 @@ fn is_better(after: &[Diagnostic], before: &[Diagnostic]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::check, *};
 
     const REST: &str = "backend:\n  name: example\n  type: rest\n  description: An example.\n  \
                         auth: {type: bearer, credential: none}\n  tools:\n    get: # reads\n      \

@@ -104,6 +104,11 @@ impl Source {
         self.fragment_at(offset).map_or(&self.name, |fragment| &fragment.name)
     }
 
+    /// Returns whether `offset` is in the file itself and not in a fragment.
+    pub fn is_own(&self, offset: usize) -> bool {
+        self.fragment_at(offset).is_none()
+    }
+
     fn fragment_at(&self, offset: usize) -> Option<&Fragment> {
         self.fragments.iter().rev().find(|fragment| fragment.start <= offset)
     }

@@ -107,3 +107,34 @@ fn a_fragment_stays_in_the_folder_and_is_bounded() {
     let (text, _) = run(home.path(), &["check", "main.dadl"]);
     assert!(text.contains("it is larger than 8388608 bytes"), "{text}");
 }
+
+#[test]
+fn what_is_in_a_fragment_is_not_mended_and_not_counted() {
+    let home = home(ITEMS);
+    let main = home.path().join("main.dadl");
+    let fragment = fs::read_to_string(home.path().join("common/items.dadl.yaml")).unwrap();
+    let (text, _) = run(home.path(), &["check", "main.dadl"]);
+    assert!(text.contains("unknown key `acess`"), "{text}");
+    assert!(!text.contains("can be mended"), "{text}");
+    // The file itself is mended with what its fragments say in mind.
+    fs::write(&main, MAIN.replace("method: GET", "methd: GET")).unwrap();
+    let (text, _) = run(home.path(), &["check", "main.dadl"]);
+    assert!(text.contains("1 finding can be mended by --fix"), "{text}");
+    let (text, _) = run(home.path(), &["check", "--fix", "main.dadl"]);
+    assert!(text.starts_with("main.dadl:16: D008: wrote `method` for `methd`\n"), "{text}");
+    assert_eq!(text.matches(": wrote ").count(), 1, "{text}");
+    assert!(text.contains("unknown key `acess`") && !text.contains("can be mended"), "{text}");
+    assert_eq!(fs::read_to_string(main).unwrap(), MAIN);
+    assert_eq!(fs::read_to_string(home.path().join("common/items.dadl.yaml")).unwrap(), fragment);
+}
+
+#[test]
+fn a_feature_of_a_fragment_is_required_by_the_file() {
+    let home = home(&ITEMS.replace("  acess: read\n", "  response: {redact: [$.token]}\n"));
+    let (text, _) = run(home.path(), &["check", "main.dadl"]);
+    assert!(text.contains("D109"), "{text}");
+    let (text, _) = run(home.path(), &["check", "--fix", "main.dadl"]);
+    let main = fs::read_to_string(home.path().join("main.dadl")).unwrap();
+    assert!(main.contains("features: [redact]") && text.contains("D109: wrote"), "{text}{main}");
+    assert!(!text.contains("warning[D109]"), "{text}");
+}
