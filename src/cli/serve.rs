@@ -17,6 +17,25 @@ use crate::{
     },
 };
 
+/// So many file descriptors are enough for every bound of the program.
+#[cfg(unix)]
+const ENOUGH_DESCRIPTORS: u64 = 65_536;
+
+/// Raises the soft limit of file descriptors to the hard one: each client, each call and each file
+/// takes one, and the usual soft limit is there for programs of the last century.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(ENOUGH_DESCRIPTORS, |maximum| maximum.min(ENOUGH_DESCRIPTORS));
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
+        tracing::debug!(%error, "cannot raise the limit of file descriptors");
+    }
+}
+
 /// Serves until the client goes away or a signal comes.
 pub(super) async fn run(
     args: ServeArgs,
@@ -24,6 +43,8 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let http = http_options(&args, &environment)?;
+    #[cfg(unix)]
+    raise_descriptor_limit();
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) = simulated::app(&args.backends, environment).await?;

@@ -105,7 +105,7 @@ fn the_example_is_right_and_shows_every_key() {
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
     let left_out = ["include_tools", "expose_tools", "streaming_timeout", "`NAME`"];
-    for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES) {
+    for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES).chain(keys::LIMITS) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
     }

@@ -321,7 +321,8 @@ mod tests {
         drop(turn);
         drop(waiting);
         assert!(queue.turn("a").now_or_never().is_some());
-        assert_eq!((queue.lock().waiting, queue.lock().free), (0, 1));
+        let state = queue.lock();
+        assert_eq!((state.waiting, state.free, state.sessions.len()), (0, 1, 0));
     }
 
     #[test]

@@ -44,8 +44,11 @@ const MCP_PATH: &str = "/mcp";
 const HEALTH_PATH: &str = "/health";
 /// The names of this machine in a `Host` field.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-/// How many connections are open at once: less than the descriptors that a process usually has.
-const MOST_CONNECTIONS: usize = 512;
+/// How many connections are open at once, where the system allows as many.
+const MOST_CONNECTIONS: usize = 4096;
+/// How many there are where nobody knows what the system allows: less than the file descriptors
+/// that a process usually has.
+const USUAL_CONNECTIONS: usize = 512;
 /// How long a client may take for the fields of a request, silence between requests included.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take for the body of a request.
@@ -125,7 +128,7 @@ pub async fn serve_listener(
     server.files().sweep().await;
     let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
     let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(most_connections()));
     while let Some(Ok(place)) =
         shutdown.run_until_cancelled(Arc::clone(&places).acquire_owned()).await
     {
@@ -149,6 +152,16 @@ pub async fn serve_listener(
     // Calls were dropped by the shutdown; a client that does not read is not waited for.
     let _ = tokio::time::timeout(LAST_ANSWERS, connections.wait()).await;
     Ok(())
+}
+
+/// Returns how many clients fit: half of the file descriptors are for what their calls open.
+fn most_connections() -> usize {
+    #[cfg(unix)]
+    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        let half = usize::try_from(limit / 2).unwrap_or(usize::MAX);
+        return half.clamp(1, MOST_CONNECTIONS);
+    }
+    USUAL_CONNECTIONS.min(MOST_CONNECTIONS)
 }
 
 /// Serves one connection; at a shutdown the request that is being answered is the last one.

@@ -184,9 +184,10 @@ fn a_call_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_dry_run_shows_the_request_without_a_credential() {
-    let arguments = xo(&["call", "list_vms", "limit=2", "filter=name_label:a b", "--dry-run"]);
+    let arguments = ["call", "list_vms", "limit=2", "fields=id", "filter=name_label:a b"];
+    let arguments = xo(&[&arguments[..], &["--dry-run"]].concat());
     insta::assert_snapshot!(Cli::new().run(&arguments).out, @r"
-        GET http://127.0.0.1:1/rest/v0/vms?filter=name_label%3Aa%20b&limit=2
+        GET http://127.0.0.1:1/rest/v0/vms?fields=id&filter=name_label%3Aa%20b&limit=2
         accept: application/json
 
         with Cookie: authenticationToken=[REDACTED]
@@ -335,8 +336,7 @@ async fn calls_a_backend() {
     assert!(missing.err.starts_with("error: [not_found] HTTP 404"), "{}", missing.err);
 
     let id = on(&["call", "list_vms", "limit=1", "filter=power_state:Halted"]).json();
-    let id = id[0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    let id = format!("uuid={id}");
+    let id = format!("uuid={}", id[0]["id"].as_str().unwrap());
     let deleted = on(&["call", "delete_vm", &id, "--access", "all", "--yes"]);
     assert_eq!(deleted.code, 0, "{}", deleted.err);
     let file = on(&["call", "export_vm_xva", &id]);
@@ -356,8 +356,7 @@ async fn saves_files_and_prints_where() {
     let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", simulator.token());
     let flags = ["--dadl", "xen-orchestra", "--url", &url, "--files", "exports"];
     let ids = cli.run(&[&["call", "list_vms", "limit=1"], &flags[..]].concat()).json();
-    let id = ids[0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    let id = format!("uuid={id}");
+    let id = format!("uuid={}", ids[0]["id"].as_str().unwrap());
     let file = cli.run(&[&["call", "export_vm_xva", &id], &flags[..]].concat()).json();
     let path = cli.home.path().join(file["path"].as_str().unwrap());
     assert_eq!(std::fs::metadata(&path).unwrap().len(), file["size"].as_u64().unwrap());

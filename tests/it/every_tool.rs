@@ -59,6 +59,7 @@ struct RawParam {
     place: String,
     #[serde(default)]
     required: bool,
+    default: Option<Value>,
 }
 
 fn tools() -> BTreeMap<String, RawTool> {
@@ -175,6 +176,11 @@ fn assert_request(
                 body.insert(param.clone(), value.clone());
             }
             _ => {}
+        }
+    }
+    for (name, param) in tool.params.iter().filter(|(_, param)| param.place == "query") {
+        if let Some(default) = param.default.as_ref().filter(|_| !arguments.contains_key(name)) {
+            expected.extend(query_pairs(name, default));
         }
     }
     pairs.sort();

@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod cancelling;
 mod check;
 mod cli;
 mod composites;

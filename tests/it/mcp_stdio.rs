@@ -264,7 +264,10 @@ async fn a_line_without_end_is_skipped() {
 #[tokio::test]
 async fn a_large_answer_passes() {
     let body = serde_json::to_string(&vec!["x".repeat(1000); 4000]).unwrap();
-    let (mut client, _upstream) = client(vec![Answer::json(200, &body)]).await;
+    let upstream = Upstream::start(vec![Answer::json(200, &body)]).await;
+    let mut served = serve(&upstream.url());
+    served.server = served.server.with_most_chars(body.len());
+    let mut client = Client::legacy(served, json!({})).await;
     let answer = client.call(1, "list_things", json!({})).await;
     assert_eq!(text(&answer).len(), body.len());
 }
