@@ -5,6 +5,7 @@
 //! Dropping its future aborts the request and removes an unfinished download.
 
 mod composite;
+mod download;
 mod health;
 mod queue;
 
@@ -22,18 +23,19 @@ mod stream;
 
 pub use self::health::HealthReport;
 use self::{
+    download::Download,
     queue::Bounds,
     result::{Answer, Target, finish},
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SavedFile};
+use crate::outcome::{ApiError, Observer, Outcome};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
     descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
-    files::{FileError, FileStore, Incoming},
+    files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
         backend::{Backend, Exchange, ExchangeError},
@@ -381,13 +383,14 @@ impl Executor {
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let plan = &plan;
         let send = async {
-            let exchange = self.send(target, plan).await?;
-            let binary = is_download(target, &exchange);
+            let download = self.send_or_continue(target, plan).await?;
+            let exchange = &download.exchange;
+            let binary = is_download(target, exchange);
             if binary && !tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
             if !binary {
-                let answer = self.answer(target, plan, exchange).await?;
+                let answer = self.answer(target, plan, download.exchange).await?;
                 let outcome = match walked(tool) {
                     Some(pagination) => {
                         let walk = pages::Walk { executor: self, target, pagination };
@@ -397,7 +400,7 @@ impl Executor {
                 };
                 return Ok(Received::Whole(outcome));
             }
-            Ok(Received::Download(exchange))
+            Ok(Received::Download(download))
         };
         let timed_out = || {
             let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
@@ -407,11 +410,7 @@ impl Executor {
         match activity.timeout(bound, send).await.ok_or_else(timed_out)?? {
             Received::Whole(outcome) => Ok(outcome),
             // Downloads last as long as they last; only silence ends them.
-            Received::Download(exchange) => {
-                let status = exchange.response.status().as_u16();
-                let file = self.download(target, exchange, observer).await?;
-                Ok(Outcome { status, payload: Payload::File(file), notes: Vec::new(), next: None })
-            }
+            Received::Download(download) => self.download(target, plan, download, observer).await,
         }
     }
 
@@ -511,39 +510,6 @@ impl Executor {
         }
         Ok(body.freeze())
     }
-
-    /// Streams a body to a file.
-    async fn download(
-        &self,
-        target: Target<'_>,
-        exchange: Exchange,
-        observer: &dyn Observer,
-    ) -> Result<SavedFile, CallError> {
-        let Target { backend, call, tool, .. } = target;
-        let response = exchange.response;
-        let headers = response.headers();
-        let expected = tool.response.content_type.as_deref();
-        let content_type = header_text(headers, &header::CONTENT_TYPE)
-            .or(expected)
-            .unwrap_or("application/octet-stream");
-        let name = file_name(call, tool, headers, content_type);
-        let content_type = content_type.to_owned();
-        // An encoded body has another length than the bytes that arrive here.
-        let encoded = headers.contains_key(header::CONTENT_ENCODING);
-        let total = response.content_length().filter(|_| !encoded);
-        let idle = backend.settings().timeouts.read;
-        let body = Box::pin(response.bytes_stream());
-        let ttl = tool.response.ttl.or(backend.settings().file_ttl);
-        let incoming = Incoming {
-            name: &name,
-            content_type: &content_type,
-            total,
-            ttl,
-            idle,
-            is_upload: false,
-        };
-        Ok(self.files.save(incoming, body, observer).await?)
-    }
 }
 
 fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
@@ -576,7 +542,7 @@ fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
 
 /// What arrived within the time of the call.
 enum Received {
-    Download(Exchange),
+    Download(Download),
     Whole(Outcome),
 }
 

@@ -5,13 +5,14 @@ use std::io::{self, BufRead as _, Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{
-    args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load, progress::Bar,
+    args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load,
+    progress::Watch,
 };
 use crate::{
     config::env_vars::Environment,
     executor::DryRun,
     gate::{Admitted, Consent, Pending},
-    outcome::{Observer, Outcome, Payload, SavedFile},
+    outcome::{Outcome, Payload, SavedFile},
 };
 
 /// Calls a tool. Ctrl-C drops the call, which aborts its request.
@@ -28,16 +29,18 @@ pub(super) async fn run(
         return Ok(Exit::Ok);
     }
     let call = admit(pending, args.yes, console)?;
-    let bar = console.err_is_terminal.then(Bar::new);
-    let observer: &dyn Observer = match &bar {
-        Some(bar) => bar,
-        None => &(),
-    };
+    let watch = Watch::new(console.err_is_terminal);
     let outcome = tokio::select! {
-        outcome = app.executor.execute(call, observer) => outcome?,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        outcome = app.executor.execute(call, &watch) => Some(outcome?),
+        _ = tokio::signal::ctrl_c() => None,
     };
-    drop(bar);
+    let Some(outcome) = outcome else {
+        let message = watch.interrupted();
+        drop(watch);
+        console.note(message)?;
+        return Ok(Exit::Interrupted);
+    };
+    drop(watch);
     print_outcome(outcome, args.json, console)?;
     Ok(Exit::Ok)
 }

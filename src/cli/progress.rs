@@ -1,43 +1,99 @@
-//! The progress of a download, as a bar on a terminal.
+//! How far a call is: a bar on a terminal, and what is to say about it when it is interrupted.
+
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::outcome::{Observer, Progress};
+use crate::outcome::{Direction, Observer, Progress, Transfer};
 
-const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-const UNKNOWN: &str = "{spinner} {bytes} {bytes_per_sec}";
+const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {msg}";
+const UNKNOWN: &str = "{spinner} {bytes} {msg}";
+/// For what is not counted in bytes.
+const STEPS: &str = "{spinner} {msg}";
 
-/// Draws on standard error, which has to be a terminal.
-pub(super) struct Bar(ProgressBar);
+/// Watches a call.
+pub(super) struct Watch {
+    bar: Option<Bar>,
+    last: Mutex<Option<Transfer>>,
+}
 
-impl Bar {
-    pub(super) fn new() -> Self {
-        Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))
+impl Watch {
+    /// Draws a bar on standard error if that is a terminal.
+    pub(super) fn new(is_terminal: bool) -> Self {
+        Self { bar: is_terminal.then(Bar::new), last: Mutex::default() }
     }
 
-    fn style(&self, template: &str) {
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style);
+    /// Says what became of a call that was interrupted.
+    pub(super) fn interrupted(&self) -> &'static str {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.map(|last| last.direction) {
+            None => "interrupted: the request was aborted",
+            Some(Direction::Saved) => "interrupted: the transfer stopped and nothing was kept",
+            Some(Direction::Sent) => {
+                "interrupted: the upload stopped; what the backend has got of it is incomplete"
+            }
         }
     }
 }
 
-impl Observer for Bar {
+impl Observer for Watch {
     fn progress(&self, progress: Progress) {
-        match progress.total {
-            Some(total) if self.0.length() != Some(total) => {
-                self.style(KNOWN);
-                self.0.set_length(total);
-            }
-            None if self.0.position() == 0 => self.style(UNKNOWN),
-            _ => {}
+        if let Some(bar) = &self.bar {
+            bar.step(progress);
         }
-        self.0.set_position(progress.done);
+    }
+
+    fn transfer(&self, transfer: Transfer) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(transfer);
+        if let Some(bar) = &self.bar {
+            bar.draw(transfer);
+        }
+    }
+}
+
+/// Draws on standard error, which has to be a terminal.
+struct Bar {
+    bar: ProgressBar,
+    /// The template in use.
+    style: Mutex<&'static str>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Self { bar, style: Mutex::new("") }
+    }
+
+    fn style(&self, template: &'static str) {
+        let mut current = self.style.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != template
+            && let Ok(style) = ProgressStyle::with_template(template)
+        {
+            self.bar.set_style(style);
+            *current = template;
+        }
+    }
+
+    fn step(&self, progress: Progress) {
+        self.style(STEPS);
+        self.bar.set_message(progress.message);
+    }
+
+    fn draw(&self, transfer: Transfer) {
+        match transfer.total {
+            Some(total) => {
+                self.style(KNOWN);
+                self.bar.set_length(total);
+            }
+            None => self.style(UNKNOWN),
+        }
+        self.bar.set_message(transfer.pace());
+        self.bar.set_position(transfer.done);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::time;
+use super::{time, unfinished};
 
 /// The directory of records, and of the files that have no name of their own.
 pub(crate) const STORE: &str = ".store";
@@ -139,10 +139,12 @@ impl Index {
                 metadata.is_file() && age.is_some_and(|age| age > LEFT_OVER)
             })
         };
+        unfinished::sweep(directory, is_old);
         let in_store = names(&store).into_iter().filter_map(|name| {
             let known = Id::parse(name.split('.').next().unwrap_or_default())
                 .is_some_and(|id| self.records.contains_key(&id));
-            (!known).then(|| store.join(name))
+            let is_mark = name.ends_with(unfinished::UNFINISHED);
+            (!known && !is_mark).then(|| store.join(name))
         });
         let parts = names(directory).into_iter().filter_map(|name| {
             let part = name.rsplit_once('.').is_some_and(|(_, end)| end == PART);
@@ -197,13 +199,13 @@ fn read(path: &Path) -> Option<Record> {
 }
 
 /// Returns the names in a directory; none when it cannot be read.
-fn names(directory: &Path) -> Vec<String> {
+pub(super) fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
 /// Removes a file; another process may have been faster.
-fn remove(path: &Path) {
+pub(super) fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {

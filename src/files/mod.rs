@@ -12,7 +12,11 @@ mod address;
 mod index;
 mod media_type;
 mod remote;
+mod saving;
+mod space;
+mod sparse;
 mod time;
+mod unfinished;
 
 use std::{
     fmt, io,
@@ -22,30 +26,28 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream::BoxStream};
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_util::{StreamExt as _, stream::BoxStream};
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
 use self::index::{Index, STORE};
+use self::saving::PartFile;
 pub(crate) use self::{
     index::{Id, Record},
     media_type::of_name as media_type_of,
+    saving::Saving,
+    unfinished::{Fingerprint, Leftover},
 };
 pub use self::{
     remote::{Resolver, SystemResolver},
+    space::{Gauge, Space},
     time::Clock,
 };
-use crate::{
-    config::FileSettings,
-    outcome::{Observer, Progress, SavedFile},
-};
+use crate::{config::FileSettings, outcome::transfer};
 
-/// Bytes are written in pieces of this size.
-const WRITE_BUFFER: usize = 256 * 1024;
-/// Progress is told after this many bytes.
-const PROGRESS_STEP: u64 = 4 * 1024 * 1024;
+/// Bytes are read in pieces of this size.
+const READ_BUFFER: usize = 256 * 1024;
 /// Longer names are cut; every file system takes this many bytes.
 const LONGEST_NAME: usize = 120;
 /// So much of a reference is repeated in an error.
@@ -66,6 +68,7 @@ struct Inner {
     settings: FileSettings,
     clock: Clock,
     resolver: Arc<dyn Resolver>,
+    gauge: Gauge,
     /// What goes before the path of a stored file, once an HTTP server has it to give.
     published: OnceLock<String>,
     client: OnceLock<Result<reqwest::Client, String>>,
@@ -78,12 +81,29 @@ struct State {
     /// Files that are being written, and their bytes so far.
     unfinished: u64,
     unfinished_bytes: u64,
+    /// What was announced and has not come yet.
+    awaited_bytes: u64,
 }
 
 /// Why a file could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
+    /// The operator: the disk of the directory of files has no room.
+    #[error(
+        "the disk is full: {}, and {} may be written to the directory of files; nothing was kept",
+        .total.map_or_else(
+            || "more bytes came".to_owned(),
+            |total| format!("the file has {}", transfer::size(total)),
+        ),
+        transfer::size(*.usable)
+    )]
+    DiskFull {
+        /// The announced length in bytes, when there was one.
+        total: Option<u64>,
+        /// What may be written, in bytes: some of the disk stays free.
+        usable: u64,
+    },
     /// The system or the network: a file broke off while it was sent.
     #[error("file \"{name}\" broke off while it was sent: {reason}")]
     Broken {
@@ -93,12 +113,17 @@ pub enum FileError {
         reason: String,
     },
     /// The backend or the network: the answer ended early.
-    #[error("the download ended after {received} bytes: {reason}; nothing was kept")]
+    #[error(
+        "the download ended after {received} bytes: {reason}; {}",
+        if *.kept { "the same call goes on from there" } else { "nothing was kept" }
+    )]
     Interrupted {
         /// How many bytes had come.
         received: u64,
         /// What happened.
         reason: String,
+        /// Whether the same call goes on with them.
+        kept: bool,
     },
     /// The operator: the directory or the disk.
     #[error("cannot {action} {path}: {reason}")]
@@ -171,62 +196,6 @@ impl FileError {
     }
 }
 
-/// Removes an unfinished file when it is dropped.
-struct PartFile {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl PartFile {
-    /// Gives the file its name; from now on it stays.
-    fn rename(mut self, path: &Path) -> Result<(), FileError> {
-        std::fs::rename(&self.path, path)
-            .map_err(|error| io_error("rename", &self.path, &error))?;
-        self.keep = true;
-        Ok(())
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Best effort: the file may be gone already.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// The room that an unfinished file takes.
-struct Reservation<'store> {
-    store: &'store FileStore,
-    bytes: u64,
-}
-
-impl Reservation<'_> {
-    /// Takes room for more bytes.
-    fn grow(&mut self, bytes: u64) -> Result<(), FileError> {
-        let limit = self.store.limits().1;
-        let mut state = self.store.state();
-        let (_, stored) = state.index.usage();
-        if let Some(limit) = limit.filter(|limit| {
-            stored.saturating_add(state.unfinished_bytes).saturating_add(bytes) > *limit
-        }) {
-            return Err(FileError::Quota { setting: "max_total_size", limit });
-        }
-        state.unfinished_bytes += bytes;
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        let mut state = self.store.state();
-        state.unfinished -= 1;
-        state.unfinished_bytes -= self.bytes;
-    }
-}
-
 impl fmt::Debug for FileStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("FileStore").field(&self.inner.directory).finish()
@@ -252,8 +221,18 @@ impl FileStore {
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         let (published, client, state) = Default::default();
-        let inner = Inner { directory, settings, clock, resolver, published, client, state };
+        let gauge: Gauge = Arc::new(space::of);
+        let inner = Inner { directory, settings, clock, resolver, gauge, published, client, state };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Measures the disk with `gauge`; a store that is shared already keeps its own.
+    #[must_use]
+    pub fn with_gauge(mut self, gauge: Gauge) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.gauge = gauge;
+        }
+        self
     }
 
     /// Returns the directory.
@@ -289,6 +268,14 @@ impl FileStore {
     fn refresh(&self) {
         let now = (self.inner.clock)();
         self.state().index.refresh(&self.inner.directory, now);
+    }
+
+    /// Measures the disk of the directory, or of the nearest one above that is there.
+    fn space(&self) -> Option<Space> {
+        let mut above = self.inner.directory.ancestors();
+        above
+            .find(|directory| directory.exists())
+            .and_then(|directory| (self.inner.gauge)(directory))
     }
 
     /// Returns the bounds of the number of files and of their bytes.
@@ -409,159 +396,6 @@ impl FileStore {
         }
         false
     }
-
-    /// Takes room for a file of which nothing is there yet.
-    async fn reserve(&self, incoming: &Incoming<'_>) -> Result<Reservation<'_>, FileError> {
-        self.sweep().await;
-        let (files, bytes) = self.limits();
-        let mut state = self.state();
-        let (stored, stored_bytes) = state.index.usage();
-        if let Some(limit) = files.filter(|limit| stored + state.unfinished >= *limit) {
-            return Err(FileError::Quota { setting: "max_files", limit });
-        }
-        let announced = incoming.total.unwrap_or_default();
-        let expected = stored_bytes + state.unfinished_bytes;
-        if let Some(limit) = bytes.filter(|limit| expected.saturating_add(announced) > *limit) {
-            return Err(FileError::Quota { setting: "max_total_size", limit });
-        }
-        state.unfinished += 1;
-        drop(state);
-        Ok(Reservation { store: self, bytes: 0 })
-    }
-
-    /// Saves `body`.
-    pub(crate) async fn save<E: std::error::Error>(
-        &self,
-        incoming: Incoming<'_>,
-        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-        observer: &dyn Observer,
-    ) -> Result<SavedFile, FileError> {
-        let Incoming { total, idle, is_upload, .. } = incoming;
-        let most = self.inner.settings.max_upload_bytes;
-        let too_large = || FileError::Quota { setting: "max_upload_size", limit: most };
-        if is_upload && total.is_some_and(|total| total > most) {
-            return Err(too_large());
-        }
-        let mut room = self.reserve(&incoming).await?;
-        let id = Id::random();
-        let (file, part, path) = match self.inner.published.get() {
-            Some(_) => self.create(STORE, id.as_str()).await?,
-            None => self.create("", &safe_name(incoming.name)).await?,
-        };
-        let io = |error: io::Error| io_error("write", &part_path(&path), &error);
-        let mut writer = tokio::io::BufWriter::with_capacity(WRITE_BUFFER, file);
-        let mut digest = Sha256::new();
-        let mut received = 0_u64;
-        let mut told = 0_u64;
-        loop {
-            let interrupted = |reason: String| FileError::Interrupted { received, reason };
-            let piece = tokio::time::timeout(idle, body.next())
-                .await
-                .map_err(|_| interrupted(format!("no data for {} s", idle.as_secs_f32())))?;
-            let Some(piece) = piece else { break };
-            let piece = piece.map_err(|error| interrupted(crate::outcome::chain(&error)))?;
-            if is_upload && received + piece.len() as u64 > most {
-                return Err(too_large());
-            }
-            room.grow(piece.len() as u64)?;
-            digest.update(&piece);
-            writer.write_all(&piece).await.map_err(io)?;
-            received += piece.len() as u64;
-            if received - told >= PROGRESS_STEP {
-                told = received;
-                let message = format!("saved {received} bytes");
-                observer.progress(Progress { done: received, total, message });
-            }
-        }
-        if let Some(total) = total.filter(|total| *total != received) {
-            let reason = format!("{total} had been announced");
-            return Err(FileError::Interrupted { received, reason });
-        }
-        writer.flush().await.map_err(io)?;
-        drop(writer);
-        let sha256 = hexadecimal(&digest.finalize());
-        let saved = self.finish(incoming, id, part, path, received, sha256).await?;
-        drop(room);
-        let message = format!("saved {received} bytes");
-        observer.progress(Progress { done: received, total: Some(received), message });
-        Ok(saved)
-    }
-
-    /// Gives a whole file its name, and remembers it where that is needed. All in one step, which
-    /// a caller that goes away does not divide.
-    async fn finish(
-        &self,
-        incoming: Incoming<'_>,
-        id: Id,
-        part: PartFile,
-        path: PathBuf,
-        size: u64,
-        sha256: String,
-    ) -> Result<SavedFile, FileError> {
-        let store = self.clone();
-        let published = self.inner.published.get();
-        let name = display_name(incoming.name);
-        let content_type = incoming.content_type.to_owned();
-        let default = published.map(|_| FileSettings::HTTP_TTL);
-        let ttl = incoming.ttl.or(self.inner.settings.ttl).or(default);
-        let now = time::seconds((self.inner.clock)());
-        let expires = ttl.map(|ttl| now.saturating_add(ttl.as_secs().max(1)));
-        let limited = self.limits() != (None, None);
-        let file = path.file_name().filter(|_| published.is_none());
-        let mut record = Record {
-            name,
-            file: file.map(|name| name.to_string_lossy().into_owned()),
-            content_type: content_type.clone(),
-            size,
-            sha256: sha256.clone(),
-            expires,
-            modified: 0,
-        };
-        let saved = SavedFile {
-            url: published.map(|base| format!("{base}{FILES_PATH}/{}", id.as_str())),
-            reference: published.map(|_| format!("{REFERENCE}{}", id.as_str())),
-            path: path.clone(),
-            size,
-            content_type,
-            sha256,
-            expires: expires.map(time::rfc3339),
-        };
-        let finished = tokio::task::spawn_blocking(move || {
-            part.rename(&path)?;
-            if expires.is_none() && !limited && record.file.is_some() {
-                return Ok(());
-            }
-            let recorded = std::fs::symlink_metadata(&path)
-                .map(|metadata| record.modified = index::modified(&metadata))
-                .and_then(|()| create_private(&store.inner.directory.join(STORE)))
-                .and_then(|()| store.state().index.insert(&store.inner.directory, id, record));
-            recorded.map_err(|error| {
-                // What cannot be remembered would never expire.
-                let _ = std::fs::remove_file(&path);
-                io_error("record", &path, &error)
-            })
-        });
-        match finished.await {
-            Ok(finished) => finished.map(|()| saved),
-            Err(error) => Err(io_error("finish", &saved.path, &io::Error::other(error))),
-        }
-    }
-
-    /// Creates the first free file among `name`, `name-2`, .. below the directory.
-    async fn create(
-        &self,
-        below: &str,
-        name: &str,
-    ) -> Result<(tokio::fs::File, PartFile, PathBuf), FileError> {
-        let directory = self.inner.directory.join(below);
-        let name = name.to_owned();
-        // A caller that goes away before the file is open leaves it to be removed by the task.
-        let created = tokio::task::spawn_blocking(move || create_free(&directory, &name)).await;
-        let (file, part, path) = created.unwrap_or_else(|error| {
-            Err(io_error("create", &self.inner.directory, &io::Error::other(error)))
-        })?;
-        Ok((tokio::fs::File::from_std(file), part, path))
-    }
 }
 
 fn create_free(
@@ -585,7 +419,11 @@ fn create_free(
             continue;
         }
         match options.open(&part_path) {
-            Ok(file) => return Ok((file, PartFile { path: part_path, keep: false }, path)),
+            Ok(file) => {
+                // Where the system has no locks, the file counts as being written for a day.
+                let _ = file.try_lock();
+                return Ok((file, PartFile::new(part_path), path));
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error("create", &part_path, &error)),
         }
@@ -615,7 +453,7 @@ async fn open_file(path: &Path, name: String, content_type: String) -> Result<Up
     let file = tokio::fs::File::open(path).await.map_err(fail)?;
     let size = file.metadata().await.map_err(fail)?.len();
     // A file that grows meanwhile must not outgrow the length that was announced.
-    let stream = ReaderStream::with_capacity(file.take(size), WRITE_BUFFER).boxed();
+    let stream = ReaderStream::with_capacity(file.take(size), READ_BUFFER).boxed();
     Ok(Upload { name, content_type, size: Some(size), stream })
 }
 
@@ -634,6 +472,9 @@ fn part_path(path: &Path) -> PathBuf {
 }
 
 fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
+    if space::is_full(error) {
+        return FileError::DiskFull { total: None, usable: 0 };
+    }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
 }
 

@@ -1,8 +1,9 @@
 //! What is kept, for how long, and what may be read.
 
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use super::*;
+use crate::outcome::SavedFile;
 
 fn named(total: Option<u64>) -> Incoming<'static> {
     Incoming {

@@ -169,6 +169,7 @@ mod tests {
         let text = Payload::Text { content_type: "text/plain".into(), text: "hello".into() };
         check(text, None, "hello", None);
         let file = SavedFile {
+            name: "a.xva".into(),
             path: PathBuf::from("/files/a.xva"),
             url: None,
             reference: None,

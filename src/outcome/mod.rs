@@ -2,12 +2,16 @@
 
 mod json_text;
 pub(crate) mod timestamp;
+pub(crate) mod transfer;
 
 use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
-pub use self::json_text::JsonText;
+pub use self::{
+    json_text::JsonText,
+    transfer::{Direction, Transfer},
+};
 
 /// The result of a call that the backend accepted (2xx).
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub enum Payload {
 /// A binary answer on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedFile {
+    /// What people call it.
+    pub name: String,
     /// Where it is.
     pub path: PathBuf,
     /// Where clients of an HTTP server fetch it: a URL, or a path on that server.
@@ -94,6 +100,11 @@ pub struct Progress {
 pub trait Observer: Send + Sync {
     /// Called when there is something new; must not block.
     fn progress(&self, progress: Progress);
+
+    /// Called when bytes of a file have moved; must not block.
+    fn transfer(&self, transfer: Transfer) {
+        self.progress(transfer.into());
+    }
 
     /// Names whose call it is: when calls have to wait, the sessions take turns.
     fn session(&self) -> &str {

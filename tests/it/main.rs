@@ -14,6 +14,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod downloads;
 mod every_tool;
 mod executor;
 mod fetching;

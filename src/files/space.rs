@@ -1,0 +1,74 @@
+//! How much room the disk of the store has.
+
+use std::{io, path::Path, sync::Arc};
+
+use super::{FileError, State};
+
+/// The least that stays free on the disk, for logs and other programs; less where the disk is small.
+const RESERVE: u64 = 64 * 1024 * 1024;
+/// So much of a small disk stays free: one part of this many.
+const SMALL: u64 = 20;
+
+/// The room of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// In bytes, for this user.
+    pub free: u64,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Measures the file system of a directory that is there; `None` where nobody knows. Tests bring
+/// their own.
+pub type Gauge = Arc<dyn Fn(&Path) -> Option<Space> + Send + Sync>;
+
+impl Space {
+    /// Returns what has to stay free.
+    pub(super) fn reserve(self) -> u64 {
+        RESERVE.min(self.size / SMALL)
+    }
+
+    /// Returns what may be written.
+    fn usable(self) -> u64 {
+        self.free.saturating_sub(self.reserve())
+    }
+}
+
+/// Asks the system (`statvfs`).
+#[cfg(unix)]
+pub(super) fn of(directory: &Path) -> Option<Space> {
+    let found = rustix::fs::statvfs(directory).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Some(Space { free: bytes(found.f_bavail), size: bytes(found.f_blocks) })
+}
+
+/// Nobody knows: a full disk shows when it is written to.
+#[cfg(not(unix))]
+pub(super) fn of(_: &Path) -> Option<Space> {
+    None
+}
+
+/// Checks that a file of this length fits beside those that are being written.
+pub(super) fn check(space: Option<Space>, total: u64, state: &State) -> Result<(), FileError> {
+    let Some(space) = space else { return Ok(()) };
+    let usable = space.usable().saturating_sub(state.awaited_bytes);
+    // Of a file whose length nobody announced, one byte has to fit.
+    if total.max(1) <= usable {
+        return Ok(());
+    }
+    let total = (total > 0).then_some(total);
+    Err(FileError::DiskFull { total, usable })
+}
+
+/// Checks that the disk has room for what comes next.
+pub(super) fn check_now(space: Option<Space>) -> Result<(), FileError> {
+    match space {
+        Some(space) if space.usable() == 0 => Err(FileError::DiskFull { total: None, usable: 0 }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether the system said that the disk is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
