@@ -166,6 +166,17 @@ impl Index {
         (self.records.len() as u64, self.records.values().map(|record| record.size).sum())
     }
 
+    /// Removes a file and its record; says whether there was one.
+    pub(crate) fn remove(&mut self, directory: &Path, id: &Id) -> bool {
+        let Some(record) = self.records.remove(id) else { return false };
+        let path = record.path(directory, id);
+        if record.is_at(&path) {
+            remove(&path);
+        }
+        remove(&directory.join(STORE).join(format!("{}.{RECORD}", id.as_str())));
+        true
+    }
+
     /// Writes a record, whole or not at all.
     pub(crate) fn insert(&mut self, directory: &Path, id: Id, record: Record) -> io::Result<()> {
         let store = directory.join(STORE);

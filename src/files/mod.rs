@@ -11,6 +11,7 @@
 mod address;
 mod index;
 mod media_type;
+mod readable;
 mod remote;
 mod saving;
 mod space;
@@ -36,6 +37,7 @@ use self::saving::PartFile;
 pub(crate) use self::{
     index::{Id, Record},
     media_type::of_name as media_type_of,
+    readable::Readable,
     saving::Saving,
     unfinished::{Fingerprint, Leftover},
 };

@@ -18,6 +18,8 @@ use super::index::{self, Id, STORE};
 
 /// Ends the name of a record.
 pub(super) const UNFINISHED: &str = "unfinished";
+/// Ends the name of a file that is being written.
+pub(super) const PART: &str = ".part";
 /// Shorter files are not worth a record: they are fetched again.
 pub(super) const LEAST: u64 = 1024 * 1024;
 
@@ -225,7 +227,7 @@ fn read(path: &Path) -> Option<Record> {
     let name = record.part.strip_prefix(STORE).and_then(|rest| rest.strip_prefix('/'));
     let is_part = name
         .unwrap_or(&record.part)
-        .strip_suffix(".part")
+        .strip_suffix(PART)
         .is_some_and(|name| !name.is_empty() && !name.contains(['/', '\\', '\0']));
     is_part.then_some(record)
 }

@@ -147,13 +147,9 @@ impl Notice {
     /// Puts the notice into a result.
     pub(super) fn add_to(self, result: &mut CallToolResult, version: Option<&ProtocolVersion>) {
         result.content.push(ContentBlock::text(self.text()));
-        // Clients before this revision refuse a kind of content that they do not know.
-        let takes_links = version.is_none_or(|it| *it >= ProtocolVersion::V_2025_06_18);
-        if let Ok(file) = self.whole.as_ref()
-            && takes_links
-        {
-            result.content.extend(result::link(file));
-        }
+        result
+            .content
+            .extend(self.whole.as_ref().ok().and_then(|file| result::link(file, version)));
         let meta = result.meta.get_or_insert_with(MetaObject::default);
         meta.insert(META.to_owned(), self.value());
     }

@@ -57,12 +57,20 @@ pub(super) async fn answer(store: &FileStore, request: Request<Incoming>) -> Ans
             download(store, &name, request.headers(), is_head).await
         }
         Method::POST | Method::PUT => upload(store, &name, request).await,
+        Method::DELETE if !name.is_empty() => {
+            let id = Id::parse(&name);
+            match id {
+                Some(id) if store.remove(&id).await => text_answer(StatusCode::NO_CONTENT, ""),
+                _ => missing(),
+            }
+        }
         _ => {
             let mut answer = text_answer(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "use PUT or POST to upload, and GET with the id of a file",
+                "use PUT or POST to upload, and GET or DELETE with the id of a file",
             );
-            let allowed = if name.is_empty() { "POST, PUT" } else { "GET, HEAD, POST, PUT" };
+            let allowed =
+                if name.is_empty() { "POST, PUT" } else { "DELETE, GET, HEAD, POST, PUT" };
             answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
             answer
         }
@@ -128,7 +136,9 @@ fn refused(error: &FileError) -> Answer {
         FileError::Quota { setting: "max_upload_size", .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
         }
-        FileError::Quota { .. } => (StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+        FileError::DiskFull { .. } | FileError::Quota { .. } => {
+            (StatusCode::INSUFFICIENT_STORAGE, error.to_string())
+        }
         FileError::Interrupted { .. } => {
             (StatusCode::BAD_REQUEST, "the body broke off; nothing was kept".to_owned())
         }
@@ -142,7 +152,6 @@ fn refused(error: &FileError) -> Answer {
 
 /// Sends a file, or the part of it that `Range` names.
 async fn download(store: &FileStore, id: &str, headers: &HeaderMap, is_head: bool) -> Answer {
-    let missing = || text_answer(StatusCode::NOT_FOUND, "no such file; it may have expired");
     let Some(id) = Id::parse(id) else { return missing() };
     let Some((record, path)) = store.stored(&id).await else { return missing() };
     let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing() };
@@ -181,6 +190,10 @@ async fn download(store: &FileStore, id: &str, headers: &HeaderMap, is_head: boo
     insert(&mut answer, header::CONTENT_LENGTH, &length.to_string());
     insert(&mut answer, header::ETAG, &etag);
     answer
+}
+
+fn missing() -> Answer {
+    text_answer(StatusCode::NOT_FOUND, "no such file; it may have expired")
 }
 
 /// Says what a file is, so that no browser takes it for a page of this server.

@@ -16,6 +16,7 @@ mod instructions;
 mod lines;
 mod progress;
 mod prompts;
+mod resources;
 mod result;
 mod server;
 mod sessions;

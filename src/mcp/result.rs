@@ -4,9 +4,8 @@
 //! compact JSON text for models. Clients before 2026-07-28 accept an object only, so every other
 //! value is wrapped as `{"result": ..}`; the text is the bare value in either case.
 
-use rmcp::model::{CallToolResult, ContentBlock, Resource};
+use rmcp::model::{CallToolResult, ContentBlock, ProtocolVersion};
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use crate::{
     catalog::Output,
@@ -52,6 +51,13 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
     result
 }
 
+/// Links a saved file as the resource that [`super::resources`] reads. Clients before 2025-06-18 know
+/// no such content.
+pub(super) fn link(file: &SavedFile, version: Option<&ProtocolVersion>) -> Option<ContentBlock> {
+    let knows_links = version.is_none_or(|version| *version >= ProtocolVersion::V_2025_06_18);
+    knows_links.then(|| super::resources::of_saved(file)).flatten().map(ContentBlock::resource_link)
+}
+
 /// Says where a file is: its URL where clients have no use for its path.
 fn saved(file: &SavedFile) -> (String, Value) {
     let SavedFile { path, url, size, content_type, expires, .. } = file;
@@ -62,18 +68,6 @@ fn saved(file: &SavedFile) -> (String, Value) {
         text.push_str(&format!(", kept until {expires}"));
     }
     (text, file.to_value())
-}
-
-/// Makes a link to a file; `None` where nothing but its path is known and that is no URL.
-pub(super) fn link(file: &SavedFile) -> Option<ContentBlock> {
-    let uri = match &file.reference {
-        Some(reference) => reference.clone(),
-        None => Url::from_file_path(&file.path).ok()?.into(),
-    };
-    let name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let resource =
-        Resource::new(uri, name).with_mime_type(file.content_type.clone()).with_size(file.size);
-    Some(ContentBlock::resource_link(resource))
 }
 
 /// Makes the result of a call that failed, with a text that a model can act on.

@@ -11,8 +11,9 @@ use rmcp::{
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
         CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-        Implementation, ListPromptsRequestMethod, ListPromptsResult, ListToolsResult,
-        PaginatedRequestParams, PromptsCapability, ProtocolVersion, ServerCapabilities,
+        Implementation, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
         ServerConfig, Tool,
     },
     service::RequestContext,
@@ -25,7 +26,7 @@ use super::{
     http,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
-    result, tools,
+    resources, result, tools,
 };
 use crate::{
     access::Decision,
@@ -34,7 +35,7 @@ use crate::{
     executor::Executor,
     files::FileStore,
     gate::{Gate, Pending, Refusal},
-    outcome::Outcome,
+    outcome::{Outcome, Payload},
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -121,10 +122,16 @@ impl Server {
         entry: &Entry,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
+        let version = context.protocol_version();
         let (outcome, notice) = budget::fit(outcome, entry, self.files(), self.most_chars).await;
+        let link = match &outcome.payload {
+            Payload::File(file) => result::link(file, version.as_ref()),
+            _ => None,
+        };
         let mut result = result::success(outcome, entry.output.as_ref());
+        result.content.extend(link);
         if let Some(notice) = notice {
-            notice.add_to(&mut result, context.protocol_version().as_ref());
+            notice.add_to(&mut result, version.as_ref());
         }
         result
     }
@@ -132,7 +139,8 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        let mut capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().build();
         if !self.shared.prompts.is_empty() {
             capabilities.prompts = Some(PromptsCapability::default());
         }
@@ -194,6 +202,34 @@ impl ServerHandler for Server {
                 Err(ErrorData::invalid_params(message, None))
             }
         }
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let all = resources::list(self.files()).await;
+        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = resources::read(self.files(), &request.uri).await?;
+        Ok(read.with_cache_scope(CacheScope::Private).into())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

@@ -35,6 +35,7 @@ mod mcp_support;
 mod openapi;
 mod pages;
 mod process;
+mod resources;
 mod returns;
 mod setup;
 mod streams;

@@ -147,17 +147,53 @@ impl Site {
     }
 
     async fn call(&self, tool: &str, arguments: Value) -> Value {
-        let parameters = with_meta(json!({ "name": tool, "arguments": arguments }));
-        let message =
-            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
-        let fields = [
+        let parameters = json!({ "name": tool, "arguments": arguments });
+        self.ask("tools/call", tool, parameters).await
+    }
+
+    /// Sends a request of 2026-07-28 about what `name` names.
+    async fn ask(&self, method: &str, name: &str, parameters: Value) -> Value {
+        let parameters = with_meta(parameters);
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+        let mut fields = vec![
             ("Content-Type", "application/json"),
             ("Accept", "application/json, text/event-stream"),
             ("MCP-Protocol-Version", STATELESS),
-            ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", tool),
+            ("Mcp-Method", method),
         ];
+        if !name.is_empty() {
+            fields.push(("Mcp-Name", name));
+        }
         self.send("POST", "/mcp", &fields, message.to_string().as_bytes()).await.json()
+    }
+
+    /// Sends requests in a session of 2025-11-25 and returns their results or errors.
+    async fn in_session(&self, requests: &[(&str, Value)]) -> Vec<Value> {
+        let json = ("Content-Type", "application/json");
+        let accept = ("Accept", "application/json, text/event-stream");
+        let parameters = json!({
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" },
+        });
+        let hello =
+            json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": parameters });
+        let reply = self.send("POST", "/mcp", &[json, accept], hello.to_string().as_bytes()).await;
+        let session = reply.field("mcp-session-id").unwrap().to_owned();
+        let fields =
+            [json, accept, ("Mcp-Session-Id", &*session), ("MCP-Protocol-Version", "2025-11-25")];
+        let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        self.send("POST", "/mcp", &fields, ready.to_string().as_bytes()).await;
+        let mut answers = Vec::new();
+        for (method, parameters) in requests {
+            let message =
+                json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+            let reply = self.send("POST", "/mcp", &fields, message.to_string().as_bytes()).await;
+            let body = String::from_utf8(reply.body).unwrap();
+            let data = body.lines().filter_map(|line| line.strip_prefix("data: {"));
+            let data = data.last().unwrap_or_else(|| panic!("{body}"));
+            answers.push(serde_json::from_str(&format!("{{{data}")).unwrap());
+        }
+        answers
     }
 
     fn stored(&self) -> usize {
@@ -269,8 +305,13 @@ async fn nothing_else_is_behind_the_path() {
     }
     assert_eq!(site.send("GET", "/files", &[], b"").await.status, 405);
     assert_eq!(site.send("GET", "/files/", &[], b"").await.status, 405);
-    let refused = site.send("DELETE", &format!("/files/{id}"), &[], b"").await;
-    assert_eq!(refused.field("allow"), Some("GET, HEAD, POST, PUT"));
+    let refused = site.send("PATCH", &format!("/files/{id}"), &[], b"").await;
+    assert_eq!(refused.field("allow"), Some("DELETE, GET, HEAD, POST, PUT"));
+    assert_eq!(site.send("DELETE", "/files/", &[], b"").await.status, 405);
+    for name in ["mine.txt", ".store", &format!("{id}.json"), &"0".repeat(32)] {
+        let reply = site.send("DELETE", &format!("/files/{name}"), &[], b"").await;
+        assert_eq!(reply.status, 404, "{name}");
+    }
     // The name of an upload is no path.
     let named = site.upload("..%2f..%2fetc%2fpasswd", b"y").await;
     assert_eq!(named["url"].as_str().unwrap().len(), "/files/".len() + 32);
@@ -294,6 +335,7 @@ async fn the_checks_are_those_of_the_protocol() {
         assert_eq!(put(fields).await.status, 401);
         let reply = site.send("GET", &path, fields, b"").await;
         assert_eq!(reply.status, 401);
+        assert_eq!(site.send("DELETE", &path, fields, b"").await.status, 401);
         assert_eq!(reply.field("www-authenticate"), Some("Bearer"));
     }
     for wrong in [("Host", "evil.example"), ("Origin", "https://evil.example")] {
@@ -302,11 +344,99 @@ async fn the_checks_are_those_of_the_protocol() {
     }
     assert_eq!(site.stored(), 2, "one upload and what is known about it");
     let app = ("Origin", "https://app.example");
+    let other = accepted_again(&site, &[token, app]).await;
+    assert_eq!(site.send("DELETE", &other, &[token, app], b"").await.status, 204);
+    assert_eq!(site.stored(), 2);
     let reply = site.send("GET", &path, &[token, app], b"").await;
     assert_eq!(reply.field("access-control-allow-origin"), Some("https://app.example"));
     let preflight = site.send("OPTIONS", "/files", &[app], b"").await;
     assert_eq!(preflight.status, 204);
     assert!(preflight.field("access-control-allow-methods").unwrap().contains("PUT"));
+}
+
+async fn accepted_again(site: &Site, fields: &[(&str, &str)]) -> String {
+    let reply = site.send("PUT", "/files/b", fields, b"y").await;
+    reply.json()["url"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_file_that_is_deleted_is_gone() {
+    let site = Site::start(vec![Answer::json(200, "{}")], defaults()).await;
+    let uploaded = site.upload("a.txt", b"hello").await;
+    let path = uploaded["url"].as_str().unwrap();
+    let reply = site.send("DELETE", path, &[], b"").await;
+    assert_eq!((reply.status, reply.body.len()), (204, 0));
+    assert_eq!(site.stored(), 0);
+    assert_eq!(site.send("GET", path, &[], b"").await.status, 404);
+    assert_eq!(site.send("DELETE", path, &[], b"").await.status, 404);
+    let answer = site.call("attach", json!({ "file": uploaded["file"] })).await;
+    assert!(failure(&answer).contains("is not in the store"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_saved_file_is_linked_and_read_in_ranges() {
+    let content = b"%PDF-1.7\xff text".to_vec();
+    let pdf = Answer::full(200, &[("Content-Type", "application/pdf")], &content);
+    let site = Site::start(vec![pdf], defaults()).await;
+    let answer = site.call("export", json!({})).await;
+    let saved = &answer["result"]["structuredContent"];
+    let link = &answer["result"]["content"][1];
+    let uri = link["uri"].as_str().unwrap().to_owned();
+    assert_eq!(link["type"], "resource_link");
+    assert_eq!(uri, saved["file"]);
+    assert_eq!(
+        (&link["name"], &link["mimeType"], &link["size"]),
+        (&json!("export.pdf"), &json!("application/pdf"), &json!(content.len()))
+    );
+    assert_eq!(link["_meta"]["expires"], saved["expires"]);
+    let expires = saved["expires"].as_str().unwrap();
+    assert_eq!(link["description"], format!("kept until {expires}"));
+    let part = format!("{uri}?offset=5&length=4");
+    let read = |uri: &str| ("resources/read", json!({ "uri": uri }));
+    let beyond = format!("{uri}?offset={}", content.len());
+    let unknown = format!("dadl-file:{}", "0".repeat(32));
+    let legacy = site
+        .in_session(&[
+            read(&uri),
+            read(&part),
+            read(&beyond),
+            read(&unknown),
+            ("resources/list", json!({})),
+            ("resources/templates/list", json!({})),
+        ])
+        .await;
+    let mut stateless = Vec::new();
+    for uri in [&uri, &part, &beyond, &unknown] {
+        stateless.push(site.ask("resources/read", uri, json!({ "uri": uri })).await);
+    }
+    stateless.push(site.ask("resources/list", "", json!({})).await);
+    stateless.push(site.ask("resources/templates/list", "", json!({})).await);
+    for (answers, missing) in [(legacy, -32002), (stateless, -32602)] {
+        let whole = &answers[0]["result"]["contents"][0];
+        let expected = json!({
+            "uri": uri, "mimeType": "application/pdf", "blob": "JVBERi0xLjf/IHRleHQ=",
+            "_meta": { "offset": 0, "length": content.len(), "size": content.len() },
+        });
+        assert_eq!(whole, &expected);
+        let expected = json!({
+            "uri": part, "mimeType": "application/pdf", "blob": "MS43/w==",
+            "_meta": { "offset": 5, "length": 4, "size": content.len() },
+        });
+        assert_eq!(answers[1]["result"]["contents"][0], expected);
+        assert_eq!(answers[2]["error"]["code"], -32602, "{}", answers[2]);
+        let message = answers[2]["error"]["message"].as_str().unwrap();
+        assert!(message.contains("is beyond the end: the file has 14 bytes"), "{message}");
+        assert_eq!(answers[3]["error"]["code"], missing, "{}", answers[3]);
+        assert_eq!(answers[4]["result"]["resources"], json!([]), "ids are secrets");
+        let template = &answers[5]["result"]["resourceTemplates"][0];
+        assert_eq!(template["uriTemplate"], "dadl-file:{id}{?offset,length}");
+    }
+    // Names of the server's own disk are none of its clients' business.
+    let store = site.harness.executor.files().directory();
+    std::fs::write(store.join("mine.txt"), "x").unwrap();
+    let uri = format!("file://{}", store.join("mine.txt").display());
+    let answer = site.ask("resources/read", &uri, json!({ "uri": uri })).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! Which files a host may read as resources.
+
+use std::{path::PathBuf, time::UNIX_EPOCH};
+
+use url::Url;
+
+use super::{FileStore, Id, REFERENCE, index, media_type, unfinished};
+
+/// A file that a host may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Readable {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What people call it.
+    pub(crate) name: String,
+    /// As it was stored or by its extension.
+    pub(crate) content_type: String,
+    /// In bytes.
+    pub(crate) size: u64,
+}
+
+impl FileStore {
+    /// Finds `dadl-file:ID`, and, where clients are on this machine, a `file://` URL below the
+    /// directory of files. Query and fragment of a URL are no part of its path.
+    pub(crate) async fn readable(&self, uri: &str) -> Option<Readable> {
+        if let Some(id) = uri.strip_prefix(REFERENCE) {
+            let (record, path) = self.stored(&Id::parse(id)?).await?;
+            let super::Record { name, content_type, size, .. } = record;
+            return Some(Readable { path, name, content_type, size });
+        }
+        if self.inner.published.get().is_some() {
+            return None;
+        }
+        self.sweep().await;
+        let path = Url::parse(uri).ok()?.to_file_path().ok()?;
+        let directory = self.inner.directory.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let path = path.canonicalize().ok()?;
+            let below = path.strip_prefix(directory.canonicalize().ok()?).ok()?;
+            let is_own = |part: &std::path::Path| part.to_string_lossy().starts_with('.');
+            let is_hidden = below
+                .ancestors()
+                .filter_map(|part| part.file_name())
+                .any(|part| is_own(part.as_ref()));
+            (!is_hidden).then(|| named(path)).flatten()
+        });
+        found.await.ok().flatten()
+    }
+
+    /// Returns the newest files, where clients are on this machine; elsewhere who has the name of
+    /// a file got it in a result.
+    pub(crate) async fn listed(&self, most: usize) -> Vec<Readable> {
+        if self.inner.published.get().is_some() {
+            return Vec::new();
+        }
+        self.sweep().await;
+        let directory = self.inner.directory.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let directory = directory.canonicalize().unwrap_or(directory);
+            let names = index::names(&directory).into_iter().filter(|name| !name.starts_with('.'));
+            let mut files: Vec<Readable> =
+                names.filter_map(|name| named(directory.join(name))).collect();
+            files.sort_by_cached_key(|file| {
+                let metadata = std::fs::metadata(&file.path);
+                let modified = metadata.and_then(|metadata| metadata.modified());
+                std::cmp::Reverse(modified.unwrap_or(UNIX_EPOCH))
+            });
+            files.truncate(most);
+            files
+        });
+        found.await.unwrap_or_default()
+    }
+
+    /// Removes a stored file; says whether there was one.
+    pub(crate) async fn remove(&self, id: &Id) -> bool {
+        self.sweep().await;
+        let (store, id) = (self.clone(), id.clone());
+        let removed = tokio::task::spawn_blocking(move || {
+            store.state().index.remove(&store.inner.directory, &id)
+        });
+        removed.await.unwrap_or_default()
+    }
+}
+
+/// Describes a regular file; `None` for what is not whole.
+fn named(path: PathBuf) -> Option<Readable> {
+    let metadata = std::fs::symlink_metadata(&path).ok()?;
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    let is_whole = metadata.is_file() && !name.ends_with(unfinished::PART);
+    is_whole.then(|| {
+        let content_type = media_type::of_name(&name).to_owned();
+        Readable { path, name, content_type, size: metadata.len() }
+    })
+}

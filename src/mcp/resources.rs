@@ -1,0 +1,212 @@
+//! Resources: what hosts read beside the results of tools.
+//!
+//! The scheme of a URI says what it names. `dadl-file:ID` is a file that this server keeps, and
+//! `file://` one below the directory of files, where host and server share a machine. A file may be
+//! larger than any message, so that it is read in ranges: `?offset=N&length=M`.
+
+use std::{io, path::Path};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rmcp::{
+    ErrorData,
+    model::{MetaObject, ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
+};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use url::Url;
+
+use crate::{
+    files::{FileStore, REFERENCE, Readable},
+    outcome::SavedFile,
+};
+
+/// The bytes of one read: with base64, a message of 1.4 MB.
+const MOST_BYTES: u64 = 1024 * 1024;
+/// So many files are listed.
+const MOST_LISTED: usize = 100;
+/// So much of a URI is repeated in an error.
+const LONGEST_URI: usize = 200;
+
+/// Lists what a host may read without having been told: files on its own machine.
+pub(super) async fn list(files: &FileStore) -> Vec<Resource> {
+    let listed = files.listed(MOST_LISTED).await;
+    listed
+        .into_iter()
+        .filter_map(|Readable { path, name, content_type, size }| {
+            let uri = Url::from_file_path(path).ok()?;
+            Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
+        })
+        .collect()
+}
+
+/// Says how the URIs are made that are not listed.
+pub(super) fn templates() -> Vec<ResourceTemplate> {
+    let description = format!(
+        "A file that a tool saved, or that was uploaded. Without a range a file of up to \
+         {MOST_BYTES} bytes is read; a longer one is read in ranges of up to as many bytes"
+    );
+    vec![
+        ResourceTemplate::new(format!("{REFERENCE}{{id}}{{?offset,length}}"), "file")
+            .with_description(description),
+    ]
+}
+
+/// Reads a resource.
+pub(super) async fn read(files: &FileStore, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    let contents = match uri.split_once(':') {
+        Some(("dadl-file" | "file", _)) => read_file(files, uri).await?,
+        _ => return Err(unknown(uri)),
+    };
+    Ok(ReadResourceResult::new(vec![contents]))
+}
+
+/// Makes the link to a file that a tool saved.
+pub(super) fn of_saved(file: &SavedFile) -> Option<Resource> {
+    let uri = match &file.reference {
+        Some(reference) => reference.clone(),
+        None => Url::from_file_path(&file.path).ok()?.into(),
+    };
+    let name = match &file.reference {
+        Some(_) => file.name.clone(),
+        None => file.path.file_name()?.to_string_lossy().into_owned(),
+    };
+    let mut link =
+        Resource::new(uri, name).with_mime_type(file.content_type.as_str()).with_size(file.size);
+    if let Some(expires) = &file.expires {
+        link.meta = Some(meta(&json!({ "expires": expires, "sha256": file.sha256 })));
+        link.description = Some(format!("kept until {expires}"));
+    } else {
+        link.meta = Some(meta(&json!({ "sha256": file.sha256 })));
+    }
+    Some(link)
+}
+
+fn meta(value: &serde_json::Value) -> MetaObject {
+    MetaObject(value.as_object().cloned().unwrap_or_default())
+}
+
+fn unknown(uri: &str) -> ErrorData {
+    let uri: String = uri.chars().take(LONGEST_URI).collect();
+    ErrorData::resource_not_found(format!("no resource \"{uri}\"; a file may have expired"), None)
+}
+
+fn invalid(message: String) -> ErrorData {
+    ErrorData::invalid_params(message, None)
+}
+
+async fn read_file(files: &FileStore, uri: &str) -> Result<ResourceContents, ErrorData> {
+    let (name, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let range = Range::parse(query).map_err(invalid)?;
+    let Some(file) = files.readable(name).await else { return Err(unknown(uri)) };
+    let size = file.size;
+    let (offset, length) = range.within(size).map_err(invalid)?;
+    // It may have expired this very moment.
+    let bytes = read_range(&file.path, offset, length).await.map_err(|_| unknown(uri))?;
+    let is_text = file.content_type.starts_with("text/")
+        || file.content_type.split(';').next().is_some_and(|kind| {
+            kind.ends_with("json") || kind.ends_with("xml") || kind.ends_with("yaml")
+        });
+    // A range may begin in the middle of a character.
+    let text = is_text.then(|| std::str::from_utf8(&bytes).ok()).flatten();
+    let contents = match text {
+        Some(text) => ResourceContents::text(text, uri),
+        None => ResourceContents::blob(STANDARD.encode(&bytes), uri),
+    };
+    let meta = meta(&json!({ "offset": offset, "length": length, "size": size }));
+    Ok(contents.with_mime_type(file.content_type).with_meta(meta))
+}
+
+async fn read_range(path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut file = tokio::fs::File::open(path).await?;
+    file.seek(io::SeekFrom::Start(offset)).await?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.take(length).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}
+
+/// Which bytes of a file are asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Range {
+    offset: Option<u64>,
+    length: Option<u64>,
+}
+
+impl Range {
+    /// Reads `offset=N&length=M`.
+    fn parse(query: &str) -> Result<Self, String> {
+        let mut range = Self::default();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let place = match name {
+                "offset" => &mut range.offset,
+                "length" => &mut range.length,
+                _ => return Err(format!("`{}` is neither `offset` nor `length`", short(name))),
+            };
+            let number = value.parse();
+            let number =
+                number.map_err(|_| format!("`{name}={}` is no number of bytes", short(value)))?;
+            if place.replace(number).is_some() {
+                return Err(format!("`{name}` is there twice"));
+            }
+        }
+        Ok(range)
+    }
+
+    /// Returns offset and length within a file of this size.
+    fn within(&self, size: u64) -> Result<(u64, u64), String> {
+        let offset = self.offset.unwrap_or_default();
+        if offset > size || (offset == size && size > 0) {
+            return Err(format!("offset {offset} is beyond the end: the file has {size} bytes"));
+        }
+        let rest = size - offset;
+        match self.length {
+            Some(length) if length > MOST_BYTES => {
+                Err(format!("length {length} is more than the {MOST_BYTES} bytes of one read"))
+            }
+            Some(length) => Ok((offset, length.min(rest))),
+            None if self.offset.is_some() => Ok((offset, rest.min(MOST_BYTES))),
+            None if size > MOST_BYTES => Err(format!(
+                "the file has {size} bytes; read it in ranges, the first with \
+                 `?offset=0&length={MOST_BYTES}`"
+            )),
+            None => Ok((0, size)),
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST_URI).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_lies_within_the_file() {
+        let within = |query: &str, size| Range::parse(query).and_then(|range| range.within(size));
+        assert_eq!(within("", 5), Ok((0, 5)));
+        assert_eq!(within("", 0), Ok((0, 0)));
+        assert_eq!(within("offset=2", 5), Ok((2, 3)));
+        assert_eq!(within("offset=2&length=1", 5), Ok((2, 1)));
+        assert_eq!(within("length=9", 5), Ok((0, 5)));
+        assert_eq!(within("offset=0", 3 * MOST_BYTES), Ok((0, MOST_BYTES)));
+        assert_eq!(within("length=1", 3 * MOST_BYTES), Ok((0, 1)));
+        for (query, size, reason) in [
+            ("", MOST_BYTES + 1, "read it in ranges"),
+            ("offset=5", 5, "beyond the end"),
+            ("offset=6&length=0", 5, "beyond the end"),
+            ("length=1048577", 5, "1048576 bytes of one read"),
+            ("offset=x", 5, "no number"),
+            ("offset=-1", 5, "no number"),
+            ("offset=1&offset=2", 5, "twice"),
+            ("size=1", 5, "neither"),
+        ] {
+            let error = within(query, size).unwrap_err();
+            assert!(error.contains(reason), "{query}: {error}");
+        }
+    }
+}
