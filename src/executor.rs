@@ -20,13 +20,14 @@ use uuid::Uuid;
 mod pages;
 mod result;
 mod stream;
+mod upload_size;
 
-pub use self::health::HealthReport;
 use self::{
     download::Download,
     queue::Bounds,
     result::{Answer, Target, finish},
 };
+pub use self::{health::HealthReport, upload_size::UploadSizeError};
 
 pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome};
@@ -177,6 +178,9 @@ pub enum CallError {
         /// What is missing or wrong, naming the setting.
         message: String,
     },
+    /// The caller: the file does not have the length that the backend takes.
+    #[error(transparent)]
+    UploadSize(#[from] Box<UploadSizeError>),
     /// The request brought no answer.
     #[error("{0}; {hint}", hint = .0.kind.hint())]
     Send(SendError),
@@ -383,6 +387,7 @@ impl Executor {
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let plan = &plan;
         let send = async {
+            self.check_upload_size(target, plan).await?;
             let download = self.send_or_continue(target, plan).await?;
             let exchange = &download.exchange;
             let binary = is_download(target, exchange);
@@ -407,7 +412,12 @@ impl Executor {
             CallError::Send(backend.failed(plan, kind))
         };
         // Uploads last as long as they last, like downloads; only silence ends them.
-        match activity.timeout(bound, send).await.ok_or_else(timed_out)?? {
+        let sent = if upload::is_streamed(&plan.body) {
+            activity.timeout(bound, activity.observed(observer, send)).await
+        } else {
+            activity.timeout(bound, send).await
+        };
+        match sent.ok_or_else(timed_out)?? {
             Received::Whole(outcome) => Ok(outcome),
             // Downloads last as long as they last; only silence ends them.
             Received::Download(download) => self.download(target, plan, download, observer).await,
@@ -436,7 +446,7 @@ impl Executor {
         if status.is_success() {
             return Ok(exchange);
         }
-        let Exchange { response, attempts, applied, retry_after } = exchange;
+        let Exchange { response, attempts, applied, retry_after, .. } = exchange;
         // A body that breaks off still has a status, which says most.
         let body = start_of(response).await;
         let body = redact::bytes(body, &applied.secrets());

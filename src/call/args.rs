@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{ArgumentError, ArgumentProblem};
 use crate::{
     catalog::{Entry, EntryParam, Operation},
-    descriptor::model::{BodyKind, Location, Param, ParamKind},
+    descriptor::model::{BodyKind, Location, Param, ParamKind, Tool},
 };
 
 /// The longest jq program that a caller may send, in bytes.
@@ -36,6 +36,21 @@ impl Arguments {
     /// Returns the value of the parameter with this name on the wire.
     pub fn get(&self, wire_name: &str) -> Option<&Value> {
         self.iter().find(|(param, _)| param.name == wire_name).map(|(_, value)| value)
+    }
+
+    /// Returns the arguments of another tool of the same file, which has parameters of the same
+    /// names: what was given for those, and the defaults of the others.
+    pub(crate) fn of(&self, tool: &Tool) -> Self {
+        let (params, values) = tool
+            .params
+            .iter()
+            .map(|param| {
+                let value = self.get(&param.name).or(param.default.as_ref()).cloned();
+                let property = param.name.clone();
+                (EntryParam { property, param: param.clone(), listed: false }, value)
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        Self { params: params.into(), values }
     }
 
     /// Returns the values by property name: what the caller gave, as it will be sent, and the

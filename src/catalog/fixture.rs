@@ -40,6 +40,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         depends_on: Vec::new(),
         value_hints: BTreeMap::new(),
         returns: None,
+        upload_size: None,
     }
 }
 

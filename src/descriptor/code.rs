@@ -104,6 +104,9 @@ codes! {
     CASE = "D708", "Two names differ only by case";
     SPELLING = "D709", "A value has another spelling in the specification";
 
+    UPLOAD_TOOL = "D730", "A rule for uploads names no tool that sends a file";
+    UPLOAD_SIZE = "D731", "The length of an upload cannot be looked up";
+
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";
     SCRIPT_TIMEOUT = "D603", "A composite may not run that long";

@@ -124,6 +124,18 @@ pub struct Tool {
     /// The shape of a result, as JSON Schema that may refer to [`Descriptor::types`]. A server may
     /// answer otherwise.
     pub returns: Option<Value>,
+    /// How long the body must be (`_dadl_mcp.uploads`).
+    pub upload_size: Option<Box<UploadSize>>,
+}
+
+/// What an upload is compared with before it is sent: a length that another tool answers.
+#[derive(Debug, Clone)]
+pub struct UploadSize {
+    /// Only reads; its parameters are those that it shares with the upload, and those with a
+    /// default.
+    pub tool: Tool,
+    /// Where the length is in the answer, in bytes.
+    pub path: JsonPath,
 }
 
 /// A request method that DADL allows (`Tool.method`).

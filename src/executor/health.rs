@@ -162,7 +162,7 @@ impl Executor {
 
 /// Says what the backend said.
 async fn rejection(tool: &Tool, request: &str, exchange: Exchange) -> String {
-    let Exchange { response, attempts, applied, retry_after } = exchange;
+    let Exchange { response, attempts, applied, retry_after, .. } = exchange;
     let status = response.status().as_u16();
     let body = redact::bytes(start_of(response).await, &applied.secrets());
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };

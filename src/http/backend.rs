@@ -13,11 +13,12 @@ use super::{
     auth::{Applied, Authenticator},
     client::{self, ClientError},
     error::{SendError, SendErrorKind},
+    expect::Sending,
     login::Site,
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
-    upload::{self, Activity, BodyTooLarge, UploadError},
+    upload::{self, Activity, Attached, BodyTooLarge, UploadError},
 };
 use crate::{
     call::{BaseUrl, CallPlan, PlannedBody},
@@ -77,6 +78,8 @@ pub(crate) struct Exchange {
     pub(crate) applied: Arc<Applied>,
     /// What `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
+    /// Ends the body of the request, if it is still being sent, when this is dropped.
+    pub(crate) _sending: Sending,
 }
 
 impl Backend {
@@ -145,12 +148,12 @@ impl Backend {
             let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, files, activity).await;
             self.log(plan, &outcome, sent.elapsed());
-            if let (Ok(response), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
+            if let (Ok((response, _)), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
             }
             if !renewed
                 && self.authenticator.renews()
-                && matches!(&outcome, Ok(response) if response.status() == http::StatusCode::UNAUTHORIZED)
+                && matches!(&outcome, Ok((response, _)) if response.status() == http::StatusCode::UNAUTHORIZED)
             {
                 // The backend did nothing but refuse, so that any method may be repeated: once.
                 renewed = true;
@@ -161,7 +164,7 @@ impl Backend {
             }
             let retry = attempts - 1 - u32::from(renewed);
             let pause = match &outcome {
-                Ok(response) if rules.repeats_status(response.status().as_u16()) => {
+                Ok((response, _)) if rules.repeats_status(response.status().as_u16()) => {
                     rules.delay(retry, rules.retry_after(response.headers()))
                 }
                 Err(ExchangeError::Send(error)) if rules.repeats_failure(&error.kind) => {
@@ -179,13 +182,13 @@ impl Backend {
                 continue;
             }
             return match outcome {
-                Ok(response) => {
+                Ok((response, sending)) => {
                     if response.status() == http::StatusCode::UNAUTHORIZED {
                         self.authenticator.forget(&applied);
                     }
                     self.authenticator.observe(response.headers());
                     let retry_after = rules.retry_after(response.headers());
-                    Ok(Exchange { response, attempts, applied, retry_after })
+                    Ok(Exchange { response, attempts, applied, retry_after, _sending: sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -226,7 +229,8 @@ impl Backend {
         applied: &Applied,
         files: &FileStore,
         activity: &Activity,
-    ) -> Result<reqwest::Response, ExchangeError> {
+    ) -> Result<(reqwest::Response, Sending), ExchangeError> {
+        let mut may_expect = true;
         let mut url = plan.url.clone();
         let mut method = plan.method;
         let mut body = &plan.body;
@@ -240,8 +244,10 @@ impl Backend {
             let mut request = reqwest::Request::new(wire_method(method), target);
             *request.headers_mut() = fields;
             // Made anew for each attempt: a stream cannot be rewound.
-            let fault =
-                upload::attach(&mut request, body, plan.limit.as_ref(), files, activity).await?;
+            let limit = plan.limit.as_ref();
+            let attached =
+                upload::attach(&mut request, body, limit, files, activity, may_expect).await?;
+            let Attached { fault, sending, expects } = attached;
             let Timeouts { connect, read, .. } = self.settings.timeouts;
             let answer = client.execute(request);
             let answer = if upload::is_streamed(&plan.body) {
@@ -260,10 +266,20 @@ impl Backend {
                     });
                 }
             };
+            if expects && response.status() == http::StatusCode::EXPECTATION_FAILED {
+                // RFC 9110, section 15.5.18: the same request without it.
+                may_expect = false;
+                continue;
+            }
             let hop =
                 redirect::follow(response.status().as_u16(), response.headers(), &url, method)
                     .map_err(|kind| self.failed(plan, kind))?;
-            let Some(hop) = hop else { return Ok(response) };
+            let Some(hop) = hop else {
+                // Nobody wants the rest of a body that was refused.
+                let sending =
+                    if response.status().is_success() { sending } else { Sending::default() };
+                return Ok((response, sending));
+            };
             if hop.becomes_get {
                 method = Method::Get;
                 body = &PlannedBody::None;
@@ -277,7 +293,7 @@ impl Backend {
     fn log(
         &self,
         plan: &CallPlan,
-        outcome: &Result<reqwest::Response, ExchangeError>,
+        outcome: &Result<(reqwest::Response, Sending), ExchangeError>,
         elapsed: Duration,
     ) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
@@ -285,7 +301,7 @@ impl Backend {
         }
         let (backend, request) = (&self.settings.name, self.request_line(plan));
         match outcome {
-            Ok(response) => {
+            Ok((response, _)) => {
                 let status = response.status().as_u16();
                 tracing::debug!(%backend, %request, status, ?elapsed, "answered");
             }

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod backend;
 mod client;
 pub mod error;
+pub(crate) mod expect;
 pub mod login;
 pub(crate) mod rate_limit;
 mod reach;

@@ -6,7 +6,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,13 +17,21 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, header};
 use uuid::Uuid;
 
+use super::expect::{self, EXPECT_FROM, Sending};
 use crate::{
     call::{
         BodyLimit, Multipart, PlannedBody,
         multipart::{self, FieldValue},
     },
     files::{ByteStream, FileError, FileStore, Upload},
+    outcome::{
+        Observer,
+        transfer::{Direction, Meter},
+    },
 };
+
+/// How often an upload is looked at, to say how far it is.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The caller: the body is larger than `max_body_size` of the tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,11 +81,70 @@ impl Fault {
 
 /// Counts the bytes of files that leave: an upload lasts as long as it lasts, only silence ends it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Activity(Arc<AtomicU64>);
+pub(crate) struct Activity(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    /// All bytes of all attempts.
+    moved: AtomicU64,
+    attempt: Mutex<Option<Attempt>>,
+}
+
+/// What the body of the current attempt is.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// How many bytes had left before it.
+    before: u64,
+    /// The bytes of its files, where that is known.
+    total: Option<u64>,
+}
 
 impl Activity {
     fn moved(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.0.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins to count a body whose files have `total` bytes.
+    fn begin(&self, total: Option<u64>) {
+        let attempt = Attempt { before: self.0.moved.load(Ordering::Relaxed), total };
+        *self.attempt() = Some(attempt);
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many bytes of the current body have left, and of how many.
+    fn sent(&self) -> Option<(u64, Option<u64>)> {
+        let Attempt { before, total } = (*self.attempt())?;
+        Some((self.0.moved.load(Ordering::Relaxed).saturating_sub(before), total))
+    }
+
+    /// Tells `observer` while `task` sends a file.
+    pub(crate) async fn observed<T>(
+        &self,
+        observer: &dyn Observer,
+        task: impl Future<Output = T>,
+    ) -> T {
+        let mut task = pin!(task);
+        let mut meter = Meter::new(Direction::Sent, 0);
+        let mut last = None;
+        loop {
+            let done = tokio::time::timeout(LOOK, &mut task).await;
+            if let Some((sent, total)) = self.sent() {
+                let transfer = meter.tick(sent, total);
+                // The first and the last one, whatever the time.
+                let first_or_last = (last.is_none() || done.is_ok()) && last != Some(sent);
+                let now = first_or_last.then(|| meter.now(sent, total));
+                if let Some(transfer) = transfer.or(now) {
+                    last = Some(sent);
+                    observer.transfer(transfer);
+                }
+            }
+            if let Ok(done) = done {
+                return done;
+            }
+        }
     }
 
     /// Waits for `task` until no byte has left for as long as `bound`; without files that is
@@ -89,11 +156,11 @@ impl Activity {
     ) -> Option<T> {
         let mut task = pin!(task);
         loop {
-            let before = self.0.load(Ordering::Relaxed);
+            let before = self.0.moved.load(Ordering::Relaxed);
             if let Ok(done) = tokio::time::timeout(bound, &mut task).await {
                 return Some(done);
             }
-            if self.0.load(Ordering::Relaxed) == before {
+            if self.0.moved.load(Ordering::Relaxed) == before {
                 return None;
             }
         }
@@ -105,52 +172,85 @@ pub(crate) fn is_streamed(body: &PlannedBody) -> bool {
     matches!(body, PlannedBody::File(_) | PlannedBody::Multipart(_))
 }
 
+/// A body on its way.
+pub(crate) struct Attached {
+    /// Why it broke off, if it did.
+    pub(crate) fault: Fault,
+    /// Ends the body when it is dropped.
+    pub(crate) sending: Sending,
+    /// Whether the server is asked before the body is sent.
+    pub(crate) expects: bool,
+}
+
 /// Gives `request` its body. All files are open, and every size that can be known is checked,
-/// before anything is sent.
+/// before anything is sent. A long body waits until the server wants it, if `may_expect`.
 pub(crate) async fn attach(
     request: &mut reqwest::Request,
     body: &PlannedBody,
     limit: Option<&BodyLimit>,
     files: &FileStore,
     activity: &Activity,
-) -> Result<Fault, UploadError> {
+    may_expect: bool,
+) -> Result<Attached, UploadError> {
     let mut guard = Guard {
         limit: limit.cloned(),
         sent: Arc::default(),
         fault: Fault::default(),
         activity: activity.clone(),
     };
-    match body {
-        PlannedBody::None => {}
+    let stream = match body {
+        PlannedBody::None => None,
         PlannedBody::Bytes(bytes) => {
             guard.check(bytes.len() as u64)?;
             *request.body_mut() = Some(bytes.clone().into());
+            None
         }
         PlannedBody::File(reference) => {
             let upload = files.open(reference).await?;
             guard.check(upload.size.unwrap_or_default())?;
             set_length(request, upload.size);
-            *request.body_mut() = Some(reqwest::Body::wrap_stream(guard.watch(upload)));
+            activity.begin(upload.size);
+            Some((guard.watch(upload), length(request)))
         }
         PlannedBody::Multipart(multipart) => {
-            attach_multipart(request, multipart, &mut guard, files).await?;
+            let (stream, content) = frame(request, multipart, &mut guard, files).await?;
+            activity.begin(content);
+            Some((stream, length(request)))
         }
+    };
+    let fault = guard.fault;
+    let Some((stream, length)) = stream else {
+        return Ok(Attached { fault, sending: Sending::default(), expects: false });
+    };
+    let expects = may_expect && length.is_none_or(|length| length >= EXPECT_FROM);
+    if expects {
+        let value = HeaderValue::from_static("100-continue");
+        request.headers_mut().insert(header::EXPECT, value);
     }
-    Ok(guard.fault)
+    let (stream, sending) = expect::held(stream, expects);
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+    Ok(Attached { fault, sending, expects })
 }
 
-async fn attach_multipart(
+/// Returns the announced length of a body.
+fn length(request: &reqwest::Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Frames fields and files; returns the bytes, and how many of them are those of files.
+async fn frame(
     request: &mut reqwest::Request,
     multipart: &Multipart,
     guard: &mut Guard,
     files: &FileStore,
-) -> Result<(), UploadError> {
+) -> Result<(ByteStream, Option<u64>), UploadError> {
     let boundary = multipart.boundary(|| Uuid::new_v4().simple().to_string());
     let text = |text: String| stream::once(std::future::ready(Ok(Bytes::from(text)))).boxed();
     let mut pieces: Vec<ByteStream> = Vec::new();
     let mut known = true;
     // With what is between the fields, and without.
     let (mut length, mut content) = (0_u64, 0_u64);
+    let mut of_files = 0_u64;
     for field in &multipart.fields {
         match &field.value {
             FieldValue::Text(value) => {
@@ -169,6 +269,7 @@ async fn attach_multipart(
                 let size = upload.size.unwrap_or_default();
                 known &= upload.size.is_some();
                 content += size;
+                of_files += size;
                 length += head.len() as u64 + size + multipart::AFTER_FIELD.len() as u64;
                 pieces.push(text(head));
                 pieces.push(guard.watch(upload));
@@ -185,8 +286,7 @@ async fn attach_multipart(
         request.headers_mut().insert(header::CONTENT_TYPE, value);
     }
     set_length(request, known.then_some(length));
-    *request.body_mut() = Some(reqwest::Body::wrap_stream(stream::iter(pieces).flatten()));
-    Ok(())
+    Ok((stream::iter(pieces).flatten().boxed(), known.then_some(of_files)))
 }
 
 /// Says how long the body is; without, it goes out in chunks.

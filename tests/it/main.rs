@@ -21,6 +21,7 @@ mod fetching;
 mod harness;
 mod health;
 mod hostile;
+mod imports;
 mod includes;
 mod jq;
 mod jq_oracle;

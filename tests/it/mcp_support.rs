@@ -48,7 +48,14 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 /// A server for the backend at `url`; tools of level `admin` are not allowed.
 pub(crate) struct Served {
     pub(crate) server: Server,
-    _harness: Harness,
+    harness: Harness,
+}
+
+impl Served {
+    /// The directory of files.
+    pub(crate) fn files(&self) -> std::path::PathBuf {
+        self.harness.executor.files().directory().to_owned()
+    }
 }
 
 pub(crate) fn serve(url: &str) -> Served {
@@ -77,7 +84,7 @@ pub(crate) fn serve_tools(
 pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
     let server = Server::new(harness.gate.clone(), executor, instructions.to_owned());
-    Served { server, _harness: harness }
+    Served { server, harness }
 }
 
 /// A server of another descriptor, which allows everything.

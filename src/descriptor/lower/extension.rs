@@ -15,7 +15,10 @@ pub(super) fn lower<'tree>(
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    let Some(extension) = context.subsection(top, KEY, &["unlisted_params"]) else { return };
+    let Some(extension) = context.subsection(top, KEY, &["unlisted_params", "uploads"]) else {
+        return;
+    };
+    super::uploads::lower(&extension, descriptor, context);
     // Whether a parameter of this name is required wherever there is one.
     let mut required: BTreeMap<&str, bool> = BTreeMap::new();
     for param in descriptor.tools.iter().flat_map(|tool| &tool.params) {

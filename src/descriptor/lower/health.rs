@@ -198,6 +198,7 @@ fn inline<'tree>(
         depends_on: Vec::new(),
         value_hints: BTreeMap::new(),
         returns: None,
+        upload_size: None,
     })
 }
 

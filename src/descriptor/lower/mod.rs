@@ -28,6 +28,7 @@ mod session;
 mod tool;
 mod transform;
 mod types;
+mod uploads;
 
 pub(super) use document::lower;
 

@@ -154,6 +154,7 @@ fn lower<'tree>(
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
         value_hints: BTreeMap::new(),
         returns,
+        upload_size: None,
     })
 }
 

@@ -1,0 +1,78 @@
+//! Asks how long an upload must be, before any of it is sent (`_dadl_mcp.uploads`).
+
+use serde_json::Value;
+
+use super::{CallError, Executor, Target};
+use crate::{
+    call::{self, CallPlan, PlannedBody},
+    http::{backend::Exchange, redact, upload::Activity},
+};
+
+/// A file of the wrong length.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "file \"{file}\" {}, and `{tool}` takes exactly {expected}: `{asked}` answers that at {path}; \
+     nothing was sent{}",
+    .size.map_or_else(|| "does not say how long it is".to_owned(), |size| format!("has {size} bytes")),
+    if .size.is_none() { "; give a file of known length" } else { "" }
+)]
+pub struct UploadSizeError {
+    /// What the caller wrote.
+    pub file: String,
+    /// In bytes; `None` when nobody knows before it is sent.
+    pub size: Option<u64>,
+    /// In bytes.
+    pub expected: u64,
+    /// The tool that sends the file.
+    pub tool: String,
+    /// The tool that was asked.
+    pub asked: String,
+    /// Where the length is in its answer.
+    pub path: String,
+}
+
+impl Executor {
+    /// Checks that the file of `plan` is as long as it must be.
+    pub(super) async fn check_upload_size(
+        &self,
+        target: Target<'_>,
+        plan: &CallPlan,
+    ) -> Result<(), CallError> {
+        let Target { backend, call, tool, .. } = target;
+        let (Some(rule), PlannedBody::File(file)) = (&tool.upload_size, &plan.body) else {
+            return Ok(());
+        };
+        // A file that cannot be sent is the better reason.
+        let size = self.files.open(file).await?.size;
+        let arguments = call.arguments().of(&rule.tool);
+        let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments)?;
+        let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
+        let Exchange { response, applied, .. } = self.send(of_rule, &asking).await?;
+        let body = self.read(backend, &asking, response).await?;
+        let body = redact::bytes(body, &applied.secrets());
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        let found = value.as_ref().and_then(|value| rule.path.first(value));
+        let expected = match found {
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::String(text)) => text.parse().ok(),
+            _ => None,
+        };
+        let Some(expected) = expected else {
+            return Err(CallError::ResultPath {
+                request: backend.request_line(&asking),
+                path: rule.path.as_str().to_owned(),
+            });
+        };
+        if size == Some(expected) {
+            return Ok(());
+        }
+        Err(CallError::UploadSize(Box::new(UploadSizeError {
+            file: file.clone(),
+            size,
+            expected,
+            tool: tool.name.clone(),
+            asked: rule.tool.name.clone(),
+            path: rule.path.as_str().to_owned(),
+        })))
+    }
+}

@@ -1,0 +1,329 @@
+//! Long uploads, as a server sees them that reads and answers when it likes.
+
+use std::sync::{Arc, Mutex};
+
+use dadl_mcp::{
+    executor::CallError,
+    gate::Consent,
+    outcome::{Observer, Outcome, Progress},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use crate::{
+    harness::{Fixed, Harness},
+    mcp_support::{Client, serve_tools, text, with_meta},
+    upstream::{Answer, Upstream},
+};
+
+const TOOLS: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+_dadl_mcp:
+  uploads:
+    overwrite: { size: { tool: get_disk, path: $.disk.size } }
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: none }
+  tools:
+    import: { method: POST, path: /import, access: read, description: "Imports.", content_type: application/octet-stream }
+    get_disk: { method: GET, path: "/disks/{id}", access: read, description: "A disk.", params: { id: { type: string, in: path, required: true }, fields: { type: string, in: query, default: all } } }
+    overwrite: { method: PUT, path: "/disks/{id}/content", access: read, description: "Overwrites.", content_type: application/octet-stream, params: { id: { type: string, in: path, required: true }, force: { type: boolean, in: query } } }
+"#;
+
+const SIZE: usize = 4 * 1024 * 1024;
+/// More than the sockets of both sides hold.
+const LARGE: usize = 64 * 1024 * 1024;
+const OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A call that is being made, and the server's side of it.
+struct Bench {
+    listener: TcpListener,
+    harness: Arc<Harness>,
+    heard: Arc<Heard>,
+}
+
+/// All that was reported.
+#[derive(Default)]
+struct Heard(Mutex<Vec<Progress>>);
+
+impl Observer for Heard {
+    fn progress(&self, progress: Progress) {
+        self.0.lock().unwrap().push(progress);
+    }
+}
+
+/// One connection, seen from the server.
+struct Peer(BufReader<TcpStream>);
+
+impl Bench {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let harness = Harness::new(TOOLS, &url, Fixed(Ok(String::new())), |_| {});
+        let directory = harness.executor.files().directory();
+        std::fs::create_dir(directory).unwrap();
+        for (name, size) in [("small", 1000), ("disk.raw", SIZE), ("large.raw", LARGE)] {
+            std::fs::File::create(directory.join(name)).unwrap().set_len(size as u64).unwrap();
+        }
+        Self { listener, harness: Arc::new(harness), heard: Arc::default() }
+    }
+
+    fn import(&self, file: &'static str) -> JoinHandle<Result<Outcome, CallError>> {
+        let (harness, heard) = (Arc::clone(&self.harness), Arc::clone(&self.heard));
+        tokio::spawn(async move {
+            let arguments = json!({ "file": file }).as_object().unwrap().clone();
+            let pending = harness.gate.check("import", arguments).unwrap();
+            let consent = Consent::given_for(pending.digest());
+            harness.executor.execute(pending.admit_with(&consent).unwrap(), &*heard).await
+        })
+    }
+
+    async fn accept(&self) -> Peer {
+        Peer(BufReader::new(self.listener.accept().await.unwrap().0))
+    }
+}
+
+impl Peer {
+    async fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).await.unwrap(), 0, "{head}");
+        }
+        head.to_lowercase()
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    async fn read(&mut self, length: usize) {
+        self.0.read_exact(&mut vec![0; length]).await.unwrap();
+    }
+
+    /// Reads on to the end of the connection, and says how much came.
+    async fn rest(&mut self) -> usize {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut length = 0;
+        while let Ok(read @ 1..) = self.0.read(&mut buffer).await {
+            length += read;
+        }
+        length
+    }
+}
+
+fn refusal(status: u16) -> Vec<u8> {
+    let body = r#"{"error":"not here"}"#;
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+async fn failure(call: JoinHandle<Result<Outcome, CallError>>) -> String {
+    call.await.unwrap().unwrap_err().for_model()
+}
+
+#[tokio::test]
+async fn a_long_body_waits_until_the_server_wants_it() {
+    let bench = Bench::new().await;
+    let call = bench.import("disk.raw");
+    let mut peer = bench.accept().await;
+    let head = peer.head().await;
+    assert!(head.contains("expect: 100-continue\r\n"), "{head}");
+    assert!(head.contains(&format!("content-length: {SIZE}\r\n")), "{head}");
+    peer.write(CONTINUE).await;
+    peer.read(SIZE).await;
+    peer.write(OK).await;
+    call.await.unwrap().unwrap();
+    let heard = bench.heard.0.lock().unwrap();
+    let last = heard.last().unwrap();
+    assert_eq!((last.done, last.total), (SIZE as u64, Some(SIZE as u64)));
+    assert!(last.message.starts_with("sent 4.0 MiB of 4.0 MiB (100 %)"), "{}", last.message);
+}
+
+#[tokio::test]
+async fn a_server_that_never_asks_gets_the_body_as_well() {
+    let bench = Bench::new().await;
+    let call = bench.import("disk.raw");
+    let mut peer = bench.accept().await;
+    peer.head().await;
+    peer.read(SIZE).await;
+    peer.write(OK).await;
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_short_body_is_sent_at_once() {
+    let bench = Bench::new().await;
+    let call = bench.import("small");
+    let mut peer = bench.accept().await;
+    let head = peer.head().await;
+    assert!(!head.contains("expect:"), "{head}");
+    peer.read(1000).await;
+    peer.write(OK).await;
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_comes_before_the_body() {
+    for status in [401, 403, 413] {
+        let bench = Bench::new().await;
+        let call = bench.import("disk.raw");
+        let mut peer = bench.accept().await;
+        peer.head().await;
+        peer.write(&refusal(status)).await;
+        assert_eq!(peer.rest().await, 0, "nothing of the body was sent");
+        let error = failure(call).await;
+        assert!(
+            error.contains(&format!("HTTP {status}: ")) && error.contains("not here"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_middle_ends_the_body() {
+    for closes in [false, true] {
+        let bench = Bench::new().await;
+        let call = bench.import("large.raw");
+        let mut peer = bench.accept().await;
+        peer.head().await;
+        peer.write(CONTINUE).await;
+        peer.read(100_000).await;
+        peer.write(&refusal(413)).await;
+        if closes {
+            // With bytes that nobody read, which resets the connection.
+            drop(peer);
+        } else {
+            assert!(peer.rest().await < LARGE - 100_000);
+        }
+        let error = failure(call).await;
+        assert!(error.contains("HTTP 413: ") && error.contains("not here"), "{closes}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_meets_no_expectation_is_asked_without() {
+    let bench = Bench::new().await;
+    let call = bench.import("disk.raw");
+    let mut first = bench.accept().await;
+    first.head().await;
+    first.write(&refusal(417)).await;
+    assert_eq!(first.rest().await, 0);
+    let mut second = bench.accept().await;
+    let head = second.head().await;
+    assert!(!head.contains("expect:"), "{head}");
+    second.read(SIZE).await;
+    second.write(OK).await;
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_closes_its_connection() {
+    for (reads, answers) in [(0, false), (100_000, false), (100_000, true)] {
+        let bench = Bench::new().await;
+        let call = bench.import("large.raw");
+        let mut peer = bench.accept().await;
+        peer.head().await;
+        if reads > 0 {
+            peer.write(CONTINUE).await;
+            peer.read(reads).await;
+        }
+        if answers {
+            // The answer has begun, and waits for the rest of the request.
+            peer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[1,").await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        assert!(peer.rest().await < LARGE - reads);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_wrong_length_is_not_sent() {
+    let upstream = Upstream::start(vec![Answer::json(200, r#"{"disk":{"size":5}}"#)]).await;
+    let harness = Harness::new(TOOLS, &upstream.url(), Fixed(Ok(String::new())), |_| {});
+    let directory = harness.executor.files().directory();
+    std::fs::create_dir(directory).unwrap();
+    std::fs::write(directory.join("disk.raw"), "four").unwrap();
+    let arguments = json!({ "file": "disk.raw", "id": "a", "force": true });
+    let error = harness.call("overwrite", arguments.clone()).await.unwrap_err().for_model();
+    assert_eq!(
+        error,
+        "file \"disk.raw\" has 4 bytes, and `overwrite` takes exactly 5: `get_disk` answers that \
+         at $.disk.size; nothing was sent"
+    );
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(requests[0].starts_with("GET /api/disks/a?fields=all HTTP/1.1\r\n"), "{}", requests[0]);
+    std::fs::write(directory.join("disk.raw"), "fifth").unwrap();
+    harness.call("overwrite", arguments).await.unwrap();
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests[2].starts_with("PUT /api/disks/a/content?force=true "), "{}", requests[2]);
+    assert!(requests[2].ends_with("fifth"), "{}", requests[2]);
+}
+
+#[tokio::test]
+async fn an_upload_whose_length_nobody_knows_is_not_sent() {
+    for (status, body, reason) in [
+        (200, r#"{"disk":{}}"#, "has nothing at $.disk.size"),
+        (200, r#"{"disk":{"size":"large"}}"#, "has nothing at $.disk.size"),
+        (200, "[", "has nothing at $.disk.size"),
+        (404, r#"{"error":"no such disk"}"#, "no such disk\"} (GET /disks/a)"),
+    ] {
+        let upstream = Upstream::start(vec![Answer::json(status, body)]).await;
+        let harness = Harness::new(TOOLS, &upstream.url(), Fixed(Ok(String::new())), |_| {});
+        let directory = harness.executor.files().directory();
+        std::fs::create_dir(directory).unwrap();
+        std::fs::write(directory.join("disk.raw"), "four").unwrap();
+        let arguments = json!({ "file": "disk.raw", "id": "a" });
+        let error = harness.call("overwrite", arguments).await.unwrap_err().for_model();
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(upstream.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_host_hears_how_far_an_upload_is() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    for stateless in [false, true] {
+        let served = serve_tools(TOOLS, &upstream.url(), |_| {});
+        let directory = served.files();
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("disk.raw"), vec![7; 3_000_000]).unwrap();
+        let mut client = if stateless {
+            Client::connect(served)
+        } else {
+            Client::legacy(served, json!({})).await
+        };
+        let mut parameters = json!({ "name": "import", "arguments": { "file": "disk.raw" } });
+        if stateless {
+            parameters = with_meta(parameters);
+        }
+        parameters["_meta"]["progressToken"] = json!("p");
+        client.start(1, "tools/call", parameters).await;
+        let mut last = Value::Null;
+        let answer = loop {
+            let message = client.receive().await;
+            if message["id"] == 1 {
+                break message;
+            }
+            assert_eq!(message["params"]["progressToken"], "p", "{message}");
+            last = message["params"].clone();
+        };
+        assert_eq!(text(&answer), "{}");
+        assert_eq!((&last["progress"], &last["total"]), (&json!(3e6), &json!(3e6)), "{last}");
+        let message = last["message"].as_str().unwrap();
+        assert!(message.starts_with("sent 2.8 MiB of 2.8 MiB (100 %)"), "{message}");
+    }
+}
