@@ -48,7 +48,7 @@ impl Executor {
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments)?;
         let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
         let Exchange { response, applied, .. } = self.send(of_rule, &asking).await?;
-        let body = self.read(backend, &asking, response).await?;
+        let body = self.read(of_rule, &asking, response).await?;
         let body = redact::bytes(body, &applied.secrets());
         let value: Option<Value> = serde_json::from_slice(&body).ok();
         let found = value.as_ref().and_then(|value| rule.path.first(value));
