@@ -5,7 +5,12 @@
 //! of three runs, which alternate; `curl` hashes what it gets as well (`tee`). Memory is the most that
 //! the process held (`VmHWM`).
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement for people"
+)]
 
 use std::{
     path::{Path, PathBuf},

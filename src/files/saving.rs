@@ -178,8 +178,10 @@ impl FileStore {
     pub(crate) async fn leftover(&self, request: &Fingerprint) -> Option<Leftover> {
         self.sweep().await;
         let (store, request) = (self.clone(), request.clone());
-        let found =
-            tokio::task::spawn_blocking(move || unfinished::take(&store.inner.directory, &request));
+        let found = tokio::task::spawn_blocking(move || {
+            let in_store = store.inner.published.get().is_some();
+            unfinished::take(&store.inner.directory, &request, in_store)
+        });
         found.await.ok().flatten()
     }
 
@@ -195,7 +197,8 @@ impl FileStore {
         let Leftover { file, part, mut mark, .. } = leftover;
         let rest = incoming.total.map(|total| total.saturating_sub(offset));
         let mut room = Room::take(self, rest)?;
-        room.grow(0, offset)?;
+        // What is there counts as well.
+        room.grow(0, rest.unwrap_or_default().saturating_add(offset))?;
         let path = part.with_extension("");
         let id = path.file_name().and_then(|name| Id::parse(name.to_str()?));
         let id = id.unwrap_or_else(Id::random);

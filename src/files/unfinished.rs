@@ -142,13 +142,15 @@ pub(super) fn mark(
     Some(Mark { path, keep: false, is_resumable })
 }
 
-/// Takes over what another process did not finish of this request.
-pub(super) fn take(directory: &Path, request: &Fingerprint) -> Option<Leftover> {
+/// Takes over what another process did not finish of this request; `in_store` says where files are
+/// that this process saves.
+pub(super) fn take(directory: &Path, request: &Fingerprint, in_store: bool) -> Option<Leftover> {
     let path = directory.join(STORE).join(request.name());
     let record = read(&path)?;
     let resume = record.resume?;
     let same = resume.request == super::hexadecimal(&request.0);
-    if !same || boot().as_ref() != Some(&resume.boot) {
+    if !same || record.part.starts_with(STORE) != in_store || boot().as_ref() != Some(&resume.boot)
+    {
         return None;
     }
     let part = directory.join(&record.part);

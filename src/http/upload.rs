@@ -183,7 +183,7 @@ pub(crate) struct Attached {
 }
 
 /// Gives `request` its body. All files are open, and every size that can be known is checked,
-/// before anything is sent. A long body waits until the server wants it, if `may_expect`.
+/// before anything is sent. A body that is known to be long waits until the server wants it, if `may_expect`.
 pub(crate) async fn attach(
     request: &mut reqwest::Request,
     body: &PlannedBody,
@@ -222,7 +222,7 @@ pub(crate) async fn attach(
     let Some((stream, length)) = stream else {
         return Ok(Attached { fault, sending: Sending::default(), expects: false });
     };
-    let expects = may_expect && length.is_none_or(|length| length >= EXPECT_FROM);
+    let expects = may_expect && length.is_some_and(|length| length >= EXPECT_FROM);
     if expects {
         let value = HeaderValue::from_static("100-continue");
         request.headers_mut().insert(header::EXPECT, value);

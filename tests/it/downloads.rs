@@ -193,6 +193,46 @@ async fn a_call_goes_on_with_what_one_before_it_left() {
 }
 
 #[tokio::test]
+async fn a_server_goes_on_with_its_own_files_alone() {
+    let whole = content();
+    let range = format!("bytes {}-{}/{}", 2 * MIB, 3 * MIB - 1, 3 * MIB);
+    let upstream = Upstream::start(vec![
+        broken(&[BINARY, RANGES, VERSION], whole.len(), &whole[..2 * MIB]),
+        Answer::json(404, "{}"),
+        Answer::full(200, &[BINARY, RANGES, VERSION], &whole),
+        rest(&[BINARY, VERSION], &range, &whole[2 * MIB..]),
+    ])
+    .await;
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("files");
+    let with = |publishes: bool| {
+        let files = |_| {
+            let store = FileStore::new(directory.clone());
+            if publishes {
+                store.publish();
+            }
+            store
+        };
+        let credential = Fixed(Ok("s3cret".to_owned()));
+        Harness::with_files(TOOLS, &upstream.url(), credential, |_| {}, files)
+    };
+    let error = with(true).call("export", json!({})).await.unwrap_err().for_model();
+    assert!(error.ends_with("the same call goes on from there"), "{error}");
+    assert_eq!(names(&directory), [".store"]);
+    assert_eq!(names(&directory.join(".store")).len(), 2);
+    // A process that saves files elsewhere begins anew, and leaves the part alone.
+    let (saved, _) = file(with(false).call("export", json!({})).await.unwrap());
+    assert_eq!(saved.path, directory.join("export.raw"));
+    assert_eq!(names(&directory.join(".store")).len(), 2);
+    let (saved, notes) = file(with(true).call("export", json!({})).await.unwrap());
+    assert!(notes.starts_with("2.0 MiB of it were there already"), "{notes}");
+    let id = saved.url.unwrap().strip_prefix("/files/").unwrap().to_owned();
+    assert_eq!(saved.sha256, sha256(&whole));
+    assert_eq!(names(&directory.join(".store")), [id.clone(), format!("{id}.json")]);
+    assert!(std::fs::read(directory.join(".store").join(id)).unwrap() == whole);
+}
+
+#[tokio::test]
 async fn what_one_call_left_of_another_version_is_dropped() {
     let (old, new) = (content(), vec![7; 2 * MIB]);
     let refused = Answer::full(416, &[("Content-Range", "bytes */5")], b"");

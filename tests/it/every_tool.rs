@@ -103,6 +103,10 @@ impl Run {
         // Streams have no end, and this test calls them often.
         let descriptor = DESCRIPTOR.replace("max_duration: 10s", "max_duration: 1ms");
         assert_ne!(descriptor, DESCRIPTOR);
+        // An upload that is compared with a disk first is another test's matter.
+        let (before, rest) = descriptor.split_once("  uploads:\n").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let descriptor = format!("{before}\n{after}");
         let harness = Harness::new(&descriptor, &simulator.url(), token, |_| {});
         let files = harness.executor.files().directory();
         std::fs::create_dir(files).unwrap();

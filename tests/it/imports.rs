@@ -6,6 +6,7 @@ use dadl_mcp::{
     executor::CallError,
     gate::Consent,
     outcome::{Observer, Outcome, Progress},
+    simulator::{SimulatorOptions, XenOrchestra},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -38,7 +39,7 @@ backend:
 
 const SIZE: usize = 4 * 1024 * 1024;
 /// More than the sockets of both sides hold.
-const LARGE: usize = 64 * 1024 * 1024;
+const LARGE: usize = 512 * 1024 * 1024;
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -201,11 +202,10 @@ async fn a_refusal_in_the_middle_ends_the_body() {
         peer.read(100_000).await;
         peer.write(&refusal(413)).await;
         if closes {
-            // With bytes that nobody read, which resets the connection.
-            drop(peer);
-        } else {
-            assert!(peer.rest().await < LARGE - 100_000);
+            // As servers close a connection whose request they do not want (RFC 9112, section 9.6).
+            peer.0.shutdown().await.unwrap();
         }
+        assert!(peer.rest().await < LARGE - 100_000);
         let error = failure(call).await;
         assert!(error.contains("HTTP 413: ") && error.contains("not here"), "{closes}: {error}");
     }
@@ -291,6 +291,35 @@ async fn an_upload_whose_length_nobody_knows_is_not_sent() {
         assert!(error.contains(reason), "{error}");
         assert_eq!(upstream.requests().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_raw_disk_is_overwritten_with_as_many_bytes() {
+    let options = SimulatorOptions { record: true, ..SimulatorOptions::default() };
+    let simulator = XenOrchestra::start(options).await.unwrap();
+    let token = Fixed(Ok(simulator.token().to_owned()));
+    let descriptor = include_str!("../../dadl/xen-orchestra.dadl");
+    let harness = Harness::new(descriptor, &simulator.url(), token, |_| {});
+    let directory = harness.executor.files().directory();
+    std::fs::create_dir(directory).unwrap();
+    std::fs::write(directory.join("disk.raw"), vec![1; 4096]).unwrap();
+    let storages = harness.value("list_srs", json!({ "limit": 1, "fields": "id" })).await;
+    let storage = &storages[0]["id"];
+    let import = json!({ "sr_uuid": storage, "name_label": "x", "raw": true, "file": "disk.raw" });
+    let disk = harness.value("import_vdi_to_sr", import).await["id"].clone();
+    let overwrite = json!({ "uuid": disk, "file": "disk.raw" });
+    harness.call("import_vdi_to_existing_raw", overwrite.clone()).await.unwrap();
+    std::fs::write(directory.join("disk.raw"), vec![1; 4095]).unwrap();
+    simulator.take_requests();
+    let error = harness.call("import_vdi_to_existing_raw", overwrite).await.unwrap_err();
+    let error = error.for_model();
+    assert!(
+        error.contains("has 4095 bytes, and `import_vdi_to_existing_raw` takes exactly 4096"),
+        "{error}"
+    );
+    let methods: Vec<String> =
+        simulator.take_requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["GET"], "nothing of the file was sent");
 }
 
 #[tokio::test]

@@ -169,6 +169,12 @@ impl Site {
 
     /// Sends requests in a session of 2025-11-25 and returns their results or errors.
     async fn in_session(&self, requests: &[(&str, Value)]) -> Vec<Value> {
+        let answers = self.streams_in_session(requests).await;
+        answers.into_iter().map(|mut messages| messages.pop().unwrap()).collect()
+    }
+
+    /// The same with the notifications before each of them.
+    async fn streams_in_session(&self, requests: &[(&str, Value)]) -> Vec<Vec<Value>> {
         let json = ("Content-Type", "application/json");
         let accept = ("Accept", "application/json, text/event-stream");
         let parameters = json!({
@@ -188,10 +194,7 @@ impl Site {
             let message =
                 json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
             let reply = self.send("POST", "/mcp", &fields, message.to_string().as_bytes()).await;
-            let body = String::from_utf8(reply.body).unwrap();
-            let data = body.lines().filter_map(|line| line.strip_prefix("data: {"));
-            let data = data.last().unwrap_or_else(|| panic!("{body}"));
-            answers.push(serde_json::from_str(&format!("{{{data}")).unwrap());
+            answers.push(messages(&reply));
         }
         answers
     }
@@ -199,6 +202,44 @@ impl Site {
     fn stored(&self) -> usize {
         let store = self.harness.executor.files().directory().join(".store");
         std::fs::read_dir(store).map_or(0, Iterator::count)
+    }
+}
+
+/// The messages of an event stream.
+fn messages(reply: &Reply) -> Vec<Value> {
+    let body = String::from_utf8(reply.body.clone()).unwrap();
+    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter(|data| data.starts_with('{'))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_client_hears_how_far_a_download_is() {
+    let body = vec![7; 3_000_000];
+    let export = Answer::full(200, &[("Content-Type", "application/pdf")], &body);
+    let site = Site::start(vec![export], defaults()).await;
+    let call = json!({ "name": "export", "arguments": {}, "_meta": { "progressToken": "p" } });
+    let legacy = site.streams_in_session(&[("tools/call", call.clone())]).await.remove(0);
+    let mut parameters = with_meta(call);
+    parameters["_meta"]["progressToken"] = json!("p");
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
+    let fields = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", STATELESS),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "export"),
+    ];
+    let reply = site.send("POST", "/mcp", &fields, message.to_string().as_bytes()).await;
+    for mut messages in [legacy, messages(&reply)] {
+        let answer = messages.pop().unwrap();
+        assert_eq!(answer["result"]["structuredContent"]["size"], 3_000_000, "{answer}");
+        let last = &messages.last().unwrap()["params"];
+        assert_eq!((&last["progress"], &last["total"]), (&json!(3e6), &json!(3e6)), "{last}");
+        let message = last["message"].as_str().unwrap();
+        assert!(message.starts_with("saved 2.8 MiB of 2.8 MiB (100 %)"), "{message}");
     }
 }
 

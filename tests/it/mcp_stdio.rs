@@ -30,7 +30,10 @@ async fn every_revision_shakes_hands() {
         let answer = client.request(1, "initialize", parameters).await;
         assert_eq!(answer["result"]["protocolVersion"], revision);
         assert_eq!(answer["result"]["serverInfo"]["name"], "dadl-mcp");
-        assert_eq!(answer["result"]["capabilities"], json!({ "prompts": {}, "tools": {} }));
+        assert_eq!(
+            answer["result"]["capabilities"],
+            json!({ "prompts": {}, "resources": {}, "tools": {} })
+        );
         assert_eq!(answer["result"]["instructions"], "One fake.");
         assert_eq!(client.request(2, "ping", json!({})).await["result"], json!({}));
     }
