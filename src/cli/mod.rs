@@ -39,7 +39,7 @@ use self::{
     exit::Exit,
     failure::Failure,
 };
-use crate::{config::env_vars::Environment, http::login::settled};
+use crate::{config::env_vars::Environment, http::settled};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

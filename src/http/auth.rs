@@ -24,8 +24,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    login::{self, Login, LoginError, Memory, Renewed, Site, UnderWay},
+    login::{self, Login, LoginError, Memory, Renewed, Site},
     redact::MASK,
+    under_way::UnderWay,
 };
 use crate::{
     config::store::{Access, fingerprint},

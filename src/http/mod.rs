@@ -18,6 +18,7 @@ mod reach;
 pub mod redact;
 mod redirect;
 pub(crate) mod retry;
+pub(crate) mod under_way;
 pub(crate) mod upload;
 
-pub use self::{reach::reach, upload::BodyTooLarge};
+pub use self::{reach::reach, under_way::settled, upload::BodyTooLarge};

@@ -468,7 +468,7 @@ async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
     drop(host);
     loop {
         let line = log.next_line().await.unwrap().unwrap();
-        if line.contains("waiting for a login that is under way") {
+        if line.contains("waiting for requests that are under way") {
             break;
         }
     }

@@ -13,16 +13,13 @@ mod endpoint;
 mod oauth2;
 mod session;
 
-use std::{
-    sync::{LazyLock, Mutex},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use reqwest::Client;
 use secrecy::SecretString;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
@@ -38,44 +35,11 @@ use crate::{
 /// A login takes no longer, whatever the timeouts of calls are.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A process that ends waits this long for a login.
-const LAST_WAIT: Duration = Duration::from_secs(10);
-
 /// An answer to a login that is longer is no such answer.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// A server's own words are cut to this many characters.
 const MOST_WORDS: usize = 300;
-
-/// How many logins are under way in this process.
-static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
-
-/// Counts a login for as long as it lives.
-pub(crate) struct UnderWay;
-
-impl UnderWay {
-    pub(crate) fn begin() -> Self {
-        UNDER_WAY.send_modify(|count| *count += 1);
-        Self
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        UNDER_WAY.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-/// Waits a little for the logins that are under way, before the process ends: the server may have
-/// replaced a refresh token whose successor is not stored yet.
-pub async fn settled() {
-    let mut count = UNDER_WAY.subscribe();
-    if *count.borrow() > 0 {
-        tracing::info!("waiting for a login that is under way");
-    }
-    let settled = count.wait_for(|count| *count == 0);
-    let _ = tokio::time::timeout(LAST_WAIT, settled).await;
-}
 
 /// Where a login happens.
 #[derive(Debug, Clone)]
