@@ -1,7 +1,8 @@
 //! Tasks: what an action becomes while it runs, waiting for its end, and watching all of them.
 //!
-//! A task is pending for the configured duration, with its progress shown in quarters, and
-//! then its effect is applied to the state at once. An aborted task has no effect.
+//! A task is pending for the configured duration, with its progress shown in quarters or every
+//! second, and then its effect is applied to the state at once. A migration shows its parts too.
+//! An aborted task has no effect.
 
 use std::sync::Arc;
 
@@ -111,13 +112,19 @@ impl App {
         effect: Effect,
     ) -> Result<Value, Failure> {
         if !self.options.task_duration.is_zero() {
-            for quarter in 1..=4_u32 {
-                tokio::time::sleep(self.options.task_duration / 4).await;
+            let duration = self.options.task_duration;
+            let parts = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).clamp(4, 100);
+            for part in 1..=parts {
+                tokio::time::sleep(duration / parts).await;
                 let mut state = self.state();
-                if quarter < 4 && state.is_pending(&id) {
+                if part < parts && state.is_pending(&id) {
+                    let percent = part * 100 / parts;
                     state.store.update(Kind::Task, &id, |task| {
-                        task.insert("progress".to_owned(), (quarter * 25).into());
+                        task.insert("progress".to_owned(), percent.into());
                         task.insert("updatedAt".to_owned(), now().into());
+                        if method == "VM.migrate" {
+                            task.insert("tasks".to_owned(), steps_of_migration(&id, percent));
+                        }
                     });
                 }
             }
@@ -138,6 +145,9 @@ impl App {
                 task.insert("end".to_owned(), now().into());
                 if result.is_ok() {
                     task.insert("progress".to_owned(), 100.into());
+                    if task.contains_key("tasks") {
+                        task.insert("tasks".to_owned(), steps_of_migration(&id, 100));
+                    }
                 }
                 if !shown.is_null() {
                     task.insert("result".to_owned(), shown);
@@ -148,6 +158,24 @@ impl App {
         self.ended.send_replace(());
         result
     }
+}
+
+/// Returns the parts of a migration that is done by `percent`; each takes a third of the time.
+fn steps_of_migration(id: &str, percent: u32) -> Value {
+    const NAMES: [&str; 3] = ["Prepare the target", "Copy the memory", "Switch over"];
+    let begun = NAMES.iter().zip([0, 33, 66]).enumerate().filter(|(_, (_, from))| percent >= *from);
+    begun
+        .map(|(at, (name, from))| {
+            let progress = ((percent - from) * 3).min(100);
+            json!({
+                "id": format!("{id}-{at}"),
+                "properties": {"name": name},
+                "progress": progress,
+                "start": now(),
+                "status": if progress == 100 { "success" } else { "pending" },
+            })
+        })
+        .collect()
 }
 
 impl State {
