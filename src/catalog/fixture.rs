@@ -80,6 +80,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         health: None,
         openapi_source: None,
         unlisted_params: Vec::new(),
+        tasks: None,
         name: name.to_owned(),
         version: None,
         base_url: None,

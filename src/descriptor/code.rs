@@ -104,6 +104,13 @@ codes! {
     CASE = "D708", "Two names differ only by case";
     SPELLING = "D709", "A value has another spelling in the specification";
 
+    TASK_START = "D720", "Nothing shows that a task began";
+    TASK_CALL = "D721", "A call for a task cannot be made";
+    TASK_STATE = "D722", "The states of a task are not well formed";
+    TASK_WAIT = "D723", "The waits for a task are not well formed";
+    TASK_TOOL = "D724", "No tool begins a task";
+    TASK_REDACTION = "D725", "What a tool hides can be read from its task";
+    TASK_SAFE = "D726", "Watching a task may change something";
     UPLOAD_TOOL = "D730", "A rule for uploads names no tool that sends a file";
     UPLOAD_SIZE = "D731", "The length of an upload cannot be looked up";
 

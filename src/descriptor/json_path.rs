@@ -33,12 +33,17 @@ impl JsonPath {
         self.compiled.query(value).first()
     }
 
-    /// Takes the first value that the expression selects out of `value`.
-    pub fn take(&self, value: &mut Value) -> Option<Value> {
+    /// Returns the place of the first value that the expression selects.
+    pub fn first_mut<'value>(&self, value: &'value mut Value) -> Option<&'value mut Value> {
         let located = self.compiled.query_located(value);
         let place = located.locations().next()?.to_json_pointer();
         drop(located);
-        value.pointer_mut(&place).map(Value::take)
+        value.pointer_mut(&place)
+    }
+
+    /// Takes the first value that the expression selects out of `value`.
+    pub fn take(&self, value: &mut Value) -> Option<Value> {
+        self.first_mut(value).map(Value::take)
     }
 
     /// Returns the names of an expression that has nothing else, such as `$.data.items`.

@@ -17,6 +17,7 @@ pub mod mend;
 pub mod model;
 pub mod openapi;
 pub mod source;
+pub mod task;
 pub mod template;
 pub(crate) mod units;
 pub(crate) mod yaml;

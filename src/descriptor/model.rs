@@ -14,6 +14,7 @@ use super::{
     condition::Condition,
     json_path::JsonPath,
     login::{OAuth2, Session},
+    task::Tasks,
     template::PathTemplate,
 };
 use crate::jq::Filter;
@@ -50,6 +51,8 @@ pub struct Descriptor {
     pub health: Option<Health>,
     /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
     pub unlisted_params: Vec<String>,
+    /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
+    pub tasks: Option<Tasks>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.
@@ -70,6 +73,11 @@ impl Descriptor {
         let tools = self.tools.iter().map(|tool| tool.name.as_str());
         let checks = self.health.iter().filter(|health| health.expose).map(|_| Health::NAME);
         tools.chain(self.composites.iter().map(|composite| composite.name.as_str())).chain(checks)
+    }
+
+    /// Returns how tasks work, when calls of `tool` can begin one.
+    pub fn tasks_of(&self, tool: &str) -> Option<&Tasks> {
+        self.tasks.as_ref().filter(|tasks| tasks.starters.contains(tool))
     }
 
     /// Returns the access levels of all tools and composites, with repetitions.
@@ -243,6 +251,19 @@ pub struct Param {
     pub default: Option<Value>,
     /// What the value means, for a model.
     pub description: Option<String>,
+}
+
+impl Param {
+    /// Returns whether this is the caller's jq program, which the runtime adds.
+    pub fn is_jq(&self) -> bool {
+        self.location == Location::Result && self.kind == ParamKind::String
+    }
+
+    /// Returns whether this says how many seconds the caller waits for a task, which the runtime
+    /// adds.
+    pub fn is_wait(&self) -> bool {
+        self.location == Location::Result && self.kind == ParamKind::Integer
+    }
 }
 
 /// OpenAPI's `in`, plus `body`.

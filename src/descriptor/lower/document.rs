@@ -121,7 +121,7 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     let place = Place::Key("backend");
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
     let mut descriptor = lower_backend(&backend, context)?;
-    extension::lower(&top, &mut descriptor, context);
+    extension::lower(&top, &backend, &mut descriptor, context);
     descriptor.date = date;
     descriptor.source_name = source_name;
     descriptor.source_url = source_url;
@@ -217,6 +217,7 @@ fn lower_backend<'tree>(
         openapi_source,
         health,
         unlisted_params: Vec::new(),
+        tasks: None,
         name: name?,
         version,
         base_url,

@@ -4,28 +4,42 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Context, Section};
+use super::{
+    context::{Context, Section},
+    task,
+};
 use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
 const KEY: &str = "_dadl_mcp";
 
-/// Reads the extension into `descriptor`.
+const KEYS: &[&str] = &["tasks", "unlisted_params", "uploads"];
+
+/// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from.
 pub(super) fn lower<'tree>(
     top: &Section<'tree>,
+    backend: &Section<'tree>,
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    let Some(extension) = context.subsection(top, KEY, &["unlisted_params", "uploads"]) else {
-        return;
-    };
+    let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
+    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
+    descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+}
+
+/// Reads the names of parameters that hosts need not list.
+fn unlisted_params<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &Descriptor,
+    context: &mut Context<'tree>,
+) -> Vec<String> {
     // Whether a parameter of this name is required wherever there is one.
     let mut required: BTreeMap<&str, bool> = BTreeMap::new();
     for param in descriptor.tools.iter().flat_map(|tool| &tool.params) {
         *required.entry(&param.name).or_insert(true) &= param.required;
     }
     let mut unlisted = Vec::new();
-    for text in context.texts(&extension, "unlisted_params") {
+    for text in context.texts(extension, "unlisted_params") {
         let named = required.get(text.value);
         let (message, help) = if named.is_none() {
             let search = context.may_search();
@@ -44,5 +58,5 @@ pub(super) fn lower<'tree>(
             finding.help(help);
         }
     }
-    descriptor.unlisted_params = unlisted;
+    unlisted
 }

@@ -25,6 +25,7 @@ mod pagination;
 mod params;
 mod response;
 mod session;
+mod task;
 mod tool;
 mod transform;
 mod types;

@@ -1,0 +1,371 @@
+//! Tasks: work that goes on after the answer to the call that began it (`_dadl_mcp.tasks`).
+//!
+//! A descriptor says how its API does this; `docs/extensions.md` describes the keys. Everything
+//! here is compiled, and every tool and parameter that it names exists.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{condition::Condition, json_path::JsonPath};
+
+/// What stands for the id of the task in the arguments of [`TaskCall`].
+pub const TASK: &str = "{task}";
+
+/// The longest id of a task, in bytes: it travels in paths and in handles.
+pub const LONGEST_ID: usize = 256;
+
+/// How an API begins, shows, ends and cancels tasks.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    /// The tools that can begin one. None of them watches or cancels.
+    pub starters: BTreeSet<String>,
+    /// Statuses of answers that say that a task began; any 2xx when there is none.
+    pub statuses: Vec<u16>,
+    /// Conditions on the answer, one of which must hold; none when the status alone decides.
+    pub when: Vec<Condition>,
+    /// Where that answer has the id of the task.
+    pub id: JsonPath,
+    /// Shows a task. All paths below look into the result of this call.
+    pub watch: TaskCall,
+    /// The same tool with arguments that make it answer when the task has ended.
+    pub blocking: Option<TaskCall>,
+    /// The waits between two looks at a task; the last one repeats. Never empty.
+    pub poll: Vec<Duration>,
+    /// Where the state is.
+    pub state: JsonPath,
+    /// What the states mean; no state is there twice.
+    pub states: Vec<(String, Phase)>,
+    /// Where the result of a task that succeeded is.
+    pub result: Option<JsonPath>,
+    /// Where the reason of a failure is; the first of these that has something.
+    pub errors: Vec<JsonPath>,
+    /// Where the progress is.
+    pub progress: Option<JsonPath>,
+    /// The progress of a task that has ended, such as 100 or 1.
+    pub progress_of: f64,
+    /// Where a sentence or a name for people is.
+    pub message: Option<JsonPath>,
+    /// Parts of the task.
+    pub steps: Option<Steps>,
+    /// Asks a task to stop.
+    pub cancel: Option<TaskCall>,
+    /// No call waits longer for a task.
+    pub max_wait: Duration,
+}
+
+/// Parts of a task that have a progress of their own.
+#[derive(Debug, Clone)]
+pub struct Steps {
+    /// Selects them.
+    pub path: JsonPath,
+    /// Where the name of one is, in the step.
+    pub name: JsonPath,
+    /// Where its progress is, in the step.
+    pub progress: Option<JsonPath>,
+}
+
+/// A call of a tool of the same descriptor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskCall {
+    /// The tool.
+    pub tool: String,
+    /// Its arguments by their names on the wire; [`TASK`] in a text stands for the id.
+    pub arguments: Map<String, Value>,
+}
+
+impl TaskCall {
+    /// Returns the arguments for the task `id`.
+    pub fn arguments_for(&self, id: &str) -> Map<String, Value> {
+        let arguments = self.arguments.iter();
+        arguments.map(|(name, value)| (name.clone(), fill(value, id))).collect()
+    }
+}
+
+fn fill(value: &Value, id: &str) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace(TASK, id)),
+        Value::Array(items) => items.iter().map(|item| fill(item, id)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), fill(value, id))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// What a state means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It ended because somebody asked it to.
+    Cancelled,
+    /// It ended without success.
+    Failed,
+    /// It goes on.
+    Running,
+    /// It ended with success.
+    Succeeded,
+}
+
+/// What one look at a task shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Glimpse {
+    /// The state in the words of the API.
+    pub state: String,
+    /// What it means.
+    pub phase: Phase,
+    /// How much is done, from 0 to 100.
+    pub percent: Option<f64>,
+    /// A sentence or a name for people.
+    pub message: Option<String>,
+    /// The parts of the task, in the order of the API.
+    pub steps: Vec<Step>,
+}
+
+/// A part of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// How much of it is done, from 0 to 100.
+    pub percent: Option<f64>,
+}
+
+/// So many steps are read; the rest is of no use to anybody.
+const MOST_STEPS: usize = 20;
+
+/// The longest name or message that is kept, in characters.
+const LONGEST_TEXT: usize = 300;
+
+/// A reason may be longer: it is all that is left of a task.
+const LONGEST_REASON: usize = 2_000;
+
+impl Tasks {
+    /// Returns the id of the task that an answer of one of the [`starters`](Self::starters) began;
+    /// `None` when it began none.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: a task began, but the answer has no usable id.
+    pub fn began(&self, status: u16, answer: &Value) -> Option<Result<String, String>> {
+        if !self.statuses.is_empty() && !self.statuses.contains(&status) {
+            return None;
+        }
+        let holds = |condition: &Condition| condition.holds(answer) == Some(true);
+        if !self.when.is_empty() && !self.when.iter().any(holds) {
+            return None;
+        }
+        let path = self.id.as_str();
+        Some(match self.id.first(answer).and_then(scalar) {
+            Some(id) if is_id(&id) => Ok(id),
+            Some(_) => Err(format!(
+                "the id at {path} cannot be used: it is empty, longer than \
+                                    {LONGEST_ID} bytes, or has spaces"
+            )),
+            None => Err(format!("there is no id at {path}")),
+        })
+    }
+
+    /// Reads what the watching call gave.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the state is not there, or is none of the known ones.
+    pub fn read(&self, shown: &Value) -> Result<Glimpse, String> {
+        let path = self.state.as_str();
+        let Some(state) = self.state.first(shown).and_then(scalar) else {
+            return Err(format!("has no state at {path}"));
+        };
+        let Some((_, phase)) = self.states.iter().find(|(known, _)| *known == state) else {
+            let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
+            let state = cut(&state, LONGEST_TEXT);
+            return Err(format!(
+                "is in the state \"{state}\", which the descriptor does not know (it knows {})",
+                known.join(", ")
+            ));
+        };
+        let percent = |value: &Value| {
+            let done =
+                value.as_f64().or_else(|| value.as_str()?.trim_end_matches('%').parse().ok())?;
+            let percent = done * 100.0 / self.progress_of;
+            // More digits say nothing more.
+            percent.is_finite().then(|| (percent * 10.0).round().clamp(0.0, 1000.0) / 10.0)
+        };
+        let steps = self.steps.iter().flat_map(|steps| {
+            let found = steps.path.all(shown).into_iter().take(MOST_STEPS);
+            found.filter_map(|step| {
+                let name = steps.name.first(step).and_then(scalar)?;
+                let done = steps.progress.as_ref().and_then(|path| path.first(step));
+                let percent = done.and_then(percent);
+                Some(Step { name: cut(&name, LONGEST_TEXT), percent })
+            })
+        });
+        let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.first(shown));
+        Ok(Glimpse {
+            phase: *phase,
+            percent: at(&self.progress).and_then(percent),
+            message: at(&self.message)
+                .and_then(scalar)
+                .map(|text| cut(&text, LONGEST_TEXT))
+                .filter(|text| !text.is_empty()),
+            steps: steps.collect(),
+            state,
+        })
+    }
+
+    /// Returns the result in what the watching call gave; `None` when there is none, or null.
+    pub fn result_in(&self, shown: &mut Value) -> Option<Value> {
+        self.result.as_ref()?.take(shown).filter(|result| !result.is_null())
+    }
+
+    /// Returns the reason of a failure.
+    pub fn reason_in(&self, shown: &Value) -> Option<String> {
+        let mut found = self.errors.iter().filter_map(|path| path.first(shown));
+        let text = found.find_map(|value| match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+            other => Some(other.to_string()),
+        })?;
+        Some(cut(text.trim(), LONGEST_REASON))
+    }
+
+    /// Returns the wait before look number `look`, from 0.
+    pub fn pause(&self, look: usize) -> Duration {
+        let wait = self.poll.get(look).or_else(|| self.poll.last());
+        wait.copied().unwrap_or(Duration::from_secs(5))
+    }
+}
+
+/// Returns whether `id` can name a task in a handle and in arguments.
+pub fn is_id(id: &str) -> bool {
+    let is_fine = |c: char| !c.is_whitespace() && !c.is_control();
+    (1..=LONGEST_ID).contains(&id.len()) && id.chars().all(is_fine)
+}
+
+/// Returns a text, number or boolean as text.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(text: &str) -> JsonPath {
+        JsonPath::compile(text).unwrap()
+    }
+
+    fn tasks() -> Tasks {
+        let states = [
+            ("pending", Phase::Running),
+            ("success", Phase::Succeeded),
+            ("failure", Phase::Failed),
+            ("true", Phase::Succeeded),
+        ];
+        Tasks {
+            starters: BTreeSet::new(),
+            statuses: vec![201, 202],
+            when: vec![
+                Condition::compile("$.status == \"pending\"").unwrap(),
+                Condition::compile("$.status == \"started\"").unwrap(),
+            ],
+            id: path("$.id"),
+            watch: TaskCall { tool: "get".into(), arguments: Map::new() },
+            blocking: None,
+            poll: vec![Duration::from_secs(1), Duration::from_secs(2)],
+            state: path("$.status"),
+            states: states.map(|(state, phase)| (state.to_owned(), phase)).into(),
+            result: Some(path("$.result")),
+            errors: vec![path("$.result.message"), path("$.result")],
+            progress: Some(path("$.progress")),
+            progress_of: 100.0,
+            message: Some(path("$.name")),
+            steps: Some(Steps {
+                path: path("$.tasks[*]"),
+                name: path("$.name"),
+                progress: Some(path("$.progress")),
+            }),
+            cancel: None,
+            max_wait: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn status_and_body_say_that_a_task_began() {
+        let began = |status, answer: Value| tasks().began(status, &answer);
+        let pending = json!({ "status": "pending", "id": "a1" });
+        assert_eq!(began(201, pending.clone()), Some(Ok("a1".to_owned())));
+        assert_eq!(began(202, json!({ "status": "started", "id": 7 })), Some(Ok("7".to_owned())));
+        assert_eq!(began(200, pending), None);
+        assert_eq!(began(201, json!({ "status": "success", "id": "a1" })), None);
+        assert_eq!(began(201, json!([])), None);
+        for id in [json!(null), json!(""), json!("a b"), json!("x".repeat(257)), json!({})] {
+            let answer = json!({ "status": "pending", "id": id });
+            assert!(matches!(began(201, answer), Some(Err(_))), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_look_shows_state_progress_and_steps() {
+        let shown = json!({
+            "status": "pending", "progress": "41.5%", "name": " ", "tasks": [
+                { "name": "copy", "progress": 120 }, { "progress": 3 }, { "name": "boot" },
+            ],
+        });
+        let glimpse = tasks().read(&shown).unwrap();
+        assert_eq!((glimpse.phase, glimpse.percent), (Phase::Running, Some(41.5)));
+        let step = |name: &str, percent| Step { name: name.to_owned(), percent };
+        assert_eq!(glimpse.steps, [step("copy", Some(100.0)), step("boot", None)]);
+        let ended = tasks().read(&json!({ "status": true, "progress": null })).unwrap();
+        assert_eq!((ended.phase, ended.percent), (Phase::Succeeded, None));
+    }
+
+    #[test]
+    fn an_unknown_state_is_an_error() {
+        let error = |shown: Value| tasks().read(&shown).unwrap_err();
+        assert_eq!(error(json!({})), "has no state at $.status");
+        assert_eq!(
+            error(json!({ "status": "paused" })),
+            "is in the state \"paused\", which the descriptor does not know (it knows pending, \
+             success, failure, true)"
+        );
+    }
+
+    #[test]
+    fn result_and_reason_are_found() {
+        let result = |mut shown: Value| tasks().result_in(&mut shown);
+        assert_eq!(result(json!({ "result": { "id": 1 } })), Some(json!({ "id": 1 })));
+        assert_eq!(result(json!({ "result": null })), None);
+        assert_eq!(result(json!({})), None);
+        let reason = |shown: Value| tasks().reason_in(&shown);
+        assert_eq!(reason(json!({ "result": { "message": "full" } })).as_deref(), Some("full"));
+        assert_eq!(reason(json!({ "result": "no lock " })).as_deref(), Some("no lock"));
+        let fields = json!({ "result": { "name": ["taken"] } });
+        assert_eq!(reason(fields).as_deref(), Some(r#"{"name":["taken"]}"#));
+        assert_eq!(reason(json!({})), None);
+    }
+
+    #[test]
+    fn arguments_and_pauses() {
+        let arguments = json!({ "id": "{task}", "wait": true, "deep": [{ "in": "x-{task}" }] });
+        let arguments = arguments.as_object().unwrap().clone();
+        let call = TaskCall { tool: "get".into(), arguments };
+        let filled = Value::Object(call.arguments_for("a1"));
+        assert_eq!(filled, json!({ "id": "a1", "wait": true, "deep": [{ "in": "x-a1" }] }));
+        let pauses = [0, 1, 2, 99].map(|look| tasks().pause(look).as_secs());
+        assert_eq!(pauses, [1, 2, 2, 2]);
+    }
+}
