@@ -7,6 +7,7 @@
 //! calls before and during the load, and every kind of error.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
+#![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
 #![expect(clippy::disallowed_methods, reason = "a measurement has no settings file")]
 
 use std::{

@@ -109,20 +109,18 @@ impl Demo {
         shown_call(out, "get_vm", &json!({ "uuid": id }))?;
         shown(out, &Value::Object(brief))?;
 
-        self.title(out, "Start it, and watch the task end")?;
-        let started = self.call(out, "start_vm", json!({ "uuid": id })).await?;
-        self.follow(out, &started).await?;
+        self.title(out, "Start it: the call waits for the task and gives its end")?;
+        self.call(out, "start_vm", json!({ "uuid": id })).await?;
 
         self.title(out, "Take a snapshot")?;
         let arguments = json!({ "uuid": id, "name_label": "before the change" });
-        let snapshot = self.call(out, "snapshot_vm", arguments).await?;
-        self.follow(out, &snapshot).await?;
+        self.call(out, "snapshot_vm", arguments).await?;
 
         self.title(out, "Export the VM to a file")?;
         self.call(out, "export_vm_xva", json!({ "uuid": id, "compress": "zstd" })).await?;
 
         self.title(out, "A mistake is refused before anything is sent")?;
-        let arguments = json!({ "uid": id, "sync": "perhaps" });
+        let arguments = json!({ "uid": id, "wait": "perhaps" });
         self.refused(out, "start_vm", arguments).await?;
 
         self.title(out, "A failure comes back in the API's own words")?;
@@ -138,21 +136,6 @@ impl Demo {
     fn title(&mut self, out: &mut dyn Write, title: &str) -> io::Result<()> {
         self.step += 1;
         writeln!(out, "\n{}. {title}", self.step)
-    }
-
-    /// Waits for the task that an action has started.
-    async fn follow(&self, out: &mut dyn Write, started: &CallToolResult) -> anyhow::Result<()> {
-        let task = started.structured_content.as_ref().and_then(|value| value["taskId"].as_str());
-        let Some(task) = task else { bail!("the action answered no taskId") };
-        let arguments = json!({ "id": task, "wait": true });
-        shown_call(out, "get_task", &arguments)?;
-        let ended = self.quiet_call("get_task", arguments).await?;
-        let ended = ended.structured_content.unwrap_or_default();
-        shown(out, &json!({ "status": ended["status"], "result": ended["result"] }))?;
-        if ended["status"] != "success" {
-            bail!("the task did not succeed");
-        }
-        Ok(())
     }
 
     /// Calls a tool that should succeed, and prints call and answer.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 mod pages;
 mod result;
 mod stream;
+mod task;
 mod upload_size;
 
 use self::{
@@ -27,7 +28,11 @@ use self::{
     queue::Bounds,
     result::{Answer, Target, finish},
 };
-pub use self::{health::HealthReport, upload_size::UploadSizeError};
+pub use self::{
+    health::HealthReport,
+    task::{Budget, Leave, TaskError, TaskFailure, Waiting},
+    upload_size::UploadSizeError,
+};
 
 pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome};
@@ -35,7 +40,7 @@ use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
-    descriptor::model::{Composite, Location, PageBehavior, Pagination, Tool},
+    descriptor::model::{Composite, PageBehavior, Pagination, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -184,6 +189,9 @@ pub enum CallError {
     /// The request brought no answer.
     #[error("{0}; {hint}", hint = .0.kind.hint())]
     Send(SendError),
+    /// The call began a task, and that has no good end.
+    #[error(transparent)]
+    Task(#[from] Box<TaskError>),
     /// The author or the remote: the descriptor's jq program does not fit the answer.
     #[error("the answer to {request} arrived, but the descriptor's `transform` {error}")]
     Transform {
@@ -204,6 +212,12 @@ pub enum CallError {
         /// The bound that was hit.
         limit: u64,
     },
+}
+
+impl From<TaskError> for CallError {
+    fn from(error: TaskError) -> Self {
+        Self::Task(Box::new(error))
+    }
 }
 
 impl From<ExchangeError> for CallError {
@@ -227,6 +241,9 @@ impl CallError {
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Page { error, .. } => error.is_unreachable(),
+            Self::Task(error) => {
+                matches!(&**error, TaskError::Unseen { error, .. } if error.is_unreachable())
+            }
             _ => matches!(self, Self::Send(_)),
         }
     }
@@ -337,7 +354,8 @@ impl Executor {
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 
-    /// Executes a call; `observer` hears about the progress of a download.
+    /// Executes a call; `observer` hears about the progress of a download, and of a task that the
+    /// call begins. For that it waits as usual.
     ///
     /// # Errors
     ///
@@ -347,13 +365,27 @@ impl Executor {
         call: Admitted<'_>,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
+        self.execute_waiting(call, &Waiting::default(), observer).await
+    }
+
+    /// Executes a call, and waits for a task that it begins as `waiting` says.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute`](Self::execute).
+    pub async fn execute_waiting(
+        &self,
+        call: Admitted<'_>,
+        waiting: &Waiting,
+        observer: &dyn Observer,
+    ) -> Result<Outcome, CallError> {
         if let Some(report) = self.check_health(&call).await {
             return Ok(report.into());
         }
         match call.entry().operation() {
-            Operation::Tool(tool) => self.request(&call, tool, observer).await,
+            Operation::Tool(tool) => self.request(&call, tool, waiting, observer).await,
             Operation::Composite(composite) => {
-                composite::run(self, &call, composite, observer).await
+                composite::run(self, &call, composite, &waiting.leave, observer).await
             }
         }
     }
@@ -363,13 +395,14 @@ impl Executor {
         &self,
         call: &Admitted<'_>,
         tool: &Tool,
+        waiting: &Waiting,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
         if let Some(jq) = callers_jq(call) {
             self.filters.compile(jq).await.map_err(|error| {
-                let is_jq = |known: &&EntryParam| known.param.location == Location::Result;
+                let is_jq = |known: &&EntryParam| known.param.is_jq();
                 let property = call.entry().params.iter().find(is_jq);
                 let property = property.map(|known| known.property.clone()).unwrap_or_default();
                 CallError::Filter { property, error }
@@ -379,7 +412,7 @@ impl Executor {
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
         let turns = self.bounds.turns(call.entry().backend.0, observer.session(), is_transfer);
         let busy = |reason| CallError::Busy { reason };
-        let _turns = tokio::time::timeout(bound, turns)
+        let turns = tokio::time::timeout(bound, turns)
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
@@ -396,6 +429,9 @@ impl Executor {
             }
             if !binary {
                 let answer = self.answer(target, plan, download.exchange).await?;
+                if let Some(id) = task::began(call, &answer)? {
+                    return Ok(Received::Task(id));
+                }
                 let outcome = match walked(tool) {
                     Some(pagination) => {
                         let walk = pages::Walk { executor: self, target, pagination };
@@ -419,6 +455,11 @@ impl Executor {
         };
         match sent.ok_or_else(timed_out)?? {
             Received::Whole(outcome) => Ok(outcome),
+            // Tasks have a bound of their own, and leave their turn to others.
+            Received::Task(id) => {
+                drop(turns);
+                task::follow(self, target, id, waiting, observer).await
+            }
             // Downloads last as long as they last; only silence ends them.
             Received::Download(download) => self.download(target, plan, download, observer).await,
         }
@@ -546,13 +587,15 @@ fn walked(tool: &Tool) -> Option<&Pagination> {
 /// Returns the jq program that the caller passed.
 fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
     let mut arguments = call.arguments().iter();
-    let (_, program) = arguments.find(|(param, _)| param.location == Location::Result)?;
+    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
     program.as_str().filter(|program| !program.trim().is_empty())
 }
 
 /// What arrived within the time of the call.
 enum Received {
     Download(Download),
+    /// The id of a task that began.
+    Task(String),
     Whole(Outcome),
 }
 

@@ -15,9 +15,13 @@ use sha2::{Digest, Sha256};
 use crate::{
     access::{Decision, Denial},
     call::{self, ArgumentError, Arguments},
-    catalog::{BackendId, Catalog, Entry, Operation},
+    catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
-    descriptor::model::{Access, Composite},
+    descriptor::{
+        model::{Access, Composite, Tool},
+        task::{TaskCall, Tasks},
+    },
+    outcome::task::TaskHandle,
 };
 
 /// Decides about calls.
@@ -52,6 +56,14 @@ pub enum Refusal {
         /// What happened, and what the operator can do.
         reason: String,
     },
+    /// The caller's fault: nothing here has such a task.
+    #[error("there is no task \"{handle}\": {reason}")]
+    NoTask {
+        /// What was asked for.
+        handle: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The caller's fault: there is no such tool.
     #[error("unknown tool \"{name}\"{}", did_you_mean(nearest.as_deref()))]
     UnknownTool {
@@ -83,6 +95,20 @@ pub struct Admitted<'gate> {
     arguments: Arguments,
     /// Whether a person agreed to this call.
     consented: bool,
+}
+
+/// The right to look at one task, and perhaps to cancel it.
+///
+/// It belongs to the call that began the task: who may start a migration may see how it goes and
+/// stop it, whatever the tools that do this are allowed for. For a task that only a handle names,
+/// [`Gate::check_task`] gives it, under the rules of the watching tool.
+#[derive(Debug, Clone)]
+pub struct TaskRight {
+    gate: Gate,
+    backend: BackendId,
+    handle: TaskHandle,
+    /// Whether it comes from the call that began the task.
+    began_it: bool,
 }
 
 /// The digest of a call: what a consent is bound to.
@@ -140,16 +166,67 @@ impl Gate {
         Some(self.check_entry(entry, Map::new()))
     }
 
+    /// Checks that the task with this handle may be looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoTask`] for a handle that leads nowhere, [`Refusal::Denied`] when the level or
+    /// the name of the watching tool is not allowed.
+    pub fn check_task(&self, handle: &TaskHandle) -> Result<TaskRight, Refusal> {
+        let (backend, tools) = self.task_tools(handle)?;
+        self.check_decision(&tools.watch)?;
+        let right =
+            TaskRight { gate: self.clone(), backend, handle: handle.clone(), began_it: false };
+        // Ids that make no request are refused before anything is sent.
+        right.watch(false)?;
+        Ok(right)
+    }
+
+    /// Checks that the task with this handle may be cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_task`](Self::check_task), about the cancelling tool; also
+    /// [`Refusal::NoTask`] when the API cannot cancel tasks.
+    pub fn check_cancel(&self, handle: &TaskHandle) -> Result<Pending<'_>, Refusal> {
+        let (_, tools) = self.task_tools(handle)?;
+        let call = tools.watch.descriptor().tasks.as_ref().and_then(|it| it.cancel.as_ref());
+        let (Some(entry), Some(call)) = (&tools.cancel, call) else {
+            let reason = format!("tasks of backend \"{}\" cannot be cancelled", handle.backend);
+            return Err(Refusal::NoTask { handle: handle.to_string(), reason });
+        };
+        self.check_entry(entry, with_properties(entry, call.arguments_for(&handle.id)))
+    }
+
+    /// Finds the tools for a task; its handle must be one that a call here could have given.
+    fn task_tools(&self, handle: &TaskHandle) -> Result<(BackendId, &TaskTools), Refusal> {
+        let no_task = |reason: String| Refusal::NoTask { handle: handle.to_string(), reason };
+        let found = self
+            .catalog
+            .task_backend(&handle.backend)
+            .ok_or_else(|| no_task(format!("no backend \"{}\" has tasks", handle.backend)))?;
+        let begins = found.1.watch.descriptor().tasks_of(&handle.tool).is_some();
+        begins.then_some(found).ok_or_else(|| {
+            no_task(format!(
+                "backend \"{}\" has no tool \"{}\" that begins tasks",
+                handle.backend, handle.tool
+            ))
+        })
+    }
+
+    /// Refuses what the operator does not allow.
+    fn check_decision(&self, entry: &Entry) -> Result<(), Refusal> {
+        let Decision::Deny(denial) = &entry.decision else { return Ok(()) };
+        let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
+        Err(Refusal::Denied { tool: entry.name.clone(), denial: denial.clone(), remedy })
+    }
+
     fn check_entry<'gate>(
         &'gate self,
         entry: &'gate Entry,
         arguments: Map<String, Value>,
     ) -> Result<Pending<'gate>, Refusal> {
-        if let Decision::Deny(denial) = &entry.decision {
-            let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
-            let tool = entry.name.clone();
-            return Err(Refusal::Denied { tool, denial: denial.clone(), remedy });
-        }
+        self.check_decision(entry)?;
         let arguments = call::check(entry, arguments)?;
         let needs_consent =
             self.asks_for(entry) || self.dangerous_delegates(entry).next().is_some();
@@ -277,6 +354,16 @@ impl<'gate> Admitted<'gate> {
         &self.arguments
     }
 
+    /// Returns the right to go on with the task `id` that this call began; `None` when its tool
+    /// begins none.
+    pub(crate) fn task(&self, id: String) -> Option<TaskRight> {
+        self.entry.tasks()?;
+        let backend = self.entry.backend_name.to_string();
+        let handle = TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id };
+        let (gate, backend) = (self.gate.clone(), self.entry.backend);
+        Some(TaskRight { gate, backend, handle, began_it: true })
+    }
+
     /// Admits a call of `tool` that the script of this composite makes: it passes what a direct
     /// call passes. `arguments` may have the names of the wire as well as those of the schema.
     ///
@@ -309,6 +396,60 @@ impl<'gate> Admitted<'gate> {
         }
         let Pending { gate, entry, arguments, .. } = pending;
         Ok(Admitted { gate, entry, arguments, consented: true })
+    }
+}
+
+impl TaskRight {
+    /// Returns the task.
+    pub fn handle(&self) -> &TaskHandle {
+        &self.handle
+    }
+
+    /// Returns how the tasks of the backend work; `None` for no right that was ever given.
+    pub(crate) fn tasks(&self) -> Option<&Tasks> {
+        self.gate.catalog.task_tools(self.backend)?.watch.descriptor().tasks.as_ref()
+    }
+
+    /// Returns the tool that began the task, whose rules apply to its result.
+    pub(crate) fn starter(&self) -> Option<&Tool> {
+        let descriptor = self.gate.catalog.task_tools(self.backend)?.watch.descriptor();
+        descriptor.tools.iter().find(|tool| tool.name == self.handle.tool)
+    }
+
+    /// Returns whether the task may be cancelled, and can.
+    pub(crate) fn can_cancel(&self) -> bool {
+        self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
+    }
+
+    /// Admits the call that looks at the task; with `blocking` the one that answers at its end.
+    pub(crate) fn watch(&self, blocking: bool) -> Result<Admitted<'_>, Refusal> {
+        let tools = self.gate.catalog.task_tools(self.backend);
+        let call = self
+            .tasks()
+            .and_then(|tasks| if blocking { tasks.blocking.as_ref() } else { Some(&tasks.watch) });
+        self.admit(tools.map(|tools| &tools.watch), call)
+    }
+
+    /// Admits the call that asks the task to stop.
+    pub(crate) fn cancel(&self) -> Result<Admitted<'_>, Refusal> {
+        let tools = self.gate.catalog.task_tools(self.backend);
+        let call = self.tasks().and_then(|tasks| tasks.cancel.as_ref());
+        let entry = tools.and_then(|tools| tools.cancel.as_ref());
+        self.admit(entry.filter(|_| self.began_it), call)
+    }
+
+    fn admit<'gate>(
+        &'gate self,
+        entry: Option<&'gate Entry>,
+        call: Option<&TaskCall>,
+    ) -> Result<Admitted<'gate>, Refusal> {
+        let (Some(entry), Some(call)) = (entry, call) else {
+            let reason = "the descriptor has no call for this".to_owned();
+            return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
+        };
+        let arguments = with_properties(entry, call.arguments_for(&self.handle.id));
+        let arguments = call::check(entry, arguments)?;
+        Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }
 }
 

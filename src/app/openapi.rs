@@ -24,8 +24,9 @@ use crate::{
     http::{
         auth::Authenticator,
         backend::{Backend, Exchange},
-        login, redact,
+        redact,
         retry::RetryRules,
+        settled,
         upload::Activity,
     },
 };
@@ -121,7 +122,7 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, String>> {
         });
         let fetched = join_all(fetched).await;
         // The end of the runtime would be that of a login, with the refresh token that it brings.
-        login::settled().await;
+        settled().await;
         fetched
     });
     // A keyring may be waiting for a person.

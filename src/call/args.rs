@@ -193,6 +193,7 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
     let place = match param.location {
         Location::Header => "a header field",
         Location::Path => "a path",
+        Location::Result if param.is_wait() => return not_wait(property, value),
         Location::Result => return not_jq(property, value),
         Location::Body | Location::Query => return None,
     };
@@ -217,6 +218,12 @@ fn not_jq(property: &str, value: &Value) -> Option<ArgumentProblem> {
     let reason = || format!("is longer than {LONGEST_JQ} bytes");
     let is_long = value.as_str().is_some_and(|text| text.len() > LONGEST_JQ);
     is_long.then(|| ArgumentProblem::value(property, reason()))
+}
+
+/// Reports a wait that is none.
+fn not_wait(property: &str, value: &Value) -> Option<ArgumentProblem> {
+    let is_wait = value.as_u64().is_some();
+    (!is_wait).then(|| ArgumentProblem::value(property, "cannot be negative"))
 }
 
 #[cfg(test)]

@@ -24,12 +24,15 @@ use serde_json::{Map, Value};
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
-    name::{PROPERTY_NAME_MAX, TOOL_NAME_MAX},
+    name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
     output::Output,
 };
 use crate::{
     access::{Decision, Policy},
-    descriptor::model::{Access, Composite, Descriptor, Health, Param, Tool},
+    descriptor::{
+        model::{Access, Composite, Descriptor, Health, Param, Tool},
+        task::Tasks,
+    },
 };
 
 /// The position of a backend in the settings.
@@ -53,6 +56,8 @@ pub struct Catalog {
     entries: Vec<Entry>,
     /// The health check of each backend, whether or not models may make it.
     checks: Vec<Option<Entry>>,
+    /// What watches and cancels the tasks of each backend that has some.
+    tasks: Vec<Option<TaskTools>>,
     by_name: HashMap<String, usize>,
 }
 
@@ -83,6 +88,16 @@ pub struct Entry {
     descriptor: Arc<Descriptor>,
     place: Place,
     validator: OnceLock<Box<jsonschema::Validator>>,
+}
+
+/// What watches and cancels tasks. Their decisions are about going on with a task that is named by
+/// its handle: the levels and `exclude_tools` count, but not `tools`, which says what is listed.
+#[derive(Debug)]
+pub struct TaskTools {
+    /// Shows a task.
+    pub watch: Entry,
+    /// Asks a task to stop, where the API can.
+    pub cancel: Option<Entry>,
 }
 
 /// What a call of an entry does.
@@ -132,7 +147,32 @@ impl Catalog {
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
         let checks =
             backends.iter().enumerate().map(|(id, backend)| backend.check(BackendId(id))).collect();
-        Self { entries, checks, by_name }
+        let tasks =
+            backends.iter().enumerate().map(|(id, it)| it.task_tools(BackendId(id))).collect();
+        Self { entries, checks, tasks, by_name }
+    }
+
+    /// Returns what watches and cancels the tasks of a backend; `None` when it has no tasks.
+    pub fn task_tools(&self, backend: BackendId) -> Option<&TaskTools> {
+        self.tasks.get(backend.0)?.as_ref()
+    }
+
+    /// Returns the backend of this name when it has tasks.
+    pub fn task_backend(&self, name: &str) -> Option<(BackendId, &TaskTools)> {
+        let mut all = self.tasks.iter().enumerate();
+        all.find_map(|(id, tools)| {
+            let tools = tools.as_ref()?;
+            (*tools.watch.backend_name == *name).then_some((BackendId(id), tools))
+        })
+    }
+
+    /// Returns the backends whose listed tools can begin a task, with what watches these.
+    pub fn task_starters(&self) -> impl Iterator<Item = &TaskTools> {
+        let starts = |id: usize| {
+            self.listed().any(|entry| entry.backend == BackendId(id) && entry.tasks().is_some())
+        };
+        let all = self.tasks.iter().enumerate();
+        all.filter_map(move |(id, tools)| tools.as_ref().filter(|_| starts(id)))
     }
 
     /// Returns the health check of a backend, for the operator: which tools models may call does
@@ -224,7 +264,11 @@ impl BackendTools<'_> {
         let unlisted: Option<Vec<String>> =
             unlisted.map(|params| params.iter().map(|param| param.name.clone()).collect());
         let unlisted = unlisted.as_deref().unwrap_or(&self.descriptor.unlisted_params);
-        let params = property::params(operation, unlisted);
+        let may_wait = match place {
+            Place::Tool(_) => self.descriptor.tasks_of(operation.declared_name()).is_some(),
+            Place::Composite(_) | Place::Health => false,
+        };
+        let params = property::params(operation, unlisted, may_wait);
         let mut input_schema = schema::listed(&params);
         if let Some(tool) = operation.tool() {
             schema::add_hints(&mut input_schema, &params, &tool.value_hints);
@@ -254,6 +298,30 @@ impl BackendTools<'_> {
         let decision = policy.decide(operation.declared_name(), operation.access());
         let name = operation.declared_name().to_owned();
         Some(Entry { decision, ..self.entry(id, self.name.into(), Place::Health, operation, name) })
+    }
+
+    /// Makes the entries that watch and cancel tasks.
+    fn task_tools(&self, id: BackendId) -> Option<TaskTools> {
+        let tasks = self.descriptor.tasks.as_ref()?;
+        let Policy { levels, bound, exclude_tools, .. } = self.policy;
+        let policy = Policy {
+            levels: levels.clone(),
+            bound: bound.clone(),
+            exclude_tools: exclude_tools.clone(),
+            tools: None,
+        };
+        let backend_name: Arc<str> = self.name.into();
+        let entry = |name: &str| {
+            let mut tools = operations(&self.descriptor);
+            let (place, it) = tools.find(|(place, it)| {
+                matches!(place, Place::Tool(_)) && it.declared_name() == name
+            })?;
+            let decision = policy.decide(name, it.access());
+            let backend_name = Arc::clone(&backend_name);
+            Some(Entry { decision, ..self.entry(id, backend_name, place, it, name.to_owned()) })
+        };
+        let cancel = tasks.cancel.as_ref().and_then(|call| entry(&call.tool));
+        Some(TaskTools { watch: entry(&tasks.watch.tool)?, cancel })
     }
 
     fn decide(&self, operation: Operation<'_>) -> Decision {
@@ -364,6 +432,12 @@ impl Entry {
     /// Returns the health check, when a call is one.
     pub fn health(&self) -> Option<&Health> {
         self.descriptor.health.as_ref().filter(|_| matches!(self.place, Place::Health))
+    }
+
+    /// Returns how tasks work, when calls can begin one.
+    pub fn tasks(&self) -> Option<&Tasks> {
+        let tool = matches!(self.place, Place::Tool(_)).then(|| self.declared_name())?;
+        self.descriptor.tasks_of(tool)
     }
 
     /// Returns the name in the descriptor.

@@ -15,6 +15,11 @@ pub const TOOL_NAME_MAX: usize = 45;
 /// The longest property name.
 pub const PROPERTY_NAME_MAX: usize = 64;
 
+/// The names of built-in tools, which no tool of a descriptor gets: whether they are listed depends
+/// on what is allowed, and that renames nothing.
+pub const RESERVED: [&str; 5] =
+    ["stream_close", "stream_list", "stream_read", "task_cancel", "task_wait"];
+
 /// The hexadecimal digits of a hash suffix.
 const HASH_DIGITS: usize = 6;
 
@@ -45,7 +50,7 @@ pub(crate) fn tool_names(backends: usize, tools: &[(&str, &str)]) -> Vec<String>
             }
         })
         .collect();
-    settle(&candidates, TOOL_NAME_MAX)
+    settle(&candidates, TOOL_NAME_MAX, &RESERVED)
 }
 
 /// Returns the property names of parameters, given by their names on the wire.
@@ -63,7 +68,7 @@ pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
             Candidate { identity: name.to_owned(), mapped, exact }
         })
         .collect();
-    settle(&candidates, PROPERTY_NAME_MAX)
+    settle(&candidates, PROPERTY_NAME_MAX, &[])
 }
 
 /// Returns whether hosts accept `name` for a property.
@@ -83,8 +88,8 @@ fn words(name: &str) -> String {
     if parts.is_empty() { "param".to_owned() } else { parts.join("_") }
 }
 
-/// Makes the names unique and short enough.
-fn settle(candidates: &[Candidate], max: usize) -> Vec<String> {
+/// Makes the names unique and short enough, and none of `reserved`.
+fn settle(candidates: &[Candidate], max: usize, reserved: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = candidates
         .iter()
         .map(|candidate| {
@@ -106,6 +111,13 @@ fn settle(candidates: &[Candidate], max: usize) -> Vec<String> {
         let mut exact_owners = group.iter().filter(|at| exact(at));
         let keeper = exact_owners.next().filter(|_| exact_owners.next().is_none());
         colliding.extend(group.iter().filter(|at| Some(*at) != keeper));
+    }
+    for (name, owners) in &owners {
+        // Those of a larger group are all there already, but for the one that would keep the name.
+        if reserved.contains(name) {
+            colliding.retain(|at| !owners.contains(at));
+            colliding.extend(owners);
+        }
     }
     if colliding.is_empty() {
         return names;
@@ -197,6 +209,15 @@ pub(crate) fn nearest<'known>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn built_in_tools_keep_their_names() {
+        let names = tool_names(1, &[("x", "task_wait"), ("x", "task.wait"), ("x", "wait")]);
+        assert!(names.iter().all(|name| name != "task_wait"), "{names:?}");
+        assert!(names[0].starts_with("task_wait_") && names[1].starts_with("task_wait_"));
+        assert_ne!(names[0], names[1]);
+        assert_eq!(names[2], "wait");
+    }
 
     fn tools(backends: usize, tools: &[(&str, &str)]) -> Vec<String> {
         let names = tool_names(backends, tools);

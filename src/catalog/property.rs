@@ -10,8 +10,13 @@ use crate::descriptor::model::{
     BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind, Tool,
 };
 
-/// Returns the parameters in the order of the file, the added ones last.
-pub(crate) fn params(operation: Operation<'_>, unlisted: &[String]) -> Arc<[EntryParam]> {
+/// Returns the parameters in the order of the file, the added ones last; `may_wait` when calls can
+/// begin a task.
+pub(crate) fn params(
+    operation: Operation<'_>,
+    unlisted: &[String],
+    may_wait: bool,
+) -> Arc<[EntryParam]> {
     // No model needs to name a page where the program walks through them; one that goes on after
     // the last page that was read, or wants a single one, may.
     let mut walked = Vec::new();
@@ -19,6 +24,9 @@ pub(crate) fn params(operation: Operation<'_>, unlisted: &[String]) -> Arc<[Entr
         Operation::Tool(tool) => params_of_tool(tool, &mut walked),
         Operation::Composite(composite) => composite.params.clone(),
     };
+    if may_wait {
+        params.extend(wait(&params));
+    }
     for param in &mut params {
         settle(param);
     }
@@ -86,8 +94,7 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
 /// `jq`, and this one gets another.
 fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
     let allowed = tool.response.allow_jq && !tool.response.binary;
-    let free = |name: &&str| params.iter().all(|param| param.name != **name);
-    let name = ["jq", "jq_filter", "result_jq", "result_jq_filter"].into_iter().find(free)?;
+    let name = free(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
     allowed.then(|| Param {
         name: name.to_owned(),
         location: Location::Result,
@@ -96,6 +103,26 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
         default: None,
         description: Some("jq filter applied to the result, such as `map(.id)`".to_owned()),
     })
+}
+
+/// Returns the parameter for how long the caller waits for a task. Its name gives way as that of
+/// [`callers_jq`] does.
+fn wait(params: &[Param]) -> Option<Param> {
+    let name = free(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
+    Some(Param {
+        name: name.to_owned(),
+        location: Location::Result,
+        kind: ParamKind::Integer,
+        required: false,
+        default: None,
+        // In every conversation, once for each tool: the shortest words that say it.
+        description: Some("Seconds to wait".to_owned()),
+    })
+}
+
+/// Returns the first name that no parameter has.
+fn free<const N: usize>(names: [&'static str; N], params: &[Param]) -> Option<&'static str> {
+    names.into_iter().find(|name| params.iter().all(|param| param.name != *name))
 }
 
 /// Adds what the caller needs to walk through the pages.

@@ -12,6 +12,7 @@ use super::report::Format;
 use crate::{
     access::Levels,
     config::{Overrides, parse_levels},
+    outcome::task::TaskHandle,
 };
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
@@ -58,6 +59,8 @@ pub enum Command {
     Setup(SetupArgs),
     /// Show one tool: its arguments, where it is defined, who may call it
     Show(ShowArgs),
+    /// Go on with a task that a call began: wait for it, or cancel it
+    Task(TaskArgs),
 }
 
 /// Flags of every subcommand.
@@ -353,6 +356,32 @@ pub enum StoreArg {
 pub struct ShowArgs {
     /// The tool
     pub tool: String,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+/// Arguments of `task`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 it succeeded, goes on, or was cancelled as asked, 2 no such \
+                        task, 3 settings, 4 refused, 5 it failed, 6 the backend did not answer"
+)]
+pub struct TaskArgs {
+    /// The handle, as the call gave it
+    pub handle: TaskHandle,
+    /// Wait so many seconds for the end of the task, 0 to look once; as long as it takes otherwise
+    #[arg(long, value_name = "SECONDS", conflicts_with = "cancel")]
+    pub wait: Option<u64>,
+    /// Ask the task to stop
+    #[arg(long)]
+    pub cancel: bool,
+    /// Agree to a dangerous call without being asked
+    #[arg(long, short)]
+    pub yes: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::env_vars::Environment,
-    executor::DryRun,
+    executor::{Budget, DryRun, Waiting},
     gate::{Admitted, Consent, Pending},
     outcome::{Outcome, Payload, SavedFile},
 };
@@ -30,8 +30,11 @@ pub(super) async fn run(
     }
     let call = admit(pending, args.yes, console)?;
     let watch = Watch::new(console.err_is_terminal);
+    // A person can stop the waiting.
+    let waiting = Waiting { budget: Budget::Longest, ..Waiting::default() };
     let outcome = tokio::select! {
-        outcome = app.executor.execute(call, &watch) => Some(outcome?),
+        outcome = app.executor.execute_waiting(call, &waiting, &watch) => Some(outcome?),
+        // The log says what becomes of a task that the call began.
         _ = tokio::signal::ctrl_c() => None,
     };
     let Some(outcome) = outcome else {
@@ -46,7 +49,7 @@ pub(super) async fn run(
 }
 
 /// Asks the person about a dangerous call.
-fn admit<'gate>(
+pub(super) fn admit<'gate>(
     pending: Pending<'gate>,
     yes: bool,
     console: &mut Console,
@@ -97,7 +100,11 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
 }
 
 /// Prints a result to standard output and what is to say about it to standard error.
-fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::Result<()> {
+pub(super) fn print_outcome(
+    outcome: Outcome,
+    as_json: bool,
+    console: &mut Console,
+) -> io::Result<()> {
     match outcome.payload {
         Payload::Empty if as_json => console.json(&Value::Null)?,
         Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
@@ -108,6 +115,19 @@ fn print_outcome(outcome: Outcome, as_json: bool, console: &mut Console) -> io::
         },
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;
+        }
+        Payload::Task(report) => {
+            if as_json || !console.out_is_terminal {
+                console.json(&report.to_value())?;
+            } else {
+                writeln!(console.out, "{}", report.summary())?;
+            }
+            if report.is_running {
+                let handle = &report.handle;
+                let note =
+                    format!("the task goes on: `dadl-mcp task {handle}`, with the same flags");
+                console.note(&note)?;
+            }
         }
         Payload::Text { text, .. } => {
             let end = if text.ends_with('\n') { "" } else { "\n" };

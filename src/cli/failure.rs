@@ -14,7 +14,7 @@ use crate::{
         diagnostic::{Diagnostic, Severity},
         source::Source,
     },
-    executor::CallError,
+    executor::{CallError, TaskError},
     files::FileError,
     gate::Refusal,
     http::BodyTooLarge,
@@ -201,6 +201,7 @@ impl From<Refusal> for Failure {
             Refusal::Denied { .. } => {
                 (Exit::Refused, "`dadl-mcp list --all` shows every tool and why".to_owned())
             }
+            Refusal::NoTask { .. } => return Self::new(Exit::Usage, refusal),
             Refusal::NotConfirmed { .. } => return Self::new(Exit::Refused, refusal),
         };
         Self::new(exit, refusal).hint(hint)
@@ -211,6 +212,7 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let exit = match &error {
             CallError::Api(_) => Exit::Api,
+            CallError::Task(error) if matches!(**error, TaskError::Failed(_)) => Exit::Api,
             CallError::Argument(_)
             | CallError::BodyTooLarge(BodyTooLarge { size: Some(_), .. })
             | CallError::File(FileError::Reference { .. }) => Exit::Usage,

@@ -28,6 +28,7 @@ mod serve;
 mod setup;
 mod show;
 mod simulated;
+mod task;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -103,6 +104,7 @@ fn dispatch(
         }
         Command::Setup(args) => one_shot()?.block_on(setup::run(&args, environment, console)),
         Command::Show(args) => show::run(&args, environment, console),
+        Command::Task(args) => one_shot()?.block_on(task::run(args, environment, console)),
     }
 }
 

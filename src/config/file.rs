@@ -308,6 +308,8 @@ impl Reader {
             ("timeout", &mut timeouts.call),
             ("connect_timeout", &mut timeouts.connect),
             ("read_timeout", &mut timeouts.read),
+            ("task_wait", &mut backend.task_wait),
+            ("task_wait_progress", &mut backend.task_wait_progress),
         ] {
             *timeout = self.duration(section, key).unwrap_or(*timeout);
         }

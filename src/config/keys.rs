@@ -227,6 +227,19 @@ pub const OPTIONS: &[Key] = &[
         "`256`",
         "For calls of this backend that wait for an answer at the same time",
     ),
+    key(
+        "task_wait",
+        "duration",
+        "`50s`",
+        "How long a call waits for a task that it began; then it answers with the handle of the \
+         task. The argument `wait` of a call goes before this",
+    ),
+    key(
+        "task_wait_progress",
+        "duration",
+        "`10m`",
+        "The same for a host that asked for progress, and so has reason to wait",
+    ),
     key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
 ];
 
@@ -237,7 +250,10 @@ pub(crate) const OTHER_TRANSPORTS: &[&str] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DEFAULT_MAX_RESPONSE_BYTES, FileSettings, Limits, Timeouts};
+    use super::super::{
+        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_WAIT, DEFAULT_TASK_WAIT_PROGRESS, FileSettings,
+        Limits, Timeouts,
+    };
     use super::*;
     use crate::descriptor::units;
 
@@ -251,6 +267,9 @@ mod tests {
         assert_eq!(units::duration(default("timeout")), Some(call));
         assert_eq!(units::duration(default("connect_timeout")), Some(connect));
         assert_eq!(units::duration(default("read_timeout")), Some(read));
+        assert_eq!(units::duration(default("task_wait")), Some(DEFAULT_TASK_WAIT));
+        let heard = units::duration(default("task_wait_progress"));
+        assert_eq!(heard, Some(DEFAULT_TASK_WAIT_PROGRESS));
         let size = units::size(default("max_response_size"));
         assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
         assert_eq!(default("max_calls"), Limits::CALLS_OF_BACKEND.to_string());

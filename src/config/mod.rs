@@ -84,6 +84,10 @@ pub struct BackendSettings {
     pub file_ttl: Option<Duration>,
     /// So many calls wait for an answer of this backend at once.
     pub max_calls: usize,
+    /// How long a call waits for a task that it began, when nobody hears how far it is.
+    pub task_wait: Duration,
+    /// The same when the caller asked for progress.
+    pub task_wait_progress: Duration,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
 }
@@ -122,6 +126,8 @@ impl BackendSettings {
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
             file_ttl: None,
             max_calls: Limits::CALLS_OF_BACKEND,
+            task_wait: DEFAULT_TASK_WAIT,
+            task_wait_progress: DEFAULT_TASK_WAIT_PROGRESS,
             variables: BTreeMap::new(),
         }
     }
@@ -129,6 +135,14 @@ impl BackendSettings {
 
 /// [`BackendSettings::max_response_bytes`] unless the operator says otherwise: 64 MiB.
 pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// [`BackendSettings::task_wait`] unless the operator says otherwise: several hosts give up on a
+/// call after a minute.
+pub const DEFAULT_TASK_WAIT: Duration = Duration::from_secs(50);
+
+/// [`BackendSettings::task_wait_progress`] unless the operator says otherwise: progress keeps a host
+/// waiting, but a model can do nothing else meanwhile.
+pub const DEFAULT_TASK_WAIT_PROGRESS: Duration = Duration::from_secs(600);
 
 /// Whether a person is asked before a dangerous call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

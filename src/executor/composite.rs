@@ -3,13 +3,16 @@
 //! The script runs on a thread of its own (see [`engine`]); its calls run here, all at once, each
 //! through the gate. The time limit covers both, and dropping the future ends both.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::{CallError, Executor};
+use super::{Budget, CallError, Executor, Leave, TaskError, Waiting};
 use crate::{
     descriptor::model::Composite,
     gate::{Admitted, Refusal},
@@ -20,6 +23,9 @@ use crate::{
 /// So many calls of one script are in flight; each may have an answer of the largest size.
 const MOST_IN_FLIGHT: usize = 10;
 
+/// So long before its time is over a script learns that a task which it waits for goes on.
+const TO_LEARN: Duration = Duration::from_millis(250);
+
 /// So many notes of inner calls reach the caller.
 const MOST_NOTES: usize = 20;
 
@@ -28,11 +34,17 @@ pub(super) async fn run(
     executor: &Executor,
     call: &Admitted<'_>,
     composite: &Composite,
+    leave: &Leave,
     observer: &dyn Observer,
 ) -> Result<Outcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
     let notes = Vec::new();
-    let mut running = Running { executor, call, composite, observer, has_slot: false, notes };
+    // A script learns that a task goes on before its own time is over.
+    let budget =
+        Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
+    let waiting = &Waiting { budget, leave: leave.clone() };
+    let mut running =
+        Running { executor, call, composite, waiting, observer, has_slot: false, notes };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
@@ -63,6 +75,7 @@ struct Running<'run> {
     executor: &'run Executor,
     call: &'run Admitted<'run>,
     composite: &'run Composite,
+    waiting: &'run Waiting,
     observer: &'run dyn Observer,
     has_slot: bool,
     notes: Vec<String>,
@@ -102,11 +115,12 @@ impl Running<'_> {
                 event = run.next(), if ended.is_none() => match event {
                     Some(Event::Call { id, tool, arguments }) => {
                         let (executor, call, observer) = (self.executor, self.call, self.observer);
+                        let waiting = self.waiting;
                         let turn = turns.acquire();
                         calls.push(async move {
                             // Nobody closes it, so that there always is a turn.
                             let _turn = turn.await;
-                            executor.inner(call, observer, id, tool, arguments).await
+                            executor.inner(call, waiting, observer, id, tool, arguments).await
                         });
                     }
                     Some(Event::Log { level, text }) => self.log(&level, &text),
@@ -198,13 +212,14 @@ impl Executor {
     async fn inner(
         &self,
         composite: &Admitted<'_>,
+        waiting: &Waiting,
         observer: &dyn Observer,
         id: u32,
         tool: String,
         arguments: String,
     ) -> Answer {
         let began = Instant::now();
-        let result = self.call_within(composite, observer, &tool, &arguments).await;
+        let result = self.call_within(composite, waiting, observer, &tool, &arguments).await;
         let backend = &*composite.entry().backend_name;
         let parent = composite.entry().declared_name();
         let elapsed = began.elapsed();
@@ -236,6 +251,7 @@ impl Executor {
     async fn call_within(
         &self,
         composite: &Admitted<'_>,
+        waiting: &Waiting,
         observer: &dyn Observer,
         tool: &str,
         arguments: &str,
@@ -244,7 +260,9 @@ impl Executor {
             .map_err(|error| Failed::new("invalid_input", format!("no arguments: {error}")))?;
         let call = composite.call_within(tool, arguments).map_err(|refusal| {
             let code = match refusal {
-                Refusal::Arguments(_) | Refusal::UnknownTool { .. } => "invalid_input",
+                Refusal::Arguments(_) | Refusal::NoTask { .. } | Refusal::UnknownTool { .. } => {
+                    "invalid_input"
+                }
                 Refusal::Denied { .. } | Refusal::NotConfirmed { .. } => "forbidden",
             };
             Failed::new(code, refusal.to_string())
@@ -256,7 +274,7 @@ impl Executor {
         let Some(tool) = call.entry().tool() else {
             return Err(Failed::new("invalid_input", "a composite calls no composites".to_owned()));
         };
-        self.request(&call, tool, observer).await.map_err(Failed::from)
+        self.request(&call, tool, waiting, observer).await.map_err(Failed::from)
     }
 }
 
@@ -301,6 +319,15 @@ impl From<CallError> for Failed {
             },
             CallError::Argument(_) => Self::new("invalid_input", whole),
             CallError::Send(_) => Self::new("unavailable", whole),
+            CallError::Task(error) => match *error {
+                TaskError::OutOfTime { .. } => Self::new("timeout", whole),
+                // What a script shows or compares is the reason in the words of the API.
+                TaskError::Failed(failure) => {
+                    let message = failure.reason.unwrap_or_else(|| whole.clone());
+                    Self { message, whole, ..Self::new("internal", String::new()) }
+                }
+                _ => Self::new("internal", whole),
+            },
             _ => Self::new("internal", whole),
         }
     }
@@ -312,6 +339,7 @@ fn as_json(payload: Payload) -> String {
         Payload::Empty => "null".to_owned(),
         Payload::Json(text) => text.into_string(),
         Payload::Text { text, .. } => Value::String(text).to_string(),
+        Payload::Task(report) => report.to_value().to_string(),
         Payload::File(file) => file.to_value().to_string(),
     }
 }

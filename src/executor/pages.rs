@@ -129,7 +129,7 @@ impl Walk<'_> {
                 Payload::Json(text) => text,
                 // Nothing at all is a page without items.
                 Payload::Empty => break None,
-                Payload::File(_) | Payload::Text { .. } => {
+                Payload::File(_) | Payload::Task(_) | Payload::Text { .. } => {
                     return Err(on_page(number, self.odd(&plan)));
                 }
             };

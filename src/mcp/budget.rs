@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 use super::result;
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::Location,
     files::{FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
@@ -50,7 +49,7 @@ pub(super) struct Notice {
 /// Cuts `outcome` to `most` characters.
 pub(super) async fn fit(
     outcome: Outcome,
-    entry: &Entry,
+    entry: Option<&Entry>,
     files: &FileStore,
     most: usize,
 ) -> (Outcome, Option<Notice>) {
@@ -82,13 +81,14 @@ pub(super) async fn fit(
                 (text, content_type, part, counted)
             }
         },
-        payload @ (Payload::Empty | Payload::File(_)) => {
+        payload @ (Payload::Empty | Payload::File(_) | Payload::Task(_)) => {
             return (Outcome { status, payload, notes, next }, None);
         }
     };
     let whole = keep(whole, &content_type, entry, files).await;
     let Cut { shown, total, unit, place, .. } = counted;
-    let notice = Notice { shown, total, unit, place, whole, advice: advice(entry) };
+    let notice =
+        Notice { shown, total, unit, place, whole, advice: entry.map(advice).unwrap_or_default() };
     (Outcome { status, payload, notes, next }, Some(notice))
 }
 
@@ -102,11 +102,12 @@ fn taken<T>(cut: Cut<T>) -> (T, Cut<()>) {
 async fn keep(
     text: String,
     content_type: &str,
-    entry: &Entry,
+    entry: Option<&Entry>,
     files: &FileStore,
 ) -> Result<SavedFile, String> {
     let extension = if content_type == "application/json" { "json" } else { "txt" };
-    let name = format!("{}.{extension}", entry.name);
+    let name = entry.map_or("result", |entry| &entry.name);
+    let name = format!("{name}.{extension}");
     let incoming = Incoming {
         name: &name,
         content_type,
@@ -125,13 +126,14 @@ fn advice(entry: &Entry) -> String {
         let is_one = |known: &&EntryParam| {
             let name = known.property.to_ascii_lowercase();
             let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
-            known.param.location != Location::Result
+            !known.param.is_jq()
+                && !known.param.is_wait()
                 && parts.into_iter().any(|it| words.contains(&it))
         };
         entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()
     };
     let mut names: Vec<&str> = NARROWING.iter().flat_map(|words| of_wire(words)).collect();
-    let jq = entry.params.iter().filter(|known| known.param.location == Location::Result);
+    let jq = entry.params.iter().filter(|known| known.param.is_jq());
     names.extend(jq.map(|known| known.property.as_str()));
     match names.split_last() {
         None => String::new(),

@@ -126,6 +126,7 @@ pub async fn serve_listener(
     // Clients are elsewhere, where a path says nothing.
     server.files().publish();
     server.files().sweep().await;
+    server.ends_with(&shutdown);
     let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(most_connections()));
@@ -256,7 +257,7 @@ impl Endpoint {
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
         let files = server.files().clone();
-        let make = move || Ok(server.clone());
+        let make = move || Ok(server.for_session());
         Self {
             mcp: StreamableHttpService::new(make, Arc::new(Sessions::new()), config),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),

@@ -6,9 +6,11 @@
 //! adds is asking the person, saying how far a call is, and dropping a call that nobody waits for.
 //!
 //! **Invariant:** a call runs as long as somebody waits for its answer. Cancellation, a client
-//! that went away and a shutdown drop its future, which aborts the request.
+//! that went away and a shutdown drop its future, which aborts the request. A task that the call
+//! began is then cancelled, but not by a shutdown and not by a host that lost its patience.
 
 mod budget;
+mod builtin;
 mod consent;
 mod files;
 mod http;
@@ -21,6 +23,7 @@ mod result;
 mod server;
 mod sessions;
 mod stdio;
+mod tasks;
 mod tools;
 
 pub use self::{

@@ -2,7 +2,7 @@
 //!
 //! [`run`] drives a call until it ends or nobody waits for it any more. When the client asked for
 //! progress, what the call reports goes out at most twice a second, the last report always, and a
-//! heartbeat every five seconds while there is no news. Values grow with each notification, as the
+//! heartbeat every four seconds while there is no news, which repeats the last report. Values grow with each notification, as the
 //! protocol demands, whatever the units of the reports are.
 
 use std::{
@@ -23,7 +23,7 @@ use crate::outcome::{Observer, Progress};
 /// The least time between two notifications.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The time without news after which a heartbeat is sent.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(4);
 /// How long a finished call waits for the notification that is on its way.
 const LAST_SEND: Duration = Duration::from_millis(200);
 
@@ -99,12 +99,15 @@ struct Channel {
     last: Option<Instant>,
     /// What the last notification said.
     value: f64,
+    /// The last report: its total and its sentence.
+    newest: Option<(Option<f64>, String)>,
     sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Channel {
     fn new(peer: Peer<RoleServer>, token: ProgressToken) -> Self {
-        Self { peer, token, started: Instant::now(), last: None, value: 0.0, sending: None }
+        let started = Instant::now();
+        Self { peer, token, started, last: None, value: 0.0, newest: None, sending: None }
     }
 
     /// Waits for the notification that is on its way.
@@ -134,6 +137,7 @@ impl Channel {
             // Reports are counts of bytes or seconds, far below the precision of the format.
             #[expect(clippy::cast_precision_loss, reason = "a progress bar needs no 53rd bit")]
             let (done, total) = (done as f64, total.map(|total| total as f64));
+            self.newest = Some((total, message.clone()));
             self.send(done, total, message);
         }
     }
@@ -149,8 +153,16 @@ impl Channel {
         let quiet = self.last.unwrap_or(self.started).elapsed();
         if self.sending.is_none() && quiet >= HEARTBEAT {
             let seconds = self.started.elapsed().as_secs();
-            let value = self.started.elapsed().as_secs_f64().floor();
-            self.send(value, None, format!("running for {seconds} s"));
+            match self.newest.clone() {
+                // Seconds beside a percentage would say that it is done.
+                Some((total, message)) => {
+                    self.send(self.value, total, format!("{message} (running for {seconds} s)"));
+                }
+                None => {
+                    let value = self.started.elapsed().as_secs_f64().floor();
+                    self.send(value, None, format!("running for {seconds} s"));
+                }
+            }
         }
     }
 

@@ -34,6 +34,10 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
             let structured = structured(&text, next, most);
             (text.into_string(), structured)
         }
+        Payload::Task(report) => {
+            let value = report.to_value();
+            (value.to_string(), Some(value))
+        }
         Payload::Text { text, .. } => (text, None),
     };
     let structured = match output {

@@ -4,37 +4,45 @@
 //! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
 //! are protocol errors, which most hosts show to nobody.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
-        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-        Implementation, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+        CancelledNotificationParam, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
+        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
         ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-        ServerConfig, Tool,
+        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, RequestId,
+        ServerCapabilities, ServerConfig, Tool,
     },
-    service::RequestContext,
+    service::{NotificationContext, RequestContext},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     budget,
+    builtin::{self, Builtin, TaskArguments},
     consent::{Answer, Consents, Retry},
     http,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
-    resources, result, tools,
+    resources, result,
+    tasks::{self, TaskId},
+    tools,
 };
 use crate::{
     access::Decision,
     catalog::Entry,
     config::Limits,
-    executor::Executor,
+    executor::{Budget, Executor, Leave, Waiting},
     files::FileStore,
-    gate::{Gate, Pending, Refusal},
+    gate::{Admitted, Gate, Pending, Refusal},
     outcome::{Outcome, Payload},
 };
 
@@ -46,6 +54,8 @@ const LIST_TTL_MS: u64 = 300_000;
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
+    /// The calls of one session that are under way.
+    calls: Arc<Calls>,
     /// A longer result is cut.
     most_chars: usize,
 }
@@ -57,16 +67,34 @@ struct Shared {
     tools: Vec<Tool>,
     prompts: Vec<ExamplePrompt>,
     consents: Consents,
+    builtins: Vec<Builtin>,
+    /// Cancelled when the program ends.
+    shutdown: OnceLock<CancellationToken>,
+}
+
+/// What becomes of the tasks of calls that are under way, by the ids of their requests.
+#[derive(Default)]
+struct Calls(Mutex<HashMap<RequestId, Leave>>);
+
+impl Calls {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Leave>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Server {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
-        let tools = gate.catalog().listed().map(tools::tool).collect();
+        let builtins = Builtin::needed(&gate);
+        let built_in = builtins.iter().map(|builtin| builtin.tool());
+        let tools = gate.catalog().listed().map(tools::tool).chain(built_in).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
-        let shared = Shared { gate, executor, instructions, tools, prompts, consents };
-        Self { shared: Arc::new(shared), most_chars: Limits::default().result_chars }
+        let shutdown = OnceLock::new();
+        let shared =
+            Shared { gate, executor, instructions, tools, prompts, consents, builtins, shutdown };
+        let most_chars = Limits::default().result_chars;
+        Self { shared: Arc::new(shared), calls: Arc::default(), most_chars }
     }
 
     /// Cuts results of more than `most` characters; by default as [`Limits`] say.
@@ -75,9 +103,25 @@ impl Server {
         Self { most_chars: most, ..self }
     }
 
+    /// Returns a server of the same tools for another session.
+    pub(super) fn for_session(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), calls: Arc::default(), ..*self }
+    }
+
+    /// Says what is cancelled when the program ends: the tasks of calls then go on.
+    pub(super) fn ends_with(&self, shutdown: &CancellationToken) {
+        // A server that is served twice ends with the first.
+        let _ = self.shared.shutdown.set(shutdown.clone());
+    }
+
     /// Returns the directory of files.
     pub(super) fn files(&self) -> &FileStore {
         self.shared.executor.files()
+    }
+
+    /// Returns the listed built-in tool of this name.
+    fn builtin(&self, name: &str) -> Option<Builtin> {
+        self.shared.builtins.iter().copied().find(|builtin| builtin.name() == name)
     }
 
     /// Returns how many tools are listed.
@@ -85,33 +129,125 @@ impl Server {
         self.shared.tools.len()
     }
 
-    /// Runs a checked call: asks if need be, executes, and makes the result.
-    async fn perform(
+    /// Asks if need be.
+    async fn admit<'gate>(
         &self,
-        pending: Pending<'_>,
+        pending: Pending<'gate>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
-        reporter: &Reporter,
-    ) -> CallToolResponse {
-        let entry = pending.entry();
+    ) -> Result<Admitted<'gate>, CallToolResponse> {
         let admitted = if pending.needs_consent() {
             match self.shared.consents.obtain(&pending, retry, context).await {
-                Answer::Ask(question) => return question.into(),
+                Answer::Ask(question) => return Err(question.into()),
                 Answer::Given(consent) => pending.admit_with(&consent),
                 Answer::Refused(reason) => Err(pending.refused(reason)),
             }
         } else {
             pending.admit()
         };
-        let outcome = match admitted {
-            Ok(call) => self.shared.executor.execute(call, reporter).await,
-            Err(refusal) => return result::failure(refusal.to_string()).into(),
+        admitted.map_err(|refusal| result::failure(refusal.to_string()).into())
+    }
+
+    /// Runs a checked call: asks if need be, executes, and makes the result.
+    async fn perform(
+        &self,
+        pending: Pending<'_>,
+        retry: Retry,
+        leave: Leave,
+        context: &RequestContext<RoleServer>,
+        reporter: &Reporter,
+    ) -> CallToolResponse {
+        let Shared { gate, executor, builtins, .. } = &*self.shared;
+        let entry = pending.entry();
+        // How long it waits, and what is made of the result, are no business of a host's task.
+        let is_plain = !pending.arguments().iter().any(|(it, _)| it.is_wait() || it.is_jq());
+        let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
+        let as_task = entry.tasks().is_some()
+            && is_plain
+            && watch == Some(&Decision::Allow)
+            && context.client_capabilities().is_some_and(|client| client.supports_tasks());
+        let call = match self.admit(pending, retry, context).await {
+            Ok(call) => call,
+            Err(response) => return response,
         };
-        match outcome {
-            Ok(outcome) => self.shown(outcome, entry, context).await.into(),
+        let budget = if as_task { Budget::AtOnce } else { usual(context) };
+        let waiting = Waiting { budget, leave };
+        match executor.execute_waiting(call, &waiting, reporter).await {
+            Ok(mut outcome) => match outcome.payload {
+                Payload::Task(report) if as_task && report.is_running => {
+                    CallToolResponse::Task(tasks::created(*report))
+                }
+                _ => {
+                    builtin::advise(&mut outcome, builtins);
+                    self.shown(outcome, Some(entry), context).await.into()
+                }
+            },
             Err(error) => result::failure(error.for_model()).into(),
         }
     }
+
+    /// Runs a tool that belongs to no descriptor.
+    async fn perform_builtin(
+        &self,
+        builtin: Builtin,
+        arguments: Map<String, Value>,
+        retry: Retry,
+        context: &RequestContext<RoleServer>,
+        reporter: &Reporter,
+    ) -> CallToolResponse {
+        let Shared { gate, executor, builtins, .. } = &*self.shared;
+        let failure = |text: String| result::failure(text).into();
+        let TaskArguments { handle, wait } = match TaskArguments::read(builtin, arguments) {
+            Ok(arguments) => arguments,
+            Err(reason) => return failure(reason),
+        };
+        let right = gate.check_task(&handle);
+        let outcome = match builtin {
+            Builtin::TaskCancel => {
+                let pending = match gate.check_cancel(&handle) {
+                    Ok(pending) => pending,
+                    Err(refusal) => return failure(refusal.to_string()),
+                };
+                let call = match self.admit(pending, retry, context).await {
+                    Ok(call) => call,
+                    Err(response) => return response,
+                };
+                let right = right.as_ref().ok();
+                executor.cancel_task(call, &handle, right, reporter).await
+            }
+            Builtin::TaskWait => {
+                let right = match right {
+                    Ok(right) => right,
+                    Err(refusal) => return failure(refusal.to_string()),
+                };
+                let budget = wait.unwrap_or_else(|| usual(context));
+                executor.watch_task(&right, budget, reporter).await
+            }
+        };
+        match outcome {
+            Ok(mut outcome) => {
+                builtin::advise(&mut outcome, builtins);
+                self.shown(outcome, None, context).await.into()
+            }
+            Err(error) => result::failure(error.for_model()).into(),
+        }
+    }
+}
+
+/// Returns how long a call waits for a task when it does not say: longer for a host that asked to
+/// hear how far it is.
+fn usual(context: &RequestContext<RoleServer>) -> Budget {
+    match context.meta.get_progress_token() {
+        Some(_) => Budget::Heard,
+        None => Budget::Usual,
+    }
+}
+
+/// Returns whether a host cancelled a call because it took too long: nobody wanted that, and a task
+/// of the call goes on.
+fn is_impatience(reason: Option<&str>) -> bool {
+    let reason = reason.unwrap_or_default().to_lowercase();
+    ["timed out", "timeout", "-32001"].iter().any(|words| reason.contains(words))
 }
 
 impl Server {
@@ -119,7 +255,7 @@ impl Server {
     async fn shown(
         &self,
         outcome: Outcome,
-        entry: &Entry,
+        entry: Option<&Entry>,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let version = context.protocol_version();
@@ -128,7 +264,8 @@ impl Server {
             Payload::File(file) => result::link(file, version.as_ref()),
             _ => None,
         };
-        let mut result = result::success(outcome, entry.output.as_ref());
+        let output = entry.and_then(|entry| entry.output.as_ref());
+        let mut result = result::success(outcome, output);
         result.content.extend(link);
         if let Some(notice) = notice {
             notice.add_to(&mut result, version.as_ref());
@@ -143,6 +280,10 @@ impl ServerHandler for Server {
             ServerCapabilities::builder().enable_tools().enable_resources().build();
         if !self.shared.prompts.is_empty() {
             capabilities.prompts = Some(PromptsCapability::default());
+        }
+        if self.shared.builtins.contains(&Builtin::TaskWait) {
+            let tasks = ServerCapabilities::builder().enable_tasks().build();
+            capabilities.extensions = tasks.extensions;
         }
         let implementation = Implementation::new("dadl-mcp", env!("CARGO_PKG_VERSION"));
         let info = ServerConfig::new(capabilities).with_server_info(implementation);
@@ -233,6 +374,9 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
+        if let Some(builtin) = self.builtin(name) {
+            return Some(builtin.tool());
+        }
         let entry = self.shared.gate.catalog().find(name)?;
         (entry.decision == Decision::Allow).then(|| tools::tool(entry))
     }
@@ -244,6 +388,12 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let retry = Retry::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
+        let reporter = Reporter::default();
+        let cancelled = || Ok(result::failure("the call was cancelled".to_owned()).into());
+        if let Some(builtin) = self.builtin(&request.name) {
+            let call = self.perform_builtin(builtin, arguments, retry, &context, &reporter);
+            return progress::run(&context, &reporter, call).await.map_or_else(cancelled, Ok);
+        }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
             Err(refusal @ Refusal::UnknownTool { .. }) => {
@@ -252,11 +402,67 @@ impl ServerHandler for Server {
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
         let reporter = Reporter::new(http::session(&context.extensions));
-        let call = self.perform(pending, retry, &context, &reporter);
-        match progress::run(&context, &reporter, call).await {
-            Some(response) => Ok(response),
-            // Seen at a shutdown only: nobody waits for the answer of a cancelled request.
-            None => Ok(result::failure("the call was cancelled".to_owned()).into()),
+        let leave = Leave::at(self.shared.shutdown.get().cloned());
+        let has_tasks = pending.entry().tasks().is_some() || pending.entry().tool().is_none();
+        if has_tasks {
+            let mut calls = self.calls.lock();
+            // Those of clients that went away without a word.
+            calls.retain(|_, leave| !leave.is_unused());
+            calls.insert(context.id.clone(), leave.clone());
+        }
+        let call = self.perform(pending, retry, leave, &context, &reporter);
+        let response = progress::run(&context, &reporter, call).await;
+        // After a cancellation, whose reason comes a moment later, there is nobody to answer.
+        if has_tasks && response.is_some() {
+            self.calls.lock().remove(&context.id);
+        }
+        // Seen at a shutdown only: nobody waits for the answer of a cancelled request.
+        response.map_or_else(cancelled, Ok)
+    }
+
+    async fn on_cancelled(
+        &self,
+        cancelled: CancelledNotificationParam,
+        _: NotificationContext<RoleServer>,
+    ) {
+        let Some(id) = cancelled.request_id else { return };
+        let leave = self.calls.lock().remove(&id);
+        if let Some(leave) = leave
+            && is_impatience(cancelled.reason.as_deref())
+        {
+            leave.set();
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let Shared { gate, executor, .. } = &*self.shared;
+        let id = TaskId::read(&request.task_id)?;
+        let right = gate.check_task(&id.handle).map_err(refused)?;
+        let looked = executor.watch_task(&right, Budget::AtOnce, &());
+        let looked = progress::run(&context, &Reporter::default(), looked).await;
+        let looked = looked.ok_or_else(|| ErrorData::internal_error("cancelled", None))?;
+        let catalog = gate.catalog();
+        let backend = catalog.task_backend(&id.handle.backend);
+        let begun_by =
+            backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
+        tasks::shown(&id, looked, begun_by.and_then(|entry| entry.output.as_ref()))
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let Shared { gate, executor, .. } = &*self.shared;
+        let id = TaskId::read(&request.task_id)?;
+        let call = gate.check_cancel(&id.handle).and_then(Pending::admit).map_err(refused)?;
+        match executor.execute(call, &()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
         }
     }
 
@@ -282,6 +488,10 @@ impl ServerHandler for Server {
         };
         Err(ErrorData::invalid_params(message, None))
     }
+}
+
+fn refused(refusal: Refusal) -> ErrorData {
+    ErrorData::invalid_params(refusal.to_string(), None)
 }
 
 /// Says what is wrong with the parameters of a call.

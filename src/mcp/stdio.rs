@@ -51,6 +51,7 @@ pub async fn serve_streams(
     write: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    server.ends_with(&shutdown);
     // Calls listen to this token through their requests.
     let connection = shutdown.child_token();
     let (queue, queued) = lines::queue();

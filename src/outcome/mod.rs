@@ -1,12 +1,15 @@
 //! What a call gives: a result, or an error that a model can act on.
 
 mod json_text;
+pub mod task;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;
 
 use std::{error::Error, fmt, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
+
+use self::task::TaskReport;
 
 pub use self::{
     json_text::JsonText,
@@ -35,6 +38,8 @@ pub enum Payload {
     File(SavedFile),
     /// A JSON value; NDJSON becomes an array.
     Json(JsonText),
+    /// A task that goes on, or that succeeded without a result.
+    Task(Box<TaskReport>),
     /// Text with its content type.
     Text {
         /// Such as `text/markdown`.
@@ -104,6 +109,11 @@ pub trait Observer: Send + Sync {
     /// Called when bytes of a file have moved; must not block.
     fn transfer(&self, transfer: Transfer) {
         self.progress(transfer.into());
+    }
+
+    /// Called when a task that the call waits for was looked at; must not block.
+    fn task(&self, report: &TaskReport) {
+        self.progress(report.progress());
     }
 
     /// Names whose call it is: when calls have to wait, the sessions take turns.

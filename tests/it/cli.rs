@@ -368,9 +368,9 @@ fn the_demo_walks_through_the_main_job() {
     let run = Cli::new().run(&["demo", "--files", "exports"]);
     assert_eq!(run.code, 0, "{}", run.err);
     for shown in [
-        "263 tools",
+        "265 tools",
         "> list_vms",
-        r#"{"status":"success","result":null}"#,
+        r#""state": "success""#,
         r#""size": 8388608"#,
         "! the arguments of `start_vm` cannot be used",
         "! [not_found] HTTP 404: no such VM no-such-vm",

@@ -29,7 +29,7 @@ fn options(listen: &str) -> HttpOptions {
 }
 
 /// A server on a socket.
-struct Site {
+pub(crate) struct Site {
     address: SocketAddr,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<(), ServeError>>,
@@ -42,7 +42,13 @@ impl Site {
     }
 
     async fn start_with(url: &str, change: impl FnOnce(&mut HttpOptions)) -> Self {
-        let served = serve(url);
+        Self::start_served(serve(url), change).await
+    }
+
+    pub(crate) async fn start_served(
+        served: Served,
+        change: impl FnOnce(&mut HttpOptions),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -70,7 +76,7 @@ impl Site {
     }
 
     /// Posts a message to the protocol's path.
-    async fn post(&self, fields: &[(&str, &str)], message: &str) -> Reply {
+    pub(crate) async fn post(&self, fields: &[(&str, &str)], message: &str) -> Reply {
         let mut all = vec![
             ("Content-Type", "application/json"),
             ("Accept", "application/json, text/event-stream"),
@@ -80,19 +86,23 @@ impl Site {
     }
 
     /// Sends a request of 2026-07-28.
-    async fn stateless(&self, method: &str, parameters: Value) -> Reply {
+    pub(crate) async fn stateless(&self, method: &str, parameters: Value) -> Reply {
+        self.stateless_with(method, with_meta(parameters)).await
+    }
+
+    /// Sends a request of 2026-07-28 whose `_meta` is there already.
+    pub(crate) async fn stateless_with(&self, method: &str, parameters: Value) -> Reply {
         let name = parameters["name"].as_str().unwrap_or_default().to_owned();
         let mut fields = vec![("MCP-Protocol-Version", STATELESS), ("Mcp-Method", method)];
         if !name.is_empty() {
             fields.push(("Mcp-Name", &name));
         }
-        let parameters = with_meta(parameters);
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
         self.post(&fields, &message.to_string()).await
     }
 
     /// Opens a session of 2025-11-25 and returns its id.
-    async fn session(&self, capabilities: Value) -> String {
+    pub(crate) async fn session(&self, capabilities: Value) -> String {
         let parameters = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": capabilities,
@@ -108,15 +118,15 @@ impl Site {
         session
     }
 
-    async fn in_session(&self, session: &str, message: &Value) -> Reply {
+    pub(crate) async fn in_session(&self, session: &str, message: &Value) -> Reply {
         let fields = [("Mcp-Session-Id", session), ("MCP-Protocol-Version", "2025-11-25")];
         self.post(&fields, &message.to_string()).await
     }
 }
 
 /// The answer to a request.
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
     stream: BufReader<TcpStream>,
 }
@@ -140,20 +150,20 @@ impl Reply {
     }
 
     /// Reads a body of known length.
-    async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         let length = self.field("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await.unwrap();
         String::from_utf8(body).unwrap()
     }
 
-    async fn json(&mut self) -> Value {
+    pub(crate) async fn json(&mut self) -> Value {
         assert_eq!(self.field("content-type").as_deref(), Some("application/json"));
         serde_json::from_str(&self.text().await).unwrap()
     }
 
     /// Reads the next event that carries a message.
-    async fn event(&mut self) -> Value {
+    pub(crate) async fn event(&mut self) -> Value {
         assert_eq!(self.field("content-type").as_deref(), Some("text/event-stream"));
         loop {
             let mut line = String::new();

@@ -459,7 +459,7 @@ async fn a_long_call_says_that_it_runs() {
     upstream.request_arrived().await;
     tokio::time::pause();
     let mut last = 0.0;
-    for seconds in [5, 10, 15] {
+    for seconds in [4, 8, 12] {
         let progress = client.receive().await;
         assert_eq!(progress["method"], "notifications/progress");
         assert_eq!(progress["params"]["progressToken"], "p");

@@ -1,0 +1,47 @@
+//! `task`: goes on with a task that a call began, in this process or another.
+
+use std::time::Duration;
+
+use super::{
+    args::TaskArgs,
+    call::{admit, print_outcome},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    load,
+    progress::Watch,
+};
+use crate::{config::env_vars::Environment, executor::Budget};
+
+/// Waits for a task, or cancels it. Ctrl-C ends the waiting only.
+pub(super) async fn run(
+    args: TaskArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let app = load::app(&args.backends, environment)?;
+    let right = app.gate.check_task(&args.handle);
+    let watch = Watch::new(console.err_is_terminal);
+    let outcome = if args.cancel {
+        let call = admit(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
+        app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &watch).await?
+    } else {
+        let right = right?;
+        let budget = match args.wait {
+            None => Budget::Longest,
+            Some(0) => Budget::AtOnce,
+            Some(seconds) => Budget::For(Duration::from_secs(seconds)),
+        };
+        tokio::select! {
+            outcome = app.executor.watch_task(&right, budget, &watch) => outcome?,
+            _ = tokio::signal::ctrl_c() => {
+                drop(watch);
+                console.note("the task goes on")?;
+                return Ok(Exit::Interrupted);
+            }
+        }
+    };
+    drop(watch);
+    print_outcome(outcome, args.json, console)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,211 @@
+//! Tasks as callers see them: the handle that names one, and what is known of it.
+
+use std::{fmt, str::FromStr};
+
+use serde_json::{Map, Value, json};
+
+use super::Progress;
+use crate::descriptor::task::{Glimpse, Step, is_id};
+
+/// Names a task of a backend: `BACKEND:TOOL:ID`.
+///
+/// It holds all that is needed to go on with the task in another process: the backend as the
+/// settings call it, the tool that began the task (as the descriptor calls it), whose rules apply
+/// to the result, and the id that the API gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskHandle {
+    /// The name of the backend.
+    pub backend: String,
+    /// The tool that began the task, by its name in the descriptor.
+    pub tool: String,
+    /// The id in the words of the API.
+    pub id: String,
+}
+
+/// A text that is no handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no handle of a task; a handle looks like `backend:tool:id`, as a result gave it")]
+pub struct NoHandle;
+
+impl FromStr for TaskHandle {
+    type Err = NoHandle;
+
+    fn from_str(text: &str) -> Result<Self, NoHandle> {
+        // Names of backends and tools have no colon; an id may.
+        let (backend, rest) = text.split_once(':').ok_or(NoHandle)?;
+        let (tool, id) = rest.split_once(':').ok_or(NoHandle)?;
+        let is_name = |name: &str| {
+            let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            (1..=200).contains(&name.len()) && name.chars().all(is_fine)
+        };
+        if !is_name(backend) || !is_name(tool) || !is_id(id) {
+            return Err(NoHandle);
+        }
+        Ok(Self { backend: backend.to_owned(), tool: tool.to_owned(), id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for TaskHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backend, tool, id } = self;
+        write!(formatter, "{backend}:{tool}:{id}")
+    }
+}
+
+/// What is known of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskReport {
+    /// Names it.
+    pub handle: TaskHandle,
+    /// Whether it goes on; otherwise it succeeded and left no result.
+    pub is_running: bool,
+    /// What the last look at it showed; `None` when nobody has looked yet.
+    pub glimpse: Option<Glimpse>,
+    /// Why the last looks showed nothing.
+    pub trouble: Option<String>,
+}
+
+impl TaskReport {
+    /// Returns what programs get: `{"task": {"handle", "id", "running", "state", "progress",
+    /// "message", "steps", "trouble"}}`; what is not known is left out.
+    pub fn to_value(&self) -> Value {
+        let Self { handle, is_running, glimpse, trouble } = self;
+        let mut task = Map::new();
+        task.insert("handle".to_owned(), handle.to_string().into());
+        task.insert("id".to_owned(), handle.id.as_str().into());
+        task.insert("running".to_owned(), (*is_running).into());
+        if let Some(Glimpse { state, percent, message, steps, .. }) = glimpse {
+            task.insert("state".to_owned(), state.as_str().into());
+            task.extend(percent.map(|percent| ("progress".to_owned(), shown(percent))));
+            let message = message.as_deref();
+            task.extend(message.map(|message| ("message".to_owned(), message.into())));
+            if !steps.is_empty() {
+                let steps = steps.iter().map(|Step { name, percent }| match percent {
+                    Some(percent) => json!({ "name": name, "progress": shown(*percent) }),
+                    None => json!({ "name": name }),
+                });
+                task.insert("steps".to_owned(), steps.collect());
+            }
+        }
+        task.extend(trouble.as_deref().map(|text| ("trouble".to_owned(), text.into())));
+        json!({ "task": task })
+    }
+
+    /// Says how far the task is, in one line without its handle.
+    pub fn summary(&self) -> String {
+        let Some(Glimpse { state, percent, message, steps, .. }) = &self.glimpse else {
+            return self.trouble.clone().unwrap_or_else(|| "running".to_owned());
+        };
+        let mut text = message.as_ref().map(|text| format!("{text}: ")).unwrap_or_default();
+        text.push_str(state);
+        if let Some(percent) = percent {
+            text.push_str(&format!(", {} %", percent.floor()));
+        }
+        let steps: Vec<String> = steps
+            .iter()
+            // Those that are done are of the past.
+            .filter(|step| step.percent != Some(100.0))
+            .map(|Step { name, percent }| match percent {
+                Some(percent) => format!("{name} {} %", percent.floor()),
+                None => name.clone(),
+            })
+            .collect();
+        if !steps.is_empty() {
+            text.push_str(&format!(" ({})", steps.join(", ")));
+        }
+        if let Some(trouble) = &self.trouble {
+            text.push_str(&format!("; {trouble}"));
+        }
+        text
+    }
+
+    /// Returns the progress in percent.
+    pub fn progress(&self) -> Progress {
+        let percent = self.glimpse.as_ref().and_then(|glimpse| glimpse.percent);
+        // From 0 to 100, so that nothing is lost.
+        let done = percent.map_or(0, |percent| percent as u64);
+        Progress { done, total: percent.map(|_| 100), message: self.summary() }
+    }
+}
+
+/// Returns a percentage, as an integer where it is one.
+fn shown(percent: f64) -> Value {
+    if percent.fract() == 0.0 { json!(percent as u64) } else { json!(percent) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptor::task::Phase;
+
+    #[test]
+    fn a_handle_is_read_as_it_was_written() {
+        let handle: TaskHandle = "xo-lab:start_vm:0m8:x/1".parse().unwrap();
+        assert_eq!((handle.backend.as_str(), handle.tool.as_str()), ("xo-lab", "start_vm"));
+        assert_eq!(
+            (handle.id.as_str(), handle.to_string()),
+            ("0m8:x/1", "xo-lab:start_vm:0m8:x/1".into())
+        );
+        for wrong in [
+            "",
+            "xo",
+            "xo:start",
+            "xo:start:",
+            ":start:1",
+            "x o:start:1",
+            "xo:s/t:1",
+            "xo:start:a b",
+            "xo:start:a\n",
+        ] {
+            assert_eq!(wrong.parse::<TaskHandle>(), Err(NoHandle), "{wrong:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// Whatever text a model sends, what is read from it is what it says.
+        #[test]
+        fn any_text_is_a_handle_or_refused(text in ".{0,60}|[a-z-]{1,5}:[a-z_.]{1,5}:[^ ]{1,9}") {
+            if let Ok(handle) = text.parse::<TaskHandle>() {
+                assert_eq!(handle.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_report_says_what_is_known() {
+        let handle = TaskHandle { backend: "xo".into(), tool: "move".into(), id: "7".into() };
+        let step = |name: &str, percent| Step { name: name.to_owned(), percent };
+        let glimpse = Glimpse {
+            state: "pending".into(),
+            phase: Phase::Running,
+            percent: Some(40.5),
+            message: Some("Move a VM".into()),
+            steps: vec![step("prepare", Some(100.0)), step("copy", Some(12.0)), step("boot", None)],
+        };
+        let glimpse = Some(glimpse);
+        let report = TaskReport { handle, is_running: true, glimpse, trouble: None };
+        assert_eq!(report.summary(), "Move a VM: pending, 40 % (copy 12 %, boot)");
+        let progress = report.progress();
+        assert_eq!((progress.done, progress.total), (40, Some(100)));
+        assert_eq!(
+            report.to_value(),
+            json!({ "task": {
+                "handle": "xo:move:7", "id": "7", "running": true, "state": "pending",
+                "progress": 40.5, "message": "Move a VM",
+                "steps": [
+                    { "name": "prepare", "progress": 100 }, { "name": "copy", "progress": 12 },
+                    { "name": "boot" },
+                ],
+            } })
+        );
+        let unseen = TaskReport { glimpse: None, trouble: Some("no answer".into()), ..report };
+        assert_eq!((unseen.progress().total, unseen.summary().as_str()), (None, "no answer"));
+        let task = &unseen.to_value()["task"];
+        assert_eq!((&task["trouble"], task.get("state")), (&json!("no answer"), None));
+    }
+}

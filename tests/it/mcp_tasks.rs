@@ -1,0 +1,362 @@
+//! Tasks as hosts see them: the built-in tools, progress, cancellation, and the tasks of the
+//! protocol, over stdio and HTTP and in both eras.
+
+use dadl_mcp::{
+    access::{Levels, Policy, ToolPatterns},
+    http::settled,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    mcp_http::Site,
+    mcp_support::{Client, failure, serve_tools, text, with_capabilities, with_meta},
+    tasks::{TOOLS, lines, pending, requests, state, success},
+    upstream::{Answer, Upstream},
+};
+
+const HANDLE: &str = "fake:backup:1-a:b";
+const CANCEL: &str = "PUT /api/task/1-a%3Ab/cancel/";
+
+fn running() -> Answer {
+    state(201, json!({ "status": "STARTED", "progress": 40 }))
+}
+
+async fn client(upstream: &Upstream) -> Client {
+    Client::legacy(serve_tools(TOOLS, &upstream.url(), |_| {}), json!({})).await
+}
+
+/// The tools that a policy leaves to list.
+async fn listed(policy: Policy) -> Vec<String> {
+    let served = serve_tools(TOOLS, "http://127.0.0.1:9", |it| it.policy = policy);
+    let mut client = Client::legacy(served, json!({})).await;
+    let answer = client.request(1, "tools/list", json!({})).await;
+    let tools = answer["result"]["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_built_in_tools_are_listed_where_they_are_needed() {
+    let levels =
+        |words: &[&str]| Policy { levels: Levels::new(words.iter().copied()), ..Policy::default() };
+    let all = listed(levels(&["all"])).await;
+    assert_eq!(all[all.len() - 2..], ["task_wait", "task_cancel"]);
+    // A tool of the descriptor that is called so gets another name.
+    assert!(all.iter().any(|name| name.starts_with("task_cancel_")), "{all:?}");
+    assert_eq!(listed(levels(&["read"])).await, ["task_status"], "nothing begins a task");
+    let only = Policy {
+        tools: Some(ToolPatterns::new(["backup"]).unwrap()),
+        ..levels(&["read", "write"])
+    };
+    assert_eq!(listed(only).await, ["backup", "task_wait", "task_cancel"]);
+    let excluded = Policy {
+        exclude_tools: ToolPatterns::new(["task_*", "both", "hasty"]).unwrap(),
+        ..levels(&["all"])
+    };
+    assert_eq!(listed(excluded).await, ["backup", "secret", "listed"]);
+}
+
+#[tokio::test]
+async fn over_budget_another_process_goes_on() {
+    let upstream = Upstream::start(vec![pending(), running(), success(json!({ "n": 1 }))]).await;
+    let mut first = client(&upstream).await;
+    let answer = first.call(1, "backup", json!({ "vm": "web", "wait": 0 })).await;
+    let task = json!({ "handle": HANDLE, "id": "1-a:b", "running": true });
+    assert_eq!(answer["result"]["structuredContent"], json!({ "task": task }));
+    assert_eq!(answer["result"]["isError"], false);
+    let advice = answer["result"]["content"][1]["text"].as_str().unwrap();
+    let expected = format!("the task goes on: call task_wait with {{\"task\":\"{HANDLE}\"}}");
+    assert!(advice.starts_with(&expected), "{advice}");
+    drop(first);
+    let mut second = client(&upstream).await;
+    let answer = second.call(1, "task_wait", json!({ "task": HANDLE, "wait": 0 })).await;
+    assert_eq!(answer["result"]["structuredContent"]["task"]["progress"], 40);
+    let answer = second.call(2, "task_wait", json!({ "task": HANDLE })).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "n": 1 }));
+    assert_eq!(text(&answer), r#"{"n":1}"#);
+}
+
+#[tokio::test]
+async fn a_failure_is_one_and_a_wrong_handle_is_refused() {
+    let failed = state(400, json!({ "status": "FAILURE", "result": { "detail": "no space" } }));
+    let upstream = Upstream::start(vec![pending(), failed]).await;
+    let mut client = client(&upstream).await;
+    let expected = format!("the task {HANDLE} failed: no space (state \"FAILURE\")");
+    let answer = client.call(1, "backup", json!({ "vm": "web" })).await;
+    assert_eq!(failure(&answer), expected);
+    let answer = client.call(2, "task_wait", json!({ "task": HANDLE })).await;
+    assert_eq!(failure(&answer), expected);
+    let count = upstream.requests().len();
+    for (handle, reason) in [
+        ("1-a:b", "this is no handle of a task"),
+        ("fake:backup:../../x y", "this is no handle of a task"),
+        ("xo:backup:1", "no backend \"xo\" has tasks"),
+        ("fake:task_status:1", "has no tool \"task_status\" that begins tasks"),
+    ] {
+        for tool in ["task_wait", "task_cancel"] {
+            let answer = client.call(3, tool, json!({ "task": handle })).await;
+            assert!(failure(&answer).contains(reason), "{tool}: {answer}");
+        }
+    }
+    assert_eq!(upstream.requests().len(), count, "nothing was sent");
+}
+
+#[tokio::test]
+async fn progress_says_how_far_the_task_is() {
+    let at = |percent| state(201, json!({ "status": "STARTED", "progress": percent }));
+    let upstream =
+        Upstream::start(vec![pending(), at(10), at(10), at(10), at(10), at(70), success(json!(1))])
+            .await;
+    let mut client = client(&upstream).await;
+    let call = json!({
+        "name": "backup", "arguments": { "vm": "web" }, "_meta": { "progressToken": "p" }
+    });
+    client.start(1, "tools/call", call).await;
+    let (mut last, mut messages) = (-1.0, Vec::new());
+    loop {
+        let message = client.receive().await;
+        let Some(progress) = message["params"]["progress"].as_f64() else {
+            assert_eq!(text(&message), "1");
+            break;
+        };
+        assert!(progress > last, "values grow");
+        last = progress;
+        messages.push(message["params"]["message"].as_str().unwrap().to_owned());
+        if progress >= 1.0 {
+            assert_eq!(message["params"]["total"], 100.0, "{message}");
+        }
+    }
+    assert_eq!(messages.last().map(String::as_str), Some("STARTED, 70 %"), "{messages:?}");
+}
+
+#[tokio::test]
+async fn cancelling_a_call_cancels_its_task() {
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let mut client = client(&upstream).await;
+    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
+    requests(&upstream, 2).await;
+    client.notify("notifications/cancelled", json!({ "requestId": 1, "reason": "stop" })).await;
+    while !lines(&upstream).iter().any(|line| line == CANCEL) {
+        upstream.request_arrived().await;
+    }
+    client.request(2, "ping", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_host_that_went_away_cancels_the_task() {
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let mut client = client(&upstream).await;
+    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
+    requests(&upstream, 2).await;
+    client.close_input().await;
+    while client.next().await.is_some() {}
+    client.ended().await.unwrap();
+    // What a process does at its end.
+    settled().await;
+    assert!(lines(&upstream).iter().any(|line| line == CANCEL));
+}
+
+/// Begins a task, does `what`, and returns what was sent until all has settled.
+async fn left_alone(what: impl AsyncFnOnce(&mut Client, &Upstream)) -> Vec<String> {
+    let silent = Answer::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec());
+    let upstream = Upstream::start(vec![pending(), silent]).await;
+    let mut client = client(&upstream).await;
+    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
+    requests(&upstream, 2).await;
+    what(&mut client, &upstream).await;
+    // The end of the session comes after that of its calls.
+    client.shutdown.cancel();
+    while client.next().await.is_some() {}
+    client.ended().await.unwrap();
+    settled().await;
+    lines(&upstream)
+}
+
+#[tokio::test]
+async fn a_host_that_lost_its_patience_and_a_restart_leave_the_task_alone() {
+    let impatient = left_alone(async |client, upstream| {
+        let reason = "McpError: MCP error -32001: Request timed out";
+        let cancelled = json!({ "requestId": 1, "reason": reason });
+        client.notify("notifications/cancelled", cancelled).await;
+        // The call was dropped, and whoever wanted to cancel the task has begun to.
+        upstream.connection_closed().await;
+        settled().await;
+    });
+    let lines = impatient.await;
+    assert!(!lines.iter().any(|line| line == CANCEL), "{lines:?}");
+    let lines = left_alone(async |_, _| {}).await;
+    assert!(!lines.iter().any(|line| line == CANCEL), "{lines:?}");
+}
+
+#[tokio::test]
+async fn cancelling_task_wait_ends_the_waiting_only() {
+    let upstream = Upstream::start(vec![running()]).await;
+    let mut client = client(&upstream).await;
+    let call = json!({ "name": "task_wait", "arguments": { "task": HANDLE } });
+    client.start(1, "tools/call", call).await;
+    requests(&upstream, 2).await;
+    client.notify("notifications/cancelled", json!({ "requestId": 1 })).await;
+    client.request(2, "ping", json!({})).await;
+    client.shutdown.cancel();
+    while client.next().await.is_some() {}
+    client.ended().await.unwrap();
+    settled().await;
+    assert!(!lines(&upstream).iter().any(|line| line == CANCEL));
+}
+
+#[tokio::test]
+async fn task_cancel_stops_the_task() {
+    let taken = state(200, json!({ "status": "STARTED" }));
+    let revoked = state(410, json!({ "status": "REVOKED", "result": null }));
+    let upstream = Upstream::start(vec![taken, revoked]).await;
+    let mut client = client(&upstream).await;
+    let answer = client.call(1, "task_cancel", json!({ "task": HANDLE })).await;
+    assert_eq!(answer["result"]["structuredContent"]["task"]["state"], "REVOKED");
+    assert_eq!(answer["result"]["content"][1]["text"], "the task was cancelled");
+    assert_eq!(lines(&upstream)[0], CANCEL);
+}
+
+/// Cancelling is dangerous here.
+fn dangerous() -> String {
+    TOOLS.replace(
+        "path: \"/task/{id}/cancel/\", access: write",
+        "path: \"/task/{id}/cancel/\", access: dangerous",
+    )
+}
+
+#[tokio::test]
+async fn a_dangerous_cancel_needs_a_person() {
+    let upstream = Upstream::start(vec![running()]).await;
+    let served = serve_tools(&dangerous(), &upstream.url(), |_| {});
+    let mut client = Client::legacy(served, json!({})).await;
+    let answer = client.call(1, "task_cancel", json!({ "task": HANDLE })).await;
+    assert!(failure(&answer).contains("was not called"), "{answer}");
+    assert!(upstream.requests().is_empty());
+}
+
+// The tasks of the protocol
+
+/// What a host says that knows tasks.
+fn knows_tasks(parameters: Value) -> Value {
+    let tasks = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+    with_capabilities(parameters, tasks)
+}
+
+fn backup() -> Value {
+    json!({ "name": "backup", "arguments": { "vm": "web" } })
+}
+
+#[tokio::test]
+async fn a_host_that_knows_tasks_gets_one_that_outlives_the_process() {
+    let answers = vec![pending(), running(), running(), success(json!({ "n": 1 }))];
+    let upstream = Upstream::start(answers).await;
+    let served = || serve_tools(TOOLS, &upstream.url(), |_| {});
+    let mut first = Client::connect(served());
+    let answer = first.request(1, "tools/call", knows_tasks(backup())).await;
+    let task = &answer["result"];
+    assert_eq!(task["resultType"], "task", "{answer}");
+    assert_eq!((&task["status"], &task["ttlMs"]), (&json!("working"), &Value::Null));
+    let id = task["taskId"].as_str().unwrap().to_owned();
+    assert!(id.ends_with(&format!("/{HANDLE}")), "{id}");
+    assert_eq!(lines(&upstream), ["POST /api/vm/web/backup/"], "the host does the waiting");
+    let get = || knows_tasks(json!({ "taskId": id }));
+    let answer = first.request(2, "tasks/get", get()).await;
+    assert_eq!(answer["result"]["status"], "working", "{answer}");
+    assert_eq!(answer["result"]["statusMessage"], "STARTED, 40 %");
+    assert_eq!(answer["result"]["createdAt"], task["createdAt"]);
+    drop(first);
+    let mut second = Client::connect(served());
+    assert_eq!(second.request(1, "tasks/get", get()).await["result"]["status"], "working");
+    let answer = second.request(2, "tasks/get", get()).await;
+    assert_eq!(answer["result"]["status"], "completed", "{answer}");
+    assert_eq!(answer["result"]["result"]["structuredContent"], json!({ "n": 1 }));
+    // A call that says how long it waits is answered as before.
+    let mut call = backup();
+    call["arguments"]["wait"] = json!(0);
+    let answer = second.request(3, "tools/call", knows_tasks(call)).await;
+    assert_ne!(answer["result"]["resultType"], "task", "{answer}");
+}
+
+#[tokio::test]
+async fn a_task_of_the_protocol_fails_and_is_cancelled_as_the_apis_does() {
+    let failed = state(400, json!({ "status": "FAILURE", "result": { "detail": "no space" } }));
+    let revoked = state(410, json!({ "status": "REVOKED", "result": null }));
+    let gone = Answer::json(404, r#"{"detail":"no such task"}"#);
+    let odd = state(200, json!({ "status": "ODD" }));
+    let down = Answer::json(503, r#"{"detail":"update"}"#);
+    let taken = state(200, json!({ "status": "STARTED" }));
+    let answers = vec![failed, down, taken, revoked, odd, gone];
+    let upstream = Upstream::start(answers).await;
+    let mut client = Client::connect(serve_tools(TOOLS, &upstream.url(), |_| {}));
+    let parameters = || knows_tasks(json!({ "taskId": format!("1795239235/{HANDLE}") }));
+    let answer = client.request(1, "tasks/get", parameters()).await;
+    assert_eq!(answer["result"]["status"], "completed", "{answer}");
+    assert_eq!(answer["result"]["result"]["isError"], true);
+    assert_eq!(answer["result"]["createdAt"], "2026-11-21T05:33:55Z");
+    let answer = client.request(2, "tasks/get", parameters()).await;
+    assert_eq!(answer["result"]["status"], "working", "trouble passes: {answer}");
+    let answer = client.request(3, "tasks/cancel", parameters()).await;
+    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    assert_eq!(lines(&upstream)[2], CANCEL);
+    let answer = client.request(4, "tasks/get", parameters()).await;
+    assert_eq!(answer["result"]["status"], "cancelled", "{answer}");
+    let answer = client.request(5, "tasks/get", parameters()).await;
+    assert_eq!(answer["result"]["status"], "failed", "{answer}");
+    let answer = client.request(6, "tasks/get", parameters()).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    for id in ["x", "1/fake:task_status:1", "1/xo:backup:1"] {
+        let answer = client.request(7, "tasks/get", knows_tasks(json!({ "taskId": id }))).await;
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_knows_no_tasks_waits() {
+    let upstream = Upstream::start(vec![pending(), success(json!({ "n": 1 }))]).await;
+    let mut client = Client::connect(serve_tools(TOOLS, &upstream.url(), |_| {}));
+    let answer = client.stateless_call(1, backup()).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "n": 1 }), "{answer}");
+    let get = with_meta(json!({ "taskId": format!("1/{HANDLE}") }));
+    let answer = client.request(2, "tasks/get", get).await;
+    assert!(answer["error"]["code"].is_i64(), "{answer}");
+}
+
+// HTTP
+
+#[tokio::test]
+async fn both_eras_wait_over_http() {
+    let answers = vec![pending(), success(json!(1)), pending(), success(json!(2))];
+    let upstream = Upstream::start(answers).await;
+    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
+    let answer = site.stateless("tools/call", backup()).await.json().await;
+    assert_eq!(text(&answer), "1");
+    let session = site.session(json!({})).await;
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": backup() });
+    let answer = site.in_session(&session, &call).await.event().await;
+    assert_eq!(text(&answer), "2");
+}
+
+#[tokio::test]
+async fn a_request_that_is_closed_cancels_the_task() {
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
+    tokio::select! {
+        _ = site.stateless("tools/call", backup()) => panic!("the task goes on"),
+        () = requests(&upstream, 2) => {}
+    }
+    while !lines(&upstream).iter().any(|line| line == CANCEL) {
+        upstream.request_arrived().await;
+    }
+}
+
+#[tokio::test]
+async fn a_task_of_the_protocol_over_http() {
+    let upstream = Upstream::start(vec![pending(), success(json!({ "n": 1 }))]).await;
+    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
+    let answer = site.stateless_with("tools/call", knows_tasks(backup())).await.json().await;
+    let id = answer["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let mut get = knows_tasks(json!({ "taskId": id }));
+    // The header that names what a request is about.
+    get["name"] = json!(id);
+    let answer = site.stateless_with("tasks/get", get).await.json().await;
+    assert_eq!(answer["result"]["status"], "completed", "{answer}");
+}
