@@ -379,13 +379,16 @@ impl Executor {
         waiting: &Waiting,
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
-        if let Some(report) = self.check_health(&call).await {
+        if call.entry().health().is_some()
+            && let Some(report) = Box::pin(self.check_health(&call)).await
+        {
             return Ok(report.into());
         }
+        // Each of these is large, and a composite holds many: on the heap they take no stack.
         match call.entry().operation() {
-            Operation::Tool(tool) => self.request(&call, tool, waiting, observer).await,
+            Operation::Tool(tool) => Box::pin(self.request(&call, tool, waiting, observer)).await,
             Operation::Composite(composite) => {
-                composite::run(self, &call, composite, &waiting.leave, observer).await
+                Box::pin(composite::run(self, &call, composite, &waiting.leave, observer)).await
             }
         }
     }

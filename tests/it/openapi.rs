@@ -210,7 +210,7 @@ async fn a_slow_login_for_the_document_keeps_its_refresh_token() {
     assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
     // The time for documents ends, and the token endpoint has not answered yet.
     while let Some(line) = log.next_line().await.unwrap() {
-        if line.contains("waiting for a login that is under way") {
+        if line.contains("waiting for requests that are under way") {
             break;
         }
     }
