@@ -5,6 +5,7 @@
 //! Dropping its future aborts the request and removes an unfinished download.
 
 mod composite;
+pub(crate) mod connection;
 mod download;
 mod health;
 mod queue;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 mod pages;
 mod result;
-mod stream;
+pub(crate) mod stream;
 mod task;
 mod upload_size;
 
@@ -40,7 +41,7 @@ use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
-    descriptor::model::{Composite, PageBehavior, Pagination, Tool},
+    descriptor::model::{Composite, PageBehavior, Pagination, StreamArgument, Tool},
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
@@ -161,6 +162,20 @@ pub enum CallError {
         /// What happened.
         error: Box<Self>,
     },
+    /// The remote or the author: the answer cannot be kept open.
+    #[error("the answer to {request} is no stream: its content type is {content_type}")]
+    NoStream {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the answer says that it is.
+        content_type: String,
+    },
+    /// The caller: this door opens no streams. Nothing was sent.
+    #[error(
+        "nothing was sent: a stream is opened by a call of its own to a running server; on the \
+         command line, `dadl-mcp watch` prints events"
+    )]
+    NoStreams,
     /// The remote: a later page has no list where the first one has.
     #[error("the answer to {request} has no list where the pages before it have one")]
     PageShape {
@@ -403,6 +418,12 @@ impl Executor {
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        let says = |argument| call.arguments().stream(argument);
+        if says(StreamArgument::Open) == Some(&Value::Bool(true))
+            || says(StreamArgument::Subscribe).is_some()
+        {
+            return Err(CallError::NoStreams);
+        }
         if let Some(jq) = callers_jq(call) {
             self.filters.compile(jq).await.map_err(|error| {
                 let is_jq = |known: &&EntryParam| known.param.is_jq();
@@ -477,31 +498,14 @@ impl Executor {
     /// Sends the request and turns a non-2xx answer into an error.
     async fn send(&self, target: Target<'_>, plan: &CallPlan) -> Result<Exchange, CallError> {
         let Target { backend, tool, activity, .. } = target;
-        let rules = RetryRules {
-            errors: &tool.errors,
-            method: tool.method,
-            // A backend that knows the key does the work once.
-            retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some(),
-        };
+        let rules = retry_rules(tool);
         let plan = &with_key(plan, tool);
         let exchange =
             backend.send(plan, rules, tool.response.binary, &self.files, activity).await?;
-        let status = exchange.response.status();
-        if status.is_success() {
+        if exchange.response.status().is_success() {
             return Ok(exchange);
         }
-        let Exchange { response, attempts, applied, retry_after, .. } = exchange;
-        // A body that breaks off still has a status, which says most.
-        let body = start_of(response).await;
-        let body = redact::bytes(body, &applied.secrets());
-        let rejection = Rejection {
-            status: status.as_u16(),
-            body: &body,
-            request: &backend.request_line(plan),
-            retry_after,
-            attempts,
-        };
-        Err(Box::new(api_error::read(rejection, &tool.errors)).into())
+        Err(rejection(backend, tool, plan, exchange).await)
     }
 
     /// Reads a whole body.
@@ -516,10 +520,10 @@ impl Executor {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
-        let rules = &tool.response;
+        let most = || stream::Bounds::of(target.call, tool, target.backend).items;
         let stream = match BodyType::of(content_type) {
-            BodyType::EventStream => Some(Collector::events(rules.max_items)),
-            BodyType::Ndjson => Some(Collector::lines(rules.max_items)),
+            BodyType::EventStream => Some(Collector::events(most())),
+            BodyType::Ndjson => Some(Collector::lines(most())),
             _ => None,
         };
         if let Some(collector) = stream {
@@ -568,6 +572,32 @@ impl Executor {
 
 fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
     Bounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
+}
+
+fn retry_rules(tool: &Tool) -> RetryRules<'_> {
+    RetryRules {
+        errors: &tool.errors,
+        method: tool.method,
+        // A backend that knows the key does the work once.
+        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some(),
+    }
+}
+
+/// Reads a non-2xx answer.
+async fn rejection(
+    backend: &Backend,
+    tool: &Tool,
+    plan: &CallPlan,
+    exchange: Exchange,
+) -> CallError {
+    let Exchange { response, attempts, applied, retry_after, .. } = exchange;
+    let status = response.status().as_u16();
+    // A body that breaks off still has a status, which says most.
+    let body = start_of(response).await;
+    let body = redact::bytes(body, &applied.secrets());
+    let request = &backend.request_line(plan);
+    let rejection = Rejection { status, body: &body, request, retry_after, attempts };
+    Box::new(api_error::read(rejection, &tool.errors)).into()
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

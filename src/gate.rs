@@ -344,6 +344,11 @@ impl<'gate> Pending<'gate> {
 }
 
 impl<'gate> Admitted<'gate> {
+    /// Returns the gate that the call passed: what follows from the call passes it too.
+    pub(crate) fn gate(&self) -> &'gate Gate {
+        self.gate
+    }
+
     /// Returns the tool.
     pub fn entry(&self) -> &'gate Entry {
         self.entry

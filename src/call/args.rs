@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{ArgumentError, ArgumentProblem};
 use crate::{
     catalog::{Entry, EntryParam, Operation},
-    descriptor::model::{BodyKind, Location, Param, ParamKind, Tool},
+    descriptor::model::{BodyKind, Location, Param, ParamKind, StreamArgument, Tool},
 };
 
 /// The longest jq program that a caller may send, in bytes.
@@ -51,6 +51,15 @@ impl Arguments {
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
         Self { params: params.into(), values }
+    }
+
+    /// Returns what the caller says about the stream that the tool answers.
+    pub(crate) fn stream(&self, argument: StreamArgument) -> Option<&Value> {
+        let names = argument.names();
+        let is_it = |param: &Param| {
+            param.location == Location::Stream && names.contains(&param.name.as_str())
+        };
+        self.iter().find(|(param, _)| is_it(param)).map(|(_, value)| value)
     }
 
     /// Returns the values by property name: what the caller gave, as it will be sent, and the
@@ -195,6 +204,7 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         Location::Path => "a path",
         Location::Result if param.is_wait() => return not_wait(property, value),
         Location::Result => return not_jq(property, value),
+        Location::Stream => return not_stream(property, param, value),
         Location::Body | Location::Query => return None,
     };
     let reason = match value {
@@ -211,6 +221,25 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         _ => return None,
     };
     Some(ArgumentProblem::value(property, reason))
+}
+
+/// Reports a value that says nothing about a stream.
+fn not_stream(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
+    let reason = match (param.kind, value) {
+        (ParamKind::Integer, value) if value.as_u64().is_none_or(|number| number == 0) => {
+            "must be at least 1"
+        }
+        (ParamKind::Number, value) if value.as_f64().is_none_or(|number| number <= 0.0) => {
+            "must be more than 0"
+        }
+        (ParamKind::Array, Value::Array(items))
+            if items.is_empty() || !items.iter().all(Value::is_string) =>
+        {
+            "must be names of collections"
+        }
+        _ => return None,
+    };
+    Some(ArgumentProblem::value(property, reason.to_owned()))
 }
 
 /// Reports a jq program that is too long; what is wrong with another one is found where it runs.

@@ -81,6 +81,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         openapi_source: None,
         unlisted_params: Vec::new(),
         tasks: None,
+        events: None,
         name: name.to_owned(),
         version: None,
         base_url: None,

@@ -268,7 +268,8 @@ impl BackendTools<'_> {
             Place::Tool(_) => self.descriptor.tasks_of(operation.declared_name()).is_some(),
             Place::Composite(_) | Place::Health => false,
         };
-        let params = property::params(operation, unlisted, may_wait);
+        let params =
+            property::params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
         let mut input_schema = schema::listed(&params);
         if let Some(tool) = operation.tool() {
             schema::add_hints(&mut input_schema, &params, &tool.value_hints);

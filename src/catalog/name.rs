@@ -245,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn reserved_names_are_left_to_their_owners() {
+        let named = |tool| tools(1, &[("b", tool)]).remove(0);
+        assert!(named("stream_read").starts_with("stream_read_"));
+        assert_eq!(named("stream_reader"), "stream_reader");
+    }
+
+    #[test]
     fn several_backends_prefix_theirs() {
         let names = tools(2, &[("danube-cloud", "list_vms"), ("xo", "list_vms")]);
         assert_eq!(names, ["danube_cloud_list_vms", "xo_list_vms"]);

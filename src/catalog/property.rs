@@ -6,8 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{EntryParam, Operation, name};
-use crate::descriptor::model::{
-    BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind, Tool,
+use crate::descriptor::{
+    events::Events,
+    model::{
+        BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
+        StreamArgument, Tool,
+    },
 };
 
 /// Returns the parameters in the order of the file, the added ones last; `may_wait` when calls can
@@ -16,12 +20,13 @@ pub(crate) fn params(
     operation: Operation<'_>,
     unlisted: &[String],
     may_wait: bool,
+    events: Option<&Events>,
 ) -> Arc<[EntryParam]> {
     // No model needs to name a page where the program walks through them; one that goes on after
     // the last page that was read, or wants a single one, may.
     let mut walked = Vec::new();
     let mut params = match operation {
-        Operation::Tool(tool) => params_of_tool(tool, &mut walked),
+        Operation::Tool(tool) => params_of_tool(tool, events, &mut walked),
         Operation::Composite(composite) => composite.params.clone(),
     };
     if may_wait {
@@ -44,7 +49,7 @@ pub(crate) fn params(
 }
 
 /// Returns the parameters of a tool; the names of those that the program sets go to `walked`.
-fn params_of_tool(tool: &Tool, walked: &mut Vec<String>) -> Vec<Param> {
+fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>) -> Vec<Param> {
     let mut params = tool.params.clone();
     if let Some(file) = raw_body_file(tool) {
         params.push(file);
@@ -60,7 +65,37 @@ fn params_of_tool(tool: &Tool, walked: &mut Vec<String>) -> Vec<Param> {
         }
     }
     params.extend(callers_jq(tool, &params));
+    add_stream_arguments(tool, events, &mut params);
     params
+}
+
+/// Adds what a caller may say about a stream.
+fn add_stream_arguments(tool: &Tool, events: Option<&Events>, params: &mut Vec<Param>) {
+    if !tool.response.is_stream() {
+        return;
+    }
+    let subscribes = events.is_some_and(|it| it.stream == tool.name && it.subscribe.is_some());
+    for argument in StreamArgument::ALL {
+        let (kind, description) = match argument {
+            StreamArgument::Open => {
+                (ParamKind::Boolean, "Keep the stream open and return its handle, for stream_read")
+            }
+            StreamArgument::Subscribe if !subscribes => continue,
+            StreamArgument::Subscribe => (ParamKind::Array, "Collections whose changes to send"),
+            StreamArgument::Duration => (ParamKind::Number, "Seconds to collect; not with open"),
+            StreamArgument::MaxItems => (ParamKind::Integer, "Items to collect; not with open"),
+        };
+        let free = |name: &&str| params.iter().all(|param| param.name != **name);
+        let Some(name) = argument.names().into_iter().find(free) else { continue };
+        params.push(Param {
+            name: name.to_owned(),
+            location: Location::Stream,
+            kind,
+            required: false,
+            default: None,
+            description: Some(description.to_owned()),
+        });
+    }
 }
 
 /// Makes `required` and `default` say what a caller meets.

@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::PathBuf,
 };
 
@@ -61,6 +62,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Go on with a task that a call began: wait for it, or cancel it
     Task(TaskArgs),
+    /// Print the events of a backend as they come, one JSON value a line
+    Watch(WatchArgs),
 }
 
 /// Flags of every subcommand.
@@ -246,6 +249,26 @@ pub struct HealthArgs {
     pub backends: BackendArgs,
 }
 
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = "A line {\"gap\": ..} stands where events may be missing.\n\
+                        Exit codes: 1 the stream ended, 2 arguments do not fit, 3 settings, \
+                        4 refused, 130 Ctrl-C")]
+pub struct WatchArgs {
+    /// The backend
+    #[arg(value_name = "BACKEND")]
+    pub backend: String,
+    /// What to watch, as the API calls it: VM, host, ..
+    #[arg(value_name = "COLLECTION")]
+    pub collections: Vec<String>,
+    /// Watch a simulated Xen Orchestra, the backend xen-orchestra
+    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    pub demo: bool,
+    /// Which backends.
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
 /// Arguments of `fmt`.
 #[derive(Debug, Args)]
 pub struct FmtArgs {
@@ -288,6 +311,9 @@ pub struct ServeArgs {
     /// Serve a simulated Xen Orchestra with every level allowed
     #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
     pub demo: bool,
+    /// Let an object of the simulated Xen Orchestra change so many times a second
+    #[arg(long, value_name = "PER_SECOND", requires = "demo", help_heading = "Backends")]
+    pub demo_changes: Option<NonZeroU32>,
     /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
     pub http: Option<SocketAddr>,

@@ -9,10 +9,12 @@ use super::{
     progress::Watch,
 };
 use crate::{
+    app::App,
     config::env_vars::Environment,
     executor::{Budget, DryRun, Waiting},
     gate::{Admitted, Consent, Pending},
-    outcome::{Outcome, Payload, SavedFile},
+    live,
+    outcome::{Observer, Outcome, Payload, SavedFile},
 };
 
 /// Calls a tool. Ctrl-C drops the call, which aborts its request.
@@ -33,7 +35,7 @@ pub(super) async fn run(
     // A person can stop the waiting.
     let waiting = Waiting { budget: Budget::Longest, ..Waiting::default() };
     let outcome = tokio::select! {
-        outcome = app.executor.execute_waiting(call, &waiting, &watch) => Some(outcome?),
+        outcome = perform(&app, call, &waiting, &watch) => Some(outcome?),
         // The log says what becomes of a task that the call began.
         _ = tokio::signal::ctrl_c() => None,
     };
@@ -46,6 +48,20 @@ pub(super) async fn run(
     drop(watch);
     print_outcome(outcome, args.json, console)?;
     Ok(Exit::Ok)
+}
+
+/// Executes a call; one that subscribes collects what comes.
+async fn perform(
+    app: &App,
+    call: Admitted<'_>,
+    waiting: &Waiting,
+    observer: &dyn Observer,
+) -> Result<Outcome, Failure> {
+    if live::subscribes(&call) && !live::is_open(&call) {
+        let collected = live::collect(&app.executor, &call, "").await;
+        return collected.map_err(|error| Failure::new(Exit::Failed, error));
+    }
+    Ok(app.executor.execute_waiting(call, waiting, observer).await?)
 }
 
 /// Asks the person about a dangerous call.

@@ -29,6 +29,7 @@ mod setup;
 mod show;
 mod simulated;
 mod task;
+mod watch;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -105,6 +106,11 @@ fn dispatch(
         Command::Setup(args) => one_shot()?.block_on(setup::run(&args, environment, console)),
         Command::Show(args) => show::run(&args, environment, console),
         Command::Task(args) => one_shot()?.block_on(task::run(args, environment, console)),
+        Command::Watch(args) => one_shot()?.block_on(async {
+            let done = watch::run(args, environment, console).await;
+            settled().await;
+            done
+        }),
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) async fn run(
     raise_descriptor_limit();
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
-        let (app, simulator) = simulated::app(&args.backends, environment).await?;
+        let (app, simulator) =
+            simulated::app(&args.backends, environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
         (load::app(&args.backends, environment)?, None)

@@ -1,6 +1,6 @@
 //! The embedded Xen Orchestra on the command line: `demo` and `serve --demo`.
 
-use std::path::Path;
+use std::{num::NonZeroU32, path::Path};
 
 use anyhow::Context as _;
 
@@ -43,15 +43,18 @@ pub(super) async fn demo(args: &DemoArgs, console: &mut Console) -> Result<Exit,
     Ok(done?)
 }
 
+/// How often a second an object changes while somebody watches the simulator.
+pub(super) const CHANGES: NonZeroU32 = NonZeroU32::MIN;
+
 /// Starts the simulator and loads it as the only backend, with every level allowed unless the
-/// operator says otherwise; it runs until it is dropped.
+/// operator says otherwise; it runs until it is dropped. Objects change so many times a second.
 pub(super) async fn app(
     args: &BackendArgs,
     environment: Environment,
+    changes_per_second: Option<NonZeroU32>,
 ) -> Result<(App, XenOrchestra), Failure> {
-    let simulator = XenOrchestra::start(SimulatorOptions::default())
-        .await
-        .context("cannot start the simulator")?;
+    let options = SimulatorOptions { changes_per_second, ..SimulatorOptions::default() };
+    let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
     let all = environment.get(env_vars::ACCESS).is_none().then(|| Levels::new([ALL]));
     let overrides = Overrides {
         dadl: Some(DESCRIPTOR.to_owned()),

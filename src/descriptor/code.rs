@@ -113,6 +113,11 @@ codes! {
     TASK_SAFE = "D726", "Watching a task may change something";
     UPLOAD_TOOL = "D730", "A rule for uploads names no tool that sends a file";
     UPLOAD_SIZE = "D731", "The length of an upload cannot be looked up";
+    EVENTS_STREAM = "D740", "The stream of the events cannot be opened";
+    EVENTS_SUBSCRIBE = "D741", "A subscription to events is not well formed";
+    EVENTS_OBJECT = "D742", "Events do not say which resource changed";
+    EVENTS_SCHEME = "D743", "The scheme of resources cannot be used";
+    EVENTS_READER = "D744", "A resource cannot be read";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

@@ -8,6 +8,7 @@ mod allow;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;
+pub mod events;
 pub mod format;
 pub mod json_path;
 mod lint;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     condition::Condition,
+    events::Events,
     json_path::JsonPath,
     login::{OAuth2, Session},
     task::Tasks,
@@ -53,6 +54,8 @@ pub struct Descriptor {
     pub unlisted_params: Vec<String>,
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
     pub tasks: Option<Tasks>,
+    /// How the API tells what changes (`_dadl_mcp.events`).
+    pub events: Option<Events>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.
@@ -279,6 +282,36 @@ pub enum Location {
     Query,
     /// Not sent: the value shapes the result.
     Result,
+    /// Not sent: the value says how a stream is read; see [`StreamArgument`].
+    Stream,
+}
+
+/// What a parameter with [`Location::Stream`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamArgument {
+    /// How long items are collected, in seconds.
+    Duration,
+    /// How many items are collected.
+    MaxItems,
+    /// Whether the stream stays open and the result is its handle.
+    Open,
+    /// The collections whose changes the stream is to carry.
+    Subscribe,
+}
+
+impl StreamArgument {
+    /// Every argument, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Subscribe, Self::Duration, Self::MaxItems];
+
+    /// Returns the names that the parameter may have: the first that the tool leaves free.
+    pub fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Duration => ["duration", "stream_duration"],
+            Self::MaxItems => ["max_items", "stream_max_items"],
+            Self::Open => ["open", "stream_open"],
+            Self::Subscribe => ["subscribe", "stream_subscribe"],
+        }
+    }
 }
 
 /// The type of a parameter.
@@ -632,6 +665,14 @@ pub struct ResponseRules {
     pub content_type: Option<String>,
     /// How an answer without an end is read.
     pub streaming: Streaming,
+}
+
+impl ResponseRules {
+    /// Returns whether the author says that the answer is a stream whose items are read.
+    pub fn is_stream(&self) -> bool {
+        let Streaming { is_declared, handling, .. } = self.streaming;
+        is_declared && handling == StreamHandling::Collect && !self.binary
+    }
 }
 
 /// How a stream of events or lines is read.

@@ -228,7 +228,7 @@ impl<'doc> Operation<'doc> {
             Location::Query => ("query", param.name.as_str()),
             Location::Header => ("header", param.name.as_str()),
             Location::Body => ("formData", param.name.as_str()),
-            Location::Result => return None,
+            Location::Result | Location::Stream => return None,
         };
         let plain = |name: &str| name.trim_end_matches("[]").to_ascii_lowercase();
         self.parameters.iter().copied().find(|candidate| {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{CallError, Target};
 use crate::{
     call::CallPlan,
-    descriptor::model::StreamHandling,
-    http::redact,
+    descriptor::model::{StreamArgument, StreamHandling, Tool},
+    gate::Admitted,
+    http::{backend::Backend, redact},
     outcome::Payload,
     response::{
         collect::Collector,
@@ -19,6 +21,37 @@ use crate::{
 
 /// Events are collected this long unless the author says otherwise.
 const DURATION: Duration = Duration::from_secs(30);
+
+/// How much of a stream is collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// For so long.
+    pub(crate) duration: Duration,
+    /// Up to so many items.
+    pub(crate) items: Option<usize>,
+    /// Whether the caller said how long.
+    is_callers: bool,
+}
+
+impl Bounds {
+    /// Returns what the caller asks for, and at most what the author allows; where the author says
+    /// nothing, the operator's time for a call is the bound.
+    pub(crate) fn of(call: &Admitted<'_>, tool: &Tool, backend: &Backend) -> Self {
+        let of_author = tool.response.streaming.max_duration;
+        let wanted = call.arguments().stream(StreamArgument::Duration).and_then(Value::as_f64);
+        let wanted =
+            wanted.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        let most = of_author.unwrap_or(backend.settings().timeouts.call);
+        let duration = match wanted {
+            Some(wanted) => wanted.min(most),
+            None => of_author.unwrap_or(DURATION),
+        };
+        let items = call.arguments().stream(StreamArgument::MaxItems).and_then(Value::as_u64);
+        let items = items.map(|items| usize::try_from(items).unwrap_or(usize::MAX));
+        let items = [items, tool.response.max_items].into_iter().flatten().min();
+        Self { duration, items, is_callers: wanted.is_some() }
+    }
+}
 
 /// A stream that is about to be read.
 pub(super) struct Stream<'call> {
@@ -44,7 +77,9 @@ impl Stream<'_> {
         }
         // Lines that nobody called a stream are a long list, which has an end.
         let is_endless = streaming.is_declared || self.collector.reads_events();
-        let duration = streaming.max_duration.unwrap_or(DURATION);
+        let bounds = Bounds::of(self.target.call, tool, backend);
+        let duration = bounds.duration;
+        let is_endless = is_endless || bounds.is_callers;
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
         let mut pieces = response.bytes_stream();

@@ -128,8 +128,31 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
-        let mut applied = self.applied().await?;
         let client = self.client(upload::is_streamed(&plan.body))?;
+        self.send_by(client, plan, rules, binary, files, activity).await
+    }
+
+    /// Sends `plan` for an answer without an end: the pause between two pieces has no bound.
+    pub(crate) async fn send_for_stream(
+        &self,
+        plan: &CallPlan,
+        rules: RetryRules<'_>,
+        files: &FileStore,
+    ) -> Result<Exchange, ExchangeError> {
+        let client = self.client(true)?;
+        self.send_by(client, plan, rules, false, files, &Activity::default()).await
+    }
+
+    async fn send_by(
+        &self,
+        client: &Client,
+        plan: &CallPlan,
+        rules: RetryRules<'_>,
+        binary: bool,
+        files: &FileStore,
+        activity: &Activity,
+    ) -> Result<Exchange, ExchangeError> {
+        let mut applied = self.applied().await?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
         let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;

@@ -3,7 +3,7 @@
 //! Reading the system's certificates takes longer than everything else at start, so it waits
 //! until there is something to send, and is left out for a plain `http` base URL.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
 
@@ -11,6 +11,10 @@ use crate::config::{BackendSettings, Timeouts};
 
 /// The user agent that backends see.
 const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection without a timeout is silent before the system asks whether the other end
+/// is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Why a client could not be built.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,9 +49,12 @@ pub(crate) fn build(
         .referer(false)
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
-    if !for_files {
-        builder = builder.read_timeout(read);
-    }
+    builder = if for_files {
+        // A peer that is gone without a word is noticed, however long nothing is to be said.
+        builder.tcp_keepalive(KEEP_ALIVE)
+    } else {
+        builder.read_timeout(read)
+    };
     if !tls {
         // A plain backend needs no certificates; redirects to TLS are another origin.
         builder = builder.tls_certs_only([]);

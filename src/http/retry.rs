@@ -78,7 +78,7 @@ fn backoff(strategy: &RetryStrategy, retry: u32, jitter: f64) -> Duration {
 }
 
 /// Returns a number from 0 to 1 that differs from call to call.
-fn unit_interval() -> f64 {
+pub(crate) fn unit_interval() -> f64 {
     // The standard library seeds each `RandomState` anew: enough for jitter.
     let bits = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
     f64::from(bits) / f64::from(u32::MAX)

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::result;
 use crate::{
     catalog::{Entry, EntryParam},
+    descriptor::model::Location,
     files::{FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
@@ -128,6 +129,7 @@ fn advice(entry: &Entry) -> String {
             let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
             !known.param.is_jq()
                 && !known.param.is_wait()
+                && known.param.location != Location::Stream
                 && parts.into_iter().any(|it| words.contains(&it))
         };
         entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()

@@ -21,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rmcp::{
-    model::Extensions,
+    model::{Extensions, ProtocolVersion},
     transport::{
         StreamableHttpServerConfig, StreamableHttpService, common::http_header::HEADER_SESSION_ID,
     },
@@ -36,7 +36,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{ServeError, Server, files, lines, sessions::Sessions};
-use crate::files::FileStore;
+use crate::{files::FileStore, live::Owner};
 
 /// The path of the protocol.
 const MCP_PATH: &str = "/mcp";
@@ -214,6 +214,19 @@ pub(super) fn session(extensions: &Extensions) -> String {
     }
 }
 
+/// Says whose the streams are that a request opens. A request that names a session which the
+/// revision of the protocol does not have is one without.
+pub(super) fn owner(extensions: &Extensions, version: Option<&ProtocolVersion>) -> Owner {
+    let Some(parts) = extensions.get::<http::request::Parts>() else {
+        return Owner::Session(String::new());
+    };
+    let id = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
+    match id.filter(|_| version.is_none_or(|it| *it < ProtocolVersion::V_2026_07_28)) {
+        Some(id) => Owner::Session(id.to_owned()),
+        None => Owner::Anybody,
+    }
+}
+
 /// What is behind the address.
 struct Endpoint {
     mcp: StreamableHttpService<Server, Sessions>,
@@ -257,9 +270,10 @@ impl Endpoint {
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
         let files = server.files().clone();
+        let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let make = move || Ok(server.for_session());
         Self {
-            mcp: StreamableHttpService::new(make, Arc::new(Sessions::new()), config),
+            mcp: StreamableHttpService::new(make, sessions, config),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,

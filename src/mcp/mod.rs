@@ -16,6 +16,7 @@ mod files;
 mod http;
 mod instructions;
 mod lines;
+mod objects;
 mod progress;
 mod prompts;
 mod resources;
@@ -23,6 +24,7 @@ mod result;
 mod server;
 mod sessions;
 mod stdio;
+mod streams;
 mod tasks;
 mod tools;
 

@@ -18,9 +18,10 @@ use rmcp::{
         ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
         ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
         ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, RequestId,
-        ServerCapabilities, ServerConfig, Tool,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
     },
-    service::{NotificationContext, RequestContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +30,10 @@ use super::{
     budget,
     builtin::{self, Builtin, TaskArguments},
     consent::{Answer, Consents, Retry},
-    http,
+    http, objects,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
-    resources, result,
+    result, streams,
     tasks::{self, TaskId},
     tools,
 };
@@ -43,12 +44,13 @@ use crate::{
     executor::{Budget, Executor, Leave, Waiting},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
+    live::{Hub, watch::Resources},
     outcome::{Outcome, Payload},
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
 /// listings, short enough to notice a restart with other settings.
-const LIST_TTL_MS: u64 = 300_000;
+pub(super) const LIST_TTL_MS: u64 = 300_000;
 
 /// Serves the tools behind a gate; a clone serves the same tools.
 #[derive(Clone)]
@@ -70,6 +72,8 @@ struct Shared {
     builtins: Vec<Builtin>,
     /// Cancelled when the program ends.
     shutdown: OnceLock<CancellationToken>,
+    streams: Hub,
+    resources: objects::Served,
 }
 
 /// What becomes of the tasks of calls that are under way, by the ids of their requests.
@@ -87,12 +91,24 @@ impl Server {
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
-        let tools = gate.catalog().listed().map(tools::tool).chain(built_in).collect();
+        let tools = gate.catalog().listed().map(tools::tool).chain(built_in);
+        let tools = tools.chain(streams::tools(gate.catalog())).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
-        let shutdown = OnceLock::new();
-        let shared =
-            Shared { gate, executor, instructions, tools, prompts, consents, builtins, shutdown };
+        let watched = Resources::new(Executor::clone(&executor), gate.clone());
+        let resources = objects::Served::new(watched);
+        let shared = Shared {
+            gate,
+            executor,
+            instructions,
+            tools,
+            prompts,
+            consents,
+            builtins,
+            shutdown: OnceLock::new(),
+            streams: Hub::default(),
+            resources,
+        };
         let most_chars = Limits::default().result_chars;
         Self { shared: Arc::new(shared), calls: Arc::default(), most_chars }
     }
@@ -112,6 +128,21 @@ impl Server {
     pub(super) fn ends_with(&self, shutdown: &CancellationToken) {
         // A server that is served twice ends with the first.
         let _ = self.shared.shutdown.set(shutdown.clone());
+    }
+
+    /// Returns how many characters a result may have.
+    pub(super) fn most_chars(&self) -> usize {
+        self.most_chars
+    }
+
+    /// Returns what executes calls.
+    pub(super) fn executor(&self) -> &Executor {
+        &self.shared.executor
+    }
+
+    /// Returns the open streams.
+    pub(super) fn streams(&self) -> &Hub {
+        &self.shared.streams
     }
 
     /// Returns the directory of files.
@@ -170,6 +201,11 @@ impl Server {
             Ok(call) => call,
             Err(response) => return response,
         };
+        match streams::perform(self, &call, context).await {
+            Some(Ok(outcome)) => return self.shown(outcome, Some(entry), context).await.into(),
+            Some(Err(failure)) => return result::failure(failure).into(),
+            None => {}
+        }
         let budget = if as_task { Budget::AtOnce } else { usual(context) };
         let waiting = Waiting { budget, leave };
         match executor.execute_waiting(call, &waiting, reporter).await {
@@ -276,8 +312,8 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities =
-            ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        capabilities.resources = Some(self.shared.resources.capability());
         if !self.shared.prompts.is_empty() {
             capabilities.prompts = Some(PromptsCapability::default());
         }
@@ -347,35 +383,62 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let all = resources::list(self.files()).await;
-        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
+        self.shared.resources.list(self, request).await
     }
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Ok(ListResourceTemplatesResult::with_all_items(resources::templates())
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        self.shared.resources.templates(request)
     }
 
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let read = resources::read(self.files(), &request.uri).await?;
-        Ok(read.with_cache_scope(CacheScope::Private).into())
+        self.shared.resources.read(self, &request.uri, &context).await.map(Into::into)
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.resources.subscribe(&request.uri, &context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.resources.unsubscribe(&request.uri, &context);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        self.shared.resources.accepted(requested)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.shared.resources.listen(&context).await
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
         if let Some(builtin) = self.builtin(name) {
             return Some(builtin.tool());
+        }
+        if let Some(tool) = streams::tools(self.shared.gate.catalog()).find(|it| it.name == name) {
+            return Some(tool);
         }
         let entry = self.shared.gate.catalog().find(name)?;
         (entry.decision == Decision::Allow).then(|| tools::tool(entry))
@@ -388,11 +451,16 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let retry = Retry::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
-        let reporter = Reporter::default();
+        let reporter = Reporter::new(http::session(&context.extensions));
         let cancelled = || Ok(result::failure("the call was cancelled".to_owned()).into());
         if let Some(builtin) = self.builtin(&request.name) {
             let call = self.perform_builtin(builtin, arguments, retry, &context, &reporter);
             return progress::run(&context, &reporter, call).await.map_or_else(cancelled, Ok);
+        }
+        if let Some(tool) = streams::builtin(self.shared.gate.catalog(), &request.name) {
+            let call = tool.run(self, arguments, &context);
+            let done = progress::run(&context, &reporter, call).await;
+            return done.map_or_else(cancelled, |result| Ok(result.into()));
         }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
@@ -401,7 +469,6 @@ impl ServerHandler for Server {
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
-        let reporter = Reporter::new(http::session(&context.extensions));
         let leave = Leave::at(self.shared.shutdown.get().cloned());
         let has_tasks = pending.entry().tasks().is_some() || pending.entry().tool().is_none();
         if has_tasks {

@@ -20,6 +20,8 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
+use crate::live::Hub;
+
 /// How long a session may be silent.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How many sessions there may be; one takes about 60 KB.
@@ -33,13 +35,15 @@ pub(super) struct Sessions {
     /// When each session was last heard of.
     heard: Mutex<HashMap<SessionId, Instant>>,
     most: usize,
+    /// Those of a session end with it.
+    streams: Hub,
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(streams: Hub) -> Self {
         let mut local = LocalSessionManager::default();
         local.session_config.keep_alive = Some(IDLE);
-        Self { local, heard: Mutex::default(), most: MOST_SESSIONS }
+        Self { local, heard: Mutex::default(), most: MOST_SESSIONS, streams }
     }
 
     fn heard(&self) -> MutexGuard<'_, HashMap<SessionId, Instant>> {
@@ -65,6 +69,7 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Error> {
         if let Some(surplus) = self.take_surplus() {
             tracing::debug!("too many sessions: the one that was silent for longest ends");
+            self.streams.close_all(&surplus);
             self.local.close_session(&surplus).await?;
         }
         let (id, transport) = self.local.create_session().await?;
@@ -90,6 +95,7 @@ impl SessionManager for Sessions {
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Error> {
         self.heard().remove(id);
+        self.streams.close_all(id);
         self.local.close_session(id).await
     }
 
@@ -131,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_session_that_was_silent_for_longest_makes_room() {
-        let sessions = Sessions { most: 2, ..Sessions::new() };
+        let sessions = Sessions { most: 2, ..Sessions::new(Hub::default()) };
         let mut ids = Vec::new();
         for _ in 0..2 {
             ids.push(sessions.create_session().await.unwrap().0);

@@ -86,6 +86,25 @@ impl Collector {
         Ok(())
     }
 
+    /// Takes the items that are there as an array, and goes on without them; `None` when there are
+    /// none.
+    pub(crate) fn take(&mut self) -> Option<JsonText> {
+        if std::mem::take(&mut self.items) == 0 {
+            return None;
+        }
+        let mut array = std::mem::replace(&mut self.array, "[".to_owned());
+        array.push(']');
+        Some(JsonText::trusted(array))
+    }
+
+    /// Returns the decoder, when the items are events.
+    pub(crate) fn decoder(&self) -> Option<&EventDecoder> {
+        match &self.source {
+            Source::Events(decoder) => Some(decoder),
+            Source::Lines { .. } => None,
+        }
+    }
+
     /// Returns whether the items are events.
     pub(crate) fn reads_events(&self) -> bool {
         matches!(self.source, Source::Events(_))
@@ -170,6 +189,16 @@ mod tests {
         assert!(error.contains("line 2"), "{error}");
         let error = collect(lines(), &[b"{}\n\xff\n"]).unwrap_err();
         assert!(error.contains("line 2: byte 0 is not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn what_is_there_is_taken_piece_by_piece() {
+        let mut collector = Collector::lines(None);
+        collector.push(b"1\n2\n3").unwrap();
+        assert_eq!(collector.take().unwrap().as_str(), "[1,2]");
+        assert!(collector.take().is_none());
+        collector.push(b"4\n").unwrap();
+        assert_eq!(collector.take().unwrap().as_str(), "[34]");
     }
 
     #[test]

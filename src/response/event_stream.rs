@@ -49,6 +49,8 @@ pub struct EventDecoder {
     data: String,
     has_data: bool,
     id: Option<String>,
+    /// How long the server asks to wait before a connection is made again, in milliseconds.
+    retry: Option<u64>,
     ready: VecDeque<Event>,
 }
 
@@ -76,6 +78,16 @@ impl EventDecoder {
     /// Returns the next event that is whole.
     pub fn next_event(&mut self) -> Option<Event> {
         self.ready.pop_front()
+    }
+
+    /// Returns the last identifier that the server gave.
+    pub fn last_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns how many milliseconds the server asks to wait before a connection is made again.
+    pub fn retry(&self) -> Option<u64> {
+        self.retry
     }
 
     /// Returns how many bytes wait for the end of their event.
@@ -106,7 +118,10 @@ impl EventDecoder {
             "id" if !value.contains('\0') => {
                 self.id = (!value.is_empty()).then(|| value.to_owned());
             }
-            // Comments, `retry`, and fields that nobody knows.
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.retry = value.parse().ok().or(Some(u64::MAX));
+            }
+            // Comments, and fields that nobody knows.
             _ => {}
         }
     }
@@ -151,6 +166,15 @@ mod tests {
                 json!({"event": "message", "id": "7", "data": ""}),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_reconnection_needs_is_kept() {
+        let mut decoder = EventDecoder::default();
+        decoder.push(b"id: 7\nretry: 1500\ndata: x\n\nretry: 2s\nretry: -1\n\n");
+        assert_eq!((decoder.last_id(), decoder.retry()), (Some("7"), Some(1500)));
+        decoder.push(b"retry: 99999999999999999999999\n\n");
+        assert_eq!(decoder.retry(), Some(u64::MAX));
     }
 
     #[test]

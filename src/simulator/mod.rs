@@ -10,6 +10,7 @@
 //! works here must work there.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 mod core;
@@ -29,6 +30,8 @@ pub struct SimulatorOptions {
     pub task_duration: Duration,
     /// Bytes of each exported disk or VM.
     pub export_size: u64,
+    /// How often a second an object changes by itself; never when it is not given.
+    pub changes_per_second: Option<NonZeroU32>,
     /// Whether requests are kept for `take_requests`.
     pub record: bool,
 }
@@ -40,6 +43,7 @@ impl Default for SimulatorOptions {
             token: "demo-token".to_owned(),
             task_duration: Duration::from_secs(2),
             export_size: 8 * 1024 * 1024,
+            changes_per_second: None,
             record: false,
         }
     }

@@ -368,7 +368,7 @@ fn the_demo_walks_through_the_main_job() {
     let run = Cli::new().run(&["demo", "--files", "exports"]);
     assert_eq!(run.code, 0, "{}", run.err);
     for shown in [
-        "265 tools",
+        "268 tools",
         "> list_vms",
         r#""state": "success""#,
         r#""size": 8388608"#,
@@ -475,4 +475,30 @@ fn fmt_writes_files_and_prints_standard_input() {
     let run = cli.run_with_input(&["fmt", "-"], "? a\n: 1\n");
     assert_eq!((run.code, run.out.as_str()), (1, ""));
     assert!(run.err.contains("standard input:1: a key that is written with `?`"), "{}", run.err);
+}
+
+#[test]
+fn watch_says_what_cannot_be_watched() {
+    let cli = Cli::new();
+    let none = cli.run(&xo(&["watch", "xen-orchestra"]));
+    assert_eq!(none.code, 2, "{}", none.err);
+    assert!(none.err.contains("some are VM, VM-snapshot"), "{}", none.err);
+    let wrong = cli.run(&xo(&["watch", "xen-orchestr", "VM"]));
+    assert_eq!(wrong.code, 3, "{}", wrong.err);
+    assert!(wrong.err.contains("did you mean \"xen-orchestra\"?"), "{}", wrong.err);
+}
+
+#[test]
+fn watch_prints_events_one_a_line() {
+    let mut child = Cli::new()
+        .command(&["watch", "--demo", "xen-orchestra", "VM"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["event"], "init");
+    assert_eq!(next()["data"]["type"], "VM");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -18,6 +18,7 @@ const ORDER: &[&str] = &[
     "worker",
     "http",
     "executor",
+    "live",
     "app",
     "mcp",
     "simulator",

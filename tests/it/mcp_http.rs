@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mcp_support::{STATELESS, Served, failure, serve, text, with_meta},
+    mcp_support::{STATELESS, Served, failure, serve, serve_tools, text, with_meta},
     upstream::{Answer, Upstream},
 };
 
@@ -327,6 +327,68 @@ async fn a_session_calls_and_ends() {
     let status = site.send("DELETE", "/mcp", &fields, "").await.status;
     assert!((200..300).contains(&status), "{status}");
     assert_eq!(site.in_session(&session, &call).await.status, 404);
+}
+
+/// A backend that streams events without an end.
+const STREAMING: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: fake_token }
+  tools:
+    watch: { method: GET, path: /events, access: read, description: "Events.", response: { streaming: true } }
+"#;
+
+const EVENTS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+
+#[tokio::test]
+async fn a_stream_is_that_of_its_session_and_ends_with_it() {
+    let upstream = Upstream::start(vec![Answer::Hang(EVENTS.to_vec())]).await;
+    let site = Site::start_served(serve_tools(STREAMING, &upstream.url(), |_| {}), |_| {}).await;
+    let call = |tool: &str, arguments: Value| {
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": tool, "arguments": arguments } })
+    };
+    let (own, other) = (site.session(json!({})).await, site.session(json!({})).await);
+    let answer = site.in_session(&own, &call("watch", json!({ "open": true }))).await.event().await;
+    let handle = answer["result"]["structuredContent"]["stream"].clone();
+    let read = call("stream_read", json!({ "stream": handle, "wait": 60 }));
+    let list = call("stream_list", json!({}));
+    let listed = async |session: &str| {
+        let answer = site.in_session(session, &list).await.event().await;
+        answer["result"]["structuredContent"]["streams"].as_array().unwrap().len()
+    };
+    assert_eq!((listed(&own).await, listed(&other).await), (1, 0));
+    let answer = site.in_session(&other, &read).await.event().await;
+    assert!(failure(&answer).contains("there is no stream"), "{answer}");
+    // A client without sessions cannot take one by naming it.
+    let parameters = json!({ "name": "stream_read", "arguments": { "stream": handle } });
+    let answer = site.stateless("tools/call", parameters).await.json().await;
+    assert!(failure(&answer).contains("there is no stream"), "{answer}");
+    let answer = site.in_session(&own, &read).await.event().await;
+    assert_eq!(answer["result"]["structuredContent"]["items"][0]["data"], 1, "{answer}");
+    let fields = [("Mcp-Session-Id", own.as_str()), ("MCP-Protocol-Version", "2025-11-25")];
+    site.send("DELETE", "/mcp", &fields, "").await;
+    upstream.connection_closed().await;
+}
+
+#[tokio::test]
+async fn without_sessions_who_knows_the_handle_reads_the_stream() {
+    let upstream = Upstream::start(vec![Answer::Hang(EVENTS.to_vec())]).await;
+    let site = Site::start_served(serve_tools(STREAMING, &upstream.url(), |_| {}), |_| {}).await;
+    let call = async |tool: &str, arguments: Value| {
+        let parameters = json!({ "name": tool, "arguments": arguments });
+        let answer = site.stateless("tools/call", parameters).await.json().await;
+        answer["result"]["structuredContent"].clone()
+    };
+    let handle = call("watch", json!({ "open": true })).await["stream"].clone();
+    assert_eq!(call("stream_list", json!({})).await, json!({ "streams": [] }));
+    let read = call("stream_read", json!({ "stream": handle, "wait": 60 })).await;
+    assert_eq!(read["items"][0]["data"], 1, "{read}");
+    call("stream_close", json!({ "stream": handle })).await;
+    upstream.connection_closed().await;
 }
 
 #[tokio::test]

@@ -37,10 +37,14 @@ fn head(content_type: &str, body: &str) -> Vec<u8> {
 }
 
 async fn call(response: &str, answer: Answer) -> (Outcome, Upstream) {
+    call_with(response, answer, json!({})).await
+}
+
+async fn call_with(response: &str, answer: Answer, arguments: Value) -> (Outcome, Upstream) {
     let upstream = Upstream::start(vec![answer]).await;
     let bench =
         Harness::new(&descriptor(response), &upstream.url(), Fixed(Ok(TOKEN.into())), |_| {});
-    let outcome = bench.call("watch", json!({})).await.unwrap_or_else(|error| panic!("{error}"));
+    let outcome = bench.call("watch", arguments).await.unwrap_or_else(|error| panic!("{error}"));
     (outcome, upstream)
 }
 
@@ -88,6 +92,38 @@ async fn a_stream_is_left_when_enough_items_are_there() {
         assert_eq!(value(&outcome).as_array().unwrap().len(), 1);
         assert_eq!(outcome.notes, ["stopped after 1 items (`max_items`); there may be more"]);
         upstream.connection_closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_caller_bounds_a_stream_within_what_the_author_allows() {
+    let rules = "streaming: true, max_duration: 50ms, max_items: 2";
+    let answer = || Answer::Hang(head("text/event-stream", EVENTS));
+    let (outcome, upstream) = call_with(rules, answer(), json!({"max_items": 1})).await;
+    assert_eq!(outcome.notes, ["stopped after 1 items (`max_items`); there may be more"]);
+    upstream.connection_closed().await;
+    let (outcome, _upstream) = call_with(rules, answer(), json!({"max_items": 9})).await;
+    assert_eq!(outcome.notes, ["stopped after 2 items (`max_items`); there may be more"]);
+    let rules = "streaming: true, max_duration: 50ms";
+    let (outcome, _upstream) = call_with(rules, answer(), json!({"duration": 0.02})).await;
+    let note = "stopped after 0.02 s with 2 items (`max_duration`); the stream goes on";
+    assert_eq!(outcome.notes, [note]);
+    let (outcome, _upstream) = call_with(rules, answer(), json!({"duration": 1e300})).await;
+    assert!(outcome.notes[0].starts_with("stopped after 0.05 s"), "{:?}", outcome.notes);
+}
+
+#[tokio::test]
+async fn a_bound_of_nothing_is_refused() {
+    let upstream = Upstream::start(vec![]).await;
+    let key = Fixed(Ok(TOKEN.into()));
+    let bench = Harness::new(&descriptor("streaming: true"), &upstream.url(), key, |_| {});
+    for (arguments, message) in [
+        (json!({"duration": 0}), "`duration` must be more than 0"),
+        (json!({"max_items": -1}), "`max_items` must be at least 1"),
+    ] {
+        let Value::Object(arguments) = arguments else { panic!() };
+        let error = bench.gate.check("watch", arguments).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
     }
 }
 

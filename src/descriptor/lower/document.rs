@@ -218,6 +218,7 @@ fn lower_backend<'tree>(
         health,
         unlisted_params: Vec::new(),
         tasks: None,
+        events: None,
         name: name?,
         version,
         base_url,

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use super::{
     context::{Context, Section},
-    task,
+    events, task,
 };
 use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
 const KEY: &str = "_dadl_mcp";
 
-const KEYS: &[&str] = &["tasks", "unlisted_params", "uploads"];
+const KEYS: &[&str] = &["events", "tasks", "unlisted_params", "uploads"];
 
 /// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from.
 pub(super) fn lower<'tree>(
@@ -23,6 +23,7 @@ pub(super) fn lower<'tree>(
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
+    descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
 }

@@ -15,6 +15,7 @@ mod composite;
 mod context;
 mod document;
 mod errors;
+mod events;
 mod extension;
 mod fix;
 mod health;

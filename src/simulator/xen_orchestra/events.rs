@@ -1,7 +1,8 @@
 //! Server-sent events: one stream a client, and the subscriptions that fill it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +59,33 @@ impl App {
         tracing::debug!(collection, known, "subscription");
         stream.subscriptions.insert(collection.clone(), fields);
         Ok(Reply::json(StatusCode::CREATED, &json!({"id": collection})))
+    }
+}
+
+impl App {
+    /// Returns how many streams are open, and how many subscriptions they have.
+    pub(super) fn event_streams(&self) -> (usize, usize) {
+        let mut state = self.state();
+        let streams = &mut state.store.listeners.streams;
+        streams.retain(|_, stream| !stream.sender.is_closed());
+        (streams.len(), streams.values().map(|stream| stream.subscriptions.len()).sum())
+    }
+}
+
+/// Returns the VM that [`change`] changes.
+pub(super) fn changed_vm(app: &App) -> Option<String> {
+    app.state().store.all(Kind::Vm).next().map(|(id, _)| id.to_owned())
+}
+
+/// Changes the description of a VM again and again, until the simulator is gone.
+pub(super) async fn change(app: Weak<App>, per_second: NonZeroU32, count: u64) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second.get());
+    for number in 0..count {
+        // Ticks that were late come at once, so that the rate holds on a busy machine.
+        ticks.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let Some(vm) = changed_vm(&app) else { return };
+        app.state().store.set(Kind::Vm, &vm, "name_description", format!("change {number}"));
     }
 }
 

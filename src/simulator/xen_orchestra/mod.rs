@@ -36,6 +36,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use self::app::App;
@@ -46,6 +47,7 @@ use super::core::{RecordedRequest, Recorder, Server};
 #[derive(Debug)]
 pub struct XenOrchestra {
     server: Server,
+    app: Arc<App>,
     token: String,
     recorder: Option<Arc<Recorder>>,
 }
@@ -57,8 +59,12 @@ impl XenOrchestra {
         let token = options.token.clone();
         let listen = options.listen;
         let app = Arc::new(App::new(options));
-        let server = Server::start(app, listen, recorder.clone()).await?;
-        Ok(Self { server, token, recorder })
+        let server = Server::start(Arc::clone(&app), listen, recorder.clone()).await?;
+        if let Some(per_second) = app.options.changes_per_second {
+            let changes = events::change(Arc::downgrade(&app), per_second, u64::MAX);
+            tokio::spawn(changes);
+        }
+        Ok(Self { server, app, token, recorder })
     }
 
     /// Returns the address that the server listens on.
@@ -74,6 +80,18 @@ impl XenOrchestra {
     /// Returns the administrator's authentication token.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Changes the description of one VM `count` times, which event streams hear of; returns the
+    /// identifier of the VM. The descriptions are `change 0`, `change 1` and so on.
+    pub fn make_changes(&self, count: u64, per_second: NonZeroU32) -> String {
+        tokio::spawn(events::change(Arc::downgrade(&self.app), per_second, count));
+        events::changed_vm(&self.app).unwrap_or_default()
+    }
+
+    /// Returns how many event streams are open, and to how many collections they are subscribed.
+    pub fn event_streams(&self) -> (usize, usize) {
+        self.app.event_streams()
     }
 
     /// Returns the requests received since the last call; nothing unless recording is on.

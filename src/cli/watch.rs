@@ -1,0 +1,152 @@
+//! `watch`: the events of a backend, one JSON value a line, until Ctrl-C.
+
+use std::io::Write as _;
+
+use serde_json::{Map, Value};
+
+use super::{args::WatchArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
+use crate::{
+    app::{App, LoadedBackend},
+    catalog::{BackendId, Entry},
+    config::env_vars::Environment,
+    descriptor::{
+        diagnostic::nearest,
+        events::Events,
+        model::{Location, StreamArgument},
+    },
+    gate::Pending,
+    live::{Hub, LONGEST_WAIT, Owner, Phase},
+};
+
+/// How many items are taken at once.
+const ITEMS: usize = 1000;
+/// How many bytes are taken at once.
+const BYTES: usize = 1024 * 1024;
+
+/// Prints events. They are read as fast as they can be written.
+pub(super) async fn run(
+    args: WatchArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let (app, _simulator) = if args.demo {
+        let changes = simulated::CHANGES;
+        let (app, simulator) = simulated::app(&args.backends, environment, Some(changes)).await?;
+        (app, Some(simulator))
+    } else {
+        (load::app(&args.backends, environment)?, None)
+    };
+    let (id, backend) = find(&app, &args.backend)?;
+    let Some(events) = &backend.descriptor.events else {
+        return Err(Failure::usage(format!(
+            "the descriptor of backend \"{}\" does not say how events are watched \
+             (`_dadl_mcp.events`)",
+            args.backend
+        )));
+    };
+    check_collections(events, &args)?;
+    let entry = app.gate.catalog().find_declared(id, &events.stream);
+    let entry = entry.ok_or_else(|| {
+        Failure::settings(format!("there is no tool `{}` to open the stream", events.stream))
+    })?;
+    let call = app.gate.check(&entry.name, arguments(entry, &args.collections))?;
+    let call = Pending::admit(call)?;
+    let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
+    tokio::select! {
+        done = async {
+            let handle = hub.open(&app.executor, &call, owner.clone(), "").await;
+            let handle = handle.map_err(|error| Failure::new(Exit::Failed, error))?;
+            print(&hub, &handle, &owner, console).await
+        } => done,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    }
+}
+
+fn find<'app>(app: &'app App, name: &str) -> Result<(BackendId, &'app LoadedBackend), Failure> {
+    let found = app.backends.iter().position(|backend| backend.settings.name == name);
+    if let Some((at, backend)) = found.and_then(|at| Some((at, app.backends.get(at)?))) {
+        return Ok((BackendId(at), backend));
+    }
+    let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
+    let meant = match nearest(name, names) {
+        Some(meant) => format!("; did you mean \"{meant}\"?"),
+        None => String::new(),
+    };
+    Err(Failure::settings(format!("there is no backend \"{name}\"{meant}")))
+}
+
+/// Checks that what is named fits what the stream carries.
+fn check_collections(events: &Events, args: &WatchArgs) -> Result<(), Failure> {
+    let known: Vec<&str> = events
+        .resources
+        .iter()
+        .flat_map(|resources| &resources.readers)
+        .map(|reader| reader.collection.as_str())
+        .collect();
+    let hint = format!("some are {}", known.join(", "));
+    match (&events.subscribe, args.collections.is_empty()) {
+        (Some(_), true) => {
+            let failure = Failure::usage("name the collections to watch");
+            Err(if known.is_empty() { failure } else { failure.hint(hint) })
+        }
+        (None, false) => Err(Failure::usage(format!(
+            "the stream of backend \"{}\" carries everything; name no collections",
+            args.backend
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the arguments of the call that opens the stream.
+fn arguments(entry: &Entry, collections: &[String]) -> Map<String, Value> {
+    let named = |argument: StreamArgument, value: Value| {
+        let known = entry.params.iter().find(|known| {
+            known.param.location == Location::Stream
+                && argument.names().contains(&known.param.name.as_str())
+        });
+        known.map(|known| (known.property.clone(), value))
+    };
+    let open = named(StreamArgument::Open, true.into());
+    let names = (!collections.is_empty())
+        .then(|| named(StreamArgument::Subscribe, collections.to_vec().into()))
+        .flatten();
+    open.into_iter().chain(names).collect()
+}
+
+async fn print(
+    hub: &Hub,
+    handle: &str,
+    owner: &Owner,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let mut known = Phase::Open;
+    loop {
+        let batch = hub.read(handle, owner, LONGEST_WAIT, ITEMS, BYTES).await;
+        let batch = batch.map_err(|error| Failure::new(Exit::Failed, error))?;
+        if batch.taken.dropped > 0 {
+            console.note(&format!("{} events were dropped", batch.taken.dropped))?;
+        }
+        for item in &batch.taken.items {
+            writeln!(console.out, "{item}")?;
+        }
+        console.out.flush()?;
+        if batch.phase != known {
+            match &batch.phase {
+                Phase::Open => console.note("the stream is open again")?,
+                Phase::Reconnecting { reason } => {
+                    console.note(&format!("the stream is opened again: {reason}"))?;
+                }
+                Phase::Ended { .. } => {}
+            }
+            known.clone_from(&batch.phase);
+        }
+        if let Phase::Ended { reason } = batch.phase {
+            if batch.taken.left > 0 {
+                continue;
+            }
+            return Err(Failure::new(Exit::Failed, anyhow::anyhow!("the stream ended: {reason}")));
+        }
+        // A stream that is busy must not keep Ctrl-C waiting.
+        tokio::task::yield_now().await;
+    }
+}

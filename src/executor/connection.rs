@@ -1,0 +1,225 @@
+//! An answer without an end that is read for as long as somebody wants it.
+//!
+//! Unlike a call, it holds no turn while it is open, and a pause between two items has no bound.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use http::{HeaderName, HeaderValue, header};
+
+use super::{CallError, Executor, header_text, rejection, retry_rules};
+use crate::{
+    call::CallPlan,
+    catalog::BackendId,
+    descriptor::model::{ResponseRules, Tool},
+    http::{
+        auth::Applied,
+        backend::{Backend, Exchange},
+        error::SendErrorKind,
+        redact,
+    },
+    outcome::{JsonText, chain},
+    response::{
+        collect::Collector,
+        decode::{self, BodyType},
+        shape::{self, ShapeError},
+    },
+    worker::FilterError,
+};
+
+/// One item may have so many bytes.
+const MOST_ITEM_BYTES: u64 = 1024 * 1024;
+
+/// What a client sends that comes back (HTML Living Standard, section 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A stream that is being read.
+pub(crate) struct Connection {
+    pieces: BoxStream<'static, reqwest::Result<Bytes>>,
+    collector: Collector,
+    /// What was sent, to keep it out of what comes back.
+    applied: Arc<Applied>,
+    most_bytes: u64,
+    hides: bool,
+}
+
+/// Why a stream gives no more items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// A part of a sentence.
+    pub(crate) reason: String,
+    /// Whether the server ended a list of lines, which is then whole.
+    pub(crate) is_end: bool,
+}
+
+impl Connection {
+    /// Waits for the next items, which come as an array. Nothing is lost when the future is
+    /// dropped.
+    pub(crate) async fn next(&mut self) -> Result<JsonText, Broken> {
+        loop {
+            if let Some(items) = self.collector.take() {
+                return self.masked(items);
+            }
+            match self.pieces.next().await {
+                Some(Ok(piece)) => {
+                    self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+                    if self.collector.size() as u64 > self.most_bytes {
+                        return Err(broken(format!(
+                            "an item is larger than {} bytes",
+                            self.most_bytes
+                        )));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(broken(format!("the connection broke off: {}", chain(&error))));
+                }
+                None => {
+                    self.collector.end().map_err(|error| self.undecodable(error))?;
+                    if let Some(items) = self.collector.take() {
+                        return self.masked(items);
+                    }
+                    let reason = "the server ended the stream".to_owned();
+                    return Err(Broken { reason, is_end: !self.collector.reads_events() });
+                }
+            }
+        }
+    }
+
+    /// Returns the last identifier that the server gave.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.collector.decoder()?.last_id()
+    }
+
+    /// Returns how long the server asks to wait before the next connection.
+    pub(crate) fn retry(&self) -> Option<Duration> {
+        self.collector.decoder()?.retry().map(Duration::from_millis)
+    }
+
+    fn masked(&self, items: JsonText) -> Result<JsonText, Broken> {
+        let masked = redact::bytes(items.as_str().to_owned().into(), &self.applied.secrets());
+        if masked == items.as_str().as_bytes() {
+            return Ok(items);
+        }
+        let text = String::from_utf8_lossy(&masked);
+        JsonText::parse(&text).map_err(|_| broken("a secret could not be hidden".to_owned()))
+    }
+
+    fn undecodable(&self, error: decode::DecodeError) -> Broken {
+        // What a tool hides must not show in a reason either.
+        broken(if self.hides {
+            format!("it is no valid {}", error.expected)
+        } else {
+            error.to_string()
+        })
+    }
+}
+
+fn broken(reason: String) -> Broken {
+    Broken { reason, is_end: false }
+}
+
+impl Executor {
+    /// Sends the request of a stream, whose answer nobody has read yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of a call, and [`CallError::NoStream`].
+    pub(crate) async fn connect(
+        &self,
+        backend: BackendId,
+        tool: &Tool,
+        plan: &CallPlan,
+        session: &str,
+        last_id: Option<&str>,
+    ) -> Result<Connection, CallError> {
+        let position = backend.0;
+        let backend = self.backends.get(position).ok_or_else(|| CallError::Settings {
+            message: "the backend of the stream is not configured".to_owned(),
+        })?;
+        let bound = backend.settings().timeouts.call;
+        let connected = async {
+            let busy = |reason| CallError::Busy { reason };
+            let _turns = self.bounds.turns(position, session, false).await.map_err(busy)?;
+            self.begin(backend, tool, plan, last_id).await
+        };
+        let timed_out = || {
+            let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
+            CallError::Send(backend.failed(plan, kind))
+        };
+        tokio::time::timeout(bound, connected).await.map_err(|_| timed_out())?
+    }
+
+    async fn begin(
+        &self,
+        backend: &Backend,
+        tool: &Tool,
+        plan: &CallPlan,
+        last_id: Option<&str>,
+    ) -> Result<Connection, CallError> {
+        let mut plan = plan.clone();
+        // An identifier that no field can hold came from the server, which cannot get it back.
+        if let Some(Ok(id)) = last_id.map(HeaderValue::from_str) {
+            plan.headers.push((LAST_EVENT_ID, id));
+        }
+        let exchange = backend.send_for_stream(&plan, retry_rules(tool), &self.files).await?;
+        if !exchange.response.status().is_success() {
+            return Err(rejection(backend, tool, &plan, exchange).await);
+        }
+        let Exchange { response, applied, .. } = exchange;
+        let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+        let collector = match BodyType::of(content_type) {
+            BodyType::EventStream => Collector::events(None),
+            BodyType::Ndjson => Collector::lines(None),
+            _ => {
+                let content_type = content_type.unwrap_or("not given").to_owned();
+                let request = backend.request_line(&plan);
+                return Err(CallError::NoStream { request, content_type });
+            }
+        };
+        Ok(Connection {
+            collector,
+            applied,
+            most_bytes: backend.settings().max_response_bytes.min(MOST_ITEM_BYTES),
+            hides: !tool.response.redact.is_empty(),
+            pieces: response.bytes_stream().boxed(),
+        })
+    }
+
+    /// Takes items through `result_path`, `transform`, `redact` and the caller's jq program, as a
+    /// collected stream is; programs get the items that came together.
+    ///
+    /// # Errors
+    ///
+    /// A part of a sentence; the items are lost.
+    pub(crate) async fn shape_items(
+        &self,
+        items: JsonText,
+        rules: &ResponseRules,
+        jq: Option<&str>,
+    ) -> Result<Vec<String>, String> {
+        let rules = ResponseRules { max_items: None, ..rules.clone() };
+        let failed = |error: ShapeError<FilterError>| match error {
+            ShapeError::Jq(error) => format!("the jq filter {error}"),
+            ShapeError::NothingAt(path) => format!("there is nothing at {path}"),
+            ShapeError::TooDeep(reason) => reason,
+            // jq quotes values in its messages, and these are not redacted yet.
+            ShapeError::Transform(error) if !rules.redact.is_empty() => {
+                format!("the descriptor's `transform` {}", error.without_data())
+            }
+            ShapeError::Transform(error) => format!("the descriptor's `transform` {error}"),
+        };
+        let selected = shape::select(items, rules.result_path.as_ref()).map_err(failed)?;
+        let shaped = shape::shape(selected, &rules, jq, &self.filters).await;
+        let (text, _) = shaped.map_err(failed)?;
+        match text.items() {
+            Some(items) => Ok(items.iter().map(|item| item.get().to_owned()).collect()),
+            None => Ok(vec![text.into_string()]),
+        }
+    }
+
+    /// Checks that a caller's jq program compiles.
+    pub(crate) async fn check_jq(&self, jq: &str) -> Result<(), String> {
+        self.filters.compile(jq).await.map_err(|error| format!("the jq filter {error}"))
+    }
+}

@@ -1,0 +1,537 @@
+//! Streams that stay open: what they bring is kept, bounded, until somebody reads it.
+//!
+//! A [`Hub`] holds the open streams of a process. Each has a handle that nobody can guess and
+//! belongs to the session that opened it; a task of its own reads it, connects again when it breaks
+//! off, and puts an item `{"gap": ..}` where items may be missing.
+//!
+//! **Invariants:** a stream that nobody reads is closed after a while; dropping the hub closes all
+//! of them; what the bounds make room for is counted, and the next read says so.
+
+mod buffer;
+mod reader;
+mod source;
+pub mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Value, json};
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
+use uuid::Uuid;
+
+pub use self::{buffer::Taken, source::StreamError};
+use self::{
+    buffer::{Buffer, Shared},
+    reader::{Gap, Reader, Sink, Wanted},
+    source::Source,
+};
+use crate::{
+    descriptor::model::{Location, StreamArgument},
+    executor::{Executor, stream::Bounds},
+    gate::Admitted,
+    outcome::{JsonText, Outcome, Payload, timestamp},
+};
+
+/// How many streams may be open in all.
+const MOST_STREAMS: usize = 512;
+/// How many streams a session may have open.
+const MOST_OF_SESSION: usize = 16;
+/// How many items of a stream wait to be read.
+const MOST_ITEMS: usize = 20_000;
+/// How many bytes of a stream wait to be read.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes of all streams wait to be read.
+const MOST_BYTES_IN_ALL: usize = 64 * 1024 * 1024;
+/// A stream that nobody reads for so long is closed.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// The longest time that a read waits.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Whose a stream is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Anybody's who knows the handle: the client has no session.
+    Anybody,
+    /// That of a session; one without a name is the only client of a process.
+    Session(String),
+}
+
+/// The open streams of a process; a clone holds the same.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    streams: Mutex<HashMap<String, Slot>>,
+    bytes: Shared,
+}
+
+/// A stream and the task that reads it, which ends with it.
+#[derive(Debug)]
+struct Slot {
+    stream: Arc<Stream>,
+    task: AbortHandle,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.stream.set_phase(Phase::Ended { reason: "it was closed".to_owned() });
+    }
+}
+
+/// What a read gives.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The items, and how many there are no longer.
+    pub taken: Taken,
+    /// How the stream is.
+    pub phase: Phase,
+}
+
+/// How a stream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It brings what comes.
+    Open,
+    /// It broke off, and is being opened again.
+    Reconnecting {
+        /// Why it is not open.
+        reason: String,
+    },
+    /// There will be no more.
+    Ended {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Phase {
+    /// Returns the word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Reconnecting { .. } => "reconnecting",
+            Self::Ended { .. } => "ended",
+        }
+    }
+
+    /// Returns why it is not open.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Open => None,
+            Self::Reconnecting { reason } | Self::Ended { reason } => Some(reason),
+        }
+    }
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no stream \"{0}\": it was closed, nobody read it for 15 minutes, or another session \
+     opened it; open it again"
+)]
+pub struct NoSuchStream(String);
+
+impl Default for Hub {
+    fn default() -> Self {
+        let bytes = Shared::new(MOST_BYTES_IN_ALL);
+        Self { inner: Arc::new(Inner { streams: Mutex::default(), bytes }) }
+    }
+}
+
+impl Hub {
+    /// Opens the stream of an admitted call and returns its handle.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] when it cannot be opened, or when too many are open.
+    pub async fn open(
+        &self,
+        executor: &Executor,
+        call: &Admitted<'_>,
+        owner: Owner,
+        session: &str,
+    ) -> Result<String, StreamError> {
+        self.check_room(&owner)?;
+        let source = Source::new(executor, call, session)?;
+        let jq = jq_of(call);
+        if let Some(jq) = &jq {
+            executor.check_jq(jq).await.map_err(StreamError::of)?;
+        }
+        let wanted = collections(call);
+        let connected = source.connect(None, &wanted).await?;
+        let stream = Arc::new(Stream {
+            tool: call.entry().name.clone(),
+            owner: owner.clone(),
+            opened: SystemTime::now(),
+            source: source.clone(),
+            jq,
+            state: Mutex::new(State {
+                buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.clone()),
+                phase: Phase::Open,
+                told: true,
+                read: Instant::now(),
+            }),
+            news: Notify::new(),
+        });
+        let handle = format!("stream_{}", Uuid::new_v4().simple());
+        let reader =
+            Reader { source, wanted: Arc::new(Wanted::new(wanted)), sink: Arc::clone(&stream) };
+        let mut streams = self.lock();
+        // Others may have come while this one was being opened.
+        room(&streams, &owner)?;
+        let (hub, name) = (Arc::downgrade(&self.inner), handle.clone());
+        let watched = Arc::clone(&stream);
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = async {
+                    reader.run(Some(connected)).await;
+                    // What it brought can still be read.
+                    std::future::pending::<()>().await;
+                } => {}
+                () = watched.abandoned() => {}
+            }
+            close_idle(&hub, &name);
+        });
+        streams.insert(handle.clone(), Slot { stream, task: task.abort_handle() });
+        Ok(handle)
+    }
+
+    fn check_room(&self, owner: &Owner) -> Result<(), StreamError> {
+        room(&self.lock(), owner)
+    }
+
+    /// Takes what has come since the last read: up to `most` items of up to `most_bytes`. When there
+    /// is nothing, waits for something for `wait`, or until the stream breaks off.
+    ///
+    /// Nothing is taken when the future is dropped before it is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchStream`]
+    pub async fn read(
+        &self,
+        handle: &str,
+        owner: &Owner,
+        wait: Duration,
+        most: usize,
+        most_bytes: usize,
+    ) -> Result<Batch, NoSuchStream> {
+        let stream = self.find(handle, owner)?;
+        let deadline = Instant::now() + wait.min(LONGEST_WAIT);
+        loop {
+            let mut news = std::pin::pin!(stream.news.notified());
+            // From here on no news is missed.
+            news.as_mut().enable();
+            if let Some(batch) = stream.take(most, most_bytes, false) {
+                return Ok(batch);
+            }
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
+                // Invariant: with `true`, there is always a batch.
+                let batch = stream.take(most, most_bytes, true);
+                return batch.ok_or_else(|| NoSuchStream(handle.to_owned()));
+            }
+        }
+    }
+
+    /// Describes the streams of a session, oldest first; there are none for clients without one.
+    pub fn list(&self, owner: &Owner) -> Vec<Value> {
+        if *owner == Owner::Anybody {
+            return Vec::new();
+        }
+        let streams = self.lock();
+        let mut own: Vec<(&String, &Arc<Stream>)> = streams
+            .iter()
+            .filter(|(_, slot)| slot.stream.owner == *owner)
+            .map(|(handle, slot)| (handle, &slot.stream))
+            .collect();
+        own.sort_by_key(|(_, stream)| stream.opened);
+        own.into_iter().map(|(handle, stream)| stream.describe(handle)).collect()
+    }
+
+    /// Closes a stream and returns how many items nobody has read.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchStream`]
+    pub fn close(&self, handle: &str, owner: &Owner) -> Result<usize, NoSuchStream> {
+        let stream = self.find(handle, owner)?;
+        let slot = self.lock().remove(handle);
+        drop(slot);
+        Ok(stream.lock().buffer.len())
+    }
+
+    /// Closes the streams of a session that ended.
+    pub fn close_all(&self, session: &str) {
+        let owner = Owner::Session(session.to_owned());
+        let mut streams = self.lock();
+        let ended: Vec<String> = streams
+            .iter()
+            .filter(|(_, slot)| slot.stream.owner == owner)
+            .map(|(handle, _)| handle.clone())
+            .collect();
+        let slots: Vec<Option<Slot>> = ended.iter().map(|handle| streams.remove(handle)).collect();
+        drop(streams);
+        drop(slots);
+    }
+
+    /// Returns how many streams are open.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn find(&self, handle: &str, owner: &Owner) -> Result<Arc<Stream>, NoSuchStream> {
+        let streams = self.lock();
+        let found = streams.get(handle).map(|slot| &slot.stream);
+        // Another session learns as little as from a handle that never was.
+        let own = found.filter(|stream| stream.owner == Owner::Anybody || stream.owner == *owner);
+        own.cloned().ok_or_else(|| NoSuchStream(handle.chars().take(80).collect()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.inner.lock()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn room(streams: &HashMap<String, Slot>, owner: &Owner) -> Result<(), StreamError> {
+    if streams.len() >= MOST_STREAMS {
+        return Err(StreamError::of(format!("{MOST_STREAMS} streams are open; try again later")));
+    }
+    let own = streams.values().filter(|slot| slot.stream.owner == *owner).count();
+    if *owner != Owner::Anybody && own >= MOST_OF_SESSION {
+        return Err(StreamError::of(format!(
+            "{MOST_OF_SESSION} streams of this session are open; close one with stream_close"
+        )));
+    }
+    Ok(())
+}
+
+fn close_idle(hub: &Weak<Inner>, handle: &str) {
+    let Some(hub) = hub.upgrade() else { return };
+    tracing::debug!("a stream that nobody reads is closed");
+    let slot = hub.lock().remove(handle);
+    drop(slot);
+}
+
+/// Returns whether a call is to keep its stream open.
+pub fn is_open(call: &Admitted<'_>) -> bool {
+    call.arguments().stream(StreamArgument::Open) == Some(&Value::Bool(true))
+}
+
+/// Returns whether a call collects a stream after it has subscribed.
+pub fn subscribes(call: &Admitted<'_>) -> bool {
+    call.arguments().stream(StreamArgument::Subscribe).is_some()
+}
+
+/// Opens a stream, subscribes, collects for a bounded time or number of items, and closes it.
+///
+/// # Errors
+///
+/// [`StreamError`] when it cannot be opened.
+pub async fn collect(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    session: &str,
+) -> Result<Outcome, StreamError> {
+    let hub = Hub::default();
+    let owner = Owner::Session(session.to_owned());
+    let entry = call.entry();
+    let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
+    let tool = entry.tool().ok_or_else(no_stream)?;
+    let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
+    let bounds = Bounds::of(call, tool, backend);
+    let handle = hub.open(executor, call, owner.clone(), session).await?;
+    let deadline = Instant::now() + bounds.duration;
+    let most = bounds.items.unwrap_or(MOST_ITEMS);
+    let (mut items, mut notes) = (Vec::new(), Vec::new());
+    loop {
+        let left = most.saturating_sub(items.len());
+        if left == 0 {
+            notes.push(format!("stopped after {most} items (`max_items`); there may be more"));
+            break;
+        }
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let batch = hub.read(&handle, &owner, wait, left, usize::MAX).await;
+        let batch = batch.map_err(|error| StreamError::of(error.to_string()))?;
+        if batch.taken.dropped > 0 {
+            notes.push(format!("{} items came too fast and were dropped", batch.taken.dropped));
+        }
+        items.extend(batch.taken.items);
+        if let Phase::Ended { reason } = batch.phase {
+            notes.push(format!("the stream ended: {reason}"));
+            break;
+        }
+        if Instant::now() >= deadline {
+            notes.push(format!(
+                "stopped after {} s with {} items (`duration`); the stream goes on",
+                bounds.duration.as_secs_f64(),
+                items.len()
+            ));
+            break;
+        }
+    }
+    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+    let payload = Payload::Json(JsonText::array(&items));
+    Ok(Outcome { status: 200, payload, notes, next: None })
+}
+
+/// Returns the collections that a call names.
+fn collections(call: &Admitted<'_>) -> Vec<String> {
+    let named = call.arguments().stream(StreamArgument::Subscribe).and_then(Value::as_array);
+    let mut all: Vec<String> = Vec::new();
+    for name in named.into_iter().flatten().filter_map(Value::as_str) {
+        if !all.iter().any(|known| known == name) {
+            all.push(name.to_owned());
+        }
+    }
+    all
+}
+
+fn jq_of(call: &Admitted<'_>) -> Option<String> {
+    let mut arguments = call.arguments().iter();
+    let (_, program) = arguments.find(|(param, _)| param.location == Location::Result)?;
+    program.as_str().filter(|program| !program.trim().is_empty()).map(str::to_owned)
+}
+
+/// One open stream.
+#[derive(Debug)]
+struct Stream {
+    tool: String,
+    owner: Owner,
+    opened: SystemTime,
+    source: Source,
+    jq: Option<String>,
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    buffer: Buffer,
+    phase: Phase,
+    /// Whether a reader knows the phase.
+    told: bool,
+    /// When somebody read last.
+    read: Instant,
+}
+
+impl Stream {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, most: usize, most_bytes: usize, at_last: bool) -> Option<Batch> {
+        let mut state = self.lock();
+        state.read = Instant::now();
+        let is_over = matches!(state.phase, Phase::Ended { .. });
+        if !at_last && !state.buffer.has_news() && state.told && !is_over {
+            return None;
+        }
+        state.told = true;
+        Some(Batch { taken: state.buffer.take(most, most_bytes), phase: state.phase.clone() })
+    }
+
+    fn push(&self, items: impl IntoIterator<Item = String>) {
+        let mut state = self.lock();
+        for item in items {
+            state.buffer.push(item);
+        }
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Ended { .. }) || state.phase == phase {
+            return;
+        }
+        // That it is open again says the gap.
+        state.told = phase == Phase::Open;
+        state.phase = phase;
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// Waits until nobody has read for too long.
+    async fn abandoned(&self) {
+        loop {
+            let until = self.lock().read + IDLE;
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn describe(&self, handle: &str) -> Value {
+        let state = self.lock();
+        json!({
+            "stream": handle,
+            "tool": self.tool,
+            "state": state.phase.word(),
+            "opened": timestamp::rfc3339(self.opened),
+            "waiting": state.buffer.len(),
+            "received": state.buffer.received(),
+            "dropped": state.buffer.dropped(),
+        })
+    }
+}
+
+impl Sink for Stream {
+    async fn items(&self, items: JsonText) {
+        let Some(items) = without_keep_alive(&self.source, items) else { return };
+        let rules = &self.source.tool().response;
+        let shaped = self.source.executor().shape_items(items, rules, self.jq.as_deref()).await;
+        match shaped {
+            Ok(items) => self.push(items),
+            Err(reason) => self.push([Gap::now(reason).to_json()]),
+        }
+    }
+
+    fn interrupted(&self, reason: &str) {
+        self.set_phase(Phase::Reconnecting { reason: reason.to_owned() });
+    }
+
+    fn resumed(&self, gap: &Gap) {
+        self.push([gap.to_json()]);
+        self.set_phase(Phase::Open);
+    }
+
+    fn subscribed(&self, _: &str, _: Result<(), &StreamError>) {}
+
+    fn ended(&self, reason: &str) {
+        self.set_phase(Phase::Ended { reason: reason.to_owned() });
+    }
+}
+
+/// Takes out the events that say nothing.
+fn without_keep_alive(source: &Source, items: JsonText) -> Option<JsonText> {
+    let Some(events) = source.events().filter(|events| !events.keep_alive.is_empty()) else {
+        return Some(items);
+    };
+    let Some(all) = items.items() else { return Some(items) };
+    let is_kept = |item: &&str| {
+        let kind = JsonText::trusted((*item).to_owned()).member(&["event"]);
+        let kind = kind.and_then(|kind| kind.value().ok());
+        let kind = kind.as_ref().and_then(Value::as_str);
+        kind.is_none_or(|kind| !events.keep_alive.iter().any(|it| it == kind))
+    };
+    let kept: Vec<&str> = all.iter().map(|item| item.get()).filter(is_kept).collect();
+    match kept.len() {
+        0 => None,
+        count if count == all.len() => Some(items),
+        _ => Some(JsonText::array(&kept)),
+    }
+}

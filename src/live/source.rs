@@ -1,0 +1,221 @@
+//! Where a stream comes from, and how it is opened again.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    call::{self, CallPlan},
+    catalog::BackendId,
+    descriptor::{
+        events::{Events, Subscribe},
+        model::Tool,
+    },
+    executor::{
+        CallError, Executor,
+        connection::{Broken, Connection},
+    },
+    gate::{Admitted, Gate, Pending},
+    outcome::{JsonText, Observer, Progress},
+};
+
+/// A request whose answer is a stream, and the calls that fill the stream.
+///
+/// The request was admitted once, with its arguments, and is the same each time; the calls that
+/// subscribe pass the gate each time.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    executor: Executor,
+    gate: Gate,
+    backend: BackendId,
+    tool: Arc<Tool>,
+    plan: CallPlan,
+    events: Option<Arc<Events>>,
+    session: Session,
+}
+
+/// A stream that was opened, with what was read meanwhile.
+pub(super) struct Connected {
+    pub(super) connection: Connection,
+    /// Items that came before the subscriptions were made.
+    pub(super) first: Vec<JsonText>,
+    /// The identifier under which collections can be added.
+    pub(super) id: Option<String>,
+}
+
+/// Why a stream is not there.
+#[derive(Debug, Clone)]
+pub struct StreamError {
+    text: String,
+    is_final: bool,
+}
+
+impl StreamError {
+    pub(super) fn is_final(&self) -> bool {
+        self.is_final
+    }
+
+    pub(super) fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_final: true }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for StreamError {}
+
+impl From<CallError> for StreamError {
+    fn from(error: CallError) -> Self {
+        let is_final = match &error {
+            // What the server refuses once, it refuses again, unless it says that it is busy.
+            CallError::Api(error) => {
+                (400..500).contains(&error.status) && !matches!(error.status, 408 | 425 | 429)
+            }
+            CallError::Argument(_) | CallError::NoStream { .. } => true,
+            _ => false,
+        };
+        Self { text: error.for_model(), is_final }
+    }
+}
+
+/// Whose calls these are.
+#[derive(Debug, Clone)]
+struct Session(String);
+
+impl Observer for Session {
+    fn progress(&self, _: Progress) {}
+
+    fn session(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Source {
+    /// Takes the request of an admitted call.
+    pub(super) fn new(
+        executor: &Executor,
+        call: &Admitted<'_>,
+        session: &str,
+    ) -> Result<Self, StreamError> {
+        let entry = call.entry();
+        let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
+        let tool = entry.tool().filter(|tool| tool.response.is_stream()).ok_or_else(no_stream)?;
+        let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
+        let plan = call::plan(entry, tool, backend.base(), call.arguments());
+        let events = entry.descriptor().events.as_ref().filter(|it| it.stream == tool.name);
+        Ok(Self {
+            executor: executor.clone(),
+            gate: call.gate().clone(),
+            backend: entry.backend,
+            tool: Arc::new(tool.clone()),
+            plan: plan.map_err(CallError::from)?,
+            events: events.cloned().map(Arc::new),
+            session: Session(session.to_owned()),
+        })
+    }
+
+    pub(super) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(super) fn tool(&self) -> &Tool {
+        &self.tool
+    }
+
+    pub(super) fn events(&self) -> Option<&Events> {
+        self.events.as_deref()
+    }
+
+    fn subscribe_rules(&self) -> Result<&Subscribe, StreamError> {
+        let rules = self.events().and_then(|events| events.subscribe.as_ref());
+        rules.ok_or_else(|| StreamError::of("the descriptor does not say how to subscribe"))
+    }
+
+    /// Opens the stream and adds the collections.
+    pub(super) async fn connect(
+        &self,
+        last_id: Option<&str>,
+        collections: &[String],
+    ) -> Result<Connected, StreamError> {
+        let Self { executor, backend, tool, plan, session, .. } = self;
+        let connection = executor.connect(*backend, tool, plan, &session.0, last_id).await?;
+        let mut connected = Connected { connection, first: Vec::new(), id: None };
+        if let Some(rules) = self.events().and_then(|events| events.subscribe.as_ref()) {
+            let bound = executor.backends().get(backend.0).map(|it| it.settings().timeouts.call);
+            let opening = connected.read_opening(rules);
+            let read = tokio::time::timeout(bound.unwrap_or_default(), opening).await;
+            let failed = |reason: String| StreamError {
+                text: format!("the stream did not begin with `{}`: {reason}", rules.opening),
+                is_final: false,
+            };
+            read.map_err(|_| failed("nothing came in time".to_owned()))?
+                .map_err(|broken| failed(broken.reason))?;
+        } else if !collections.is_empty() {
+            self.subscribe_rules()?;
+        }
+        for collection in collections {
+            self.subscribe(connected.id.as_deref(), collection).await?;
+        }
+        Ok(connected)
+    }
+
+    /// Adds a collection to an open stream.
+    pub(super) async fn subscribe(
+        &self,
+        stream: Option<&str>,
+        collection: &str,
+    ) -> Result<(), StreamError> {
+        let rules = self.subscribe_rules()?;
+        let stream = stream.ok_or_else(|| StreamError::of("the stream has no identifier"))?;
+        let entry = self.gate.catalog().find_declared(self.backend, &rules.tool);
+        let entry = entry.ok_or_else(|| {
+            StreamError::of(format!("there is no tool `{}` to subscribe with", rules.tool))
+        })?;
+        let arguments: Map<String, Value> = rules
+            .arguments_for(stream, collection)
+            .filter_map(|(name, value)| {
+                let known = entry.params.iter().find(|known| known.param.name == name)?;
+                Some((known.property.clone(), value))
+            })
+            .collect();
+        let admitted = self.gate.check(&entry.name, arguments).and_then(Pending::admit);
+        let admitted = admitted.map_err(|refusal| {
+            StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
+        })?;
+        let done = self.executor.execute(admitted, &self.session).await;
+        done.map(drop).map_err(|error| {
+            // A stream that is not known any more is opened anew.
+            let is_gone =
+                matches!(&error, CallError::Api(error) if matches!(error.status, 404 | 410));
+            let error = StreamError::from(error);
+            let text = format!("cannot subscribe to {collection}: {error}");
+            StreamError { text, is_final: error.is_final && !is_gone }
+        })
+    }
+}
+
+impl Connected {
+    /// Reads until the stream has said what its identifier is.
+    async fn read_opening(&mut self, rules: &Subscribe) -> Result<(), Broken> {
+        while self.id.is_none() {
+            let items = self.connection.next().await?;
+            let value = items.value().unwrap_or_default();
+            let opening = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|item| item.get("event").and_then(Value::as_str) == Some(&rules.opening));
+            self.id = opening.and_then(|item| rules.id.first(item)).and_then(|id| match id {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            self.first.push(items);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,583 @@
+//! Resources that change, and who wants to be told.
+//!
+//! All who watch objects of a backend share one stream of its events. It is opened when the first
+//! of them comes and closed when the last has gone. A watcher is told which URIs changed, not what
+//! happened to them: changes that come faster than it is told become one. After a gap, everything
+//! may have changed, and every URI is told.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+use tokio::{sync::Notify, task::AbortHandle};
+
+use super::{
+    reader::{Gap, Reader, Sink, Wanted},
+    source::{Source, StreamError},
+};
+use crate::{
+    access::Decision,
+    catalog::{BackendId, Catalog, Entry},
+    descriptor::events::{self, Events},
+    executor::Executor,
+    gate::{Gate, Pending, Refusal},
+    outcome::JsonText,
+};
+
+/// How many URIs a watcher may have.
+pub const MOST_URIS: usize = 1000;
+/// How many watchers there may be in all.
+const MOST_WATCHERS: usize = 1024;
+/// How long a subscription may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause after a server refused the stream that others still wait for.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// The resources of all backends; a clone is the same.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    executor: Executor,
+    gate: Gate,
+    backends: Vec<Backend>,
+    watchers: AtomicU64,
+}
+
+/// The resources of one backend.
+#[derive(Debug)]
+struct Backend {
+    id: BackendId,
+    name: Arc<str>,
+    scheme: String,
+    events: Events,
+    /// Those whose tool may be called.
+    readers: Vec<events::Reader>,
+    /// The MCP name of the tool that opens the stream; `None` when changes cannot be watched.
+    stream: Option<String>,
+    feed: Mutex<Option<Feed>>,
+}
+
+/// The stream that all watchers of a backend share.
+#[derive(Debug)]
+struct Feed {
+    wanted: Arc<Wanted>,
+    fan: Arc<Fan>,
+    task: AbortHandle,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A kind of resource, for lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Template<'a> {
+    /// The scheme of its URIs.
+    pub scheme: &'a str,
+    /// The collection, which stands where URLs have a host.
+    pub collection: &'a str,
+    /// The name of the backend.
+    pub backend: &'a str,
+    /// The MCP name of the tool that reads one.
+    pub tool: &'a str,
+}
+
+/// One resource.
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    backend: &'a Backend,
+    reader: &'a events::Reader,
+    id: String,
+}
+
+impl Resources {
+    /// Finds what may be read in the catalog behind `gate`.
+    pub fn new(executor: Executor, gate: Gate) -> Self {
+        let mut backends: Vec<Backend> = Vec::new();
+        for entry in gate.catalog().entries() {
+            if backends.iter().all(|known| known.id != entry.backend) {
+                backends.extend(backend(gate.catalog(), entry));
+            }
+        }
+        let schemes: Vec<String> = backends.iter().map(|it| it.scheme.clone()).collect();
+        for backend in &mut backends {
+            // Two places of the same API have the same identifiers for different things.
+            if schemes.iter().filter(|scheme| **scheme == backend.scheme).count() > 1 {
+                backend.scheme = format!("{}+{}", backend.scheme, backend.name);
+            }
+        }
+        let watchers = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { executor, gate, backends, watchers }) }
+    }
+
+    /// Returns the kinds of resources that can be read.
+    pub fn templates(&self) -> impl Iterator<Item = Template<'_>> {
+        self.inner.backends.iter().flat_map(|backend| {
+            backend.readers.iter().map(|reader| Template {
+                scheme: &backend.scheme,
+                collection: &reader.collection,
+                backend: &backend.name,
+                tool: &reader.tool,
+            })
+        })
+    }
+
+    /// Returns whether changes can be watched.
+    pub fn can_watch(&self) -> bool {
+        self.inner.backends.iter().any(|backend| backend.stream.is_some())
+    }
+
+    /// Finds the resource of a URI.
+    pub fn find(&self, uri: &str) -> Option<Found<'_>> {
+        let (scheme, rest) = uri.split_once("://")?;
+        let (collection, id) = rest.split_once('/')?;
+        if id.is_empty() || id.len() > 1000 || id.contains(['?', '#']) {
+            return None;
+        }
+        let mut backends = self.inner.backends.iter();
+        let backend = backends.find(|backend| backend.scheme.eq_ignore_ascii_case(scheme))?;
+        let mut readers = backend.readers.iter();
+        // Clients put what looks like a host in lower case.
+        let reader = readers.find(|it| it.collection.eq_ignore_ascii_case(collection))?;
+        let id = percent_decode_str(id).decode_utf8().ok()?.into_owned();
+        Some(Found { backend, reader, id })
+    }
+
+    /// Returns the call that reads a resource.
+    ///
+    /// # Errors
+    ///
+    /// What the gate refuses.
+    pub fn read_call(&self, found: &Found<'_>) -> Result<Pending<'_>, Refusal> {
+        let gate = &self.inner.gate;
+        let name = &found.reader.tool;
+        let entry = gate.catalog().find_declared(found.backend.id, name);
+        let unknown = || Refusal::UnknownTool { name: name.clone(), nearest: None };
+        let entry = entry.ok_or_else(unknown)?;
+        let known = entry.params.iter().find(|known| known.param.name == found.reader.param);
+        let property = known.map(|known| known.property.clone()).unwrap_or_default();
+        let arguments = Map::from_iter([(property, Value::from(found.id.as_str()))]);
+        gate.check(&entry.name, arguments)
+    }
+
+    /// Returns whether changes of a resource can be watched.
+    pub fn is_watchable(&self, uri: &str) -> bool {
+        self.find(uri).is_some_and(|found| found.backend.stream.is_some())
+    }
+
+    /// Makes a watcher of nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// There are too many.
+    pub fn watcher(&self) -> Result<Watcher, StreamError> {
+        let most = MOST_WATCHERS as u64;
+        let one_more = |count: u64| (count < most).then_some(count + 1);
+        let counter = &self.inner.watchers;
+        counter
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .map_err(|_| StreamError::of(format!("{most} clients watch resources already")))?;
+        Ok(Watcher { resources: self.clone(), told: Arc::default() })
+    }
+}
+
+/// Returns the resources of the backend of `entry`, when any may be read.
+fn backend(catalog: &Catalog, entry: &Entry) -> Option<Backend> {
+    let events = entry.descriptor().events.as_ref()?;
+    let resources = events.resources.as_ref()?;
+    let allowed = |name: &str| {
+        let entry = catalog.find_declared(entry.backend, name)?;
+        (entry.decision == Decision::Allow).then_some(entry)
+    };
+    let readers: Vec<events::Reader> = resources
+        .readers
+        .iter()
+        .filter(|reader| allowed(&reader.tool).is_some())
+        .cloned()
+        .collect();
+    if readers.is_empty() {
+        return None;
+    }
+    let subscribes = events.subscribe.as_ref().is_none_or(|it| allowed(&it.tool).is_some());
+    let stream = allowed(&events.stream).filter(|_| subscribes).map(|entry| entry.name.clone());
+    Some(Backend {
+        id: entry.backend,
+        name: Arc::clone(&entry.backend_name),
+        scheme: resources.scheme.clone(),
+        events: events.clone(),
+        readers,
+        stream,
+        feed: Mutex::default(),
+    })
+}
+
+/// What one client watches; dropping it ends that.
+#[derive(Debug)]
+pub struct Watcher {
+    resources: Resources,
+    told: Arc<Told>,
+}
+
+/// What a client watches and what it has to be told.
+#[derive(Debug, Default)]
+struct Told {
+    state: Mutex<Watched>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    /// URIs as the client wrote them, by backend and identifier.
+    uris: HashMap<(usize, String), Vec<Uri>>,
+    count: usize,
+    /// In the order in which they changed.
+    changed: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Uri {
+    text: String,
+    collection: String,
+}
+
+impl Watcher {
+    /// Watches one more URI; done when the backend sends its changes.
+    ///
+    /// # Errors
+    ///
+    /// The URI names nothing that can be watched, or the stream cannot be opened.
+    pub async fn watch(&self, uri: &str) -> Result<(), StreamError> {
+        let resources = &self.resources;
+        let unknown = || StreamError::of(format!("changes of \"{uri}\" cannot be watched"));
+        let found = resources.find(uri).ok_or_else(unknown)?;
+        let stream = found.backend.stream.as_deref().ok_or_else(unknown)?;
+        let collection = &found.reader.collection;
+        self.told.add(found.backend.id.0, &found.id, uri, collection)?;
+        let fan = match resources.feed(found.backend, stream, &self.told, collection) {
+            Ok(fan) => fan,
+            Err(error) => {
+                self.forget(uri);
+                return Err(error);
+            }
+        };
+        let ready = tokio::time::timeout(PATIENCE, fan.ready(collection)).await;
+        let late = || StreamError::of(format!("the events of {collection} did not begin in time"));
+        let done = ready.map_err(|_| late()).flatten();
+        if done.is_err() {
+            self.forget(uri);
+        }
+        done
+    }
+
+    /// Stops watching a URI.
+    pub fn forget(&self, uri: &str) {
+        if let Some(found) = self.resources.find(uri) {
+            self.told.remove(found.backend.id.0, &found.id, uri);
+            self.resources.clear(found.backend);
+        }
+    }
+
+    /// Waits until something has changed, and takes the URIs.
+    pub async fn changed(&self) -> Vec<String> {
+        loop {
+            let mut news = std::pin::pin!(self.told.news.notified());
+            news.as_mut().enable();
+            let changed = std::mem::take(&mut self.told.lock().changed);
+            if !changed.is_empty() {
+                return changed;
+            }
+            news.await;
+        }
+    }
+
+    /// Returns whether nothing is watched.
+    pub fn is_empty(&self) -> bool {
+        self.told.lock().count == 0
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        *self.told.lock() = Watched::default();
+        self.resources.inner.watchers.fetch_sub(1, Ordering::Relaxed);
+        for backend in &self.resources.inner.backends {
+            self.resources.clear(backend);
+        }
+    }
+}
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(
+        &self,
+        backend: usize,
+        id: &str,
+        uri: &str,
+        collection: &str,
+    ) -> Result<(), StreamError> {
+        let mut state = self.lock();
+        let count = state.count;
+        let uris = state.uris.entry((backend, id.to_owned())).or_default();
+        if uris.iter().any(|known| known.text == uri) {
+            return Ok(());
+        }
+        if count >= MOST_URIS {
+            return Err(StreamError::of(format!("{MOST_URIS} resources are watched already")));
+        }
+        uris.push(Uri { text: uri.to_owned(), collection: collection.to_owned() });
+        state.count += 1;
+        Ok(())
+    }
+
+    fn remove(&self, backend: usize, id: &str, uri: &str) {
+        let mut state = self.lock();
+        let key = (backend, id.to_owned());
+        let Some(uris) = state.uris.get_mut(&key) else { return };
+        let before = uris.len();
+        uris.retain(|known| known.text != uri);
+        let (removed, is_empty) = (before - uris.len(), uris.is_empty());
+        if is_empty {
+            state.uris.remove(&key);
+        }
+        state.count -= removed;
+        state.changed.retain(|known| known != uri);
+    }
+
+    /// Notes that an object changed; without its collection, that of any.
+    fn mark(&self, backend: usize, id: &str, collection: Option<&str>) {
+        let mut state = self.lock();
+        let Watched { uris, changed, .. } = &mut *state;
+        let Some(uris) = uris.get(&(backend, id.to_owned())) else { return };
+        let of_it = |uri: &&Uri| {
+            collection.is_none_or(|collection| uri.collection.eq_ignore_ascii_case(collection))
+        };
+        for uri in uris.iter().filter(of_it) {
+            if !changed.contains(&uri.text) {
+                changed.push(uri.text.clone());
+            }
+        }
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// Notes that everything of a backend may have changed.
+    fn mark_all(&self, backend: usize) {
+        let mut state = self.lock();
+        let Watched { uris, changed, .. } = &mut *state;
+        let known: HashSet<String> = changed.iter().cloned().collect();
+        let of_backend = uris.iter().filter(|((owner, _), _)| *owner == backend);
+        let all = of_backend.flat_map(|(_, uris)| uris).map(|uri| uri.text.clone());
+        changed.extend(all.filter(|uri| !known.contains(uri)));
+        drop(state);
+        self.news.notify_waiters();
+    }
+
+    /// Returns the collections of a backend that are watched.
+    fn collections(&self, backend: usize) -> HashSet<String> {
+        let state = self.lock();
+        let of_backend = state.uris.iter().filter(|((owner, _), _)| *owner == backend);
+        of_backend.flat_map(|(_, uris)| uris).map(|uri| uri.collection.clone()).collect()
+    }
+}
+
+impl Resources {
+    /// Adds a watcher to the stream of a backend, which is opened if it is not open.
+    fn feed(
+        &self,
+        backend: &Backend,
+        stream: &str,
+        told: &Arc<Told>,
+        collection: &str,
+    ) -> Result<Arc<Fan>, StreamError> {
+        let mut feed = backend.lock();
+        if let Some(feed) = feed.as_ref() {
+            feed.fan.add(told);
+            feed.fan.wait_for(collection);
+            feed.wanted.add(collection);
+            return Ok(Arc::clone(&feed.fan));
+        }
+        let Inner { executor, gate, .. } = &*self.inner;
+        let admitted = gate.check(stream, Map::new()).and_then(Pending::admit);
+        let admitted = admitted.map_err(|refusal| StreamError::of(refusal.to_string()))?;
+        let source = Source::new(executor, &admitted, "")?;
+        let fan = Arc::new(Fan {
+            backend: backend.id.0,
+            events: backend.events.clone(),
+            told: Mutex::new(vec![Arc::clone(told)]),
+            state: Mutex::default(),
+            news: Notify::new(),
+            is_broken: AtomicBool::new(false),
+        });
+        fan.wait_for(collection);
+        let wanted = Arc::new(Wanted::new(vec![collection.to_owned()]));
+        let (sink, names) = (Arc::clone(&fan), Arc::clone(&wanted));
+        let task = tokio::spawn(async move {
+            loop {
+                let (source, wanted) = (source.clone(), Arc::clone(&names));
+                Reader { source, wanted, sink: Arc::clone(&sink) }.run(None).await;
+                // Those who watch still want to know when it is possible again.
+                tokio::time::sleep(AFTER_REFUSAL).await;
+            }
+        });
+        let task = task.abort_handle();
+        *feed = Some(Feed { wanted, fan: Arc::clone(&fan), task });
+        Ok(fan)
+    }
+
+    /// Closes the stream of a backend that nobody watches any more.
+    fn clear(&self, backend: &Backend) {
+        let mut feed = backend.lock();
+        let Some(open) = feed.as_ref() else { return };
+        let watched = open.fan.watched();
+        if watched.is_empty() {
+            *feed = None;
+            return;
+        }
+        // The next connection is without the collections that nobody needs.
+        for name in open.wanted.names() {
+            if !watched.contains(&name) {
+                open.wanted.remove(&name);
+                open.fan.state().remove(&name);
+            }
+        }
+    }
+}
+
+impl Backend {
+    fn lock(&self) -> MutexGuard<'_, Option<Feed>> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells all watchers of a backend what its stream brings.
+#[derive(Debug)]
+struct Fan {
+    backend: usize,
+    events: Events,
+    told: Mutex<Vec<Arc<Told>>>,
+    /// Whether the changes of a collection come, or why not; nothing while that is not known.
+    state: Mutex<HashMap<String, Option<Result<(), StreamError>>>>,
+    news: Notify,
+    /// Whether changes may have been missed.
+    is_broken: AtomicBool,
+}
+
+impl Fan {
+    fn told(&self) -> MutexGuard<'_, Vec<Arc<Told>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, HashMap<String, Option<Result<(), StreamError>>>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, told: &Arc<Told>) {
+        let mut all = self.told();
+        if !all.iter().any(|known| Arc::ptr_eq(known, told)) {
+            all.push(Arc::clone(told));
+        }
+    }
+
+    /// Returns the collections that are watched; who watches nothing leaves.
+    fn watched(&self) -> HashSet<String> {
+        let mut all = self.told();
+        all.retain(|told| !told.collections(self.backend).is_empty());
+        all.iter().flat_map(|told| told.collections(self.backend)).collect()
+    }
+
+    /// Begins to wait for a collection that did not come before.
+    fn wait_for(&self, collection: &str) {
+        let mut state = self.state();
+        if !matches!(state.get(collection), Some(Some(Ok(())))) {
+            state.insert(collection.to_owned(), None);
+        }
+    }
+
+    /// Waits until it is known whether the changes of a collection come.
+    async fn ready(&self, collection: &str) -> Result<(), StreamError> {
+        loop {
+            let mut news = std::pin::pin!(self.news.notified());
+            news.as_mut().enable();
+            if let Some(Some(outcome)) = self.state().get(collection) {
+                return outcome.clone();
+            }
+            news.await;
+        }
+    }
+
+    /// Answers those who wait for a collection that is not there.
+    fn fail(&self, reason: &str) {
+        self.is_broken.store(true, Ordering::Relaxed);
+        let error = StreamError::of(reason);
+        for outcome in self.state().values_mut() {
+            if !matches!(outcome, Some(Ok(()))) {
+                *outcome = Some(Err(error.clone()));
+            }
+        }
+        self.news.notify_waiters();
+    }
+}
+
+impl Sink for Fan {
+    async fn items(&self, items: JsonText) {
+        let Ok(Value::Array(items)) = items.value() else { return };
+        let Events { changes, object, collection, .. } = &self.events;
+        for item in &items {
+            let kind = item.get("event").and_then(Value::as_str);
+            let is_change = kind.is_some_and(|kind| changes.iter().any(|change| change == kind));
+            let id = object.as_ref().filter(|_| is_change).and_then(|path| path.first(item));
+            let id = match id {
+                Some(Value::String(id)) => id.clone(),
+                Some(Value::Number(id)) => id.to_string(),
+                _ => continue,
+            };
+            let collection = collection.as_ref().and_then(|path| path.first(item));
+            // One that is not watched under this name says nothing: an object has one identifier.
+            let known = |name: &&str| self.events.reader(name).is_some();
+            let collection = collection.and_then(Value::as_str).filter(known);
+            for told in self.told().iter() {
+                told.mark(self.backend, &id, collection);
+            }
+        }
+    }
+
+    fn interrupted(&self, reason: &str) {
+        self.fail(reason);
+    }
+
+    fn resumed(&self, _: &Gap) {}
+
+    fn subscribed(&self, collection: &str, outcome: Result<(), &StreamError>) {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "changes of {collection} cannot be watched");
+        }
+        self.state().insert(collection.to_owned(), Some(outcome.map_err(StreamError::clone)));
+        self.news.notify_waiters();
+        if outcome.is_ok() && self.is_broken.swap(false, Ordering::Relaxed) {
+            for told in self.told().iter() {
+                told.mark_all(self.backend);
+            }
+        }
+    }
+
+    fn ended(&self, reason: &str) {
+        tracing::warn!(reason, "changes cannot be watched");
+        self.fail(reason);
+    }
+}

@@ -1,0 +1,300 @@
+//! Resources: what has a URI, can be read, and tells when it changes.
+//!
+//! Who owns a URI says its scheme. Objects of a backend are read by a tool of its descriptor, so
+//! that a read passes the gate and is redacted like a call. A client before 2026-07-28 subscribes
+//! to one URI at a time and is told on its session; a later one lists all of them in one
+//! `subscriptions/listen`, which lasts as long as it wants to be told.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{
+        CacheScope, ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams,
+        ReadResourceResult, ResourceContents, ResourceTemplate, ResourceUpdatedNotificationParam,
+        ResourcesCapability, SubscriptionFilter,
+    },
+    service::{Peer, RequestContext, SubscriptionContext},
+};
+use tokio::task::AbortHandle;
+
+use super::{Server, http, progress, resources, server::LIST_TTL_MS};
+use crate::{
+    executor::CallError,
+    gate::Pending,
+    live::{
+        StreamError,
+        watch::{Found, MOST_URIS, Resources, Watcher},
+    },
+    outcome::Payload,
+};
+
+/// The least time between two notifications about the same resource.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked whether a client that is told nothing is still there.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The resources of a server, and who watches them.
+pub(super) struct Served {
+    resources: Resources,
+    /// By session, for clients before 2026-07-28.
+    sessions: Arc<Mutex<HashMap<String, Session>>>,
+}
+
+/// What one session watches; the task that tells it ends with it.
+struct Session {
+    watcher: Arc<Watcher>,
+    task: AbortHandle,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Served {
+    pub(super) fn new(resources: Resources) -> Self {
+        Self { resources, sessions: Arc::default() }
+    }
+
+    /// Returns what clients are told that they can do.
+    pub(super) fn capability(&self) -> ResourcesCapability {
+        let mut capability = ResourcesCapability::default();
+        capability.subscribe = self.resources.can_watch().then_some(true);
+        capability
+    }
+
+    /// Lists the files that there are; the objects of backends are too many, and are templates.
+    pub(super) async fn list(
+        &self,
+        server: &Server,
+        request: Option<PaginatedRequestParams>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        one_page(request)?;
+        let all = resources::list(server.files()).await;
+        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
+    }
+
+    /// Lists the kinds of resources.
+    pub(super) fn templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(request)?;
+        let template = |it: crate::live::watch::Template<'_>| {
+            let uri = format!("{}://{}/{{id}}", it.scheme, it.collection);
+            let name = format!("{}-{}", it.scheme, it.collection);
+            let text =
+                format!("A {} of backend {}, as {} reads it", it.collection, it.backend, it.tool);
+            ResourceTemplate::new(uri, name)
+                .with_title(it.collection)
+                .with_description(text)
+                .with_mime_type("application/json")
+        };
+        let objects = self.resources.templates().map(template);
+        let all = resources::templates().into_iter().chain(objects).collect();
+        Ok(ListResourceTemplatesResult::with_all_items(all)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    /// Reads a resource.
+    pub(super) async fn read(
+        &self,
+        server: &Server,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResult, ErrorData> {
+        match self.resources.find(uri) {
+            Some(found) => self.read_object(server, uri, &found, context).await,
+            None => {
+                let read = resources::read(server.files(), uri).await?;
+                Ok(read.with_cache_scope(CacheScope::Private))
+            }
+        }
+    }
+
+    async fn read_object(
+        &self,
+        server: &Server,
+        uri: &str,
+        found: &Found<'_>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResult, ErrorData> {
+        let admitted = self.resources.read_call(found).and_then(Pending::admit);
+        let admitted =
+            admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
+        let reporter = progress::Reporter::new(http::session(&context.extensions));
+        let call = server.executor().execute(admitted, &reporter);
+        let done = progress::run(context, &reporter, call).await;
+        let cancelled = || ErrorData::internal_error("the read was cancelled", None);
+        let outcome = done.ok_or_else(cancelled)?.map_err(|error| match &error {
+            CallError::Api(api) if matches!(api.status, 404 | 410) => {
+                ErrorData::resource_not_found(error.for_model(), None)
+            }
+            _ => ErrorData::internal_error(error.for_model(), None),
+        })?;
+        let (text, content_type) = match outcome.payload {
+            Payload::Json(text) => (text.into_string(), "application/json".to_owned()),
+            Payload::Text { content_type, text } => (text, content_type),
+            Payload::Empty => (String::new(), "text/plain".to_owned()),
+            Payload::File(_) | Payload::Task(_) => {
+                let message = format!("\"{uri}\" is a file, which its tool saves");
+                return Err(ErrorData::internal_error(message, None));
+            }
+        };
+        let contents = ResourceContents::text(text, uri).with_mime_type(content_type);
+        Ok(ReadResourceResult::new(vec![contents])
+            .with_ttl_ms(0)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    /// Watches a resource for a session.
+    pub(super) async fn subscribe(
+        &self,
+        uri: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if !self.resources.is_watchable(uri) {
+            return Err(unknown(uri));
+        }
+        let session = http::session(&context.extensions);
+        let watcher = self.watcher(&session, &context.peer).map_err(failed)?;
+        let watched = tokio::select! {
+            watched = watcher.watch(uri) => watched.map_err(failed),
+            () = context.ct.cancelled() => {
+                watcher.forget(uri);
+                Err(ErrorData::internal_error("the subscription was cancelled", None))
+            }
+        };
+        if watched.is_err() {
+            self.leave(&session);
+        }
+        watched
+    }
+
+    /// Stops watching a resource.
+    pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
+        let session = http::session(&context.extensions);
+        let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
+        if let Some(watcher) = watcher {
+            watcher.forget(uri);
+            self.leave(&session);
+        }
+    }
+
+    /// Forgets a session that watches nothing.
+    fn leave(&self, session: &str) {
+        let mut sessions = self.sessions();
+        let gone = match sessions.get(session) {
+            Some(known) if known.watcher.is_empty() => sessions.remove(session),
+            _ => None,
+        };
+        drop(sessions);
+        drop(gone);
+    }
+
+    fn watcher(&self, session: &str, peer: &Peer<RoleServer>) -> Result<Arc<Watcher>, StreamError> {
+        let mut sessions = self.sessions();
+        if let Some(known) = sessions.get(session) {
+            return Ok(Arc::clone(&known.watcher));
+        }
+        let watcher = Arc::new(self.resources.watcher()?);
+        let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
+        let all = Arc::downgrade(&self.sessions);
+        let task = tokio::spawn(async move {
+            tell(&told, &peer).await;
+            // The client is gone.
+            let all = all.upgrade();
+            let gone = all
+                .and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name));
+            drop(gone);
+        });
+        let known = Session { watcher: Arc::clone(&watcher), task: task.abort_handle() };
+        sessions.insert(session.to_owned(), known);
+        Ok(watcher)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what of a request to listen can be done.
+    pub(super) fn accepted(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        if !self.resources.can_watch() {
+            return None;
+        }
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let known = uris.filter(|uri| self.resources.is_watchable(uri)).take(MOST_URIS);
+        let builder = SubscriptionFilter::builder();
+        Some(builder.resource_subscriptions(known.cloned()).build())
+    }
+
+    /// Tells a client what changes, for as long as it listens.
+    pub(super) async fn listen(&self, context: &SubscriptionContext) -> Result<(), ErrorData> {
+        let accepted = context.accepted().resource_subscriptions.as_deref().unwrap_or_default();
+        if accepted.is_empty() {
+            context.cancelled().await;
+            return Ok(());
+        }
+        let watcher = self.resources.watcher().map_err(failed)?;
+        let sink = context.sink();
+        let told = async {
+            for uri in accepted {
+                watcher.watch(uri).await.map_err(failed)?;
+            }
+            loop {
+                for uri in watcher.changed().await {
+                    if sink.notify_resource_updated(uri).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                tokio::time::sleep(INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            told = told => told,
+            () = context.cancelled() => Ok(()),
+        }
+    }
+}
+
+/// Tells a session what changes until its client is gone.
+async fn tell(watcher: &Watcher, peer: &Peer<RoleServer>) {
+    loop {
+        let changed = match tokio::time::timeout(LOOK, watcher.changed()).await {
+            Ok(changed) => changed,
+            Err(_) if peer.is_transport_closed() => return,
+            Err(_) => continue,
+        };
+        for uri in changed {
+            let update = ResourceUpdatedNotificationParam::new(uri);
+            if peer.notify_resource_updated(update).await.is_err() {
+                return;
+            }
+        }
+        // What changes meanwhile is told after this, once.
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        None => Ok(()),
+        Some(_) => Err(ErrorData::invalid_params("unknown cursor: all are on one page", None)),
+    }
+}
+
+fn unknown(uri: &str) -> ErrorData {
+    let uri: String = uri.chars().take(200).collect();
+    ErrorData::resource_not_found(format!("there is no resource \"{uri}\""), None)
+}
+
+fn failed(error: StreamError) -> ErrorData {
+    ErrorData::internal_error(error.to_string(), None)
+}

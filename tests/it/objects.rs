@@ -1,0 +1,262 @@
+//! Objects of a backend as MCP resources: listed, read, and watched, in both eras of the protocol.
+
+use std::time::Duration;
+
+use dadl_mcp::{
+    access::ToolPatterns,
+    simulator::{SimulatorOptions, XenOrchestra},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Fixed, Harness},
+    live::events::{per_second, xen_orchestra},
+    mcp_support::{Client, Served, serve_harness, with_capabilities},
+};
+
+async fn simulator() -> XenOrchestra {
+    XenOrchestra::start(SimulatorOptions::default()).await.unwrap()
+}
+
+fn served(simulator: &XenOrchestra) -> Served {
+    serve_harness(xen_orchestra(&simulator.url()), "")
+}
+
+/// A server that allows everything but these tools.
+fn served_without(simulator: &XenOrchestra, excluded: &str) -> Served {
+    let text = include_str!("../../dadl/xen-orchestra.dadl");
+    let key = Fixed(Ok("demo-token".into()));
+    let harness = Harness::new(text, &simulator.url(), key, |settings| {
+        settings.policy.exclude_tools = ToolPatterns::new([excluded]).unwrap();
+    });
+    serve_harness(harness, "")
+}
+
+/// Makes a change to the VM that the simulator changes, and returns its URI.
+fn changed(simulator: &XenOrchestra, count: u64) -> String {
+    format!("xo://VM/{}", simulator.make_changes(count, per_second(1000)))
+}
+
+/// Waits for the next notification about a resource.
+async fn updated(client: &mut Client) -> Value {
+    let message = client.receive().await;
+    assert_eq!(message["method"], "notifications/resources/updated", "{message}");
+    message["params"].clone()
+}
+
+async fn description(client: &mut Client, id: u32, uri: &str) -> String {
+    client.start(id, "resources/read", json!({ "uri": uri })).await;
+    loop {
+        let answer = client.receive().await;
+        // A notification may come before it.
+        if answer["id"] == id {
+            let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+            let vm: Value = serde_json::from_str(text).unwrap();
+            return vm["name_description"].as_str().unwrap().to_owned();
+        }
+    }
+}
+
+async fn streams(simulator: &XenOrchestra, expected: (usize, usize)) {
+    while simulator.event_streams() != expected {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The templates of objects; there is one of files as well.
+fn templates(answer: &Value) -> Vec<&Value> {
+    let all = answer["result"]["resourceTemplates"].as_array().unwrap().iter();
+    all.filter(|it| it["uriTemplate"].as_str().unwrap().starts_with("xo://")).collect()
+}
+
+#[tokio::test]
+async fn templates_are_listed_and_objects_read() {
+    let simulator = simulator().await;
+    let mut client = Client::connect(served(&simulator));
+    let parameters = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" },
+    });
+    let answer = client.request(0, "initialize", parameters).await;
+    assert_eq!(answer["result"]["capabilities"]["resources"], json!({ "subscribe": true }));
+    client.notify("notifications/initialized", json!({})).await;
+    let answer = client.request(1, "resources/templates/list", json!({})).await;
+    let templates = templates(&answer);
+    assert_eq!(templates.len(), 17);
+    assert_eq!(templates[0]["uriTemplate"], "xo://VM/{id}");
+    assert_eq!(templates[0]["mimeType"], "application/json");
+    let answer = client.request(2, "resources/list", json!({})).await;
+    assert_eq!(answer["result"]["resources"], json!([]));
+    let uri = changed(&simulator, 0);
+    // Some clients put what looks like a host in lower case.
+    for (id, uri) in [(3, uri.clone()), (4, uri.replace("xo://VM", "XO://vm"))] {
+        let answer = client.request(id, "resources/read", json!({ "uri": uri })).await;
+        let content = &answer["result"]["contents"][0];
+        assert_eq!(
+            (&content["uri"], &content["mimeType"]),
+            (&json!(uri), &json!("application/json"))
+        );
+        let vm: Value = serde_json::from_str(content["text"].as_str().unwrap()).unwrap();
+        assert!(uri.ends_with(vm["id"].as_str().unwrap()), "{vm}");
+    }
+    for uri in ["xo://VM/nope", "xo://nope/1", "xo://VM/", "xo:VM", "other://VM/1", "xo://VM/1?x"] {
+        let answer = client.request(5, "resources/read", json!({ "uri": uri })).await;
+        assert_eq!(answer["error"]["code"], -32002, "{uri} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_is_told_of_changes_until_it_ends() {
+    let simulator = simulator().await;
+    let mut client = Client::legacy(served(&simulator), json!({})).await;
+    assert_eq!(simulator.event_streams(), (0, 0));
+    let uri = changed(&simulator, 0);
+    let answer = client.request(1, "resources/subscribe", json!({ "uri": uri })).await;
+    assert_eq!(answer["result"], json!({}), "{answer}");
+    assert_eq!(simulator.event_streams(), (1, 1));
+    changed(&simulator, 1);
+    assert_eq!(updated(&mut client).await, json!({ "uri": uri }));
+    assert_eq!(description(&mut client, 2, &uri).await, "change 0");
+    // All subscriptions share one stream.
+    for (id, uri) in [(3, "xo://host/1"), (4, "xo://VM/2"), (5, "xo://VM/2")] {
+        let answer = client.request(id, "resources/subscribe", json!({ "uri": uri })).await;
+        assert_eq!(answer["result"], json!({}), "{answer}");
+    }
+    assert_eq!(simulator.event_streams(), (1, 2));
+    client.request(6, "resources/unsubscribe", json!({ "uri": uri })).await;
+    client.request(7, "resources/unsubscribe", json!({ "uri": "xo://VM/2" })).await;
+    assert_eq!(simulator.event_streams().0, 1);
+    client.request(8, "resources/unsubscribe", json!({ "uri": "xo://host/1" })).await;
+    streams(&simulator, (0, 0)).await;
+    // And again.
+    let answer = client.request(9, "resources/subscribe", json!({ "uri": uri })).await;
+    assert_eq!(answer["result"], json!({}), "{answer}");
+    changed(&simulator, 1);
+    assert_eq!(updated(&mut client).await["uri"], uri);
+}
+
+#[tokio::test]
+async fn ten_thousand_changes_become_few_notifications_and_the_last_state_is_told() {
+    let simulator = simulator().await;
+    let mut client = Client::legacy(served(&simulator), json!({})).await;
+    let uri = changed(&simulator, 0);
+    client.request(1, "resources/subscribe", json!({ "uri": uri })).await;
+    changed(&simulator, 10_000);
+    let (mut told, mut id) = (0, 2);
+    loop {
+        assert_eq!(updated(&mut client).await["uri"], uri);
+        told += 1;
+        // Read as a host would: after it was told.
+        client.start(id, "resources/read", json!({ "uri": uri })).await;
+        let answer = loop {
+            let message = client.receive().await;
+            if message["id"] == id {
+                break message;
+            }
+            told += 1;
+        };
+        id += 1;
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+        if text.contains("\"change 9999\"") {
+            break;
+        }
+    }
+    assert!((2..1000).contains(&told), "{told}");
+}
+
+#[tokio::test]
+async fn after_a_gap_everything_is_told() {
+    let simulator = simulator().await;
+    let (listen, url) = (simulator.address(), simulator.url());
+    let mut client = Client::legacy(served(&simulator), json!({})).await;
+    let uris = [changed(&simulator, 0), "xo://task/1".to_owned()];
+    for (id, uri) in [1, 2].into_iter().zip(&uris) {
+        client.request(id, "resources/subscribe", json!({ "uri": uri })).await;
+    }
+    drop(simulator);
+    let simulator = loop {
+        let options = SimulatorOptions { listen, ..SimulatorOptions::default() };
+        match XenOrchestra::start(options).await {
+            Ok(simulator) => break simulator,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(simulator.url(), url);
+    let mut told = Vec::new();
+    for _ in &uris {
+        told.push(updated(&mut client).await["uri"].as_str().unwrap().to_owned());
+    }
+    told.sort();
+    let mut expected = uris.to_vec();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert_eq!(simulator.event_streams(), (1, 2));
+}
+
+#[tokio::test]
+async fn a_client_without_sessions_listens() {
+    let simulator = simulator().await;
+    let mut client = Client::connect(served(&simulator));
+    let uri = changed(&simulator, 0);
+    let listen = |uris: Value| {
+        with_capabilities(json!({ "notifications": { "resourceSubscriptions": uris } }), json!({}))
+    };
+    client.start(7, "subscriptions/listen", listen(json!([uri, "nope://1"]))).await;
+    let acknowledged = client.receive().await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    // What is not known here is not promised.
+    let accepted = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
+    assert_eq!(*accepted, json!([uri]), "{acknowledged}");
+    streams(&simulator, (1, 1)).await;
+    changed(&simulator, 1);
+    let told = updated(&mut client).await;
+    assert_eq!(told["uri"], uri);
+    assert_eq!(told["_meta"]["io.modelcontextprotocol/subscriptionId"], 7);
+    client.notify("notifications/cancelled", json!({ "requestId": 7 })).await;
+    streams(&simulator, (0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_cannot_be_had_is_refused() {
+    let simulator = simulator().await;
+    let mut client = Client::legacy(served(&simulator), json!({})).await;
+    let answer = client.request(1, "resources/subscribe", json!({ "uri": "xo://nope/1" })).await;
+    assert_eq!(answer["error"]["code"], -32002, "{answer}");
+    drop(simulator);
+    let answer = client.request(2, "resources/subscribe", json!({ "uri": "xo://VM/1" })).await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("GET /events"), "{answer}");
+}
+
+#[tokio::test]
+async fn only_what_is_allowed_is_offered() {
+    let simulator = simulator().await;
+    let initialize = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" },
+    });
+    for (excluded, expected, count) in [
+        ("get_vm", json!({ "subscribe": true }), 16),
+        ("add_event_subscription", json!({}), 17),
+        ("open_events_stream", json!({}), 17),
+        ("get_*", json!({}), 0),
+    ] {
+        let mut client = Client::connect(served_without(&simulator, excluded));
+        let answer = client.request(0, "initialize", initialize.clone()).await;
+        assert_eq!(answer["result"]["capabilities"]["resources"], expected, "{excluded}");
+        client.notify("notifications/initialized", json!({})).await;
+        let answer = client.request(1, "resources/templates/list", json!({})).await;
+        assert_eq!(templates(&answer).len(), count, "{excluded}");
+        let answer = client.request(2, "resources/read", json!({ "uri": "xo://VM/1" })).await;
+        let is_there = matches!(excluded, "add_event_subscription" | "open_events_stream");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert_eq!(message.contains("GET /vms/1"), is_there, "{answer}");
+        if expected != json!({ "subscribe": true }) {
+            let uri = json!({ "uri": "xo://host/1" });
+            let answer = client.request(3, "resources/subscribe", uri).await;
+            assert_eq!(answer["error"]["code"], -32002, "{excluded} {answer}");
+        }
+    }
+}
