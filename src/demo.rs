@@ -18,12 +18,15 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use rmcp::{
-    RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ContentBlock},
-    service::RunningService,
+    ClientHandler, RoleClient, ServiceExt as _,
+    model::{CallToolRequestParams, CallToolResult, ContentBlock, ProgressNotificationParam},
+    service::{NotificationContext, RunningService},
 };
 use serde_json::{Map, Value, json};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    sync::mpsc,
+};
 
 use crate::simulator::{SimulatorOptions, XenOrchestra};
 
@@ -31,6 +34,10 @@ use crate::simulator::{SimulatorOptions, XenOrchestra};
 const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
 /// Lines of a long answer that are printed.
 const MOST_LINES: usize = 8;
+/// The export is large enough to take a moment.
+const EXPORT_BYTES: u64 = 256 * 1024 * 1024;
+/// How long the bar of a call is.
+const BAR: usize = 20;
 
 /// Runs the demo; `program` is the dadl-mcp binary that serves.
 ///
@@ -38,7 +45,11 @@ const MOST_LINES: usize = 8;
 ///
 /// Any step that does not go as it should.
 pub async fn run(program: &Path, files: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let options = SimulatorOptions { task_duration: Duration::from_secs(2), ..Default::default() };
+    let options = SimulatorOptions {
+        task_duration: Duration::from_secs(2),
+        export_size: EXPORT_BYTES,
+        ..Default::default()
+    };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
     let mut demo = Demo::connect(program, files, &simulator, out).await?;
     let result = demo.walk(out).await;
@@ -48,9 +59,24 @@ pub async fn run(program: &Path, files: &Path, out: &mut dyn Write) -> anyhow::R
     result
 }
 
+/// A client that passes on what the server says about the progress of a call.
+struct Listener(mpsc::UnboundedSender<ProgressNotificationParam>);
+
+impl ClientHandler for Listener {
+    async fn on_progress(
+        &self,
+        progress: ProgressNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        // Nobody listens between two calls.
+        let _ = self.0.send(progress);
+    }
+}
+
 /// A connected client and the process that serves it.
 struct Demo {
-    client: RunningService<RoleClient, ()>,
+    client: RunningService<RoleClient, Listener>,
+    progress: mpsc::UnboundedReceiver<ProgressNotificationParam>,
     server: Child,
     step: u32,
 }
@@ -79,8 +105,10 @@ impl Demo {
         let (Some(stdin), Some(stdout)) = (server.stdin.take(), server.stdout.take()) else {
             bail!("the server has no pipes");
         };
-        let client = ().serve((stdout, stdin)).await.context("the MCP handshake failed")?;
-        Ok(Self { client, server, step: 0 })
+        let (sender, progress) = mpsc::unbounded_channel();
+        let client = Listener(sender).serve((stdout, stdin)).await;
+        let client = client.context("the MCP handshake failed")?;
+        Ok(Self { client, progress, server, step: 0 })
     }
 
     /// Does the main job, step by step.
@@ -109,8 +137,30 @@ impl Demo {
         shown_call(out, "get_vm", &json!({ "uuid": id }))?;
         shown(out, &Value::Object(brief))?;
 
+        self.title(out, "Watch what changes from now on")?;
+        let arguments = json!({ "open": true, "subscribe": ["VM"] });
+        let stream = self.call(out, "open_events_stream", arguments).await?;
+        let stream = stream.structured_content.unwrap_or_default()["stream"].clone();
+
         self.title(out, "Start it: the call waits for the task and gives its end")?;
         self.call(out, "start_vm", json!({ "uuid": id })).await?;
+
+        self.title(out, "Migrate it to another host, and hear how far that is")?;
+        let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
+        let vm = vm.structured_content.unwrap_or_default();
+        let hosts = self.quiet_call("list_hosts", json!({ "fields": "id,$pool" })).await?;
+        let other = items(&hosts)
+            .iter()
+            .find(|host| host["$pool"] == vm["$pool"] && host["id"] != vm["$container"]);
+        let Some(host) = other.map(|host| host["id"].clone()) else {
+            bail!("the simulator has no other host");
+        };
+        self.call(out, "migrate_vm", json!({ "uuid": id, "hostId": host })).await?;
+
+        self.title(out, "Read what the stream has brought meanwhile")?;
+        let arguments = json!({ "stream": stream, "wait": 5, "max_items": 2 });
+        self.call(out, "stream_read", arguments).await?;
+        self.call(out, "stream_close", json!({ "stream": stream })).await?;
 
         self.title(out, "Take a snapshot")?;
         let arguments = json!({ "uuid": id, "name_label": "before the change" });
@@ -140,13 +190,16 @@ impl Demo {
 
     /// Calls a tool that should succeed, and prints call and answer.
     async fn call(
-        &self,
+        &mut self,
         out: &mut dyn Write,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<CallToolResult> {
         shown_call(out, tool, &arguments)?;
-        let result = self.quiet_call(tool, arguments).await?;
+        let result = self.send(tool, arguments, Some(out)).await?;
+        if result.is_error == Some(true) {
+            bail!("{tool} failed: {}", text(&result));
+        }
         match items(&result) {
             [] => shown(out, &result.structured_content.clone().unwrap_or_default())?,
             items => items.iter().try_for_each(|item| shown(out, item))?,
@@ -156,11 +209,11 @@ impl Demo {
 
     /// Calls a tool that should succeed.
     async fn quiet_call(
-        &self,
+        &mut self,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<CallToolResult> {
-        let result = self.send(tool, arguments).await?;
+        let result = self.send(tool, arguments, None).await?;
         if result.is_error == Some(true) {
             bail!("{tool} failed: {}", text(&result));
         }
@@ -169,13 +222,13 @@ impl Demo {
 
     /// Calls a tool that should be refused, and prints why.
     async fn refused(
-        &self,
+        &mut self,
         out: &mut dyn Write,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<()> {
         shown_call(out, tool, &arguments)?;
-        let result = self.send(tool, arguments).await?;
+        let result = self.send(tool, arguments, None).await?;
         if result.is_error != Some(true) {
             bail!("{tool} should have been refused");
         }
@@ -185,10 +238,27 @@ impl Demo {
         Ok(())
     }
 
-    async fn send(&self, tool: &'static str, arguments: Value) -> anyhow::Result<CallToolResult> {
+    /// Calls a tool, and prints how far it is where somebody looks.
+    async fn send(
+        &mut self,
+        tool: &'static str,
+        arguments: Value,
+        mut out: Option<&mut dyn Write>,
+    ) -> anyhow::Result<CallToolResult> {
         let Value::Object(arguments) = arguments else { bail!("arguments are an object") };
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
-        Ok(self.client.call_tool(request).await?)
+        let call = self.client.call_tool(request);
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                result = &mut call => return Ok(result?),
+                Some(progress) = self.progress.recv() => {
+                    if let Some(out) = &mut out {
+                        shown_progress(*out, &progress)?;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -225,6 +295,23 @@ fn shown_call(out: &mut dyn Write, tool: &str, arguments: &Value) -> io::Result<
         }
     }
     writeln!(out)
+}
+
+/// Prints how far a call is, as a bar where the whole is known.
+fn shown_progress(out: &mut dyn Write, progress: &ProgressNotificationParam) -> io::Result<()> {
+    let message = progress.message.as_deref().unwrap_or_default();
+    let Some(total) = progress.total.filter(|total| *total > 0.0) else {
+        return writeln!(out, "   [{}] {message}", "?".repeat(BAR));
+    };
+    let share = (progress.progress / total).clamp(0.0, 1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the length of the bar"
+    )]
+    let done = (share * BAR as f64) as usize;
+    writeln!(out, "   [{}{}] {message}", "#".repeat(done), ".".repeat(BAR.saturating_sub(done)))
 }
 
 /// Prints an answer, or the start of a long one.

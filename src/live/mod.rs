@@ -29,7 +29,7 @@ use self::{
     source::Source,
 };
 use crate::{
-    descriptor::model::{Location, StreamArgument},
+    descriptor::model::StreamArgument,
     executor::{Executor, stream::Bounds},
     gate::Admitted,
     outcome::{JsonText, Outcome, Payload, timestamp},
@@ -401,7 +401,7 @@ fn collections(call: &Admitted<'_>) -> Vec<String> {
 
 fn jq_of(call: &Admitted<'_>) -> Option<String> {
     let mut arguments = call.arguments().iter();
-    let (_, program) = arguments.find(|(param, _)| param.location == Location::Result)?;
+    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
     program.as_str().filter(|program| !program.trim().is_empty()).map(str::to_owned)
 }
 

@@ -186,7 +186,7 @@ impl Source {
         let admitted = admitted.map_err(|refusal| {
             StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
         })?;
-        let done = self.executor.execute(admitted, &self.session).await;
+        let done = Box::pin(self.executor.execute(admitted, &self.session)).await;
         done.map(drop).map_err(|error| {
             // A stream that is not known any more is opened anew.
             let is_gone =

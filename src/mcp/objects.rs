@@ -1,7 +1,7 @@
-//! Resources: what has a URI, can be read, and tells when it changes.
+//! Objects of backends as resources: what has a URI, can be read, and tells when it changes.
 //!
-//! Who owns a URI says its scheme. Objects of a backend are read by a tool of its descriptor, so
-//! that a read passes the gate and is redacted like a call. A client before 2026-07-28 subscribes
+//! An object is read by a tool of its descriptor, so that a read passes the gate and is redacted like
+//! a call. A client before 2026-07-28 subscribes
 //! to one URI at a time and is told on its session; a later one lists all of them in one
 //! `subscriptions/listen`, which lasts as long as it wants to be told.
 
@@ -14,15 +14,14 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CacheScope, ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams,
-        ReadResourceResult, ResourceContents, ResourceTemplate, ResourceUpdatedNotificationParam,
-        ResourcesCapability, SubscriptionFilter,
+        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
+        ResourceUpdatedNotificationParam, SubscriptionFilter,
     },
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, http, progress, resources, server::LIST_TTL_MS};
+use super::{Server, http, progress};
 use crate::{
     executor::CallError,
     gate::Pending,
@@ -62,31 +61,14 @@ impl Served {
         Self { resources, sessions: Arc::default() }
     }
 
-    /// Returns what clients are told that they can do.
-    pub(super) fn capability(&self) -> ResourcesCapability {
-        let mut capability = ResourcesCapability::default();
-        capability.subscribe = self.resources.can_watch().then_some(true);
-        capability
+    /// Returns whether clients can subscribe to anything.
+    pub(super) fn can_watch(&self) -> bool {
+        self.resources.can_watch()
     }
 
-    /// Lists the files that there are; the objects of backends are too many, and are templates.
-    pub(super) async fn list(
-        &self,
-        server: &Server,
-        request: Option<PaginatedRequestParams>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        one_page(request)?;
-        let all = resources::list(server.files()).await;
-        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
-    }
-
-    /// Lists the kinds of resources.
-    pub(super) fn templates(
-        &self,
-        request: Option<PaginatedRequestParams>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        one_page(request)?;
-        let template = |it: crate::live::watch::Template<'_>| {
+    /// Lists the kinds of resources; single ones are too many to be listed.
+    pub(super) fn templates(&self) -> impl Iterator<Item = ResourceTemplate> {
+        self.resources.templates().map(|it| {
             let uri = format!("{}://{}/{{id}}", it.scheme, it.collection);
             let name = format!("{}-{}", it.scheme, it.collection);
             let text =
@@ -95,28 +77,18 @@ impl Served {
                 .with_title(it.collection)
                 .with_description(text)
                 .with_mime_type("application/json")
-        };
-        let objects = self.resources.templates().map(template);
-        let all = resources::templates().into_iter().chain(objects).collect();
-        Ok(ListResourceTemplatesResult::with_all_items(all)
-            .with_ttl_ms(LIST_TTL_MS)
-            .with_cache_scope(CacheScope::Private))
+        })
     }
 
-    /// Reads a resource.
+    /// Reads an object; `None` when the URI names none.
     pub(super) async fn read(
         &self,
         server: &Server,
         uri: &str,
         context: &RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResult, ErrorData> {
-        match self.resources.find(uri) {
-            Some(found) => self.read_object(server, uri, &found, context).await,
-            None => {
-                let read = resources::read(server.files(), uri).await?;
-                Ok(read.with_cache_scope(CacheScope::Private))
-            }
-        }
+    ) -> Option<Result<ReadResourceResult, ErrorData>> {
+        let found = self.resources.find(uri)?;
+        Some(self.read_object(server, uri, &found, context).await)
     }
 
     async fn read_object(
@@ -130,7 +102,7 @@ impl Served {
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
         let reporter = progress::Reporter::new(http::session(&context.extensions));
-        let call = server.executor().execute(admitted, &reporter);
+        let call = Box::pin(server.executor().execute(admitted, &reporter));
         let done = progress::run(context, &reporter, call).await;
         let cancelled = || ErrorData::internal_error("the read was cancelled", None);
         let outcome = done.ok_or_else(cancelled)?.map_err(|error| match &error {
@@ -144,7 +116,7 @@ impl Served {
             Payload::Text { content_type, text } => (text, content_type),
             Payload::Empty => (String::new(), "text/plain".to_owned()),
             Payload::File(_) | Payload::Task(_) => {
-                let message = format!("\"{uri}\" is a file, which its tool saves");
+                let message = format!("\"{uri}\" is no value: call the tool that reads it");
                 return Err(ErrorData::internal_error(message, None));
             }
         };
@@ -280,13 +252,6 @@ async fn tell(watcher: &Watcher, peer: &Peer<RoleServer>) {
         }
         // What changes meanwhile is told after this, once.
         tokio::time::sleep(INTERVAL).await;
-    }
-}
-
-fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
-    match request.and_then(|request| request.cursor) {
-        None => Ok(()),
-        Some(_) => Err(ErrorData::invalid_params("unknown cursor: all are on one page", None)),
     }
 }
 

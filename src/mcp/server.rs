@@ -33,7 +33,7 @@ use super::{
     http, objects,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
-    result, streams,
+    resources, result, streams,
     tasks::{self, TaskId},
     tools,
 };
@@ -73,7 +73,7 @@ struct Shared {
     /// Cancelled when the program ends.
     shutdown: OnceLock<CancellationToken>,
     streams: Hub,
-    resources: objects::Served,
+    objects: objects::Served,
 }
 
 /// What becomes of the tasks of calls that are under way, by the ids of their requests.
@@ -91,12 +91,11 @@ impl Server {
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
-        let tools = gate.catalog().listed().map(tools::tool).chain(built_in);
-        let tools = tools.chain(streams::tools(gate.catalog())).collect();
+        let built_in = built_in.chain(streams::tools(gate.catalog()));
+        let tools = gate.catalog().listed().map(tools::tool).chain(built_in).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
         let watched = Resources::new(Executor::clone(&executor), gate.clone());
-        let resources = objects::Served::new(watched);
         let shared = Shared {
             gate,
             executor,
@@ -107,7 +106,7 @@ impl Server {
             builtins,
             shutdown: OnceLock::new(),
             streams: Hub::default(),
-            resources,
+            objects: objects::Served::new(watched),
         };
         let most_chars = Limits::default().result_chars;
         Self { shared: Arc::new(shared), calls: Arc::default(), most_chars }
@@ -117,6 +116,16 @@ impl Server {
     #[must_use]
     pub fn with_most_chars(self, most: usize) -> Self {
         Self { most_chars: most, ..self }
+    }
+
+    /// Returns how many characters a result may have.
+    pub(super) fn most_chars(&self) -> usize {
+        self.most_chars
+    }
+
+    /// Returns what executes calls.
+    pub(super) fn executor(&self) -> &Executor {
+        &self.shared.executor
     }
 
     /// Returns a server of the same tools for another session.
@@ -130,24 +139,14 @@ impl Server {
         let _ = self.shared.shutdown.set(shutdown.clone());
     }
 
-    /// Returns how many characters a result may have.
-    pub(super) fn most_chars(&self) -> usize {
-        self.most_chars
-    }
-
-    /// Returns what executes calls.
-    pub(super) fn executor(&self) -> &Executor {
-        &self.shared.executor
+    /// Returns the directory of files.
+    pub(super) fn files(&self) -> &FileStore {
+        self.shared.executor.files()
     }
 
     /// Returns the open streams.
     pub(super) fn streams(&self) -> &Hub {
         &self.shared.streams
-    }
-
-    /// Returns the directory of files.
-    pub(super) fn files(&self) -> &FileStore {
-        self.shared.executor.files()
     }
 
     /// Returns the listed built-in tool of this name.
@@ -201,7 +200,8 @@ impl Server {
             Ok(call) => call,
             Err(response) => return response,
         };
-        match streams::perform(self, &call, context).await {
+        // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
+        match Box::pin(streams::perform(self, &call, context)).await {
             Some(Ok(outcome)) => return self.shown(outcome, Some(entry), context).await.into(),
             Some(Err(failure)) => return result::failure(failure).into(),
             None => {}
@@ -312,10 +312,13 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
-        capabilities.resources = Some(self.shared.resources.capability());
+        let mut capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().build();
         if !self.shared.prompts.is_empty() {
             capabilities.prompts = Some(PromptsCapability::default());
+        }
+        if let Some(resources) = &mut capabilities.resources {
+            resources.subscribe = self.shared.objects.can_watch().then_some(true);
         }
         if self.shared.builtins.contains(&Builtin::TaskWait) {
             let tasks = ServerCapabilities::builder().enable_tasks().build();
@@ -383,18 +386,23 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
-        request: Option<PaginatedRequestParams>,
+        _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.shared.resources.list(self, request).await
+        let all = resources::list(self.files()).await;
+        Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(
         &self,
-        request: Option<PaginatedRequestParams>,
+        _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        self.shared.resources.templates(request)
+        let mut all = resources::templates();
+        all.extend(self.shared.objects.templates());
+        Ok(ListResourceTemplatesResult::with_all_items(all)
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
     async fn read_resource(
@@ -402,7 +410,11 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.shared.resources.read(self, &request.uri, &context).await.map(Into::into)
+        if let Some(read) = Box::pin(self.shared.objects.read(self, &request.uri, &context)).await {
+            return read.map(Into::into);
+        }
+        let read = resources::read(self.files(), &request.uri).await?;
+        Ok(read.with_cache_scope(CacheScope::Private).into())
     }
 
     async fn subscribe(
@@ -410,7 +422,7 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.shared.resources.subscribe(&request.uri, &context).await
+        Box::pin(self.shared.objects.subscribe(&request.uri, &context)).await
     }
 
     async fn unsubscribe(
@@ -418,7 +430,7 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.shared.resources.unsubscribe(&request.uri, &context);
+        self.shared.objects.unsubscribe(&request.uri, &context);
         Ok(())
     }
 
@@ -426,19 +438,19 @@ impl ServerHandler for Server {
         &self,
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
-        self.shared.resources.accepted(requested)
+        self.shared.objects.accepted(requested)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.shared.resources.listen(&context).await
+        Box::pin(self.shared.objects.listen(&context)).await
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        if let Some(builtin) = self.builtin(name) {
-            return Some(builtin.tool());
-        }
         if let Some(tool) = streams::tools(self.shared.gate.catalog()).find(|it| it.name == name) {
             return Some(tool);
+        }
+        if let Some(builtin) = self.builtin(name) {
+            return Some(builtin.tool());
         }
         let entry = self.shared.gate.catalog().find(name)?;
         (entry.decision == Decision::Allow).then(|| tools::tool(entry))
@@ -453,14 +465,15 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let reporter = Reporter::new(http::session(&context.extensions));
         let cancelled = || Ok(result::failure("the call was cancelled".to_owned()).into());
-        if let Some(builtin) = self.builtin(&request.name) {
-            let call = self.perform_builtin(builtin, arguments, retry, &context, &reporter);
-            return progress::run(&context, &reporter, call).await.map_or_else(cancelled, Ok);
-        }
         if let Some(tool) = streams::builtin(self.shared.gate.catalog(), &request.name) {
-            let call = tool.run(self, arguments, &context);
+            let call = Box::pin(tool.run(self, arguments, &context));
             let done = progress::run(&context, &reporter, call).await;
             return done.map_or_else(cancelled, |result| Ok(result.into()));
+        }
+        if let Some(builtin) = self.builtin(&request.name) {
+            let call =
+                Box::pin(self.perform_builtin(builtin, arguments, retry, &context, &reporter));
+            return progress::run(&context, &reporter, call).await.map_or_else(cancelled, Ok);
         }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
@@ -477,7 +490,7 @@ impl ServerHandler for Server {
             calls.retain(|_, leave| !leave.is_unused());
             calls.insert(context.id.clone(), leave.clone());
         }
-        let call = self.perform(pending, retry, leave, &context, &reporter);
+        let call = Box::pin(self.perform(pending, retry, leave, &context, &reporter));
         let response = progress::run(&context, &reporter, call).await;
         // After a cancellation, whose reason comes a moment later, there is nobody to answer.
         if has_tasks && response.is_some() {

@@ -370,8 +370,11 @@ fn the_demo_walks_through_the_main_job() {
     for shown in [
         "268 tools",
         "> list_vms",
+        "> migrate_vm",
+        "[##########..........]",
+        "> stream_read",
         r#""state": "success""#,
-        r#""size": 8388608"#,
+        r#""size": 268435456"#,
         "! the arguments of `start_vm` cannot be used",
         "! [not_found] HTTP 404: no such VM no-such-vm",
         "! tool \"delete_vm\" was not called",
