@@ -318,5 +318,7 @@ async fn run() {
 }
 
 fn main() {
+    // The client wants one, although it is never used here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Runtime::new().unwrap().block_on(run());
 }

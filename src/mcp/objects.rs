@@ -220,6 +220,13 @@ impl Served {
             for uri in accepted {
                 watcher.watch(uri).await.map_err(failed)?;
             }
+            // The library has acknowledged before any of them was watched: what changed since then,
+            // nobody saw.
+            for uri in accepted {
+                if sink.notify_resource_updated(uri.clone()).await.is_err() {
+                    return Ok(());
+                }
+            }
             loop {
                 for uri in watcher.changed().await {
                     if sink.notify_resource_updated(uri).await.is_err() {

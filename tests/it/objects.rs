@@ -204,6 +204,8 @@ async fn a_client_without_sessions_listens() {
     let accepted = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
     assert_eq!(*accepted, json!([uri]), "{acknowledged}");
     streams(&simulator, (1, 1)).await;
+    // What changed between the acknowledgement and the first event, nobody saw.
+    assert_eq!(updated(&mut client).await["uri"], uri);
     changed(&simulator, 1);
     let told = updated(&mut client).await;
     assert_eq!(told["uri"], uri);
