@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     auth::{Applied, Authenticator},
-    client::{self, ClientError},
+    client::{self, ClientError, Use},
     error::{SendError, SendErrorKind},
     expect::Sending,
     login::Site,
@@ -33,9 +33,8 @@ pub struct Backend {
     settings: BackendSettings,
     base: BaseUrl,
     authenticator: Authenticator,
-    client: OnceLock<Result<Client, ClientError>>,
-    /// The one for bodies that take long to be sent.
-    file_client: OnceLock<Result<Client, ClientError>>,
+    /// One for each use: answers, downloads, what lasts.
+    clients: [OnceLock<Result<Client, ClientError>>; 3],
     throttle: Throttle,
 }
 
@@ -89,8 +88,7 @@ impl Backend {
             settings,
             base,
             authenticator,
-            client: OnceLock::new(),
-            file_client: OnceLock::new(),
+            clients: Default::default(),
             throttle: Throttle::default(),
         }
     }
@@ -128,7 +126,12 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
-        let client = self.client(upload::is_streamed(&plan.body))?;
+        let purpose = match (upload::is_streamed(&plan.body), binary) {
+            (true, _) => Use::Lasting,
+            (false, true) => Use::Downloads,
+            (false, false) => Use::Answers,
+        };
+        let client = self.client(purpose)?;
         self.send_by(client, plan, rules, binary, files, activity).await
     }
 
@@ -139,7 +142,7 @@ impl Backend {
         rules: RetryRules<'_>,
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
-        let client = self.client(true)?;
+        let client = self.client(Use::Lasting)?;
         self.send_by(client, plan, rules, false, files, &Activity::default()).await
     }
 
@@ -222,7 +225,7 @@ impl Backend {
     /// Returns the credential; a login is made with the client of this backend.
     async fn applied(&self) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
-            let client = self.client(false).map_err(Unready::Client)?.clone();
+            let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
             Ok(Site { settings, base, client })
         };
@@ -234,11 +237,16 @@ impl Backend {
         })
     }
 
-    /// Returns the client; bodies that take long to be sent have one of their own.
-    fn client(&self, for_files: bool) -> Result<&Client, ExchangeError> {
-        let client = if for_files { &self.file_client } else { &self.client };
+    /// Returns the client for `purpose`.
+    fn client(&self, purpose: Use) -> Result<&Client, ExchangeError> {
+        let [answers, downloads, lasting] = &self.clients;
+        let client = match purpose {
+            Use::Answers => answers,
+            Use::Downloads => downloads,
+            Use::Lasting => lasting,
+        };
         client
-            .get_or_init(|| client::build(&self.settings, self.base.is_tls(), for_files))
+            .get_or_init(|| client::build(&self.settings, self.base.is_tls(), purpose))
             .as_ref()
             .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
     }

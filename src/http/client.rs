@@ -16,6 +16,28 @@ const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
 /// is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// What a client is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Answers that are read at once.
+    Answers,
+    /// Files that are saved. A connection keeps the buffer that it needed, half a megabyte after a
+    /// file, and so hardly any of these stays open for a next one.
+    Downloads,
+    /// Files that are sent, and answers without an end: the silence of the backend has no bound.
+    Lasting,
+}
+
+impl Use {
+    /// How many connections to a backend stay open for the next request.
+    fn idle_connections(self) -> usize {
+        match self {
+            Self::Answers => 64,
+            Self::Downloads | Self::Lasting => 4,
+        }
+    }
+}
+
 /// Why a client could not be built.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
@@ -35,11 +57,11 @@ pub enum ClientError {
 /// Builds a client for `settings`; `tls` says whether the base URL is `https`.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
-/// sent; the client for files leaves it out, and [`super::upload::Activity`] takes its place.
+/// sent; the client for what lasts leaves it out, and [`super::upload::Activity`] takes its place.
 pub(crate) fn build(
     settings: &BackendSettings,
     tls: bool,
-    for_files: bool,
+    purpose: Use,
 ) -> Result<Client, ClientError> {
     install_provider();
     let Timeouts { connect, read, .. } = settings.timeouts;
@@ -47,9 +69,10 @@ pub(crate) fn build(
         .user_agent(USER_AGENT)
         .connect_timeout(connect)
         .referer(false)
+        .pool_max_idle_per_host(purpose.idle_connections())
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
-    builder = if for_files {
+    builder = if purpose == Use::Lasting {
         // A peer that is gone without a word is noticed, however long nothing is to be said.
         builder.tcp_keepalive(KEEP_ALIVE)
     } else {

@@ -107,7 +107,7 @@ impl TokenEndpoint {
     ) -> Result<Self, String> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
-        let client = client::build(&settings, url.scheme() == "https", false)
+        let client = client::build(&settings, url.scheme() == "https", client::Use::Answers)
             .map_err(|error| error.to_string())?;
         Ok(Self { url, client, auth })
     }
