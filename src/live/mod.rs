@@ -312,7 +312,7 @@ fn room(streams: &HashMap<String, Slot>, owner: &Owner) -> Result<(), StreamErro
     let own = streams.values().filter(|slot| slot.stream.owner == *owner).count();
     if *owner != Owner::Anybody && own >= MOST_OF_SESSION {
         return Err(StreamError::of(format!(
-            "{MOST_OF_SESSION} streams of this session are open; close one with stream_close"
+            "{MOST_OF_SESSION} streams of the session are open; close one with stream_close"
         )));
     }
     Ok(())

@@ -59,7 +59,7 @@ impl Builtin {
     fn tool(self) -> Tool {
         let (title, description) = match self {
             Self::Close => ("Stream close", "Close an open stream."),
-            Self::List => ("Stream list", "List the streams that this session has open."),
+            Self::List => ("Stream list", "List the streams that the session has open."),
             Self::Read => (
                 "Stream read",
                 "Take what an open stream has brought since the last read. `state` is open, \
