@@ -21,8 +21,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub(crate) enum Use {
     /// Answers that are read at once.
     Answers,
-    /// Files that are saved. A connection keeps the buffer that it needed, half a megabyte after a
-    /// file, and so hardly any of these stays open for a next one.
+    /// Files that are saved. A connection that carried one keeps a large buffer, and so hardly any of
+    /// these stays open for a next one.
     Downloads,
     /// Files that are sent, and answers without an end: the silence of the backend has no bound.
     Lasting,
