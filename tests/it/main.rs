@@ -40,6 +40,7 @@ mod objects;
 mod openapi;
 mod pages;
 mod process;
+mod questions;
 mod resources;
 mod returns;
 mod setup;
