@@ -50,3 +50,5 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod xo_errors;
+mod xo_world;

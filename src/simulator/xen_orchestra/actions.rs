@@ -89,6 +89,10 @@ impl State {
             (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
                 Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
             }
+            (Kind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
+                let actual = state_of("power_state");
+                Err(Failure::incorrect_state(id, "power_state", "Running", &actual))
+            }
             (Kind::Host, "forget") if state_of("power_state") == "Running" => {
                 Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
             }

@@ -113,6 +113,9 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         ("vbds" | "vifs", _, "connect") => client.find(&collection, "!attached?").await,
         ("vbds" | "vifs", _, "disconnect") => client.find(&collection, "attached?").await,
         ("networks", "DELETE", "{id}") => client.find("networks", "name_label:Storage").await,
+        ("vm-templates", "DELETE", "{id}") => {
+            client.find("vm-templates", "name_label:golden").await
+        }
         ("users", "DELETE", _) => client.find("users", "name:bob").await,
         ("acl-roles", "PATCH" | "DELETE", _) => client.find("acl-roles", "name:web").await,
         ("events", _, _) if operation.path != "/events" => {
