@@ -49,3 +49,4 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod xo_composites;
