@@ -50,5 +50,6 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod xo_composites;
 mod xo_errors;
 mod xo_world;

@@ -74,6 +74,13 @@ impl State {
                 self.store.find(kind, id)?;
             }
         }
+        if let Some(id) = action.option("template") {
+            let named =
+                |template: &Object| template.text("id") == id || template.text("uuid") == id;
+            if !self.store.all(Kind::VmTemplate).any(|template| named(template.1)) {
+                return Err(Failure::no_such(Kind::VmTemplate, id));
+            }
+        }
         for id in action.body.list("pifIds") {
             self.store.find(Kind::Pif, &id)?;
         }
@@ -199,7 +206,7 @@ fn nothing() -> Effect {
 }
 
 /// The properties of bodies that name objects.
-const REFERENCES: [(&str, Kind); 9] = [
+const REFERENCES: [(&str, Kind); 8] = [
     ("affinity", Kind::Host),
     ("host", Kind::Host),
     ("hostId", Kind::Host),
@@ -208,5 +215,4 @@ const REFERENCES: [(&str, Kind); 9] = [
     ("pif", Kind::Pif),
     ("snapshotId", Kind::VmSnapshot),
     ("srId", Kind::Sr),
-    ("template", Kind::VmTemplate),
 ];

@@ -187,7 +187,11 @@ async fn fill(client: &Client, operation: &Operation, body: &mut Map<String, Val
             "resource" => "vm".into(),
             "roleId" => client.find("acl-roles", "").await.into(),
             "srId" => client.find("srs", "").await.into(),
-            "template" => client.find("vm-templates", "").await.into(),
+            "template" => {
+                let template = client.find("vm-templates", "").await;
+                let template = client.object(&format!("/vm-templates/{template}")).await;
+                template["uuid"].clone()
+            }
             _ => continue,
         };
         body.entry(name.clone()).or_insert(value);
