@@ -26,6 +26,7 @@ mod imports;
 mod includes;
 mod jq;
 mod jq_oracle;
+mod jsonrpc;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod large;
