@@ -66,9 +66,8 @@ pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
 ///
 /// It is no response object, or that of another request.
 pub fn read(body: &[u8], id: u64) -> Result<Reply, DecodeError> {
-    let text = match decode::decode(body, Some("application/json"))? {
-        Payload::Json(text) => text,
-        _ => return Err(odd("it is empty".to_owned(), body)),
+    let Payload::Json(text) = decode::decode(body, Some("application/json"))? else {
+        return Err(odd("it is empty".to_owned(), body));
     };
     let none = "it is no JSON object with `result` or `error`";
     let members = Members::of(&text).ok_or_else(|| odd(none.to_owned(), body))?;

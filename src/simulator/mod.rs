@@ -5,7 +5,7 @@
 //! center at hand. The data are seeded: two runs show the same names and identifiers.
 //!
 //! `core` knows sockets, bodies, streams and recording, and nothing about any product.
-//! `xen_orchestra` is the first product built on it. Whatever a product's server gets
+//! `xen_orchestra` is the first product built on it, `xo_proxy` another. Whatever a product's server gets
 //! wrong (a 404 in HTML, a 500 for bad JSON) the simulator gets wrong too: a client that
 //! works here must work there.
 
@@ -15,9 +15,11 @@ use std::time::Duration;
 
 mod core;
 mod xen_orchestra;
+mod xo_proxy;
 
 pub use self::core::RecordedRequest;
 pub use self::xen_orchestra::XenOrchestra;
+pub use self::xo_proxy::{XoProxy, XoProxyOptions};
 
 /// What kind of behavior to simulate.
 #[derive(Debug, Clone)]
