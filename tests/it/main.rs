@@ -43,6 +43,7 @@ mod process;
 mod resources;
 mod returns;
 mod setup;
+mod simulate;
 mod streams;
 mod tasks;
 mod third_party;
