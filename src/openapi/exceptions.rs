@@ -30,6 +30,7 @@ pub struct Exception {
     operation: Option<Pattern>,
     tool: Option<Pattern>,
     parameter: Option<Pattern>,
+    message: Option<Pattern>,
 }
 
 /// What is left of the differences.
@@ -131,14 +132,18 @@ impl Exception {
             && matches(&self.operation, Some(&difference.operation))
             && matches(&self.tool, difference.tool.as_deref())
             && matches(&self.parameter, difference.parameter.as_deref())
+            && matches(&self.message, Some(&difference.message))
     }
 
     /// Returns what it is about, in one line.
     pub fn about(&self) -> String {
         let mut parts: Vec<String> = self.what.iter().map(|what| what.to_string()).collect();
-        for (key, pattern) in
-            [("operation", &self.operation), ("tool", &self.tool), ("parameter", &self.parameter)]
-        {
+        for (key, pattern) in [
+            ("operation", &self.operation),
+            ("tool", &self.tool),
+            ("parameter", &self.parameter),
+            ("message", &self.message),
+        ] {
             parts.extend(pattern.as_ref().map(|pattern| format!("{key} {}", pattern.as_str())));
         }
         parts.join(", ")
@@ -157,6 +162,7 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
         operation: None,
         tool: None,
         parameter: None,
+        message: None,
     };
     for Entry { key, value, .. } in entries {
         let text = value.text().unwrap_or_default().trim();
@@ -172,6 +178,7 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
             "operation" => exception.operation = pattern(),
             "tool" => exception.tool = pattern(),
             "parameter" => exception.parameter = pattern(),
+            "message" => exception.message = pattern(),
             "difference" => {
                 let words: Vec<&str> = match &value.value {
                     Value::Sequence(items) => items.iter().filter_map(Node::text).collect(),
@@ -199,9 +206,10 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
     let is_about_nothing = exception.what.is_empty()
         && exception.operation.is_none()
         && exception.tool.is_none()
-        && exception.parameter.is_none();
+        && exception.parameter.is_none()
+        && exception.message.is_none();
     if is_about_nothing {
-        let keys = "`difference`, `operation`, `tool` or `parameter`";
+        let keys = "`difference`, `operation`, `tool`, `parameter` or `message`";
         problems.push(format!("{line}: an exception needs at least one of {keys}"));
     }
     if problems.is_empty() { Ok(exception) } else { Err(problems) }
