@@ -10,7 +10,11 @@ mod download;
 mod health;
 mod queue;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -20,6 +24,7 @@ use uuid::Uuid;
 
 mod pages;
 mod result;
+mod rpc;
 pub(crate) mod stream;
 mod task;
 mod upload_size;
@@ -71,6 +76,8 @@ pub struct Executor {
     filters: Filters,
     slots: Slots,
     bounds: Bounds,
+    /// How many JSON-RPC requests there were.
+    requests: Arc<AtomicU64>,
 }
 
 /// Why a call has no result.
@@ -333,7 +340,7 @@ impl Executor {
         let (filters, slots) = (Filters::default(), Slots::default());
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
-        Self { backends, files, filters, slots, bounds }
+        Self { backends, files, filters, slots, bounds, requests: Arc::default() }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -431,6 +438,7 @@ impl Executor {
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        let plan = self.numbered(plan);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
             || says(StreamArgument::Subscribe).is_some()
@@ -529,6 +537,12 @@ impl Executor {
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
         let tool = target.tool;
+        let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
+        if let Some(sent) = rpc::of(tool.rpc.as_deref(), plan)
+            && BodyType::of(content_type) != BodyType::Binary
+        {
+            return self.rpc_answer(target, plan, sent, exchange).await;
+        }
         let Exchange { response, applied, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -540,8 +554,9 @@ impl Executor {
             _ => None,
         };
         if let Some(collector) = stream {
-            let stream = stream::Stream { target, plan, status, collector };
-            let (payload, size, notes) = stream.collect(response, &applied.secrets()).await?;
+            let stream = stream::Stream { target, plan, status, collector, ends_silently: false };
+            let pieces = response.bytes_stream().boxed();
+            let (payload, size, notes) = stream.collect(pieces, &applied.secrets()).await?;
             return Ok(Answer { status, headers, payload, size, notes });
         }
         let body = self.read(target, plan, response).await?;
@@ -591,8 +606,10 @@ fn retry_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
         method: tool.method,
-        // A backend that knows the key does the work once.
-        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some(),
+        // A backend that knows the key does the work once; a method that reads may be called again.
+        retry_unsafe: tool.retry_unsafe
+            || tool.idempotency.is_some()
+            || (tool.rpc.is_some() && tool.only_reads()),
     }
 }
 
@@ -647,7 +664,8 @@ enum Received {
 
 /// Returns whether the answer goes to a file.
 fn is_download(target: Target<'_>, exchange: &Exchange) -> bool {
-    let rules = &target.tool.response;
+    let tool = target.tool;
+    let rules = &tool.response;
     let response = &exchange.response;
     if response.status() == http::StatusCode::NO_CONTENT || response.content_length() == Some(0) {
         return false;
@@ -655,7 +673,15 @@ fn is_download(target: Target<'_>, exchange: &Exchange) -> bool {
     let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
     // What a program works on is read, whatever its content type says.
     let is_read = rules.transform.is_some() || callers_jq(target.call).is_some();
-    rules.binary || (BodyType::of(content_type) == BodyType::Binary && !is_read)
+    let kind = BodyType::of(content_type);
+    let is_binary = kind == BodyType::Binary && !is_read;
+    match tool.rpc {
+        // An error comes with the same status, and only its content type tells it from a file.
+        Some(_) => {
+            is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
+        }
+        None => rules.binary || is_binary,
+    }
 }
 
 fn header_text<'headers>(
@@ -690,6 +716,14 @@ fn file_name(call: &Admitted<'_>, tool: &Tool, headers: &HeaderMap, content_type
             name.push('-');
             name.push_str(text);
         }
+    }
+    // All methods share a path, and what is packed says how in an argument.
+    if tool.rpc.is_some()
+        && let Some(Value::String(format)) = call.arguments().get("format")
+        && format.len() <= 8
+        && format.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
+        return name + "." + format;
     }
     let last = tool.path.as_str().rsplit('/').next().unwrap_or_default();
     match last.rsplit_once('.') {

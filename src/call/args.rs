@@ -141,7 +141,10 @@ fn set_nulls_aside(
         return (arguments, kept);
     }
     let json_body = match entry.operation() {
-        Operation::Tool(tool) => matches!(tool.body, BodyKind::Json | BodyKind::JsonAs(_)),
+        // A server that checks the parameters of a method refuses null for what was left out.
+        Operation::Tool(tool) => {
+            tool.rpc.is_none() && matches!(tool.body, BodyKind::Json | BodyKind::JsonAs(_))
+        }
         // A script tells null from absence, and hands it on.
         Operation::Composite(_) => true,
     };

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, Multipart, PlannedBody, encode};
+use super::{Arguments, Multipart, PlannedBody, RpcCall, encode};
 use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 
 /// Returns the body and, when there is one, its content type.
@@ -12,6 +12,10 @@ use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 /// refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.location == Location::Body);
+    if let Some(rpc) = &tool.rpc {
+        let call = RpcCall { id: 0, method: rpc.method.clone(), params: object(tool, members) };
+        return (PlannedBody::Rpc(call), Some(content_type(tool)));
+    }
     if tool.body == BodyKind::Multipart {
         return multipart(tool, members);
     }

@@ -15,6 +15,7 @@ mod path;
 mod plan;
 #[cfg(test)]
 mod properties;
+mod rpc;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use self::{
     error::{ArgumentError, ArgumentProblem},
     multipart::Multipart,
     plan::plan,
+    rpc::RpcCall,
 };
 use crate::descriptor::model::Method;
 
@@ -65,6 +67,8 @@ pub enum PlannedBody {
     File(String),
     /// Fields and files, framed while they are sent.
     Multipart(Multipart),
+    /// A JSON-RPC 2.0 request.
+    Rpc(RpcCall),
 }
 
 /// Writes the request as text: what a dry run shows.
@@ -81,6 +85,7 @@ impl fmt::Display for CallPlan {
             }
             PlannedBody::File(reference) => write!(formatter, "\n\n<bytes of {reference}>"),
             PlannedBody::Multipart(multipart) => write!(formatter, "\n\n{multipart}"),
+            PlannedBody::Rpc(call) => write!(formatter, "\n\n{}", call.to_json()),
         }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         name: "tool".to_owned(),
         method: Method::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
         path: PathTemplate::parse(path).unwrap(),
+        rpc: None,
         access: None,
         description: "A tool.".to_owned(),
         hints: Vec::new(),

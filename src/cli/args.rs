@@ -5,15 +5,19 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
+    time::Duration,
 };
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::report::Format;
 use crate::{
     access::Levels,
     config::{Overrides, parse_levels},
+    descriptor::units,
     outcome::task::TaskHandle,
+    simulator::PRODUCTS,
 };
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
@@ -60,6 +64,8 @@ pub enum Command {
     Setup(SetupArgs),
     /// Show one tool: its arguments, where it is defined, who may call it
     Show(ShowArgs),
+    /// Serve the simulated API of a product, to try things on, until Ctrl-C
+    Simulate(SimulateArgs),
     /// Go on with a task that a call began: wait for it, or cancel it
     Task(TaskArgs),
     /// Print the events of a backend as they come, one JSON value a line
@@ -390,6 +396,33 @@ pub struct ShowArgs {
     pub backends: BackendArgs,
 }
 
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "The data are the same at each start, and gone at the end")]
+pub struct SimulateArgs {
+    /// The product
+    #[arg(value_name = "PRODUCT", value_parser = products())]
+    pub product: String,
+    /// Listen on this address; a port alone means 127.0.0.1, and 0 any port
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0")]
+    pub listen: SocketAddr,
+    /// Let other machines reach it, when the address does; whoever has the token can do everything
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Accept this credential instead of the one that everybody knows
+    #[arg(long, value_name = "TOKEN", value_parser = parse_token)]
+    pub token: Option<String>,
+    /// Let an action that becomes a task take so long, such as 30s [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub task_duration: Option<Duration>,
+    /// Make each exported disk or machine so large, such as 100MB [default: 8MB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub export_size: Option<u64>,
+    /// Let an object change by itself so many times a second, where the product has events
+    #[arg(long, value_name = "PER_SECOND")]
+    pub changes: Option<NonZeroU32>,
+}
+
 /// Arguments of `task`.
 #[derive(Debug, Args)]
 #[command(
@@ -422,6 +455,31 @@ impl From<&BackendArgs> for Overrides {
             args.clone();
         Self { config, dadl, url, name, ca_file, tls_skip_verify, access, files }
     }
+}
+
+/// The names of the products that can be simulated.
+fn products() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        PRODUCTS.iter().map(|product| PossibleValue::new(product.name).help(product.title)),
+    )
+}
+
+/// Reads a credential that any header field can hold.
+fn parse_token(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a token is made of ASCII letters, digits and signs".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads `30s` and `1m30s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    units::duration(text).ok_or_else(|| "write a duration such as 30s or 1m30s".to_owned())
+}
+
+/// Reads `100MB`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    units::size(text).ok_or_else(|| "write a size such as 512KB or 100MB".to_owned())
 }
 
 /// Reads `8080`, `localhost:8080` or an address with a port. An address without a host would mean

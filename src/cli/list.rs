@@ -49,10 +49,13 @@ pub(super) fn summary(entry: &Entry) -> Value {
         "access": level(entry),
     });
     let how = match entry.operation() {
-        Operation::Tool(tool) => json!({
-            "method": tool.method.as_str(),
-            "path": tool.path.as_str(),
-        }),
+        Operation::Tool(tool) => {
+            let mut how = json!({ "method": tool.method.as_str(), "path": tool.path.as_str() });
+            if let (Some(rpc), Some(how)) = (&tool.rpc, how.as_object_mut()) {
+                how.insert("rpc_method".to_owned(), rpc.method.as_str().into());
+            }
+            how
+        }
         Operation::Composite(composite) => json!({ "composite_of": composite.calls }),
     };
     let rest = json!({

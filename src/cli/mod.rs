@@ -27,6 +27,7 @@ mod rewrite;
 mod serve;
 mod setup;
 mod show;
+mod simulate;
 mod simulated;
 mod task;
 mod watch;
@@ -105,6 +106,7 @@ fn dispatch(
         }
         Command::Setup(args) => one_shot()?.block_on(setup::run(&args, environment, console)),
         Command::Show(args) => show::run(&args, environment, console),
+        Command::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
         Command::Task(args) => one_shot()?.block_on(task::run(args, environment, console)),
         Command::Watch(args) => one_shot()?.block_on(async {
             let done = watch::run(args, environment, console).await;

@@ -118,6 +118,13 @@ codes! {
     EVENTS_OBJECT = "D742", "Events do not say which resource changed";
     EVENTS_SCHEME = "D743", "The scheme of resources cannot be used";
     EVENTS_READER = "D744", "A resource cannot be read";
+    JSONRPC = "D750", "`jsonrpc` and the type of the backend do not fit";
+    RPC_METHOD = "D751", "The name of a JSON-RPC method is missing or not well formed";
+    RPC_KEY = "D752", "A key has no meaning in a JSON-RPC request";
+    REST_RPC = "D753", "A tool of a REST API names a JSON-RPC method";
+    RPC_PARAM = "D754", "A parameter cannot be a member of `params`";
+    RPC_CODE = "D755", "A key of `jsonrpc.errors` is not the code of an error";
+    VALUE_SCHEMA = "D756", "What is said about the values of a parameter is of no use";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

@@ -99,6 +99,9 @@ pub struct Tool {
     pub method: Method,
     /// The path below the base URL.
     pub path: PathTemplate,
+    /// The method that a JSON-RPC request names (`backend.type: jsonrpc`). `method` and `path` are
+    /// then those of all tools, and the parameters are the members of `params`.
+    pub rpc: Option<Box<Rpc>>,
     /// How dangerous a call is; `None` when the author did not say.
     pub access: Option<Access>,
     /// What the tool does, for a model.
@@ -137,6 +140,17 @@ pub struct Tool {
     pub returns: Option<Value>,
     /// How long the body must be (`_dadl_mcp.uploads`).
     pub upload_size: Option<Box<UploadSize>>,
+}
+
+/// A method of a JSON-RPC 2.0 API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rpc {
+    /// `rpc_method`: the name that requests have.
+    pub method: String,
+    /// Semantic codes by error code; goes before the table of the specification.
+    pub codes: Arc<[(i64, String)]>,
+    /// The tool of the file that says which methods the server has.
+    pub lists_methods: Option<Arc<str>>,
 }
 
 /// What an upload is compared with before it is sent: a length that another tool answers.
@@ -351,6 +365,15 @@ pub enum BodyKind {
 }
 
 impl Tool {
+    /// Returns whether the same request may be sent again without harm: a safe method, or a
+    /// JSON-RPC method that only reads.
+    pub fn only_reads(&self) -> bool {
+        match self.rpc {
+            Some(_) => self.access == Some(Access::Read),
+            None => self.method.is_safe(),
+        }
+    }
+
     /// The name of the file parameter that a raw or multipart body gets when the descriptor declares none.
     pub const RAW_BODY_PARAM: &'static str = "file";
 }

@@ -78,7 +78,8 @@ pub(crate) fn enrich(descriptor: &mut Descriptor, document: &Value) -> usize {
         nodes: 0,
     };
     let mut known = 0;
-    for tool in &mut descriptor.tools {
+    // A document has no operation for a JSON-RPC method.
+    for tool in descriptor.tools.iter_mut().filter(|tool| tool.rpc.is_none()) {
         let path = tool.path.as_str().split('?').next().unwrap_or_default();
         let found = [path.to_owned(), format!("{base}{path}")]
             .iter()

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
-use super::{CallError, Executor, header_text, rejection, retry_rules};
+use super::{CallError, Executor, header_text, rejection, retry_rules, rpc};
 use crate::{
     call::CallPlan,
     catalog::BackendId,
@@ -157,7 +157,7 @@ impl Executor {
         plan: &CallPlan,
         last_id: Option<&str>,
     ) -> Result<Connection, CallError> {
-        let mut plan = plan.clone();
+        let mut plan = self.numbered(plan.clone());
         // An identifier that no field can hold came from the server, which cannot get it back.
         if let Some(Ok(id)) = last_id.map(HeaderValue::from_str) {
             plan.headers.push((LAST_EVENT_ID, id));
@@ -168,7 +168,18 @@ impl Executor {
         }
         let Exchange { response, applied, .. } = exchange;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
-        let collector = match BodyType::of(content_type) {
+        let kind = BodyType::of(content_type);
+        let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
+        let hides = !tool.response.redact.is_empty();
+        if let Some(sent) = rpc::of(tool.rpc.as_deref(), &plan)
+            && !matches!(kind, BodyType::Binary | BodyType::EventStream)
+        {
+            let pieces = response.bytes_stream().boxed();
+            let pieces = self.rpc_lines(backend, &plan, sent, pieces).await?;
+            let collector = Collector::lines(None);
+            return Ok(Connection { collector, applied, most_bytes, hides, pieces });
+        }
+        let collector = match kind {
             BodyType::EventStream => Collector::events(None),
             BodyType::Ndjson => Collector::lines(None),
             _ => {
@@ -180,8 +191,8 @@ impl Executor {
         Ok(Connection {
             collector,
             applied,
-            most_bytes: backend.settings().max_response_bytes.min(MOST_ITEM_BYTES),
-            hides: !tool.response.redact.is_empty(),
+            most_bytes,
+            hides,
             pieces: response.bytes_stream().boxed(),
         })
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::{CallError, Executor, Target, start_of};
+use super::{CallError, Executor, Target, result::Answer, start_of};
 use crate::{
     call,
     descriptor::model::{Health, Tool},
@@ -109,6 +109,7 @@ impl Executor {
         let backend = self.backend(call.entry()).map_err(failed)?;
         let plan = call::plan(call.entry(), &health.tool, backend.base(), call.arguments())
             .map_err(|error| failed(error.into()))?;
+        let plan = self.numbered(plan);
         let bound = health.timeout.min(backend.settings().timeouts.call);
         let send = async {
             let tool = &health.tool;
@@ -133,13 +134,25 @@ impl Executor {
                 _ if status.is_success() => {}
                 _ => return Err((None, rejection(tool, &request, exchange).await)),
             }
-            if health.expect_path.is_none() && health.auth_expires_path.is_none() {
+            let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
+            let value: Option<Value> = if tool.rpc.is_some() {
+                // An error comes with the status of a success.
+                match self.answer(target, &plan, exchange).await {
+                    Ok(Answer { payload: Payload::Json(text), .. }) => text.value().ok(),
+                    Ok(_) => None,
+                    Err(CallError::Api(error)) => return Err((None, error.to_string())),
+                    Err(error) => return Err(failed(error)),
+                }
+            } else if looks {
+                let Exchange { response, applied, .. } = exchange;
+                let body = self.read(target, &plan, response).await.map_err(failed)?;
+                serde_json::from_slice(&redact::bytes(body, &applied.secrets())).ok()
+            } else {
+                None
+            };
+            if !looks {
                 return Ok(());
             }
-            let Exchange { response, applied, .. } = exchange;
-            let body = self.read(target, &plan, response).await.map_err(failed)?;
-            let body = redact::bytes(body, &applied.secrets());
-            let value: Option<Value> = serde_json::from_slice(&body).ok();
             if let (Some(path), Some(value)) = (&health.auth_expires_path, &value) {
                 // A text that is no point in time may be anything, and is not passed on.
                 found.auth_expires_at = path.first(value).and_then(timestamp::normalize);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -12,9 +13,9 @@ use crate::{
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
     http::{backend::Backend, redact},
-    outcome::Payload,
+    outcome::{Payload, chain},
     response::{
-        collect::Collector,
+        collect::{Collector, EndOfList},
         decode::{self, DecodeError},
     },
 };
@@ -59,6 +60,8 @@ pub(super) struct Stream<'call> {
     pub(super) plan: &'call CallPlan,
     pub(super) status: u16,
     pub(super) collector: Collector,
+    /// Whether the server says nothing when it fails in the middle: what shows it is told.
+    pub(super) ends_silently: bool,
 }
 
 impl Stream<'_> {
@@ -66,7 +69,7 @@ impl Stream<'_> {
     /// Returns them with the number of bytes read, and what was left.
     pub(super) async fn collect(
         mut self,
-        response: reqwest::Response,
+        mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
         secrets: &[&str],
     ) -> Result<(Payload, u64, Vec<String>), CallError> {
         let Target { backend, tool, .. } = self.target;
@@ -82,7 +85,6 @@ impl Stream<'_> {
         let is_endless = is_endless || bounds.is_callers;
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
-        let mut pieces = response.bytes_stream();
         let mut size = 0_u64;
         let mut notes = Vec::new();
         loop {
@@ -106,11 +108,20 @@ impl Stream<'_> {
                 None => pieces.next().await,
             };
             let Some(piece) = next else {
-                self.collector.end().map_err(|error| self.undecodable(error))?;
+                notes.extend(self.end()?);
                 break;
             };
-            let piece =
-                piece.map_err(|error| CallError::Send(backend.failure(self.plan, &error)))?;
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) if self.ends_silently && self.collector.items() > 0 => {
+                    let (items, reason) = (self.collector.items(), chain(&error));
+                    notes.push(format!(
+                        "incomplete: the connection broke off after {items} items ({reason})"
+                    ));
+                    break;
+                }
+                Err(error) => return Err(CallError::Send(backend.failure(self.plan, &error))),
+            };
             size += piece.len() as u64;
             let before = self.collector.size();
             self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
@@ -130,6 +141,25 @@ impl Stream<'_> {
         let payload =
             payload.map_err(|error| self.target.undecodable(self.plan, self.status, error));
         Ok((payload?, size, notes))
+    }
+
+    /// Takes the end of the stream; returns what is to be said about it.
+    fn end(&mut self) -> Result<Option<String>, CallError> {
+        if !self.ends_silently {
+            let end = self.collector.end();
+            return end.map(|()| None).map_err(|error| self.undecodable(error));
+        }
+        let end = self.collector.end_of_list().map_err(|error| self.undecodable(error))?;
+        let items = self.collector.items();
+        Ok(match end {
+            EndOfList::Whole => None,
+            EndOfList::Cut => Some(format!(
+                "incomplete: the answer ends within an item; these are the {items} before it"
+            )),
+            EndOfList::Unterminated => Some(format!(
+                "maybe incomplete: the answer ends without a line feed after {items} items"
+            )),
+        })
     }
 
     fn undecodable(&self, error: DecodeError) -> CallError {

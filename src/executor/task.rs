@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, CallError, Executor, Target, start_of};
 use crate::{
     call,
+    catalog::Operation,
     descriptor::{
         model::{ErrorRules, RetryStrategy, Tool},
         task::{Glimpse, Phase, Tasks},
@@ -500,7 +501,7 @@ impl<'run> Watcher<'run> {
             Err(_) => {
                 let error = SendError {
                     backend: settings.name.clone(),
-                    request: format!("{} {}", self.tool.method, self.tool.path.as_str()),
+                    request: Operation::Tool(&self.tool).summary(),
                     kind: SendErrorKind::Timeout { bound: "timeout", after: bound },
                     attempts: 1,
                 };
@@ -514,7 +515,7 @@ impl<'run> Watcher<'run> {
         let missed = |error| self.missed(error);
         let backend = executor.backend(call.entry()).map_err(missed)?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments());
-        let plan = plan.map_err(|error| missed(error.into()))?;
+        let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.memory.room());
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let rules = RetryRules { errors: &tool.errors, method: tool.method, retry_unsafe: false };

@@ -312,6 +312,11 @@ impl Backend {
                 return Ok((response, sending));
             };
             if hop.becomes_get {
+                // The method that was called would be lost.
+                if matches!(plan.body, PlannedBody::Rpc(_)) {
+                    let status = response.status().as_u16();
+                    return Err(self.failed(plan, SendErrorKind::RedirectUnsafe { status }).into());
+                }
                 method = Method::Get;
                 body = &PlannedBody::None;
             }
@@ -365,9 +370,14 @@ impl Backend {
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }
 
-    /// Returns `GET /vms/x`: the method and the path below the base URL, without the query.
+    /// Returns `GET /vms/x`: the method and the path below the base URL, without the query; behind
+    /// them the name of a JSON-RPC method.
     pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
-        format!("{} {}", plan.method, self.base.relative_path(&plan.url))
+        let line = format!("{} {}", plan.method, self.base.relative_path(&plan.url));
+        match &plan.body {
+            PlannedBody::Rpc(call) => format!("{line} {call}"),
+            _ => line,
+        }
     }
 }
 

@@ -205,6 +205,12 @@ pub(crate) async fn attach(
             *request.body_mut() = Some(bytes.clone().into());
             None
         }
+        PlannedBody::Rpc(call) => {
+            let bytes = call.to_json().to_string().into_bytes();
+            guard.check(bytes.len() as u64)?;
+            *request.body_mut() = Some(bytes.into());
+            None
+        }
         PlannedBody::File(reference) => {
             let upload = files.open(reference).await?;
             guard.check(upload.size.unwrap_or_default())?;

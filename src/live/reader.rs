@@ -148,6 +148,11 @@ impl<S: Sink> Reader<S> {
             if is_end {
                 return self.sink.ended(&reason);
             }
+            if !self.source.may_repeat() {
+                let reason =
+                    format!("{reason}; it is not opened again, as the call does something");
+                return self.sink.ended(&reason);
+            }
             if since.elapsed() >= LASTING {
                 pauses.attempts = 0;
             }

@@ -9,7 +9,7 @@ use crate::{
     catalog::BackendId,
     descriptor::{
         events::{Events, Subscribe},
-        model::Tool,
+        model::{Access, Tool},
     },
     executor::{
         CallError, Executor,
@@ -73,7 +73,8 @@ impl From<CallError> for StreamError {
         let is_final = match &error {
             // What the server refuses once, it refuses again, unless it says that it is busy.
             CallError::Api(error) => {
-                (400..500).contains(&error.status) && !matches!(error.status, 408 | 425 | 429)
+                // A JSON-RPC error has the status of a success.
+                (200..500).contains(&error.status) && !matches!(error.status, 408 | 425 | 429)
             }
             CallError::Argument(_) | CallError::NoStream { .. } => true,
             _ => false,
@@ -124,6 +125,12 @@ impl Source {
 
     pub(super) fn tool(&self) -> &Tool {
         &self.tool
+    }
+
+    /// Returns whether the request may be sent again when the stream breaks off: what does more
+    /// than to read would be done twice, and was admitted once.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.tool.only_reads() || self.tool.access == Some(Access::Read)
     }
 
     pub(super) fn events(&self) -> Option<&Events> {

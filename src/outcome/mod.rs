@@ -126,7 +126,7 @@ impl Observer for () {
     fn progress(&self, _: Progress) {}
 }
 
-/// The backend said no: a non-2xx answer, as a value.
+/// The backend said no: a non-2xx answer, or a JSON-RPC error, as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The status code.
@@ -167,7 +167,12 @@ impl ApiError {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "[{}] HTTP {}: {}", self.code, self.status, self.message)?;
+        write!(formatter, "[{}] ", self.code)?;
+        // JSON-RPC errors come with a status that says nothing.
+        if !(200..300).contains(&self.status) {
+            write!(formatter, "HTTP {}: ", self.status)?;
+        }
+        formatter.write_str(&self.message)?;
         if let Some(code) = &self.provider_code {
             write!(formatter, " (code {code})")?;
         }

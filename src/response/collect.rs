@@ -21,6 +21,17 @@ enum Source {
     Lines { pending: Vec<u8>, number: usize },
 }
 
+/// What the end of a list of lines shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndOfList {
+    /// It ends within an item, which is dropped.
+    Cut,
+    /// The last item is there, but not the end of its line.
+    Unterminated,
+    /// It ends with a line.
+    Whole,
+}
+
 impl Collector {
     /// Collects up to `most` server-sent events.
     pub(crate) fn events(most: Option<usize>) -> Self {
@@ -84,6 +95,26 @@ impl Collector {
             self.items += usize::from(push_line(&line, *number + 1, &mut self.array)?);
         }
         Ok(())
+    }
+
+    /// Takes the end of a list of lines whose server says nothing when it fails in the middle;
+    /// returns what the end shows.
+    pub(crate) fn end_of_list(&mut self) -> Result<EndOfList, DecodeError> {
+        let Source::Lines { pending, number } = &mut self.source else {
+            return Ok(EndOfList::Whole);
+        };
+        let line = std::mem::take(pending);
+        if self.items >= self.most || line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(EndOfList::Whole);
+        }
+        match push_line(&line, *number + 1, &mut self.array) {
+            Ok(is_item) => {
+                self.items += usize::from(is_item);
+                Ok(EndOfList::Unterminated)
+            }
+            Err(error) if self.items == 0 => Err(error),
+            Err(_) => Ok(EndOfList::Cut),
+        }
     }
 
     /// Takes the items that are there as an array, and goes on without them; `None` when there are
@@ -199,6 +230,22 @@ mod tests {
         assert!(collector.take().is_none());
         collector.push(b"4\n").unwrap();
         assert_eq!(collector.take().unwrap().as_str(), "[34]");
+    }
+
+    #[test]
+    fn the_end_of_a_list_shows_whether_it_was_cut() {
+        let end = |bytes: &[u8]| {
+            let mut collector = Collector::lines(None);
+            collector.push(bytes).unwrap();
+            let end = collector.end_of_list();
+            (end.ok(), collector.finish().into_string())
+        };
+        assert_eq!(end(b"1\n2\n"), (Some(EndOfList::Whole), "[1,2]".to_owned()));
+        assert_eq!(end(b"1\n2\n  "), (Some(EndOfList::Whole), "[1,2]".to_owned()));
+        assert_eq!(end(b""), (Some(EndOfList::Whole), "[]".to_owned()));
+        assert_eq!(end(b"1\n2"), (Some(EndOfList::Unterminated), "[1,2]".to_owned()));
+        assert_eq!(end(b"1\n{\"a\":"), (Some(EndOfList::Cut), "[1]".to_owned()));
+        assert_eq!(end(b"{\"a\":").0, None);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
 mod properties;
+pub mod rpc;
+pub(crate) mod rpc_error;
 pub(crate) mod shape;
 pub(crate) mod xml;
 

@@ -1,11 +1,11 @@
 //! An embedded HTTP server that behaves like the API of a real product.
 //!
 //! It takes [`SimulatorOptions`] and gives a running server on a local port, so that
-//! `dadl-mcp demo` and the integration tests have something to talk to without a data
-//! center at hand. The data are seeded: two runs show the same names and identifiers.
+//! `dadl-mcp demo`, `dadl-mcp simulate` and the integration tests have something to talk to
+//! without a data center at hand. The data are seeded: two runs show the same names and identifiers.
 //!
 //! `core` knows sockets, bodies, streams and recording, and nothing about any product.
-//! `xen_orchestra` is the first product built on it. Whatever a product's server gets
+//! `product` has the table of the products that are built on it. Whatever a product's server gets
 //! wrong (a 404 in HTML, a 500 for bad JSON) the simulator gets wrong too: a client that
 //! works here must work there.
 
@@ -14,10 +14,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 mod core;
+mod product;
 mod xen_orchestra;
+mod xo_proxy;
 
 pub use self::core::RecordedRequest;
+pub use self::product::{PRODUCTS, Product, Simulated};
 pub use self::xen_orchestra::XenOrchestra;
+pub use self::xo_proxy::{XoProxy, XoProxyOptions};
 
 /// What kind of behavior to simulate.
 #[derive(Debug, Clone)]

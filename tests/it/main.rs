@@ -26,6 +26,7 @@ mod imports;
 mod includes;
 mod jq;
 mod jq_oracle;
+mod jsonrpc;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod large;
@@ -44,6 +45,7 @@ mod questions;
 mod resources;
 mod returns;
 mod setup;
+mod simulate;
 mod streams;
 mod tasks;
 mod third_party;

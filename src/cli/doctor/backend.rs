@@ -329,7 +329,8 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
         .filter(|entry| {
             let Some(tool) = entry.tool() else { return false };
             tool.access == Some(Access::Read)
-                && tool.method == Method::Get
+                && (tool.method == Method::Get || tool.rpc.is_some())
+                && !tool.response.is_stream()
                 && !tool.response.binary
                 // It never fails.
                 && entry.health().is_none()

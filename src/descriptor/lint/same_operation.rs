@@ -17,6 +17,7 @@ const MAX_PLACEHOLDERS: usize = 64;
 #[derive(PartialEq, Eq, Hash)]
 struct Operation<'tree> {
     method: &'tree str,
+    /// Or the name of a JSON-RPC method.
     path: String,
     content_type: Option<&'tree str>,
     /// The tool's own `response` as JSON; the default is that of all the others.
@@ -29,22 +30,34 @@ struct Operation<'tree> {
 pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
     let mut seen: HashMap<Operation<'_>, &str> = HashMap::new();
     for tool in tools {
-        if tool.method.is_empty() || tool.path.is_empty() {
+        let is_rpc = !tool.rpc_method.is_empty();
+        if !is_rpc && (tool.method.is_empty() || tool.path.is_empty()) {
             continue;
         }
         let Some(other) = seen.insert(operation(tool), tool.name) else { continue };
-        let message = format!(
-            "`{}` sends the same request as `{other}`: {} {}",
-            tool.name, tool.method, tool.path
+        let request = match tool.rpc_method {
+            "" => format!("{} {}", tool.method, tool.path),
+            method => method.to_owned(),
+        };
+        let message = format!("`{}` sends the same request as `{other}`: {request}", tool.name);
+        let (same, wrong) = match is_rpc {
+            true => ("same method and parameters", "method"),
+            false => ("same method, path and parameters", "path"),
+        };
+        let help = format!(
+            "correct the {wrong}, or remove one of the two: a model cannot choose between them"
         );
         lint.report(Severity::Warning, code::SAME_OPERATION, tool.path_span, message)
-            .label("same method, path and parameters")
-            .help("correct the path, or remove one of the two: a model cannot choose between them");
+            .label(same)
+            .help(help);
     }
 }
 
 fn operation<'tree>(tool: &ToolView<'tree>) -> Operation<'tree> {
-    let mut path = tool.path.to_owned();
+    let mut path = match tool.rpc_method {
+        "" => tool.path.to_owned(),
+        method => method.to_owned(),
+    };
     let mut renamed: Vec<(String, String)> = Vec::new();
     for (number, name) in placeholders(tool.path).into_iter().enumerate() {
         path = path.replace(&format!("{{{name}}}"), &format!("{{{number}}}"));

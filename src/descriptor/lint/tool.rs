@@ -16,6 +16,8 @@ pub(super) struct ToolView<'tree> {
     /// As written, with its fixed query; empty when absent.
     pub(super) path: &'tree str,
     pub(super) path_span: &'tree Range<usize>,
+    /// The JSON-RPC method, as written; empty when absent.
+    pub(super) rpc_method: &'tree str,
     pub(super) access: Option<(&'tree str, &'tree Range<usize>)>,
     pub(super) description: &'tree str,
     keys: &'tree [Entry<'tree>],
@@ -39,13 +41,16 @@ impl<'tree> ToolView<'tree> {
             None => ("", &entry.key_span),
         };
         let method = text("method").0;
-        let (path, path_span) = text("path");
+        let rpc_method = text("rpc_method").0;
+        let (path, path_span) = text(if rpc_method.is_empty() { "path" } else { "rpc_method" });
+        let path = if rpc_method.is_empty() { path } else { "" };
         Self {
             name: &entry.key,
             name_span: &entry.key_span,
             method,
             path,
             path_span,
+            rpc_method,
             access: node.get("access").map(|node| (node.text().unwrap_or_default(), &node.span)),
             description: text("description").0,
             keys: node.entries(),

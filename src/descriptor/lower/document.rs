@@ -7,7 +7,7 @@ use super::{
     body::DefaultHeaders,
     composite,
     context::{Context, Place, Section, Text},
-    errors, extension, fix, health, include, meta, pagination, response, tool, types,
+    errors, extension, fix, health, include, jsonrpc, meta, pagination, response, tool, types,
 };
 use crate::descriptor::{
     code,
@@ -23,6 +23,7 @@ const TOP_KEYS: &[&str] =
 const BACKEND_KEYS: &[&str] = &[
     "name",
     "type",
+    "jsonrpc",
     "version",
     "base_url",
     "description",
@@ -65,6 +66,8 @@ pub(super) struct Defaults<'tree> {
     pub(super) pagination: Option<Pagination>,
     pub(super) errors: ErrorRules,
     pub(super) response: ResponseRules,
+    /// What all methods share, when the tools are methods of a JSON-RPC API.
+    pub(super) rpc: Option<jsonrpc::Shared>,
 }
 
 /// Lowers a whole document; the descriptor counts only when no finding is an error.
@@ -184,9 +187,7 @@ fn lower_backend<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<Descriptor> {
     let name = backend_name(backend, context);
-    if let Some(text) = context.required_text(backend, "type") {
-        context.choice(&text, "backend type", &[("rest", ())]);
-    }
+    let rpc = jsonrpc::lower(backend, context);
     let version = meta::version(backend, context);
     let base_url = base_url(backend, context);
     let description = description(backend, context);
@@ -199,7 +200,7 @@ fn lower_backend<'tree>(
     if !defaults_fit(backend, context) {
         return None;
     }
-    let mut defaults = lower_defaults(backend, context);
+    let mut defaults = Defaults { rpc, ..lower_defaults(backend, context) };
     if let Some(Auth::Session(session)) = &mut auth {
         session.login.headers.clone_from(&defaults.headers.fields);
     }
@@ -357,6 +358,7 @@ fn lower_defaults<'tree>(
         pagination: pagination::lower(&section, context),
         errors: errors::lower(&section, context).unwrap_or_default(),
         response: response::lower(&section, context).unwrap_or_default(),
+        rpc: None,
     }
 }
 

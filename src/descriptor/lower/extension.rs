@@ -12,7 +12,7 @@ use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
 const KEY: &str = "_dadl_mcp";
 
-const KEYS: &[&str] = &["events", "tasks", "unlisted_params", "uploads"];
+const KEYS: &[&str] = &["events", "tasks", "unlisted_params", "uploads", "values"];
 
 /// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from.
 pub(super) fn lower<'tree>(
@@ -25,6 +25,7 @@ pub(super) fn lower<'tree>(
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
+    super::values::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{
     context::{Context, Section},
     document::Defaults,
+    jsonrpc,
     tool::unknown_tool,
 };
 use crate::descriptor::{
@@ -45,6 +46,15 @@ pub(super) fn lower<'tree>(
 ) -> Option<Health> {
     let section = context.subsection(backend, "health", KEYS)?;
     context.since_v02(backend, "health");
+    if defaults.rpc.is_some() {
+        for key in ["method", "path"] {
+            if let Some(entry) = section.entry(key) {
+                let help = "write `tool` and the name of a tool that only reads";
+                jsonrpc::foreign(entry, "`health`", help, context);
+                return None;
+            }
+        }
+    }
     let expect_status = expect_status(&section, context);
     let expect_path = context.json_path(&section, "expect_path");
     let auth_expires_path = context.json_path(&section, "auth_expires_path");
@@ -181,6 +191,7 @@ fn inline<'tree>(
         name: String::new(),
         method,
         path,
+        rpc: None,
         access: Some(access),
         description: String::new(),
         hints: Vec::new(),

@@ -20,6 +20,7 @@ mod extension;
 mod fix;
 mod health;
 pub(super) mod include;
+mod jsonrpc;
 mod meta;
 mod oauth2;
 mod pagination;
@@ -31,6 +32,7 @@ mod tool;
 mod transform;
 mod types;
 mod uploads;
+mod values;
 
 pub(super) use document::lower;
 

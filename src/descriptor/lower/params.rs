@@ -69,7 +69,7 @@ pub(super) fn lower<'tree>(
     section
         .entries()
         .iter()
-        .filter_map(|entry| Some((param(entry, auth, None, context)?, entry)))
+        .filter_map(|entry| Some((param(entry, auth, None, KEYS, context)?, entry)))
         .collect()
 }
 
@@ -84,18 +84,54 @@ pub(super) fn lower_for_script<'tree>(
         return Vec::new();
     };
     let params = section.entries().iter();
-    params.filter_map(|entry| param(entry, None, Some(Location::Body), context)).collect()
+    params
+        .filter_map(|entry| param(entry, None, Some(Location::Body), KEYS_FOR_SCRIPT, context))
+        .collect()
 }
 
+/// Lowers the `params` of a JSON-RPC method: all of them are members of the request's `params`, and
+/// need not say so.
+pub(super) fn lower_for_rpc<'tree>(
+    tool: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Vec<(Param, &'tree Entry<'tree>)> {
+    let Some(entry) = tool.entry("params") else { return Vec::new() };
+    let place = Place::Key("params");
+    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+        return Vec::new();
+    };
+    let params = section.entries().iter().filter_map(|entry| {
+        let place = entry.value.entries().iter().find(|it| it.key == "in").map(|it| &it.value);
+        if let Some(place) = place.filter(|place| place.text() != Some("body")) {
+            let message = format!("`{}` cannot be anywhere but in `params`", entry.key);
+            context
+                .error(code::RPC_PARAM, &place.span, message)
+                .help("remove `in`, or write `in: body`");
+            return None;
+        }
+        let param = param(entry, None, Some(Location::Body), KEYS, context)?;
+        if param.kind == ParamKind::FileUrl {
+            let message = format!("the file `{}` cannot be a member of JSON", entry.key);
+            context
+                .error(code::RPC_PARAM, &entry.key_span, message)
+                .help("a URL that the API fetches itself is `type: string`");
+            return None;
+        }
+        Some((param, entry))
+    });
+    params.collect()
+}
+
+/// Reads one parameter; `location` is where it goes when that is no choice of the author.
 fn param<'tree>(
     entry: &'tree Entry<'tree>,
     auth: Option<&Auth>,
     location: Option<Location>,
+    keys: &[&'static str],
     context: &mut Context<'tree>,
 ) -> Option<Param> {
     let name = entry.key.as_ref();
     let place = Place::Named("parameter", name);
-    let keys = if location.is_some() { KEYS_FOR_SCRIPT } else { KEYS };
     let section = context.section(&entry.value, &entry.key_span, place, keys)?;
     if name.is_empty() || name.chars().any(|other| other.is_whitespace() || other.is_control()) {
         context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");

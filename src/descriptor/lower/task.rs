@@ -491,7 +491,7 @@ fn starters<'tree>(
     let is_starter = |tool: &&Tool| {
         let name = tool.name.as_str();
         let chosen = match (&only, &having) {
-            (None, None) => !tool.method.is_safe(),
+            (None, None) => !tool.only_reads(),
             (Some(only), None) => only.contains(name),
             (None, Some(having)) => has_param(tool, having.value),
             (Some(only), Some(having)) => only.contains(name) || has_param(tool, having.value),

@@ -8,12 +8,12 @@ use super::{
     body,
     context::{Context, Place, Section, Text},
     document::{Defaults, description},
-    errors, pagination, params, response, types,
+    errors, jsonrpc, pagination, params, response, types,
 };
 use crate::descriptor::{
     code,
     diagnostic::nearest,
-    model::{Access, Auth, Deprecation, Location, Method, Pagination, Param, Tool},
+    model::{Access, Auth, BodyKind, Deprecation, Location, Method, Pagination, Param, Rpc, Tool},
     template::PathTemplate,
     units,
     yaml::{Entry, Value},
@@ -22,6 +22,7 @@ use crate::descriptor::{
 const KEYS: &[&str] = &[
     "method",
     "path",
+    "rpc_method",
     "access",
     "description",
     "params",
@@ -103,13 +104,12 @@ fn lower<'tree>(
         return None;
     }
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
-    let methods = Method::ALL.map(|method| (method.as_str(), method));
-    let method = context.required_text(&section, "method");
-    let method = method.and_then(|text| context.choice(&text, "method", &methods));
-    let params = params::lower(&section, auth, context);
-    let path = path(&section, &params, context);
+    let target = match &defaults.rpc {
+        Some(shared) => called(&section, shared, context),
+        None => requested(&section, auth, defaults, context),
+    };
+    let Target { method, path, rpc, params, body } = target;
     let description = description(&section, context);
-    let body = body::kind(&section, method, &params, defaults, context);
     let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     let max_body_size = max_body_size(&section, context);
     let returns = types::returns(&section, types, context);
@@ -124,7 +124,10 @@ fn lower<'tree>(
         }
         None => defaults.response.clone(),
     };
-    let pagination = pagination(&section, method, response.binary, defaults, context);
+    let pagination = match &defaults.rpc {
+        Some(_) => None,
+        None => pagination(&section, method, response.binary, defaults, context),
+    };
     let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
     let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
     let retry_unsafe = context.boolean(&section, "retry_unsafe").unwrap_or_default();
@@ -137,6 +140,7 @@ fn lower<'tree>(
         name: name.to_owned(),
         method: method?,
         path: path?,
+        rpc,
         access,
         description,
         hints: Vec::new(),
@@ -156,6 +160,45 @@ fn lower<'tree>(
         returns,
         upload_size: None,
     })
+}
+
+/// Where a tool sends what.
+struct Target<'tree> {
+    method: Option<Method>,
+    path: Option<PathTemplate>,
+    rpc: Option<Box<Rpc>>,
+    params: Vec<(Param, &'tree Entry<'tree>)>,
+    body: BodyKind,
+}
+
+/// Reads an operation of a REST API.
+fn requested<'tree>(
+    section: &Section<'tree>,
+    auth: Option<&Auth>,
+    defaults: &Defaults<'tree>,
+    context: &mut Context<'tree>,
+) -> Target<'tree> {
+    jsonrpc::refuse_name(section, context);
+    let methods = Method::ALL.map(|method| (method.as_str(), method));
+    let method = context.required_text(section, "method");
+    let method = method.and_then(|text| context.choice(&text, "method", &methods));
+    let params = params::lower(section, auth, context);
+    let path = path(section, &params, context);
+    let body = body::kind(section, method, &params, defaults, context);
+    Target { method, path, rpc: None, params, body }
+}
+
+/// Reads a method of a JSON-RPC API.
+fn called<'tree>(
+    section: &Section<'tree>,
+    shared: &jsonrpc::Shared,
+    context: &mut Context<'tree>,
+) -> Target<'tree> {
+    let (path, rpc) = shared.method(section, context);
+    let params = params::lower_for_rpc(section, context);
+    // Without a name there is no method, and so no tool.
+    let method = rpc.as_ref().map(|_| Method::Post);
+    Target { method, path, rpc, params, body: BodyKind::Json }
 }
 
 /// Reads the field of the idempotency key; it must be nobody else's.

@@ -10,6 +10,7 @@ mod generator;
 mod pattern;
 mod recorder;
 mod reply;
+mod running;
 mod server;
 
 pub(crate) use self::body::{BodyError, RequestBody};
@@ -19,4 +20,5 @@ pub(crate) use self::pattern::{Pattern, Query};
 pub use self::recorder::RecordedRequest;
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::reply::{Reply, ReplyBody};
+pub(crate) use self::running::Running;
 pub(crate) use self::server::{Request, Server, Service};

@@ -42,35 +42,32 @@ use std::sync::Arc;
 
 use self::app::App;
 use super::SimulatorOptions;
-use super::core::{RecordedRequest, Recorder, Server};
+use super::core::{RecordedRequest, Running};
 
 /// A running simulated Xen Orchestra; dropping it stops it.
 #[derive(Debug)]
 pub struct XenOrchestra {
-    server: Server,
-    app: Arc<App>,
+    running: Running<App>,
     token: String,
-    recorder: Option<Arc<Recorder>>,
 }
 
 impl XenOrchestra {
     /// Starts a server with fresh data. Needs a tokio runtime with I/O and time enabled.
     pub async fn start(options: SimulatorOptions) -> io::Result<Self> {
-        let recorder = options.record.then(|| Arc::new(Recorder::default()));
         let token = options.token.clone();
-        let listen = options.listen;
-        let app = Arc::new(App::new(options));
-        let server = Server::start(Arc::clone(&app), listen, recorder.clone()).await?;
-        if let Some(per_second) = app.options.changes_per_second {
-            let changes = events::change(Arc::downgrade(&app), per_second, u64::MAX);
-            tokio::spawn(changes);
+        let (listen, record) = (options.listen, options.record);
+        let changes_per_second = options.changes_per_second;
+        let running = Running::start(App::new(options), listen, record).await?;
+        if let Some(per_second) = changes_per_second {
+            let app = Arc::downgrade(running.service());
+            tokio::spawn(events::change(app, per_second, u64::MAX));
         }
-        Ok(Self { server, app, token, recorder })
+        Ok(Self { running, token })
     }
 
     /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.running.address()
     }
 
     /// Returns the base URL of the API, without a slash at the end.
@@ -86,17 +83,18 @@ impl XenOrchestra {
     /// Changes the description of one VM `count` times, which event streams hear of; returns the
     /// identifier of the VM. The descriptions are `change 0`, `change 1` and so on.
     pub fn make_changes(&self, count: u64, per_second: NonZeroU32) -> String {
-        tokio::spawn(events::change(Arc::downgrade(&self.app), per_second, count));
-        events::changed_vm(&self.app).unwrap_or_default()
+        let app = self.running.service();
+        tokio::spawn(events::change(Arc::downgrade(app), per_second, count));
+        events::changed_vm(app).unwrap_or_default()
     }
 
     /// Returns how many event streams are open, and to how many collections they are subscribed.
     pub fn event_streams(&self) -> (usize, usize) {
-        self.app.event_streams()
+        self.running.service().event_streams()
     }
 
     /// Returns the requests received since the last call; nothing unless recording is on.
     pub fn take_requests(&self) -> Vec<RecordedRequest> {
-        self.recorder.as_ref().map(|recorder| recorder.take()).unwrap_or_default()
+        self.running.take_requests()
     }
 }

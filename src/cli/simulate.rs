@@ -1,0 +1,72 @@
+//! `simulate`: the simulated API of a product, until Ctrl-C.
+
+use std::{borrow::Cow, io::Write as _};
+
+use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure};
+use crate::{
+    mcp::{ServeError, shutdown_on_signals},
+    simulator::{Product, SimulatorOptions},
+};
+
+/// Serves until a signal comes.
+pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let product = Product::find(&args.product)
+        .ok_or_else(|| Failure::usage(format!("there is no product \"{}\"", args.product)))?;
+    if !args.listen.ip().to_canonical().is_loopback() && !args.allow_remote {
+        let failure = format!("{} can be reached from other machines", args.listen);
+        return Err(Failure::settings(failure)
+            .hint("say --allow-remote when they may do everything, or listen on 127.0.0.1"));
+    }
+    if args.changes.is_some() && !product.changes {
+        let failure = format!("--changes: nothing changes by itself in {}", product.title);
+        return Err(Failure::usage(failure));
+    }
+    // Before the URL is printed, so that whoever reads it may end the process cleanly.
+    let shutdown = shutdown_on_signals()?;
+    let address = args.listen;
+    let usual = SimulatorOptions::default();
+    let options = SimulatorOptions {
+        listen: address,
+        token: args.token.unwrap_or(usual.token),
+        task_duration: args.task_duration.unwrap_or(usual.task_duration),
+        export_size: args.export_size.unwrap_or(usual.export_size),
+        changes_per_second: args.changes,
+        record: false,
+    };
+    let simulator = product.start(options).await;
+    let simulator = simulator.map_err(|source| ServeError::Listen { address, source })?;
+    let (url, token) = (simulator.url(), simulator.token());
+    let Product { name, title, credential, example, .. } = product;
+    let out = &mut console.out;
+    writeln!(out, "A simulated {title} listens on {url}")?;
+    writeln!(out, "Its credential is {token}")?;
+    writeln!(
+        out,
+        "Try it: {credential}={} dadl-mcp call {example} --dadl {name} --url {url}",
+        quoted(token)
+    )?;
+    out.flush()?;
+    shutdown.cancelled().await;
+    Ok(Exit::Ok)
+}
+
+/// Writes a word as a POSIX shell takes it.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if word.bytes().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("demo-token"), "demo-token");
+        assert_eq!(quoted("a$b"), "'a$b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

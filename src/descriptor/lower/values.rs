@@ -1,0 +1,167 @@
+//! `_dadl_mcp.values`: what is known about the values of a parameter besides its type.
+//!
+//! Hosts list it, so that a model sees the members of an object or the words that a text may be.
+//! Nobody enforces it here: the API decides.
+
+use serde_json::{Map, Value as Json};
+
+use super::context::{Context, Place, Section, list};
+use crate::descriptor::{
+    code,
+    diagnostic::nearest,
+    model::Descriptor,
+    yaml::{Entry, Value},
+};
+
+/// The keywords of JSON Schema that hosts accept in an input schema.
+const KEYWORDS: &[&str] = &[
+    "additionalProperties",
+    "enum",
+    "examples",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+];
+
+/// A model pays for each byte in every conversation, and for each tool that has the parameter.
+const MOST_BYTES: usize = 4 * 1024;
+
+/// Reads `values` of the extension into the tools whose parameters it names.
+pub(super) fn lower<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(entry) = extension.entry("values") else { return };
+    let Some(section) = context.open(&entry.value, &entry.key_span, Place::Key("values")) else {
+        return;
+    };
+    for entry in section.entries() {
+        let Some(keywords) = keywords(entry, context) else { continue };
+        let mut is_known = false;
+        for tool in &mut descriptor.tools {
+            if tool.params.iter().any(|param| param.name == entry.key) {
+                tool.value_hints.insert(entry.key.clone().into_owned(), keywords.clone());
+                is_known = true;
+            }
+        }
+        if !is_known {
+            unknown(entry, descriptor, context);
+        }
+    }
+}
+
+fn keywords<'tree>(
+    entry: &'tree Entry<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<Map<String, Json>> {
+    let place = Place::Named("values of", &entry.key);
+    let section = context.open(&entry.value, &entry.key_span, place)?;
+    let mut keywords = Map::new();
+    for keyword in section.entries() {
+        if KEYWORDS.contains(&keyword.key.as_ref()) {
+            keywords.insert(keyword.key.clone().into_owned(), keyword.value.to_json());
+            continue;
+        }
+        if keyword.key == "$ref" {
+            continue;
+        }
+        let message = format!("`{}` says nothing that a host lists", keyword.key);
+        let finding = context.warning(code::VALUE_SCHEMA, &keyword.key_span, message);
+        match nearest(&keyword.key, KEYWORDS.iter().copied()) {
+            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            None => finding.help(format!("the keywords are {}", list(KEYWORDS))),
+        };
+    }
+    if let Some(reference) = reference(&entry.value.value) {
+        context
+            .warning(code::VALUE_SCHEMA, reference, "an input schema cannot refer to a type")
+            .help("write the members out: many hosts refuse `$ref`");
+        return None;
+    }
+    let size = Json::Object(keywords.clone()).to_string().len();
+    if size > MOST_BYTES {
+        let message = format!("the schema has {size} bytes, more than the {MOST_BYTES} that fit");
+        context
+            .warning(code::VALUE_SCHEMA, &entry.key_span, message)
+            .help("say in the description of the parameter what matters");
+        return None;
+    }
+    Some(keywords)
+}
+
+/// Returns where a schema refers to another.
+fn reference<'tree>(value: &'tree Value<'tree>) -> Option<&'tree std::ops::Range<usize>> {
+    match value {
+        Value::Mapping(entries) => entries.iter().find_map(|entry| {
+            let is_reference = entry.key == "$ref";
+            is_reference.then_some(&entry.key_span).or_else(|| reference(&entry.value.value))
+        }),
+        Value::Sequence(items) => items.iter().find_map(|item| reference(&item.value)),
+        _ => None,
+    }
+}
+
+fn unknown(entry: &Entry<'_>, descriptor: &Descriptor, context: &mut Context<'_>) {
+    let search = context.may_search();
+    let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
+    let names = names.map(|param| param.name.as_str());
+    let meant = search.then(|| nearest(&entry.key, names)).flatten();
+    let message = format!("no tool has a parameter `{}`", entry.key);
+    let finding = context.warning(code::VALUE_SCHEMA, &entry.key_span, message);
+    if let Some(meant) = meant {
+        finding.help(format!("did you mean `{meant}`?"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::descriptor::{Loaded, load, source::Source};
+
+    fn loaded(values: &str) -> Loaded {
+        let text = format!(
+            "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {{values: {values}}}\nbackend:\n  \
+             name: example\n  type: rest\n  description: An example.\n  \
+             auth: {{type: bearer, credential: none}}\n  tools:\n    \
+             t: {{method: POST, path: /x, access: read, description: D., params: {{remote: {{type: object, in: body}}}}}}\n"
+        );
+        load(&Source::new("t", text))
+    }
+
+    #[test]
+    fn keywords_reach_the_tools() {
+        let loaded = loaded("{remote: {required: [url], properties: {url: {type: string}}}}");
+        assert_eq!(loaded.diagnostics, []);
+        let tool = &loaded.descriptor.unwrap().tools[0];
+        let expected = json!({"required": ["url"], "properties": {"url": {"type": "string"}}});
+        assert_eq!(json!(tool.value_hints["remote"]), expected);
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_a_warning() {
+        let long = format!("{{remote: {{pattern: {}}}}}", "x".repeat(5000));
+        for (values, expected) in [
+            ("{remot: {enum: [a]}}", "no tool has a parameter `remot`"),
+            ("{remote: {type: string}}", "`type` says nothing that a host lists"),
+            ("{remote: {items: {$ref: A}}}", "an input schema cannot refer to a type"),
+            (&long, "the schema has 5014 bytes, more than the 4096 that fit"),
+        ] {
+            let loaded = loaded(values);
+            let found: Vec<&str> =
+                loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
+            assert_eq!(found, [expected], "{values}");
+            assert_eq!(loaded.diagnostics[0].code.0, "D756");
+            assert!(loaded.descriptor.is_some());
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads the answers of a JSON-RPC API: a response object, or a list that its first line announces.
+
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
+use http::header;
+
+use super::{
+    CallError, Executor, MOST_ERROR_BYTES, Target, header_text,
+    result::Answer,
+    stream::{Bounds, Stream},
+};
+use crate::{
+    call::{CallPlan, PlannedBody, RpcCall},
+    descriptor::model::Rpc,
+    http::{
+        backend::{Backend, Exchange},
+        redact,
+    },
+    outcome::Payload,
+    response::{
+        MASK,
+        collect::Collector,
+        decode::{BodyType, DecodeError},
+        rpc::{self, Head, Reply},
+        rpc_error::{self, Refused},
+    },
+};
+
+/// The body of an answer.
+pub(super) type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
+
+/// What an answer begins with.
+pub(super) enum Opening {
+    /// A list; its lines follow.
+    List(Pieces),
+    /// Something else: its start, and the rest.
+    Other(BytesMut, Pieces),
+}
+
+/// Why an answer has no beginning.
+pub(super) enum Unopened {
+    Broken(reqwest::Error),
+    Odd(DecodeError),
+}
+
+/// Reads as much of an answer as shows what it is.
+pub(super) async fn open(mut pieces: Pieces, id: u64) -> Result<Opening, Unopened> {
+    let mut start = BytesMut::new();
+    let mut searched = 0;
+    loop {
+        let unseen = start.get(searched..).unwrap_or_default();
+        if let Some(at) = memchr::memchr(b'\n', unseen).map(|at| searched + at) {
+            let line = start.get(..at).unwrap_or_default();
+            // What keeps a connection alive may come before the first line.
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                return match rpc::head(line, id).map_err(Unopened::Odd)? {
+                    Head::List => {
+                        let rest = start.split_off(at + 1).freeze();
+                        let rest = stream::once(std::future::ready(Ok(rest)));
+                        Ok(Opening::List(rest.chain(pieces).boxed()))
+                    }
+                    Head::Other => Ok(Opening::Other(start, pieces)),
+                };
+            }
+            let _ = start.split_to(at + 1);
+            searched = 0;
+            continue;
+        }
+        searched = start.len();
+        if start.trim_ascii_start().len() > rpc::LONGEST_HEAD {
+            return Ok(Opening::Other(start, pieces));
+        }
+        match pieces.next().await {
+            Some(piece) => start.extend_from_slice(&piece.map_err(Unopened::Broken)?),
+            // A list without items may lack the end of its line as well.
+            None => {
+                return match rpc::head(&start, id).map_err(Unopened::Odd)? {
+                    Head::List => Ok(Opening::List(stream::empty().boxed())),
+                    Head::Other => Ok(Opening::Other(start, pieces)),
+                };
+            }
+        }
+    }
+}
+
+impl Executor {
+    /// Gives a JSON-RPC request a number that no other of this process has.
+    pub(crate) fn numbered(&self, mut plan: CallPlan) -> CallPlan {
+        if let PlannedBody::Rpc(call) = &mut plan.body {
+            call.id = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        plan
+    }
+
+    /// Reads the answer to a JSON-RPC request.
+    pub(super) async fn rpc_answer(
+        &self,
+        target: Target<'_>,
+        plan: &CallPlan,
+        (rpc, sent): (&Rpc, &RpcCall),
+        exchange: Exchange,
+    ) -> Result<Answer, CallError> {
+        let Exchange { response, applied, attempts, retry_after, .. } = exchange;
+        let Target { backend, call, tool, .. } = target;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let content_type = header_text(&headers, &header::CONTENT_TYPE);
+        let odd = |error| target.undecodable(plan, status, error);
+        if BodyType::of(content_type) == BodyType::EventStream {
+            let reason = "it is a stream of events".to_owned();
+            return Err(odd(rpc::odd(reason, b"")));
+        }
+        let opening = open(response.bytes_stream().boxed(), sent.id).await;
+        let (start, pieces) = match opening {
+            Ok(Opening::Other(start, pieces)) => (start, pieces),
+            Ok(Opening::List(lines)) => {
+                let collector = Collector::lines(Bounds::of(call, tool, backend).items);
+                let stream = Stream { target, plan, status, collector, ends_silently: true };
+                let (payload, size, notes) = stream.collect(lines, &applied.secrets()).await?;
+                return Ok(Answer { status, headers, payload, size, notes });
+            }
+            Err(Unopened::Broken(error)) => {
+                return Err(CallError::Send(backend.failure(plan, &error)));
+            }
+            Err(Unopened::Odd(error)) => return Err(odd(error)),
+        };
+        let body = self.read_rest(target, plan, start, pieces).await?;
+        let size = body.len() as u64;
+        let body = redact::bytes(body, &applied.secrets());
+        match rpc::read(&body, sent.id).map_err(odd)? {
+            Reply::Result(text) => {
+                let payload = Payload::Json(text);
+                Ok(Answer { status, headers, payload, size, notes: Vec::new() })
+            }
+            Reply::Error(error) => {
+                let params = &call.entry().params;
+                let property = |wire: &str| {
+                    let known = params.iter().find(|known| known.param.name == wire);
+                    known.map_or_else(|| wire.to_owned(), |known| known.property.clone())
+                };
+                let error = rpc_error::api_error(Refused {
+                    error,
+                    rpc,
+                    params: &sent.params,
+                    property: &property,
+                    status,
+                    request: backend.request_line(plan),
+                    retry_after,
+                    attempts,
+                });
+                Err(Box::new(error).into())
+            }
+        }
+    }
+
+    /// Reads the rest of a body that begins with `start`, up to the bound of its backend.
+    async fn read_rest(
+        &self,
+        target: Target<'_>,
+        plan: &CallPlan,
+        start: BytesMut,
+        mut pieces: Pieces,
+    ) -> Result<Bytes, CallError> {
+        let backend = target.backend;
+        let limit = backend.settings().max_response_bytes;
+        target.take_room(start.len() as u64, plan)?;
+        let mut body = start;
+        loop {
+            if body.len() as u64 > limit {
+                return Err(target.too_large(plan));
+            }
+            let Some(piece) = pieces.next().await else { return Ok(body.freeze()) };
+            let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
+            target.take_room(piece.len() as u64, plan)?;
+            body.extend_from_slice(&piece);
+        }
+    }
+}
+
+/// Returns the method and the request of a plan whose tool is one of a JSON-RPC API.
+pub(super) fn of<'call>(
+    rpc: Option<&'call Rpc>,
+    plan: &'call CallPlan,
+) -> Option<(&'call Rpc, &'call RpcCall)> {
+    match &plan.body {
+        PlannedBody::Rpc(call) => Some((rpc?, call)),
+        _ => None,
+    }
+}
+
+impl Executor {
+    /// Reads an answer that has to be a list; returns its lines.
+    ///
+    /// A list is read for as long as it lasts, and what else the server may answer up to the bound of
+    /// an error.
+    pub(super) async fn rpc_lines(
+        &self,
+        backend: &Backend,
+        plan: &CallPlan,
+        (rpc, sent): (&Rpc, &RpcCall),
+        pieces: Pieces,
+    ) -> Result<Pieces, CallError> {
+        let broken = |error| CallError::Send(backend.failure(plan, &error));
+        let request = || backend.request_line(plan);
+        let odd = |error: DecodeError| CallError::Decode {
+            backend: backend.settings().name.clone(),
+            request: request(),
+            status: http::StatusCode::OK.as_u16(),
+            error: DecodeError { excerpt: MASK.to_owned(), ..error },
+        };
+        let (mut body, mut pieces) = match open(pieces, sent.id).await {
+            Ok(Opening::List(lines)) => return Ok(lines),
+            Ok(Opening::Other(start, pieces)) => (start, pieces),
+            Err(Unopened::Broken(error)) => return Err(broken(error)),
+            Err(Unopened::Odd(error)) => return Err(odd(error)),
+        };
+        while body.len() <= MOST_ERROR_BYTES
+            && let Some(piece) = pieces.next().await
+        {
+            body.extend_from_slice(&piece.map_err(broken)?);
+        }
+        match rpc::read(&body, sent.id).map_err(odd)? {
+            Reply::Result(_) => Err(CallError::NoStream {
+                request: request(),
+                content_type: "that of a single result".to_owned(),
+            }),
+            Reply::Error(error) => Err(Box::new(rpc_error::api_error(Refused {
+                error,
+                rpc,
+                params: &sent.params,
+                property: &str::to_owned,
+                status: http::StatusCode::OK.as_u16(),
+                request: request(),
+                retry_after: None,
+                attempts: 1,
+            }))
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! JSON-RPC 2.0 answers (section 5 of its specification), and the lists that some servers send in
+//! their place: a first line with the response object, then a JSON value a line.
+
+use serde_json::{Value, value::RawValue};
+
+use super::decode::{self, DecodeError};
+use crate::outcome::{JsonText, Payload};
+
+/// The line before a list is not longer; what is, begins another answer.
+pub const LONGEST_HEAD: usize = 4 * 1024;
+
+/// The member of a result that says what follows it, and the one value that is known.
+const MARK: (&str, &str) = ("$responseType", "\"ndjson\"");
+
+/// A response object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// `error`
+    Error(RpcError),
+    /// `result`
+    Result(JsonText),
+}
+
+/// An error object (section 5.1).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RpcError {
+    /// Says what kind of error it is; `None` when the server gave no whole number.
+    pub code: Option<i64>,
+    /// One sentence, or whatever the server put there.
+    pub message: String,
+    /// Anything; may hold what nobody should see.
+    pub data: Option<Value>,
+}
+
+/// What the first line of an answer is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Head {
+    /// It announces a list: its items follow, one a line.
+    List,
+    /// It is part of a response object.
+    Other,
+}
+
+/// Reads the first line of an answer to the request `id`.
+///
+/// # Errors
+///
+/// It announces a list that is the answer to another request.
+pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
+    let Ok(line) = std::str::from_utf8(line) else { return Ok(Head::Other) };
+    let Ok(text) = JsonText::parse(line.trim()) else { return Ok(Head::Other) };
+    let Some(Members { id: given, result: Some(result), .. }) = Members::of(&text) else {
+        return Ok(Head::Other);
+    };
+    let result = JsonText::trusted(result.get().to_owned());
+    if result.member(&[MARK.0]).is_none_or(|mark| mark.as_str() != MARK.1) {
+        return Ok(Head::Other);
+    }
+    check_id(given, id).map_err(|reason| odd(reason, line.as_bytes()))?;
+    Ok(Head::List)
+}
+
+/// Reads a whole answer to the request `id`.
+///
+/// # Errors
+///
+/// It is no response object, or that of another request.
+pub fn read(body: &[u8], id: u64) -> Result<Reply, DecodeError> {
+    let Payload::Json(text) = decode::decode(body, Some("application/json"))? else {
+        return Err(odd("it is empty".to_owned(), body));
+    };
+    let none = "it is no JSON object with `result` or `error`";
+    let members = Members::of(&text).ok_or_else(|| odd(none.to_owned(), body))?;
+    if let Some(error) = members.error {
+        // A server that cannot read a request does not know its id.
+        if members.id.is_some_and(|id| id.get() != "null") {
+            check_id(members.id, id).map_err(|reason| odd(reason, body))?;
+        }
+        return Ok(Reply::Error(RpcError::of(error)));
+    }
+    let result = members.result.ok_or_else(|| odd(none.to_owned(), body))?;
+    check_id(members.id, id).map_err(|reason| odd(reason, body))?;
+    Ok(Reply::Result(JsonText::trusted(result.get().to_owned())))
+}
+
+/// Says why a body is no answer.
+pub(crate) fn odd(reason: String, body: &[u8]) -> DecodeError {
+    DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: decode::excerpt(body) }
+}
+
+fn check_id(given: Option<&RawValue>, id: u64) -> Result<(), String> {
+    match given.map(RawValue::get) {
+        Some(given) if given == id.to_string() => Ok(()),
+        Some(given) => {
+            let given: String = given.chars().take(40).collect();
+            Err(format!("its id is {given}, and that of the request is {id}"))
+        }
+        None => Err(format!("it has no id, and that of the request is {id}")),
+    }
+}
+
+/// The members of a response object.
+struct Members<'text> {
+    id: Option<&'text RawValue>,
+    result: Option<&'text RawValue>,
+    /// Absent when it is null, as version 1.0 has it.
+    error: Option<&'text RawValue>,
+}
+
+impl<'text> Members<'text> {
+    fn of(text: &'text JsonText) -> Option<Self> {
+        let mut members = Members { id: None, result: None, error: None };
+        for (name, value) in text.members()? {
+            match name.as_ref() {
+                "id" => members.id = Some(value),
+                "result" => members.result = Some(value),
+                "error" => members.error = Some(value).filter(|value| value.get() != "null"),
+                _ => {}
+            }
+        }
+        Some(members)
+    }
+}
+
+impl RpcError {
+    fn of(raw: &RawValue) -> Self {
+        match serde_json::from_str(raw.get()) {
+            Ok(Value::Object(mut members)) => {
+                let message = match members.remove("message") {
+                    Some(Value::String(message)) => message,
+                    _ => String::new(),
+                };
+                let code = members.get("code").and_then(Value::as_i64);
+                Self { code, message, data: members.remove("data") }
+            }
+            Ok(Value::String(message)) => Self { message, ..Self::default() },
+            // Too deep to be read, or no object: there is nothing that a person could use.
+            _ => Self::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn error(body: &str) -> String {
+        read(body.as_bytes(), 7).unwrap_err().to_string()
+    }
+
+    fn result(body: &str) -> String {
+        match read(body.as_bytes(), 7).unwrap() {
+            Reply::Result(text) => text.into_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn results_keep_every_digit() {
+        let body = r#" {"id": 7, "jsonrpc": "2.0", "result": [1.50, 18446744073709551616]} "#;
+        assert_eq!(result(body), "[1.50,18446744073709551616]");
+        assert_eq!(result(r#"{"jsonrpc":"2.0","result":null,"error":null,"id":7}"#), "null");
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_none() {
+        assert!(
+            error(r#"{"id":8,"result":1}"#).contains("its id is 8, and that of the request is 7")
+        );
+        assert!(error(r#"{"id":"7","result":1}"#).contains(r#"its id is "7""#));
+        assert!(error(r#"{"result":1}"#).contains("it has no id"));
+        assert!(error(r#"{"id":8,"error":{"code":1,"message":"x"}}"#).contains("its id is 8"));
+        let list = br#"{"id":8,"result":{"$responseType":"ndjson"}}"#;
+        assert!(head(list, 7).unwrap_err().to_string().contains("its id is 8"));
+    }
+
+    #[test]
+    fn what_is_no_response_is_refused() {
+        for body in ["", "[]", "1", "{}", r#"{"id":7}"#, r#"[{"id":7,"result":1}]"#] {
+            assert!(error(body).contains("JSON-RPC 2.0 answer"), "{body}");
+        }
+        assert!(error("<html>").contains("no valid JSON"));
+    }
+
+    #[test]
+    fn errors_are_read_with_and_without_an_id() {
+        for id in ["7", "null"] {
+            let body = format!(r#"{{"id":{id},"error":{{"code":-1,"message":"m","data":[2]}}}}"#);
+            let expected =
+                RpcError { code: Some(-1), message: "m".to_owned(), data: Some(json!([2])) };
+            assert_eq!(read(body.as_bytes(), 7).unwrap(), Reply::Error(expected));
+        }
+        for (body, message) in [(r#"{"error":"gone"}"#, "gone"), (r#"{"error":{}}"#, "")] {
+            let expected = RpcError { message: message.to_owned(), ..RpcError::default() };
+            assert_eq!(read(body.as_bytes(), 7).unwrap(), Reply::Error(expected));
+        }
+    }
+
+    #[test]
+    fn only_the_mark_announces_a_list() {
+        let list = r#"  {"id":7,"jsonrpc":"2.0","result":{"$responseType":"ndjson"}}"#;
+        assert_eq!(head(list.as_bytes(), 7), Ok(Head::List));
+        for other in [r#"{"id":7,"result":{"a":1}}"#, r#"{"id":7,"#, "[1]", "1", "\u{feff}", ""] {
+            assert_eq!(head(other.as_bytes(), 7), Ok(Head::Other), "{other}");
+        }
+        let other = list.replace("ndjson", "xml");
+        assert_eq!(head(other.as_bytes(), 7), Ok(Head::Other));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = head(&body, 1);
+            let _ = read(&body, 1);
+        }
+
+        #[test]
+        fn any_response_is_read_or_refused(id in any::<u64>(), members in "[{}a-z0-9:,\"$\\[\\]]{0,60}") {
+            let body = format!(r#"{{"id":{id},"jsonrpc":"2.0",{members}}}"#);
+            let _ = head(body.as_bytes(), id);
+            if let Ok(Reply::Result(text)) = read(body.as_bytes(), id) {
+                prop_assert!(JsonText::parse(text.as_str()).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The products that can be simulated, by name.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use super::{SimulatorOptions, XenOrchestra};
+
+/// A simulated product, one line of [`PRODUCTS`].
+#[derive(Clone, Copy)]
+pub struct Product {
+    /// The name: that of the built-in descriptor as well.
+    pub name: &'static str,
+    /// What people call the product.
+    pub title: &'static str,
+    /// The environment variable of the credential for which the simulator's token will do.
+    pub credential: &'static str,
+    /// A tool and its arguments, as `dadl-mcp call` takes them: something to try.
+    pub example: &'static str,
+    /// Whether objects can change by themselves (`changes_per_second`).
+    pub changes: bool,
+    start: fn(SimulatorOptions) -> Starting,
+}
+
+impl Product {
+    /// Returns the product of that name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PRODUCTS.iter().find(|product| product.name == name)
+    }
+
+    /// Starts it with fresh data. Needs a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on.
+    pub async fn start(&self, options: SimulatorOptions) -> io::Result<Box<dyn Simulated>> {
+        (self.start)(options).await
+    }
+}
+
+impl fmt::Debug for Product {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Product").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A running simulated product; dropping it stops it.
+pub trait Simulated: fmt::Debug + Send {
+    /// Returns the base URL of the API, without a slash at the end.
+    fn url(&self) -> String;
+    /// Returns the credential that the server accepts.
+    fn token(&self) -> &str;
+}
+
+impl Simulated for XenOrchestra {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn token(&self) -> &str {
+        Self::token(self)
+    }
+}
+
+/// A product on its way up.
+type Starting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Simulated>>> + Send>>;
+
+/// Forgets which product it is.
+fn boxed<S: Simulated + 'static>(
+    starting: impl Future<Output = io::Result<S>> + Send + 'static,
+) -> Starting {
+    Box::pin(async { Ok(Box::new(starting.await?) as Box<dyn Simulated>) })
+}
+
+/// Every product.
+pub const PRODUCTS: &[Product] = &[Product {
+    name: "xen-orchestra",
+    title: "Xen Orchestra",
+    credential: "CREDENTIAL_XEN_ORCHESTRA_TOKEN",
+    example: "list_vms limit=3 fields=name_label,power_state",
+    changes: true,
+    start: |options| boxed(XenOrchestra::start(options)),
+}];

@@ -1,0 +1,123 @@
+//! `backup.run` and `backup.importVmBackup`: work that takes its time and writes a log.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::app::{App, Call, Outcome};
+use super::failure::Failure;
+
+/// So many parts has a run.
+const PARTS: u32 = 3;
+
+/// Work that has begun.
+struct Work {
+    /// Among the tasks.
+    task: String,
+    /// The job, which cannot run twice at once.
+    job: Option<String>,
+    name: &'static str,
+    properties: Value,
+    /// What the call answers in the end.
+    result: Value,
+}
+
+impl App {
+    pub(super) async fn run(self: &Arc<Self>, call: &Call) -> Result<Outcome, Failure> {
+        let work = if call.name == "run" { self.job(call)? } else { self.import(call)? };
+        let (sender, receiver) = mpsc::channel(16);
+        let result = work.result.clone();
+        let done = tokio::spawn(Arc::clone(self).work(work, sender));
+        if call.flag("streamLogs") {
+            return Ok(Outcome::Stream(receiver));
+        }
+        // Nobody reads the log, and the work goes on all the same.
+        drop(receiver);
+        done.await.map_err(|_| Failure::thrown("worker exited with code 1"))?;
+        Ok(Outcome::Value(result))
+    }
+
+    fn job(&self, call: &Call) -> Result<Work, Failure> {
+        let job = call.member("job", "id").as_str().map(str::to_owned);
+        let mut state = self.state();
+        if let Some(job) = &job {
+            if state.running.contains(job) {
+                return Err(Failure::thrown("job is already running"));
+            }
+            state.running.push(job.clone());
+        }
+        let properties = json!({
+            "name": "backup run",
+            "jobId": job,
+            "jobName": call.member("job", "name"),
+            "mode": call.member("job", "mode"),
+            "scheduleId": call.member("schedule", "id"),
+        });
+        let task = state.generator.base36(11);
+        Ok(Work { task, job, name: "backup VM", properties, result: true.into() })
+    }
+
+    fn import(&self, call: &Call) -> Result<Work, Failure> {
+        let mut state = self.state();
+        let remote = call.params.get("remote").unwrap_or(&Value::Null);
+        let backup = state.repository(remote)?.vm_backup(call.text("backupId"))?.clone();
+        if call.member("xapi", "url").as_str().is_none() {
+            return Err(Failure::thrown(
+                "Cannot read properties of undefined (reading 'hostname')",
+            ));
+        }
+        let properties = json!({
+            "name": "restore",
+            "backupId": call.text("backupId"),
+            "jobId": backup.get("jobId"),
+            "srId": call.text("srUuid"),
+            "time": backup.get("timestamp"),
+        });
+        let (task, vm) = (state.generator.base36(11), state.generator.uuid());
+        Ok(Work { task, job: None, name: "transfer", properties, result: vm.into() })
+    }
+
+    /// Does the work and writes its log, as long as somebody reads that.
+    async fn work(self: Arc<Self>, work: Work, log: mpsc::Sender<Value>) {
+        let Work { task, job, name, properties, result } = work;
+        self.state().tasks.begin(&task, now(), &properties);
+        self.announce();
+        let say = async |event: Value| {
+            // A log that nobody reads any more is no reason to stop.
+            let _ = log.send(event).await;
+        };
+        say(json!({
+            "id": task, "type": "start", "timestamp": now(), "properties": properties,
+        }))
+        .await;
+        for part in 1..=PARTS {
+            let id = format!("{task}.{part}");
+            say(json!({
+                "id": id, "parentId": task, "type": "start", "timestamp": now(),
+                "properties": { "name": name },
+            }))
+            .await;
+            tokio::time::sleep(self.options.common.task_duration / PARTS).await;
+            say(json!({ "id": id, "type": "end", "timestamp": now(), "status": "success" })).await;
+        }
+        let mut end = json!({ "id": task, "type": "end", "timestamp": now(), "status": "success" });
+        if let (Some(end), true) = (end.as_object_mut(), result.is_string()) {
+            end.insert("result".to_owned(), json!({ "id": result }));
+        }
+        {
+            let mut state = self.state();
+            state.running.retain(|running| Some(running) != job.as_ref());
+            state.tasks.end(&task, now(), "success");
+        }
+        self.announce();
+        say(end).await;
+    }
+}
+
+/// Returns the time as milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
