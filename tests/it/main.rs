@@ -17,6 +17,7 @@ mod corpus_composites;
 mod corpus_requests;
 mod downloads;
 mod every_tool;
+mod examples;
 mod executor;
 mod fetching;
 mod harness;
