@@ -23,6 +23,7 @@ mod fetching;
 mod harness;
 mod health;
 mod hostile;
+mod hosts;
 mod imports;
 mod includes;
 mod jq;

@@ -20,8 +20,9 @@ use std::{
 use dadl_mcp::simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
-use self::{
-    script::{Bound, Outcome, Over, Person, Question, Step, Why, questions},
+use self::script::{Bound, Outcome, Question, Step, Why, questions};
+pub(crate) use self::{
+    script::{Over, Person},
     session::Session,
 };
 
