@@ -56,4 +56,5 @@ mod uploads;
 mod upstream;
 mod xo_composites;
 mod xo_errors;
+mod xo_samples;
 mod xo_world;

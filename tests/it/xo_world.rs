@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Opens a stream of events that is subscribed to VMs, and returns its identifier.
-    async fn stream(&self) -> String {
+    pub(crate) async fn stream(&self) -> String {
         let stream = TcpStream::connect(self.simulator.address()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let request =
