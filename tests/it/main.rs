@@ -52,6 +52,8 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod xo_access;
 mod xo_composites;
 mod xo_errors;
+mod xo_types;
 mod xo_world;
