@@ -51,3 +51,4 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod xo_proxy;
