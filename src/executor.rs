@@ -254,9 +254,22 @@ impl From<ExchangeError> for CallError {
 }
 
 impl CallError {
-    /// Says what happened in words that a model can act on.
+    /// Says what happened in words that a model can act on: with what it can do next where the
+    /// remote said no.
     pub fn for_model(&self) -> String {
-        self.to_string()
+        match self.rejection().and_then(ApiError::next_step) {
+            Some(next) => format!("{self}; {next}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns the answer with which the remote said no to this call.
+    fn rejection(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            Self::Page { error, .. } => error.rejection(),
+            _ => None,
+        }
     }
 
     /// Returns whether the backend could not be reached or did not answer in time.

@@ -105,7 +105,7 @@ impl Executor {
         health: &Health,
         found: &mut Found,
     ) -> Result<(), (Option<&'static str>, String)> {
-        let failed = |error: CallError| (Some(error_code(&error)), error.for_model());
+        let failed = |error: CallError| (Some(error_code(&error)), error.to_string());
         let backend = self.backend(call.entry()).map_err(failed)?;
         let plan = call::plan(call.entry(), &health.tool, backend.base(), call.arguments())
             .map_err(|error| failed(error.into()))?;

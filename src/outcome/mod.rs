@@ -145,6 +145,26 @@ pub struct ApiError {
     pub attempts: u32,
 }
 
+impl ApiError {
+    /// Says what a caller can do about it, as far as the status tells.
+    pub fn next_step(&self) -> Option<&'static str> {
+        Some(match self.status {
+            400 | 422 => "correct the arguments and call again",
+            401 => "only the operator can replace the credential, with `dadl-mcp setup`",
+            403 => "the account lacks a right that its administrator has to grant",
+            404 | 410 => "check the identifier: look it up with a tool that lists",
+            409 | 412 => "read the object: its state has to change first",
+            // The delay is told already.
+            _ if self.retry_after.is_some() => return None,
+            429 => "wait before the next call",
+            501 => "this backend cannot do this",
+            502..=504 => "try again later",
+            500..=599 => "see what was done before you repeat the call",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "[{}] ", self.code)?;

@@ -200,7 +200,8 @@ async fn a_failed_call_throws_its_four_members() {
         error,
         format!(
             "composite \"run\" failed: api.get: [not_found] HTTP 404: no such thing; code: \"E1\" \
-             (code E1) (GET /things/1) (line {line} of the descriptor)"
+             (code E1) (GET /things/1); check the identifier: look it up with a tool that lists \
+             (line {line} of the descriptor)"
         )
     );
 }

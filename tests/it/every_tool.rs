@@ -42,27 +42,30 @@ struct Backend {
     tools: BTreeMap<String, RawTool>,
 }
 
+/// A tool as the descriptor has it.
 #[derive(serde::Deserialize)]
-struct RawTool {
-    method: String,
-    path: String,
-    content_type: Option<String>,
+pub(crate) struct RawTool {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) content_type: Option<String>,
     #[serde(default)]
-    params: BTreeMap<String, RawParam>,
+    pub(crate) params: BTreeMap<String, RawParam>,
 }
 
+/// A parameter of a tool.
 #[derive(serde::Deserialize)]
-struct RawParam {
+pub(crate) struct RawParam {
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     #[serde(rename = "in")]
-    place: String,
+    pub(crate) place: String,
     #[serde(default)]
-    required: bool,
-    default: Option<Value>,
+    pub(crate) required: bool,
+    pub(crate) default: Option<Value>,
 }
 
-fn tools() -> BTreeMap<String, RawTool> {
+/// The tools of the descriptor, read without the library.
+pub(crate) fn tools() -> BTreeMap<String, RawTool> {
     serde_yaml::from_str::<Document>(DESCRIPTOR).unwrap().backend.tools
 }
 

@@ -124,14 +124,25 @@ async fn a_redirect_loop_ends() {
 #[tokio::test]
 async fn statuses_become_errors_in_the_words_of_the_api() {
     let (text, requests) = error(vec![Answer::json(404, r#"{"error":"no such thing"}"#)]).await;
-    assert_eq!(text, "[not_found] HTTP 404: no such thing (GET /things)");
+    assert_eq!(
+        text,
+        "[not_found] HTTP 404: no such thing (GET /things); check the identifier: look it up with a \
+         tool that lists"
+    );
     assert_eq!(requests, 1);
     let page = Answer::full(500, &[("Content-Type", "text/html")], b"<html><h1>Oops</h1></html>");
     let (text, _) = error(vec![page]).await;
-    assert_eq!(text, "[internal] HTTP 500: Oops (GET /things)");
+    assert_eq!(
+        text,
+        "[internal] HTTP 500: Oops (GET /things); see what was done before you repeat the call"
+    );
     let leaky = Answer::json(401, &format!(r#"{{"error":"bad token {TOKEN}"}}"#));
     let (text, _) = error(vec![leaky]).await;
-    assert_eq!(text, "[unauthorized] HTTP 401: bad token [REDACTED] (GET /things)");
+    assert_eq!(
+        text,
+        "[unauthorized] HTTP 401: bad token [REDACTED] (GET /things); only the operator can replace \
+         the credential, with `dadl-mcp setup`"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +152,10 @@ async fn a_busy_backend_is_asked_again() {
     let bench = bench(&upstream.url());
     assert_eq!(bench.value("get", json!({})).await, json!([]));
     let (text, requests) = error(vec![busy()]).await;
-    assert_eq!(text, "[unavailable] HTTP 503: busy (GET /things) after 3 attempts");
+    assert_eq!(
+        text,
+        "[unavailable] HTTP 503: busy (GET /things) after 3 attempts; try again later"
+    );
     assert_eq!(requests, 3);
 }
 

@@ -132,7 +132,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    async fn read(stream: TcpStream) -> Self {
+    pub(crate) async fn read(stream: TcpStream) -> Self {
         let mut stream = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -74,6 +74,13 @@ impl State {
                 self.store.find(kind, id)?;
             }
         }
+        if let Some(id) = action.option("template") {
+            let named =
+                |template: &Object| template.text("id") == id || template.text("uuid") == id;
+            if !self.store.all(Kind::VmTemplate).any(|template| named(template.1)) {
+                return Err(Failure::no_such(Kind::VmTemplate, id));
+            }
+        }
         for id in action.body.list("pifIds") {
             self.store.find(Kind::Pif, &id)?;
         }
@@ -88,6 +95,10 @@ impl State {
             }
             (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
                 Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
+            }
+            (Kind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
+                let actual = state_of("power_state");
+                Err(Failure::incorrect_state(id, "power_state", "Running", &actual))
             }
             (Kind::Host, "forget") if state_of("power_state") == "Running" => {
                 Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
@@ -195,7 +206,7 @@ fn nothing() -> Effect {
 }
 
 /// The properties of bodies that name objects.
-const REFERENCES: [(&str, Kind); 9] = [
+const REFERENCES: [(&str, Kind); 8] = [
     ("affinity", Kind::Host),
     ("host", Kind::Host),
     ("hostId", Kind::Host),
@@ -204,5 +215,4 @@ const REFERENCES: [(&str, Kind); 9] = [
     ("pif", Kind::Pif),
     ("snapshotId", Kind::VmSnapshot),
     ("srId", Kind::Sr),
-    ("template", Kind::VmTemplate),
 ];

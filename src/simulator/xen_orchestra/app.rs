@@ -150,7 +150,7 @@ impl App {
         }
         match operation.privilege {
             // Lists are cut down to what the user may read instead.
-            Some((_, "read")) if segments.len() != 2 => Ok(()),
+            Some((resource, "read")) if is_list(&segments, kind, resource) => Ok(()),
             Some((resource, action)) if !state.allows(user, resource, action) => {
                 Err(Failure::missing_privilege(resource, action))
             }
@@ -209,6 +209,16 @@ impl App {
             (Method::POST, _) => self.create(&call),
             _ => self.edit(&call),
         }
+    }
+}
+
+/// Says whether an operation that reads gives a list, rather than an object or what it tells about
+/// itself.
+fn is_list(segments: &[&str], kind: Option<Kind>, resource: &str) -> bool {
+    match segments.len() {
+        1 => true,
+        3 => kind.is_some_and(|kind| kind.resource() != resource),
+        _ => false,
     }
 }
 

@@ -31,7 +31,7 @@ impl App {
         };
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
-        if kind == Kind::BackupArchive && !repositories.is_empty() {
+        if kind == Kind::BackupArchive && !repositories.is_empty() && repositories != ["*"] {
             let wanted = repositories.iter().flat_map(|value| value.split(',')).collect::<Vec<_>>();
             for id in &wanted {
                 state.store.find(Kind::BackupRepository, id)?;

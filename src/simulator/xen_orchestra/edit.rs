@@ -155,6 +155,9 @@ impl State {
                 let state = object.text("power_state");
                 return Err(Failure::incorrect_state(id, "power_state", "Halted", state));
             }
+            Kind::VmTemplate if object.get("isDefaultTemplate") == Some(&Value::Bool(true)) => {
+                return Err(Failure::incorrect_state(id, "isDefaultTemplate", "false", "true"));
+            }
             Kind::Vm | Kind::VmSnapshot | Kind::VmTemplate => machines::remove(store, kind, id),
             _ => {
                 store.remove(kind, id);

@@ -54,7 +54,11 @@ impl Filter {
             Self::All(filters) => filters.iter().all(|filter| filter.matches(value)),
             Self::Any(filters) => filters.iter().any(|filter| filter.matches(value)),
             Self::Not(filter) => !filter.matches(value),
-            Self::Property(name, filter) => filter.matches(value.get(name).unwrap_or(&Value::Null)),
+            Self::Property(name, filter) => match (value, name.as_str()) {
+                // A property of JavaScript's arrays.
+                (Value::Array(elements), "length") => filter.matches(&elements.len().into()),
+                _ => filter.matches(value.get(name).unwrap_or(&Value::Null)),
+            },
             Self::Truthy => match value {
                 Value::Null => false,
                 Value::Bool(truth) => *truth,
@@ -318,6 +322,8 @@ mod tests {
         check("power_state:Running name_label:db", false);
         check("power_state:(Halted or Running)", true);
         check("tags:|(test prod)", true);
+        check("tags:length:2", true);
+        check("tags:length:>2", false);
         check("tags:|(test old)", false);
         check("power_state:Halted or tags:eu", true);
         check("!power_state:Running", false);

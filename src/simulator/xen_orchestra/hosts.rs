@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::seed::insert_in_pool;
 use super::state::{State, now};
 use super::store::{Properties, Store};
-use super::{machines, seed};
+use super::{deploy, machines, seed};
 use crate::simulator::core::{Generator, Reply, fingerprint};
 
 /// Acts on a host, a pool, a storage, or a connection between the two.
@@ -18,7 +18,7 @@ pub(super) fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Valu
     let store = &mut state.store;
     let id = action.id.as_str();
     match (kind, action.name) {
-        (Kind::Pool, "create_vm") => return machines::create(store, action),
+        (Kind::Pool, "create_vm") => return deploy::create(store, action),
         (Kind::Pool, "create_network" | "create_bonded_network" | "create_internal_network") => {
             return create_network(store, action);
         }

@@ -1,4 +1,4 @@
-//! What the actions of VMs do, and how VMs are made and unmade.
+//! What the actions of VMs do, and how VMs are copied and unmade.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,8 @@ use super::kind::Kind;
 use super::seed::{NewMachine, add_disk, add_interface, add_machine};
 use super::snapshots::{revert_snapshot, take_snapshot};
 use super::state::{State, now};
-use super::store::{Properties, Store};
+use super::store::{Object, Properties, Store};
+use crate::simulator::core::fingerprint;
 
 /// Acts on a VM.
 pub(super) fn act(state: &mut State, action: &Action) -> Result<Value, Failure> {
@@ -48,61 +49,6 @@ pub(super) fn act(state: &mut State, action: &Action) -> Result<Value, Failure> 
         _ => {}
     }
     Ok(Value::Null)
-}
-
-/// Makes a VM from a template.
-pub(super) fn create(store: &mut Store, action: &Action) -> Result<Value, Failure> {
-    let template = action.option("template").unwrap_or_default();
-    let template = store.find(Kind::VmTemplate, template)?.clone();
-    let pool = action.id.clone();
-    if template.text("$pool") != pool {
-        return Err(Failure::unexpected("the template is not in the pool"));
-    }
-    let number = |name: &str| action.body.get(name).and_then(Value::as_f64).map(|n| n as u64);
-    let inner = |outer: &str, name: &str| {
-        template.get(outer).and_then(|outer| outer.get(name)).and_then(Value::as_u64).unwrap_or(1)
-    };
-    let is = |name: &str| action.body.get(name) == Some(&Value::Bool(true));
-    let vm = add_machine(
-        store,
-        &NewMachine {
-            name: action.option("name_label").unwrap_or_default().to_owned(),
-            description: action.option("name_description").unwrap_or_default().to_owned(),
-            pool: pool.clone(),
-            container: pool.clone(),
-            cpus: number("cpus").unwrap_or_else(|| inner("CPUs", "number")),
-            memory: number("memory").unwrap_or_else(|| inner("memory", "size")),
-            template: Some(template.text("uuid").to_owned()),
-            user: Some(action.user.clone()),
-            auto_poweron: is("autoPoweron"),
-            firmware: action.option("hvmBootFirmware").unwrap_or("bios").to_owned(),
-        },
-    );
-    let default_storage = store.find(Kind::Pool, &pool)?.text("default_SR").to_owned();
-    let disks = action.body.get("vdis").and_then(Value::as_array).cloned().unwrap_or_default();
-    let name = action.option("name_label").unwrap_or_default();
-    if disks.is_empty() {
-        add_disk(store, (Kind::Vm, &vm), &default_storage, &format!("{name} system"), 10 << 30);
-    }
-    for disk in disks.iter().filter_map(Value::as_object) {
-        let storage = match disk.text("sr") {
-            "" => default_storage.as_str(),
-            storage => storage,
-        };
-        let size = disk.get("size").and_then(Value::as_f64).unwrap_or(10_737_418_240.0) as u64;
-        add_disk(store, (Kind::Vm, &vm), storage, disk.text("name_label"), size);
-    }
-    let interfaces = action.body.get("vifs").and_then(Value::as_array).cloned().unwrap_or_default();
-    let interfaces = interfaces.iter().filter_map(Value::as_object);
-    for network in interfaces.map(|interface| interface.text("network")) {
-        if store.get(Kind::Network, network).is_some() {
-            add_interface(store, &vm, network);
-        }
-    }
-    if is("boot") {
-        start(store, &vm, None)?;
-    }
-    Ok(json!({"id": vm}))
 }
 
 /// Removes a machine (VM, snapshot or template) with its disks and interfaces.
@@ -146,13 +92,14 @@ fn check_power(store: &Store, id: &str, needed: &[&str]) -> Result<(), Failure> 
     }
 }
 
-fn start(store: &mut Store, id: &str, host: Option<&str>) -> Result<(), Failure> {
+/// Starts a VM on a host of its pool.
+pub(super) fn start(store: &mut Store, id: &str, host: Option<&str>) -> Result<(), Failure> {
     let machine = store.find(Kind::Vm, id)?;
     if machine.text("name_label") == BROKEN {
         return Err(Failure::xapi("NO_HOSTS_AVAILABLE", &[machine.text("_xapiRef")]));
     }
     let pool = machine.text("$pool").to_owned();
-    let free = |candidate: &super::store::Object| {
+    let free = |candidate: &Object| {
         candidate.text("$pool") == pool
             && candidate.text("power_state") == "Running"
             && candidate.get("enabled") == Some(&Value::Bool(true))
@@ -168,10 +115,24 @@ fn start(store: &mut Store, id: &str, host: Option<&str>) -> Result<(), Failure>
         machine.insert("power_state".to_owned(), "Running".into());
         machine.insert("$container".to_owned(), chosen.clone().into());
         machine.insert("startTime".to_owned(), (now() / 1000).into());
+        report_address(machine, id);
     });
     store.link(Kind::Host, &chosen, "residentVms", id);
     attach_devices(store, id, true);
     Ok(())
+}
+
+/// Gives a VM whose guest tools are known an address, as the tools do soon after the start.
+fn report_address(machine: &mut Object, id: &str) {
+    if machine.get("managementAgentDetected") != Some(&true.into())
+        || machine.list("VIFs").is_empty()
+    {
+        return;
+    }
+    let number = fingerprint(id);
+    let address = format!("10.0.12.{}", 1 + number % 254);
+    machine.insert("addresses".to_owned(), json!({"0/ipv4/0": address}));
+    machine.insert("mainIpAddress".to_owned(), address.into());
 }
 
 /// Takes a VM off its host and leaves it halted or suspended.

@@ -12,6 +12,7 @@ mod auth;
 mod collections;
 mod create;
 mod dashboards;
+mod deploy;
 mod edit;
 mod events;
 mod failure;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod backups;
+mod blemishes;
 mod infrastructure;
 mod machines;
 
@@ -26,6 +27,7 @@ pub(super) fn seed(token: &str) -> State {
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);
     backups::add(&mut state);
+    blemishes::add(&mut state.store);
     state
 }
 

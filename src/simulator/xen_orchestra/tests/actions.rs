@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Client;
 
@@ -61,7 +61,7 @@ async fn a_machine_that_never_starts() {
 async fn new_machines() {
     let client = Client::new().await;
     let pool = client.find("pools", "name_label:Production").await;
-    let template = client.find("vm-templates", "name_label:Ubuntu").await;
+    let template = client.find("vm-templates", "name_label:golden").await;
     let target = format!("/pools/{pool}/actions/create_vm?sync=true");
     let body = json!({
         "name_label": "new", "template": template, "boot": true, "cpus": 3, "memory": 1 << 30,
@@ -93,6 +93,40 @@ async fn new_machines() {
         assert_eq!(client.post(&target, &body).await.status, 204);
         assert_eq!(client.object(&format!("/vms/{vm}")).await["$container"], host.as_str());
     }
+}
+
+#[tokio::test]
+async fn disks_of_new_machines() {
+    let client = Client::new().await;
+    let pool = client.find("pools", "name_label:Production").await;
+    let filter = format!("/vm-templates?fields=*&filter=$pool:{pool}");
+    let templates = client.objects(&filter).await;
+    let named = |name: &str| templates.iter().find(|one| one["name_label"] == name).unwrap();
+    let (golden, ubuntu) = (named("golden-debian-12"), named("Ubuntu Noble Numbat 24.04"));
+    let storage = client.find("srs", &format!("$pool:{pool}%20name_label:Local")).await;
+    let target = format!("/pools/{pool}/actions/create_vm?sync=true");
+    let create = async |template: &Value, more: Value| {
+        let mut body = json!({"name_label": "new", "template": template});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        client.post(&target, &body.to_string()).await
+    };
+    let disks = async |answer: super::client::Answer| {
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let vm = answer.json()["id"].as_str().unwrap().to_owned();
+        let disks = client.objects(&format!("/vms/{vm}/vdis?fields=*")).await;
+        disks.iter().map(|disk| disk["size"].as_u64().unwrap() >> 30).collect::<Vec<_>>()
+    };
+    assert_eq!(disks(create(&golden["uuid"], json!({})).await).await, [10]);
+    let grown = json!({"vdis": [{"userdevice": "0", "size": 20_u64 << 30, "sr": storage}]});
+    assert_eq!(disks(create(&golden["uuid"], grown).await).await, [20]);
+    let smaller = json!({"vdis": [{"userdevice": "0", "size": 1}]});
+    assert_eq!(create(&golden["uuid"], smaller).await.status, 500);
+    // One without a system has no disk unless one is asked for, and its identifier is no UUID.
+    assert_eq!(disks(create(&ubuntu["uuid"], json!({})).await).await, [] as [u64; 0]);
+    let new = json!({"vdis": [{"name_label": "a", "size": 5_u64 << 30, "sr": storage}]});
+    assert_eq!(disks(create(&ubuntu["uuid"], new).await).await, [5]);
+    assert_eq!(create(&ubuntu["id"], json!({})).await.status, 500);
+    assert_eq!(create(&json!("nothing"), json!({})).await.status, 404);
 }
 
 #[tokio::test]

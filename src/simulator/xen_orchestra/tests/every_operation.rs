@@ -113,6 +113,9 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         ("vbds" | "vifs", _, "connect") => client.find(&collection, "!attached?").await,
         ("vbds" | "vifs", _, "disconnect") => client.find(&collection, "attached?").await,
         ("networks", "DELETE", "{id}") => client.find("networks", "name_label:Storage").await,
+        ("vm-templates", "DELETE", "{id}") => {
+            client.find("vm-templates", "name_label:golden").await
+        }
         ("users", "DELETE", _) => client.find("users", "name:bob").await,
         ("acl-roles", "PATCH" | "DELETE", _) => client.find("acl-roles", "name:web").await,
         ("events", _, _) if operation.path != "/events" => {
@@ -184,7 +187,11 @@ async fn fill(client: &Client, operation: &Operation, body: &mut Map<String, Val
             "resource" => "vm".into(),
             "roleId" => client.find("acl-roles", "").await.into(),
             "srId" => client.find("srs", "").await.into(),
-            "template" => client.find("vm-templates", "").await.into(),
+            "template" => {
+                let template = client.find("vm-templates", "").await;
+                let template = client.object(&format!("/vm-templates/{template}")).await;
+                template["uuid"].clone()
+            }
             _ => continue,
         };
         body.entry(name.clone()).or_insert(value);

@@ -1,0 +1,27 @@
+//! What is not well, for somebody to find. Made last, and of what is there: no identifier changes.
+
+use crate::simulator::xen_orchestra::kind::Kind;
+use crate::simulator::xen_orchestra::store::{Properties, Store};
+
+/// Spoils some objects.
+pub(super) fn add(store: &mut Store) {
+    // Of which an alarm tells.
+    if let Some(storage) = named(store, Kind::Sr, "nfs-storage") {
+        let size = store.get(Kind::Sr, &storage).map_or(0, |storage| storage.number("size"));
+        store.set(Kind::Sr, &storage, "physical_usage", (size * 91).div_ceil(100));
+    }
+    if let Some(vm) = named(store, Kind::Vm, "build-01") {
+        store.update(Kind::Vm, &vm, |vm| {
+            vm.insert("managementAgentDetected".to_owned(), false.into());
+            vm.insert("pvDriversDetected".to_owned(), false.into());
+            vm.insert("addresses".to_owned(), serde_json::json!({}));
+            vm.shift_remove("mainIpAddress");
+            vm.shift_remove("pvDriversVersion");
+        });
+    }
+}
+
+fn named(store: &Store, kind: Kind, name: &str) -> Option<String> {
+    let found = store.all(kind).find(|object| object.1.text("name_label") == name);
+    found.map(|object| object.0.to_owned())
+}
