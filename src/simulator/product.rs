@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
-use super::{SimulatorOptions, XenOrchestra};
+use super::{SimulatorOptions, XenOrchestra, XoProxy};
 
 /// A simulated product, one line of [`PRODUCTS`].
 #[derive(Clone, Copy)]
@@ -63,6 +63,16 @@ impl Simulated for XenOrchestra {
     }
 }
 
+impl Simulated for XoProxy {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn token(&self) -> &str {
+        Self::token(self)
+    }
+}
+
 /// A product on its way up.
 type Starting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Simulated>>> + Send>>;
 
@@ -74,11 +84,21 @@ fn boxed<S: Simulated + 'static>(
 }
 
 /// Every product.
-pub const PRODUCTS: &[Product] = &[Product {
-    name: "xen-orchestra",
-    title: "Xen Orchestra",
-    credential: "CREDENTIAL_XEN_ORCHESTRA_TOKEN",
-    example: "list_vms limit=3 fields=name_label,power_state",
-    changes: true,
-    start: |options| boxed(XenOrchestra::start(options)),
-}];
+pub const PRODUCTS: &[Product] = &[
+    Product {
+        name: "xen-orchestra",
+        title: "Xen Orchestra",
+        credential: "CREDENTIAL_XEN_ORCHESTRA_TOKEN",
+        example: "list_vms limit=3 fields=name_label,power_state",
+        changes: true,
+        start: |options| boxed(XenOrchestra::start(options)),
+    },
+    Product {
+        name: "xo-proxy",
+        title: "XO Proxy",
+        credential: "CREDENTIAL_XO_PROXY_TOKEN",
+        example: "list_methods",
+        changes: false,
+        start: |options| boxed(XoProxy::start(options)),
+    },
+];

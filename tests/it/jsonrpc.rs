@@ -1,6 +1,13 @@
 //! A JSON-RPC API that answers what the test says: each kind of answer, and each error.
 
-use dadl_mcp::{config::BackendSettings, outcome::Payload};
+use std::time::Duration;
+
+use dadl_mcp::{
+    config::BackendSettings,
+    gate::Pending,
+    live::{Hub, Owner, Phase},
+    outcome::Payload,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -385,4 +392,51 @@ async fn a_stream_is_collected_for_its_time() {
     assert_eq!(text.as_str(), "[1,2]");
     assert!(outcome.notes[0].contains("stopped after 2 items"), "{:?}", outcome.notes);
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// Opens the stream of `follow`, which is more than a read.
+async fn opened(upstream: &Upstream, hub: &Hub) -> Result<String, String> {
+    let bench = bench(&upstream.url());
+    let arguments = json!({ "open": true }).as_object().unwrap().clone();
+    let call = bench.gate.check("follow", arguments).and_then(Pending::admit).unwrap();
+    let handle = hub.open(&bench.executor, &call, Owner::Anybody, "a").await;
+    handle.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn a_list_can_stay_open_and_is_not_begun_again() {
+    let lines = chunked("application/json", &format!("{LIST}1\n \n2\n"));
+    let upstream = Upstream::start(vec![Answer::Close(lines)]).await;
+    let hub = Hub::default();
+    let handle = opened(&upstream, &hub).await.unwrap();
+    let mut items = Vec::new();
+    let reason = loop {
+        let batch = hub.read(&handle, &Owner::Anybody, Duration::from_secs(60), 9, 999).await;
+        let batch = batch.unwrap();
+        items.extend(batch.taken.items);
+        if let Phase::Ended { reason } = batch.phase {
+            break reason;
+        }
+    };
+    assert_eq!(items, ["1", "2"]);
+    // What the call does would be done twice.
+    assert!(reason.contains("not opened again"), "{reason}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_list_cannot_stay_open() {
+    let hub = Hub::default();
+    let error = r#"{"code":1,"message":"no such job"}"#;
+    for (answer, expected) in [
+        (refusal(error), "[not_found] no such job"),
+        (result(1, "1"), "is no stream"),
+        (result(2, "1"), "its id is 2"),
+        (Answer::full(401, &[], b"Unauthorized"), "HTTP 401"),
+    ] {
+        let upstream = Upstream::start(vec![answer]).await;
+        let said = opened(&upstream, &hub).await.unwrap_err();
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(upstream.requests().len(), 1);
+    }
 }

@@ -60,3 +60,4 @@ mod xo_errors;
 mod xo_samples;
 mod xo_types;
 mod xo_world;
+mod xo_proxy;

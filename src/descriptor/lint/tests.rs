@@ -48,6 +48,24 @@ fn finds_a_tool_that_repeats_another() {
 }
 
 #[test]
+fn finds_a_json_rpc_method_that_two_tools_call() {
+    let head = HEAD.replace("type: rest", "type: jsonrpc\n  jsonrpc: {path: /rpc}");
+    let codes = |again: &str| -> Vec<String> {
+        let get =
+            "get: {rpc_method: a.get, access: read, description: G., params: {x: {type: string}}}";
+        let source = Source::new("t", format!("{head}  tools:\n    {get}\n    {again}\n"));
+        let found = check(&source).diagnostics.into_iter();
+        found.map(|it| format!("{} {}", it.code.0, source.slice(it.span.clone()))).collect()
+    };
+    let again =
+        "b: {rpc_method: a.get, access: read, description: B., params: {x: {type: string}}}";
+    assert_eq!(codes(again), ["D701 a.get"]);
+    for other in [("a.get", "a.list"), ("type: string", "type: string, default: y")] {
+        assert_eq!(codes(&again.replace(other.0, other.1)), [""; 0], "{other:?}");
+    }
+}
+
+#[test]
 fn finds_a_list_without_a_limit() {
     let add = "add: {method: POST, path: /items, access: write}";
     let list = "list_items: {method: GET, path: /items, access: read}";

@@ -1,0 +1,16 @@
+//! A JSON-RPC answer is read or refused: a response object, or the line that announces a list.
+#![no_main]
+
+use dadl_mcp::{
+    outcome::JsonText,
+    response::rpc::{Reply, head, read},
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let _ = head(line, 7);
+    if let Ok(Reply::Result(text)) = read(bytes, 7) {
+        assert!(JsonText::parse(text.as_str()).is_ok());
+    }
+});
