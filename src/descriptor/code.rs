@@ -118,6 +118,12 @@ codes! {
     EVENTS_OBJECT = "D742", "Events do not say which resource changed";
     EVENTS_SCHEME = "D743", "The scheme of resources cannot be used";
     EVENTS_READER = "D744", "A resource cannot be read";
+    LOGINS = "D760", "A login to choose from is not well formed";
+    CREDENTIAL_REFUSED = "D761", "A refusal of the credential cannot be told from others";
+    ERROR_RULES = "D762", "A rule about errors says nothing";
+    RATE_LIMIT = "D763", "A rate limit is out of range";
+    OMIT_FALSE = "D764", "A parameter that is left out when it is false does not exist";
+    VALUES = "D765", "What is said about a value says nothing";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

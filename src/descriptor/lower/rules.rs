@@ -1,0 +1,239 @@
+//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `errors`,
+//! `rate_limit`, `omit_false` and `values`.
+
+use serde_json::{Map, Value as Json};
+
+use super::context::{Context, Place, Section, Text};
+use crate::descriptor::{
+    code,
+    condition::Condition,
+    diagnostic::nearest,
+    json_path::JsonPath,
+    model::{Descriptor, Location, ParamKind, Tool},
+    rules::Pace,
+    yaml::{Entry, Node, Value},
+};
+
+/// Keywords of JSON Schema that say something about a single value, and that hosts understand.
+const KEYWORDS: &[(&str, Form)] = &[
+    ("enum", Form::List),
+    ("format", Form::Text),
+    ("maxItems", Form::Count),
+    ("maxLength", Form::Count),
+    ("maximum", Form::Number),
+    ("minItems", Form::Count),
+    ("minLength", Form::Count),
+    ("minimum", Form::Number),
+    ("pattern", Form::Pattern),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Count,
+    List,
+    Number,
+    Pattern,
+    Text,
+}
+
+/// No API counts requests over a longer time than a day.
+const LONGEST_PERIOD: u64 = 24 * 3600;
+
+/// Reads these parts into the tools of `descriptor`.
+pub(super) fn lower<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    errors(extension, descriptor, context);
+    descriptor.pace = pace(extension, context);
+    omit_false(extension, descriptor, context);
+    values(extension, descriptor, context);
+}
+
+/// Reads a condition or a list of them.
+pub(super) fn conditions<'tree>(
+    section: &Section<'tree>,
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for node in one_or_more(section, key) {
+        let Some(text) = context.node_text(node, format_args!("`{key}`")) else { continue };
+        match Condition::compile(text.value) {
+            Ok(condition) => conditions.push(condition),
+            Err(reason) => {
+                context
+                    .error(code::JSON_PATH, &text.span, format!("`{key}` is not a condition"))
+                    .label(reason)
+                    .help("write a path, or a comparison such as `$.status == \"FAILURE\"`");
+            }
+        }
+    }
+    conditions
+}
+
+/// Returns the value of a key that may be a list of values.
+pub(super) fn one_or_more<'tree>(section: &Section<'tree>, key: &str) -> &'tree [Node<'tree>] {
+    match section.entry(key).map(|entry| &entry.value) {
+        None => &[],
+        Some(Node { value: Value::Sequence(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+    }
+}
+
+fn all_tools(descriptor: &mut Descriptor) -> impl Iterator<Item = &mut Tool> {
+    let check = descriptor.health.iter_mut().map(|health| &mut health.tool);
+    descriptor.tools.iter_mut().chain(check)
+}
+
+fn errors<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(section) = context.subsection(extension, "errors", &["failed", "message"]) else {
+        return;
+    };
+    let messages: Vec<JsonPath> = match section.entry("message").map(|entry| &entry.value.value) {
+        Some(Value::Sequence(_)) => context.json_paths(&section, "message"),
+        _ => context.json_path(&section, "message").into_iter().collect(),
+    };
+    let failed = conditions(&section, "failed", context);
+    if section.entries().is_empty() {
+        context
+            .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
+            .help("write where messages are, or remove it");
+    }
+    for tool in all_tools(descriptor) {
+        tool.errors.messages.clone_from(&messages);
+        tool.errors.failed.clone_from(&failed);
+    }
+}
+
+fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Option<Pace> {
+    let section = context.subsection(extension, "rate_limit", &["per", "requests"])?;
+    for key in ["requests", "per"] {
+        if section.entry(key).is_none() {
+            context.missing(&section, key);
+        }
+    }
+    let requests = context.count(&section, "requests");
+    let per = context.duration(&section, "per");
+    let mut refuse = |key: &str, is_fine: bool, help: &str| {
+        if let (false, Some(entry)) = (is_fine, section.entry(key)) {
+            let message = format!("`{key}` of a rate limit is out of range");
+            context.error(code::RATE_LIMIT, &entry.value.span, message).help(help.to_owned());
+        }
+        is_fine
+    };
+    let requests = requests.and_then(|requests| {
+        let number = u32::try_from(requests).ok().filter(|number| (1..=100_000).contains(number));
+        refuse("requests", number.is_some(), "write 1 to 100000").then_some(number).flatten()
+    });
+    let per = per.filter(|per| {
+        let is_fine = !per.is_zero() && per.as_secs() <= LONGEST_PERIOD;
+        refuse("per", is_fine, "write a duration up to `1d`, such as `1m`")
+    });
+    Some(Pace { requests: requests?, per: per? })
+}
+
+fn omit_false<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "omit_false") {
+        let mut found = false;
+        for param in all_tools(descriptor).flat_map(|tool| &mut tool.params) {
+            if param.name != text.value {
+                continue;
+            }
+            if param.kind == ParamKind::Boolean && param.location == Location::Query {
+                param.omit_false = true;
+                found = true;
+            }
+        }
+        if !found {
+            let message = format!("no tool has a boolean parameter `{}` in its query", text.value);
+            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+        }
+    }
+}
+
+fn unknown<'tree>(
+    text: &Text<'tree>,
+    message: String,
+    code: crate::descriptor::diagnostic::Code,
+    descriptor: &Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
+    let names = names.map(|param| param.name.as_str()).filter(|name| *name != text.value);
+    let search = context.may_search();
+    let meant = search.then(|| nearest(text.value, names)).flatten().map(str::to_owned);
+    let finding = context.warning(code, &text.span, message);
+    if let Some(meant) = meant {
+        finding.help(format!("did you mean `{meant}`?"));
+    }
+}
+
+fn values<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(entry) = extension.entry("values") else { return };
+    let place = Place::Key("values");
+    let Some(section) = context.open(&entry.value, &entry.key_span, place) else { return };
+    for entry in section.entries() {
+        let place = Place::Named("value", &entry.key);
+        let Some(keywords) = context.open(&entry.value, &entry.key_span, place) else { continue };
+        let keywords: Map<String, Json> =
+            keywords.entries().iter().filter_map(|entry| keyword(entry, context)).collect();
+        let (name, found) = (entry.key.as_ref(), &mut false);
+        for tool in all_tools(descriptor) {
+            if tool.params.iter().any(|param| param.name == name) {
+                *found = true;
+                tool.value_hints.entry(name.to_owned()).or_default().extend(keywords.clone());
+            }
+        }
+        if !*found {
+            let text = Text { value: name, span: entry.key_span.clone() };
+            let message = format!("no tool has a parameter `{name}`");
+            unknown(&text, message, code::VALUES, descriptor, context);
+        }
+    }
+}
+
+fn keyword<'tree>(
+    entry: &'tree Entry<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<(String, Json)> {
+    let key = entry.key.as_ref();
+    let Some((_, form)) = KEYWORDS.iter().find(|(known, _)| *known == key) else {
+        let words: Vec<&str> = KEYWORDS.iter().map(|(known, _)| *known).collect();
+        context
+            .error(code::VALUES, &entry.key_span, format!("`{key}` says nothing about a value"))
+            .help(format!("keywords are {}", words.join(", ")));
+        return None;
+    };
+    let value = entry.value.to_json();
+    let is_fine = match form {
+        Form::Count => value.is_u64(),
+        Form::List => value.as_array().is_some_and(|items| !items.is_empty()),
+        Form::Number => value.is_number(),
+        Form::Text => value.is_string(),
+        Form::Pattern => {
+            value.as_str().is_some_and(|pattern| fancy_regex::Regex::new(pattern).is_ok())
+        }
+    };
+    if !is_fine {
+        context.error(
+            code::VALUES,
+            &entry.value.span,
+            format!("`{key}` has no value that JSON Schema knows"),
+        );
+    }
+    is_fine.then(|| (key.to_owned(), value))
+}
