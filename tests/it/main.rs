@@ -57,7 +57,7 @@ mod upstream;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;
+mod xo_proxy;
 mod xo_samples;
 mod xo_types;
 mod xo_world;
-mod xo_proxy;
