@@ -48,6 +48,11 @@ impl State {
         let logs: Vec<&Object> = self.store.all(Kind::BackupLog).map(|log| log.1).collect();
         let disabled = hosts.iter().filter(|host| host.get("enabled") == Some(&false.into()));
         let halted_hosts = count(&hosts, "power_state", "Halted");
+        let in_job = |vm: &&&Object| {
+            let mut jobs = self.store.all(Kind::BackupJob).filter_map(|job| job.1.get("vms"));
+            jobs.any(|vms| vms.to_string().contains(vm.text("id")))
+        };
+        let protected = vms.iter().filter(in_job).count();
         json!({
             "nPools": self.store.count(Kind::Pool),
             "nHosts": hosts.len(),
@@ -77,8 +82,13 @@ impl State {
             "backups": {
                 "jobs": {
                     "disabled": 0, "failed": count(&logs, "status", "failure"),
-                    "skipped": 0, "successful": count(&logs, "status", "success"),
+                    "noRecentRun": 0, "skipped": 0,
+                    "successful": count(&logs, "status", "success"),
                     "total": self.store.count(Kind::BackupJob),
+                },
+                "issues": [],
+                "vmsProtection": {
+                    "protected": protected, "unprotected": 0, "notInJob": vms.len() - protected,
                 },
             },
             "hostsStatus": {
@@ -211,8 +221,8 @@ impl State {
             },
             "alarms": alarms,
             "backupsInfo": {
-                "lastRun": runs, "vmProtected": !runs.is_empty(), "replication": null,
-                "backupArchives": archives,
+                "vmProtection": if runs.is_empty() { "not-in-active-job" } else { "protected" },
+                "lastRuns": runs, "replication": {}, "backupArchives": archives,
             },
         })
     }
