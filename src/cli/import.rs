@@ -63,7 +63,7 @@ pub(super) fn run(args: &ImportArgs, console: &mut Console) -> Result<Exit, Fail
         console.err,
         "{NAME}{tools} tools{NAME:#} of {} operations, {excluded} excluded; {} lost, {} mended, {} \
          changed; {guesses} guesses to review",
-        api.operations.len(),
+        api.found,
         count(Kind::Lost),
         count(Kind::Mended),
         count(Kind::Changed),
@@ -142,7 +142,7 @@ fn report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
         })
         .collect();
     json!({
-        "operations": api.operations.len(),
+        "operations": api.found,
         "tools": imported.tools,
         "excluded": imported.excluded,
         "guesses": imported.guesses,

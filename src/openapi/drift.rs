@@ -16,9 +16,9 @@ use super::{
     read::place_word,
     text,
 };
-use crate::descriptor::{
-    diagnostic::nearest,
-    model::{
+use crate::{
+    catalog::nearest,
+    descriptor::model::{
         Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind, Placement,
         Tool,
     },

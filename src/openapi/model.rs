@@ -24,6 +24,8 @@ pub struct Api {
     pub base: Base,
     /// How requests authenticate.
     pub auth: Auth,
+    /// How many operations the document has, with those that no descriptor can have.
+    pub found: usize,
     /// The operations, sorted by path and method.
     pub operations: Vec<Operation>,
 }

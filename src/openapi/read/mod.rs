@@ -79,6 +79,8 @@ struct Reader<'doc> {
     security: security::Security,
     /// The field or query parameter that the credential goes into.
     credential: Option<(Location, String)>,
+    /// How many operations there are.
+    found: usize,
     /// How many descriptions were cut.
     cut: usize,
 }
@@ -110,6 +112,7 @@ impl<'doc> Reader<'doc> {
             base: Base::default(),
             security: security::Security::default(),
             credential: None,
+            found: 0,
             cut: 0,
         }
     }
@@ -168,6 +171,7 @@ impl<'doc> Reader<'doc> {
             docs: docs.map(str::to_owned),
             base: self.base.clone(),
             auth: self.security.auth.clone(),
+            found: self.found,
             operations,
         }
     }
@@ -207,6 +211,7 @@ impl<'doc> Reader<'doc> {
             for (rank, (word, method)) in METHODS.into_iter().enumerate() {
                 let Some(operation) = value.get(word) else { continue };
                 let place = at(place, word);
+                self.found += 1;
                 let Value::Object(operation) = operation else {
                     let message = "an operation is not an object, and was left out";
                     self.schemas.remarks.mended(&place, message, "write an operation object");
