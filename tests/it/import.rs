@@ -381,3 +381,63 @@ fn an_output_file_is_replaced_as_a_whole() {
     assert!(fs::read_to_string(&path).unwrap().starts_with("# Pets, as its OpenAPI document"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+/// The blocks of a Markdown file by their language.
+fn blocks(text: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("\n```") {
+        let (language, after) = after.split_once('\n').unwrap();
+        let (block, after) = after.split_once("\n```").unwrap();
+        blocks.push((language, block));
+        rest = after;
+    }
+    blocks
+}
+
+#[cfg(unix)]
+#[test]
+fn the_examples_of_the_documentation_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_dadl-mcp")).parent().unwrap();
+    let shell = |line: &str| {
+        let output = Command::new("/bin/sh")
+            .args(["-c", line])
+            .current_dir(&folder)
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("PATH", program)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        format!("{}{}", text(&output.stderr), text(&output.stdout))
+    };
+    let mut ran = 0;
+    for (language, block) in blocks(include_str!("../../docs/import.md")) {
+        match language {
+            "yaml" => {
+                let first = block.lines().next().unwrap();
+                if let Some(name) = first.strip_prefix("# ").filter(|name| !name.contains('/')) {
+                    fs::write(folder.path().join(name), format!("{block}\n")).unwrap();
+                } else if block.starts_with("  tools:") {
+                    let written = fs::read_to_string(folder.path().join("pets.dadl")).unwrap();
+                    assert!(written.ends_with(&format!("{block}\n")), "{written}");
+                    ran += 1;
+                }
+            }
+            "sh" => {
+                shell(block);
+                ran += 1;
+            }
+            "console" => {
+                for command in format!("\n{block}").split("\n$ ").skip(1) {
+                    let (command, expected) = command.split_once('\n').unwrap_or((command, ""));
+                    assert_eq!(shell(command).trim_end(), expected, "{command}");
+                    ran += 1;
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(ran, 6);
+}
