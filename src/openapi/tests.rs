@@ -237,6 +237,22 @@ fn plain_mistakes_are_mended() {
 }
 
 #[test]
+fn keys_that_occur_twice_are_reported() {
+    let json = r#"{"openapi":"3.0.0","paths":{"/a":{"get":{}},"/b":{"get":{}},"/a":{"post":{"tags":[{},{"x":1,"x":2}]}}}}"#;
+    let yaml = "swagger: '2.0'\npaths:\n  /a: {get: {}}\n  /a: {post: {}}\n";
+    let places = |text: &str| -> Vec<String> {
+        let (_, remarks) = read(text.as_bytes()).unwrap();
+        let twice = remarks.list().iter().filter(|it| it.message.contains("twice"));
+        twice.map(|it| format!("{} {}", it.place, it.message)).collect()
+    };
+    let found = places(json);
+    assert!(found[0].starts_with("/paths/~1a "), "{found:?}");
+    assert!(found[1].starts_with("/paths/~1a/post/tags/1/x "), "{found:?}");
+    let found = places(yaml);
+    assert!(found[0].starts_with(" line 4: "), "{found:?}");
+}
+
+#[test]
 fn compositions_are_merged() {
     let schema = json!({
         "allOf": [
@@ -298,6 +314,25 @@ fn a_bomb_of_schemas_is_read_in_part() {
     bomb["components"] = json!({ "schemas": schemas });
     let (_, lines) = tool(&bomb);
     assert!(lines.iter().any(|line| line.contains("too large")), "{lines:?}");
+}
+
+#[test]
+fn a_bomb_of_operations_is_read_in_part() {
+    let parameters: Vec<Value> = (0..900)
+        .map(|n| json!({ "name": format!("p{n}"), "in": "query", "type": "string" }))
+        .collect();
+    let mut paths = serde_json::Map::new();
+    for n in 0..2_000 {
+        paths.insert(format!("/p{n}"), json!({ "$ref": "#/components/pathItems/i" }));
+    }
+    let mut bomb = document(Value::Object(paths));
+    bomb["components"] =
+        json!({ "pathItems": { "i": { "parameters": parameters, "get": {}, "put": {} } } });
+    let (api, remarks) = read(bomb.to_string().as_bytes()).unwrap();
+    let inputs: usize = api.operations.iter().map(|it| it.inputs.len()).sum();
+    assert!(inputs < 101_000, "{inputs}");
+    let lost = |it: &super::report::Remark| it.message.contains("parameters are read");
+    assert!(remarks.list().iter().any(lost));
 }
 
 #[test]

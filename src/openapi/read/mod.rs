@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod duplicates;
 mod params;
 mod security;
 mod server;
@@ -26,6 +27,9 @@ use crate::descriptor::{
 
 /// So many operations are read.
 const MAX_OPERATIONS: usize = 20_000;
+
+/// So many parameters are read; a descriptor has room for fewer.
+const MAX_INPUTS: usize = 100_000;
 
 /// A longer path is no path.
 const MAX_PATH: usize = 2_000;
@@ -66,6 +70,7 @@ enum Dialect {
 pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), String> {
     let root = openapi::parse(bytes)?;
     let mut reader = Reader::new(&root);
+    duplicates::report(bytes, &mut reader.schemas.remarks);
     let api = reader.api();
     Ok((api, reader.schemas.remarks))
 }
@@ -143,6 +148,7 @@ impl<'doc> Reader<'doc> {
         self.credential = self.security.place();
         let mut operations = Vec::new();
         let mut seen = HashSet::new();
+        let mut inputs = 0;
         for (index, (found, item)) in pairs.iter().enumerate() {
             if servers.get(index).is_some_and(|is_here| !is_here) {
                 continue;
@@ -157,7 +163,13 @@ impl<'doc> Reader<'doc> {
                 );
                 continue;
             }
+            inputs += operation.inputs.len();
             operations.push(operation);
+            if inputs > MAX_INPUTS {
+                let message = format!("only {MAX_INPUTS} parameters are read");
+                self.schemas.remarks.lost("/paths", message, "split the document");
+                break;
+            }
         }
         if self.cut > 0 {
             let message = format!("{} descriptions were shortened", self.cut);
@@ -193,7 +205,7 @@ impl<'doc> Reader<'doc> {
                 continue;
             }
             let place = at("/paths", path);
-            let Some((value, _)) = self.schemas.resolve(value, &place) else { continue };
+            let Some((value, place)) = self.schemas.resolve(value, &place) else { continue };
             if !value.is_object() {
                 let message = "a path item is not an object, and was left out";
                 self.schemas.remarks.mended(&place, message, "write an object of operations");
