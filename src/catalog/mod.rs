@@ -21,6 +21,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::name::nearest;
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
@@ -204,7 +205,7 @@ impl Catalog {
 
     /// Returns the listed name that `name` was probably meant to be.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        name::nearest(name, self.listed().map(|entry| entry.name.as_str()))
+        nearest(name, self.listed().map(|entry| entry.name.as_str()))
     }
 }
 
@@ -479,9 +480,9 @@ impl Entry {
     /// finds its property.
     pub fn nearest_property(&self, name: &str) -> Option<&str> {
         let on_the_wire = self.params.iter().find(|param| param.param.name == name);
-        on_the_wire.map(|param| param.property.as_str()).or_else(|| {
-            name::nearest(name, self.params.iter().map(|param| param.property.as_str()))
-        })
+        on_the_wire
+            .map(|param| param.property.as_str())
+            .or_else(|| nearest(name, self.params.iter().map(|param| param.property.as_str())))
     }
 
     /// Returns the compiled schema of all parameters. Compiling waits for the first call, because

@@ -25,7 +25,13 @@ use crate::{
 };
 
 /// Makes a descriptor, and tells what became of each part of the document.
-pub(super) fn run(args: &ImportArgs, console: &mut Console) -> Result<Exit, Failure> {
+///
+/// With `is_quiet` it tells errors only.
+pub(super) fn run(
+    args: &ImportArgs,
+    is_quiet: bool,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let (api, mut remarks) = document(&args.document)?;
     let options = Options {
         name: args.name.clone(),
@@ -35,7 +41,7 @@ pub(super) fn run(args: &ImportArgs, console: &mut Console) -> Result<Exit, Fail
         openapi_source: args.openapi_source.clone(),
     };
     let imported = openapi::import(&api, &options, &mut remarks);
-    for remark in remarks.list() {
+    for remark in remarks.list().iter().filter(|_| !is_quiet) {
         write_remark(remark, console)?;
     }
     let imported = imported.map_err(|error| {
@@ -57,13 +63,16 @@ pub(super) fn run(args: &ImportArgs, console: &mut Console) -> Result<Exit, Fail
         }
         None => console.out.write_all(imported.text.as_bytes())?,
     }
+    if is_quiet {
+        return Ok(Exit::Ok);
+    }
     let Imported { tools, excluded, guesses, .. } = imported;
     let count = |kind| remarks.count(kind);
     write!(
         console.err,
         "{NAME}{tools} tools{NAME:#} of {} operations, {excluded} excluded; {} lost, {} mended, {} \
          changed; {guesses} guesses to review",
-        api.operations.len(),
+        api.found,
         count(Kind::Lost),
         count(Kind::Mended),
         count(Kind::Changed),
@@ -142,7 +151,7 @@ fn report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
         })
         .collect();
     json!({
-        "operations": api.operations.len(),
+        "operations": api.found,
         "tools": imported.tools,
         "excluded": imported.excluded,
         "guesses": imported.guesses,

@@ -63,7 +63,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let mut console = Console::of_process(cli.global.color, &environment);
     let done = log::start(&cli.global, &environment, console.colors_stderr())
-        .and_then(|()| dispatch(cli.command, environment, &mut console));
+        .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
         Ok(exit) => exit,
         Err(failure) => failure.print(&mut console),
@@ -75,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(
     command: Command,
+    is_quiet: bool,
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
@@ -90,7 +91,7 @@ fn dispatch(
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
         Command::Drift(args) => drift::run(&args, console),
         Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),
-        Command::Import(args) => import::run(&args, console),
+        Command::Import(args) => import::run(&args, is_quiet, console),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
         Command::Fmt(args) => fmt::run(&args, console),

@@ -16,9 +16,9 @@ use super::{
     read::place_word,
     text,
 };
-use crate::descriptor::{
-    diagnostic::nearest,
-    model::{
+use crate::{
+    catalog::nearest,
+    descriptor::model::{
         Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind, Placement,
         Tool,
     },
@@ -167,8 +167,12 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
             None => drift.differences.push(missing(operation)),
         }
     }
+    let mut methods: HashMap<String, Vec<&'static str>> = HashMap::new();
+    for operation in &api.operations {
+        methods.entry(anonymous(&operation.path)).or_default().push(operation.method.as_str());
+    }
     for tool in unmatched {
-        drift.differences.push(unknown(tool, api));
+        drift.differences.push(unknown(tool, &methods));
     }
     drift.differences.sort_by(|left, right| {
         let key = |it: &Difference| {
@@ -192,13 +196,9 @@ fn missing(operation: &Operation) -> Difference {
     }
 }
 
-fn unknown(tool: &Tool, api: &Api) -> Difference {
+fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
     let path = tool.path.as_str();
-    let same_path = || {
-        let plain = anonymous(path);
-        api.operations.iter().filter(move |it| anonymous(&it.path) == plain)
-    };
-    let methods: Vec<&str> = same_path().map(|it| it.method.as_str()).collect();
+    let methods = methods.get(&anonymous(path)).map(Vec::as_slice).unwrap_or_default();
     let message = if methods.is_empty() {
         "the API has no such path".to_owned()
     } else {

@@ -24,3 +24,6 @@ pub use import::import;
 pub use model::{Answer, Api, Auth, Base, Body, Input, Operation, Scheme};
 pub use read::read;
 pub use schema::{Kinds, Member, Shape};
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::schema::Shape;
+use super::schema::Kinds;
 use crate::descriptor::model::{Location, Method, ParamKind};
 
 /// What a document describes.
@@ -24,6 +24,8 @@ pub struct Api {
     pub base: Base,
     /// How requests authenticate.
     pub auth: Auth,
+    /// How many operations the document has, with those that no descriptor can have.
+    pub found: usize,
     /// The operations, sorted by path and method.
     pub operations: Vec<Operation>,
 }
@@ -119,8 +121,8 @@ pub struct Answer {
     pub is_stream: bool,
     /// Whether the answer says in a `Link` header where the next page is.
     pub has_link: bool,
-    /// The shape of a JSON answer, two levels deep.
-    pub shape: Option<Shape>,
+    /// Members of a JSON answer that may tell how a list goes on: paths and types.
+    pub members: Vec<(String, Kinds)>,
 }
 
 /// How requests authenticate.

@@ -1,9 +1,12 @@
 //! What happened to a document on its way: each thing with its place.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
-/// So many remarks are kept; the rest is counted.
-const MAX_REMARKS: usize = 50_000;
+/// So many remarks of a kind are kept; the rest is counted.
+const MAX_REMARKS: usize = 20_000;
 
 /// What kind of thing a remark tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +57,7 @@ pub struct Remark {
 pub struct Remarks {
     list: Vec<Remark>,
     seen: HashSet<Remark>,
+    counts: HashMap<Kind, usize>,
     dropped: usize,
 }
 
@@ -66,14 +70,19 @@ impl Remarks {
         message: impl Into<String>,
         help: &'static str,
     ) {
-        if self.list.len() >= MAX_REMARKS {
+        let remark = Remark { kind, place: place.to_owned(), message: message.into(), help };
+        if self.seen.contains(&remark) {
+            return;
+        }
+        // What is lost must not be crowded out by what is less.
+        let count = self.counts.entry(kind).or_default();
+        if *count >= MAX_REMARKS {
             self.dropped += 1;
             return;
         }
-        let remark = Remark { kind, place: place.to_owned(), message: message.into(), help };
-        if self.seen.insert(remark.clone()) {
-            self.list.push(remark);
-        }
+        *count += 1;
+        self.seen.insert(remark.clone());
+        self.list.push(remark);
     }
 
     /// Adds what is lost.
@@ -103,7 +112,7 @@ impl Remarks {
 
     /// Returns how many remarks of a kind are kept.
     pub fn count(&self, kind: Kind) -> usize {
-        self.list.iter().filter(|remark| remark.kind == kind).count()
+        self.counts.get(&kind).copied().unwrap_or_default()
     }
 }
 

@@ -416,7 +416,7 @@ impl<'doc> Schemas<'doc> {
                 }
                 None => ("is not a type of JSON, and says nothing", "write the JSON type"),
             };
-            let shown = excerpt(&word.to_string());
+            let shown = excerpt(word.as_str().unwrap_or(&word.to_string()));
             self.remarks.mended(&at(place, "type"), format!("`{shown}` {message}"), help);
         }
         kinds(map)

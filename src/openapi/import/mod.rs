@@ -153,7 +153,7 @@ pub fn import(
             name: &name,
             description: &description,
             openapi_source: options.openapi_source.as_deref(),
-            left_out: api.operations.len() - tools.len(),
+            left_out: api.found.saturating_sub(tools.len()),
         };
         let written = write::write(&head, &tools);
         if written.text.len() > MAX_BYTES {

@@ -4,7 +4,7 @@ use crate::{
     descriptor::model::{Location, Method, ParamKind},
     openapi::{
         model::{Input, Operation},
-        schema::{Member, Shape},
+        schema::Kinds,
         text::snake,
     },
 };
@@ -86,19 +86,6 @@ const NEXT: &[&str] = &[
     "next_marker",
 ];
 
-/// Members that hold what belongs to paging.
-const META: &[&str] = &[
-    "meta",
-    "metadata",
-    "pagination",
-    "paging",
-    "page_info",
-    "response_metadata",
-    "cursors",
-    "list_metadata",
-    "links",
-];
-
 const MORE: &[&str] = &["has_more", "has_next", "has_next_page", "more"];
 
 /// Returns how the list of an operation is read in pages, if it seems to be one.
@@ -122,8 +109,8 @@ pub(super) fn guess(operation: &Operation) -> Option<Pages> {
         })
     };
     let limit = find(LIMIT, true).map(|input| ("limit_param", input.name.clone()));
-    let shape = operation.answer.shape.as_ref();
-    let more = shape.and_then(|shape| member(shape, MORE, ParamKind::Boolean));
+    let members = &operation.answer.members;
+    let more = member(members, MORE, ParamKind::Boolean);
     let more = more.map(|path| ("has_more", path));
     if let Some(page) = find(PAGE, true) {
         let mut request = vec![("page_param", page.name.clone())];
@@ -134,7 +121,7 @@ pub(super) fn guess(operation: &Operation) -> Option<Pages> {
         return Some(Pages { strategy, request, response });
     }
     if let Some(cursor) = find(CURSOR, false)
-        && let Some(next) = shape.and_then(|shape| member(shape, NEXT, ParamKind::String))
+        && let Some(next) = member(members, NEXT, ParamKind::String)
     {
         let mut request = vec![("cursor_param", cursor.name.clone())];
         request.extend(limit);
@@ -153,34 +140,17 @@ fn bare(name: &str) -> String {
     snake(name.trim_start_matches('$'))
 }
 
-/// Returns the path to a member with one of these names, at the top of an answer or in what belongs
-/// to paging.
-fn member(shape: &Shape, names: &[&str], kind: ParamKind) -> Option<String> {
-    let fits = |member: &Member| {
-        names.contains(&bare(&member.name).as_str())
-            && (member.shape.kinds.is_any() || member.shape.kinds.contains(kind))
-            && is_plain(&member.name)
+/// Returns the path to a member with one of these names; one at the top counts before others, then
+/// the order of the names.
+fn member(members: &[(String, Kinds)], names: &[&str], kind: ParamKind) -> Option<String> {
+    let rank = |path: &str| {
+        let name = bare(path.rsplit('.').next().unwrap_or_default());
+        names.iter().position(|known| *known == name).map(|at| (path.matches('.').count(), at))
     };
-    let ranked = |members: &[Member]| -> Option<String> {
-        let mut found: Vec<&Member> = members.iter().filter(|member| fits(member)).collect();
-        found.sort_by_key(|member| names.iter().position(|name| *name == bare(&member.name)));
-        found.first().map(|member| member.name.clone())
-    };
-    if let Some(name) = ranked(&shape.members) {
-        return Some(format!("$.{name}"));
-    }
-    shape
-        .members
+    members
         .iter()
-        .filter(|outer| META.contains(&bare(&outer.name).as_str()) && is_plain(&outer.name))
-        .find_map(|outer| {
-            let name = ranked(&outer.shape.members)?;
-            Some(format!("$.{}.{name}", outer.name))
-        })
-}
-
-/// Returns whether a name can stand in a JSONPath as it is.
-fn is_plain(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+        .filter(|(_, kinds)| kinds.is_any() || kinds.contains(kind))
+        .filter_map(|(path, _)| Some((rank(path)?, path)))
+        .min()
+        .map(|(_, path)| path.clone())
 }

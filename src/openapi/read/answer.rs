@@ -3,10 +3,31 @@
 use serde_json::{Map, Value};
 
 use super::{Dialect, Reader, list_of};
-use crate::openapi::{model::Answer, report::at, schema::flag};
+use crate::openapi::{
+    model::Answer,
+    report::at,
+    schema::{Kinds, Shape, flag},
+    text::snake,
+};
 
 /// Answers that mean that all is well, the most telling first.
 const STATUSES: [&str; 8] = ["200", "201", "203", "206", "2XX", "2xx", "202", "default"];
+
+/// Members of an answer that hold what belongs to paging.
+const META: [&str; 9] = [
+    "meta",
+    "metadata",
+    "pagination",
+    "paging",
+    "page_info",
+    "response_metadata",
+    "cursors",
+    "list_metadata",
+    "links",
+];
+
+/// So many members of an answer are looked at.
+const MAX_MEMBERS: usize = 200;
 
 impl<'doc> Reader<'doc> {
     /// Reads the answer of an operation.
@@ -64,7 +85,8 @@ impl<'doc> Reader<'doc> {
                 return Answer { file: Some(None), ..Answer::default() };
             }
             let place = at(&at(&place, media), "schema");
-            return Answer { shape: Some(self.schemas.shape(schema, &place)), ..Answer::default() };
+            let members = paging(&self.schemas.shape(schema, &place));
+            return Answer { members, ..Answer::default() };
         }
         if content.keys().any(|media| is_stream(media)) {
             return Answer { is_stream: true, ..Answer::default() };
@@ -105,8 +127,8 @@ impl<'doc> Reader<'doc> {
         }
         if produces.iter().any(|media| is_json(media)) || produces.is_empty() {
             let Some(schema) = schema else { return Answer::default() };
-            let shape = self.schemas.shape(schema, &at(place, "schema"));
-            return Answer { shape: Some(shape), ..Answer::default() };
+            let members = paging(&self.schemas.shape(schema, &at(place, "schema")));
+            return Answer { members, ..Answer::default() };
         }
         if produces.iter().all(|media| is_stream(media)) {
             return Answer { is_stream: true, ..Answer::default() };
@@ -119,6 +141,30 @@ impl<'doc> Reader<'doc> {
         }
         Answer::default()
     }
+}
+
+/// Returns the members at the top of an answer, and those of what belongs to paging.
+fn paging(shape: &Shape) -> Vec<(String, Kinds)> {
+    let plain = |shape: &Shape| -> Vec<(String, Kinds)> {
+        let members = shape.members.iter().filter(|member| is_plain(&member.name));
+        members.map(|member| (member.name.clone(), member.shape.kinds)).collect()
+    };
+    let mut paths: Vec<(String, Kinds)> =
+        plain(shape).into_iter().map(|(name, kinds)| (format!("$.{name}"), kinds)).collect();
+    let is_meta = |name: &str| is_plain(name) && META.contains(&snake(name).as_str());
+    for outer in shape.members.iter().filter(|member| is_meta(&member.name)) {
+        let inner = plain(&outer.shape).into_iter();
+        paths.extend(inner.map(|(name, kinds)| (format!("$.{}.{name}", outer.name), kinds)));
+    }
+    paths.truncate(MAX_MEMBERS);
+    paths
+}
+
+/// Returns whether a name can stand in a JSONPath as it is.
+fn is_plain(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
 }
 
 fn file(media: Option<&String>) -> Answer {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod duplicates;
 mod params;
 mod security;
 mod server;
@@ -26,6 +27,9 @@ use crate::descriptor::{
 
 /// So many operations are read.
 const MAX_OPERATIONS: usize = 20_000;
+
+/// So many parameters are read; a descriptor has room for fewer.
+const MAX_INPUTS: usize = 100_000;
 
 /// A longer path is no path.
 const MAX_PATH: usize = 2_000;
@@ -66,6 +70,7 @@ enum Dialect {
 pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), String> {
     let root = openapi::parse(bytes)?;
     let mut reader = Reader::new(&root);
+    duplicates::report(bytes, &mut reader.schemas.remarks);
     let api = reader.api();
     Ok((api, reader.schemas.remarks))
 }
@@ -79,6 +84,8 @@ struct Reader<'doc> {
     security: security::Security,
     /// The field or query parameter that the credential goes into.
     credential: Option<(Location, String)>,
+    /// How many operations there are.
+    found: usize,
     /// How many descriptions were cut.
     cut: usize,
 }
@@ -110,6 +117,7 @@ impl<'doc> Reader<'doc> {
             base: Base::default(),
             security: security::Security::default(),
             credential: None,
+            found: 0,
             cut: 0,
         }
     }
@@ -140,6 +148,7 @@ impl<'doc> Reader<'doc> {
         self.credential = self.security.place();
         let mut operations = Vec::new();
         let mut seen = HashSet::new();
+        let mut inputs = 0;
         for (index, (found, item)) in pairs.iter().enumerate() {
             if servers.get(index).is_some_and(|is_here| !is_here) {
                 continue;
@@ -154,7 +163,13 @@ impl<'doc> Reader<'doc> {
                 );
                 continue;
             }
+            inputs += operation.inputs.len();
             operations.push(operation);
+            if inputs > MAX_INPUTS {
+                let message = format!("only {MAX_INPUTS} parameters are read");
+                self.schemas.remarks.lost("/paths", message, "split the document");
+                break;
+            }
         }
         if self.cut > 0 {
             let message = format!("{} descriptions were shortened", self.cut);
@@ -168,6 +183,7 @@ impl<'doc> Reader<'doc> {
             docs: docs.map(str::to_owned),
             base: self.base.clone(),
             auth: self.security.auth.clone(),
+            found: self.found,
             operations,
         }
     }
@@ -189,7 +205,7 @@ impl<'doc> Reader<'doc> {
                 continue;
             }
             let place = at("/paths", path);
-            let Some((value, _)) = self.schemas.resolve(value, &place) else { continue };
+            let Some((value, place)) = self.schemas.resolve(value, &place) else { continue };
             if !value.is_object() {
                 let message = "a path item is not an object, and was left out";
                 self.schemas.remarks.mended(&place, message, "write an object of operations");
@@ -207,6 +223,7 @@ impl<'doc> Reader<'doc> {
             for (rank, (word, method)) in METHODS.into_iter().enumerate() {
                 let Some(operation) = value.get(word) else { continue };
                 let place = at(place, word);
+                self.found += 1;
                 let Value::Object(operation) = operation else {
                     let message = "an operation is not an object, and was left out";
                     self.schemas.remarks.mended(&place, message, "write an operation object");

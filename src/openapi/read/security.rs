@@ -86,8 +86,10 @@ impl<'doc> Reader<'doc> {
             });
             fitting.count()
         };
-        let counts: Vec<(usize, &Known)> =
-            usable().map(|known| (count(&known.name), known)).collect();
+        // Of two that fit as many, the one that the whole document asks for counts.
+        let is_usual = |known: &Known| root.iter().flatten().any(|(name, _)| *name == known.name);
+        let counts: Vec<((usize, bool), &Known)> =
+            usable().map(|known| ((count(&known.name), is_usual(known)), known)).collect();
         let best = counts.iter().map(|(count, _)| *count).max().unwrap_or_default();
         let chosen = counts.iter().find(|(count, _)| *count == best).map(|(_, known)| *known);
         let Some(chosen) = chosen else {

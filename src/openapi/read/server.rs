@@ -158,7 +158,8 @@ impl<'doc> Reader<'doc> {
                 && url.password().is_none()
                 && url.query().is_none()
                 && url.fragment().is_none()
-                && !text.contains(char::is_whitespace);
+                && !text.contains(char::is_whitespace)
+                && has_plain_placeholders(text);
             if is_usable {
                 return Base { url: Some(text.to_owned()), path };
             }
@@ -175,4 +176,17 @@ impl<'doc> Reader<'doc> {
         self.schemas.remarks.changed(place, message, help);
         Base { url: None, path }
     }
+}
+
+/// Returns whether each brace has a partner, and a name between the two.
+fn has_plain_placeholders(text: &str) -> bool {
+    let mut parts = text.split('{');
+    let is_plain = |part: &str| !part.contains('}');
+    parts.next().is_some_and(is_plain)
+        && parts.all(|part| {
+            part.split_once('}').is_some_and(|(name, rest)| {
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                !name.is_empty() && name.bytes().all(is_name) && is_plain(rest)
+            })
+        })
 }

@@ -1,0 +1,157 @@
+//! `drift`, as the real binary does it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use crate::openapi_documents::xen_orchestra;
+
+const DOCUMENT: &str = "\
+openapi: 3.0.0
+info: {title: Pets, version: '1'}
+paths:
+  /pets:
+    get:
+      operationId: listPets
+      parameters:
+        - {name: kind, in: query, required: true, schema: {type: string, enum: [cat, dog]}}
+    post: {operationId: addPet}
+";
+
+const DESCRIPTOR: &str = "\
+spec: https://dadl.ai/spec/dadl-spec-v0.2.md
+backend:
+  name: pets
+  type: rest
+  description: Pets.
+  auth: {type: bearer, credential: none}
+  tools:
+    list_pets:
+      method: GET
+      path: /pets
+      access: read
+      description: Pets.
+      params:
+        kind: {type: string, in: query, required: true, description: cat}
+";
+
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn drift(folder: &Path, arguments: &[&str]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .arg("drift")
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder with the two files, and one of exceptions.
+fn folder(exceptions: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [("pets.yaml", DOCUMENT), ("pets.dadl", DESCRIPTOR), ("pets.drift.yaml", exceptions)]
+    {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn differences_are_shown_and_have_an_exit_code_of_their_own() {
+    let folder = folder("");
+    let run = drift(folder.path(), &["pets.dadl", "pets.yaml"]);
+    assert_eq!(run.code, Some(7), "{}", run.err);
+    insta::assert_snapshot!(run.out, @"
+    GET /pets
+      enum list_pets `kind`: the descriptions do not name dog
+    POST /pets
+      missing-operation: the descriptor has no tool for it (addPet)
+    2 differences in 1 shared operations; 0 with exceptions, 0 stale exceptions; 0 deprecated operations left out
+    ");
+    let run = drift(folder.path(), &["pets.dadl", "pets.yaml", "--json"]);
+    assert_eq!(run.code, Some(7));
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(
+        report["differences"][0],
+        json!({ "difference": "enum", "operation": "GET /pets", "tool": "list_pets",
+            "parameter": "kind", "message": "the descriptions do not name dog",
+            "place": "/paths/~1pets/get/parameters/0" })
+    );
+}
+
+#[test]
+fn exceptions_make_it_clean_until_they_go_stale() {
+    let exceptions = "exceptions:\n  - {operation: POST /pets, reason: Nobody adds pets.}\n  \
+                      - {difference: enum, parameter: kind, reason: Cats only.}\n";
+    let folder = folder(exceptions);
+    let arguments = ["pets.dadl", "pets.yaml", "--exceptions", "pets.drift.yaml"];
+    let run = drift(folder.path(), &arguments);
+    assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+    let fixed = DESCRIPTOR.replace("description: cat}", "description: 'cat, dog'}");
+    fs::write(folder.path().join("pets.dadl"), fixed).unwrap();
+    let run = drift(folder.path(), &arguments);
+    assert_eq!(run.code, Some(7));
+    let expected = "stale pets.drift.yaml:3: no difference needs it any more: enum, parameter kind";
+    assert!(run.out.contains(expected), "{}", run.out);
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let folder = folder("exceptions:\n  - {tool: x}\n");
+    for (arguments, expected) in [
+        (vec!["pets.dadl", "none.yaml"], "none.yaml cannot be read"),
+        (vec!["none.dadl", "pets.yaml"], "descriptor `none.dadl` was not found"),
+        (vec!["pets.yaml", "pets.yaml"], "the descriptor pets.yaml cannot be used"),
+        (vec!["pets.dadl", "pets.dadl"], "pets.dadl is no OpenAPI document"),
+        (
+            vec!["pets.dadl", "pets.yaml", "--exceptions", "pets.drift.yaml"],
+            "pets.drift.yaml:2: an exception needs a `reason`",
+        ),
+    ] {
+        let run = drift(folder.path(), &arguments);
+        assert_eq!(run.code, Some(3), "{arguments:?}: {}", run.err);
+        assert!(run.err.contains(expected), "{arguments:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn the_bundled_descriptor_says_what_xen_orchestra_says() {
+    let Some(document) = xen_orchestra() else { return };
+    let document = fs::canonicalize(document).unwrap().display().to_string();
+    let arguments =
+        ["dadl/xen-orchestra.dadl", &document, "--exceptions", "dadl/xen-orchestra.drift.yaml"];
+    let run = drift(&root(), &arguments);
+    assert_eq!(run.code, Some(0), "{}{}", run.out, run.err);
+    // A new release of the API is noticed.
+    let text = fs::read_to_string(&document).unwrap();
+    let newer = text.replacen("\"/vms/{id}/actions/start\"", "\"/vms/{id}/actions/begin\"", 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("newer.json");
+    fs::write(&path, newer).unwrap();
+    let newer = path.display().to_string();
+    let run = drift(&root(), &["dadl/xen-orchestra.dadl", &newer, "--exceptions", arguments[3]]);
+    assert_eq!(run.code, Some(7));
+    for expected in ["POST /vms/{id}/actions/begin", "unknown-operation start_vm"] {
+        assert!(run.out.contains(expected), "{}", run.out);
+    }
+}
