@@ -54,5 +54,5 @@ mod uploads;
 mod upstream;
 mod xo_composites;
 mod xo_errors;
-mod xo_world;
 mod xo_proxy;
+mod xo_world;
