@@ -22,6 +22,7 @@ pub mod http;
 pub mod jq;
 pub mod live;
 pub mod mcp;
+pub mod openapi;
 pub mod outcome;
 pub mod response;
 pub mod script;

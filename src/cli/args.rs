@@ -16,6 +16,7 @@ use crate::{
     access::Levels,
     config::{Overrides, parse_levels},
     descriptor::units,
+    openapi::pattern::Pattern,
     outcome::task::TaskHandle,
     simulator::PRODUCTS,
 };
@@ -47,8 +48,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Examine settings, credentials and backends
     Doctor(DoctorArgs),
+    /// Compare a descriptor with an OpenAPI document
+    Drift(DriftArgs),
     /// Ask backends whether they are well
     Health(HealthArgs),
+    /// Make a descriptor of an OpenAPI document
+    Import(ImportArgs),
     /// Run jq filters for another dadl-mcp process
     #[command(name = crate::worker::SUBCOMMAND, hide = true)]
     JqWorker,
@@ -237,6 +242,58 @@ pub struct DoctorArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+}
+
+/// Arguments of `drift`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no difference, 3 a file cannot be used, 7 differences, or \
+                        exceptions that no difference needs")]
+pub struct DriftArgs {
+    /// The descriptor: a path, or the name of one that is built in
+    #[arg(value_name = "DESCRIPTOR", value_hint = ValueHint::FilePath)]
+    pub descriptor: String,
+    /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
+    #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
+    pub document: PathBuf,
+    /// Leave out the differences in this file, each of which has its reason
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub exceptions: Option<PathBuf>,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 a descriptor was made, 1 nothing can be made of the document, \
+                        3 it cannot be read"
+)]
+pub struct ImportArgs {
+    /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
+    #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
+    pub document: PathBuf,
+    /// Write the descriptor to this file instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Call the backend this [default: made of the title]
+    #[arg(long, value_name = "NAME", value_parser = parse_backend_name)]
+    pub name: Option<String>,
+    /// Take only these operations: the name of a tool, a path, or tag:NAME; * stands for anything
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::new)]
+    pub include: Vec<Pattern>,
+    /// Leave out these operations, by the same patterns
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::new)]
+    pub exclude: Vec<Pattern>,
+    /// Leave out deprecated operations instead of marking them
+    #[arg(long)]
+    pub no_deprecated: bool,
+    /// Let the descriptor take result types and hints from this document, by its path beside it
+    #[arg(long, value_name = "PATH")]
+    pub openapi_source: Option<String>,
+    /// Write what was lost, mended and changed to this file, as JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
 }
 
 /// Arguments of `health`.
@@ -480,6 +537,15 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Reads `100MB`.
 fn parse_size(text: &str) -> Result<u64, String> {
     units::size(text).ok_or_else(|| "write a size such as 512KB or 100MB".to_owned())
+}
+
+/// Reads the name of a backend.
+fn parse_backend_name(text: &str) -> Result<String, String> {
+    let is_rest = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(is_rest) {
+        return Ok(text.to_owned());
+    }
+    Err("begin with a lower-case letter, go on with a-z, 0-9 and `-`".to_owned())
 }
 
 /// Reads `8080`, `localhost:8080` or an address with a port. An address without a host would mean

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The backend said no.
     Api,
+    /// `drift` found differences.
+    Drift,
     /// Something failed, or `check` or `doctor` found something.
     Failed,
     /// Ctrl-C.
@@ -25,7 +27,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code with its meaning, in ascending order.
-    pub const ALL: [(Self, &str); 8] = [
+    pub const ALL: [(Self, &str); 9] = [
         (Self::Ok, "all is well"),
         (Self::Failed, "it failed, or `check` or `doctor` found something"),
         (
@@ -39,6 +41,7 @@ impl Exit {
         (Self::Refused, "the call is not allowed or was not confirmed; nothing was sent"),
         (Self::Api, "the backend answered with an error"),
         (Self::Unreachable, "the backend could not be reached or did not answer in time"),
+        (Self::Drift, "`drift` found differences, or exceptions that no difference needs any more"),
         (Self::Interrupted, "interrupted with Ctrl-C; a request under way was aborted"),
     ];
 
@@ -52,6 +55,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Api => 5,
             Self::Unreachable => 6,
+            Self::Drift => 7,
             Self::Interrupted => 130,
         }
     }

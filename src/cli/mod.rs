@@ -14,10 +14,12 @@ mod console;
 #[cfg(test)]
 mod docs;
 mod doctor;
+mod drift;
 pub mod exit;
 mod failure;
 mod fmt;
 mod health;
+mod import;
 mod list;
 mod load;
 mod log;
@@ -86,7 +88,9 @@ fn dispatch(
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
+        Command::Drift(args) => drift::run(&args, console),
         Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),
+        Command::Import(args) => import::run(&args, console),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
         Command::Fmt(args) => fmt::run(&args, console),

@@ -329,7 +329,7 @@ async fn calls_a_backend() {
     let report = on(&["doctor"]).json();
     assert_eq!(report["ok"], true, "{report:#}");
     let last = &report["checks"].as_array().unwrap().last().unwrap()["finding"];
-    assert_eq!(last, "list_vms answered HTTP 200: the credential is accepted");
+    assert!(last.as_str().unwrap().starts_with("HTTP 200 in "), "{report:#}");
 
     let missing = on(&["call", "get_vm", "uuid=nothing"]);
     assert_eq!((missing.code, &*missing.out), (5, ""));
@@ -368,7 +368,7 @@ fn the_demo_walks_through_the_main_job() {
     let run = Cli::new().run(&["demo", "--files", "exports"]);
     assert_eq!(run.code, 0, "{}", run.err);
     for shown in [
-        "275 tools",
+        "276 tools",
         "> list_vms",
         "> migrate_vm",
         "[##########..........]",

@@ -9,6 +9,7 @@ const ORDER: &[&str] = &[
     "descriptor",
     "access",
     "catalog",
+    "openapi",
     "outcome",
     "config",
     "call",

@@ -142,7 +142,7 @@ impl Reply {
         Self { status, head, stream }
     }
 
-    fn field(&self, name: &str) -> Option<String> {
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
         self.head.lines().find_map(|line| {
             let (field, value) = line.split_once(": ")?;
             field.eq_ignore_ascii_case(name).then(|| value.to_owned())
@@ -155,6 +155,25 @@ impl Reply {
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).await.unwrap();
         String::from_utf8(body).unwrap()
+    }
+
+    /// Reads a body of known length, or of chunks.
+    pub(crate) async fn whole(&mut self) -> String {
+        if self.field("transfer-encoding").is_none() {
+            return self.text().await;
+        }
+        let mut body = String::new();
+        loop {
+            let mut size = String::new();
+            self.stream.read_line(&mut size).await.unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            let mut chunk = vec![0; size + 2];
+            self.stream.read_exact(&mut chunk).await.unwrap();
+            if size == 0 {
+                return body;
+            }
+            body.push_str(std::str::from_utf8(&chunk[..size]).unwrap());
+        }
     }
 
     pub(crate) async fn json(&mut self) -> Value {

@@ -2,7 +2,7 @@
 //! that XO documents for its operation: `xo_errors.txt`. What a model reads names the status, what
 //! XO says, and what to do next.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, env, fs};
 
 use serde_json::{Map, Value, json};
 
@@ -68,6 +68,54 @@ fn assert_tells(tool: &str, text: &str, status: u16, words: &str) {
         _ => "before you repeat",
     };
     assert!(text.contains(next), "{tool} does not say {next}: {text}");
+}
+
+/// `DADL_XO_OPENAPI` names XO's own document; with `DADL_XO_OPENAPI_REQUIRED` this is not skipped.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "the program itself has no such variables, and a skipped test says so"
+)]
+fn the_table_is_what_xo_documents() {
+    let Some(path) = env::var_os("DADL_XO_OPENAPI") else {
+        assert!(
+            env::var_os("DADL_XO_OPENAPI_REQUIRED").is_none(),
+            "DADL_XO_OPENAPI names no document"
+        );
+        println!("skipped: DADL_XO_OPENAPI names no OpenAPI document of XO");
+        return;
+    };
+    let document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    // The names of parameters differ, and formats are tools of their own.
+    let anonymous = |path: &str| {
+        let segments = path.split('/').map(|segment| match segment.split_once('.') {
+            _ if segment.starts_with('{') && segment.ends_with('}') && segment.contains(".{") => {
+                "{}.{}"
+            }
+            Some(("{uuid}", "xva" | "ova" | "raw" | "vhd")) => "{}.{}",
+            _ if segment.starts_with('{') => "{}",
+            _ => segment,
+        });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    let mut operations = BTreeMap::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(responses) = operation["responses"].as_object() else { continue };
+            let statuses = responses.keys().filter_map(|status| status.parse::<u16>().ok());
+            let mut statuses: Vec<u16> = statuses.filter(|status| *status >= 400).collect();
+            statuses.sort_unstable();
+            operations.insert(format!("{} {}", method.to_uppercase(), anonymous(path)), statuses);
+        }
+    }
+    let mut tools = tools();
+    for (name, statuses) in documented() {
+        let tool = tools.remove(name).unwrap();
+        let operation = format!("{} {}", tool.method, anonymous(&tool.path));
+        let found = operations.get(&operation).unwrap_or_else(|| panic!("{name}: no {operation}"));
+        assert_eq!(*found, statuses, "{name}: {operation}");
+    }
 }
 
 #[tokio::test]

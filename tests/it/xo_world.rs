@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Opens a stream of events that is subscribed to VMs, and returns its identifier.
-    async fn stream(&self) -> String {
+    pub(crate) async fn stream(&self) -> String {
         let stream = TcpStream::connect(self.simulator.address()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let request =
@@ -230,7 +230,10 @@ impl World {
             "snapshotId" => self.find("vm-snapshots", "").await,
             "SR_type" => "nfs".to_owned(),
             "srId" => self.find("srs", "").await,
-            "template" => self.find("vm-templates", "").await,
+            "template" => {
+                let template = self.object("vm-templates", "").await;
+                template["uuid"].as_str().unwrap().to_owned()
+            }
             _ => {
                 return match kind {
                     "boolean" => json!(true),

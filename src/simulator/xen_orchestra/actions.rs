@@ -167,8 +167,9 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             let server = store.find(Kind::Server, id)?;
             if server.get("poolId").is_none() {
                 // Only the seeded servers lead anywhere.
-                let host = server.text("host").split(':').next().unwrap_or_default().to_owned();
-                return Err(Failure::unexpected(format!("connect ECONNREFUSED {host}:443")));
+                let host = server.text("host");
+                let (address, port) = host.rsplit_once(':').unwrap_or((host, ""));
+                return Err(Failure::connection_refused(address, port.parse().unwrap_or(443)));
             }
             store.set(Kind::Server, id, "status", "connected");
             Ok(Value::Null)

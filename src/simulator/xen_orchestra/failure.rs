@@ -19,6 +19,8 @@ struct Details {
     error: Value,
     data: Option<Value>,
     xapi: Option<(String, Vec<String>)>,
+    /// The address and the port that nobody listened on.
+    refused: Option<(String, u16)>,
 }
 
 impl Failure {
@@ -29,6 +31,7 @@ impl Failure {
             error: Value::String(message.into()),
             data: None,
             xapi: None,
+            refused: None,
         }))
     }
 
@@ -70,6 +73,7 @@ impl Failure {
             error: Value::Object(fields),
             data: Some(json!({})),
             xapi: None,
+            refused: None,
         }))
     }
 
@@ -111,6 +115,13 @@ impl Failure {
         failure
     }
 
+    /// Fails because nobody listens on the address of a pool.
+    pub(super) fn connection_refused(address: &str, port: u16) -> Self {
+        let mut failure = Self::unexpected(format!("connect ECONNREFUSED {address}:{port}"));
+        failure.0.refused = Some((address.to_owned(), port));
+        failure
+    }
+
     /// Returns the answer.
     pub(super) fn reply(&self) -> Reply {
         let mut body = Map::new();
@@ -131,6 +142,19 @@ impl Failure {
     /// Returns the result of the task that failed.
     pub(super) fn task_result(&self, method: &str) -> Value {
         let message = self.0.error.as_str().unwrap_or("invalid parameters");
+        if let Some((address, port)) = &self.0.refused {
+            return json!({
+                "errno": -111, "code": "ECONNREFUSED", "syscall": "connect", "address": address,
+                "port": port,
+                "call": {
+                    "duration": 12, "method": "session.login_with_password",
+                    "params": "* obfuscated *",
+                },
+                "message": message,
+                "name": "Error",
+                "stack": format!("Error: {message}\n    at simulator"),
+            });
+        }
         match &self.0.xapi {
             Some((code, parameters)) => json!({
                 "code": code,

@@ -20,8 +20,9 @@ use std::{
 use dadl_mcp::simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
-use self::{
-    script::{Bound, Outcome, Over, Person, Question, Step, Why, questions},
+use self::script::{Bound, Outcome, Question, Step, Why, questions};
+pub(crate) use self::{
+    script::{Over, Person},
     session::Session,
 };
 
@@ -112,7 +113,7 @@ impl Stage {
             if let Some(item) = item {
                 bound.insert("item", item);
             }
-            let arguments = bound.fill(&Value::Object(step.with.clone()))?;
+            let arguments = bound.fill(&step.with)?;
             let answer = self.call(&step.call, &arguments, cost).await?;
             for request in self.simulator.take_requests() {
                 // To subscribe to events is to look.
@@ -169,7 +170,7 @@ impl Stage {
             let first = bound.get(name)?.get(0).ok_or("`each` is empty")?.clone();
             bound.insert("item", first);
         }
-        let arguments = bound.fill(&Value::Object(step.with.clone()))?;
+        let arguments = bound.fill(&step.with)?;
         self.simulator.take_requests();
         let answer = self.call(&step.call, &arguments, &mut cost).await?;
         let requests = self.simulator.take_requests();

@@ -105,8 +105,8 @@ pub(crate) struct Step {
     /// The tool.
     pub(crate) call: String,
     /// Its arguments, with `${name}` for bound values.
-    #[serde(default)]
-    pub(crate) with: Map<String, Value>,
+    #[serde(default = "no_arguments")]
+    pub(crate) with: Value,
     /// The name of a bound list; the call is made for each item, which is `${item}`.
     pub(crate) each: Option<String>,
     /// New names and the jq programs that find their values in the answer.
@@ -117,6 +117,10 @@ pub(crate) struct Step {
     pub(crate) expect: Map<String, Value>,
     /// The call fails, with these words in the error.
     pub(crate) fails: Option<String>,
+}
+
+fn no_arguments() -> Value {
+    json!({})
 }
 
 /// The values that earlier steps found.

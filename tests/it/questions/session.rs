@@ -17,6 +17,8 @@ pub(crate) struct Session {
     person: Person,
     next_id: u64,
     door: Door,
+    /// The header that requests over HTTP carry.
+    authorization: Option<String>,
     /// Killed when this is dropped.
     _process: Child,
 }
@@ -64,7 +66,7 @@ impl Session {
                 (process, Door::Http(address))
             }
         };
-        let mut session = Self { person, next_id: 0, door, _process: process };
+        let mut session = Self { person, next_id: 0, door, authorization: None, _process: process };
         if let Door::Stdio { .. } = session.door {
             let parameters = json!({
                 "protocolVersion": "2025-11-25",
@@ -75,6 +77,11 @@ impl Session {
             session.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
         }
         session
+    }
+
+    /// Sends `Authorization` with each request over HTTP from now on.
+    pub(crate) fn authorize(&mut self, header: &str) {
+        self.authorization = Some(header.to_owned());
     }
 
     fn capabilities(&self) -> Value {
@@ -162,6 +169,9 @@ impl Session {
         );
         if let Some(name) = message["params"]["name"].as_str() {
             request.push_str(&format!("Mcp-Name: {name}\r\n"));
+        }
+        if let Some(authorization) = &self.authorization {
+            request.push_str(&format!("Authorization: {authorization}\r\n"));
         }
         request.push_str("\r\n");
         request.push_str(&body);

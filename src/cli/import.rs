@@ -1,0 +1,152 @@
+//! `import`: makes a descriptor of an OpenAPI document.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    args::ImportArgs,
+    console::{BAD, Console, DOUBTFUL, GOOD, NAME},
+    exit::Exit,
+    failure::Failure,
+    rewrite,
+};
+use crate::{
+    descriptor::openapi::MAX_BYTES,
+    openapi::{
+        self, Api,
+        import::{ImportError, Imported, Options},
+        report::{Kind, Remark, Remarks},
+    },
+};
+
+/// Makes a descriptor, and tells what became of each part of the document.
+pub(super) fn run(args: &ImportArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let (api, mut remarks) = document(&args.document)?;
+    let options = Options {
+        name: args.name.clone(),
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
+        no_deprecated: args.no_deprecated,
+        openapi_source: args.openapi_source.clone(),
+    };
+    let imported = openapi::import(&api, &options, &mut remarks);
+    for remark in remarks.list() {
+        write_remark(remark, console)?;
+    }
+    let imported = imported.map_err(|error| {
+        let failure = Failure::new(Exit::Failed, error.clone());
+        match error {
+            ImportError::Nothing | ImportError::Wrong(_) => failure,
+            ImportError::TooLarge(_) => {
+                failure.hint("make several descriptors of it, with --include and --exclude")
+            }
+        }
+    })?;
+    if let Some(path) = &args.report {
+        let report = report(&api, &imported, &remarks);
+        std::fs::write(path, format!("{report:#}\n")).map_err(|error| unwritten(path, &error))?;
+    }
+    match &args.output {
+        Some(path) => {
+            write_output(path, &imported.text).map_err(|error| unwritten(path, &error))?
+        }
+        None => console.out.write_all(imported.text.as_bytes())?,
+    }
+    let Imported { tools, excluded, guesses, .. } = imported;
+    let count = |kind| remarks.count(kind);
+    write!(
+        console.err,
+        "{NAME}{tools} tools{NAME:#} of {} operations, {excluded} excluded; {} lost, {} mended, {} \
+         changed; {guesses} guesses to review",
+        api.operations.len(),
+        count(Kind::Lost),
+        count(Kind::Mended),
+        count(Kind::Changed),
+    )?;
+    if remarks.dropped() > 0 {
+        write!(console.err, "; {} remarks more", remarks.dropped())?;
+    }
+    writeln!(console.err)?;
+    Ok(Exit::Ok)
+}
+
+/// Reads a document.
+pub(super) fn document(path: &Path) -> Result<(Api, Remarks), Failure> {
+    let name = if path.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let bytes = bytes(path, MAX_BYTES)
+        .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
+    openapi::read(&bytes).map_err(|reason| {
+        Failure::settings(format!("{name} is no OpenAPI document: {reason}"))
+            .hint("OpenAPI 3.0 and 3.1 and Swagger 2.0 are read, as JSON or YAML")
+    })
+}
+
+/// Reads a file or standard input, one byte beyond a limit at most.
+pub(super) fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let limit = limit as u64 + 1;
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Failed, anyhow::anyhow!("{} cannot be written: {error}", path.display()))
+}
+
+/// Writes a file: the whole of it or nothing.
+fn write_output(path: &Path, text: &str) -> io::Result<()> {
+    match std::fs::read(path) {
+        Ok(before) if before == text.as_bytes() => Ok(()),
+        Ok(before) => rewrite::replace(path, &before, text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::write(path, text),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_remark(remark: &Remark, console: &mut Console) -> io::Result<()> {
+    let style = match remark.kind {
+        Kind::Lost => BAD,
+        Kind::Mended => DOUBTFUL,
+        Kind::Changed => GOOD,
+    };
+    let Remark { kind, place, message, help } = remark;
+    let place = if place.is_empty() { "/" } else { place };
+    writeln!(console.err, "{style}{kind}:{style:#} {place}: {message}: {help}")
+}
+
+/// Returns what a program wants to know.
+fn report(api: &Api, imported: &Imported, remarks: &Remarks) -> Value {
+    let list: Vec<Value> = remarks
+        .list()
+        .iter()
+        .map(|remark| {
+            json!({
+                "kind": remark.kind.as_str(),
+                "place": remark.place,
+                "message": remark.message,
+                "help": remark.help,
+            })
+        })
+        .collect();
+    json!({
+        "operations": api.operations.len(),
+        "tools": imported.tools,
+        "excluded": imported.excluded,
+        "guesses": imported.guesses,
+        "remarks": list,
+        "dropped": remarks.dropped(),
+    })
+}

@@ -1,0 +1,706 @@
+//! Compares a descriptor with what an API says about itself.
+//!
+//! Operations are matched by method and path, whatever the placeholders are called. A descriptor may
+//! write a value into the path where the document has a placeholder with a list of values
+//! (`/vms/{id}.xva` for `/vms/{id}.{format}`); then each value needs its tool.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
+
+use serde_json::Value;
+
+use super::{
+    model::{Api, Body, Input, Operation, anonymous},
+    read::place_word,
+    text,
+};
+use crate::descriptor::{
+    diagnostic::nearest,
+    model::{
+        Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind, Placement,
+        Tool,
+    },
+};
+
+/// So many paths one operation stands for, when values are written into its path.
+const MAX_PATHS: usize = 64;
+
+/// So many values of an enumeration are named in a message.
+const MAX_NAMED: usize = 12;
+
+/// What differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum What {
+    /// The API has an operation that the descriptor lacks.
+    MissingOperation,
+    /// The descriptor has an operation that the API lacks.
+    UnknownOperation,
+    /// The API calls the operation deprecated, the descriptor does not.
+    Deprecated,
+    /// The operation has a parameter that the tool lacks.
+    MissingParameter,
+    /// The tool has a parameter that the operation lacks.
+    UnknownParameter,
+    /// A parameter goes elsewhere.
+    Place,
+    /// A parameter is required on one side only.
+    Required,
+    /// A parameter has another type.
+    Type,
+    /// A parameter has other values.
+    Enum,
+    /// The body has another media type.
+    Body,
+}
+
+impl What {
+    /// Everything that can differ.
+    pub const ALL: [Self; 10] = [
+        Self::MissingOperation,
+        Self::UnknownOperation,
+        Self::Deprecated,
+        Self::MissingParameter,
+        Self::UnknownParameter,
+        Self::Place,
+        Self::Required,
+        Self::Type,
+        Self::Enum,
+        Self::Body,
+    ];
+
+    /// Returns the word for it, as files of exceptions have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingOperation => "missing-operation",
+            Self::UnknownOperation => "unknown-operation",
+            Self::Deprecated => "deprecated",
+            Self::MissingParameter => "missing-parameter",
+            Self::UnknownParameter => "unknown-parameter",
+            Self::Place => "place",
+            Self::Required => "required",
+            Self::Type => "type",
+            Self::Enum => "enum",
+            Self::Body => "body",
+        }
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What differs.
+    pub what: What,
+    /// Method and path, as the side has it that has the operation; the document's if both do.
+    pub operation: String,
+    /// The tool, if the descriptor has one.
+    pub tool: Option<String>,
+    /// The parameter, if the difference is about one.
+    pub parameter: Option<String>,
+    /// What the two sides say.
+    pub message: String,
+    /// Where it is in the document: a JSON Pointer (RFC 6901).
+    pub place: Option<String>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Drift {
+    /// The differences: by operation, then by tool.
+    pub differences: Vec<Difference>,
+    /// How many operations both sides have.
+    pub shared: usize,
+    /// How many deprecated operations of the API the descriptor leaves out, which is no difference.
+    pub deprecated_left_out: usize,
+}
+
+/// An operation under one of its paths.
+#[derive(Clone)]
+struct Target {
+    operation: usize,
+    /// The values that are written into the path, by the number of the placeholder.
+    fixed: Vec<(usize, String)>,
+}
+
+/// Compares `descriptor` with `api`.
+pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
+    let targets = targets(api);
+    let base = base_path(descriptor.base_url.as_deref());
+    let mut drift = Drift::default();
+    let mut covered: HashMap<usize, Vec<Vec<(usize, String)>>> = HashMap::new();
+    let mut unmatched = Vec::new();
+    for tool in &descriptor.tools {
+        // Documents have paths with a query, too.
+        let whole = tool.path.as_str();
+        let path = whole.split('?').next().unwrap_or_default();
+        let target = find(&targets, tool.method, whole, &base)
+            .or_else(|| find(&targets, tool.method, path, &base));
+        let Some(target) = target else {
+            unmatched.push(tool);
+            continue;
+        };
+        covered.entry(target.operation).or_default().push(target.fixed.clone());
+        let Some(operation) = api.operations.get(target.operation) else { continue };
+        let pair = Pair { descriptor, tool, operation, fixed: &target.fixed };
+        pair.compare(&mut drift.differences);
+    }
+    if let Auth::Session(session) = &descriptor.auth {
+        let login = &session.login;
+        if let Some(target) = find(&targets, login.method, login.path.as_str(), &base) {
+            covered.entry(target.operation).or_default().push(Vec::new());
+        }
+    }
+    for (index, operation) in api.operations.iter().enumerate() {
+        match covered.get(&index) {
+            Some(fixed) => {
+                drift.shared += 1;
+                drift.differences.extend(uncovered(operation, fixed));
+            }
+            None if operation.deprecated => drift.deprecated_left_out += 1,
+            None => drift.differences.push(missing(operation)),
+        }
+    }
+    for tool in unmatched {
+        drift.differences.push(unknown(tool, api));
+    }
+    drift.differences.sort_by(|left, right| {
+        let key = |it: &Difference| {
+            let path = it.operation.split_once(' ').map_or("", |(_, path)| path);
+            (path.to_owned(), it.operation.clone(), it.tool.clone(), it.what, it.parameter.clone())
+        };
+        key(left).cmp(&key(right))
+    });
+    drift
+}
+
+fn missing(operation: &Operation) -> Difference {
+    let called = operation.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    Difference {
+        what: What::MissingOperation,
+        operation: operation.line(),
+        tool: None,
+        parameter: None,
+        message: format!("the descriptor has no tool for it{called}"),
+        place: Some(operation.place.clone()),
+    }
+}
+
+fn unknown(tool: &Tool, api: &Api) -> Difference {
+    let path = tool.path.as_str();
+    let same_path = || {
+        let plain = anonymous(path);
+        api.operations.iter().filter(move |it| anonymous(&it.path) == plain)
+    };
+    let methods: Vec<&str> = same_path().map(|it| it.method.as_str()).collect();
+    let message = if methods.is_empty() {
+        "the API has no such path".to_owned()
+    } else {
+        format!("the API has the path with {} only", methods.join(", "))
+    };
+    Difference {
+        what: What::UnknownOperation,
+        operation: format!("{} {path}", tool.method),
+        tool: Some(tool.name.clone()),
+        parameter: None,
+        message,
+        place: None,
+    }
+}
+
+/// Returns the operations by method and path, without the names of placeholders.
+fn targets(api: &Api) -> HashMap<(Method, String), Target> {
+    let mut targets = HashMap::new();
+    // A path as the document has it counts before one that values are written into.
+    for (index, operation) in api.operations.iter().enumerate() {
+        add(&mut targets, api, operation.method, &operation.path, index, &[]);
+    }
+    for (index, operation) in api.operations.iter().enumerate() {
+        for (path, fixed) in expanded(operation) {
+            add(&mut targets, api, operation.method, &path, index, &fixed);
+        }
+    }
+    targets
+}
+
+fn add(
+    targets: &mut HashMap<(Method, String), Target>,
+    api: &Api,
+    method: Method,
+    path: &str,
+    operation: usize,
+    fixed: &[(usize, String)],
+) {
+    let plain = anonymous(path);
+    for path in [plain.clone(), format!("{}{plain}", api.base.path)] {
+        for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
+            targets
+                .entry((method, path))
+                .or_insert_with(|| Target { operation, fixed: fixed.to_vec() });
+        }
+    }
+}
+
+/// Returns the paths with values for the placeholders that have a list of them.
+fn expanded(operation: &Operation) -> Vec<(String, Vec<(usize, String)>)> {
+    let mut paths: Vec<(String, Vec<(usize, String)>)> = vec![(operation.path.clone(), Vec::new())];
+    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
+        let Some(input) = path_input(operation, &name) else { continue };
+        let values: Vec<&str> = input.values.iter().filter_map(Value::as_str).collect();
+        if values.is_empty() || values.len() != input.values.len() {
+            continue;
+        }
+        let mut more = Vec::new();
+        for (path, fixed) in &paths {
+            for value in &values {
+                if paths.len() + more.len() >= MAX_PATHS {
+                    break;
+                }
+                let mut fixed = fixed.clone();
+                fixed.push((number, (*value).to_owned()));
+                more.push((path.replacen(&format!("{{{name}}}"), value, 1), fixed));
+            }
+        }
+        paths.extend(more);
+    }
+    paths.remove(0);
+    paths
+}
+
+fn path_input<'api>(operation: &'api Operation, name: &str) -> Option<&'api Input> {
+    let mut inputs = operation.inputs.iter();
+    inputs.find(|input| input.location == Location::Path && input.name == name)
+}
+
+fn placeholders(path: &str) -> Vec<String> {
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+fn find<'map>(
+    targets: &'map HashMap<(Method, String), Target>,
+    method: Method,
+    path: &str,
+    base: &str,
+) -> Option<&'map Target> {
+    let plain = anonymous(path);
+    let rooted = if plain.starts_with('/') { plain.clone() } else { format!("/{plain}") };
+    [plain, rooted.clone(), format!("{base}{rooted}")].into_iter().find_map(|path| {
+        let trimmed = path.trim_end_matches('/').to_owned();
+        targets.get(&(method, path)).or_else(|| targets.get(&(method, trimmed)))
+    })
+}
+
+/// Returns the path of a base URL, whose host may be a placeholder.
+fn base_path(url: Option<&str>) -> String {
+    let url = url.unwrap_or_default();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
+    path.trim_end_matches('/').to_owned()
+}
+
+/// Reports the values of a placeholder that no tool writes into its path.
+fn uncovered(operation: &Operation, covered: &[Vec<(usize, String)>]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
+        let fixed: Vec<&String> = covered
+            .iter()
+            .filter_map(|fixed| fixed.iter().find(|(at, _)| *at == number))
+            .map(|(_, value)| value)
+            .collect();
+        // A tool that leaves the placeholder takes all values.
+        if fixed.is_empty() || covered.iter().any(|it| !it.iter().any(|(at, _)| *at == number)) {
+            continue;
+        }
+        let Some(input) = path_input(operation, &name) else { continue };
+        let texts = input.values.iter().filter_map(Value::as_str);
+        let missing: Vec<&str> =
+            texts.filter(|value| !fixed.iter().any(|fixed| fixed == value)).collect();
+        if !missing.is_empty() {
+            found.push(Difference {
+                what: What::Enum,
+                operation: operation.line(),
+                tool: None,
+                parameter: Some(name.clone()),
+                message: format!("no tool has {} in its path", named(&missing)),
+                place: Some(input.place.clone()),
+            });
+        }
+    }
+    found
+}
+
+/// A tool and the operation that it calls.
+struct Pair<'a> {
+    descriptor: &'a Descriptor,
+    tool: &'a Tool,
+    operation: &'a Operation,
+    fixed: &'a [(usize, String)],
+}
+
+impl Pair<'_> {
+    fn compare(&self, found: &mut Vec<Difference>) {
+        if self.operation.deprecated && self.tool.deprecated.is_none() {
+            let message = "the API calls it deprecated, the tool is not marked".to_owned();
+            found.push(self.difference(What::Deprecated, None, message, &self.operation.place));
+        }
+        let mut used = BTreeSet::new();
+        let mut missing: Vec<&Input> = Vec::new();
+        self.in_path(&mut used, found);
+        let raw = matches!(self.operation.body, Body::Raw(_));
+        for input in self.operation.inputs.iter().filter(|it| it.location != Location::Path) {
+            if raw && input.location == Location::Body && self.whole_body(input, &mut used, found) {
+                continue;
+            }
+            match self.param(input) {
+                Some((at, param)) => {
+                    used.insert(at);
+                    self.values(input, param, found);
+                }
+                None if self.is_covered(input, &mut used) => {}
+                None => missing.push(input),
+            }
+        }
+        let others: Vec<(usize, &Param)> =
+            self.tool.params.iter().enumerate().filter(|(at, _)| !used.contains(at)).collect();
+        let mut moved = BTreeSet::new();
+        for input in missing {
+            let same = others.iter().find(|(_, param)| param.name == input.name);
+            if let Some((at, param)) = same.filter(|_| !raw || input.location != Location::Body) {
+                moved.insert(*at);
+                let message = format!(
+                    "the API has it in the {}, the tool in the {}",
+                    place_word(input.location),
+                    place_word(param.location)
+                );
+                found.push(self.difference(What::Place, Some(&input.name), message, &input.place));
+                self.values(input, param, found);
+                continue;
+            }
+            let names = others.iter().map(|(_, param)| param.name.as_str());
+            let mut message = format!(
+                "the tool lacks {} {} in the {}",
+                if input.required { "the required" } else { "the optional" },
+                text::word(input.kind),
+                place_word(input.location)
+            );
+            if let Some(near) = nearest(&input.name, names) {
+                message.push_str(&format!("; it has `{near}`"));
+            }
+            found.push(self.difference(
+                What::MissingParameter,
+                Some(&input.name),
+                message,
+                &input.place,
+            ));
+        }
+        for (at, param) in others {
+            if moved.contains(&at) || self.is_unsaid(param) {
+                continue;
+            }
+            let message =
+                format!("the API has no such parameter in the {}", place_word(param.location));
+            found.push(self.difference(
+                What::UnknownParameter,
+                Some(&param.name),
+                message,
+                &self.operation.place,
+            ));
+        }
+        self.body(found);
+    }
+
+    fn difference(
+        &self,
+        what: What,
+        parameter: Option<&str>,
+        message: String,
+        place: &str,
+    ) -> Difference {
+        Difference {
+            what,
+            operation: self.operation.line(),
+            tool: Some(self.tool.name.clone()),
+            parameter: parameter.map(str::to_owned),
+            message,
+            place: Some(place.to_owned()),
+        }
+    }
+
+    /// Compares the parameters of the path, which are told apart by their order.
+    fn in_path(&self, used: &mut BTreeSet<usize>, found: &mut Vec<Difference>) {
+        let theirs: Vec<String> = placeholders(&self.operation.path)
+            .into_iter()
+            .enumerate()
+            .filter(|(number, _)| !self.fixed.iter().any(|(at, _)| at == number))
+            .map(|(_, name)| name)
+            .collect();
+        for (name, own) in theirs.iter().zip(self.tool.path.placeholders()) {
+            let params = self.tool.params.iter().enumerate();
+            let own = params
+                .into_iter()
+                .find(|(_, param)| param.location == Location::Path && param.name == own);
+            let (Some(input), Some((at, param))) = (path_input(self.operation, name), own) else {
+                continue;
+            };
+            used.insert(at);
+            self.values(input, param, found);
+        }
+        for (at, param) in self.tool.params.iter().enumerate() {
+            if param.location == Location::Path {
+                used.insert(at);
+            }
+        }
+    }
+
+    fn param(&self, input: &Input) -> Option<(usize, &Param)> {
+        let params = || self.tool.params.iter().enumerate();
+        let is_place = |param: &Param| param.location == input.location;
+        let plain = |name: &str| name.trim_end_matches("[]").to_owned();
+        params().find(|(_, param)| is_place(param) && param.name == input.name).or_else(|| {
+            params().find(|(_, param)| {
+                is_place(param)
+                    && if input.location == Location::Header {
+                        param.name.eq_ignore_ascii_case(&input.name)
+                    } else {
+                        input.location == Location::Query
+                            && (param.name.ends_with("[]") || input.name.ends_with("[]"))
+                            && plain(&param.name) == plain(&input.name)
+                    }
+            })
+        })
+    }
+
+    /// Compares the one parameter that is the whole body, whatever its name is.
+    fn whole_body(
+        &self,
+        input: &Input,
+        used: &mut BTreeSet<usize>,
+        found: &mut Vec<Difference>,
+    ) -> bool {
+        let in_body: Vec<(usize, &Param)> = self
+            .tool
+            .params
+            .iter()
+            .enumerate()
+            .filter(|(_, param)| param.location == Location::Body)
+            .collect();
+        match in_body.as_slice() {
+            // The runtime adds one.
+            [] => matches!(self.tool.body, BodyKind::Raw(_) | BodyKind::Multipart),
+            [(at, param)] if matches!(self.tool.body, BodyKind::Raw(_)) => {
+                used.insert(*at);
+                if input.required && !param.required && param.default.is_none() {
+                    self.requiredness(input, param, found);
+                }
+                true
+            }
+            // Members where the document has an unknown body: no less than it says.
+            several => {
+                used.extend(several.iter().map(|(at, _)| *at));
+                matches!(self.tool.body, BodyKind::Json | BodyKind::JsonAs(_))
+                    && input.kind == ParamKind::FileUrl
+            }
+        }
+    }
+
+    /// Returns whether the parameter is sent without being one of the tool.
+    fn is_covered(&self, input: &Input, used: &mut BTreeSet<usize>) -> bool {
+        let Self { tool, descriptor, .. } = self;
+        match input.location {
+            Location::Query => {
+                let fixed = tool.path.query().unwrap_or_default();
+                let in_path = fixed
+                    .split('&')
+                    .any(|pair| pair.split('=').next().is_some_and(|name| name == input.name));
+                let in_auth = match &descriptor.auth {
+                    Auth::Token { placement: Placement::Query(name), .. } => *name == input.name,
+                    _ => false,
+                };
+                in_path || in_auth || self.is_of_pages(&input.name)
+            }
+            Location::Header => {
+                let is = |name: &str| name.eq_ignore_ascii_case(&input.name);
+                tool.headers.iter().any(|(name, _)| is(name.as_str()))
+                    || tool.idempotency.as_ref().is_some_and(|name| is(name.as_str()))
+                    || http::HeaderName::from_bytes(input.name.as_bytes())
+                        .is_ok_and(|name| descriptor.auth.uses_header(&name))
+            }
+            Location::Body if tool.nest_body_keys => {
+                let prefix = format!("{}.", input.name);
+                let nested: Vec<usize> = tool
+                    .params
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, it)| it.location == Location::Body && it.name.starts_with(&prefix))
+                    .map(|(at, _)| at)
+                    .collect();
+                used.extend(&nested);
+                !nested.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    fn is_of_pages(&self, name: &str) -> bool {
+        let Some(pages) = &self.tool.pagination else { return false };
+        let own = match &pages.strategy {
+            PageStrategy::Cursor { param, .. }
+            | PageStrategy::LinkHeader { param }
+            | PageStrategy::Offset { param }
+            | PageStrategy::Page { param } => param.as_deref(),
+        };
+        own == Some(name) || pages.limit_param.as_deref() == Some(name)
+    }
+
+    /// Returns whether the document has the parameter, though `import` could not write it.
+    fn is_unsaid(&self, param: &Param) -> bool {
+        self.operation.unsaid.iter().any(|(location, name)| {
+            *location == param.location && name.eq_ignore_ascii_case(&param.name)
+        })
+    }
+
+    fn values(&self, input: &Input, param: &Param, found: &mut Vec<Difference>) {
+        if input.location != Location::Path && input.required != param.required {
+            // A default is what a call without the parameter sends.
+            if !(input.required && param.default.is_some()) {
+                self.requiredness(input, param, found);
+            }
+        }
+        if !input.kinds.is_empty() && !input.kinds.contains(&param.kind) {
+            let theirs: Vec<&str> = input.kinds.iter().map(|kind| text::word(*kind)).collect();
+            let message = format!(
+                "the API takes {}, the tool {}",
+                theirs.join(" or "),
+                text::word(param.kind)
+            );
+            found.push(self.difference(What::Type, Some(&input.name), message, &input.place));
+        }
+        if let Some(message) = self.enumeration(input, param) {
+            found.push(self.difference(What::Enum, Some(&input.name), message, &input.place));
+        }
+    }
+
+    fn requiredness(&self, input: &Input, param: &Param, found: &mut Vec<Difference>) {
+        let word = |required| if required { "required" } else { "optional" };
+        let message =
+            format!("the API has it {}, the tool {}", word(input.required), word(param.required));
+        found.push(self.difference(What::Required, Some(&input.name), message, &input.place));
+    }
+
+    /// Compares the values of the document with what a caller can read: the descriptions.
+    fn enumeration(&self, input: &Input, param: &Param) -> Option<String> {
+        let all_boolean = input.values.iter().all(Value::is_boolean);
+        if input.values.is_empty() || (all_boolean && param.kind == ParamKind::Boolean) {
+            return None;
+        }
+        let own = param.description.as_deref().unwrap_or_default();
+        if own.contains(&text::values(&input.values))
+            || (input.values.len() > text::MAX_VALUES
+                && own.contains(&format!("{} values", input.values.len())))
+        {
+            return None;
+        }
+        let shown: Vec<String> = input.values.iter().map(text::shown).collect();
+        let default = param.default.as_ref().map(text::shown);
+        let is_said = |value: &String| {
+            default.as_ref() == Some(value)
+                || mentions(own, value)
+                || mentions(&self.tool.description, value)
+        };
+        let unsaid: Vec<&str> =
+            shown.iter().filter(|value| !is_said(value)).map(String::as_str).collect();
+        let listed = listed(own, &shown);
+        let extra: Vec<&str> =
+            listed.into_iter().filter(|word| !shown.iter().any(|value| value == word)).collect();
+        match (unsaid.is_empty(), extra.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(format!("the descriptions do not name {}", named(&unsaid))),
+            (true, false) => Some(format!("the API does not take {}", named(&extra))),
+            (false, false) => Some(format!(
+                "the descriptions do not name {}, and the API does not take {}",
+                named(&unsaid),
+                named(&extra)
+            )),
+        }
+    }
+
+    fn body(&self, found: &mut Vec<Difference>) {
+        let has_body = self.tool.params.iter().any(|param| param.location == Location::Body);
+        let theirs = match &self.operation.body {
+            Body::None => return,
+            Body::Json(None) => "application/json",
+            Body::Json(Some(media)) | Body::Raw(media) => media.as_str(),
+            Body::Form => "application/x-www-form-urlencoded",
+            Body::Multipart => "multipart/form-data",
+        };
+        let own = match &self.tool.body {
+            BodyKind::Json if !has_body => return,
+            BodyKind::Json => "application/json",
+            BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => mime.essence_str(),
+            BodyKind::Form => "application/x-www-form-urlencoded",
+            BodyKind::Multipart => "multipart/form-data",
+        };
+        let essence =
+            |media: &str| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let fits = |media: &str| {
+            let media = essence(media);
+            media == own
+                || media == "*/*"
+                || (media == "text/json" && own == "application/json")
+                || media.strip_suffix("/*").is_some_and(|kind| own.starts_with(kind))
+        };
+        if fits(theirs) || self.operation.media.iter().any(|media| fits(media)) {
+            return;
+        }
+        let message = format!("the API takes a body in {theirs}, the tool sends {own}");
+        found.push(self.difference(What::Body, None, message, &self.operation.place));
+    }
+}
+
+/// Returns whether a text has a value as a word of its own.
+fn mentions(text: &str, value: &str) -> bool {
+    if value.is_empty() {
+        return true;
+    }
+    let is_part = |other: char| other.is_alphanumeric() || other == '_';
+    text.match_indices(value).any(|(at, _)| {
+        let before = text.get(..at).and_then(|head| head.chars().next_back());
+        let after = text.get(at + value.len()..).and_then(|tail| tail.chars().next());
+        let begins = value.starts_with(is_part);
+        let ends = value.ends_with(is_part);
+        !(begins && before.is_some_and(is_part) || ends && after.is_some_and(is_part))
+    })
+}
+
+/// Returns the words of a list of values: behind "One of", or a description that is a list.
+fn listed<'text>(text: &'text str, values: &[String]) -> Vec<&'text str> {
+    let behind = text.find("ne of ").and_then(|at| text.get(at + "ne of ".len()..));
+    let list = match behind {
+        Some(rest) => rest.split(". ").next().unwrap_or_default(),
+        None => text.rsplit_once(": ").map_or(text, |(_, list)| list),
+    };
+    let words: Vec<&str> = list
+        .trim_end_matches('.')
+        .split(',')
+        .flat_map(|part| part.split(" or "))
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_list = words.len() >= 2 && words.iter().all(|word| !word.contains(' '));
+    let known = words.iter().filter(|word| values.iter().any(|value| value == *word)).count();
+    if is_list && known * 2 >= words.len() { words } else { Vec::new() }
+}
+
+fn named(values: &[&str]) -> String {
+    let shown: Vec<&str> = values.iter().take(MAX_NAMED).copied().collect();
+    let more = values.len() - shown.len();
+    let list = shown.join(", ");
+    if more > 0 { format!("{list} and {more} more") } else { list }
+}

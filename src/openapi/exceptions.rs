@@ -1,0 +1,216 @@
+//! Differences that somebody has looked at, each with the reason why it stays.
+
+use super::{
+    drift::{Difference, What},
+    pattern::Pattern,
+};
+use crate::descriptor::yaml::{self, Entry, Node, Value};
+
+/// Larger files are not read, in bytes.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// So many exceptions a file may have.
+const MAX_EXCEPTIONS: usize = 2_000;
+
+/// A file of exceptions.
+#[derive(Debug, Default)]
+pub struct Exceptions {
+    list: Vec<Exception>,
+}
+
+/// One exception: what is given must fit.
+#[derive(Debug)]
+pub struct Exception {
+    /// The line that it begins on, from 1.
+    pub line: usize,
+    /// Why the difference stays.
+    pub reason: String,
+    /// What differs; anything if empty.
+    what: Vec<What>,
+    operation: Option<Pattern>,
+    tool: Option<Pattern>,
+    parameter: Option<Pattern>,
+    message: Option<Pattern>,
+}
+
+/// What is left of the differences.
+#[derive(Debug, Default)]
+pub struct Judged<'a> {
+    /// Differences that no exception has, in their order.
+    pub left: Vec<&'a Difference>,
+    /// Differences that one has.
+    pub excepted: Vec<(&'a Difference, &'a Exception)>,
+    /// Exceptions that no difference needs.
+    pub stale: Vec<&'a Exception>,
+}
+
+impl Exceptions {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Each message has its line in front.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let mut findings = Vec::new();
+        let root = yaml::parse(text, &mut findings);
+        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let mut problems: Vec<String> = findings
+            .iter()
+            .map(|finding| format!("{}: {}", line(finding.span.start), finding.message))
+            .collect();
+        let Some(root) = root else {
+            if problems.is_empty() {
+                return Ok(Self::default());
+            }
+            return Err(problems);
+        };
+        let items = match &root.value {
+            Value::Null => return Ok(Self::default()),
+            Value::Mapping(entries) => {
+                for entry in entries.iter().filter(|entry| entry.key != "exceptions") {
+                    problems.push(format!(
+                        "{}: unknown key `{}`",
+                        line(entry.key_span.start),
+                        entry.key
+                    ));
+                }
+                root.get("exceptions")
+            }
+            _ => None,
+        };
+        let mut list = Vec::new();
+        match items.map(|items| (&items.value, items.span.start)) {
+            Some((Value::Sequence(items), _)) => {
+                if items.len() > MAX_EXCEPTIONS {
+                    problems.push(format!("1: more than {MAX_EXCEPTIONS} exceptions"));
+                }
+                for item in items.iter().take(MAX_EXCEPTIONS) {
+                    match exception(item, line(item.span.start)) {
+                        Ok(exception) => list.push(exception),
+                        Err(found) => problems.extend(found),
+                    }
+                }
+            }
+            Some((Value::Null, _)) => {}
+            _ => problems.push("1: the file needs a list under `exceptions`".to_owned()),
+        }
+        if problems.is_empty() { Ok(Self { list }) } else { Err(problems) }
+    }
+
+    /// Sorts differences into those that an exception has and those that none has.
+    pub fn judge<'a>(&'a self, differences: &'a [Difference]) -> Judged<'a> {
+        let mut judged = Judged::default();
+        let mut used = vec![false; self.list.len()];
+        for difference in differences {
+            let mut found = None;
+            // One that several exceptions have keeps all of them fresh.
+            for (exception, used) in self.list.iter().zip(&mut used) {
+                if exception.fits(difference) {
+                    *used = true;
+                    found = found.or(Some(exception));
+                }
+            }
+            match found {
+                Some(exception) => judged.excepted.push((difference, exception)),
+                None => judged.left.push(difference),
+            }
+        }
+        judged.stale =
+            self.list.iter().zip(used).filter(|(_, used)| !used).map(|(it, _)| it).collect();
+        judged
+    }
+}
+
+impl Exception {
+    fn fits(&self, difference: &Difference) -> bool {
+        let matches = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
+            (None, _) => true,
+            (Some(pattern), Some(text)) => pattern.matches(text),
+            (Some(_), None) => false,
+        };
+        (self.what.is_empty() || self.what.contains(&difference.what))
+            && matches(&self.operation, Some(&difference.operation))
+            && matches(&self.tool, difference.tool.as_deref())
+            && matches(&self.parameter, difference.parameter.as_deref())
+            && matches(&self.message, Some(&difference.message))
+    }
+
+    /// Returns what it is about, in one line.
+    pub fn about(&self) -> String {
+        let mut parts: Vec<String> = self.what.iter().map(|what| what.to_string()).collect();
+        for (key, pattern) in [
+            ("operation", &self.operation),
+            ("tool", &self.tool),
+            ("parameter", &self.parameter),
+            ("message", &self.message),
+        ] {
+            parts.extend(pattern.as_ref().map(|pattern| format!("{key} {}", pattern.as_str())));
+        }
+        parts.join(", ")
+    }
+}
+
+fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
+    let Value::Mapping(entries) = &node.value else {
+        return Err(vec![format!("{line}: an exception is a mapping")]);
+    };
+    let mut problems = Vec::new();
+    let mut exception = Exception {
+        line,
+        reason: String::new(),
+        what: Vec::new(),
+        operation: None,
+        tool: None,
+        parameter: None,
+        message: None,
+    };
+    for Entry { key, value, .. } in entries {
+        let text = value.text().unwrap_or_default().trim();
+        let mut pattern = || match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(problem) => {
+                problems.push(format!("{line}: {problem}"));
+                None
+            }
+        };
+        match key.as_ref() {
+            "reason" => exception.reason = text.to_owned(),
+            "operation" => exception.operation = pattern(),
+            "tool" => exception.tool = pattern(),
+            "parameter" => exception.parameter = pattern(),
+            "message" => exception.message = pattern(),
+            "difference" => {
+                let words: Vec<&str> = match &value.value {
+                    Value::Sequence(items) => items.iter().filter_map(Node::text).collect(),
+                    _ => vec![text],
+                };
+                for word in words {
+                    match What::ALL.iter().find(|what| what.as_str() == word) {
+                        Some(what) => exception.what.push(*what),
+                        None => {
+                            let known: Vec<&str> = What::ALL.iter().map(|it| it.as_str()).collect();
+                            problems.push(format!(
+                                "{line}: `{word}` is no difference; there are {}",
+                                known.join(", ")
+                            ));
+                        }
+                    }
+                }
+            }
+            other => problems.push(format!("{line}: unknown key `{other}`")),
+        }
+    }
+    if exception.reason.is_empty() {
+        problems.push(format!("{line}: an exception needs a `reason`"));
+    }
+    let is_about_nothing = exception.what.is_empty()
+        && exception.operation.is_none()
+        && exception.tool.is_none()
+        && exception.parameter.is_none()
+        && exception.message.is_none();
+    if is_about_nothing {
+        let keys = "`difference`, `operation`, `tool`, `parameter` or `message`";
+        problems.push(format!("{line}: an exception needs at least one of {keys}"));
+    }
+    if problems.is_empty() { Ok(exception) } else { Err(problems) }
+}

@@ -1,0 +1,329 @@
+//! What a call may do, guessed from the method and the words of an operation.
+
+use crate::{
+    descriptor::model::{Access, Method},
+    openapi::{model::Operation, text::words},
+};
+
+/// Words that begin the name of an operation that only reads.
+const READS: &[&str] = &[
+    "aggregate",
+    "autocomplete",
+    "calculate",
+    "check",
+    "compare",
+    "compute",
+    "convert",
+    "count",
+    "describe",
+    "diff",
+    "download",
+    "estimate",
+    "evaluate",
+    "explain",
+    "export",
+    "fetch",
+    "filter",
+    "find",
+    "get",
+    "inspect",
+    "list",
+    "lookup",
+    "match",
+    "ping",
+    "preview",
+    "probe",
+    "query",
+    "read",
+    "render",
+    "resolve",
+    "retrieve",
+    "search",
+    "show",
+    "simulate",
+    "suggest",
+    "summarize",
+    "test",
+    "translate",
+    "validate",
+    "verify",
+    "view",
+];
+
+/// Words that begin the name of an operation that changes something, whatever its method.
+const CHANGES: &[&str] = &[
+    "accept",
+    "activate",
+    "add",
+    "approve",
+    "archive",
+    "assign",
+    "attach",
+    "cancel",
+    "clear",
+    "close",
+    "connect",
+    "create",
+    "deactivate",
+    "delete",
+    "destroy",
+    "detach",
+    "disable",
+    "disconnect",
+    "enable",
+    "execute",
+    "insert",
+    "install",
+    "invite",
+    "kill",
+    "logout",
+    "lock",
+    "merge",
+    "migrate",
+    "move",
+    "pause",
+    "patch",
+    "post",
+    "publish",
+    "purge",
+    "put",
+    "reboot",
+    "register",
+    "reject",
+    "release",
+    "remove",
+    "rename",
+    "replace",
+    "reset",
+    "restart",
+    "restore",
+    "resume",
+    "revert",
+    "revoke",
+    "rollback",
+    "run",
+    "save",
+    "scale",
+    "send",
+    "set",
+    "shutdown",
+    "start",
+    "stop",
+    "submit",
+    "suspend",
+    "sync",
+    "terminate",
+    "toggle",
+    "transfer",
+    "trigger",
+    "unlock",
+    "update",
+    "upgrade",
+    "upload",
+    "upsert",
+    "wipe",
+    "write",
+];
+
+/// Words of an operation that loses data or interrupts service.
+const DANGEROUS: &[&str] = &[
+    "delete",
+    "destroy",
+    "drain",
+    "drop",
+    "emergency",
+    "erase",
+    "evacuate",
+    "evict",
+    "force",
+    "format",
+    "hard",
+    "kill",
+    "poweroff",
+    "purge",
+    "reboot",
+    "remove",
+    "reset",
+    "restart",
+    "restore",
+    "revert",
+    "revoke",
+    "rollback",
+    "shutdown",
+    "terminate",
+    "truncate",
+    "uninstall",
+    "wipe",
+];
+
+/// Words of what decides who may do what.
+const ADMIN: &[&str] = &[
+    "acl",
+    "acls",
+    "admin",
+    "apikey",
+    "apikeys",
+    "auth",
+    "authorization",
+    "authorizations",
+    "collaborator",
+    "collaborators",
+    "credential",
+    "credentials",
+    "grant",
+    "grants",
+    "iam",
+    "invitation",
+    "invitations",
+    "oauth",
+    "password",
+    "permission",
+    "permissions",
+    "policies",
+    "policy",
+    "privilege",
+    "privileges",
+    "role",
+    "rolebinding",
+    "rolebindings",
+    "roles",
+    "secret",
+    "secrets",
+    "sso",
+    "token",
+    "tokens",
+    "user",
+    "users",
+];
+
+/// What is taken off an object and can be put on again.
+const MARKS: &[&str] = &[
+    "assignee",
+    "assignees",
+    "bookmark",
+    "favorite",
+    "favorites",
+    "favourite",
+    "follow",
+    "following",
+    "label",
+    "labels",
+    "like",
+    "likes",
+    "mute",
+    "pin",
+    "reaction",
+    "reactions",
+    "star",
+    "starred",
+    "subscription",
+    "tag",
+    "tags",
+    "vote",
+    "votes",
+    "watch",
+];
+
+/// Returns the level and what speaks for it.
+pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
+    let method = operation.method;
+    let name_words = words(name);
+    let fixed: Vec<&str> =
+        operation.path.split('/').filter(|part| !part.contains('{') && !part.is_empty()).collect();
+    let last = fixed.last().map(|last| words(last)).unwrap_or_default();
+    let first = name_words.first().map(String::as_str).unwrap_or_default();
+    let has = |list: &[&str], words: &[String]| -> Option<String> {
+        words.iter().find(|word| list.contains(&word.as_str())).cloned()
+    };
+    // The id names the operation, the end of the path an action.
+    let verb = last.first().map(String::as_str).unwrap_or_default();
+    match method {
+        Method::Get | Method::Head => {
+            // `/x/reset` that is asked for with GET; `/resets` is a list.
+            if CHANGES.contains(&first) && !READS.contains(&first) {
+                let level = match DANGEROUS.contains(&first) {
+                    true => Access::Dangerous,
+                    false => Access::Write,
+                };
+                return (level, format!("{method}, but `{first}`"));
+            }
+            (Access::Read, method.to_string())
+        }
+        Method::Delete => {
+            if let Some(mark) = has(MARKS, &last) {
+                return (Access::Write, format!("{method} of `{mark}`"));
+            }
+            (Access::Dangerous, method.to_string())
+        }
+        Method::Post | Method::Put | Method::Patch => {
+            if method == Method::Post {
+                let reads = |word: &str| READS.contains(&word) && !CHANGES.contains(&word);
+                if reads(first) || (reads(verb) && !CHANGES.contains(&first)) {
+                    let word = if reads(first) { first } else { verb };
+                    return (Access::Read, format!("{method}, but `{word}`"));
+                }
+            }
+            let action: Vec<String> = last.iter().chain(&name_words).cloned().collect();
+            if let Some(word) = has(DANGEROUS, &action) {
+                return (Access::Dangerous, format!("{method} and `{word}`"));
+            }
+            let mut all: Vec<String> = fixed.iter().flat_map(|part| words(part)).collect();
+            // `/user/repos` is about repositories.
+            all.drain(..all.len().saturating_sub(3));
+            if let Some(word) = has(ADMIN, &all).filter(|word| !matches!(word.as_str(), "user")) {
+                return (Access::Admin, format!("{method} and `{word}`"));
+            }
+            (Access::Write, method.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openapi::model::{Answer, Body};
+
+    fn guessed(method: Method, path: &str, name: &str) -> &'static str {
+        let operation = Operation {
+            method,
+            path: path.to_owned(),
+            place: String::new(),
+            id: None,
+            summary: String::new(),
+            description: String::new(),
+            tags: Vec::new(),
+            deprecated: false,
+            inputs: Vec::new(),
+            unsaid: Vec::new(),
+            body: Body::None,
+            media: Vec::new(),
+            answer: Answer::default(),
+        };
+        match guess(&operation, name).0 {
+            Access::Read => "read",
+            Access::Write => "write",
+            Access::Admin => "admin",
+            Access::Dangerous => "dangerous",
+            Access::Custom(_) => "custom",
+        }
+    }
+
+    #[test]
+    fn levels_follow_methods_and_words() {
+        for (method, path, name, expected) in [
+            (Method::Get, "/vms", "list_vms", "read"),
+            (Method::Get, "/sessions/logout", "logout", "write"),
+            (Method::Get, "/vms/{id}/purge", "purge_vm", "dangerous"),
+            (Method::Post, "/vms/search", "vms", "read"),
+            (Method::Post, "/search", "create_search", "write"),
+            (Method::Post, "/vms", "create_vm", "write"),
+            (Method::Post, "/vms/{id}/actions/hard_reboot", "hard_reboot_vm", "dangerous"),
+            (Method::Put, "/users/{id}", "update_user", "admin"),
+            (Method::Delete, "/vms/{id}", "delete_vm", "dangerous"),
+            (Method::Delete, "/vms/{id}/tags/{tag}", "remove_tag", "write"),
+            (Method::Patch, "/vms/{id}", "update_vm", "write"),
+        ] {
+            assert_eq!(guessed(method, path, name), expected, "{method} {path} {name}");
+        }
+    }
+}

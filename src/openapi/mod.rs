@@ -1,0 +1,26 @@
+//! OpenAPI documents: what an API says about itself (OpenAPI 3.0, 3.1, Swagger 2.0).
+//!
+//! [`read()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
+//! for each thing that a descriptor cannot say, and for each that is wrong in the document and was
+//! mended. [`import()`] writes an [`Api`] down as a descriptor, and [`drift()`] compares one with
+//! a descriptor.
+//!
+//! The reader works on plain JSON values and not on a typed model of OpenAPI: typed readers refuse
+//! a document for its first mistake, and nearly every document that an API serves has some. Whatever
+//! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
+
+pub mod drift;
+pub mod exceptions;
+pub mod import;
+mod model;
+pub mod pattern;
+mod read;
+pub mod report;
+mod schema;
+mod text;
+
+pub use drift::drift;
+pub use import::import;
+pub use model::{Answer, Api, Auth, Base, Body, Input, Operation, Scheme};
+pub use read::read;
+pub use schema::{Kinds, Member, Shape};

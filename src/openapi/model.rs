@@ -1,0 +1,185 @@
+//! An API as a document describes it, in the words of a descriptor.
+//!
+//! What a descriptor cannot say is not here: it was reported while the document was read. `import`
+//! writes an [`Api`] down, and `drift` compares one with a descriptor, so that both have the same
+//! understanding of a document.
+
+use serde_json::Value;
+
+use super::schema::Shape;
+use crate::descriptor::model::{Location, Method, ParamKind};
+
+/// What a document describes.
+#[derive(Debug, Clone, Default)]
+pub struct Api {
+    /// `info.title`.
+    pub title: String,
+    /// `info.version`, when it has the form of a descriptor's.
+    pub version: Option<String>,
+    /// `info.description`, its first paragraph.
+    pub description: String,
+    /// Where further documentation is.
+    pub docs: Option<String>,
+    /// Where the API is.
+    pub base: Base,
+    /// How requests authenticate.
+    pub auth: Auth,
+    /// The operations, sorted by path and method.
+    pub operations: Vec<Operation>,
+}
+
+/// Where an API is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Base {
+    /// An absolute URL that can be a `base_url`; the document may not know its host.
+    pub url: Option<String>,
+    /// The path that comes before all others, without a slash at its end.
+    pub path: String,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path below the base URL, with the names of the path parameters in braces.
+    pub path: String,
+    /// Where it is in the document.
+    pub place: String,
+    /// `operationId`.
+    pub id: Option<String>,
+    /// What it does, in one line.
+    pub summary: String,
+    /// More about it, in one line.
+    pub description: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether it should no longer be used.
+    pub deprecated: bool,
+    /// What it takes, in the order path, query, header, body.
+    pub inputs: Vec<Input>,
+    /// Parameters that no descriptor can have: place and name.
+    pub unsaid: Vec<(Location, String)>,
+    /// How the body is written.
+    pub body: Body,
+    /// Every media type that the body may have, in lower case.
+    pub media: Vec<String>,
+    /// What it answers.
+    pub answer: Answer,
+}
+
+/// One thing that an operation takes.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Its name on the wire; that of a path parameter may have been changed.
+    pub name: String,
+    /// Where it goes.
+    pub location: Location,
+    /// Its type in a descriptor.
+    pub kind: ParamKind,
+    /// The types that fit as well, because the document allows several; empty when all do.
+    pub kinds: Vec<ParamKind>,
+    /// Whether a call must have it.
+    pub required: bool,
+    /// Its values, when they are listed.
+    pub values: Vec<Value>,
+    /// What it means, in one line.
+    pub description: String,
+    /// The part of the description that lists the values.
+    pub listing: String,
+    /// Whether the type is a guess.
+    pub is_guess: bool,
+    /// Where it is in the document.
+    pub place: String,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Body {
+    /// As a form.
+    Form,
+    /// As a JSON object; the text is a media type of its own, such as
+    /// `application/merge-patch+json`.
+    Json(Option<String>),
+    /// As `multipart/form-data`.
+    Multipart,
+    /// There is none.
+    #[default]
+    None,
+    /// The bytes or the text of one parameter, under this media type.
+    Raw(String),
+}
+
+/// What an operation answers when all is well.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Whether the answer is a file, and of which media type, if it is always the same.
+    pub file: Option<Option<String>>,
+    /// Whether the answer is a stream of events.
+    pub is_stream: bool,
+    /// Whether the answer says in a `Link` header where the next page is.
+    pub has_link: bool,
+    /// The shape of a JSON answer, two levels deep.
+    pub shape: Option<Shape>,
+}
+
+/// How requests authenticate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// The scheme that was chosen.
+    pub scheme: Scheme,
+    /// Why it is a choice: other schemes of the document, by their names.
+    pub others: Vec<String>,
+}
+
+/// A way to authenticate that a descriptor can have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// A user name and a password.
+    Basic,
+    /// A token in the `Authorization` header.
+    Bearer,
+    /// A token in a cookie of this name.
+    Cookie(String),
+    /// A token in a header of this name.
+    Header(String),
+    /// None.
+    #[default]
+    None,
+    /// OAuth 2.0 with client credentials.
+    ClientCredentials {
+        /// Where tokens come from.
+        token_url: String,
+        /// What is asked for.
+        scopes: Vec<String>,
+    },
+    /// OAuth 2.0 with a person's consent.
+    AuthorizationCode {
+        /// Where a person consents.
+        authorize_url: String,
+        /// Where tokens come from.
+        token_url: String,
+        /// What is asked for.
+        scopes: Vec<String>,
+    },
+    /// A token in a query parameter of this name.
+    Query(String),
+}
+
+impl Operation {
+    /// Returns the method and the path, as people write them.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// Returns a path with the names of its placeholders left out.
+pub(super) fn anonymous(path: &str) -> String {
+    let mut parts = path.split('{');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str("{}");
+        plain.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
+    }
+    plain
+}

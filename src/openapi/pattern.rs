@@ -1,0 +1,57 @@
+//! Patterns in which `*` stands for any text; the braces of paths stand for themselves.
+
+/// A pattern, compiled.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    glob: globset::GlobMatcher,
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    ///
+    /// Says which one is none.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("a pattern is empty".to_owned());
+        }
+        let mut escaped = String::new();
+        for character in text.chars() {
+            if matches!(character, '{' | '}' | '[' | ']' | '?' | '\\') {
+                escaped.push('\\');
+            }
+            escaped.push(character);
+        }
+        let glob = globset::GlobBuilder::new(&escaped).backslash_escape(true).build();
+        let glob = glob.map_err(|error| format!("`{text}` is no pattern: {}", error.kind()))?;
+        Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
+    }
+
+    /// Returns the pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns whether the whole of `text` fits.
+    pub fn matches(&self, text: &str) -> bool {
+        self.text == text || self.glob.is_match(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_are_those_of_paths() {
+        let matches = |pattern: &str, text: &str| Pattern::new(pattern).unwrap().matches(text);
+        assert!(matches("GET /vms/{id}", "GET /vms/{id}"));
+        assert!(matches("* /vms/{*}/actions/*", "POST /vms/{id}/actions/start"));
+        assert!(!matches("/vms", "/vms/{id}"));
+        assert!(!matches("/vms/{id}", "/vms/id"));
+        assert!(matches("ids[]", "ids[]"));
+        assert!(Pattern::new("").is_err());
+    }
+}

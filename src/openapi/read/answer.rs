@@ -1,0 +1,159 @@
+//! `responses`: what an operation answers when all is well.
+
+use serde_json::{Map, Value};
+
+use super::{Dialect, Reader, list_of};
+use crate::openapi::{model::Answer, report::at, schema::flag};
+
+/// Answers that mean that all is well, the most telling first.
+const STATUSES: [&str; 8] = ["200", "201", "203", "206", "2XX", "2xx", "202", "default"];
+
+impl<'doc> Reader<'doc> {
+    /// Reads the answer of an operation.
+    pub(super) fn answer(&mut self, operation: &'doc Map<String, Value>, place: &str) -> Answer {
+        let Some(Value::Object(responses)) = operation.get("responses") else {
+            return Answer::default();
+        };
+        let mut found = None;
+        for status in STATUSES {
+            let Some(response) = responses.get(status) else { continue };
+            let place = at(&at(place, "responses"), status);
+            let Some((Value::Object(response), place)) = self.schemas.resolve(response, &place)
+            else {
+                continue;
+            };
+            // One without content says less than a later one.
+            let has_content = response.contains_key("content") || response.contains_key("schema");
+            if found.is_none() || has_content {
+                found = Some((response, place));
+            }
+            if has_content {
+                break;
+            }
+        }
+        let Some((response, place)) = found else { return Answer::default() };
+        let has_link = match response.get("headers") {
+            Some(Value::Object(headers)) => {
+                headers.keys().any(|name| name.eq_ignore_ascii_case("link"))
+            }
+            _ => false,
+        };
+        let mut answer = match self.dialect {
+            Dialect::OpenApi3 => self.content(response, &place),
+            Dialect::Swagger2 => self.produced(operation, response, &place),
+        };
+        answer.has_link = has_link;
+        answer
+    }
+
+    fn content(&mut self, response: &'doc Map<String, Value>, place: &str) -> Answer {
+        let Some(Value::Object(content)) = response.get("content") else {
+            return Answer::default();
+        };
+        let place = at(place, "content");
+        if let Some((media, value)) = content.iter().find(|(media, _)| is_json(media)) {
+            if let Some((other, _)) = content.iter().find(|(media, _)| is_stream(media)) {
+                let message = format!("the answer may also be a stream, `{other}`");
+                let help = "write a second tool with `response: {streaming: true}`";
+                self.schemas.remarks.lost(&place, message, help);
+            }
+            let Some(schema) = value.get("schema") else { return Answer::default() };
+            // Some write a file as JSON with a binary schema.
+            let is_binary = schema.get("format").and_then(Value::as_str) == Some("binary");
+            if is_binary {
+                return Answer { file: Some(None), ..Answer::default() };
+            }
+            let place = at(&at(&place, media), "schema");
+            return Answer { shape: Some(self.schemas.shape(schema, &place)), ..Answer::default() };
+        }
+        if content.keys().any(|media| is_stream(media)) {
+            return Answer { is_stream: true, ..Answer::default() };
+        }
+        let is_binary = |value: &Value| {
+            let format = value.pointer("/schema/format").and_then(Value::as_str);
+            format == Some("binary")
+        };
+        let files: Vec<&String> = content
+            .iter()
+            .filter(|(media, value)| is_file(media) || is_binary(value))
+            .map(|(media, _)| media)
+            .collect();
+        match files.as_slice() {
+            [] => Answer::default(),
+            [one] if content.len() == 1 => file(Some(one)),
+            _ => file(None),
+        }
+    }
+
+    fn produced(
+        &mut self,
+        operation: &'doc Map<String, Value>,
+        response: &'doc Map<String, Value>,
+        place: &str,
+    ) -> Answer {
+        let produces = match operation.get("produces") {
+            Some(_) => list_of(operation, "produces"),
+            None => self.root.as_object().map(|root| list_of(root, "produces")).unwrap_or_default(),
+        };
+        let schema = response.get("schema");
+        let word = |key: &str| schema.and_then(|schema| schema.get(key)).and_then(Value::as_str);
+        if word("type") == Some("file") || word("format") == Some("binary") {
+            return match produces.as_slice() {
+                [one] => file(Some(one)),
+                _ => file(None),
+            };
+        }
+        if produces.iter().any(|media| is_json(media)) || produces.is_empty() {
+            let Some(schema) = schema else { return Answer::default() };
+            let shape = self.schemas.shape(schema, &at(place, "schema"));
+            return Answer { shape: Some(shape), ..Answer::default() };
+        }
+        if produces.iter().all(|media| is_stream(media)) {
+            return Answer { is_stream: true, ..Answer::default() };
+        }
+        if produces.iter().all(|media| is_file(media)) && !flag(response, "x-no-content") {
+            return match produces.as_slice() {
+                [one] => file(Some(one)),
+                _ => file(None),
+            };
+        }
+        Answer::default()
+    }
+}
+
+fn file(media: Option<&String>) -> Answer {
+    let media = media.filter(|media| !media.contains('*') && media.is_ascii());
+    Answer { file: Some(media.cloned()), ..Answer::default() }
+}
+
+fn essence(media: &str) -> String {
+    media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(media: &str) -> bool {
+    let essence = essence(media);
+    essence == "*/*" || essence.ends_with("/json") || essence.ends_with("+json")
+}
+
+fn is_stream(media: &str) -> bool {
+    matches!(essence(media).as_str(), "text/event-stream")
+}
+
+/// Returns whether answers of this media type are saved: no text, and nothing that is decoded.
+fn is_file(media: &str) -> bool {
+    let essence = essence(media);
+    let is_read = essence.starts_with("text/")
+        || essence.ends_with("xml")
+        || essence.ends_with("yaml")
+        || essence.ends_with("ndjson")
+        || matches!(
+            essence.as_str(),
+            "application/x-www-form-urlencoded"
+                | "application/javascript"
+                | "application/jsonl"
+                | "application/x-jsonlines"
+                | "application/stream+json"
+                | "application/graphql"
+        );
+    !is_read && !essence.is_empty()
+}

@@ -1,0 +1,374 @@
+//! `requestBody`, or parameters in `body` and `formData`.
+
+use mime::Mime;
+use serde_json::{Map, Value};
+
+use super::{
+    Dialect, Reader, list_of,
+    params::{Declared, push},
+};
+use crate::{
+    descriptor::model::{Location, ParamKind},
+    openapi::{
+        model::{Body, Input, Operation},
+        report::at,
+        schema::{Shape, excerpt, flag},
+        text,
+    },
+};
+
+/// The name of the parameter that is a whole body.
+const FILE: &str = "file";
+
+impl<'doc> Reader<'doc> {
+    /// Adds what the body of an operation holds.
+    pub(super) fn body(
+        &mut self,
+        operation: &mut Operation,
+        value: &'doc Map<String, Value>,
+        declared: &[Declared<'doc>],
+    ) {
+        if let Some(body) = value.get("requestBody").filter(|body| !body.is_null()) {
+            let place = at(&operation.place, "requestBody");
+            let Some((body, place)) = self.schemas.resolve(body, &place) else { return };
+            let Value::Object(body) = body else {
+                let message = "`requestBody` is not an object, and was left out";
+                self.schemas.remarks.mended(&place, message, "write a request body object");
+                return;
+            };
+            self.request_body(operation, body, &place);
+            return;
+        }
+        let consumes = match value.get("consumes") {
+            Some(_) => list_of(value, "consumes"),
+            None => self.root.as_object().map(|root| list_of(root, "consumes")).unwrap_or_default(),
+        };
+        operation.media = consumes.iter().map(|media| media.to_ascii_lowercase()).collect();
+        let form: Vec<&Declared<'doc>> =
+            declared.iter().filter(|it| it.location == "formData").collect();
+        let mut bodies = declared.iter().filter(|it| it.location == "body");
+        if let Some(body) = bodies.next() {
+            for other in bodies.chain(form.iter().copied()) {
+                let message = format!("`{}` is beside another body", excerpt(&other.name));
+                let help = "an operation has one body: correct the document";
+                self.schemas.remarks.lost(&other.place, message, help);
+            }
+            let schema = body.value.get("schema");
+            let place = at(&body.place, "schema");
+            let mut shape = match schema {
+                Some(schema) => self.schemas.shape(schema, &place),
+                None => Shape::default(),
+            };
+            if shape.description.is_none() {
+                shape.description =
+                    body.value.get("description").and_then(Value::as_str).map(str::to_owned);
+            }
+            let media: Vec<&str> = consumes.iter().map(String::as_str).collect();
+            let media = self.choose(&media, &body.place, shape.kinds.contains(ParamKind::Object));
+            let required = flag(body.value, "required");
+            self.whole(operation, &media, &shape, required, &body.place);
+        } else if !form.is_empty() {
+            self.form(operation, &form, &consumes);
+        }
+    }
+
+    fn request_body(
+        &mut self,
+        operation: &mut Operation,
+        body: &'doc Map<String, Value>,
+        place: &str,
+    ) {
+        let place = at(place, "content");
+        let Some(Value::Object(content)) = body.get("content") else {
+            let message = "the body has no `content`, and was left out";
+            self.schemas.remarks.lost(&place, message, "write the media type of the body");
+            return;
+        };
+        let media: Vec<&str> = content.keys().map(String::as_str).collect();
+        operation.media = media.iter().map(|media| media.to_ascii_lowercase()).collect();
+        if media.is_empty() {
+            let message = "the body has no media type, and was left out";
+            self.schemas.remarks.lost(&place, message, "write the media type of the body");
+            return;
+        }
+        let has_members = content.values().any(|it| {
+            it.pointer("/schema/type").and_then(Value::as_str) == Some("object")
+                || it.pointer("/schema/$ref").is_some()
+        });
+        let chosen = self.choose(&media, &place, has_members);
+        let schema = content.get(chosen.as_str()).and_then(|it| it.get("schema"));
+        let place = at(&place, &chosen);
+        let mut shape = match schema {
+            Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
+            None => Shape::default(),
+        };
+        if shape.description.is_none() {
+            shape.description = body.get("description").and_then(Value::as_str).map(str::to_owned);
+        }
+        self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
+    }
+
+    /// Chooses one of the media types that an operation takes.
+    fn choose(&mut self, media: &[&str], place: &str, has_members: bool) -> String {
+        let rank = |media: &str| {
+            let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            match essence.as_str() {
+                "application/json" => 0,
+                "text/json" => 1,
+                // Changes as a list of steps: no object.
+                "application/json-patch+json" => 20,
+                "*/*" | "application/*" if has_members => 6,
+                other if other.ends_with("+json") => 2,
+                "multipart/form-data" => 4,
+                "application/x-www-form-urlencoded" => 3,
+                "application/octet-stream" => 5,
+                "text/plain" => 7,
+                other if other.starts_with("multipart/") => 30,
+                _ => 10,
+            }
+        };
+        let chosen = media.iter().copied().min_by_key(|media| rank(media));
+        let Some(chosen) = chosen else { return "application/json".to_owned() };
+        let others: Vec<String> =
+            media.iter().filter(|other| **other != chosen).map(|other| excerpt(other)).collect();
+        if !others.is_empty() {
+            let message = format!(
+                "the body may also be {}; the tool sends {}",
+                others.join(", "),
+                excerpt(chosen)
+            );
+            let help = "write another `content_type` and its parameters, or a second tool";
+            self.schemas.remarks.lost(place, message, help);
+        }
+        chosen.to_owned()
+    }
+
+    /// Makes inputs of a body with one schema.
+    fn whole(
+        &mut self,
+        operation: &mut Operation,
+        media: &str,
+        shape: &Shape,
+        required: bool,
+        place: &str,
+    ) {
+        let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_wild = essence.contains('*');
+        let body = match essence.as_str() {
+            "application/json" | "text/json" => Body::Json(None),
+            _ if is_wild
+                && (!shape.members.is_empty() || shape.kinds.contains(ParamKind::Object)) =>
+            {
+                Body::Json(None)
+            }
+            "application/x-www-form-urlencoded" => Body::Form,
+            "multipart/form-data" => Body::Multipart,
+            other if other.ends_with("+json") && other.parse::<Mime>().is_ok() => {
+                Body::Json(Some(other.to_owned()))
+            }
+            other if other.starts_with("multipart/") => {
+                let message = format!("a body of the type `{}` cannot be built", excerpt(other));
+                let help = "the one multipart type is multipart/form-data; left out";
+                self.schemas.remarks.lost(place, message, help);
+                return;
+            }
+            other if !is_wild && other.parse::<Mime>().is_ok() => Body::Raw(other.to_owned()),
+            other => {
+                let message = format!("`{}` is no type of a body", excerpt(other));
+                let help = "application/octet-stream was taken: write the one that you send";
+                self.schemas.remarks.changed(place, message, help);
+                Body::Raw("application/octet-stream".to_owned())
+            }
+        };
+        match &body {
+            Body::Raw(media) => {
+                let input = self.file(operation, shape, required, place, media);
+                operation.inputs.push(input);
+                operation.body = body;
+                return;
+            }
+            // A body that is no object with members has no form in a descriptor but a file.
+            Body::Json(media) if shape.members.is_empty() => {
+                let media = media.clone().unwrap_or_else(|| "application/json".to_owned());
+                let what = match shape.kinds.iter().next() {
+                    Some(ParamKind::Array) => "a list",
+                    Some(ParamKind::Object) => "an object with members of any name",
+                    Some(_) => "a single value",
+                    None => "anything",
+                };
+                let message = format!("the body is {what}, which is sent from a file");
+                let help = "name the members as parameters, if there are some";
+                self.schemas.remarks.lost(place, message, help);
+                let input = self.file(operation, shape, required, place, &media);
+                operation.inputs.push(input);
+                operation.body = Body::Raw(media);
+                return;
+            }
+            Body::Form | Body::Multipart if shape.members.is_empty() => {
+                let message = "the form has fields of any name; left out";
+                let help = "name the fields as parameters";
+                self.schemas.remarks.lost(place, message, help);
+                if body == Body::Multipart {
+                    let input = self.file(operation, shape, required, place, "multipart/form-data");
+                    operation.inputs.push(input);
+                    operation.body = body;
+                }
+                return;
+            }
+            _ => {}
+        }
+        if shape.is_open {
+            let message = "the body may have members of any other name";
+            let help = "add those that you need as parameters";
+            self.schemas.remarks.lost(place, message, help);
+        }
+        if shape.has_variants {
+            let message = "not all members of the body go together: it has several forms";
+            let help = "say in the descriptions which ones do, or write a tool for each form";
+            self.schemas.remarks.lost(place, message, help);
+        }
+        for member in shape.members.iter().filter(|member| !member.shape.read_only) {
+            if !required && member.required {
+                let message =
+                    format!("the body is optional, but `{}` within it is not", member.name);
+                let help = "the parameter is optional: say when it is needed";
+                self.schemas.remarks.lost(&member.place, message, help);
+            }
+            self.member(
+                operation,
+                &member.name,
+                &member.shape,
+                required && member.required,
+                &member.place,
+                &body,
+            );
+        }
+        operation.body = body;
+    }
+
+    fn form(&mut self, operation: &mut Operation, form: &[&Declared<'doc>], consumes: &[String]) {
+        let has_file = form.iter().any(|field| {
+            field.value.get("type").and_then(Value::as_str) == Some("file")
+                || field.value.get("format").and_then(Value::as_str) == Some("binary")
+        });
+        let says_multipart = consumes.iter().any(|media| media.starts_with("multipart/form-data"));
+        let says_form =
+            consumes.iter().any(|media| media.starts_with("application/x-www-form-urlencoded"));
+        let body =
+            if has_file || (says_multipart && !says_form) { Body::Multipart } else { Body::Form };
+        for field in form {
+            let mut shape = match field.value.get("schema") {
+                Some(schema) => self.schemas.shape(schema, &at(&field.place, "schema")),
+                None => self.schemas.shape_of_parameter(field.value, &field.place),
+            };
+            if let Some(own) = field.value.get("description").and_then(Value::as_str) {
+                shape.description = Some(own.to_owned());
+            }
+            let required = flag(field.value, "required");
+            self.member(operation, &field.name, &shape, required, &field.place, &body);
+            let joined = field.value.get("collectionFormat").and_then(Value::as_str);
+            if let Some(input) = operation.inputs.last_mut()
+                && input.kind == ParamKind::Array
+                && self.dialect == Dialect::Swagger2
+                && joined != Some("multi")
+                && input.name == field.name
+            {
+                input.kind = ParamKind::String;
+                input.kinds = vec![ParamKind::String];
+                push(&mut input.description, "Several with commas between.");
+            }
+        }
+        operation.body = body;
+    }
+
+    /// Adds a member of a body.
+    fn member(
+        &mut self,
+        operation: &mut Operation,
+        name: &str,
+        shape: &Shape,
+        required: bool,
+        place: &str,
+        body: &Body,
+    ) {
+        if name.is_empty() || name.chars().any(|it| it.is_whitespace() || it.is_control()) {
+            let message = format!("the name `{}` has a space; left out", excerpt(name));
+            let help = "no parameter can have that name";
+            self.schemas.remarks.lost(place, message, help);
+            operation.unsaid.push((Location::Body, name.to_owned()));
+            return;
+        }
+        let is_multipart = *body == Body::Multipart;
+        let holds_files = shape.items.as_deref().is_some_and(|items| items.is_binary);
+        if is_multipart && (shape.is_binary || holds_files) {
+            if holds_files {
+                let message = format!("`{name}` takes several files, the tool sends one");
+                let help = "make a call for each file, if the API allows it";
+                self.schemas.remarks.lost(place, message, help);
+            }
+            let shape = Shape { kinds: Default::default(), values: Vec::new(), ..shape.clone() };
+            let mut input = self.made_file(name, &shape, place);
+            input.required = required;
+            operation.inputs.push(input);
+            return;
+        }
+        let mut input = self.made(name, Location::Body, shape, place);
+        input.required = required;
+        operation.inputs.push(input);
+    }
+
+    /// Makes the parameter that is a whole body.
+    fn file(
+        &mut self,
+        operation: &Operation,
+        shape: &Shape,
+        required: bool,
+        place: &str,
+        media: &str,
+    ) -> Input {
+        let is_taken = |name: &str| {
+            operation
+                .inputs
+                .iter()
+                .any(|input| input.name == name && input.location != Location::Path)
+        };
+        let mut name = FILE.to_owned();
+        while is_taken(&name) {
+            name.insert_str(0, "body_");
+        }
+        let is_text = media.starts_with("text/") && !shape.is_binary;
+        if is_text {
+            let plain = Shape { description: shape.description.clone(), ..Shape::default() };
+            let mut input = self.made_file(&name, &plain, place);
+            input.kind = ParamKind::String;
+            input.kinds = vec![ParamKind::String, ParamKind::FileUrl];
+            input.required = required;
+            return input;
+        }
+        let mut input = self.made_file(&name, shape, place);
+        input.required = required;
+        if media.ends_with("json") {
+            push(&mut input.description, "The body, as JSON.");
+        }
+        // Text is what a raw body may be as well.
+        input.kinds = vec![ParamKind::FileUrl, ParamKind::String];
+        input
+    }
+
+    fn made_file(&mut self, name: &str, shape: &Shape, place: &str) -> Input {
+        let description = shape.description.as_deref().map(text::prose).unwrap_or_default();
+        let (description, _) = text::cut(&description, 200);
+        Input {
+            name: name.to_owned(),
+            location: Location::Body,
+            kind: ParamKind::FileUrl,
+            kinds: vec![ParamKind::FileUrl],
+            required: false,
+            values: Vec::new(),
+            description,
+            listing: String::new(),
+            is_guess: false,
+            place: place.to_owned(),
+        }
+    }
+}

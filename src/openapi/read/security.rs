@@ -1,0 +1,262 @@
+//! `securitySchemes` and `security`: how requests authenticate.
+
+use std::collections::BTreeSet;
+
+use http::HeaderName;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{Dialect, Found, Item, Reader};
+use crate::{
+    descriptor::{login::check_endpoint, model::Location},
+    openapi::{
+        model::{Auth, Scheme},
+        report::at,
+        schema::excerpt,
+    },
+};
+
+/// Fields that carry the message itself.
+const FRAMING: [&str; 4] = ["content-length", "content-type", "host", "transfer-encoding"];
+
+/// So many schemes are looked at.
+const MAX_SCHEMES: usize = 100;
+
+/// What was decided.
+#[derive(Debug, Default)]
+pub(super) struct Security {
+    pub(super) auth: Auth,
+}
+
+impl Security {
+    /// Returns the parameter that carries the credential: no operation has it.
+    pub(super) fn place(&self) -> Option<(Location, String)> {
+        match &self.auth.scheme {
+            Scheme::Header(name) => Some((Location::Header, name.to_ascii_lowercase())),
+            Scheme::Query(name) => Some((Location::Query, name.clone())),
+            _ => None,
+        }
+    }
+}
+
+/// A scheme of the document.
+struct Known {
+    name: String,
+    place: String,
+    scheme: Option<Scheme>,
+}
+
+/// A requirement: all of these schemes, with their scopes.
+type Requirement = Vec<(String, Vec<String>)>;
+
+impl<'doc> Reader<'doc> {
+    /// Chooses the scheme that fits most operations.
+    pub(super) fn security(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Security {
+        let known = self.schemes();
+        let root = requirements(self.root.get("security"));
+        let of = |found: &Found<'doc>| match found.value.get("security") {
+            Some(own) => requirements(Some(own)),
+            None => root.clone(),
+        };
+        let needed: Vec<Vec<Requirement>> = all.iter().map(|(found, _)| of(found)).collect();
+        let mut undefined = BTreeSet::new();
+        let is_known = |name: &str| known.iter().any(|known| known.name == name);
+        for ((found, _), requirements) in all.iter().zip(&needed) {
+            for (name, _) in requirements.iter().flatten().filter(|(name, _)| !is_known(name)) {
+                if undefined.insert(name.clone()) {
+                    let message = format!("the security scheme `{}` is not defined", excerpt(name));
+                    let help = "define it, or check that the credential below `auth` fits";
+                    let place = match found.value.get("security") {
+                        Some(_) => at(&found.place, "security"),
+                        None => "/security".to_owned(),
+                    };
+                    self.schemas.remarks.mended(&place, message, help);
+                }
+            }
+        }
+        let fits = |requirement: &Requirement, name: &str| {
+            requirement.iter().all(|(needed, _)| needed == name || !is_known(needed))
+        };
+        let usable = || known.iter().filter(|known| known.scheme.is_some());
+        let count = |name: &str| {
+            let fitting = needed.iter().filter(|alternatives| {
+                let named =
+                    alternatives.iter().filter(|one| one.iter().any(|(needed, _)| needed == name));
+                named.into_iter().any(|one| fits(one, name))
+            });
+            fitting.count()
+        };
+        let counts: Vec<(usize, &Known)> =
+            usable().map(|known| (count(&known.name), known)).collect();
+        let best = counts.iter().map(|(count, _)| *count).max().unwrap_or_default();
+        let chosen = counts.iter().find(|(count, _)| *count == best).map(|(_, known)| *known);
+        let Some(chosen) = chosen else {
+            return Security::default();
+        };
+        for ((found, _), alternatives) in all.iter().zip(&needed) {
+            // An empty requirement is one that nothing has to meet.
+            if alternatives.is_empty() || alternatives.iter().any(|one| fits(one, &chosen.name)) {
+                continue;
+            }
+            let wanted: Vec<String> = alternatives
+                .iter()
+                .map(|one| {
+                    one.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" and ")
+                })
+                .collect();
+            let message = format!(
+                "the operation takes the credential {}, and the descriptor sends {}",
+                excerpt(&wanted.join(" or ")),
+                chosen.name
+            );
+            let help = "import such operations into a descriptor of their own (--include)";
+            self.schemas.remarks.lost(&at(&found.place, "security"), message, help);
+        }
+        let scopes = root
+            .iter()
+            .flatten()
+            .find(|(name, _)| *name == chosen.name)
+            .map(|(_, scopes)| scopes.clone())
+            .unwrap_or_default();
+        let mut scheme = chosen.scheme.clone().unwrap_or_default();
+        if let Scheme::ClientCredentials { scopes: own, .. }
+        | Scheme::AuthorizationCode { scopes: own, .. } = &mut scheme
+        {
+            *own = scopes;
+        }
+        let others: Vec<String> = known
+            .iter()
+            .filter(|other| other.name != chosen.name)
+            .map(|other| excerpt(&other.name))
+            .collect();
+        if !others.is_empty() {
+            let message = format!("`{}` was chosen of {} schemes", chosen.name, known.len());
+            let help = "write another one below `auth`, if its credential is easier to get";
+            self.schemas.remarks.changed(&chosen.place, message, help);
+        }
+        Security { auth: Auth { scheme, others } }
+    }
+
+    /// Returns the schemes in the order of the document.
+    fn schemes(&mut self) -> Vec<Known> {
+        let (pointer, place) = match self.dialect {
+            Dialect::Swagger2 => ("/securityDefinitions", "/securityDefinitions"),
+            Dialect::OpenApi3 => ("/components/securitySchemes", "/components/securitySchemes"),
+        };
+        let Some(Value::Object(schemes)) = self.root.pointer(pointer) else { return Vec::new() };
+        let mut known = Vec::new();
+        for (name, value) in schemes.iter().take(MAX_SCHEMES) {
+            let place = at(place, name);
+            let resolved = self.schemas.resolve(value, &place);
+            let scheme = match resolved {
+                Some((Value::Object(map), _)) => self.scheme(map, &place),
+                _ => None,
+            };
+            known.push(Known { name: name.clone(), place, scheme });
+        }
+        known
+    }
+
+    fn scheme(&mut self, map: &'doc Map<String, Value>, place: &str) -> Option<Scheme> {
+        let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = text("name");
+        let lost = |reader: &mut Self, message: String| {
+            let help = "choose another scheme, or authenticate in a proxy";
+            reader.schemas.remarks.lost(place, message, help);
+            None
+        };
+        match (text("type"), text("scheme").to_ascii_lowercase().as_str(), text("in")) {
+            ("basic", ..) | ("http", "basic", _) => Some(Scheme::Basic),
+            ("http", "bearer", _) => Some(Scheme::Bearer),
+            ("http", other, _) => {
+                lost(self, format!("the scheme `{}` is not known", excerpt(other)))
+            }
+            ("apiKey", _, "header") => {
+                let mentions = text("description").to_ascii_lowercase().contains("bearer");
+                if name.eq_ignore_ascii_case("authorization") && mentions {
+                    return Some(Scheme::Bearer);
+                }
+                match HeaderName::from_bytes(name.as_bytes()) {
+                    Ok(header) if header == http::header::COOKIE => None,
+                    Ok(header) if !FRAMING.contains(&header.as_str()) => {
+                        Some(Scheme::Header(name.to_owned()))
+                    }
+                    _ => lost(self, format!("`{}` cannot carry a credential", excerpt(name))),
+                }
+            }
+            ("apiKey", _, "query") if is_plain(name) => Some(Scheme::Query(name.to_owned())),
+            ("apiKey", _, "cookie") if HeaderName::from_bytes(name.as_bytes()).is_ok() => {
+                Some(Scheme::Cookie(name.to_owned()))
+            }
+            ("oauth2", ..) => Some(self.oauth2(map, place)),
+            ("openIdConnect", ..) => {
+                let message = "an OpenID Connect login is not run; a token is expected";
+                let help = "get an access token, or write the token endpoint below `auth`";
+                self.schemas.remarks.changed(place, message, help);
+                Some(Scheme::Bearer)
+            }
+            ("mutualTLS", ..) => lost(self, "a client certificate cannot be presented".to_owned()),
+            (other, ..) => lost(
+                self,
+                format!("the security scheme of the type `{}` is not known", excerpt(other)),
+            ),
+        }
+    }
+
+    fn oauth2(&mut self, map: &'doc Map<String, Value>, place: &str) -> Scheme {
+        let flow = |names: [&str; 2]| -> Option<&'doc Map<String, Value>> {
+            match map.get("flows") {
+                Some(Value::Object(flows)) => {
+                    names.iter().find_map(|name| flows.get(*name)).and_then(Value::as_object)
+                }
+                _ => Some(map).filter(|map| {
+                    map.get("flow").and_then(Value::as_str).is_some_and(|it| names.contains(&it))
+                }),
+            }
+        };
+        let url = |flow: &Map<String, Value>, key: &str| -> Option<String> {
+            let text = flow.get(key).and_then(Value::as_str)?;
+            let url = match (Url::parse(text), self.base.url.as_deref().map(Url::parse)) {
+                (Ok(url), _) => url,
+                (Err(_), Some(Ok(base))) => base.join(text).ok()?,
+                _ => return None,
+            };
+            check_endpoint(&url).ok()?;
+            Some(url.to_string())
+        };
+        if let Some(found) = flow(["clientCredentials", "application"])
+            && let Some(token_url) = url(found, "tokenUrl")
+        {
+            return Scheme::ClientCredentials { token_url, scopes: Vec::new() };
+        }
+        if let Some(found) = flow(["authorizationCode", "accessCode"])
+            && let Some(token_url) = url(found, "tokenUrl")
+            && let Some(authorize_url) = url(found, "authorizationUrl")
+        {
+            return Scheme::AuthorizationCode { authorize_url, token_url, scopes: Vec::new() };
+        }
+        let message = "this OAuth 2.0 flow is not run; a token is expected";
+        let help = "get an access token, or write a flow below `auth`";
+        self.schemas.remarks.changed(place, message, help);
+        Scheme::Bearer
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|it| it.is_whitespace() || it.is_control())
+}
+
+/// Returns the alternatives of a `security` list.
+fn requirements(value: Option<&Value>) -> Vec<Requirement> {
+    let items = value.and_then(Value::as_array).into_iter().flatten();
+    items
+        .filter_map(Value::as_object)
+        .map(|schemes| {
+            let scopes = |value: &Value| -> Vec<String> {
+                let items = value.as_array().into_iter().flatten();
+                items.filter_map(Value::as_str).map(str::to_owned).collect()
+            };
+            schemes.iter().map(|(name, value)| (name.clone(), scopes(value))).collect()
+        })
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! `servers`, or `host`, `basePath` and `schemes`: where an API is.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Dialect, Found, Item, Reader};
+use crate::openapi::{
+    model::Base,
+    report::{at, item},
+    schema::excerpt,
+};
+
+impl<'doc> Reader<'doc> {
+    /// Decides on the base URL; returns which operations are there.
+    pub(super) fn servers(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Vec<bool> {
+        if self.dialect == Dialect::Swagger2 {
+            let url = self.swagger_url();
+            self.base = self.base(&url, "/host");
+            return vec![true; all.len()];
+        }
+        let root = self.server(self.root, "");
+        let own: Vec<Option<(String, String)>> = all
+            .iter()
+            .map(|(found, item)| {
+                let operation = found.value.get("servers").map(|_| found.place.as_str());
+                match operation {
+                    Some(place) => self.server_list(found.value.get("servers"), place),
+                    None => self.server_list(item.value.get("servers"), &item.place),
+                }
+            })
+            .collect();
+        let (url, place) = match &root {
+            Some(root) => root.clone(),
+            // Some documents have servers at their paths only: the most frequent one counts.
+            None => {
+                let mut counts: HashMap<&String, usize> = HashMap::new();
+                for (url, _) in own.iter().flatten() {
+                    *counts.entry(url).or_default() += 1;
+                }
+                let best = counts.values().copied().max().unwrap_or_default();
+                let first = own.iter().flatten().find(|(url, _)| counts.get(url) == Some(&best));
+                first.cloned().unwrap_or_default()
+            }
+        };
+        self.base = self.base(&url, &place);
+        let is_same = |other: &str| other.trim_end_matches('/') == url.trim_end_matches('/');
+        let mut here = Vec::with_capacity(all.len());
+        for ((found, _), own) in all.iter().zip(&own) {
+            let is_here = match own {
+                Some((own, _)) => is_same(own),
+                None => true,
+            };
+            if let (false, Some((own, _))) = (is_here, own) {
+                let message = format!(
+                    "the operation is at `{}`, not at the base URL; left out",
+                    excerpt(own)
+                );
+                let help = "import it into a descriptor of its own, out of a document with that \
+                            server only: a credential goes to one host";
+                self.schemas.remarks.lost(&found.place, message, help);
+            }
+            here.push(is_here);
+        }
+        here
+    }
+
+    fn server(&mut self, value: &'doc Value, place: &str) -> Option<(String, String)> {
+        let servers = value.get("servers");
+        if let Some(Value::Array(list)) = servers
+            && list.len() > 1
+        {
+            let message = format!("the first of {} servers is the base URL", list.len());
+            let help = "write another one into `base_url`, or set `url` for the backend";
+            self.schemas.remarks.changed(&at(place, "servers"), message, help);
+        }
+        self.server_list(servers, place)
+    }
+
+    /// Returns the URL of the first server and its place.
+    fn server_list(
+        &mut self,
+        servers: Option<&'doc Value>,
+        place: &str,
+    ) -> Option<(String, String)> {
+        let place = item(&at(place, "servers"), 0);
+        let server = servers?.as_array()?.first()?;
+        let url = server.get("url").and_then(Value::as_str)?.trim();
+        let mut written = String::new();
+        let mut rest = url;
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, tail)) = after.split_once('}') else { break };
+            written.push_str(before);
+            let variable = server.get("variables").and_then(|all| all.get(name));
+            let default = variable.and_then(|it| it.get("default"));
+            let default = match default {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) => number.to_string(),
+                _ => String::new(),
+            };
+            if default.is_empty() {
+                let name: String = name
+                    .chars()
+                    .map(
+                        |it| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' },
+                    )
+                    .collect();
+                let message = format!("the server has a variable without a value: {{{name}}}");
+                let help = "set it under `options` of the backend, or set `url`";
+                self.schemas.remarks.changed(&place, message, help);
+                written.push_str(&format!("{{{name}}}"));
+            } else {
+                written.push_str(&default);
+            }
+            rest = tail;
+        }
+        written.push_str(rest);
+        Some((written, place))
+    }
+
+    fn swagger_url(&self) -> String {
+        let text = |key: &str| self.root.get(key).and_then(Value::as_str).map(str::trim);
+        let path = text("basePath").unwrap_or_default();
+        let Some(host) = text("host").filter(|host| !host.is_empty()) else {
+            return path.to_owned();
+        };
+        let schemes = self.root.get("schemes").and_then(Value::as_array);
+        let mut words = schemes.into_iter().flatten().filter_map(Value::as_str);
+        let has_http = words.clone().any(|word| word == "http");
+        let scheme = if has_http && !words.any(|word| word == "https") { "http" } else { "https" };
+        // Some write a whole URL.
+        let host = host.trim_start_matches("https://").trim_start_matches("http://");
+        let path = path.trim_start_matches('/');
+        format!("{scheme}://{}/{path}", host.trim_end_matches('/'))
+    }
+
+    /// Makes a base URL of what a document says.
+    fn base(&mut self, text: &str, place: &str) -> Base {
+        let text = text.trim_end_matches('/');
+        // Placeholders stand for parts of the host.
+        let mut plain = String::new();
+        for (index, part) in text.split('{').enumerate() {
+            match part.split_once('}') {
+                Some((_, rest)) if index > 0 => {
+                    plain.push_str(if plain.is_empty() { "https://x" } else { "x" });
+                    plain.push_str(rest);
+                }
+                _ => plain.push_str(part),
+            }
+        }
+        if let Ok(url) = Url::parse(&plain)
+            && url.has_host()
+        {
+            let path = url.path().trim_end_matches('/').to_owned();
+            let is_usable = matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && !text.contains(char::is_whitespace);
+            if is_usable {
+                return Base { url: Some(text.to_owned()), path };
+            }
+            let message = format!("`{}` cannot be a base URL", excerpt(text));
+            self.schemas.remarks.lost(place, message, "set `url` for the backend");
+            return Base { url: None, path };
+        }
+        let path = if text.starts_with('/') { text.to_owned() } else { String::new() };
+        let message = match path.as_str() {
+            "" => "the document does not say where the API is".to_owned(),
+            path => format!("the document does not say at which host the API is, only `{path}`"),
+        };
+        let help = "set `url` for the backend, with the path at its end";
+        self.schemas.remarks.changed(place, message, help);
+        Base { url: None, path }
+    }
+}

@@ -1,0 +1,138 @@
+//! What happened to a document on its way: each thing with its place.
+
+use std::{collections::HashSet, fmt};
+
+/// So many remarks are kept; the rest is counted.
+const MAX_REMARKS: usize = 50_000;
+
+/// What kind of thing a remark tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The document says something that the descriptor cannot say.
+    Lost,
+    /// The document is wrong, and what it means was taken.
+    Mended,
+    /// The descriptor says it in another way.
+    Changed,
+}
+
+impl Kind {
+    /// Every kind, the one that matters most first.
+    pub const ALL: [Self; 3] = [Self::Lost, Self::Mended, Self::Changed];
+
+    /// Returns the word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Mended => "mended",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// One thing that was lost, mended or said in another way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Remark {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Where in the document: a JSON Pointer (RFC 6901).
+    pub place: String,
+    /// What it is.
+    pub message: String,
+    /// What to do about it.
+    pub help: &'static str,
+}
+
+/// Remarks in the order in which they were made, each once.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    list: Vec<Remark>,
+    seen: HashSet<Remark>,
+    dropped: usize,
+}
+
+impl Remarks {
+    /// Adds a remark, unless it is there or there are too many.
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        place: &str,
+        message: impl Into<String>,
+        help: &'static str,
+    ) {
+        if self.list.len() >= MAX_REMARKS {
+            self.dropped += 1;
+            return;
+        }
+        let remark = Remark { kind, place: place.to_owned(), message: message.into(), help };
+        if self.seen.insert(remark.clone()) {
+            self.list.push(remark);
+        }
+    }
+
+    /// Adds what is lost.
+    pub(super) fn lost(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
+        self.add(Kind::Lost, place, message, help);
+    }
+
+    /// Adds what was mended.
+    pub(super) fn mended(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
+        self.add(Kind::Mended, place, message, help);
+    }
+
+    /// Adds what is said in another way.
+    pub(super) fn changed(&mut self, place: &str, message: impl Into<String>, help: &'static str) {
+        self.add(Kind::Changed, place, message, help);
+    }
+
+    /// Returns the remarks.
+    pub fn list(&self) -> &[Remark] {
+        &self.list
+    }
+
+    /// Returns how many remarks there were no room for.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Returns how many remarks of a kind are kept.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.list.iter().filter(|remark| remark.kind == kind).count()
+    }
+}
+
+/// Returns the pointer to the member `key` of what is at `place`.
+pub(super) fn at(place: &str, key: &str) -> String {
+    format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Returns the pointer to an item of the list at `place`.
+pub(super) fn item(place: &str, index: usize) -> String {
+    format!("{place}/{index}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_remark_is_made_once() {
+        let mut remarks = Remarks::default();
+        for _ in 0..2 {
+            remarks.lost("/a", "gone", "look");
+            remarks.mended("/a", "gone", "look");
+        }
+        assert_eq!((remarks.list().len(), remarks.count(Kind::Lost)), (2, 1));
+    }
+
+    #[test]
+    fn pointers_escape_their_separators() {
+        assert_eq!(at("/paths", "/a~b"), "/paths/~1a~0b");
+    }
+}
