@@ -5,6 +5,7 @@
 //! missing one says so.
 
 mod openapi;
+mod operator;
 
 use std::{
     fmt,
@@ -209,7 +210,7 @@ fn load(
     let (origin, mut folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
     let (source, loaded) = descriptor::load_with(source, &mut folder);
-    let Some(descriptor) = loaded.descriptor else {
+    let Some(mut descriptor) = loaded.descriptor else {
         return Err(BuildProblem::Descriptor {
             backend: backend.name.clone(),
             source: Box::new(source),
@@ -220,6 +221,7 @@ fn load(
         .base_url(descriptor.base_url.as_deref())
         .map_err(|problem| setting(problem.to_string()))?;
     let base = BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))?;
+    operator::apply(backend, &mut descriptor).map_err(setting)?;
     check_rotation(&descriptor, credentials).map_err(setting)?;
     Ok(LoadedBackend {
         settings: backend.clone(),
@@ -247,14 +249,16 @@ fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<
 impl LoadedBackend {
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
-        Backend::new(self.settings.clone(), self.base.clone(), authenticator)
+        let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
+        backend.with_pace(self.descriptor.pace)
     }
 }
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
 fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
     let source = Looked { credentials: credentials.clone(), settings: backend.settings.clone() };
-    Authenticator::new(backend.descriptor.auth.clone(), Box::new(source))
+    let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
+    Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
 }
 
 /// Credentials as one backend sees them.

@@ -41,7 +41,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome};
+use crate::outcome::{ApiError, Observer, Outcome, Payload};
 use crate::{
     call::{self, ArgumentError, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -50,7 +50,7 @@ use crate::{
     files::{FileError, FileStore},
     gate::{Admitted, Pending},
     http::{
-        backend::{Backend, Exchange, ExchangeError},
+        backend::{Backend, Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
         redact,
         retry::RetryRules,
@@ -64,9 +64,6 @@ use crate::{
     script::engine::Slots,
     worker::{FilterError, Filters},
 };
-
-/// An error body longer than this is not read to its end.
-const MOST_ERROR_BYTES: usize = 256 * 1024;
 
 /// Executes calls.
 #[derive(Debug, Clone)]
@@ -474,6 +471,7 @@ impl Executor {
             }
             if !binary {
                 let answer = self.answer(target, plan, download.exchange).await?;
+                failed(target, plan, &answer)?;
                 if let Some(id) = task::began(call, &answer)? {
                     return Ok(Received::Task(id));
                 }
@@ -524,6 +522,21 @@ impl Executor {
         let exchange =
             backend.send(plan, rules, tool.response.binary, &self.files, activity).await?;
         if exchange.response.status().is_success() {
+            return Ok(exchange);
+        }
+        if !task::is_watch(target.call, tool) {
+            return Err(rejection(backend, tool, plan, exchange).await);
+        }
+        // Some APIs show a task that failed with a status of its own; to see that is a success.
+        let Exchange { response, attempts, applied, retry_after, is_refused, _sending } = exchange;
+        let mut answer = http::Response::new(());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        let body = start_of(response).await;
+        let shows_task = task::shows_task(target.call, tool, &body);
+        let response = reqwest::Response::from(answer.map(|()| body));
+        let exchange = Exchange { response, attempts, applied, retry_after, is_refused, _sending };
+        if shows_task {
             return Ok(exchange);
         }
         Err(rejection(backend, tool, plan, exchange).await)
@@ -606,6 +619,7 @@ fn retry_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
         method: tool.method,
+        is_patient: false,
         // A backend that knows the key does the work once; a method that reads may be called again.
         retry_unsafe: tool.retry_unsafe
             || tool.idempotency.is_some()
@@ -620,14 +634,42 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
-    let Exchange { response, attempts, applied, retry_after, .. } = exchange;
+    let Exchange { response, attempts, applied, retry_after, is_refused, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
     let body = redact::bytes(body, &applied.secrets());
     let request = &backend.request_line(plan);
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    Box::new(api_error::read(rejection, &tool.errors)).into()
+    let mut error = api_error::read(rejection, &tool.errors);
+    if is_refused {
+        api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
+    }
+    Box::new(error).into()
+}
+
+/// Refuses a 2xx answer that says in its body that it is an error.
+fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), CallError> {
+    let Target { backend, tool, .. } = target;
+    let (false, Payload::Json(text)) = (tool.errors.failed.is_empty(), &answer.payload) else {
+        return Ok(());
+    };
+    if task::is_watch(target.call, tool) {
+        return Ok(());
+    }
+    let value = text.value().unwrap_or_default();
+    if !tool.errors.failed.iter().any(|condition| condition.holds(&value) == Some(true)) {
+        return Ok(());
+    }
+    let body = value.to_string();
+    let rejection = Rejection {
+        status: answer.status,
+        body: body.as_bytes(),
+        request: &backend.request_line(plan),
+        retry_after: None,
+        attempts: 1,
+    };
+    Err(Box::new(api_error::read(rejection, &tool.errors)).into())
 }
 
 /// Adds the idempotency key of this call; its retries send the same.
@@ -689,20 +731,6 @@ fn header_text<'headers>(
     name: &header::HeaderName,
 ) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Reads the start of an error body.
-async fn start_of(response: reqwest::Response) -> Bytes {
-    let mut body = BytesMut::new();
-    let mut stream = response.bytes_stream();
-    while let Some(Ok(piece)) = stream.next().await {
-        let room = MOST_ERROR_BYTES.saturating_sub(body.len());
-        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-        if room <= piece.len() {
-            break;
-        }
-    }
-    body.freeze()
 }
 
 /// Names a download: as the backend says, or after the tool and its path arguments.

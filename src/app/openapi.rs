@@ -140,7 +140,8 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
         limit: None,
     };
     let errors = ErrorRules::default();
-    let rules = RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false };
+    let rules =
+        RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
     let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
     let Exchange { response, applied, .. } = sent.map_err(|error| error.to_string())?;
     let request = backend.request_line(&plan);

@@ -121,6 +121,7 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
             }
             None => param.default.clone(),
         };
+        let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
         problems.extend(value.as_ref().and_then(|value| misplaced(property, param, value)));
         values.push(value);
     }

@@ -12,6 +12,7 @@ use crate::{
             Auth, BodyKind, Descriptor, ErrorRules, Location, Method, Param, ParamKind,
             ResponseRules, Tool,
         },
+        rules::AuthRules,
         template::PathTemplate,
     },
 };
@@ -71,7 +72,7 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    Param { name, location, kind, required, default, description: None }
+    Param { name, location, kind, required, default, description: None, omit_false: false }
 }
 
 /// Makes a descriptor of these tools.
@@ -83,6 +84,8 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         unlisted_params: Vec::new(),
         tasks: None,
         events: None,
+        auth_rules: AuthRules::default(),
+        pace: None,
         name: name.to_owned(),
         version: None,
         base_url: None,

@@ -94,6 +94,7 @@ fn add_stream_arguments(tool: &Tool, events: Option<&Events>, params: &mut Vec<P
             required: false,
             default: None,
             description: Some(description.to_owned()),
+            omit_false: false,
         });
     }
 }
@@ -122,6 +123,7 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
         required: true,
         default: None,
         description: Some("File to send: a name in the files directory, or a reference".to_owned()),
+        omit_false: false,
     })
 }
 
@@ -137,6 +139,7 @@ fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
         required: false,
         default: None,
         description: Some("jq filter applied to the result, such as `map(.id)`".to_owned()),
+        omit_false: false,
     })
 }
 
@@ -152,6 +155,7 @@ fn wait(params: &[Param]) -> Option<Param> {
         default: None,
         // In every conversation, once for each tool: the shortest words that say it.
         description: Some("Seconds to wait".to_owned()),
+        omit_false: false,
     })
 }
 
@@ -179,6 +183,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
         required: false,
         default,
         description: Some(description.to_owned()),
+        omit_false: false,
     };
     if let Some(name) = page
         && !knows(tool, params, name)

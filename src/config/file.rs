@@ -175,6 +175,8 @@ impl Reader {
         backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
         backend.fetch_openapi = self.boolean(section, "fetch_openapi").unwrap_or_default();
+        backend.login = self.string(section, "login");
+        backend.defaults = self.defaults(section);
         backend.credentials = self.credentials(section);
         self.options(section, &mut backend);
         Some(backend)
@@ -284,6 +286,22 @@ impl Reader {
             }
         }
         credentials
+    }
+
+    /// Reads what parameters are when nobody says; whether there are such parameters is known when
+    /// the descriptor is.
+    fn defaults(&mut self, section: Section<'_>) -> BTreeMap<String, serde_json::Value> {
+        let mut defaults = BTreeMap::new();
+        let Some(section) = self.mapping(section, "defaults") else { return defaults };
+        for entry in section.entries() {
+            if matches!(entry.value.value, Value::Null) {
+                let message = format!("`{}` in `defaults` has no value", entry.key);
+                self.error(code::WRONG_TYPE, &entry.key_span, message, "give it one, or remove it");
+                continue;
+            }
+            defaults.insert(entry.key.clone().into_owned(), entry.value.to_json());
+        }
+        defaults
     }
 
     fn options(&mut self, section: Section<'_>, backend: &mut BackendSettings) {

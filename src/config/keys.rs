@@ -185,6 +185,19 @@ pub const BACKEND: &[Key] = &[
          the credential, for 5 s and 32 MB at most; without it the start goes on",
     ),
     key(
+        "login",
+        "text",
+        "the descriptor's `auth`",
+        "Which other login of the descriptor is used, where it has some (`_dadl_mcp.auth.logins`)",
+    ),
+    key(
+        "defaults",
+        "mapping",
+        "none",
+        "Values of parameters, by their names on the wire, for calls that give none: in every tool \
+         that has such a parameter",
+    ),
+    key(
         "env",
         "mapping",
         "none",

@@ -23,6 +23,7 @@ mod tests;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 pub use self::{
     base_url::BaseUrlProblem,
@@ -74,6 +75,10 @@ pub struct BackendSettings {
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate.
     pub tls_skip_verify: bool,
+    /// Which of the descriptor's other logins is used (`_dadl_mcp.auth.logins`).
+    pub login: Option<String>,
+    /// What parameters are when a caller gives no value, by their names on the wire, in all tools.
+    pub defaults: BTreeMap<String, Value>,
     /// Credential names that replace those of the descriptor.
     pub credentials: BTreeMap<String, String>,
     /// How long to wait.
@@ -121,6 +126,8 @@ impl BackendSettings {
             headers: Vec::new(),
             ca_file: None,
             tls_skip_verify: false,
+            login: None,
+            defaults: BTreeMap::new(),
             credentials: BTreeMap::new(),
             timeouts: Timeouts::default(),
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,

@@ -125,6 +125,11 @@ codes! {
     RPC_PARAM = "D754", "A parameter cannot be a member of `params`";
     RPC_CODE = "D755", "A key of `jsonrpc.errors` is not the code of an error";
     VALUE_SCHEMA = "D756", "What is said about the values of a parameter is of no use";
+    LOGINS = "D760", "A login to choose from is not well formed";
+    CREDENTIAL_REFUSED = "D761", "A refusal of the credential cannot be told from others";
+    ERROR_RULES = "D762", "A rule about errors says nothing";
+    RATE_LIMIT = "D763", "A rate limit is out of range";
+    OMIT_FALSE = "D764", "A parameter that is left out when it is false does not exist";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

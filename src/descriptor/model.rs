@@ -15,6 +15,7 @@ use super::{
     events::Events,
     json_path::JsonPath,
     login::{OAuth2, Session},
+    rules::{AuthRules, Pace},
     task::Tasks,
     template::PathTemplate,
 };
@@ -56,6 +57,10 @@ pub struct Descriptor {
     pub tasks: Option<Tasks>,
     /// How the API tells what changes (`_dadl_mcp.events`).
     pub events: Option<Events>,
+    /// What else there is to know about the credential (`_dadl_mcp.auth`).
+    pub auth_rules: AuthRules,
+    /// How many requests the API takes in how long a time (`_dadl_mcp.rate_limit`).
+    pub pace: Option<Pace>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.
@@ -268,6 +273,9 @@ pub struct Param {
     pub default: Option<Value>,
     /// What the value means, for a model.
     pub description: Option<String>,
+    /// Whether `false` is left out, for an API that takes any value for a yes
+    /// (`_dadl_mcp.omit_false`).
+    pub omit_false: bool,
 }
 
 impl Param {
@@ -611,6 +619,11 @@ pub struct ErrorRules {
     pub rate_limit: Option<RateLimit>,
     /// Semantic codes by status; goes before the default table.
     pub map: Vec<(u16, String)>,
+    /// Places where the message may be, before [`message_path`](Self::message_path)
+    /// (`_dadl_mcp.errors`).
+    pub messages: Vec<JsonPath>,
+    /// Conditions on the body of a 2xx answer, one of which says that it is an error.
+    pub failed: Vec<Condition>,
 }
 
 /// The header fields in which answers tell about the rate limit.

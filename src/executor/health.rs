@@ -113,8 +113,12 @@ impl Executor {
         let bound = health.timeout.min(backend.settings().timeouts.call);
         let send = async {
             let tool = &health.tool;
-            let rules =
-                RetryRules { errors: &tool.errors, method: tool.method, retry_unsafe: false };
+            let rules = RetryRules {
+                errors: &tool.errors,
+                method: tool.method,
+                retry_unsafe: false,
+                is_patient: false,
+            };
             let (activity, room) = (Activity::default(), self.bounds.memory.room());
             let target = Target { backend, call, tool, activity: &activity, room: &room };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use http::header;
 
 use super::{
-    CallError, Executor, MOST_ERROR_BYTES, Target, header_text,
+    CallError, Executor, Target, header_text,
     result::Answer,
     stream::{Bounds, Stream},
 };
@@ -15,7 +15,7 @@ use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
     descriptor::model::Rpc,
     http::{
-        backend::{Backend, Exchange},
+        backend::{Backend, Exchange, MOST_ERROR_BYTES},
         redact,
     },
     outcome::Payload,

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target, start_of};
+use super::{Answer, CallError, Executor, Target};
 use crate::{
     call,
     catalog::Operation,
@@ -28,7 +28,7 @@ use crate::{
     },
     gate::{Admitted, TaskRight},
     http::{
-        backend::{Exchange, ExchangeError},
+        backend::{Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
         redact,
         retry::RetryRules,
@@ -203,6 +203,25 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
         Some(Ok(id)) => Ok(Some(id)),
         Some(Err(reason)) => Err(TaskError::Lost { reason }.into()),
     }
+}
+
+/// Returns whether `tool` shows tasks.
+pub(super) fn is_watch(call: &Admitted<'_>, tool: &Tool) -> bool {
+    let tasks = call.entry().descriptor().tasks.as_ref();
+    tasks.is_some_and(|tasks| tasks.watch.tool == tool.name)
+}
+
+/// Returns whether `body`, the answer of such a tool, shows a task.
+pub(super) fn shows_task(call: &Admitted<'_>, tool: &Tool, body: &[u8]) -> bool {
+    let tasks = call.entry().descriptor().tasks.as_ref();
+    let (Some(tasks), Ok(answer)) = (tasks, serde_json::from_slice::<Value>(body)) else {
+        return false;
+    };
+    let shown = match &tool.response.result_path {
+        Some(path) => path.first(&answer),
+        None => Some(&answer),
+    };
+    shown.is_some_and(|shown| tasks.read(shown).is_ok())
 }
 
 /// Waits for the task `id` that `target` began and makes its end the outcome of the call. The task
@@ -518,7 +537,12 @@ impl<'run> Watcher<'run> {
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.memory.room());
         let target = Target { backend, call, tool, activity: &activity, room: &room };
-        let rules = RetryRules { errors: &tool.errors, method: tool.method, retry_unsafe: false };
+        let rules = RetryRules {
+            errors: &tool.errors,
+            method: tool.method,
+            retry_unsafe: false,
+            is_patient: true,
+        };
         let sent = backend.send(&plan, rules, false, &executor.files, &activity).await;
         let exchange = sent.map_err(|error: ExchangeError| missed(error.into()))?;
         let status = exchange.response.status();

@@ -30,7 +30,10 @@ use super::{
 };
 use crate::{
     config::store::{Access, fingerprint},
-    descriptor::model::{Auth, CredentialName, Placement},
+    descriptor::{
+        model::{Auth, CredentialName, Placement},
+        rules::{AuthRules, Refused},
+    },
 };
 
 /// After a renewal that failed while the old token still works, the next one waits this long.
@@ -162,6 +165,7 @@ pub struct Authenticator {
 /// What an authenticator and a renewal under way share.
 struct State {
     auth: Auth,
+    rules: AuthRules,
     source: Source,
     current: RwLock<Option<Held>>,
     flight: Mutex<Option<Flight>>,
@@ -207,8 +211,15 @@ impl fmt::Debug for Authenticator {
 impl Authenticator {
     /// Authenticates by `auth` with values from `source`.
     pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
+        Self::with_rules(auth, AuthRules::default(), source)
+    }
+
+    /// Does what [`new`](Self::new) does for an API about whose credential more is known. Which of
+    /// `rules.logins` is used has been decided: it is `auth`.
+    pub fn with_rules(auth: Auth, rules: AuthRules, source: Box<dyn CredentialSource>) -> Self {
         let state = State {
             auth,
+            rules,
             source: Source(Arc::from(source)),
             current: RwLock::default(),
             flight: Mutex::default(),
@@ -240,6 +251,11 @@ impl Authenticator {
     /// Returns whether the credential comes from a login, and can be renewed by another.
     pub fn renews(&self) -> bool {
         self.login().is_some()
+    }
+
+    /// Returns what answers refuse the credential, besides those with 401.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        self.state.rules.refused.as_ref()
     }
 
     /// Forgets the credential that a backend refused: the next call looks it up or renews it, so
@@ -308,7 +324,7 @@ impl State {
     fn login(&self) -> Option<Login<'_>> {
         match &self.auth {
             Auth::OAuth2(oauth2) => Some(Login::OAuth2(oauth2)),
-            Auth::Session(session) => Some(Login::Session(session)),
+            Auth::Session(session) => Some(Login::Session(session, self.rules.lifetime)),
             Auth::Basic { .. } | Auth::None | Auth::Token { .. } => None,
         }
     }

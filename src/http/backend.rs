@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
 use tokio::time::Instant;
@@ -15,6 +17,7 @@ use super::{
     error::{SendError, SendErrorKind},
     expect::Sending,
     login::Site,
+    pace::Pacer,
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
@@ -23,9 +26,12 @@ use super::{
 use crate::{
     call::{BaseUrl, CallPlan, PlannedBody},
     config::{BackendSettings, Timeouts},
-    descriptor::model::Method,
+    descriptor::{model::Method, rules::Pace},
     files::{FileError, FileStore},
 };
+
+/// An error body longer than this is not read to its end.
+pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
 
 /// One API at one place.
 #[derive(Debug)]
@@ -36,6 +42,7 @@ pub struct Backend {
     /// One for each use: answers, downloads, what lasts.
     clients: [OnceLock<Result<Client, ClientError>>; 3],
     throttle: Throttle,
+    pacer: Pacer,
 }
 
 /// Why no answer is there to be read.
@@ -77,6 +84,8 @@ pub(crate) struct Exchange {
     pub(crate) applied: Arc<Applied>,
     /// What `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the backend refused the credential.
+    pub(crate) is_refused: bool,
     /// Ends the body of the request, if it is still being sent, when this is dropped.
     pub(crate) _sending: Sending,
 }
@@ -90,7 +99,14 @@ impl Backend {
             authenticator,
             clients: Default::default(),
             throttle: Throttle::default(),
+            pacer: Pacer::default(),
         }
+    }
+
+    /// Keeps within `pace`, whatever the answers say.
+    #[must_use]
+    pub fn with_pace(self, pace: Option<Pace>) -> Self {
+        Self { pacer: Pacer::new(pace), ..self }
     }
 
     /// Returns the settings.
@@ -162,25 +178,25 @@ impl Backend {
         let mut attempts = 0;
         let mut renewed = false;
         loop {
-            if let Some(wait) = self.throttle.wait() {
+            let wait = self.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
+            if let Some(wait) = wait {
                 if outlasts(wait) {
                     let error = self.failed(plan, SendErrorKind::RateLimited { wait });
                     return Err(SendError { attempts, ..error }.into());
                 }
                 tracing::debug!(backend = %self.settings.name, ?wait, "waiting for the rate limit");
                 tokio::time::sleep(wait).await;
+                continue;
             }
             attempts += 1;
             let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, files, activity).await;
+            let (outcome, is_refused) = self.refusal(outcome).await;
             self.log(plan, &outcome, sent.elapsed());
             if let (Ok((response, _)), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
             }
-            if !renewed
-                && self.authenticator.renews()
-                && matches!(&outcome, Ok((response, _)) if response.status() == http::StatusCode::UNAUTHORIZED)
-            {
+            if !renewed && is_refused && self.authenticator.renews() {
                 // The backend did nothing but refuse, so that any method may be repeated: once.
                 renewed = true;
                 self.authenticator.forget(&applied);
@@ -209,17 +225,39 @@ impl Backend {
             }
             return match outcome {
                 Ok((response, sending)) => {
-                    if response.status() == http::StatusCode::UNAUTHORIZED {
+                    if is_refused {
                         self.authenticator.forget(&applied);
                     }
                     self.authenticator.observe(response.headers());
                     let retry_after = rules.retry_after(response.headers());
-                    Ok(Exchange { response, attempts, applied, retry_after, _sending: sending })
+                    let _sending = sending;
+                    Ok(Exchange { response, attempts, applied, retry_after, is_refused, _sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Returns whether an answer refuses the credential, and the answer. One that may do so by its
+    /// body is read for that.
+    async fn refusal(&self, outcome: Attempted) -> (Attempted, bool) {
+        let (response, sending) = match outcome {
+            Ok(answer) => answer,
+            Err(error) => return (Err(error), false),
+        };
+        let status = response.status();
+        let rule = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
+        let Some(rule) = rule else {
+            return (Ok((response, sending)), status == http::StatusCode::UNAUTHORIZED);
+        };
+        let mut answer = http::Response::new(());
+        *answer.status_mut() = status;
+        *answer.headers_mut() = response.headers().clone();
+        let body = start_of(response).await;
+        let is_refused = rule.says(&body);
+        let response = reqwest::Response::from(answer.map(|()| body));
+        (Ok((response, sending)), is_refused)
     }
 
     /// Returns the credential; a login is made with the client of this backend.
@@ -379,6 +417,23 @@ impl Backend {
             _ => line,
         }
     }
+}
+
+/// What one request came to.
+type Attempted = Result<(reqwest::Response, Sending), ExchangeError>;
+
+/// Reads the start of the body of an error.
+pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {
+    let mut body = BytesMut::new();
+    let mut stream = response.bytes_stream();
+    while let Some(Ok(piece)) = stream.next().await {
+        let room = MOST_ERROR_BYTES.saturating_sub(body.len());
+        body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if room <= piece.len() {
+            break;
+        }
+    }
+    body.freeze()
 }
 
 /// Why there is no credential.

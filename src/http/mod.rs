@@ -13,6 +13,7 @@ mod client;
 pub mod error;
 pub(crate) mod expect;
 pub mod login;
+mod pace;
 pub(crate) mod rate_limit;
 mod reach;
 pub mod redact;

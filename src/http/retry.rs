@@ -28,6 +28,8 @@ pub(crate) struct RetryRules<'tool> {
     pub(crate) method: Method,
     /// Whether the descriptor vouches for repeating it.
     pub(crate) retry_unsafe: bool,
+    /// Whether others go first when the API takes few requests more.
+    pub(crate) is_patient: bool,
 }
 
 impl RetryRules<'_> {
@@ -108,7 +110,12 @@ mod tests {
     #[test]
     fn a_post_is_repeated_only_when_nothing_was_sent_or_the_author_vouches() {
         let errors = ErrorRules { retry_on: vec![503], ..ErrorRules::default() };
-        let rules = |method, retry_unsafe| RetryRules { errors: &errors, method, retry_unsafe };
+        let rules = |method, retry_unsafe| RetryRules {
+            errors: &errors,
+            method,
+            retry_unsafe,
+            is_patient: false,
+        };
         let broken = SendErrorKind::Interrupted(String::new());
         let refused = SendErrorKind::Connect(String::new());
         assert!(rules(Method::Get, false).repeats_status(503));

@@ -13,6 +13,9 @@ use crate::{
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.
 const MOST_DETAILS: usize = 2_000;
 
+/// The code of an answer that refuses the credential, whatever its status is.
+pub(crate) const CREDENTIAL_REFUSED: &str = "unauthorized";
+
 /// A non-2xx answer as it came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rejection<'answer> {
@@ -41,9 +44,13 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         let found = path.first(value.as_ref()?).or_else(|| path.first(root?))?;
         (!found.is_null()).then(|| plain(found))
     };
-    let message = at(&rules.message_path)
-        .filter(|message| !message.is_empty())
-        .map(|message| message + &details(value.as_ref(), rules))
+    let message = rules.messages.iter().find_map(|path| sentence(path.first(value.as_ref()?)?));
+    let message = message
+        .or_else(|| {
+            at(&rules.message_path)
+                .filter(|message| !message.is_empty())
+                .map(|message| message + &details(value.as_ref(), rules))
+        })
         .unwrap_or_else(|| fallback(status, body));
     let code = rules
         .map
@@ -65,7 +72,7 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
 fn default_code(status: u16) -> &'static str {
     match status {
         400 | 422 => "invalid_input",
-        401 => "unauthorized",
+        401 => CREDENTIAL_REFUSED,
         403 => "forbidden",
         404 | 410 => "not_found",
         408 | 504 => "timeout",
@@ -101,6 +108,32 @@ fn details(value: Option<&Value>, rules: &ErrorRules) -> String {
         }
     }
     text
+}
+
+/// Makes a sentence of what one of several places has; of the errors of fields, one sentence for
+/// each: `{"name": ["is taken"]}` says "name: is taken".
+fn sentence(value: &Value) -> Option<String> {
+    if is_empty(value) {
+        return None;
+    }
+    let texts = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            texts.map(|texts| texts.join(" "))
+        }
+        _ => None,
+    };
+    let fields = value.as_object().and_then(|members| {
+        let fields = members.iter().map(|(name, value)| Some(format!("{name}: {}", texts(value)?)));
+        fields.collect::<Option<Vec<_>>>().map(|fields| fields.join("; "))
+    });
+    let text = fields.or_else(|| texts(value)).unwrap_or_else(|| plain(value));
+    let mut short: String = text.trim().chars().take(MOST_DETAILS).collect();
+    if short.len() < text.trim().len() {
+        short.push('…');
+    }
+    (!short.is_empty()).then_some(short)
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -204,6 +237,28 @@ mod tests {
             shown(422, r#"{"error":{"body.name":{"message":"'name' is required"}},"data":{}}"#),
             r#"[invalid_input] HTTP 422: {"body.name":{"message":"'name' is required"}} (GET /vms/x)"#
         );
+    }
+
+    #[test]
+    fn the_message_is_where_something_is() {
+        let path = |text: &str| JsonPath::compile(text).unwrap();
+        let paths = ["$.detail", "$.result.detail", "$.result.message", "$.result"];
+        let rules = ErrorRules { messages: paths.map(path).to_vec(), ..rules() };
+        let message = |body: &str| {
+            let body = body.as_bytes();
+            let rejection =
+                Rejection { status: 400, body, request: "PUT /x", retry_after: None, attempts: 1 };
+            read(rejection, &rules).message
+        };
+        assert_eq!(message(r#"{"detail": "no", "result": "other"}"#), "no");
+        assert_eq!(message(r#"{"result": {"message": "m", "detail": "d"}}"#), "d");
+        assert_eq!(message(r#"{"result": {"message": "m", "detail": ""}}"#), "m");
+        assert_eq!(message(r#"{"result": "no lock"}"#), "no lock");
+        let fields = r#"{"result": {"name": ["is taken", "is long"], "node": ["is gone"]}}"#;
+        assert_eq!(message(fields), "name: is taken is long; node: is gone");
+        assert_eq!(message(r#"{"result": {"a": 1}}"#), r#"{"a":1}"#);
+        assert_eq!(message(r#"{"error": "old", "result": null}"#), "old");
+        assert_eq!(message("oops"), "oops");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! `backend.auth`: which credential goes where.
 
+use std::ops::Range;
+
 use http::{HeaderName, HeaderValue};
 
 use super::{
-    context::{Context, Section, Text, list},
+    context::{Context, Place, Section, Text, list},
     oauth2, session,
 };
 use crate::descriptor::{
     code,
     model::{Auth, CredentialName, Placement},
-    yaml::Value,
+    yaml::{Node, Value},
 };
 
 /// The keys of every type, so that a key of another type is not called unknown.
@@ -64,7 +66,18 @@ pub(super) fn lower<'tree>(backend: &Section<'tree>, context: &mut Context<'tree
             .help("for a public API write `auth: {type: bearer, credential: none}`");
         return None;
     }
-    let section = context.subsection(backend, "auth", KEYS)?;
+    let entry = backend.entry("auth")?;
+    lower_at(&entry.value, &entry.key_span, Place::Key("auth"), context)
+}
+
+/// Lowers a value that is like `auth`.
+pub(super) fn lower_at<'tree>(
+    node: &'tree Node<'tree>,
+    span: &Range<usize>,
+    place: Place<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<Auth> {
+    let section = context.section(node, span, place, KEYS)?;
     let text = context.required_text(&section, "type")?;
     let kinds = [
         ("bearer", Kind::Bearer),

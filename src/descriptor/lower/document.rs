@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use http::{HeaderName, HeaderValue};
+
 use super::{
     auth,
     body::DefaultHeaders,
@@ -13,6 +15,7 @@ use crate::descriptor::{
     code,
     diagnostic::{Diagnostic, nearest},
     model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
+    rules::AuthRules,
     source::Source,
     yaml::{Entry, Node, Value},
 };
@@ -123,8 +126,8 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
     };
     let place = Place::Key("backend");
     let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
-    let mut descriptor = lower_backend(&backend, context)?;
-    extension::lower(&top, &backend, &mut descriptor, context);
+    let (mut descriptor, headers) = lower_backend(&backend, context)?;
+    extension::lower(&top, &backend, &headers, &mut descriptor, context);
     descriptor.date = date;
     descriptor.source_name = source_name;
     descriptor.source_url = source_url;
@@ -182,10 +185,11 @@ fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
     }
 }
 
+/// Lowers `backend`; gives the header fields of every request too.
 fn lower_backend<'tree>(
     backend: &Section<'tree>,
     context: &mut Context<'tree>,
-) -> Option<Descriptor> {
+) -> Option<(Descriptor, Vec<(HeaderName, HeaderValue)>)> {
     let name = backend_name(backend, context);
     let rpc = jsonrpc::lower(backend, context);
     let version = meta::version(backend, context);
@@ -213,13 +217,15 @@ fn lower_backend<'tree>(
     let examples = meta::examples(backend, context);
     let coverage = meta::coverage(backend, context);
     let setup = meta::setup(backend, context);
-    Some(Descriptor {
+    let descriptor = Descriptor {
         types,
         openapi_source,
         health,
         unlisted_params: Vec::new(),
         tasks: None,
         events: None,
+        auth_rules: AuthRules::default(),
+        pace: None,
         name: name?,
         version,
         base_url,
@@ -233,7 +239,8 @@ fn lower_backend<'tree>(
         date: None,
         source_name: None,
         source_url: None,
-    })
+    };
+    Some((descriptor, defaults.headers.fields))
 }
 
 fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {

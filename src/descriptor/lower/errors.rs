@@ -59,6 +59,8 @@ pub(super) fn lower<'tree>(
         retry: retry_strategy(&section, context),
         rate_limit: rate_limit(&section, context),
         map: map(&section, context),
+        messages: Vec::new(),
+        failed: Vec::new(),
     })
 }
 

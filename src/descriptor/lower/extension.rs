@@ -4,25 +4,42 @@
 
 use std::collections::BTreeMap;
 
+use http::{HeaderName, HeaderValue};
+
 use super::{
+    auth_rules,
     context::{Context, Section},
-    events, task,
+    events, rules, task,
 };
 use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
 const KEY: &str = "_dadl_mcp";
 
-const KEYS: &[&str] = &["events", "tasks", "unlisted_params", "uploads", "values"];
+const KEYS: &[&str] = &[
+    "auth",
+    "errors",
+    "events",
+    "omit_false",
+    "rate_limit",
+    "tasks",
+    "unlisted_params",
+    "uploads",
+    "values",
+];
 
-/// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from.
+/// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from, and
+/// `headers` are those that every request has.
 pub(super) fn lower<'tree>(
     top: &Section<'tree>,
     backend: &Section<'tree>,
+    headers: &[(HeaderName, HeaderValue)],
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
+    descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
+    rules::lower(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);

@@ -10,6 +10,7 @@
 //!   does, and a note when it only documents.
 
 mod auth;
+mod auth_rules;
 mod body;
 mod composite;
 mod context;
@@ -26,6 +27,7 @@ mod oauth2;
 mod pagination;
 mod params;
 mod response;
+mod rules;
 mod session;
 mod task;
 mod tool;

@@ -173,6 +173,7 @@ fn param<'tree>(
         required: required.unwrap_or_default() || location == Location::Path,
         default,
         description,
+        omit_false: false,
     })
 }
 

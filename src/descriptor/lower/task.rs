@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     context::{Context, Place, Section, Text, list},
     document::names,
+    rules::{conditions, one_or_more},
 };
 use crate::descriptor::{
     code,
@@ -22,7 +23,7 @@ use crate::descriptor::{
     model::{Access, BodyKind, Location, Param, ParamKind, Tool},
     task::{Phase, Steps, TASK, TaskCall, Tasks},
     units,
-    yaml::{Node, Value},
+    yaml::Value,
 };
 
 const KEYS: &[&str] = &[
@@ -154,19 +155,7 @@ fn started<'tree>(
             }
         }
     }
-    let mut when = Vec::new();
-    for node in one_or_more(&started, "when") {
-        let Some(text) = context.node_text(node, "`when`") else { continue };
-        match Condition::compile(text.value) {
-            Ok(condition) => when.push(condition),
-            Err(reason) => {
-                context
-                    .error(code::JSON_PATH, &text.span, "`when` is not a condition")
-                    .label(reason)
-                    .help("write a path, or a comparison such as `$.status == \"PENDING\"`");
-            }
-        }
-    }
+    let when = conditions(&started, "when", context);
     if started.entry("status").is_none() && started.entry("when").is_none() {
         context
             .error(code::TASK_START, &started.span, "nothing shows that a task began")
@@ -175,15 +164,6 @@ fn started<'tree>(
         return None;
     }
     Some((statuses, when))
-}
-
-/// Returns the value of a key that may be a list of values.
-fn one_or_more<'tree>(section: &Section<'tree>, key: &str) -> &'tree [Node<'tree>] {
-    match section.entry(key).map(|entry| &entry.value) {
-        None => &[],
-        Some(Node { value: Value::Sequence(items), .. }) => items,
-        Some(node) => std::slice::from_ref(node),
-    }
 }
 
 /// How a task is watched.

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::context::{Context, Place, Section, list};
+use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
     diagnostic::nearest,
@@ -13,23 +13,58 @@ use crate::descriptor::{
     yaml::{Entry, Value},
 };
 
-/// The keywords of JSON Schema that hosts accept in an input schema.
-const KEYWORDS: &[&str] = &[
-    "additionalProperties",
-    "enum",
-    "examples",
-    "format",
-    "items",
-    "maxItems",
-    "maxLength",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minimum",
-    "pattern",
-    "properties",
-    "required",
+/// The keywords of JSON Schema that hosts accept in an input schema, and their values.
+const KEYWORDS: &[(&str, Form)] = &[
+    ("additionalProperties", Form::Schema),
+    ("enum", Form::List),
+    ("examples", Form::List),
+    ("format", Form::Text),
+    ("items", Form::Schema),
+    ("maxItems", Form::Count),
+    ("maxLength", Form::Count),
+    ("maximum", Form::Number),
+    ("minItems", Form::Count),
+    ("minLength", Form::Count),
+    ("minimum", Form::Number),
+    ("pattern", Form::Pattern),
+    ("properties", Form::Members),
+    ("required", Form::Names),
 ];
+
+/// What the value of a keyword is.
+#[derive(Clone, Copy)]
+enum Form {
+    Count,
+    List,
+    Members,
+    Names,
+    Number,
+    Pattern,
+    Schema,
+    Text,
+}
+
+impl Form {
+    fn fits(self, value: &Json) -> bool {
+        let list = |is_fine: fn(&Json) -> bool| {
+            value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_fine))
+        };
+        match self {
+            Self::Count => value.is_u64(),
+            Self::List => list(|_| true),
+            Self::Members => {
+                value.as_object().is_some_and(|members| members.values().all(Json::is_object))
+            }
+            Self::Names => list(Json::is_string),
+            Self::Number => value.is_number(),
+            Self::Pattern => {
+                value.as_str().is_some_and(|pattern| fancy_regex::Regex::new(pattern).is_ok())
+            }
+            Self::Schema => value.is_object() || value.is_boolean(),
+            Self::Text => value.is_string(),
+        }
+    }
+}
 
 /// A model pays for each byte in every conversation, and for each tool that has the parameter.
 const MOST_BYTES: usize = 4 * 1024;
@@ -49,7 +84,10 @@ pub(super) fn lower<'tree>(
         let mut is_known = false;
         for tool in &mut descriptor.tools {
             if tool.params.iter().any(|param| param.name == entry.key) {
-                tool.value_hints.insert(entry.key.clone().into_owned(), keywords.clone());
+                tool.value_hints
+                    .entry(entry.key.clone().into_owned())
+                    .or_default()
+                    .extend(keywords.clone());
                 is_known = true;
             }
         }
@@ -67,18 +105,27 @@ fn keywords<'tree>(
     let section = context.open(&entry.value, &entry.key_span, place)?;
     let mut keywords = Map::new();
     for keyword in section.entries() {
-        if KEYWORDS.contains(&keyword.key.as_ref()) {
-            keywords.insert(keyword.key.clone().into_owned(), keyword.value.to_json());
+        if let Some((_, form)) = KEYWORDS.iter().find(|(known, _)| *known == keyword.key) {
+            let value = keyword.value.to_json();
+            if form.fits(&value) {
+                keywords.insert(keyword.key.clone().into_owned(), value);
+            } else {
+                let message = format!("`{}` has no value that JSON Schema knows", keyword.key);
+                context.error(code::VALUE_SCHEMA, &keyword.value.span, message);
+            }
             continue;
         }
         if keyword.key == "$ref" {
             continue;
         }
+        let known = KEYWORDS.iter().map(|(known, _)| *known);
         let message = format!("`{}` says nothing that a host lists", keyword.key);
         let finding = context.warning(code::VALUE_SCHEMA, &keyword.key_span, message);
-        match nearest(&keyword.key, KEYWORDS.iter().copied()) {
+        match nearest(&keyword.key, known.clone()) {
             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None => finding.help(format!("the keywords are {}", list(KEYWORDS))),
+            None => {
+                finding.help(format!("the keywords are {}", known.collect::<Vec<_>>().join(", ")))
+            }
         };
     }
     if let Some(reference) = reference(&entry.value.value) {
@@ -145,6 +192,24 @@ mod tests {
         let tool = &loaded.descriptor.unwrap().tools[0];
         let expected = json!({"required": ["url"], "properties": {"url": {"type": "string"}}});
         assert_eq!(json!(tool.value_hints["remote"]), expected);
+    }
+
+    #[test]
+    fn a_value_that_json_schema_does_not_know_is_an_error() {
+        for keyword in [
+            "minimum: a",
+            "enum: a",
+            "pattern: '[a-z'",
+            "required: [1]",
+            "items: 1",
+            "properties: {a: b}",
+        ] {
+            let loaded = loaded(&format!("{{remote: {{{keyword}}}}}"));
+            let found = &loaded.diagnostics[0];
+            assert!(found.message.ends_with("has no value that JSON Schema knows"), "{keyword}");
+            assert_eq!(found.code.0, "D756");
+            assert!(loaded.descriptor.is_none());
+        }
     }
 
     #[test]

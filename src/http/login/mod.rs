@@ -91,7 +91,8 @@ pub(crate) struct Memory {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Login<'auth> {
     OAuth2(&'auth OAuth2),
-    Session(&'auth Session),
+    /// The session, and how long one lasts, when that is known.
+    Session(&'auth Session, Option<Duration>),
 }
 
 /// Logs in.
@@ -108,7 +109,9 @@ pub(crate) async fn renew(
     let renewed = async {
         match login {
             Login::OAuth2(oauth2) => oauth2::renew(oauth2, source, memory, site).await,
-            Login::Session(session) => session::renew(session, source, site).await,
+            Login::Session(session, lifetime) => {
+                session::renew(session, lifetime, source, site).await
+            }
         }
     };
     tokio::time::timeout(LONGEST, renewed).await.unwrap_or_else(|_| {

@@ -1,8 +1,11 @@
 //! Sessions: one request logs in, and what its answer holds goes with every other.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{LoginError, Renewed, Site, read, words};
 use crate::{
@@ -11,6 +14,9 @@ use crate::{
     outcome::chain,
 };
 
+/// A session is begun anew so long before its end, or a tenth of its life before.
+const EARLY: Duration = Duration::from_secs(60);
+
 /// Where servers put their words about a refused login.
 const MESSAGES: &[&str] =
     &["/message", "/error/message", "/error_description", "/detail", "/error"];
@@ -18,9 +24,12 @@ const MESSAGES: &[&str] =
 /// Logs in.
 pub(super) async fn renew(
     session: &Session,
+    lifetime: Option<Duration>,
     source: &Source,
     site: &Site,
 ) -> Result<Renewed, LoginError> {
+    // It counts from the login, which begins no later than now.
+    let begun = Instant::now();
     let login = &session.login;
     let request_line = format!("{} {}", login.method, login.path.as_str());
     let mut given: Vec<(&CredentialName, SecretString)> = Vec::new();
@@ -92,8 +101,11 @@ pub(super) async fn renew(
     let tokens = extracted.into_iter().map(|(_, value)| value.into());
     let passwords = given.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
     let applied = Applied::fields(headers, tokens.chain(passwords).collect());
-    // Nothing in DADL says how long a session lasts: it does until a 401.
-    Ok(Renewed { applied, ends: None, renew: None })
+    // Where nothing says how long a session lasts, it does until the backend refuses it.
+    let after = |time: Duration| begun.checked_add(time);
+    let ends = lifetime.and_then(after);
+    let renew = lifetime.and_then(|lifetime| after(lifetime - EARLY.min(lifetime / 10)));
+    Ok(Renewed { applied, ends, renew })
 }
 
 /// Returns the fields of `inject`; cookies become one field (RFC 6265, section 5.4).

@@ -1,0 +1,155 @@
+//! What an operator decides about a descriptor: which of its logins is used, and what parameters
+//! are when a caller says nothing.
+
+use serde_json::Value;
+
+use crate::{
+    config::BackendSettings,
+    descriptor::{
+        diagnostic::nearest,
+        model::{Descriptor, Param, ParamKind},
+    },
+};
+
+/// Changes `descriptor` as `settings` say.
+///
+/// # Errors
+///
+/// Sentences about settings that do not fit the descriptor.
+pub(super) fn apply(settings: &BackendSettings, descriptor: &mut Descriptor) -> Result<(), String> {
+    let mut problems = Vec::new();
+    if let Some(name) = &settings.login {
+        problems.extend(choose(name, descriptor).err());
+    }
+    for (name, value) in &settings.defaults {
+        problems.extend(fill(name, value, descriptor).err());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+}
+
+fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), String> {
+    let logins = &descriptor.auth_rules.logins;
+    if let Some(login) = logins.get(name) {
+        descriptor.auth = login.clone();
+        return Ok(());
+    }
+    let known: Vec<String> = logins.keys().map(|name| format!("`{name}`")).collect();
+    let known = match known.as_slice() {
+        [] => "it has none to choose from; remove `login`".to_owned(),
+        known => format!("it has {}; without `login` its `auth` counts", known.join(", ")),
+    };
+    Err(format!("`login`: the descriptor has no login `{name}`: {known}"))
+}
+
+/// Makes `value` the default of every parameter called `name`.
+fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), String> {
+    let tools = descriptor.tools.iter_mut().map(|tool| (&tool.name, &mut tool.params));
+    let composites = descriptor.composites.iter_mut().map(|it| (&it.name, &mut it.params));
+    let checks = descriptor.health.iter_mut().map(|it| (&it.tool.name, &mut it.tool.params));
+    let mut found = false;
+    for (tool, params) in tools.chain(composites).chain(checks) {
+        for param in params.iter_mut().filter(|param| param.name == name) {
+            found = true;
+            set(param, value).map_err(|problem| {
+                format!("`defaults`: `{name}` of the tool `{tool}` {problem}")
+            })?;
+        }
+    }
+    if found {
+        return Ok(());
+    }
+    let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
+    let meant = nearest(name, params.map(|param| param.name.as_str()));
+    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    Err(format!("`defaults`: no tool has a parameter `{name}`{meant}"))
+}
+
+fn set(param: &mut Param, value: &Value) -> Result<(), String> {
+    if param.kind == ParamKind::FileUrl {
+        return Err("is a file, which has no default".to_owned());
+    }
+    let wanted = param.kind.schema_type();
+    let fits = param.kind.coerce(value.clone());
+    // A parameter with a default is never missing.
+    param.default =
+        Some(fits.map_err(|value| format!("must be of the type {wanted}, not {value}"))?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        catalog::fixture,
+        descriptor::model::{Auth, CredentialName, Placement},
+    };
+
+    fn descriptor() -> Descriptor {
+        let tools = vec![
+            fixture::tool("GET", "/a/{id}", &["id:path:string", "dc:query:string!"]),
+            fixture::tool("POST", "/b", &["dc:body:string", "count:body:integer=1"]),
+        ];
+        Arc::unwrap_or_clone(fixture::descriptor("shop", tools))
+    }
+
+    fn applied(change: impl FnOnce(&mut BackendSettings)) -> Result<Descriptor, String> {
+        let mut settings = BackendSettings::new("shop", "shop");
+        change(&mut settings);
+        let mut descriptor = descriptor();
+        apply(&settings, &mut descriptor).map(|()| descriptor)
+    }
+
+    fn defaults(name: &str, value: Value) -> Result<Descriptor, String> {
+        applied(|settings| drop(settings.defaults.insert(name.to_owned(), value)))
+    }
+
+    #[test]
+    fn a_default_is_that_of_every_tool() {
+        let of = |descriptor: &Descriptor, tool: usize, param: usize| {
+            descriptor.tools[tool].params[param].default.clone()
+        };
+        let filled = defaults("dc", json!("main")).unwrap();
+        assert_eq!(
+            (of(&filled, 0, 1), of(&filled, 1, 0)),
+            (Some("main".into()), Some("main".into()))
+        );
+        assert_eq!(of(&defaults("dc", json!(7)).unwrap(), 0, 1), Some("7".into()));
+        assert_eq!(of(&defaults("count", json!("7")).unwrap(), 1, 1), Some(7.into()));
+        assert_eq!(of(&defaults("id", json!("x")).unwrap(), 0, 0), Some("x".into()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let problem = |name: &str, value| defaults(name, value).unwrap_err();
+        assert_eq!(
+            problem("cuont", json!(1)),
+            "`defaults`: no tool has a parameter `cuont`; did you mean `count`?"
+        );
+        assert_eq!(
+            problem("count", json!("many")),
+            "`defaults`: `count` of the tool `tool` must be of the type integer, not \"many\""
+        );
+        assert!(problem("dc", json!(["main"])).contains("must be of the type string"));
+        let login = |name: &str| applied(|settings| settings.login = Some(name.to_owned()));
+        assert!(login("password").unwrap_err().contains("none to choose from"));
+    }
+
+    #[test]
+    fn a_login_takes_the_place_of_the_usual_one() {
+        let mut descriptor = descriptor();
+        let placement = Placement::Query("key".to_owned());
+        let login = Auth::Token { credential: CredentialName("k".to_owned()), placement };
+        descriptor.auth_rules.logins.insert("key".to_owned(), login.clone());
+        let mut settings = BackendSettings::new("shop", "shop");
+        settings.login = Some("kee".to_owned());
+        let problem = apply(&settings, &mut descriptor).unwrap_err();
+        assert!(problem.contains("no login `kee`: it has `key`"), "{problem}");
+        settings.login = Some("key".to_owned());
+        apply(&settings, &mut descriptor).unwrap();
+        assert_eq!(descriptor.auth, login);
+    }
+}

@@ -1,0 +1,154 @@
+//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `errors`,
+//! `rate_limit` and `omit_false`.
+
+use super::context::{Context, Section, Text};
+use crate::descriptor::{
+    code,
+    condition::Condition,
+    diagnostic::nearest,
+    json_path::JsonPath,
+    model::{Descriptor, Location, ParamKind, Tool},
+    rules::Pace,
+    yaml::{Node, Value},
+};
+
+/// No API counts requests over a longer time than a day.
+const LONGEST_PERIOD: u64 = 24 * 3600;
+
+/// Reads these parts into the tools of `descriptor`.
+pub(super) fn lower<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    errors(extension, descriptor, context);
+    descriptor.pace = pace(extension, context);
+    omit_false(extension, descriptor, context);
+}
+
+/// Reads a condition or a list of them.
+pub(super) fn conditions<'tree>(
+    section: &Section<'tree>,
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for node in one_or_more(section, key) {
+        let Some(text) = context.node_text(node, format_args!("`{key}`")) else { continue };
+        match Condition::compile(text.value) {
+            Ok(condition) => conditions.push(condition),
+            Err(reason) => {
+                context
+                    .error(code::JSON_PATH, &text.span, format!("`{key}` is not a condition"))
+                    .label(reason)
+                    .help("write a path, or a comparison such as `$.status == \"FAILURE\"`");
+            }
+        }
+    }
+    conditions
+}
+
+/// Returns the value of a key that may be a list of values.
+pub(super) fn one_or_more<'tree>(section: &Section<'tree>, key: &str) -> &'tree [Node<'tree>] {
+    match section.entry(key).map(|entry| &entry.value) {
+        None => &[],
+        Some(Node { value: Value::Sequence(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+    }
+}
+
+fn all_tools(descriptor: &mut Descriptor) -> impl Iterator<Item = &mut Tool> {
+    let check = descriptor.health.iter_mut().map(|health| &mut health.tool);
+    descriptor.tools.iter_mut().chain(check)
+}
+
+fn errors<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(section) = context.subsection(extension, "errors", &["failed", "message"]) else {
+        return;
+    };
+    let messages: Vec<JsonPath> = match section.entry("message").map(|entry| &entry.value.value) {
+        Some(Value::Sequence(_)) => context.json_paths(&section, "message"),
+        _ => context.json_path(&section, "message").into_iter().collect(),
+    };
+    let failed = conditions(&section, "failed", context);
+    if section.entries().is_empty() {
+        context
+            .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
+            .help("write where messages are, or remove it");
+    }
+    for tool in all_tools(descriptor) {
+        tool.errors.messages.clone_from(&messages);
+        tool.errors.failed.clone_from(&failed);
+    }
+}
+
+fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Option<Pace> {
+    let section = context.subsection(extension, "rate_limit", &["per", "requests"])?;
+    for key in ["requests", "per"] {
+        if section.entry(key).is_none() {
+            context.missing(&section, key);
+        }
+    }
+    let requests = context.count(&section, "requests");
+    let per = context.duration(&section, "per");
+    let mut refuse = |key: &str, is_fine: bool, help: &str| {
+        if let (false, Some(entry)) = (is_fine, section.entry(key)) {
+            let message = format!("`{key}` of a rate limit is out of range");
+            context.error(code::RATE_LIMIT, &entry.value.span, message).help(help.to_owned());
+        }
+        is_fine
+    };
+    let requests = requests.and_then(|requests| {
+        let number = u32::try_from(requests).ok().filter(|number| (1..=100_000).contains(number));
+        refuse("requests", number.is_some(), "write 1 to 100000").then_some(number).flatten()
+    });
+    let per = per.filter(|per| {
+        let is_fine = !per.is_zero() && per.as_secs() <= LONGEST_PERIOD;
+        refuse("per", is_fine, "write a duration up to `1d`, such as `1m`")
+    });
+    Some(Pace { requests: requests?, per: per? })
+}
+
+fn omit_false<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "omit_false") {
+        let mut found = false;
+        for param in all_tools(descriptor).flat_map(|tool| &mut tool.params) {
+            if param.name != text.value {
+                continue;
+            }
+            if param.kind == ParamKind::Boolean && param.location == Location::Query {
+                param.omit_false = true;
+                found = true;
+            }
+        }
+        if !found {
+            let message = format!("no tool has a boolean parameter `{}` in its query", text.value);
+            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+        }
+    }
+}
+
+fn unknown<'tree>(
+    text: &Text<'tree>,
+    message: String,
+    code: crate::descriptor::diagnostic::Code,
+    descriptor: &Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
+    let names = names.map(|param| param.name.as_str()).filter(|name| *name != text.value);
+    let search = context.may_search();
+    let meant = search.then(|| nearest(text.value, names)).flatten().map(str::to_owned);
+    let finding = context.warning(code, &text.span, message);
+    if let Some(meant) = meant {
+        finding.help(format!("did you mean `{meant}`?"));
+    }
+}

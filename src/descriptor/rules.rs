@@ -1,0 +1,68 @@
+//! What a descriptor says about its API beyond DADL, in the small parts of `_dadl_mcp`: `auth` and
+//! `rate_limit`. `docs/extensions.md` describes the keys.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+use super::{condition::Condition, model::Auth};
+
+/// `auth`: what there is to know about the credential.
+#[derive(Debug, Clone, Default)]
+pub struct AuthRules {
+    /// Answers that mean what 401 means: the credential is not, or no longer, accepted.
+    pub refused: Option<Refused>,
+    /// How long a session lasts; until the backend refuses it when nothing says.
+    pub lifetime: Option<Duration>,
+    /// Other ways to authenticate than [`Descriptor::auth`](super::model::Descriptor::auth), by the
+    /// names under which an operator chooses one.
+    pub logins: BTreeMap<String, Auth>,
+}
+
+/// Answers that refuse the credential with another status than 401.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The status: 4xx, and never 401.
+    pub status: u16,
+    /// Conditions on the body, one of which must hold. Never empty: a plain lack of a right has
+    /// the same status, and another login would not help.
+    pub when: Vec<Condition>,
+}
+
+impl Refused {
+    /// Returns whether an answer with this status can be one of these.
+    pub fn may_be(&self, status: u16) -> bool {
+        self.status == status
+    }
+
+    /// Returns whether the body of such an answer says so.
+    pub fn says(&self, body: &[u8]) -> bool {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+        self.when.iter().any(|condition| condition.holds(&body) == Some(true))
+    }
+}
+
+/// `rate_limit`: how many requests the API takes in how long a time, whatever its answers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So many requests; at least one.
+    pub requests: u32,
+    /// In any stretch of this length; longer than zero.
+    pub per: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_by_its_text() {
+        let when = vec![Condition::compile(r#"$.detail == "Invalid token.""#).unwrap()];
+        let refused = Refused { status: 403, when };
+        assert!(refused.may_be(403) && !refused.may_be(404));
+        assert!(refused.says(br#"{"detail": "Invalid token."}"#));
+        for other in [&br#"{"detail": "Permission denied"}"#[..], b"{}", b"<html>", b""] {
+            assert!(!refused.says(other));
+        }
+    }
+}
