@@ -146,9 +146,17 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Says what a caller can do about it, as far as the status tells.
+    /// Says what a caller can do about it, as far as the status tells; that of a JSON-RPC error tells
+    /// nothing, but its code does.
     pub fn next_step(&self) -> Option<&'static str> {
-        Some(match self.status {
+        let status = match (self.status, self.code.as_str()) {
+            (200..=299, "invalid_input" | "invalid_request") => 400,
+            (200..=299, "not_found") => 404,
+            (200..=299, "conflict") => 409,
+            (200..=299, "internal") => 500,
+            (status, _) => status,
+        };
+        Some(match status {
             400 | 422 => "correct the arguments and call again",
             401 => "only the operator can replace the credential, with `dadl-mcp setup`",
             403 => "the account lacks a right that its administrator has to grant",

@@ -228,7 +228,7 @@ async fn a_tool_that_answers_files_can_answer_an_error_or_a_list() {
     let (text, _) = failure(vec![refusal(error)], "file", json!({})).await;
     assert_eq!(
         text,
-        "[not_found] no such backup; data: {\"id\":\"x\"} (code 1) (POST /rpc thing.fetch)"
+        "[not_found] no such backup; data: {\"id\":\"x\"} (code 1) (POST /rpc thing.fetch); check the identifier: look it up with a tool that lists"
     );
     let log = Answer::json(200, &format!("{LIST}{{\"event\":\"start\"}}\n"));
     assert_eq!(gives(log, "file").await.0, json!([{ "event": "start" }]));
@@ -242,7 +242,7 @@ async fn errors_come_with_the_status_of_a_success() {
     assert_eq!(
         text,
         "[invalid_input] invalid parameters: `sr_id` must NOT have additional properties; `id` \
-         must be string (code 10) (POST /rpc thing.read)"
+         must be string (code 10) (POST /rpc thing.read); correct the arguments and call again"
     );
     assert_eq!(requests, 1);
     let error = r#"{"code":-32601,"message":"method not found: thing.read","data":"thing.read"}"#;
@@ -255,20 +255,26 @@ async fn errors_come_with_the_status_of_a_success() {
         br#"{"error":{"code":-32700,"message":"invalid JSON"},"id":null,"jsonrpc":"2.0"}"#,
     );
     let (text, _) = failure(vec![text], "read", json!({})).await;
-    assert_eq!(text, "[invalid_request] invalid JSON (code -32700) (POST /rpc thing.read)");
+    assert_eq!(
+        text,
+        "[invalid_request] invalid JSON (code -32700) (POST /rpc thing.read); correct the arguments and call again"
+    );
 }
 
 #[tokio::test]
 async fn stacks_and_secrets_are_not_shown() {
     let error = r#"{"code":-32000,"message":"ENOENT: no file\n    at open (/opt/xo-proxy/index.mjs:1:2)","data":{"stack":"Error\n    at x (/opt/y.js:3:4)","code":"ENOENT","env":"PATH"}}"#;
     let (text, _) = failure(vec![refusal(error)], "read", json!({})).await;
-    assert_eq!(text, "[internal] ENOENT: no file (code -32000) (POST /rpc thing.read)");
+    assert_eq!(
+        text,
+        "[internal] ENOENT: no file (code -32000) (POST /rpc thing.read); see what was done before you repeat the call"
+    );
     let error = r#"{"code":-32000,"message":"invalid authentication token: my-new-t0ken"}"#;
     let (text, _) =
         failure(vec![refusal(error)], "write", json!({ "token": "my-new-t0ken" })).await;
     assert_eq!(
         text,
-        "[internal] invalid authentication token: [REDACTED] (code -32000) (POST /rpc thing.write)"
+        "[internal] invalid authentication token: [REDACTED] (code -32000) (POST /rpc thing.write); see what was done before you repeat the call"
     );
     let error = format!(r#"{{"code":2,"message":"{TOKEN}"}}"#);
     let (text, _) = failure(vec![refusal(&error)], "read", json!({})).await;
