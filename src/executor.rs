@@ -604,18 +604,22 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
+    Box::new(refusal(tool, &backend.request_line(plan), exchange).await).into()
+}
+
+/// Reads the error in a non-2xx answer.
+async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
     let Exchange { response, attempts, applied, retry_after, is_refused, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
     let body = redact::bytes(body, &applied.secrets());
-    let request = &backend.request_line(plan);
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = api_error::read(rejection, &tool.errors);
-    if is_refused {
+    if is_refused && !tool.errors.map.iter().any(|(mapped, _)| *mapped == status) {
         api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
     }
-    Box::new(error).into()
+    error
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.

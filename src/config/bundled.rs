@@ -13,8 +13,10 @@ use crate::descriptor::{
 };
 
 /// The descriptors inside the binary, by name.
-const BUNDLED: &[(&str, &str)] =
-    &[("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl"))];
+const BUNDLED: &[(&str, &str)] = &[
+    ("danube-cloud", include_str!("../../dadl/danube-cloud.dadl")),
+    ("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl")),
+];
 
 /// What the origin of a bundled descriptor begins with.
 const ORIGIN_PREFIX: &str = "bundled:";

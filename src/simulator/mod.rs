@@ -14,10 +14,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 mod core;
+mod danube_cloud;
 mod product;
 mod xen_orchestra;
 
 pub use self::core::RecordedRequest;
+pub use self::danube_cloud::DanubeCloud;
 pub use self::product::{PRODUCTS, Product, Simulated};
 pub use self::xen_orchestra::XenOrchestra;
 
