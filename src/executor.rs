@@ -503,10 +503,11 @@ impl Executor {
         if exchange.response.status().is_success() {
             return Ok(exchange);
         }
-        if !task::is_watch(target.call, tool) {
+        if !task::shows_tasks(target.call, tool) {
             return Err(rejection(backend, tool, plan, exchange).await);
         }
-        // Some APIs show a task that failed with a status of its own; to see that is a success.
+        // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
+        // a success.
         let Exchange { response, attempts, applied, retry_after, is_refused, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
@@ -628,7 +629,7 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     let (false, Payload::Json(text)) = (tool.errors.failed.is_empty(), &answer.payload) else {
         return Ok(());
     };
-    if task::is_watch(target.call, tool) {
+    if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
     let value = text.value().unwrap_or_default();
