@@ -4,7 +4,12 @@
 //! The clock of most tests is paused: it jumps to the next thing that waits, in the program and in
 //! the product, which share it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use dadl_mcp::{
     app::App,
@@ -20,6 +25,7 @@ use crate::{
     harness::{Fixed, Harness},
     mcp_http::Site,
     mcp_support::serve_harness,
+    upstream::{Answer, Upstream},
 };
 
 const DESCRIPTOR: &str = include_str!("../../dadl/danube-cloud.dadl");
@@ -779,4 +785,149 @@ async fn a_host_sees_it_over_http() {
     assert_eq!(properties["definition"]["pattern"], "^[A-Za-z0-9._-]{1,8}$");
     let restore = tools.iter().find(|tool| tool["name"] == "restore_backup").unwrap();
     assert_eq!(restore["annotations"]["destructiveHint"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_host_sees_it_over_stdio() {
+    let product = DanubeCloud::start(SimulatorOptions::default()).await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "backends:\n  - {{name: danube, dadl: danube-cloud, url: '{}', access: [read, write], \
+         defaults: {{dc: main}}}}\n",
+        product.url()
+    );
+    std::fs::write(home.path().join("backends.yaml"), settings).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .arg("serve")
+        .current_dir(home.path())
+        .env_clear()
+        .env("HOME", home.path())
+        .env("CREDENTIAL_DANUBE_CLOUD_API_KEY", product.token())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut request = |id: u32, method: &str, parameters: Value| -> Value {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters });
+        writeln!(input, "{message}").unwrap();
+        loop {
+            let mut line = String::new();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the server is gone");
+            let answer: Value = serde_json::from_str(&line).unwrap();
+            if answer["id"] == id {
+                return answer["result"].clone();
+            }
+        }
+    };
+    let hello = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" },
+    });
+    let told = request(1, "initialize", hello)["instructions"].as_str().unwrap().to_owned();
+    assert!(told.contains("disk_id counts from 1"), "{told}");
+    let tools = request(2, "tools/list", json!({}))["tools"].as_array().unwrap().clone();
+    let create = tools.iter().find(|tool| tool["name"] == "create_backup").unwrap();
+    assert_eq!(create["inputSchema"]["properties"]["dc"]["default"], "main");
+    assert!(tools.iter().all(|tool| tool["name"] != "restore_backup"), "it is dangerous");
+    assert!(tools.iter().any(|tool| tool["name"] == "task_wait"));
+    let call = |tool: &str, arguments: Value| json!({ "name": tool, "arguments": arguments });
+    let begun = json!({ "vm": "web02.example.com", "definition": "daily", "wait": 0 });
+    let begun = request(3, "tools/call", call("create_backup", begun));
+    let task = begun["structuredContent"]["task"]["handle"].as_str().unwrap().to_owned();
+    product.advance(Duration::from_secs(5));
+    let waited = request(4, "tools/call", call("task_wait", json!({ "task": task, "wait": 5 })));
+    assert_eq!(waited["structuredContent"]["returncode"], 0, "{waited}");
+    let newest = json!({ "vm": "web02.example.com" });
+    let newest = request(5, "tools/call", call("list_backups", newest));
+    assert_eq!(newest["structuredContent"]["result"].as_array().unwrap().len(), 2);
+    let refused = request(6, "tools/call", call("list_backups", json!({ "vm": "nobody" })));
+    assert_eq!(refused["isError"], true);
+    drop(request);
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_doctor_tells_a_wrong_key_from_a_lack_of_rights() {
+    let product = DanubeCloud::start(SimulatorOptions::default()).await.unwrap();
+    let doctor = |key: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+            .args(["doctor", "--json", "--dadl", "danube-cloud", "--url", &product.url()])
+            .env_clear()
+            .env("HOME", std::env::temp_dir())
+            .env("CREDENTIAL_DANUBE_CLOUD_API_KEY", key)
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let last = report["checks"].as_array().unwrap().last().unwrap().clone();
+        (output.status.code().unwrap(), last.to_string())
+    };
+    let (code, last) = doctor(product.token());
+    assert_eq!(code, 0, "{last}");
+    let (code, last) = doctor("demo-key-nobody");
+    assert_eq!(code, 1);
+    assert!(last.contains("[unauthorized] HTTP 403: Invalid API key"), "{last}");
+    assert!(last.contains("the credential is wrong or expired"), "{last}");
+    let (code, last) = doctor("demo-key-guest");
+    assert_eq!(code, 1);
+    assert!(last.contains("the account lacks a right"), "{last}");
+}
+
+#[tokio::test]
+async fn an_answer_may_fail_with_any_status() {
+    // What the simulator does not do: a failure with 200, a page instead of JSON.
+    let failed =
+        r#"{"task_id": "a", "status": "FAILURE", "result": {"message": "no", "detail": ""}}"#;
+    let answers = vec![
+        Answer::json(200, failed),
+        Answer::json(200, failed),
+        Answer::json(403, "<html>Forbidden by the proxy</html>"),
+        Answer::json(400, r#"{"status": "UNHEARD", "result": "of"}"#),
+    ];
+    let upstream = Upstream::start(answers).await;
+    let bench = Harness::new(DESCRIPTOR, &upstream.url(), Fixed(Ok("k3y".to_owned())), |_| {});
+    let error = bench.call("list_backups", json!({ "vm": "a", "dc": "b" })).await.unwrap_err();
+    assert_eq!(error.for_model(), "[error] HTTP 200: no (GET /vm/a/backup/)");
+    let status = bench.value("get_task_status", json!({ "task_id": "a" })).await;
+    assert_eq!(status["status"], "FAILURE", "to see a failure is a success");
+    let error = bench.call("list_backups", json!({ "vm": "a", "dc": "b" })).await.unwrap_err();
+    assert!(
+        error.for_model().starts_with("[forbidden] HTTP 403: Forbidden by the proxy"),
+        "{error}"
+    );
+    let error = bench.call("get_task_status", json!({ "task_id": "a" })).await.unwrap_err();
+    assert!(error.for_model().starts_with("[invalid_input] HTTP 400: of"), "{error}");
+}
+
+#[tokio::test]
+async fn what_destroys_is_sent_once() {
+    // A connection that breaks, and a gateway that gave up: nobody knows what was done.
+    for answer in [Answer::json(503, "{}"), Answer::Close(Vec::new())] {
+        let upstream = Upstream::start(vec![answer]).await;
+        let bench = Harness::new(DESCRIPTOR, &upstream.url(), Fixed(Ok("k3y".to_owned())), |_| {});
+        let vm = json!({ "vm": "a", "dc": "b", "backup": "c", "definition": "d", "note": "n",
+            "bkpnames": ["c"], "target_hostname_or_uuid": "t", "target_disk_id": 1, "task_id": "i" });
+        let once = [
+            "create_backup",
+            "restore_backup",
+            "update_backup_note",
+            "delete_backup",
+            "delete_backups",
+            "delete_backup_definition",
+            "cancel_task",
+            "delete_task",
+        ];
+        for (sent, tool) in once.iter().enumerate() {
+            let entry = bench.gate.catalog().find(tool).unwrap();
+            let takes = |name: &String| entry.params.iter().any(|param| param.property == *name);
+            let arguments = vm.as_object().unwrap().clone().into_iter();
+            let arguments: serde_json::Map<String, Value> =
+                arguments.filter(|(name, _)| takes(name)).collect();
+            bench.call(tool, Value::Object(arguments)).await.unwrap_err();
+            assert_eq!(upstream.requests().len(), sent + 1, "{tool}");
+        }
+    }
 }
