@@ -524,10 +524,11 @@ impl Executor {
         if exchange.response.status().is_success() {
             return Ok(exchange);
         }
-        if !task::is_watch(target.call, tool) {
+        if !task::shows_tasks(target.call, tool) {
             return Err(rejection(backend, tool, plan, exchange).await);
         }
-        // Some APIs show a task that failed with a status of its own; to see that is a success.
+        // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
+        // a success.
         let Exchange { response, attempts, applied, retry_after, is_refused, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
@@ -634,18 +635,22 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
+    Box::new(refusal(tool, &backend.request_line(plan), exchange).await).into()
+}
+
+/// Reads the error in a non-2xx answer.
+async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
     let Exchange { response, attempts, applied, retry_after, is_refused, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
     let body = redact::bytes(body, &applied.secrets());
-    let request = &backend.request_line(plan);
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = api_error::read(rejection, &tool.errors);
-    if is_refused {
+    if is_refused && !tool.errors.map.iter().any(|(mapped, _)| *mapped == status) {
         api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
     }
-    Box::new(error).into()
+    error
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.
@@ -654,7 +659,7 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     let (false, Payload::Json(text)) = (tool.errors.failed.is_empty(), &answer.payload) else {
         return Ok(());
     };
-    if task::is_watch(target.call, tool) {
+    if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
     let value = text.value().unwrap_or_default();

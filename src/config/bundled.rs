@@ -14,6 +14,7 @@ use crate::descriptor::{
 
 /// The descriptors inside the binary, by name.
 const BUNDLED: &[(&str, &str)] = &[
+    ("danube-cloud", include_str!("../../dadl/danube-cloud.dadl")),
     ("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl")),
     ("xo-proxy", include_str!("../../dadl/xo-proxy.dadl")),
 ];

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::{CallError, Executor, Target, result::Answer, start_of};
+use super::{CallError, Executor, Target, refusal, result::Answer};
 use crate::{
     call,
-    descriptor::model::{Health, Tool},
+    descriptor::model::Health,
     gate::Admitted,
     http::{backend::Exchange, error::SendErrorKind, redact, retry::RetryRules, upload::Activity},
     outcome::{JsonText, Outcome, Payload, timestamp},
-    response::api_error::{self, Rejection},
 };
 
 /// How a backend is.
@@ -33,6 +32,8 @@ pub struct HealthReport {
     pub auth_expires_at: Option<String>,
     /// Why it is not well.
     pub error: Option<String>,
+    /// Whether it refused the credential.
+    pub is_refused: bool,
 }
 
 impl HealthReport {
@@ -71,6 +72,7 @@ impl From<HealthReport> for Outcome {
 struct Found {
     http_status: Option<u16>,
     auth_expires_at: Option<String>,
+    is_refused: bool,
 }
 
 impl Executor {
@@ -89,13 +91,22 @@ impl Executor {
         let mut found = Found::default();
         let failure = self.probe(call, health, &mut found).await.err();
         let latency = started.elapsed();
-        let Found { http_status, auth_expires_at } = found;
+        let Found { http_status, auth_expires_at, is_refused } = found;
         let (error_code, error) = match failure {
             None => (None, None),
             Some((code, text)) => (code.filter(|_| http_status.is_none()), Some(text)),
         };
         let ok = error.is_none();
-        HealthReport { ok, http_status, error_code, latency, checked_at, auth_expires_at, error }
+        HealthReport {
+            ok,
+            http_status,
+            error_code,
+            latency,
+            checked_at,
+            auth_expires_at,
+            error,
+            is_refused,
+        }
     }
 
     /// Sends the request and looks at the answer; the error is a code and a sentence.
@@ -136,7 +147,10 @@ impl Executor {
                 }
                 Some(expected) if expected == status.as_u16() => {}
                 _ if status.is_success() => {}
-                _ => return Err((None, rejection(tool, &request, exchange).await)),
+                _ => {
+                    found.is_refused = exchange.is_refused;
+                    return Err((None, refusal(tool, &request, exchange).await.to_string()));
+                }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
             let value: Option<Value> = if tool.rpc.is_some() {
@@ -175,15 +189,6 @@ impl Executor {
         };
         tokio::time::timeout(bound, send).await.map_err(timed_out)?
     }
-}
-
-/// Says what the backend said.
-async fn rejection(tool: &Tool, request: &str, exchange: Exchange) -> String {
-    let Exchange { response, attempts, applied, retry_after, .. } = exchange;
-    let status = response.status().as_u16();
-    let body = redact::bytes(start_of(response).await, &applied.secrets());
-    let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    api_error::read(rejection, &tool.errors).to_string()
 }
 
 /// Sorts what kept a backend from answering.

@@ -205,10 +205,13 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
     }
 }
 
-/// Returns whether `tool` shows tasks.
-pub(super) fn is_watch(call: &Admitted<'_>, tool: &Tool) -> bool {
+/// Returns whether the answers of `tool` show how a task is: it watches tasks, or cancels them.
+pub(super) fn shows_tasks(call: &Admitted<'_>, tool: &Tool) -> bool {
     let tasks = call.entry().descriptor().tasks.as_ref();
-    tasks.is_some_and(|tasks| tasks.watch.tool == tool.name)
+    tasks.is_some_and(|tasks| {
+        let calls = std::iter::once(&tasks.watch).chain(&tasks.cancel);
+        calls.into_iter().any(|call| call.tool == tool.name)
+    })
 }
 
 /// Returns whether `body`, the answer of such a tool, shows a task.

@@ -14,11 +14,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 mod core;
+mod danube_cloud;
 mod product;
 mod xen_orchestra;
 mod xo_proxy;
 
 pub use self::core::RecordedRequest;
+pub use self::danube_cloud::DanubeCloud;
 pub use self::product::{PRODUCTS, Product, Simulated};
 pub use self::xen_orchestra::XenOrchestra;
 pub use self::xo_proxy::{XoProxy, XoProxyOptions};

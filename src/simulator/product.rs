@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
-use super::{SimulatorOptions, XenOrchestra, XoProxy};
+use super::{DanubeCloud, SimulatorOptions, XenOrchestra, XoProxy};
 
 /// A simulated product, one line of [`PRODUCTS`].
 #[derive(Clone, Copy)]
@@ -53,25 +53,22 @@ pub trait Simulated: fmt::Debug + Send {
     fn token(&self) -> &str;
 }
 
-impl Simulated for XenOrchestra {
-    fn url(&self) -> String {
-        Self::url(self)
-    }
+/// What every product's handle has under the same names.
+macro_rules! simulated {
+    ($($product:ty),*) => {$(
+        impl Simulated for $product {
+            fn url(&self) -> String {
+                Self::url(self)
+            }
 
-    fn token(&self) -> &str {
-        Self::token(self)
-    }
+            fn token(&self) -> &str {
+                Self::token(self)
+            }
+        }
+    )*};
 }
 
-impl Simulated for XoProxy {
-    fn url(&self) -> String {
-        Self::url(self)
-    }
-
-    fn token(&self) -> &str {
-        Self::token(self)
-    }
-}
+simulated!(DanubeCloud, XenOrchestra, XoProxy);
 
 /// A product on its way up.
 type Starting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Simulated>>> + Send>>;
@@ -85,6 +82,14 @@ fn boxed<S: Simulated + 'static>(
 
 /// Every product.
 pub const PRODUCTS: &[Product] = &[
+    Product {
+        name: "danube-cloud",
+        title: "Danube Cloud",
+        credential: "CREDENTIAL_DANUBE_CLOUD_API_KEY",
+        example: "list_backups vm=web01.example.com dc=main",
+        changes: false,
+        start: |options| boxed(DanubeCloud::start(options)),
+    },
     Product {
         name: "xen-orchestra",
         title: "Xen Orchestra",

@@ -7,7 +7,11 @@ use dadl_mcp::{
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
     config::BackendSettings,
-    descriptor::{self, model::CredentialName, source::Source},
+    descriptor::{
+        self,
+        model::{CredentialName, Descriptor},
+        source::Source,
+    },
     executor::{CallError, Executor},
     files::FileStore,
     gate::{Consent, Gate},
@@ -70,7 +74,9 @@ impl Harness {
             descriptor: Arc::clone(&descriptor),
             policy: &settings.policy,
         }]);
-        let authenticator = Authenticator::new(descriptor.auth.clone(), Box::new(credential));
+        let Descriptor { auth, auth_rules, .. } = &*descriptor;
+        let authenticator =
+            Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(credential));
         let confirm = vec![settings.confirm];
         let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
         let executor = Executor::new(vec![backend], files(home.path().join("files")))

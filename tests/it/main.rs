@@ -15,6 +15,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod danube_cloud;
 mod downloads;
 mod drift;
 mod every_tool;

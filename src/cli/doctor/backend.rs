@@ -299,7 +299,7 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -
         (None, Some(at)) => report.ok("health", format!("{finding}, the credential expires {at}")),
         (Some(error), _) => {
             let hint = match health.http_status {
-                Some(401) => {
+                _ if health.is_refused => {
                     format!("the credential is wrong or expired\n{}", setup_hint(backend))
                 }
                 Some(403) => {
@@ -347,7 +347,7 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
 
 fn hint(error: &CallError, backend: &LoadedBackend) -> String {
     match error {
-        CallError::Api(error) if error.status == 401 => {
+        CallError::Api(error) if error.status == 401 || error.code == "unauthorized" => {
             format!("the credential is wrong or expired\n{}", setup_hint(backend))
         }
         CallError::Api(error) if error.status == 403 => {

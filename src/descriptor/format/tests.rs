@@ -121,8 +121,13 @@ fn says_what_it_cannot_format() {
 }
 
 #[test]
-fn the_bundled_descriptor_has_the_layout() {
-    assert!(formatted(BUNDLED) == BUNDLED, "run `dadl-mcp fmt dadl/xen-orchestra.dadl`");
+fn the_bundled_descriptors_have_the_layout() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dadl");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(formatted(&text) == text, "run `dadl-mcp fmt {}`", path.display());
+    }
 }
 
 /// A value, and the layout that it is written in.

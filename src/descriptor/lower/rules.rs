@@ -152,3 +152,91 @@ fn unknown<'tree>(
         finding.help(format!("did you mean `{meant}`?"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::descriptor::{Loaded, load, model::Auth, source::Source};
+
+    fn loaded(extension: &str) -> Loaded {
+        let text = format!(
+            "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {extension}\nbackend:\n  \
+             name: example\n  type: rest\n  description: An example.\n  \
+             auth: {{type: apikey, credential: key}}\n  \
+             defaults: {{headers: {{X-Client: dadl-mcp}}, errors: {{message_path: $.error}}}}\n  \
+             health: {{path: /status}}\n  tools:\n    \
+             list: {{method: GET, path: /things, access: read, description: L., params: {{\
+             full: {{type: boolean, in: query}}, name: {{type: string, in: query}}}}}}\n    \
+             make: {{method: POST, path: /things, access: write, description: M., params: {{\
+             full: {{type: boolean, in: body}}, name: {{type: string, in: body}}}}}}\n"
+        );
+        load(&Source::new("t", text))
+    }
+
+    fn findings(extension: &str) -> Vec<String> {
+        let found = loaded(extension).diagnostics;
+        found.iter().map(|it| format!("{} {}", it.code.0, it.message)).collect()
+    }
+
+    #[test]
+    fn rules_reach_the_tools_and_the_health_check() {
+        let loaded = loaded(
+            "{errors: {message: [$.a, $.b], failed: $.bad}, rate_limit: {requests: 3, per: 2s}, \
+             omit_false: [full]}",
+        );
+        assert_eq!(loaded.diagnostics, []);
+        let descriptor = loaded.descriptor.unwrap();
+        let pace = descriptor.pace.unwrap();
+        assert_eq!((pace.requests, pace.per.as_secs()), (3, 2));
+        let check = descriptor.health.as_ref().map(|health| &health.tool);
+        for tool in descriptor.tools.iter().chain(check) {
+            let messages: Vec<&str> =
+                tool.errors.messages.iter().map(|path| path.as_str()).collect();
+            assert_eq!((messages, tool.errors.failed.len()), (vec!["$.a", "$.b"], 1));
+        }
+        let flags: Vec<bool> =
+            descriptor.tools.iter().map(|tool| tool.params[0].omit_false).collect();
+        assert_eq!(flags, [true, false], "only what is in a query");
+    }
+
+    #[test]
+    fn what_says_nothing_is_found() {
+        for (extension, expected) in [
+            ("{errors: {failed: no}}", "D401 `failed` is not a condition"),
+            ("{rate_limit: {requests: 3}}", "D009 `rate_limit` has no `per`"),
+            ("{rate_limit: {requests: 3, per: 2d}}", "D763 `per` of a rate limit is out of range"),
+            ("{omit_false: [name]}", "D764 no tool has a boolean parameter `name` in its query"),
+        ] {
+            assert_eq!(findings(extension), [expected], "{extension}");
+        }
+    }
+
+    #[test]
+    fn logins_are_checked_like_the_usual_one() {
+        let session = "{type: session, login: {method: POST, path: /login, \
+                       extract: {t: $.t}}, inject: [{header: X-Token, value: \"{{t}}\"}]}";
+        let text = format!("{{auth: {{lifetime: 1h, logins: {{session: {session}}}}}}}");
+        let loaded = loaded(&text);
+        assert_eq!(loaded.diagnostics, []);
+        let rules = loaded.descriptor.unwrap().auth_rules;
+        assert_eq!(rules.lifetime.unwrap().as_secs(), 3600);
+        let Auth::Session(session) = &rules.logins["session"] else { panic!() };
+        assert_eq!(session.login.headers[0].0, "x-client", "a login has the usual fields");
+        for (auth, expected) in [
+            ("{lifetime: 1h}", "D760 `lifetime` is that of a session"),
+            (
+                "{logins: {a b: {type: basic, username_credential: u}}}",
+                "D760 `a b` is no name for a login",
+            ),
+            (
+                "{logins: {key: {type: apikey, credential: k, header_name: X-Client}}}",
+                "D760 the login `key` puts its credential into `x-client`, which `list` sets",
+            ),
+            ("{logins: {key: {type: password}}}", "D010 unknown authentication type `password`"),
+            ("{refused: {status: 401, when: $.a}}", "D761 this is no 4xx status besides 401"),
+            ("{refused: {status: 403}}", "D009 `refused` has no `when`"),
+        ] {
+            let found = findings(&format!("{{auth: {auth}}}"));
+            assert_eq!(found, [expected], "{auth}");
+        }
+    }
+}
