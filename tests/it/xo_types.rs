@@ -1,4 +1,9 @@
 //! The shapes that the Xen Orchestra descriptor gives for answers, and what it hides.
+//!
+//! `DADL_XO_SAMPLES` names a page with recorded answers of a real server, which are held against the
+//! shapes too. With `DADL_XO_SAMPLES_REQUIRED` that is not skipped.
+
+#![expect(clippy::disallowed_methods, reason = "the program itself has no such variable")]
 
 use std::time::Duration;
 
@@ -302,7 +307,7 @@ async fn the_health_check_needs_a_token_and_nothing_more() {
     }
 }
 
-/// Sends one request with a cookie, past the tools that refuse to.
+/// Puts a password wherever one can be put; returns what must not be seen.
 async fn secrets_of(simulator: &XenOrchestra, harness: &Harness) -> Vec<String> {
     let vm = json!({
         "template": "golden-debian-12", "pool": "Lab", "name": "secretive",
@@ -403,5 +408,51 @@ fn tools_that_hide_are_those_that_show_secrets() {
             continue;
         }
         assert_eq!(!tool.response.redact.is_empty(), shows, "{}", tool.name);
+    }
+}
+
+/// The answers of a real server that `DADL_XO_SAMPLES` names, by the tools that would have asked.
+#[test]
+fn recorded_answers_conform() {
+    let Some(path) = std::env::var_os("DADL_XO_SAMPLES") else {
+        let required = std::env::var_os("DADL_XO_SAMPLES_REQUIRED").is_some();
+        assert!(!required, "DADL_XO_SAMPLES is not set");
+        println!("skipped: DADL_XO_SAMPLES names no page with recorded answers");
+        return;
+    };
+    let page = std::fs::read_to_string(path).unwrap();
+    let descriptor = descriptor();
+    for (name, tool) in [
+        ("acl_privs", "list_acl_privileges"),
+        ("alarms", "list_alarms"),
+        ("br_bench", "benchmark_backup_repository"),
+        ("br_health", "get_backup_repository_health"),
+        ("br_list", "list_backup_repositories"),
+        ("d_br_ok", "create_backup_repository"),
+        ("d_tokens_f", "list_auth_tokens"),
+        ("d_wait_true", "get_task"),
+        ("dashboard", "get_dashboard"),
+        ("f_single", "get_user"),
+        ("gui", "get_gui_routes"),
+        ("mcp_status", "get_mcp_status"),
+        ("r_group", "get_group"),
+        ("r_group_users", "list_group_users"),
+        ("r_role", "get_acl_role"),
+        ("r_server", "get_server"),
+        ("r_task", "get_task"),
+        ("token_basic", "create_auth_token"),
+        ("users_fields", "list_users"),
+        ("users_filter", "list_users"),
+        ("users_tokens", "list_auth_tokens"),
+        ("w_group", "create_group"),
+        ("w_server", "add_server"),
+        ("xoclient", "ping"),
+    ] {
+        let (_, rest) = page.split_once(&format!("\n## {name}\n")).unwrap();
+        let (answer, _) = rest.split_once("\n## ").unwrap_or((rest, ""));
+        let (_, body) = answer.split_once("\n\n").unwrap();
+        let body: Value = serde_json::from_str(body.trim().trim_end_matches('`')).unwrap();
+        let described = descriptor.tools.iter().find(|it| it.name == tool).unwrap();
+        conforms(&schema(described, &descriptor), &body, name);
     }
 }
