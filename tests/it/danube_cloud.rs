@@ -845,7 +845,6 @@ async fn a_host_sees_it_over_stdio() {
     assert_eq!(newest["structuredContent"]["result"].as_array().unwrap().len(), 2);
     let refused = request(6, "tools/call", call("list_backups", json!({ "vm": "nobody" })));
     assert_eq!(refused["isError"], true);
-    drop(request);
     drop(input);
     assert!(child.wait().unwrap().success());
 }

@@ -326,10 +326,7 @@ mod tests {
                 "{logins: {key: {type: apikey, credential: k, header_name: X-Client}}}",
                 "D760 the login `key` puts its credential into `x-client`, which `list` sets",
             ),
-            (
-                "{logins: {key: {type: password}}}",
-                "D010 unknown authentication type `password`",
-            ),
+            ("{logins: {key: {type: password}}}", "D010 unknown authentication type `password`"),
             ("{refused: {status: 401, when: $.a}}", "D761 this is no 4xx status besides 401"),
             ("{refused: {status: 403}}", "D009 `refused` has no `when`"),
         ] {
