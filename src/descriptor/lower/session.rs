@@ -298,7 +298,10 @@ fn refresh<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) {
                     format!("the {key} `{}` is not known", text.value),
                 )
                 .label("has no effect")
-                .help("a 401 answer makes the program log in again, once; nothing else does");
+                .help(
+                    "a 401 answer makes the program log in again, once; other answers do where \
+                     `_dadl_mcp.auth.refused` says so",
+                );
         }
     }
 }
