@@ -134,7 +134,8 @@ fn sarif_names_the_rule_and_the_region() {
 #[test]
 fn the_bundled_descriptors_have_no_finding() {
     let files = fs::read_dir(root().join("dadl")).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some()).collect();
+    let files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|it| it == "dadl")).collect();
     assert!(files.len() > 1, "{files:?}");
     let (outcome, report) = run(&files, Format::Text);
     assert_eq!((outcome.errors, outcome.warnings, outcome.notes), (0, 0, 0), "{report}");

@@ -889,7 +889,7 @@ async fn an_answer_may_fail_with_any_status() {
     let upstream = Upstream::start(answers).await;
     let bench = Harness::new(DESCRIPTOR, &upstream.url(), Fixed(Ok("k3y".to_owned())), |_| {});
     let error = bench.call("list_backups", json!({ "vm": "a", "dc": "b" })).await.unwrap_err();
-    assert_eq!(error.for_model(), "[error] HTTP 200: no (GET /vm/a/backup/)");
+    assert_eq!(error.for_model(), "[error] no (GET /vm/a/backup/)");
     let status = bench.value("get_task_status", json!({ "task_id": "a" })).await;
     assert_eq!(status["status"], "FAILURE", "to see a failure is a success");
     let error = bench.call("list_backups", json!({ "vm": "a", "dc": "b" })).await.unwrap_err();
