@@ -155,3 +155,18 @@ fn the_bundled_descriptor_says_what_xen_orchestra_says() {
         assert!(run.out.contains(expected), "{}", run.out);
     }
 }
+
+#[test]
+fn a_json_rpc_api_is_not_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("api.yaml");
+    fs::write(&document, DOCUMENT).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(["drift", "xo-proxy"])
+        .arg(&document)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("xo-proxy describes a JSON-RPC API"), "{text}");
+}
