@@ -276,6 +276,9 @@ pub struct ImportArgs {
     /// Write the descriptor to this file instead of standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Replace the output file where it has another content
+    #[arg(long, requires = "output")]
+    pub force: bool,
     /// Call the backend this [default: made of the title]
     #[arg(long, value_name = "NAME", value_parser = parse_backend_name)]
     pub name: Option<String>,

@@ -58,9 +58,7 @@ pub(super) fn run(
         std::fs::write(path, format!("{report:#}\n")).map_err(|error| unwritten(path, &error))?;
     }
     match &args.output {
-        Some(path) => {
-            write_output(path, &imported.text).map_err(|error| unwritten(path, &error))?
-        }
+        Some(path) => write_output(path, &imported.text, args.force)?,
         None => console.out.write_all(imported.text.as_bytes())?,
     }
     if is_quiet {
@@ -115,14 +113,22 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, anyhow::anyhow!("{} cannot be written: {error}", path.display()))
 }
 
-/// Writes a file: the whole of it or nothing.
-fn write_output(path: &Path, text: &str) -> io::Result<()> {
-    match std::fs::read(path) {
+/// Writes the descriptor: the whole of it or nothing, and never over what somebody has reviewed.
+fn write_output(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let written = match std::fs::read(path) {
         Ok(before) if before == text.as_bytes() => Ok(()),
+        Ok(_) if !force => {
+            let message = format!("{} is there already, and differs", path.display());
+            return Err(Failure::new(Exit::Failed, anyhow::anyhow!(message)).hint(
+                "compare with what goes to standard output without --output, or replace it with \
+                 --force",
+            ));
+        }
         Ok(before) => rewrite::replace(path, &before, text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::write(path, text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create(path, text),
         Err(error) => Err(error),
-    }
+    };
+    written.map_err(|error| unwritten(path, &error))
 }
 
 fn write_remark(remark: &Remark, console: &mut Console) -> io::Result<()> {

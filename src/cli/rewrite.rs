@@ -1,4 +1,4 @@
-//! Replaces a file with a new text: the whole of it or nothing.
+//! Writes a text to a file: the whole of it or nothing.
 
 use std::{
     fs,
@@ -20,10 +20,18 @@ pub(super) fn replace(path: &Path, before: &[u8], text: &str) -> io::Result<()> 
     if fs::read(&path)? != before {
         return Err(io::Error::other("the file has changed since it was read"));
     }
+    put(&path, text, Some(metadata.permissions()))
+}
+
+/// Writes `text` to a new file at `path`, in the same way.
+pub(super) fn create(path: &Path, text: &str) -> io::Result<()> {
+    put(path, text, None)
+}
+
+fn put(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
-    let written =
-        write(&beside, text, metadata.permissions()).and_then(|()| fs::rename(&beside, &path));
+    let written = write(&beside, text, permissions).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         // The error says more than one about what is left.
         let _ = fs::remove_file(&beside);
@@ -31,9 +39,11 @@ pub(super) fn replace(path: &Path, before: &[u8], text: &str) -> io::Result<()> 
     written
 }
 
-fn write(path: &Path, text: &str, permissions: fs::Permissions) -> io::Result<()> {
+fn write(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> io::Result<()> {
     let mut file = fs::File::options().write(true).create_new(true).open(path)?;
-    file.set_permissions(permissions)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -375,9 +375,18 @@ fn an_output_file_is_replaced_as_a_whole() {
     let path = folder.path().join("pets.dadl");
     let name = path.display().to_string();
     fs::write(&path, "old").unwrap();
+    // Somebody may have reviewed it.
     let output = run(&["import", "-", "--output", &name], DOCUMENT);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("is there already, and differs") && told.contains("--force"), "{told}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+
+    let output = run(&["import", "-", "--output", &name, "--force"], DOCUMENT);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(output.stdout.is_empty());
+    let output = run(&["import", "-", "--output", &name], DOCUMENT);
+    assert_eq!(output.status.code(), Some(0), "nothing has changed: {}", text(&output.stderr));
     assert!(fs::read_to_string(&path).unwrap().starts_with("# Pets, as its OpenAPI document"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
