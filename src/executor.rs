@@ -7,12 +7,20 @@
 mod composite;
 pub(crate) mod connection;
 mod download;
+mod dry_run;
+mod error;
+mod file_name;
 mod health;
+mod pages;
 mod queue;
+mod result;
+mod rpc;
+pub(crate) mod stream;
+mod task;
+mod upload_size;
 
 use std::{
     borrow::Cow,
-    fmt,
     sync::{Arc, atomic::AtomicU64},
 };
 
@@ -22,19 +30,15 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
-mod pages;
-mod result;
-mod rpc;
-pub(crate) mod stream;
-mod task;
-mod upload_size;
-
 use self::{
     download::Download,
+    file_name::file_name,
     queue::Bounds,
     result::{Answer, Target, finish},
 };
 pub use self::{
+    dry_run::DryRun,
+    error::CallError,
     health::HealthReport,
     task::{Budget, Leave, TaskError, TaskFailure, Waiting},
     upload_size::UploadSizeError,
@@ -43,26 +47,26 @@ pub use self::{
 pub use crate::outcome;
 use crate::outcome::{ApiError, Observer, Outcome, Payload};
 use crate::{
-    call::{self, ArgumentError, CallPlan},
+    call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
     descriptor::model::{Composite, PageBehavior, Pagination, StreamArgument, Tool},
-    files::{FileError, FileStore},
+    files::FileStore,
     gate::{Admitted, Pending},
     http::{
-        backend::{Backend, Exchange, ExchangeError, start_of},
-        error::{SendError, SendErrorKind},
+        backend::{Backend, Exchange, start_of},
+        error::SendErrorKind,
         redact,
         retry::RetryRules,
-        upload::{self, Activity, BodyTooLarge},
+        upload::{self, Activity},
     },
     response::{
         api_error::{self, Rejection},
         collect::Collector,
-        decode::{self, BodyType, DecodeError},
+        decode::{self, BodyType},
     },
     script::engine::Slots,
-    worker::{FilterError, Filters},
+    worker::Filters,
 };
 
 /// Executes calls.
@@ -75,260 +79,6 @@ pub struct Executor {
     bounds: Bounds,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
-}
-
-/// Why a call has no result.
-///
-/// The text of each variant may be shown to a model: it names backend, tool and what to do, and
-/// holds no secret.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The remote said no.
-    #[error(transparent)]
-    Api(#[from] Box<ApiError>),
-    /// The caller: an argument makes no request.
-    #[error(transparent)]
-    Argument(#[from] ArgumentError),
-    /// The operator: too much happens at once. Nothing was sent.
-    #[error("the call was not made: {reason}; try again later")]
-    Busy {
-        /// The bound that was hit, naming its setting.
-        reason: String,
-    },
-    /// The author: the script of a composite failed, or hit a limit.
-    #[error("composite \"{composite}\" failed: {reason}")]
-    Composite {
-        /// The MCP name of the composite.
-        composite: String,
-        /// What happened, with the line of the descriptor where it is known.
-        reason: String,
-    },
-    /// The caller: the body is larger than the tool allows.
-    #[error(transparent)]
-    BodyTooLarge(#[from] BodyTooLarge),
-    /// The operator: too many answers are being read at once.
-    #[error(
-        "the answer to {request} was not read to its end: all answers that are being read have \
-         {limit} bytes together (`max_memory` of `limits`); narrow the call or try again later"
-    )]
-    Crowded {
-        /// The method and the path below the base URL.
-        request: String,
-        /// The bound that was hit.
-        limit: u64,
-    },
-    /// The remote: the body is not what its content type says.
-    #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
-    Decode {
-        /// The name of the backend.
-        backend: String,
-        /// The method and the path below the base URL.
-        request: String,
-        /// The status of the answer.
-        status: u16,
-        /// What is wrong with the body.
-        error: DecodeError,
-    },
-    /// The caller or the system: a file cannot be read or written.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The remote: the answer is no JSON, so that nothing can be hidden in it.
-    #[error(
-        "the answer to {request} holds values that must be hidden, but is no JSON; it is not shown"
-    )]
-    Redaction {
-        /// The method and the path below the base URL.
-        request: String,
-    },
-    /// The caller: its jq program is none, or cannot be compiled. Nothing was sent.
-    #[error("nothing was sent: the argument `{property}` {error}")]
-    Filter {
-        /// The argument.
-        property: String,
-        /// What is wrong with it.
-        error: FilterError,
-    },
-    /// The caller: its jq program gives no result.
-    #[error("the answer to {request} arrived, but the jq filter {error}")]
-    Jq {
-        /// The method and the path below the base URL.
-        request: String,
-        /// What the filter failed with.
-        error: FilterError,
-    },
-    /// One of the pages that the program walks through failed; those before it are not returned,
-    /// because nobody could tell that they are not all.
-    #[error("page {number}: {error}")]
-    Page {
-        /// The number of the page, from 1.
-        number: u32,
-        /// What happened.
-        error: Box<Self>,
-    },
-    /// The remote or the author: the answer cannot be kept open.
-    #[error("the answer to {request} is no stream: its content type is {content_type}")]
-    NoStream {
-        /// The method and the path below the base URL.
-        request: String,
-        /// What the answer says that it is.
-        content_type: String,
-    },
-    /// The caller: this door opens no streams. Nothing was sent.
-    #[error(
-        "nothing was sent: a stream is opened by a call of its own to a running server; on the \
-         command line, `dadl-mcp watch` prints events"
-    )]
-    NoStreams,
-    /// The remote: a later page has no list where the first one has.
-    #[error("the answer to {request} has no list where the pages before it have one")]
-    PageShape {
-        /// The method and the path below the base URL.
-        request: String,
-    },
-    /// The remote or the author: `result_path` selects nothing.
-    #[error(
-        "the answer to {request} has nothing at {path}, where the descriptor expects the result"
-    )]
-    ResultPath {
-        /// The method and the path below the base URL.
-        request: String,
-        /// The path.
-        path: String,
-    },
-    /// The operator: client or credential.
-    #[error("{message}")]
-    Settings {
-        /// What is missing or wrong, naming the setting.
-        message: String,
-    },
-    /// The caller: the file does not have the length that the backend takes.
-    #[error(transparent)]
-    UploadSize(#[from] Box<UploadSizeError>),
-    /// The request brought no answer.
-    #[error("{0}; {hint}", hint = .0.kind.hint())]
-    Send(SendError),
-    /// The call began a task, and that has no good end.
-    #[error(transparent)]
-    Task(#[from] Box<TaskError>),
-    /// The author or the remote: the descriptor's jq program does not fit the answer.
-    #[error("the answer to {request} arrived, but the descriptor's `transform` {error}")]
-    Transform {
-        /// The method and the path below the base URL.
-        request: String,
-        /// What the program failed with.
-        error: FilterError,
-    },
-    /// The remote: more bytes than allowed.
-    #[error(
-        "the answer to {request} is larger than {limit} bytes (`max_response_size` of backend \"{backend}\"); narrow the call"
-    )]
-    TooLarge {
-        /// The name of the backend.
-        backend: String,
-        /// The method and the path below the base URL.
-        request: String,
-        /// The bound that was hit.
-        limit: u64,
-    },
-}
-
-impl From<TaskError> for CallError {
-    fn from(error: TaskError) -> Self {
-        Self::Task(Box::new(error))
-    }
-}
-
-impl From<ExchangeError> for CallError {
-    fn from(error: ExchangeError) -> Self {
-        match error {
-            ExchangeError::BodyTooLarge(error) => Self::BodyTooLarge(error),
-            ExchangeError::File(error) => Self::File(error),
-            ExchangeError::Send(error) => Self::Send(error),
-            settings => Self::Settings { message: settings.to_string() },
-        }
-    }
-}
-
-impl CallError {
-    /// Says what happened in words that a model can act on: with what it can do next where the
-    /// remote said no.
-    pub fn for_model(&self) -> String {
-        match self.rejection().and_then(ApiError::next_step) {
-            Some(next) => format!("{self}; {next}"),
-            None => self.to_string(),
-        }
-    }
-
-    /// Returns the answer with which the remote said no to this call.
-    fn rejection(&self) -> Option<&ApiError> {
-        match self {
-            Self::Api(error) => Some(error),
-            Self::Page { error, .. } => error.rejection(),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the backend could not be reached or did not answer in time.
-    pub fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Page { error, .. } => error.is_unreachable(),
-            Self::Task(error) => {
-                matches!(&**error, TaskError::Unseen { error, .. } if error.is_unreachable())
-            }
-            _ => matches!(self, Self::Send(_)),
-        }
-    }
-}
-
-/// What a call would do; its `Display` shows it with the credential masked.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum DryRun {
-    /// A script would run, whose calls nobody can know before.
-    Composite {
-        /// The name in the descriptor.
-        name: String,
-        /// The tools that it may call, as far as the descriptor says.
-        calls: Vec<String>,
-    },
-    /// One request would be sent.
-    Request {
-        /// The request, without its credential.
-        plan: Box<CallPlan>,
-        /// The line that stands for the credential.
-        credential: Option<String>,
-    },
-}
-
-impl DryRun {
-    /// Returns the request, when the call is one.
-    pub fn plan(&self) -> Option<&CallPlan> {
-        match self {
-            Self::Composite { .. } => None,
-            Self::Request { plan, .. } => Some(plan),
-        }
-    }
-}
-
-impl fmt::Display for DryRun {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Composite { name, calls } if calls.is_empty() => {
-                write!(formatter, "the composite {name} would run; it calls no tool")
-            }
-            Self::Composite { name, calls } => write!(
-                formatter,
-                "the composite {name} would run; what it sends depends on the answers. It may call \
-                 {}",
-                calls.join(", ")
-            ),
-            Self::Request { plan, credential: None } => write!(formatter, "{plan}"),
-            Self::Request { plan, credential: Some(credential) } => {
-                write!(formatter, "{plan}\n\nwith {credential}")
-            }
-        }
-    }
 }
 
 impl Executor {
@@ -736,62 +486,4 @@ fn header_text<'headers>(
     name: &header::HeaderName,
 ) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Names a download: as the backend says, or after the tool and its path arguments.
-fn file_name(call: &Admitted<'_>, tool: &Tool, headers: &HeaderMap, content_type: &str) -> String {
-    if let Some(name) = header_text(headers, &header::CONTENT_DISPOSITION).and_then(disposition) {
-        return name;
-    }
-    let mut name = tool.name.clone();
-    for placeholder in tool.path.placeholders() {
-        if let Some(Value::String(text)) = call.arguments().get(placeholder) {
-            name.push('-');
-            name.push_str(text);
-        }
-    }
-    // All methods share a path, and what is packed says how in an argument.
-    if tool.rpc.is_some()
-        && let Some(Value::String(format)) = call.arguments().get("format")
-        && format.len() <= 8
-        && format.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    {
-        return name + "." + format;
-    }
-    let last = tool.path.as_str().rsplit('/').next().unwrap_or_default();
-    match last.rsplit_once('.') {
-        Some((_, extension)) if extension.chars().all(char::is_alphanumeric) => {
-            name + "." + extension
-        }
-        Some((_, placeholder)) => {
-            let wire = placeholder.trim_matches(['{', '}']);
-            match call.arguments().get(wire).and_then(Value::as_str) {
-                // Already part of the name; as an extension it says what the file is.
-                Some(format) => {
-                    name.strip_suffix(&format!("-{format}")).unwrap_or(&name).to_owned()
-                        + "."
-                        + format
-                }
-                None => name,
-            }
-        }
-        None => match content_type.split(';').next() {
-            Some("application/json") => name + ".json",
-            Some("application/gzip") => name + ".gz",
-            Some("application/zip") => name + ".zip",
-            Some("application/pdf") => name + ".pdf",
-            Some("text/plain") => name + ".txt",
-            _ => name + ".bin",
-        },
-    }
-}
-
-/// Takes the file name from `Content-Disposition` (RFC 6266); its path is dropped later.
-fn disposition(value: &str) -> Option<String> {
-    value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.trim().split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        (name.trim().eq_ignore_ascii_case("filename") && !value.is_empty())
-            .then(|| value.to_owned())
-    })
 }

@@ -1,0 +1,55 @@
+//! What a call would do, without doing it.
+
+use std::fmt;
+
+use crate::call::CallPlan;
+
+/// What a call would do; its `Display` shows it with the credential masked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum DryRun {
+    /// A script would run, whose calls nobody can know before.
+    Composite {
+        /// The name in the descriptor.
+        name: String,
+        /// The tools that it may call, as far as the descriptor says.
+        calls: Vec<String>,
+    },
+    /// One request would be sent.
+    Request {
+        /// The request, without its credential.
+        plan: Box<CallPlan>,
+        /// The line that stands for the credential.
+        credential: Option<String>,
+    },
+}
+
+impl DryRun {
+    /// Returns the request, when the call is one.
+    pub fn plan(&self) -> Option<&CallPlan> {
+        match self {
+            Self::Composite { .. } => None,
+            Self::Request { plan, .. } => Some(plan),
+        }
+    }
+}
+
+impl fmt::Display for DryRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Composite { name, calls } if calls.is_empty() => {
+                write!(formatter, "the composite {name} would run; it calls no tool")
+            }
+            Self::Composite { name, calls } => write!(
+                formatter,
+                "the composite {name} would run; what it sends depends on the answers. It may call \
+                 {}",
+                calls.join(", ")
+            ),
+            Self::Request { plan, credential: None } => write!(formatter, "{plan}"),
+            Self::Request { plan, credential: Some(credential) } => {
+                write!(formatter, "{plan}\n\nwith {credential}")
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Why a call has no result.
+
+use super::{TaskError, UploadSizeError};
+use crate::{
+    call::ArgumentError,
+    files::FileError,
+    http::{backend::ExchangeError, error::SendError, upload::BodyTooLarge},
+    outcome::ApiError,
+    response::decode::DecodeError,
+    worker::FilterError,
+};
+
+/// Why a call has no result.
+///
+/// The text of each variant may be shown to a model: it names backend, tool and what to do, and
+/// holds no secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The remote said no.
+    #[error(transparent)]
+    Api(#[from] Box<ApiError>),
+    /// The caller: an argument makes no request.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The operator: too much happens at once. Nothing was sent.
+    #[error("the call was not made: {reason}; try again later")]
+    Busy {
+        /// The bound that was hit, naming its setting.
+        reason: String,
+    },
+    /// The author: the script of a composite failed, or hit a limit.
+    #[error("composite \"{composite}\" failed: {reason}")]
+    Composite {
+        /// The MCP name of the composite.
+        composite: String,
+        /// What happened, with the line of the descriptor where it is known.
+        reason: String,
+    },
+    /// The caller: the body is larger than the tool allows.
+    #[error(transparent)]
+    BodyTooLarge(#[from] BodyTooLarge),
+    /// The operator: too many answers are being read at once.
+    #[error(
+        "the answer to {request} was not read to its end: all answers that are being read have \
+         {limit} bytes together (`max_memory` of `limits`); narrow the call or try again later"
+    )]
+    Crowded {
+        /// The method and the path below the base URL.
+        request: String,
+        /// The bound that was hit.
+        limit: u64,
+    },
+    /// The remote: the body is not what its content type says.
+    #[error("backend \"{backend}\" answered {request} with HTTP {status}, but {error}")]
+    Decode {
+        /// The name of the backend.
+        backend: String,
+        /// The method and the path below the base URL.
+        request: String,
+        /// The status of the answer.
+        status: u16,
+        /// What is wrong with the body.
+        error: DecodeError,
+    },
+    /// The caller or the system: a file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The remote: the answer is no JSON, so that nothing can be hidden in it.
+    #[error(
+        "the answer to {request} holds values that must be hidden, but is no JSON; it is not shown"
+    )]
+    Redaction {
+        /// The method and the path below the base URL.
+        request: String,
+    },
+    /// The caller: its jq program is none, or cannot be compiled. Nothing was sent.
+    #[error("nothing was sent: the argument `{property}` {error}")]
+    Filter {
+        /// The argument.
+        property: String,
+        /// What is wrong with it.
+        error: FilterError,
+    },
+    /// The caller: its jq program gives no result.
+    #[error("the answer to {request} arrived, but the jq filter {error}")]
+    Jq {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the filter failed with.
+        error: FilterError,
+    },
+    /// One of the pages that the program walks through failed; those before it are not returned,
+    /// because nobody could tell that they are not all.
+    #[error("page {number}: {error}")]
+    Page {
+        /// The number of the page, from 1.
+        number: u32,
+        /// What happened.
+        error: Box<Self>,
+    },
+    /// The remote or the author: the answer cannot be kept open.
+    #[error("the answer to {request} is no stream: its content type is {content_type}")]
+    NoStream {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the answer says that it is.
+        content_type: String,
+    },
+    /// The caller: this door opens no streams. Nothing was sent.
+    #[error(
+        "nothing was sent: a stream is opened by a call of its own to a running server; on the \
+         command line, `dadl-mcp watch` prints events"
+    )]
+    NoStreams,
+    /// The remote: a later page has no list where the first one has.
+    #[error("the answer to {request} has no list where the pages before it have one")]
+    PageShape {
+        /// The method and the path below the base URL.
+        request: String,
+    },
+    /// The remote or the author: `result_path` selects nothing.
+    #[error(
+        "the answer to {request} has nothing at {path}, where the descriptor expects the result"
+    )]
+    ResultPath {
+        /// The method and the path below the base URL.
+        request: String,
+        /// The path.
+        path: String,
+    },
+    /// The operator: client or credential.
+    #[error("{message}")]
+    Settings {
+        /// What is missing or wrong, naming the setting.
+        message: String,
+    },
+    /// The caller: the file does not have the length that the backend takes.
+    #[error(transparent)]
+    UploadSize(#[from] Box<UploadSizeError>),
+    /// The request brought no answer.
+    #[error("{0}; {hint}", hint = .0.kind.hint())]
+    Send(SendError),
+    /// The call began a task, and that has no good end.
+    #[error(transparent)]
+    Task(#[from] Box<TaskError>),
+    /// The author or the remote: the descriptor's jq program does not fit the answer.
+    #[error("the answer to {request} arrived, but the descriptor's `transform` {error}")]
+    Transform {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What the program failed with.
+        error: FilterError,
+    },
+    /// The remote: more bytes than allowed.
+    #[error(
+        "the answer to {request} is larger than {limit} bytes (`max_response_size` of backend \"{backend}\"); narrow the call"
+    )]
+    TooLarge {
+        /// The name of the backend.
+        backend: String,
+        /// The method and the path below the base URL.
+        request: String,
+        /// The bound that was hit.
+        limit: u64,
+    },
+}
+
+impl From<TaskError> for CallError {
+    fn from(error: TaskError) -> Self {
+        Self::Task(Box::new(error))
+    }
+}
+
+impl From<ExchangeError> for CallError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::BodyTooLarge(error) => Self::BodyTooLarge(error),
+            ExchangeError::File(error) => Self::File(error),
+            ExchangeError::Send(error) => Self::Send(error),
+            settings => Self::Settings { message: settings.to_string() },
+        }
+    }
+}
+
+impl CallError {
+    /// Says what happened in words that a model can act on: with what it can do next where the
+    /// remote said no.
+    pub fn for_model(&self) -> String {
+        match self.rejection().and_then(ApiError::next_step) {
+            Some(next) => format!("{self}; {next}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Returns the answer with which the remote said no to this call.
+    fn rejection(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            Self::Page { error, .. } => error.rejection(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the backend could not be reached or did not answer in time.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Page { error, .. } => error.is_unreachable(),
+            Self::Task(error) => {
+                matches!(&**error, TaskError::Unseen { error, .. } if error.is_unreachable())
+            }
+            _ => matches!(self, Self::Send(_)),
+        }
+    }
+}
