@@ -74,7 +74,7 @@ pub struct Entry {
     /// The JSON Schema of the arguments, as hosts list it.
     pub input_schema: Arc<Map<String, Value>>,
     /// The shape of structured results, when it can be listed.
-    pub output: Option<Output>,
+    pub output: Option<Arc<Output>>,
     /// MCP's behavior hints.
     pub annotations: Annotations,
     /// The backend that the tool belongs to.
@@ -215,6 +215,7 @@ impl BackendTools<'_> {
         let backend_name: Arc<str> = self.name.into();
         let first = entries.len();
         let decide = |it: Operation<'_>| self.decide(it);
+        let mut outputs = output::Outputs::new(&self.descriptor.types);
         // A replacement that may not be called is no advice.
         let replacements: Vec<Option<String>> = operations(&self.descriptor)
             .map(|(_, it)| {
@@ -236,14 +237,15 @@ impl BackendTools<'_> {
             let backend_name = Arc::clone(&backend_name);
             entries.push(Entry {
                 description: description::describe(operation, replacement.as_deref()),
-                output: self.output(operation, &decision),
+                output: operation
+                    .tool()
+                    .filter(|_| decision == Decision::Allow)
+                    .and_then(|tool| outputs.of(tool)),
                 decision,
                 ..self.entry(id, backend_name, place, operation, name)
             });
         }
-        // All or none: which tool comes first in a file says nothing about it.
-        let own = || entries.iter().skip(first).filter_map(|entry| entry.output.as_ref());
-        if own().map(Output::bytes).sum::<usize>() > output::MOST_BYTES_OF_BACKEND {
+        if outputs.are_too_long() {
             entries.iter_mut().skip(first).for_each(|entry| entry.output = None);
         }
     }
@@ -337,12 +339,6 @@ impl BackendTools<'_> {
             Some(denied @ Decision::Deny(_)) => denied,
             _ => self.decide(operation),
         }
-    }
-
-    /// Returns the shape of an operation's results, when it may be called and the shape listed.
-    fn output(&self, operation: Operation<'_>, decision: &Decision) -> Option<Output> {
-        let tool = operation.tool().filter(|_| *decision == Decision::Allow)?;
-        Output::of(tool, &self.descriptor.types)
     }
 }
 

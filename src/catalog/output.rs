@@ -6,7 +6,10 @@
 //! listed schema says what is expected and little more: every member may be missing or null.
 //! Nothing forces a server to keep what a descriptor says about it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +20,7 @@ use crate::descriptor::model::{Method, TYPE_REF, Tool, Types};
 const MOST_BYTES: usize = 1024;
 
 /// The listed schemas of one backend are at most so long together.
-pub(crate) const MOST_BYTES_OF_BACKEND: usize = 16 * 1024;
+const MOST_BYTES_OF_BACKEND: usize = 16 * 1024;
 
 /// Types within types are followed so far.
 const MOST_DEPTH: usize = 6;
@@ -28,6 +31,40 @@ const MOST_NODES: usize = 200;
 /// More values of an `enum` say little.
 const MOST_EXAMPLES: usize = 12;
 
+/// The outputs of the tools of one backend.
+///
+/// Many tools answer the same, whose shape is worked out once.
+pub(crate) struct Outputs<'types> {
+    types: &'types Types,
+    /// By what tools return, as JSON.
+    known: BTreeMap<String, Option<Arc<Output>>>,
+    bytes: usize,
+}
+
+impl<'types> Outputs<'types> {
+    pub(crate) fn new(types: &'types Types) -> Self {
+        Self { types, known: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// Returns the output of a tool, when results have one shape and it is short enough.
+    pub(crate) fn of(&mut self, tool: &Tool) -> Option<Arc<Output>> {
+        if self.are_too_long() {
+            return None;
+        }
+        let returns = Output::returned(tool)?;
+        let known = self.known.entry(returns.to_string());
+        let output = known.or_insert_with(|| Output::of(returns, self.types).map(Arc::new)).clone();
+        self.bytes += output.as_ref().map_or(0, |output| output.bytes);
+        output
+    }
+
+    /// Returns whether the schemas are too long to be listed: then none of them is, since which
+    /// tool comes first in a file says nothing about it.
+    pub(crate) fn are_too_long(&self) -> bool {
+        self.bytes > MOST_BYTES_OF_BACKEND
+    }
+}
+
 /// The shape of a tool's structured results.
 #[derive(Debug)]
 pub struct Output {
@@ -37,8 +74,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns the output of `tool`, when results have one shape and it is short enough.
-    pub(crate) fn of(tool: &Tool, types: &Types) -> Option<Self> {
+    /// Returns what a tool returns, when all its results have that shape.
+    fn returned(tool: &Tool) -> Option<&Value> {
         let response = &tool.response;
         // A file is described by itself, a stream has many values, a caller's program makes any
         // shape, and a redacted value is no longer of its type.
@@ -47,7 +84,11 @@ impl Output {
             || response.allow_jq
             || !response.redact.is_empty()
             || tool.method == Method::Head;
-        let returns = tool.returns.as_ref().filter(|_| !varies)?;
+        tool.returns.as_ref().filter(|_| !varies)
+    }
+
+    /// Returns the output of tools that return this, when its schema is short enough.
+    fn of(returns: &Value, types: &Types) -> Option<Self> {
         let mut listing = Listing { types, nodes: 0, open: Vec::new(), descriptions: true };
         let mut schema = listing.root(returns)?;
         if schema.to_string().len() > MOST_BYTES {
@@ -66,11 +107,6 @@ impl Output {
     /// Returns the schema that hosts list.
     pub fn schema(&self) -> &Arc<Map<String, Value>> {
         &self.schema
-    }
-
-    /// Returns the length of the schema as JSON.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Returns `structured`, or when it does not conform, an object that has it under a key that
@@ -297,10 +333,14 @@ mod tests {
         types.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
-    fn output(returns: Value) -> Option<Output> {
+    fn of(tool: &Tool, types: &Types) -> Option<Arc<Output>> {
+        Outputs::new(types).of(tool)
+    }
+
+    fn output(returns: Value) -> Option<Arc<Output>> {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(returns);
-        Output::of(&tool, &types())
+        of(&tool, &types())
     }
 
     fn listed(returns: Value) -> Option<Value> {
@@ -343,7 +383,7 @@ mod tests {
         let mut tool = fixture::tool("GET", "/x", &[]);
         tool.returns = Some(json!({ "type": "object" }));
         tool.response.binary = true;
-        assert!(Output::of(&tool, &types()).is_none());
+        assert!(of(&tool, &types()).is_none());
     }
 
     #[test]
@@ -383,7 +423,7 @@ mod tests {
             types.insert("Any".to_owned(), schema);
             let mut tool = fixture::tool("GET", "/x", &[]);
             tool.returns = Some(json!({ "$ref": "#/$defs/Any" }));
-            if let Some(output) = Output::of(&tool, &types) {
+            if let Some(output) = of(&tool, &types) {
                 let schema = Value::Object((**output.schema()).clone());
                 let structured = output.conforming(answer);
                 assert!(jsonschema::draft202012::is_valid(&schema, &structured));

@@ -300,7 +300,7 @@ impl Server {
             Payload::File(file) => result::link(file, version.as_ref()),
             _ => None,
         };
-        let output = entry.and_then(|entry| entry.output.as_ref());
+        let output = entry.and_then(|entry| entry.output.as_deref());
         let mut result = result::success(outcome, output);
         result.content.extend(link);
         if let Some(notice) = notice {
@@ -529,7 +529,7 @@ impl ServerHandler for Server {
         let backend = catalog.task_backend(&id.handle.backend);
         let begun_by =
             backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-        tasks::shown(&id, looked, begun_by.and_then(|entry| entry.output.as_ref()))
+        tasks::shown(&id, looked, begun_by.and_then(|entry| entry.output.as_deref()))
     }
 
     async fn cancel_task(
