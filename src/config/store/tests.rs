@@ -1,3 +1,5 @@
+//! The store: what it keeps, where, and what happens when many use it.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{

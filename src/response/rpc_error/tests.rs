@@ -1,3 +1,5 @@
+//! Errors of JSON-RPC APIs as callers see them.
+
 use proptest::prelude::*;
 use serde_json::json;
 
