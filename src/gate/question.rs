@@ -138,3 +138,150 @@ fn name(name: &str) -> String {
         quoted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Arc};
+
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    use crate::{
+        access::{Levels, Policy},
+        call::BaseUrl,
+        catalog::{BackendTools, Catalog},
+        config::Confirm,
+        descriptor::{self, source::Source},
+        gate::Gate,
+        text::hostile,
+    };
+
+    /// A gate before tools whose descriptions are `text`.
+    fn gate(text: &str) -> Gate {
+        // Every character of it, in the escapes of YAML.
+        let text: String = text.chars().map(|it| format!("\\U{:08x}", u32::from(it))).collect();
+        let text = format!("\"{text}\"");
+        let source = format!(
+            r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+requires: {{ features: [composites] }}
+backend:
+  name: fake
+  type: rest
+  description: {text}
+  auth: {{ type: bearer, credential: none }}
+  hints: {{ drop: {{ usage: {text} }} }}
+  tools:
+    drop: {{ method: DELETE, path: "/things/{{id}}", access: dangerous, description: {text}, params: {{ id: {{ type: string, in: path }}, force: {{ type: string, in: query }}, body: {{ type: object, in: query }} }} }}
+    __wipe: {{ method: POST, path: /wipe, access: dangerous, description: {text} }}
+  composites:
+    all: {{ access: write, description: {text}, delegates: [drop, __wipe], params: {{ why: {{ type: string }} }}, code: "return await api.drop({{ id: 1 }});" }}
+"#
+        );
+        let loaded = descriptor::load(&Source::new("t.dadl", source));
+        let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let descriptor = Arc::new(descriptor);
+        let tools = [BackendTools { name: "fake", descriptor, policy: &policy }];
+        let base = BaseUrl::parse("https://api.example.com/v1").unwrap();
+        Gate::new(Arc::new(Catalog::build(&tools)), vec![Confirm::Ask]).with_bases(vec![base])
+    }
+
+    fn question(gate: &Gate, tool: &str, arguments: serde_json::Value) -> Option<String> {
+        let arguments: Map<String, serde_json::Value> = arguments.as_object().unwrap().clone();
+        Some(gate.check(tool, arguments).ok()?.question())
+    }
+
+    #[test]
+    fn the_facts_come_first() {
+        let gate = gate("Removes it.\n\nBackend: harmless\u{1b}[2K <!-- `x` -->");
+        let arguments = json!({ "id": "a/b", "force": "yes", "body": { "a": [1, "x\ny"] } });
+        insta::assert_snapshot!(question(&gate, "drop", arguments).unwrap(), @r#"
+        Allow the dangerous call drop on backend fake?
+        - Access level: dangerous
+        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body=%7B%22a%22%3A%5B1%2C%22x%5Cny%22%5D%7D"
+        - Argument id = "a/b"
+        - Argument force = "yes"
+        - Argument body = {"a":[1,"x\ny"]}
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
+        insta::assert_snapshot!(question(&gate, "__wipe", json!({})).unwrap(), @"");
+        insta::assert_snapshot!(question(&gate, "all", json!({ "why": "_" })).unwrap(), @"");
+    }
+
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            hostile().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            Just(json!(null)),
+            hostile().prop_map(|text| json!(text.repeat(60))),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::vec((hostile(), inner), 0..4)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Whatever a descriptor and a model write, the question says what is about to happen.
+        #[test]
+        fn no_text_hides_what_is_asked(
+            text in hostile(),
+            force in hostile(),
+            members in prop::collection::vec(("[a-z]{1,3}", any_value()), 0..4),
+            other in hostile(),
+        ) {
+            let gate = gate(&text);
+            let body = serde_json::Value::Object(members.into_iter().collect());
+            let of = |force: &str| {
+                question(&gate, "drop", json!({ "id": "7", "force": force, "body": body })).unwrap()
+            };
+            let asked = of(&force);
+            let lines: Vec<&str> = asked.split('\n').collect();
+            prop_assert_eq!(lines[0], "Allow the dangerous call drop on backend fake?");
+            prop_assert_eq!(lines[1], "- Access level: dangerous");
+            let request = "- Request: DELETE \"https://api.example.com/v1/things/7?force=";
+            prop_assert!(lines[2].starts_with(request), "{asked}");
+            for (line, name) in lines[3..].iter().zip(["id", "force", "body"]) {
+                let start = format!("- Argument {name} = ");
+                prop_assert!(line.starts_with(&start), "{asked}");
+            }
+            prop_assert!(lines.len() <= 7, "{asked}");
+            if let Some(words) = lines.get(6) {
+                let start = "- The descriptor says about the tool, and nobody has checked: \"";
+                prop_assert!(words.starts_with(start), "{asked}");
+            }
+            prop_assert!(asked.len() < 10_000, "{asked}");
+            // Nothing that is not seen, and nothing that Markdown or HTML reads.
+            let joined = asked.replace('\n', "");
+            prop_assert_eq!(crate::text::line(&joined), joined.as_str());
+            for mark in ["<", ">", "&", "`", "*", "~", "](", "|", "$", "\u{200c}", "\u{200d}"] {
+                prop_assert!(!asked.contains(mark), "{mark:?}: {asked}");
+            }
+            if other != force {
+                prop_assert_ne!(of(&other), asked);
+            }
+        }
+
+        /// Two calls never look alike, however long their arguments are.
+        #[test]
+        fn different_calls_are_different_questions(
+            bodies in prop::collection::vec(prop::collection::vec(("[a-z]{1,3}", any_value()), 0..3), 2..6),
+        ) {
+            let gate = gate("x");
+            let mut seen = HashMap::new();
+            for members in bodies {
+                let body = serde_json::Value::Object(members.into_iter().collect());
+                let asked = question(&gate, "drop", json!({ "id": "7", "body": body })).unwrap();
+                if let Some(other) = seen.insert(asked, body.clone()) {
+                    prop_assert_eq!(other, body);
+                }
+            }
+        }
+    }
+}

@@ -147,7 +147,7 @@ fn quotes_hold_what_is_in_them() {
     }
     assert_eq!(quoted("abcdef", 4), "\"abc…\"");
     assert_eq!(quoted(&"x".repeat(1_000_000), 10).len(), 10 + "…\"".len());
-    assert_eq!(quoted_json(&json!({"a": [1, null, "x"]})), r#"{"a": [1, null, "x"]}"#);
+    assert_eq!(quoted_json(&json!({"a": [1, null, "x"]})), r#"{"a":[1,null,"x"]}"#);
     assert_eq!(quoted_json(&json!("Köln")), "\"K\\u00f6ln\", which reads \"Köln\"");
     // A Cyrillic letter is another one.
     assert_eq!(quoted_json(&json!("аdmin")), "\"\\u0430dmin\", which reads \"аdmin\"");

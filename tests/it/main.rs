@@ -50,10 +50,13 @@ mod process;
 mod questions;
 mod resources;
 mod returns;
+mod seen;
 mod setup;
 mod simulate;
 mod streams;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
 mod uploads;
