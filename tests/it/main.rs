@@ -51,10 +51,13 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod seen;
 mod setup;
 mod simulate;
 mod streams;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
 mod uploads;
