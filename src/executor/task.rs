@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target};
+use super::{Answer, CallError, Executor, Target, name_refusal};
 use crate::{
     call,
     catalog::Operation,
@@ -36,7 +36,7 @@ use crate::{
         upload::Activity,
     },
     outcome::{
-        JsonText, Observer, Outcome, Payload,
+        JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
         task::{TaskHandle, TaskReport},
     },
     response::{
@@ -536,7 +536,7 @@ impl<'run> Watcher<'run> {
         let (executor, tool) = (self.executor, &self.tool);
         let missed = |error| self.missed(error);
         let backend = executor.backend(call.entry()).map_err(missed)?;
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments());
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.memory.room());
         let target = Target { backend, call, tool, activity: &activity, room: &room };
@@ -557,7 +557,7 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, .. } = exchange;
+            let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
             let body = redact::bytes(start_of(response).await, &applied.secrets());
             let rejection = Rejection {
                 status: status.as_u16(),
@@ -566,7 +566,9 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let error: CallError = Box::new(api_error::read(rejection, &tool.errors)).into();
+            let mut error = api_error::read(rejection, &tool.errors);
+            name_refusal(&mut error, refusal, tool);
+            let error: CallError = Box::new(error).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
                 Some(text) => (text, Some(error)),
                 None => return Err(missed(error)),
@@ -599,7 +601,9 @@ impl<'run> Watcher<'run> {
     fn missed(&self, error: CallError) -> Missed {
         let retry_after = match &error {
             CallError::Api(error) => {
-                let passes = matches!(error.status, 408 | 425 | 429 | 500..=599);
+                // Somebody has decided so.
+                let is_off = error.code == SWITCHED_OFF;
+                let passes = !is_off && matches!(error.status, 408 | 425 | 429 | 500..=599);
                 passes.then_some(error.retry_after)
             }
             CallError::Send(SendError { kind, .. }) => match kind {
@@ -649,7 +653,13 @@ impl<'run> Watcher<'run> {
         };
         // For the words of errors only: nothing is sent any more.
         let call = self.admit(false)?;
-        let plan = call::plan(call.entry(), &self.tool, target.backend.base(), call.arguments())?;
+        let plan = call::plan(
+            call.entry(),
+            &self.tool,
+            target.backend.base(),
+            call.arguments(),
+            call.door(),
+        )?;
         target.shape(result, 200, &plan, &self.executor.filters).await
     }
 

@@ -78,7 +78,8 @@ impl Harness {
         let authenticator =
             Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(credential));
         let confirm = vec![settings.confirm];
-        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
+        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator)
+            .with_switch(descriptor.switch.clone());
         let executor = Executor::new(vec![backend], files(home.path().join("files")))
             .with_filters(crate::jq::filters());
         Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }

@@ -53,6 +53,7 @@ mod returns;
 mod setup;
 mod simulate;
 mod streams;
+mod switch;
 mod tasks;
 mod third_party;
 mod tls;
