@@ -35,7 +35,7 @@ _dadl_mcp:
     only: [begin]
     started: { status: 202 }
     id: $.task
-    watch: { tool: look, arguments: { task: "{task}" }, poll: [1ms] }
+    watch: { tool: look, arguments: { task: "{task}" }, poll: [100ms] }
     state: { path: $.state, running: [RUNS], succeeded: [DONE], failed: [BAD] }
     cancel: { tool: stop, arguments: { task: "{task}" } }
 backend:
@@ -240,12 +240,13 @@ backend:
   type: jsonrpc
   jsonrpc: { path: /rpc }
   description: "Methods"
-  auth: { type: none }
+  auth: { type: bearer, credential: rpc_token }
   tools:
     list: { rpc_method: things.list, access: read, description: "Lists." }
 "#;
     let upstream = Upstream::start(vec![off(503)]).await;
-    let bench = Harness::new(descriptor, &upstream.url(), Fixed(Err(String::new())), |_| {});
+    let bench =
+        Harness::new(descriptor, &upstream.url(), Fixed(Ok("t0ken-of-the-rpc".into())), |_| {});
     let error = bench.call("list", json!({})).await.unwrap_err();
     assert_eq!(api_error(&error).code, "switched_off");
     let requests = upstream.requests();
@@ -308,7 +309,7 @@ async fn calls(bench: &Harness) -> Vec<(&'static str, Value)> {
         ("find_problems", json!({})),
         ("start_vm", json!({ "uuid": vm })),
         ("export_vm_xva", json!({ "uuid": vm })),
-        ("import_vdi_to_sr", json!({ "uuid": sr, "name_label": "d", "file": "disk.raw" })),
+        ("import_vdi_to_sr", json!({ "sr_uuid": sr, "name_label": "d", "file": "disk.raw" })),
         ("import_vdi_to_existing_raw", json!({ "uuid": vdi, "file": "disk.raw" })),
         ("open_events_stream", json!({ "subscribe": ["VM"], "duration": 0.05 })),
         ("list_auth_tokens", json!({ "id": "me" })),
