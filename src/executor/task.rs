@@ -49,6 +49,10 @@ use crate::{
 /// When looks have failed for so long, the waiting is over; the task may go on.
 const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
 
+/// Whatever an answer asks for, the next look comes after this time, unless the descriptor's own
+/// waits are longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// A request to cancel a task that nobody waits for may take so long.
 const CANCEL_TIME: Duration = Duration::from_secs(8);
 
@@ -246,7 +250,7 @@ pub(super) async fn follow(
         Budget::Until(end) => Some(end),
         _ => None,
     };
-    let deadline = Instant::now() + watcher.time(budget);
+    let deadline = after(watcher.time(budget));
     let deadline = last.map_or(deadline, |last| deadline.min(last));
     let ended = if budget == Budget::AtOnce {
         Ok(End::Open(watcher.unseen()))
@@ -262,6 +266,12 @@ pub(super) async fn follow(
         End::Open(report) => Ok(open(report)),
         End::Ended(seen) => watcher.outcome(seen, target).await,
     }
+}
+
+/// Returns the point in time after `wait`, which no clock may reach.
+fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + LONGEST_TROUBLE)
 }
 
 /// Returns how long the caller of a call wants to wait for its task.
@@ -298,7 +308,7 @@ impl Executor {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
         };
-        let deadline = Instant::now() + watcher.time(budget);
+        let deadline = after(watcher.time(budget));
         match watcher.begin(deadline, observer).await? {
             End::Open(report) => Ok(open(report)),
             End::Ended(seen) => {
@@ -495,7 +505,7 @@ impl<'run> Watcher<'run> {
                             if since.elapsed() > LONGEST_TROUBLE {
                                 return Ok(End::Open(report));
                             }
-                            pause = pause.max(retry_after.unwrap_or_default());
+                            pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
                     }
                     observer.task(&report);

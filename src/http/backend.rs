@@ -191,7 +191,9 @@ impl Backend {
         let mut applied = self.applied(plan.door).await?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
-        let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;
+        let outlasts = |pause: Duration| {
+            started.elapsed().saturating_add(pause) >= self.settings.timeouts.call
+        };
         let mut attempts = 0;
         let mut renewed = false;
         loop {
@@ -348,7 +350,7 @@ impl Backend {
             let answer = client.execute(request);
             let answer = if upload::is_streamed(&plan.body) {
                 let silent = SendErrorKind::Timeout { bound: "read_timeout", after: read };
-                let answer = activity.timeout(connect + read, answer).await;
+                let answer = activity.timeout(connect.saturating_add(read), answer).await;
                 answer.ok_or_else(|| self.failed(plan, silent))?
             } else {
                 answer.await
