@@ -42,6 +42,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod numbers;
 mod objects;
 mod openapi;
 mod openapi_documents;
@@ -55,6 +56,7 @@ mod seen;
 mod setup;
 mod simulate;
 mod streams;
+mod switch;
 mod tasks;
 #[cfg(unix)]
 mod terminal;
