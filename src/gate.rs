@@ -16,7 +16,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{Decision, Denial},
+<<<<<<< HEAD
     call::{self, ArgumentError, Arguments, BaseUrl},
+=======
+    call::{self, ArgumentError, Arguments, Door},
+>>>>>>> wt-switch
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
     descriptor::{
@@ -32,8 +36,13 @@ pub struct Gate {
     catalog: Arc<Catalog>,
     /// By position of the backend.
     confirm: Arc<[Confirm]>,
+<<<<<<< HEAD
     /// By position of the backend, as far as they are known: where calls go, for the question.
     bases: Arc<[BaseUrl]>,
+=======
+    /// Which door it stands at.
+    door: Door,
+>>>>>>> wt-switch
 }
 
 /// Why a call was refused; nothing was sent.
@@ -145,8 +154,10 @@ impl CallDigest {
 }
 
 impl Gate {
-    /// Guards `catalog`; `confirm` is given by position of the backend.
+    /// Guards `catalog`, at the door of models unless [`at`](Self::at) says otherwise; `confirm` is
+    /// given by position of the backend.
     pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[Confirm]>>) -> Self {
+<<<<<<< HEAD
         Self { catalog, confirm: confirm.into(), bases: Arc::default() }
     }
 
@@ -154,6 +165,16 @@ impl Gate {
     #[must_use]
     pub fn with_bases(self, bases: impl Into<Arc<[BaseUrl]>>) -> Self {
         Self { bases: bases.into(), ..self }
+=======
+        Self { catalog, confirm: confirm.into(), door: Door::default() }
+    }
+
+    /// Stands at `door`: all calls that it admits came through this one, and so did what follows
+    /// from them.
+    #[must_use]
+    pub fn at(self, door: Door) -> Self {
+        Self { door, ..self }
+>>>>>>> wt-switch
     }
 
     /// Returns the catalog behind the gate.
@@ -173,6 +194,13 @@ impl Gate {
     /// Checks that the operator may make the health check of a backend; `None` when it has none.
     pub fn check_health(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
         let entry = self.catalog.health(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask how the switch of a backend stands; `None` when the
+    /// descriptor names no tool for this.
+    pub fn check_switch(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.switch(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
@@ -274,6 +302,11 @@ impl<'gate> Pending<'gate> {
         &self.arguments
     }
 
+    /// Returns the door that the call came through.
+    pub(crate) fn door(&self) -> Door {
+        self.gate.door
+    }
+
     /// Returns whether a person has to agree first.
     pub fn needs_consent(&self) -> bool {
         self.needs_consent
@@ -336,6 +369,11 @@ impl<'gate> Admitted<'gate> {
     /// Returns the checked arguments.
     pub fn arguments(&self) -> &Arguments {
         &self.arguments
+    }
+
+    /// Returns the door that the call came through.
+    pub(crate) fn door(&self) -> Door {
+        self.gate.door
     }
 
     /// Returns the right to go on with the task `id` that this call began; `None` when its tool

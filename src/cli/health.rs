@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::BackendId,
     config::env_vars::Environment,
     descriptor::diagnostic::nearest,
@@ -37,7 +38,7 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
         .iter()

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{args::ListArgs, console::Console, exit::Exit, failure::Failure, load};
 use crate::{
     access::{Decision, UNCLASSIFIED},
+    call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
@@ -23,7 +24,7 @@ pub(super) fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let catalog = app.gate.catalog();
     let entries: Vec<&Entry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     config::{
         BackendSettings, Settings,
         credentials::{self, Committed, Credentials},
@@ -47,7 +48,7 @@ pub(super) async fn run(
     let backend = choose(args, &settings)?;
     settings.backends = vec![backend.clone()];
     let draft = Credentials::new(environment.clone()).draft();
-    let app = App::build(&settings, &draft)?;
+    let app = App::build(&settings, &draft)?.at(Door::Terminal);
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));
     };

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     access::Decision,
     app::{App, LoadedBackend},
+    call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::{
@@ -30,7 +31,7 @@ pub(super) fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
         let nearest = catalog.nearest(&args.tool).map(str::to_owned);
@@ -64,6 +65,7 @@ fn details(app: &App, entry: &Entry) -> Value {
             "date": entry.descriptor().date,
         },
         "dependsOn": entry.tool().map(|tool| tool.depends_on.as_slice()).unwrap_or_default(),
+        "switch": entry.descriptor().switch.as_ref().map(|switch| switch.fields()),
         "returns": entry.returns(),
         "outputSchema": entry.output.as_ref().map(|output| (**output.schema()).clone()),
         "examples": examples(entry).map(|example| json!({
@@ -99,6 +101,9 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "defined in   {}", defined_in(app, entry))?;
+    if let Some(switch) = &entry.descriptor().switch {
+        writeln!(out, "switch       calls through MCP have `{}`", switch.fields())?;
+    }
     let annotations = entry.annotations;
     let promises = [
         (annotations.read_only, "readOnlyHint"),

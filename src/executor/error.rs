@@ -202,6 +202,10 @@ impl CallError {
         match self {
             Self::Api(error) => Some(error),
             Self::Page { error, .. } => error.rejection(),
+            Self::Task(error) => match &**error {
+                TaskError::Unseen { error, .. } => error.rejection(),
+                _ => None,
+            },
             _ => None,
         }
     }

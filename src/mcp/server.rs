@@ -39,6 +39,7 @@ use super::{
 };
 use crate::{
     access::Decision,
+    call::Door,
     catalog::Entry,
     config::Limits,
     executor::{Budget, Executor, Leave, Waiting},
@@ -90,6 +91,7 @@ impl Calls {
 impl Server {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
+        let gate = gate.at(Door::Mcp);
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
         let built_in = built_in.chain(streams::tools(gate.catalog()));

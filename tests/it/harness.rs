@@ -80,7 +80,8 @@ impl Harness {
         let confirm = vec![settings.confirm];
         let base = BaseUrl::parse(url).unwrap();
         let gate = Gate::new(Arc::new(catalog), confirm).with_bases(vec![base.clone()]);
-        let backend = Backend::new(settings, base, authenticator);
+        let backend =
+            Backend::new(settings, base, authenticator).with_switch(descriptor.switch.clone());
         let executor = Executor::new(vec![backend], files(home.path().join("files")))
             .with_filters(crate::jq::filters());
         Self { gate, executor, _home: home }

@@ -17,6 +17,7 @@ use std::{sync::Mutex, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http::{HeaderName, HeaderValue};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -51,6 +52,8 @@ pub(crate) struct Site {
     pub(crate) base: BaseUrl,
     /// Its client, for its own origin.
     pub(crate) client: Client,
+    /// What tells the API where the call comes from that needs the login.
+    pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a login gave.
