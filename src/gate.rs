@@ -16,11 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{Decision, Denial},
-<<<<<<< HEAD
-    call::{self, ArgumentError, Arguments, BaseUrl},
-=======
-    call::{self, ArgumentError, Arguments, Door},
->>>>>>> wt-switch
+    call::{self, ArgumentError, Arguments, BaseUrl, Door},
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
     descriptor::{
@@ -36,13 +32,10 @@ pub struct Gate {
     catalog: Arc<Catalog>,
     /// By position of the backend.
     confirm: Arc<[Confirm]>,
-<<<<<<< HEAD
     /// By position of the backend, as far as they are known: where calls go, for the question.
     bases: Arc<[BaseUrl]>,
-=======
     /// Which door it stands at.
     door: Door,
->>>>>>> wt-switch
 }
 
 /// Why a call was refused; nothing was sent.
@@ -157,16 +150,13 @@ impl Gate {
     /// Guards `catalog`, at the door of models unless [`at`](Self::at) says otherwise; `confirm` is
     /// given by position of the backend.
     pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[Confirm]>>) -> Self {
-<<<<<<< HEAD
-        Self { catalog, confirm: confirm.into(), bases: Arc::default() }
+        Self { catalog, confirm: confirm.into(), bases: Arc::default(), door: Door::default() }
     }
 
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
     #[must_use]
     pub fn with_bases(self, bases: impl Into<Arc<[BaseUrl]>>) -> Self {
         Self { bases: bases.into(), ..self }
-=======
-        Self { catalog, confirm: confirm.into(), door: Door::default() }
     }
 
     /// Stands at `door`: all calls that it admits came through this one, and so did what follows
@@ -174,7 +164,6 @@ impl Gate {
     #[must_use]
     pub fn at(self, door: Door) -> Self {
         Self { door, ..self }
->>>>>>> wt-switch
     }
 
     /// Returns the catalog behind the gate.

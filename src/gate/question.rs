@@ -79,7 +79,9 @@ impl Pending<'_> {
     /// Returns the request of this call: its method and its whole URL.
     fn request(&self, tool: &Tool) -> String {
         let base = self.gate.bases.get(self.entry.backend.0);
-        let plan = base.and_then(|base| call::plan(self.entry, tool, base, &self.arguments).ok());
+        let plan = base.and_then(|base| {
+            call::plan(self.entry, tool, base, &self.arguments, self.gate.door).ok()
+        });
         match plan {
             Some(plan) => request(tool, plan.url.as_str()),
             // What cannot be planned is not sent either.
