@@ -544,7 +544,7 @@ async fn doctor_says_how_the_switch_stands() {
         (Answer::json(503, r#"{"error": "mcp_disabled"}"#), "FAIL", "off:"),
         (Answer::json(500, r#"{"error": "oops"}"#), "WARN", "nobody knows whether MCP is on: ["),
     ] {
-        let upstream = Upstream::start(vec![list(), answer]).await;
+        let upstream = Upstream::start(vec![answer, list()]).await;
         let (_, found, finding) = Shell::new(upstream.url(), "any").doctor().await;
         assert_eq!(found, health, "{finding}");
         assert!(finding.starts_with(start), "{finding}");
