@@ -167,7 +167,9 @@ impl App {
         let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
         let clients: Vec<Backend> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
-        let (gate, limits) = (Gate::new(catalog, confirm), settings.limits);
+        let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
+        let gate = Gate::new(catalog, confirm).with_bases(bases);
+        let limits = settings.limits;
         Ok(Self { gate, executor, backends, limits, warnings })
     }
 }

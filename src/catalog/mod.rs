@@ -21,13 +21,13 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::name::nearest;
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
     name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
     output::Output,
 };
+pub(crate) use self::{description::collapse, name::nearest};
 use crate::{
     access::{Decision, Policy},
     descriptor::{

@@ -14,11 +14,15 @@ use super::{
     exit::Exit,
     failure::Failure,
     load,
+    screen::Paint,
 };
-use crate::config::{
-    FileSettings, Settings,
-    credentials::Credentials,
-    env_vars::{self, Environment},
+use crate::{
+    config::{
+        FileSettings, Settings,
+        credentials::Credentials,
+        env_vars::{self, Environment},
+    },
+    text,
 };
 
 /// How something is.
@@ -207,11 +211,12 @@ fn lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
         let style = line.health.style();
         let word = line.health.word();
-        writeln!(out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
+        let finding = text::line(&line.finding);
+        writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                writeln!(out, "      {:<12}{word:<5} {part}", "")?;
+                writeln!(out, "      {:<12}{word:<5} {}", "", text::line(part))?;
             }
         }
     }
@@ -239,7 +244,7 @@ impl Health {
         }
     }
 
-    fn style(self) -> clap::builder::styling::Style {
+    fn style(self) -> Paint {
         match self {
             Self::Fail => BAD,
             Self::Ok => GOOD,

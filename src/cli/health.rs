@@ -19,6 +19,7 @@ use crate::{
     config::env_vars::Environment,
     descriptor::diagnostic::nearest,
     executor::HealthReport,
+    text,
 };
 
 /// What is known of one backend.
@@ -123,6 +124,7 @@ impl State {
                 if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
             }
         };
+        let (name, text) = (text::line(name), text::line(&text));
         writeln!(console.out, "{style}{word:<4}{style:#}  {name:<16}  {text}")
     }
 }

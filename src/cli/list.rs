@@ -12,6 +12,7 @@ use crate::{
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
+    text::line,
 };
 
 /// Longer request lines are cut, so that a description has room.
@@ -94,7 +95,9 @@ fn table(entries: &[&Entry], width: u16) -> Table {
             }
         };
         let request = entry.operation().summary();
-        let mut row = Row::from([entry.name.as_str(), level(entry), &request, &description]);
+        // The width of a cell is that of what is shown.
+        let cells = [entry.name.as_str(), level(entry), &request, &description];
+        let mut row = Row::from(cells.map(line));
         // A denial is worth its lines: the remedy is at its end.
         if entry.decision == Decision::Allow {
             row.max_height(1);

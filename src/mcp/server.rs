@@ -47,6 +47,7 @@ use crate::{
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
     outcome::{Outcome, Payload},
+    text,
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -480,7 +481,7 @@ impl ServerHandler for Server {
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
             Err(refusal @ Refusal::UnknownTool { .. }) => {
-                return Err(ErrorData::invalid_params(refusal.to_string(), None));
+                return Err(refused(refusal));
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
@@ -573,7 +574,7 @@ impl ServerHandler for Server {
 }
 
 fn refused(refusal: Refusal) -> ErrorData {
-    ErrorData::invalid_params(refusal.to_string(), None)
+    ErrorData::invalid_params(text::shown(&refusal.to_string()).into_owned(), None)
 }
 
 /// Says what is wrong with the parameters of a call.

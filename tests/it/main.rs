@@ -52,11 +52,14 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod seen;
 mod setup;
 mod simulate;
 mod streams;
 mod switch;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
 mod uploads;
