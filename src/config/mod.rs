@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+mod origin;
 mod reader;
 pub mod store;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use self::{
     files::FileSettings,
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
+    origin::{Origin, OriginError},
 };
 use crate::access::Policy;
 
