@@ -23,7 +23,12 @@ use crate::{
     access::Policy,
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Limits, Settings, bundled, credentials::Credentials, store::Access},
+    config::{
+        BackendSettings, Limits, Settings,
+        bundled::{self, Unused},
+        credentials::Credentials,
+        store::Access,
+    },
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -67,6 +72,8 @@ pub struct LoadedBackend {
     pub diagnostics: Vec<Diagnostic>,
     /// The base URL.
     pub base: BaseUrl,
+    /// A file that could be taken for the descriptor.
+    pub unused: Option<Unused>,
 }
 
 /// Why nothing can be served: all problems of all backends.
@@ -205,8 +212,9 @@ fn load(
 ) -> Result<LoadedBackend, BuildProblem> {
     let setting =
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
-    let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
+    let mut located = bundled::locate(&backend.dadl, &settings.places)
         .map_err(|error| setting(error.to_string()))?;
+    let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
     let (source, loaded) = descriptor::load_with(source, &mut folder);
@@ -229,6 +237,7 @@ fn load(
         source,
         diagnostics: loaded.diagnostics,
         base,
+        unused,
     })
 }
 

@@ -143,6 +143,9 @@ fn describe(settings: &Settings, report: &mut Report) {
         None => "the command line".to_owned(),
     };
     report.ok("settings", format!("{count} from {origin}"));
+    for warning in &settings.warnings {
+        report.warn("settings", warning.clone(), "name it, or remove it");
+    }
     let files = &settings.files;
     match files.metadata() {
         Ok(metadata) if !metadata.is_dir() => report.fail(

@@ -18,11 +18,15 @@ use crate::{
 /// Loads the backends that `args` and `environment` name.
 pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
+    warn(&settings);
     let app = App::build(&settings, &Credentials::new(environment))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }
     for backend in &app.backends {
+        if let Some(unused) = &backend.unused {
+            tracing::warn!("backend \"{}\": {unused}", backend.settings.name);
+        }
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }
@@ -49,6 +53,13 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
 /// Reads the settings that `args` and `environment` name.
 pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<Settings, Failure> {
     Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
+}
+
+/// Names the files that are not used.
+pub(super) fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Returns a sentence for each access level that no tool of the descriptor has: it is probably

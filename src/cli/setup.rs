@@ -40,6 +40,7 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let mut settings = load::settings(&args.backends, &environment)?;
+    load::warn(&settings);
     let backend = choose(args, &settings)?;
     settings.backends = vec![backend.clone()];
     let draft = Credentials::new(environment.clone()).draft();
@@ -50,6 +51,9 @@ pub(super) async fn run(
     if loaded.descriptor.auth == Auth::None {
         writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
         return Ok(Exit::Ok);
+    }
+    if let Some(unused) = &loaded.unused {
+        writeln!(console.err, "{unused}")?;
     }
     // What cannot be kept need not be asked for.
     let (place, is_chosen) = place(args, &environment, &draft, &backend, console)?;

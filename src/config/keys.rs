@@ -135,8 +135,9 @@ pub const BACKEND: &[Key] = &[
         "dadl",
         "path or name",
         "required",
-        "The descriptor: a path relative to this file, or the name of one beside this file, in \
-         the `descriptors` directory or inside dadl-mcp",
+        "The descriptor: a path relative to this file, when it has a separator or ends in \
+         `.dadl`; else the name of one inside dadl-mcp, beside this file or in the `descriptors` \
+         directory",
     ),
     key(
         "url",

@@ -28,6 +28,7 @@ use serde_json::Value;
 
 pub use self::{
     base_url::BaseUrlProblem,
+    bundled::Places,
     files::FileSettings,
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
@@ -48,8 +49,22 @@ pub struct Settings {
     pub limits: Limits,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
-    /// Where descriptors are looked for, before those inside the binary.
-    pub descriptor_directories: Vec<PathBuf>,
+    /// Where descriptors are looked for.
+    pub places: Places,
+    /// Sentences for the operator about files that are not used.
+    pub warnings: Vec<String>,
+}
+
+/// Where the settings of a backend come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Provenance {
+    /// Flags: nobody has written down where the backend is.
+    #[default]
+    Flags,
+    /// A file that `--config` or `DADL_MCP_CONFIG` names.
+    Named(PathBuf),
+    /// The user's own file.
+    Own,
 }
 
 /// The settings of one backend: an entry of backends.yaml, or `--dadl` and `--url`.
@@ -57,7 +72,9 @@ pub struct Settings {
 pub struct BackendSettings {
     /// The name by which people and tool names call it.
     pub name: String,
-    /// A path, or the bare name of a descriptor beside the file or inside the binary.
+    /// Where these settings come from.
+    pub provenance: Provenance,
+    /// The path of a descriptor, or the name of one inside the binary or in a folder.
     pub dadl: String,
     /// Supplies or overrides the descriptor's `base_url`.
     pub url: Option<String>,
@@ -109,7 +126,7 @@ impl Settings {
         &self,
         backend: &BackendSettings,
     ) -> Result<bundled::DescriptorText, bundled::LocateError> {
-        bundled::locate(&backend.dadl, &self.descriptor_directories)
+        bundled::locate(&backend.dadl, &self.places)
     }
 }
 
@@ -118,6 +135,7 @@ impl BackendSettings {
     pub fn new(name: impl Into<String>, dadl: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            provenance: Provenance::default(),
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,

@@ -58,6 +58,7 @@ mod third_party;
 mod tls;
 mod uploads;
 mod upstream;
+mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;

@@ -40,7 +40,7 @@ fn home(source: &str, url: &str, keys: &str) -> tempfile::TempDir {
 /// Returns what `show` says about the tool, and the log.
 fn show(home: &tempfile::TempDir) -> (Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["show", "get_item", "--json"])
+        .args(["show", "get_item", "--json", "--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())

@@ -52,7 +52,7 @@ fn describe_descriptor(
     backend: &BackendSettings,
     report: &mut Report,
 ) -> bool {
-    let text = match settings.descriptor(backend) {
+    let mut text = match settings.descriptor(backend) {
         Ok(text) => text,
         Err(error) => {
             let hint = match &error {
@@ -67,6 +67,9 @@ fn describe_descriptor(
             return false;
         }
     };
+    if let Some(unused) = text.unused.take() {
+        report.warn("descriptor", unused.to_string(), "write its path, or remove it");
+    }
     let (origin, mut folder) = (text.origin.clone(), text.folder());
     let check = format!("`dadl-mcp check {origin}` shows them with their lines");
     let source = match text.into_source() {
