@@ -8,6 +8,7 @@ mod openapi;
 mod operator;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     num::NonZero,
     sync::{
@@ -24,7 +25,8 @@ use crate::{
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
     config::{
-        BackendSettings, Limits, Settings,
+        BackendSettings, Limits, Origin, Settings,
+        binding::Recipient,
         bundled::{self, Unused},
         credentials::Credentials,
         store::Access,
@@ -256,6 +258,16 @@ fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<
 }
 
 impl LoadedBackend {
+    /// Returns where its credentials go, or what a login makes of them.
+    pub fn origins(&self) -> BTreeSet<Origin> {
+        let token_url = match &self.descriptor.auth {
+            Auth::OAuth2(oauth2) => oauth2.token_url.as_ref(),
+            Auth::Basic { .. } | Auth::None | Auth::Session(_) | Auth::Token { .. } => None,
+        };
+        let urls = std::iter::once(self.base.as_url()).chain(token_url);
+        urls.filter_map(Origin::of).collect()
+    }
+
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
@@ -265,7 +277,11 @@ impl LoadedBackend {
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
 fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
-    let source = Looked { credentials: credentials.clone(), settings: backend.settings.clone() };
+    let source = Looked {
+        credentials: credentials.clone(),
+        settings: backend.settings.clone(),
+        origins: backend.origins(),
+    };
     let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
     Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
 }
@@ -274,11 +290,18 @@ fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenti
 struct Looked {
     credentials: Credentials,
     settings: BackendSettings,
+    origins: BTreeSet<Origin>,
+}
+
+impl Looked {
+    fn recipient(&self) -> Recipient<'_> {
+        Recipient { backend: &self.settings, origins: &self.origins }
+    }
 }
 
 impl CredentialSource for Looked {
     fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
-        match self.credentials.resolve(&self.settings, name) {
+        match self.credentials.resolve(self.recipient(), name) {
             Ok(Some(secret)) => Ok(secret),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
             Err(error) => Err(error.to_string()),
@@ -286,7 +309,7 @@ impl CredentialSource for Looked {
     }
 
     fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
-        match self.credentials.latest(&self.settings, name) {
+        match self.credentials.latest(self.recipient(), name) {
             Ok(Some(latest)) => Ok(latest),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
             Err(error) => Err(error.to_string()),
@@ -299,8 +322,13 @@ impl CredentialSource for Looked {
         value: &SecretString,
         access: Option<&Access>,
     ) -> Result<(), String> {
-        let replaced = self.credentials.replace(&self.settings, name, value, access);
+        let replaced = self.credentials.replace(self.recipient(), name, value, access);
         replaced.map_err(|error| error.to_string())
+    }
+
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
+        let checked = self.credentials.check_replaceable(self.recipient(), name);
+        checked.map_err(|error| error.to_string())
     }
 
     fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {

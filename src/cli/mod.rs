@@ -31,6 +31,7 @@ mod setup;
 mod show;
 mod simulate;
 mod simulated;
+mod stored;
 mod task;
 mod watch;
 

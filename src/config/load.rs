@@ -203,7 +203,7 @@ fn from_flags(
 }
 
 /// Makes the name of a backend out of its descriptor's path.
-fn name_of(dadl: &str) -> String {
+pub(super) fn name_of(dadl: &str) -> String {
     let base = dadl.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = base.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let allowed = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };

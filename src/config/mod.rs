@@ -4,7 +4,9 @@
 //! decided here, once; later modules get typed values and never look at the environment.
 
 mod base_url;
+pub mod binding;
 pub mod bundled;
+pub mod command;
 pub mod credentials;
 mod dirs;
 pub mod env_vars;

@@ -10,6 +10,8 @@
 //! note has a revision that each change replaces, and the item has it too: a process that knows
 //! the item of a revision need not ask for it again.
 //!
+//! Each entry says to which origins it may go; see [`super::binding`].
+//!
 //! **Invariants:** a file that others can read is refused, no text made here holds a value, and
 //! the entries of a backend are in one place.
 
@@ -18,7 +20,7 @@ mod error;
 mod private;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -35,16 +37,18 @@ use self::{
     content::{Content, Entry, Item, Note},
     private::{create_directory, create_private, is_open_to_others, private},
 };
-use super::keyring::{self, Keyring, KeyringError};
+use super::{
+    Origin,
+    keyring::{self, Keyring, KeyringError},
+};
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The form of a file with all entries in it.
-const VERSION: u32 = 1;
-
-/// The form of a file that leads to a keyring: others must not take it for an empty one.
-const VERSION_WITH_KEYRING: u32 = 2;
+/// The form of a file whose entries say where they may go: a program that does not know that must
+/// not read it. In form 1 all entries are in the file, form 2 leads to a keyring; both are read,
+/// and the next change makes them this one.
+const VERSION: u32 = 3;
 
 /// Where credentials are kept.
 #[derive(Debug, Clone)]
@@ -74,6 +78,28 @@ pub struct Stored {
     /// The access token that came with a refresh token, for other processes: a server that
     /// replaces refresh tokens may end the access tokens that came before.
     pub access: Option<Access>,
+    /// Where it may go; an entry of before does not say.
+    pub origins: Option<BTreeSet<Origin>>,
+}
+
+/// What is stored for a backend, without values.
+#[derive(Debug)]
+pub struct Listed {
+    /// The name of the backend.
+    pub backend: String,
+    /// Where its entries are.
+    pub place: Place,
+    /// The names of its entries and where each may go, when the place tells.
+    pub entries: Result<BTreeMap<String, Option<BTreeSet<Origin>>>, StoreError>,
+}
+
+/// What [`Store::forget`] has removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Where the entries were.
+    pub place: Place,
+    /// Their names, as far as they could be read.
+    pub names: Vec<String>,
 }
 
 /// An access token whose end is known.
@@ -142,13 +168,34 @@ impl Store {
     ///
     /// The file or the keyring cannot be read or written; it is then as it was.
     pub fn save(&self, backend: &str, entries: &[(&str, Stored)]) -> Result<(), StoreError> {
+        self.edit(backend, &|all| add(all, entries))
+    }
+
+    /// Binds the entries of `backend` that do not say where they may go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::save`].
+    pub fn bind(&self, backend: &str, origins: &BTreeSet<Origin>) -> Result<(), StoreError> {
+        self.edit(backend, &|all| {
+            for entry in all.values_mut().filter(|entry| entry.origins.is_none()) {
+                entry.origins = Some(origins.clone());
+            }
+        })
+    }
+
+    /// Changes the entries of `backend` where they are, all or nothing.
+    fn edit(
+        &self,
+        backend: &str,
+        edit: &dyn Fn(&mut BTreeMap<String, Entry>),
+    ) -> Result<(), StoreError> {
         if self.place(backend)? != Some(Place::Keyring) {
             let mut has_moved = false;
             self.change(|content| {
                 has_moved = content.keyring.contains_key(backend);
                 if !has_moved {
-                    let stored = content.backends.entry(backend.to_owned()).or_default();
-                    add(stored, entries);
+                    edit(content.backends.entry(backend.to_owned()).or_default());
                 }
                 Ok(())
             })?;
@@ -160,10 +207,10 @@ impl Store {
         let place = self.lock(&place_lock(backend))?;
         let Some(note) = self.read()?.keyring.remove(backend) else {
             drop(place);
-            return self.save(backend, entries);
+            return self.edit(backend, edit);
         };
         let Item { entries: mut all, .. } = self.item(backend, &note)?;
-        add(&mut all, entries);
+        edit(&mut all);
         let note = Note { revision: revision(), ..note };
         // First the note: nobody may take the item of before for that of this revision.
         self.change(|content| {
@@ -221,6 +268,75 @@ impl Store {
             Ok(())
         })?;
         Ok(left.and_then(|note| self.keyring.remove(&note.account).err()))
+    }
+
+    /// Returns the backends for which something is stored, and where; no keyring is asked.
+    ///
+    /// # Errors
+    ///
+    /// The file is there and cannot be used.
+    pub fn backends(&self) -> Result<BTreeMap<String, Place>, StoreError> {
+        let Content { backends, keyring, .. } = self.read()?;
+        let in_file = backends.into_iter().filter(|(_, entries)| !entries.is_empty());
+        let in_file = in_file.map(|(backend, _)| (backend, Place::File));
+        let in_keyring = keyring.into_keys().map(|backend| (backend, Place::Keyring));
+        Ok(in_file.chain(in_keyring).collect())
+    }
+
+    /// Returns what is stored, without values; a keyring that has something is asked.
+    ///
+    /// # Errors
+    ///
+    /// The file is there and cannot be used.
+    pub fn list(&self) -> Result<Vec<Listed>, StoreError> {
+        let content = self.read()?;
+        let origins = |entries: BTreeMap<String, Entry>| {
+            entries.into_iter().map(|(name, entry)| (name, entry.origins)).collect()
+        };
+        let mut listed: Vec<Listed> = Vec::new();
+        for (backend, note) in content.keyring {
+            let entries = self.item(&backend, &note).map(|item| origins(item.entries));
+            listed.push(Listed { backend, place: Place::Keyring, entries });
+        }
+        for (backend, entries) in content.backends {
+            if !entries.is_empty() {
+                listed.push(Listed { backend, place: Place::File, entries: Ok(origins(entries)) });
+            }
+        }
+        listed.sort_by(|one, other| one.backend.cmp(&other.backend));
+        Ok(listed)
+    }
+
+    /// Removes all that is stored for `backend`; `None` when there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or the keyring does not remove its item; the file then still
+    /// leads to it, so that it can be removed later.
+    pub fn forget(&self, backend: &str) -> Result<Option<Forgotten>, StoreError> {
+        let _place = self.lock(&place_lock(backend))?;
+        let Content { backends, keyring, .. } = self.read()?;
+        let forgotten = match (keyring.get(backend), backends.get(backend)) {
+            (Some(note), _) => {
+                let item = self.item(backend, note);
+                let names = item.map(|item| item.entries.into_keys().collect());
+                self.keyring
+                    .remove(&note.account)
+                    .map_err(|error| StoreError::Keyring { backend: backend.to_owned(), error })?;
+                Forgotten { place: Place::Keyring, names: names.unwrap_or_default() }
+            }
+            (None, Some(entries)) => {
+                Forgotten { place: Place::File, names: entries.keys().cloned().collect() }
+            }
+            (None, None) => return Ok(None),
+        };
+        self.change(|content| {
+            content.keyring.remove(backend);
+            content.backends.remove(backend);
+            Ok(())
+        })?;
+        self.known().remove(backend);
+        Ok(Some(forgotten))
     }
 
     /// Returns whether what a call does for `backend` may wait for the keyring; `writes` says
@@ -311,8 +427,7 @@ impl Store {
         let _lock = self.lock("write")?;
         let mut content = self.read()?;
         change(&mut content)?;
-        let has_keyring = !content.keyring.is_empty();
-        content.version = if has_keyring { VERSION_WITH_KEYRING } else { VERSION };
+        content.version = VERSION;
         self.write(&content).map_err(|error| self.fail(&error))
     }
 
@@ -377,7 +492,7 @@ impl Store {
         // The text of a parse error could show a value.
         let content: Content = serde_json::from_str(&text)
             .map_err(|_| wrong("is damaged; remove it and run `dadl-mcp setup` again"))?;
-        if content.version > VERSION_WITH_KEYRING {
+        if content.version > VERSION {
             return Err(wrong("was written by a newer version of dadl-mcp"));
         }
         Ok(content)

@@ -52,6 +52,7 @@ mod resources;
 mod returns;
 mod setup;
 mod simulate;
+mod stored;
 mod streams;
 mod tasks;
 mod third_party;

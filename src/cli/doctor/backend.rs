@@ -10,6 +10,7 @@ use crate::{
     cli::load,
     config::{
         BackendSettings, Settings,
+        binding::Recipient,
         bundled::LocateError,
         credentials::{CredentialError, Credentials},
     },
@@ -190,8 +191,10 @@ fn describe_credentials(
         report.ok("credential", "none is needed");
     }
     let mut complete = true;
+    let origins = backend.origins();
+    let recipient = Recipient { backend: &backend.settings, origins: &origins };
     for name in names {
-        match credentials.origin(&backend.settings, name) {
+        match credentials.origin(recipient, name) {
             Ok(Some(variable)) => report.ok("credential", format!("`{name}` from {variable}")),
             Ok(None) => {
                 complete = false;
@@ -203,6 +206,11 @@ fn describe_credentials(
                 report.fail("credential", error.to_string(), hint);
                 // A keyring that does not answer would not do so for the next one.
                 return false;
+            }
+            Err(error @ CredentialError::Binding(_)) => {
+                complete = false;
+                let hint = "docs/guide.md says how stored credentials are bound";
+                report.fail("credential", error.to_string(), hint);
             }
             Err(error) => {
                 complete = false;

@@ -172,6 +172,9 @@ impl Chain<'_> {
     ) -> Result<Tokens, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
         let lock = if self.rotates { Some(self.lock().await?) } else { None };
+        if self.rotates {
+            self.source.check_replaceable(self.name).await?;
+        }
         let (mut refresh, shared) = self.current().await?;
         if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
             secrets.push(refresh);
