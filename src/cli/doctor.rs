@@ -18,6 +18,7 @@ use crate::config::{
     FileSettings, Settings,
     credentials::Credentials,
     env_vars::{self, Environment},
+    trust::{self, Doubt},
 };
 
 /// How something is.
@@ -158,7 +159,14 @@ fn describe(settings: &Settings, report: &mut Report) {
             format!("{} cannot be written to", files.display()),
             "name another directory with --files, or change its permissions",
         ),
-        Ok(_) => report.ok("files", files.display().to_string()),
+        Ok(_) => {
+            report.ok("files", files.display().to_string());
+            let doubts = trust::way_to(files).unwrap_or_default();
+            if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+                let hint = "name another directory with --files, or change its permissions";
+                report.warn("files", doubt.to_string(), hint);
+            }
+        }
         Err(_) => {
             report.ok("files", format!("{} (made when the first download comes)", files.display()))
         }

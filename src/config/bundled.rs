@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::folder::Folder;
+use super::{
+    folder::Folder,
+    trust::{self, Doubt},
+};
 use crate::descriptor::{
     diagnostic::nearest,
     source::{MAX_BYTES, Source, SourceError},
@@ -91,6 +94,14 @@ pub enum LocateError {
         /// What to write for a file of this name that is elsewhere.
         there: Option<String>,
     },
+    /// Anybody could have put a file there that is found by its name.
+    #[error("descriptor {path} cannot be trusted: {doubt}")]
+    Untrusted {
+        /// The file.
+        path: String,
+        /// Why.
+        doubt: Doubt,
+    },
     /// The file is there and cannot be read.
     #[error("descriptor {path} cannot be read: {error}")]
     Read {
@@ -164,6 +175,11 @@ pub fn locate(dadl: &str, places: &Places) -> Result<DescriptorText, LocateError
     };
     if let Some(path) = found {
         let origin = path.display().to_string();
+        let doubts =
+            if is_path(dadl) { Vec::new() } else { trust::way_to(&path).unwrap_or_default() };
+        if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+            return Err(LocateError::Untrusted { path: origin, doubt });
+        }
         let unused = places.unused(dadl, &origin);
         return match read(&path) {
             Ok(bytes) => Ok(DescriptorText { origin, bytes, unused }),

@@ -15,14 +15,17 @@
 //!
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.
 
+mod file;
+
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::file::SecretFileError;
+pub(crate) use self::file::read;
 use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},
@@ -32,9 +35,6 @@ use super::{
     store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::descriptor::model::CredentialName;
-
-/// Credential files are tokens and passwords; this is a file that is something else.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// Where credentials are looked up.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub enum CredentialError {
         /// The file.
         path: String,
         /// Why it cannot be used.
-        reason: String,
+        reason: SecretFileError,
     },
     /// There is nowhere to keep it.
     #[error("there is no credential store: set HOME or XDG_STATE_HOME")]
@@ -496,48 +496,17 @@ impl Environment {
             (None, None) => Ok(None),
             (Some(value), None) => Ok(Some(value.into())),
             (None, Some(path)) => {
-                read(&path).map(Some).map_err(|reason| file_error(file_variable, path, reason))
+                let path_text = path.display().to_string();
+                read(&path).map(Some).map_err(|reason| CredentialError::File {
+                    variable: file_variable,
+                    path: path_text,
+                    reason,
+                })
             }
             (Some(_), Some(_)) => Err(CredentialError::Both { variable: variable.to_owned() }),
         }
     }
 }
-
-fn file_error(variable: String, path: PathBuf, reason: String) -> CredentialError {
-    CredentialError::File { variable, path: path.display().to_string(), reason }
-}
-
-/// Reads a secret from a file; one line break at its end does not belong to it.
-pub(crate) fn read(path: &Path) -> Result<SecretString, String> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    warn_when_open_to_all(path, &file);
-    let mut text = String::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err("is too large for a credential".to_owned());
-    }
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    Ok(text.into())
-}
-
-#[cfg(unix)]
-fn warn_when_open_to_all(path: &Path, file: &std::fs::File) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let Ok(metadata) = file.metadata() else { return };
-    if metadata.is_file() && metadata.permissions().mode() & 0o004 != 0 {
-        tracing::warn!(path = %path.display(), "every user can read this credential; chmod 600 it");
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_when_open_to_all(_: &Path, _: &std::fs::File) {}
 
 /// Returns the variable of a credential.
 fn variable(name: &str) -> String {

@@ -14,6 +14,7 @@ use super::{
     BackendSettings, FileSettings, Limits, Places, Provenance, Settings, dirs,
     env_vars::{self, Environment},
     file,
+    trust::{self, Doubt},
 };
 use crate::{
     access::{ALL, Levels},
@@ -85,6 +86,14 @@ pub enum SettingsError {
         path: PathBuf,
         /// Where one would be found without being named.
         own: Option<PathBuf>,
+    },
+    /// Anybody could have written the user's own file.
+    #[error("{} cannot be trusted: {doubt}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        doubt: Doubt,
     },
     /// The file cannot be read.
     #[error("cannot read {path}")]
@@ -241,6 +250,11 @@ fn find_file(
             None => SettingsError::Nothing { own },
         });
     };
+    // It is found without a word of anybody's.
+    let doubts = trust::way_to(&path).unwrap_or_default();
+    if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+        return Err(SettingsError::Untrusted { path, doubt });
+    }
     let same = |other: &PathBuf| path.canonicalize().ok() == other.canonicalize().ok();
     let warning = unnamed.filter(|unnamed| !same(unnamed)).map(|_| {
         format!(

@@ -22,6 +22,7 @@ mod reader;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

@@ -12,8 +12,8 @@
 //!
 //! Each entry says to which origins it may go; see [`super::binding`].
 //!
-//! **Invariants:** a file that others can read is refused, no text made here holds a value, and
-//! the entries of a backend are in one place.
+//! **Invariants:** a file that others can read, or that somebody else could have written, is
+//! refused; no text made here holds a value, and the entries of a backend are in one place.
 
 mod content;
 mod error;
@@ -40,6 +40,7 @@ use self::{
 use super::{
     Origin,
     keyring::{self, Keyring, KeyringError},
+    trust::{self, Doubt},
 };
 
 /// A store larger than this is something else.
@@ -432,8 +433,9 @@ impl Store {
     }
 
     fn lock(&self, name: &str) -> Result<File, StoreError> {
-        let file = self.open_lock(name).and_then(|file| file.lock().map(|()| file));
-        file.map_err(|error| self.fail(&error))
+        let file = self.open_lock(name)?;
+        file.lock().map_err(|error| self.fail(&error))?;
+        Ok(file)
     }
 
     /// Finds out whether the store can be written, without changing an entry.
@@ -443,8 +445,8 @@ impl Store {
     /// It cannot, or what is there cannot be read.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         self.read()?;
+        drop(self.open_lock("write")?);
         let probe = || {
-            drop(self.open_lock("write")?);
             // Others may be doing the same.
             let probe = self.beside(&format!("probe-{}", Uuid::new_v4()))?;
             let made = create_private(&probe);
@@ -462,7 +464,7 @@ impl Store {
     pub fn try_lock(&self, backend: &str, name: &str) -> Result<Option<StoreLock>, StoreError> {
         let name = fingerprint(&format!("{backend}/{name}"));
         let name = name.get(..16).unwrap_or_default();
-        let file = self.open_lock(name).map_err(|error| self.fail(&error))?;
+        let file = self.open_lock(name)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(StoreLock(Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -474,7 +476,22 @@ impl Store {
         }
     }
 
+    /// Refuses what somebody else could have put there.
+    fn trust(&self, doubts: Vec<Doubt>) -> Result<(), StoreError> {
+        match doubts.into_iter().next() {
+            Some(doubt) => {
+                Err(StoreError::Untrusted { path: self.path.display().to_string(), doubt })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn read(&self) -> Result<Content, StoreError> {
+        match trust::way_to(&self.path) {
+            Ok(doubts) => self.trust(doubts)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+            Err(error) => return Err(self.fail(&error)),
+        }
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
@@ -522,12 +539,20 @@ impl Store {
     }
 
     /// Opens a lock file, and makes the directory when it is missing.
-    fn open_lock(&self, name: &str) -> io::Result<File> {
-        let path = self.beside(&format!("{name}.lock"))?;
-        if let Some(directory) = path.parent() {
-            create_directory(directory)?;
-        }
-        private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)
+    fn open_lock(&self, name: &str) -> Result<File, StoreError> {
+        let open = || {
+            let path = self.beside(&format!("{name}.lock"))?;
+            let mut doubts = Vec::new();
+            if let Some(directory) = path.parent() {
+                create_directory(directory)?;
+                doubts = trust::way_to_own(directory)?;
+            }
+            Ok((path, doubts))
+        };
+        let (path, doubts) = open().map_err(|error| self.fail(&error))?;
+        self.trust(doubts)?;
+        let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path);
+        file.map_err(|error| self.fail(&error))
     }
 
     /// Names a file in the directory of the store.
@@ -542,8 +567,18 @@ impl Store {
     fn fail(&self, error: &io::Error) -> StoreError {
         StoreError::File {
             path: self.path.display().to_string(),
-            reason: format!("cannot be used: {error}"),
+            reason: format!("cannot be used: {error}{}", next_step(error)),
         }
+    }
+}
+
+/// Says what to do about an error of the system, where that is known.
+fn next_step(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; let XDG_STATE_HOME be a directory that this process can write and that lasts"
+        }
+        _ => "",
     }
 }
 

@@ -57,6 +57,8 @@ mod streams;
 mod tasks;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod trust;
 mod uploads;
 mod upstream;
 mod working_directory;

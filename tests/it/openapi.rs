@@ -77,7 +77,7 @@ async fn hints_are_listed_and_not_enforced() {
     let home = home("shop.json", &upstream.url(), "");
     fs::write(home.path().join("shop.json"), DOCUMENT).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["call", "get_item", "id=1", "state=newer"])
+        .args(["call", "get_item", "id=1", "state=newer", "--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())
@@ -166,6 +166,7 @@ fn command(home: &tempfile::TempDir, arguments: &[&str]) -> tokio::process::Comm
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
     command
         .args(arguments)
+        .args(["--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())

@@ -88,7 +88,7 @@ async fn a_file_does_not_take_the_place_of_a_built_in_descriptor() {
     let warning = "the file ./xen-orchestra is not used; write `./xen-orchestra` if you mean";
     assert_eq!(call.err.matches(warning).count(), 1, "{}", call.err);
     let requests = bench.upstream.requests();
-    assert!(requests[0].starts_with("GET /ping"), "{requests:?}");
+    assert!(requests[0].starts_with("GET /api/ping "), "{requests:?}");
     let doctor = bench.run(&[&["doctor", "--json"], &on[..]].concat());
     assert!(doctor.out.contains(warning), "{}", doctor.out);
     for command in [&["list"][..], &["show", "ping"], &["health"]] {
