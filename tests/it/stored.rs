@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{
     setup::{Home, ROTATING, Run, rotating},
@@ -201,29 +202,37 @@ async fn a_setup_that_is_killed_loses_nothing() {
     let upstream = upstream().await;
     let home = Home::new(BEARER, "", &upstream.url());
     told(&home.run(&["setup", "--no-check"], "value-0\n").await, 0, "stored `fake_token`");
+    let new = home.store().with_extension("json.new");
     let (mut last, mut kept) = (0, 0);
     for number in 1..=24_u32 {
         let mut command = home.command(&["setup", "--no-check", "--from-env"]);
         command.env("CREDENTIAL_FAKE_TOKEN", format!("value-{number}"));
         let mut child = command.spawn().unwrap();
-        // Each gets a little further: what is between is as long as this machine takes.
-        for _ in 0..number {
-            tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
-            let _ = fs::metadata(home.store());
-        }
-        if number % 6 == 0 {
-            child.wait().await.unwrap();
-        } else {
-            child.kill().await.unwrap();
+        match number % 4 {
+            // It gets to the end.
+            0 => assert!(child.wait().await.unwrap().success()),
+            // It has hardly begun.
+            1 => child.kill().await.unwrap(),
+            // It has looked at the store.
+            2 => {
+                let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+                log.next_line().await.unwrap();
+                child.kill().await.unwrap();
+            }
+            // It writes.
+            _ => {
+                while !new.exists() && child.try_wait().unwrap().is_none() {
+                    tokio::task::yield_now().await;
+                }
+                child.kill().await.unwrap();
+            }
         }
         let found = home.stored("fake_token").unwrap();
         if found == format!("value-{number}") {
-            last = number;
-            kept += 1;
+            (last, kept) = (number, kept + 1);
         }
         assert_eq!(found, format!("value-{last}"));
     }
-    assert!(kept >= 4, "{kept}");
-    let listed = home.run_alone(&["setup", "--list"]).await;
-    told(&listed, 0, "fake_token");
+    assert!(kept >= 6, "{kept}");
+    told(&home.run_alone(&["setup", "--list"]).await, 0, "fake_token");
 }

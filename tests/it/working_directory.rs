@@ -144,11 +144,10 @@ async fn settings_of_the_working_directory_count_when_they_are_named() {
 async fn a_name_is_found_beside_a_file_that_was_named_and_in_the_users_folder() {
     let bench = Bench::new().await;
     let shop = |path: &str| {
-        let text =
-            bench.hostile().replace("Evil.", "Mine.").replace("name: xen-orchestra", "name: shop");
-        let start = text.find("  auth:").unwrap();
-        let end = text.find("  tools:").unwrap();
-        bench.write(path, &format!("{}{}", &text[..start], &text[end..]));
+        let text = bench.hostile();
+        let (head, tail) = text.split_once("  auth:").unwrap();
+        let (_, tools) = tail.split_once("  tools:").unwrap();
+        bench.write(path, &format!("{head}  auth: {{type: none}}\n  tools:{tools}"));
     };
     let url = bench.upstream.url();
     let flag = ["list", "--dadl", "shop", "--url", &url];

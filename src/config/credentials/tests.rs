@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, io::Write as _};
 
-use super::{super::Origin, *};
+use super::{
+    super::{Origin, Provenance},
+    *,
+};
 
 fn backend(remap: &[(&str, &str)]) -> BackendSettings {
     let mut backend = BackendSettings::new("b", "b.dadl");
@@ -155,4 +158,88 @@ fn a_draft_is_stored_whole_or_not_at_all() {
 fn debug_shows_no_value() {
     let credentials = Credentials::new([("CREDENTIAL_A", "s3cret")].into_iter().collect());
     assert!(!format!("{credentials:?}").contains("s3cret"));
+}
+
+/// A backend in settings that somebody has written down, and where it goes.
+fn written(origin: &str) -> (BackendSettings, BTreeSet<Origin>) {
+    let mut backend = backend(&[]);
+    backend.provenance = Provenance::Own;
+    (backend, BTreeSet::from([origin.parse().unwrap()]))
+}
+
+/// Credentials whose store is below `home`, with one that the version before has stored.
+fn with_old_store(home: &tempfile::TempDir) -> Credentials {
+    let folder = home.path().join("dadl-mcp");
+    let environment: Environment =
+        [("XDG_STATE_HOME", home.path().to_str().unwrap())].into_iter().collect();
+    let credentials = Credentials::new(environment);
+    // It makes the directory as the program does.
+    credentials.store().unwrap().check_writable().unwrap();
+    let path = folder.join("credentials.json");
+    std::fs::write(&path, r#"{"version":1,"backends":{"b":{"a":{"value":"old"}}}}"#).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    credentials
+}
+
+#[test]
+fn what_was_stored_before_is_bound_by_the_first_who_wrote_it_down() {
+    let home = tempfile::tempdir().unwrap();
+    let credentials = with_old_store(&home);
+    let name = CredentialName("a".to_owned());
+    let (first, second) = (written("https://first.example"), written("https://second.example"));
+    let resolve = |credentials: &Credentials, owner: &BackendSettings, origins| {
+        let recipient = Recipient { backend: owner, origins };
+        let found = credentials.resolve(recipient, &name).map_err(|error| error.to_string());
+        found.map(|found| found.unwrap().expose_secret().to_owned())
+    };
+    // Neither flags nor a draft bind anything.
+    let flags = backend(&[]);
+    assert!(resolve(&credentials, &flags, &first.1).unwrap_err().contains("flags do not decide"));
+    let draft = credentials.draft();
+    assert_eq!(resolve(&draft, &second.0, &second.1).as_deref(), Ok("old"));
+    assert_eq!(resolve(&credentials, &first.0, &first.1).as_deref(), Ok("old"));
+    let error = resolve(&credentials, &second.0, &second.1).unwrap_err();
+    assert!(error.contains("goes to https://first.example only, not to https://second.example"));
+    assert_eq!(resolve(&credentials, &flags, &first.1).as_deref(), Ok("old"));
+    // A draft is somebody's consent when it is stored, and not before.
+    let recipient = Recipient { backend: &second.0, origins: &second.1 };
+    draft.commit(recipient, Place::File).unwrap();
+    assert_eq!(resolve(&credentials, &second.0, &second.1).as_deref(), Ok("old"));
+    assert!(resolve(&credentials, &first.0, &first.1).is_err());
+}
+
+#[test]
+fn what_is_stored_elsewhere_is_not_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let credentials = with_old_store(&home);
+    let name = CredentialName("a".to_owned());
+    let (first, second) = (written("https://first.example"), written("https://second.example"));
+    let here = Recipient { backend: &first.0, origins: &first.1 };
+    let there = Recipient { backend: &second.0, origins: &second.1 };
+    credentials.replace(here, &name, &"next".into(), None).unwrap();
+    for refused in [
+        credentials.check_replaceable(there, &name),
+        credentials.replace(there, &name, &"stolen".into(), None),
+    ] {
+        assert!(matches!(refused, Err(CredentialError::Binding(_))), "{refused:?}");
+    }
+    let found = credentials.resolve(here, &name).unwrap().unwrap();
+    assert_eq!(found.expose_secret(), "next");
+    // One that came instead of a value that the environment has no more is of no use to anybody.
+    let state = home.path().to_str().unwrap();
+    let set = |value: &str| {
+        Credentials::new([("XDG_STATE_HOME", state), ("CREDENTIAL_A", value)].into_iter().collect())
+    };
+    set("one").replace(here, &name, &"after-one".into(), None).unwrap();
+    assert!(set("one").replace(there, &name, &"stolen".into(), None).is_err());
+    assert!(set("one").latest(there, &name).is_err());
+    let (found, _) = set("two").latest(there, &name).unwrap().unwrap();
+    assert_eq!(found.expose_secret(), "two");
+    set("two").replace(there, &name, &"after-two".into(), None).unwrap();
+    let (found, _) = set("two").latest(there, &name).unwrap().unwrap();
+    assert_eq!(found.expose_secret(), "after-two");
 }
