@@ -316,9 +316,8 @@ async fn authorize(
     };
     let secret = client_secret.as_ref().map(value).transpose()?;
     let identity = ClientIdentity { id: value(client_id)?, secret };
-    let place = (&backend.settings, &backend.base);
     let token =
-        authorize::refresh_token(oauth2, consent, &identity, place, args.paste, console).await?;
+        authorize::refresh_token(oauth2, consent, &identity, backend, args.paste, console).await?;
     draft.set(refresh_token, token);
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! The order is flag, environment, file, default. Everything that names a backend's behavior is
 //! decided here, once; later modules get typed values and never look at the environment.
 
+pub(crate) mod address;
 mod base_url;
 pub mod bundled;
 pub mod credentials;
@@ -15,6 +16,7 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+mod reach;
 mod reader;
 pub mod store;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use self::{
     files::FileSettings,
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
+    reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
 
@@ -61,6 +64,8 @@ pub struct BackendSettings {
     pub url: Option<String>,
     /// Let the descriptor's `base_url` be a private or loopback address; [`Self::url`] always may.
     pub allow_private_url: bool,
+    /// Hosts of other addresses of the descriptor that may be private or loopback.
+    pub allow_private_hosts: Vec<PrivateHost>,
     /// Fetch the descriptor's OpenAPI document when it is below the base URL.
     pub fetch_openapi: bool,
     /// What the operator tells models about this backend.
@@ -119,6 +124,7 @@ impl BackendSettings {
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
+            allow_private_hosts: Vec::new(),
             fetch_openapi: false,
             hint: None,
             policy: Policy::default(),

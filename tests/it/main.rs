@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
 mod auth;
 mod cancelling;
 mod check;

@@ -141,7 +141,8 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
     let url = backend.base.as_url();
-    let failed = match http::reach(&backend.base, backend.settings.timeouts.connect).await {
+    let bound = backend.settings.timeouts.connect;
+    let failed = match http::reach(&backend.base, bound, &backend.guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
