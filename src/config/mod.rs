@@ -16,6 +16,7 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+mod origin;
 mod reach;
 mod reader;
 pub mod store;
@@ -32,6 +33,7 @@ pub use self::{
     files::FileSettings,
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
+    origin::{Origin, OriginError},
     reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
