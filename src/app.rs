@@ -4,6 +4,7 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod flows;
 mod openapi;
 mod operator;
 
@@ -20,6 +21,7 @@ use std::{
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::flows::{CredentialProblem, Flow, Goal};
 use crate::{
     access::Policy,
     call::BaseUrl,
@@ -94,6 +96,13 @@ pub enum BuildProblem {
         /// Where it leads, and what to do if that is meant.
         problem: PrivateAddress,
     },
+    /// The author, most likely: the descriptor wants the credential of another.
+    Credential {
+        /// The name of the backend.
+        backend: String,
+        /// Which one would go where, and what to write if that is meant.
+        problem: CredentialProblem,
+    },
     /// The author: the descriptor has errors.
     Descriptor {
         /// The name of the backend.
@@ -118,6 +127,9 @@ impl fmt::Display for BuildError {
             let separator = if number == 0 { "" } else { "\n" };
             match problem {
                 BuildProblem::Address { backend, problem } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
+                }
+                BuildProblem::Credential { backend, problem } => {
                     write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
                 }
                 BuildProblem::Descriptor { backend, source, diagnostics } => {
@@ -163,7 +175,7 @@ impl App {
     ) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
-        for loaded in load_all(settings, credentials) {
+        for loaded in load_all(settings, &settings.backends, credentials) {
             match loaded {
                 Ok(mut loaded) => {
                     loaded.guard = loaded.guard.with_resolver(Arc::clone(&resolver));
@@ -172,6 +184,10 @@ impl App {
                 Err(found) => problems.extend(found),
             }
         }
+        // What keeps one of these from being loaded is said when it is.
+        let beside: Vec<LoadedBackend> =
+            load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
+        problems.extend(flows::problems(&backends, &beside, credentials));
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
@@ -200,13 +216,13 @@ impl App {
     }
 }
 
-/// Loads the descriptors of all backends, on as many threads as there are processors; the order is
+/// Loads the descriptors of `backends`, on as many threads as there are processors; the order is
 /// that of the settings.
 fn load_all(
     settings: &Settings,
+    backends: &[BackendSettings],
     credentials: &Credentials,
 ) -> Vec<Result<LoadedBackend, Vec<BuildProblem>>> {
-    let backends = &settings.backends;
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(backends.len());
     if threads < 2 {

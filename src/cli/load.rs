@@ -23,6 +23,9 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
         tracing::warn!("{warning}");
     }
     for backend in &app.backends {
+        for note in backend.notes() {
+            tracing::warn!("backend \"{}\": {note}", backend.settings.name);
+        }
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }

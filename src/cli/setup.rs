@@ -39,9 +39,9 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let mut settings = load::settings(&args.backends, &environment)?;
+    let settings = load::settings(&args.backends, &environment)?;
     let backend = choose(args, &settings)?;
-    settings.backends = vec![backend.clone()];
+    let settings = settings.only(&backend.name);
     let draft = Credentials::new(environment.clone()).draft();
     let app = App::build(&settings, &draft)?;
     let Some(loaded) = app.backends.first() else {
@@ -169,10 +169,8 @@ fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
     writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
     // Not every backend logs in at its own host.
-    if let Auth::OAuth2(oauth2) = &backend.descriptor.auth
-        && let Some(url) = &oauth2.token_url
-    {
-        writeln!(err, "credentials are sent to {}", url.origin().ascii_serialization())?;
+    for flow in backend.flows() {
+        writeln!(err, "  {flow}")?;
     }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
     let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;

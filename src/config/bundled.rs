@@ -9,6 +9,7 @@ use std::{
 use super::folder::Folder;
 use crate::descriptor::{
     diagnostic::nearest,
+    model::CredentialName,
     source::{MAX_BYTES, Source, SourceError},
 };
 
@@ -17,6 +18,15 @@ const BUNDLED: &[(&str, &str)] = &[
     ("danube-cloud", include_str!("../../dadl/danube-cloud.dadl")),
     ("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl")),
     ("xo-proxy", include_str!("../../dadl/xo-proxy.dadl")),
+];
+
+/// The credentials that they name, for all of their logins.
+const CREDENTIALS: &[(&str, &str)] = &[
+    ("danube-cloud", "danube_cloud_api_key"),
+    ("danube-cloud", "danube_cloud_password"),
+    ("danube-cloud", "danube_cloud_username"),
+    ("xen-orchestra", "xen_orchestra_token"),
+    ("xo-proxy", "xo_proxy_token"),
 ];
 
 /// What the origin of a bundled descriptor begins with.
@@ -85,6 +95,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUNDLED.iter().map(|(name, _)| *name)
 }
 
+/// Returns the credentials that the descriptors inside the binary name, each behind the name of its
+/// descriptor.
+pub fn credentials() -> impl Iterator<Item = (&'static str, CredentialName)> {
+    CREDENTIALS.iter().map(|(name, credential)| (*name, CredentialName((*credential).to_owned())))
+}
+
+/// Returns whether `source` is a descriptor inside the binary.
+pub fn is_bundled(source: &Source) -> bool {
+    let name = source.name().strip_prefix(ORIGIN_PREFIX);
+    // The text as well: a file can be called anything.
+    BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
+}
+
 /// Finds the descriptor that `dadl` names: a path relative to the first of `directories`, or a
 /// bare name in one of them or inside the binary. Files win, so that an operator can replace a
 /// bundled descriptor.
@@ -129,6 +152,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_the_credentials_of_every_descriptor() {
+        let mut found = Vec::new();
+        for name in names() {
+            let source = locate(name, &[]).unwrap().into_source().unwrap();
+            assert!(is_bundled(&source));
+            assert!(!is_bundled(&Source::new(format!("bundled:{name}"), "other")));
+            let descriptor = crate::descriptor::load(&source).descriptor.unwrap();
+            let logins = descriptor.auth_rules.logins.values();
+            for auth in std::iter::once(&descriptor.auth).chain(logins) {
+                found.extend(auth.credentials().into_iter().map(|it| (name, it.clone())));
+            }
+        }
+        found.sort_by(|one, other| one.1.0.cmp(&other.1.0));
+        found.dedup();
+        assert_eq!(found, credentials().collect::<Vec<_>>());
+    }
 
     #[test]
     fn finds_bundled_descriptors_by_name() {

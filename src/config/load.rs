@@ -122,7 +122,15 @@ impl Settings {
         let beside = origin.as_deref().and_then(Path::parent).unwrap_or(directory).to_owned();
         let own = config_home.map(|home| home.join("descriptors"));
         let descriptor_directories = std::iter::once(beside).chain(own).collect();
-        Ok(Self { backends, files, file_settings, limits, origin, descriptor_directories })
+        Ok(Self {
+            backends,
+            beside: Vec::new(),
+            files,
+            file_settings,
+            limits,
+            origin,
+            descriptor_directories,
+        })
     }
 }
 

@@ -43,6 +43,8 @@ use crate::access::Policy;
 pub struct Settings {
     /// The backends in the order of the file.
     pub backends: Vec<BackendSettings>,
+    /// Backends of the file that are left out of this run: their credentials are theirs all the same.
+    pub beside: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
     /// What may be sent from elsewhere, and how much is kept for how long.
@@ -105,6 +107,15 @@ pub struct BackendSettings {
 }
 
 impl Settings {
+    /// Leaves out every backend but that called `name`.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        let (backends, others): (Vec<_>, Vec<_>) =
+            self.backends.iter().cloned().partition(|backend| backend.name == name);
+        let beside = self.beside.iter().cloned().chain(others).collect();
+        Self { backends, beside, ..self.clone() }
+    }
+
     /// Finds the descriptor of `backend`.
     ///
     /// # Errors

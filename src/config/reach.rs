@@ -104,9 +104,7 @@ impl BackendSettings {
     /// Returns where the backend at `base` may lead; `of_descriptor` is the `base_url` of its
     /// descriptor.
     pub fn reach(&self, base: &Url, of_descriptor: Option<&str>) -> Reach {
-        let is_own = self.url.is_some()
-            || self.allow_private_url
-            || of_descriptor.is_some_and(|template| self.fills_host(base, template));
+        let is_own = self.allow_private_url || self.gives_base(base, of_descriptor);
         Reach {
             own: is_own.then(|| base.origin()),
             named: self.allow_private_hosts.clone(),
@@ -183,6 +181,12 @@ fn host_placeholder(template: &str) -> Option<&str> {
 }
 
 impl BackendSettings {
+    /// Returns whether the operator, and not the descriptor alone, says that `base` is the base
+    /// URL; `of_descriptor` is that of the descriptor.
+    pub fn gives_base(&self, base: &Url, of_descriptor: Option<&str>) -> bool {
+        self.url.is_some() || of_descriptor.is_some_and(|template| self.fills_host(base, template))
+    }
+
     /// Returns whether the operator names the host of `base` by what fills the `base_url` of the
     /// descriptor.
     fn fills_host(&self, base: &Url, template: &str) -> bool {

@@ -95,6 +95,7 @@ impl Program {
         change(&mut backend);
         let settings = Settings {
             backends: vec![backend],
+            beside: Vec::new(),
             files: home.path().join("files"),
             file_settings: FileSettings::default(),
             limits: Limits::default(),

@@ -16,6 +16,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;

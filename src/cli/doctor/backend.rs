@@ -187,6 +187,12 @@ fn describe_credentials(
     if names.is_empty() {
         report.ok("credential", "none is needed");
     }
+    for flow in backend.flows() {
+        report.ok("sent to", flow.to_string());
+    }
+    for note in backend.notes() {
+        report.warn("sent to", note, "check that the descriptor is one that you know");
+    }
     let mut complete = true;
     for name in names {
         match credentials.origin(&backend.settings, name) {
