@@ -4,6 +4,7 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod flows;
 mod openapi;
 mod operator;
 
@@ -19,13 +20,15 @@ use std::{
 };
 
 use secrecy::SecretString;
+use url::Url;
 
+pub use self::flows::{CredentialProblem, Flow, Goal};
 use crate::{
     access::Policy,
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
     config::{
-        BackendSettings, Limits, Origin, Settings,
+        AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, PrivateAddress, Settings,
         binding::Recipient,
         bundled::{self, Unused},
         credentials::Credentials,
@@ -38,11 +41,12 @@ use crate::{
         source::Source,
     },
     executor::Executor,
-    files::FileStore,
+    files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
     http::{
         auth::{Authenticator, CredentialSource},
         backend::Backend,
+        guard::Guard,
     },
 };
 
@@ -76,6 +80,8 @@ pub struct LoadedBackend {
     pub base: BaseUrl,
     /// A file that could be taken for the descriptor.
     pub unused: Option<Unused>,
+    /// Where it may connect.
+    pub guard: Guard,
 }
 
 /// Why nothing can be served: all problems of all backends.
@@ -89,6 +95,20 @@ pub struct BuildError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildProblem {
+    /// The author, most likely: the descriptor leads into the operator's own network.
+    Address {
+        /// The name of the backend.
+        backend: String,
+        /// Where it leads, and what to do if that is meant.
+        problem: PrivateAddress,
+    },
+    /// The author, most likely: the descriptor wants the credential of another.
+    Credential {
+        /// The name of the backend.
+        backend: String,
+        /// Which one would go where, and what to write if that is meant.
+        problem: CredentialProblem,
+    },
     /// The author: the descriptor has errors.
     Descriptor {
         /// The name of the backend.
@@ -112,6 +132,12 @@ impl fmt::Display for BuildError {
         for (number, problem) in self.problems.iter().enumerate() {
             let separator = if number == 0 { "" } else { "\n" };
             match problem {
+                BuildProblem::Address { backend, problem } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
+                }
+                BuildProblem::Credential { backend, problem } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
+                }
                 BuildProblem::Descriptor { backend, source, diagnostics } => {
                     let name = source.name();
                     let count = diagnostics.len();
@@ -139,14 +165,35 @@ impl App {
     ///
     /// All problems of all backends.
     pub fn build(settings: &Settings, credentials: &Credentials) -> Result<Self, BuildError> {
+        Self::build_with(settings, credentials, Arc::new(SystemResolver))
+    }
+
+    /// Does what [`build`](Self::build) does, where `resolver` finds the addresses of the hosts that
+    /// descriptors name.
+    ///
+    /// # Errors
+    ///
+    /// All problems of all backends.
+    pub fn build_with(
+        settings: &Settings,
+        credentials: &Credentials,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
-        for loaded in load_all(settings, credentials) {
+        for loaded in load_all(settings, &settings.backends, credentials) {
             match loaded {
-                Ok(loaded) => backends.push(loaded),
-                Err(problem) => problems.push(problem),
+                Ok(mut loaded) => {
+                    loaded.guard = loaded.guard.with_resolver(Arc::clone(&resolver));
+                    backends.push(loaded);
+                }
+                Err(found) => problems.extend(found),
             }
         }
+        // What keeps one of these from being loaded is said when it is.
+        let beside: Vec<LoadedBackend> =
+            load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
+        problems.extend(flows::problems(&backends, &beside, credentials));
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
@@ -175,13 +222,13 @@ impl App {
     }
 }
 
-/// Loads the descriptors of all backends, on as many threads as there are processors; the order is
+/// Loads the descriptors of `backends`, on as many threads as there are processors; the order is
 /// that of the settings.
 fn load_all(
     settings: &Settings,
+    backends: &[BackendSettings],
     credentials: &Credentials,
-) -> Vec<Result<LoadedBackend, BuildProblem>> {
-    let backends = &settings.backends;
+) -> Vec<Result<LoadedBackend, Vec<BuildProblem>>> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(backends.len());
     if threads < 2 {
@@ -211,28 +258,36 @@ fn load(
     settings: &Settings,
     backend: &BackendSettings,
     credentials: &Credentials,
-) -> Result<LoadedBackend, BuildProblem> {
+) -> Result<LoadedBackend, Vec<BuildProblem>> {
     let setting =
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
     let mut located = bundled::locate(&backend.dadl, &settings.places)
-        .map_err(|error| setting(error.to_string()))?;
+        .map_err(|error| [setting(error.to_string())])?;
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
-    let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
+    let source = located.into_source().map_err(|error| [setting(format!("{origin}: {error}"))])?;
     let (source, loaded) = descriptor::load_with(source, &mut folder);
     let Some(mut descriptor) = loaded.descriptor else {
-        return Err(BuildProblem::Descriptor {
+        return Err(vec![BuildProblem::Descriptor {
             backend: backend.name.clone(),
             source: Box::new(source),
             diagnostics: loaded.diagnostics,
-        });
+        }]);
     };
-    let url = backend
-        .base_url(descriptor.base_url.as_deref())
-        .map_err(|problem| setting(problem.to_string()))?;
-    let base = BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))?;
-    operator::apply(backend, &mut descriptor).map_err(setting)?;
-    check_rotation(&descriptor, credentials).map_err(setting)?;
+    let mut problems = Vec::new();
+    let base = base_url(backend, &descriptor).map_err(|found| problems.push(found)).ok();
+    problems.extend(operator::apply(backend, &mut descriptor).map_err(setting).err());
+    problems.extend(check_rotation(&descriptor, credentials).map_err(setting).err());
+    let Some(base) = base else { return Err(problems) };
+    let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
+    for (key, url) in addresses(&descriptor) {
+        let checked = reach.check(key, url);
+        let address = |problem| BuildProblem::Address { backend: backend.name.clone(), problem };
+        problems.extend(checked.map_err(address).err());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(LoadedBackend {
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
@@ -240,6 +295,32 @@ fn load(
         diagnostics: loaded.diagnostics,
         base,
         unused,
+        guard: Guard::new(reach),
+    })
+}
+
+fn base_url(backend: &BackendSettings, descriptor: &Descriptor) -> Result<BaseUrl, BuildProblem> {
+    let name = || backend.name.clone();
+    let setting = |message| BuildProblem::Setting { backend: name(), message };
+    let url =
+        backend.base_url(descriptor.base_url.as_deref()).map_err(|problem| match problem {
+            BaseUrlProblem::Private(problem) => BuildProblem::Address { backend: name(), problem },
+            problem => setting(problem.to_string()),
+        })?;
+    BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))
+}
+
+/// Returns the addresses of a descriptor besides its base URL; those of logins that are not used
+/// get nothing.
+fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)> {
+    let oauth2 = match &descriptor.auth {
+        Auth::OAuth2(oauth2) => Some(oauth2),
+        _ => None,
+    };
+    oauth2.into_iter().flat_map(|oauth2| {
+        let token = oauth2.token_url.as_ref().map(|url| (AddressKey::TokenUrl, url));
+        let authorize = oauth2.consent().map(|it| (AddressKey::AuthorizeUrl, &it.authorize_url));
+        token.into_iter().chain(authorize)
     })
 }
 
@@ -271,7 +352,7 @@ impl LoadedBackend {
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
-        backend.with_pace(self.descriptor.pace)
+        backend.with_guard(self.guard.clone()).with_pace(self.descriptor.pace)
     }
 }
 

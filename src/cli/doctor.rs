@@ -111,10 +111,9 @@ pub(super) async fn run(
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
             let credentials = Credentials::new(environment);
-            for at in 0..settings.backends.len() {
+            for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
-                let mut alone = settings.clone();
-                alone.backends = settings.backends.get(at..=at).unwrap_or_default().to_vec();
+                let alone = settings.only(&backend.name);
                 backend::examine(&alone, &credentials, proxied, &mut report).await;
             }
         }

@@ -169,6 +169,8 @@ impl From<BuildError> for Failure {
         let mut before = Vec::new();
         for problem in error.problems {
             let (backend, message) = match problem {
+                BuildProblem::Address { backend, problem } => (backend, problem.to_string()),
+                BuildProblem::Credential { backend, problem } => (backend, problem.to_string()),
                 BuildProblem::Setting { backend, message } => (backend, message),
                 BuildProblem::Descriptor { backend, source, mut diagnostics } => {
                     // What only `check` minds does not keep the backend from being served.

@@ -27,6 +27,9 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
         if let Some(unused) = &backend.unused {
             tracing::warn!("backend \"{}\": {unused}", backend.settings.name);
         }
+        for note in backend.notes() {
+            tracing::warn!("backend \"{}\": {note}", backend.settings.name);
+        }
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }

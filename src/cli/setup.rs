@@ -46,10 +46,10 @@ pub(super) async fn run(
     if let (true, Some(backend)) = (args.forget, &args.backend) {
         return stored::forget(backend, environment, console);
     }
-    let mut settings = load::settings(&args.backends, &environment)?;
+    let settings = load::settings(&args.backends, &environment)?;
     load::warn(&settings);
     let backend = choose(args, &settings)?;
-    settings.backends = vec![backend.clone()];
+    let settings = settings.only(&backend.name);
     let draft = Credentials::new(environment.clone()).draft();
     let app = App::build(&settings, &draft)?;
     let Some(loaded) = app.backends.first() else {
@@ -182,10 +182,8 @@ fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
     writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
     // Not every backend logs in at its own host.
-    if let Auth::OAuth2(oauth2) = &backend.descriptor.auth
-        && let Some(url) = &oauth2.token_url
-    {
-        writeln!(err, "credentials are sent to {}", url.origin().ascii_serialization())?;
+    for flow in backend.flows() {
+        writeln!(err, "  {flow}")?;
     }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
     let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
@@ -371,9 +369,8 @@ async fn authorize(
     };
     let secret = client_secret.as_ref().map(value).transpose()?;
     let identity = ClientIdentity { id: value(client_id)?, secret };
-    let place = (&backend.settings, &backend.base);
     let token =
-        authorize::refresh_token(oauth2, consent, &identity, place, args.paste, console).await?;
+        authorize::refresh_token(oauth2, consent, &identity, backend, args.paste, console).await?;
     draft.set(refresh_token, token);
     Ok(())
 }

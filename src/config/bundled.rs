@@ -17,6 +17,7 @@ use super::{
 };
 use crate::descriptor::{
     diagnostic::nearest,
+    model::CredentialName,
     source::{MAX_BYTES, Source, SourceError},
 };
 
@@ -25,6 +26,15 @@ const BUNDLED: &[(&str, &str)] = &[
     ("danube-cloud", include_str!("../../dadl/danube-cloud.dadl")),
     ("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl")),
     ("xo-proxy", include_str!("../../dadl/xo-proxy.dadl")),
+];
+
+/// The credentials that they name, for all of their logins.
+const CREDENTIALS: &[(&str, &str)] = &[
+    ("danube-cloud", "danube_cloud_api_key"),
+    ("danube-cloud", "danube_cloud_password"),
+    ("danube-cloud", "danube_cloud_username"),
+    ("xen-orchestra", "xen_orchestra_token"),
+    ("xo-proxy", "xo_proxy_token"),
 ];
 
 /// What the origin of a bundled descriptor begins with.
@@ -145,6 +155,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUNDLED.iter().map(|(name, _)| *name)
 }
 
+/// Returns the credentials that the descriptors inside the binary name, each behind the name of its
+/// descriptor.
+pub fn credentials() -> impl Iterator<Item = (&'static str, CredentialName)> {
+    CREDENTIALS.iter().map(|(name, credential)| (*name, CredentialName((*credential).to_owned())))
+}
+
+/// Returns whether `source` is a descriptor inside the binary.
+pub fn is_bundled(source: &Source) -> bool {
+    let name = source.name().strip_prefix(ORIGIN_PREFIX);
+    // The text as well: a file can be called anything.
+    BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
+}
+
 /// Returns whether `dadl` is a path; other values are names.
 fn is_path(dadl: &str) -> bool {
     let extension = dadl.len().checked_sub(EXTENSION.len()).and_then(|at| dadl.get(at..));
@@ -247,6 +270,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_the_credentials_of_every_descriptor() {
+        let mut found = Vec::new();
+        for name in names() {
+            let source = locate(name, &Places::default()).unwrap().into_source().unwrap();
+            assert!(is_bundled(&source));
+            assert!(!is_bundled(&Source::new(format!("bundled:{name}"), "other")));
+            let descriptor = crate::descriptor::load(&source).descriptor.unwrap();
+            let logins = descriptor.auth_rules.logins.values();
+            for auth in std::iter::once(&descriptor.auth).chain(logins) {
+                found.extend(auth.credentials().into_iter().map(|it| (name, it.clone())));
+            }
+        }
+        found.sort_by(|one, other| one.1.0.cmp(&other.1.0));
+        found.dedup();
+        assert_eq!(found, credentials().collect::<Vec<_>>());
+    }
 
     /// A working directory, the folder of a settings file and the user's own folder.
     struct Bench {

@@ -19,6 +19,7 @@ mod file;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -115,6 +116,22 @@ pub struct Committed {
     pub has_moved: bool,
     /// Why they could not be removed there.
     pub left: Option<KeyringError>,
+}
+
+/// Where the environment has a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsidePlace {
+    /// The variable that is set.
+    pub variable: String,
+    /// The file that it names, links resolved, when it ends in `_FILE`.
+    pub file: Option<PathBuf>,
+}
+
+impl OutsidePlace {
+    /// Returns whether both are the same credential.
+    pub fn is(&self, other: &Self) -> bool {
+        self.variable == other.variable || (self.file.is_some() && self.file == other.file)
+    }
 }
 
 /// A credential and the variable or file that it comes from.
@@ -350,6 +367,20 @@ impl Credentials {
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
         Ok(self.find_outside(backend, name)?.map(|found| found.origin))
+    }
+
+    /// Returns where the environment has the credential, without looking at its value.
+    pub fn place(&self, backend: &BackendSettings, name: &CredentialName) -> Option<OutsidePlace> {
+        Self::variables(backend, name).into_iter().find_map(|variable| {
+            if self.environment.get(&variable).is_some() {
+                return Some(OutsidePlace { variable, file: None });
+            }
+            let variable = format!("{variable}_FILE");
+            let path = self.environment.path(&variable)?;
+            // Two paths of one file are one place.
+            let file = Some(path.canonicalize().unwrap_or(path));
+            Some(OutsidePlace { variable, file })
+        })
     }
 
     /// Returns the value of the credential that the recipient's descriptor calls `name`.

@@ -179,6 +179,13 @@ pub const BACKEND: &[Key] = &[
          file always may",
     ),
     key(
+        "allow_private_hosts",
+        "list",
+        "none",
+        "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
+         when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
+    ),
+    key(
         "fetch_openapi",
         "boolean",
         "`false`",

@@ -153,7 +153,16 @@ impl Settings {
             base: Some(beside.clone().unwrap_or_else(|| directory.to_owned())),
             folders: beside.into_iter().chain(own).collect(),
         };
-        Ok(Self { backends, files, file_settings, limits, origin, places, warnings })
+        Ok(Self {
+            backends,
+            beside: Vec::new(),
+            files,
+            file_settings,
+            limits,
+            origin,
+            places,
+            warnings,
+        })
     }
 }
 

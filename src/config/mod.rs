@@ -3,6 +3,7 @@
 //! The order is flag, environment, file, default. Everything that names a backend's behavior is
 //! decided here, once; later modules get typed values and never look at the environment.
 
+pub(crate) mod address;
 mod base_url;
 pub mod binding;
 pub mod bundled;
@@ -18,6 +19,7 @@ pub mod keys;
 mod limits;
 mod load;
 mod origin;
+mod reach;
 mod reader;
 pub mod store;
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub use self::{
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
     origin::{Origin, OriginError},
+    reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
 
@@ -44,6 +47,8 @@ use crate::access::Policy;
 pub struct Settings {
     /// The backends in the order of the file.
     pub backends: Vec<BackendSettings>,
+    /// Backends of the file that are left out of this run: their credentials are theirs all the same.
+    pub beside: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
     /// What may be sent from elsewhere, and how much is kept for how long.
@@ -83,6 +88,8 @@ pub struct BackendSettings {
     pub url: Option<String>,
     /// Let the descriptor's `base_url` be a private or loopback address; [`Self::url`] always may.
     pub allow_private_url: bool,
+    /// Hosts of other addresses of the descriptor that may be private or loopback.
+    pub allow_private_hosts: Vec<PrivateHost>,
     /// Fetch the descriptor's OpenAPI document when it is below the base URL.
     pub fetch_openapi: bool,
     /// What the operator tells models about this backend.
@@ -120,6 +127,15 @@ pub struct BackendSettings {
 }
 
 impl Settings {
+    /// Leaves out every backend but that called `name`.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        let (backends, others): (Vec<_>, Vec<_>) =
+            self.backends.iter().cloned().partition(|backend| backend.name == name);
+        let beside = self.beside.iter().cloned().chain(others).collect();
+        Self { backends, beside, ..self.clone() }
+    }
+
     /// Finds the descriptor of `backend`.
     ///
     /// # Errors
@@ -142,6 +158,7 @@ impl BackendSettings {
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
+            allow_private_hosts: Vec::new(),
             fetch_openapi: false,
             hint: None,
             policy: Policy::default(),

@@ -56,6 +56,7 @@ backends:
     ca_file: lab.pem
     tls_skip_verify: true
     allow_private_url: true
+    allow_private_hosts: [sso.example.com, "10.0.0.1:8443"]
     env: { xen_orchestra_token: lab_token }
     options:
       timeout: 2m
@@ -75,6 +76,9 @@ backends:
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
     assert!(backend.tls_skip_verify && backend.allow_private_url);
+    let hosts: Vec<PrivateHost> =
+        ["sso.example.com", "10.0.0.1:8443"].map(|host| host.parse().unwrap()).into();
+    assert_eq!(backend.allow_private_hosts, hosts);
     assert_eq!(backend.credentials["xen_orchestra_token"], "lab_token");
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));

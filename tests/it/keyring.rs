@@ -269,6 +269,7 @@ async fn processes_take_turns_with_a_refresh_token_in_the_keyring() {
     let Some(session) = Session::start() else { return };
     let (upstream, api) = rotating().await;
     let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url());
+    let home = home.reaching(upstream.address);
     let home = session.open(home);
     let run = home.run(&["setup", "--no-check"], "client-7\nrefresh-token-0\n").await;
     told(&run, 0, &format!("stored `fake_id`, `fake_refresh` in {KEYRING}"));

@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
 mod auth;
 mod cancelling;
 mod check;
@@ -15,6 +16,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;

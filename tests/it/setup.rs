@@ -19,6 +19,7 @@ use crate::upstream::{Answer, Upstream};
 pub(crate) struct Home {
     directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    has_settings: bool,
 }
 
 impl Home {
@@ -27,7 +28,7 @@ impl Home {
         let directory = tempfile::tempdir().unwrap();
         // Nobody's real keyring is asked.
         let variables = vec![("DADL_MCP_STORE".to_owned(), "file".to_owned())];
-        let home = Self { directory, variables };
+        let home = Self { directory, variables, has_settings: false };
         home.describe(auth, origin, url);
         home
     }
@@ -60,6 +61,18 @@ backend:
         self.directory.path()
     }
 
+    /// Lets the descriptor lead to this address as well, by a settings file instead of flags.
+    pub(crate) fn reaching(mut self, address: std::net::SocketAddr) -> Self {
+        let text = format!(
+            "backends: [ {{ name: fake, transport: rest, dadl: ./fake.dadl, url: '{}', \
+             allow_private_hosts: ['{address}'] }} ]\n",
+            self.url()
+        );
+        std::fs::write(self.directory.path().join("settings.yaml"), text).unwrap();
+        self.has_settings = true;
+        self
+    }
+
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
         self
@@ -84,7 +97,12 @@ backend:
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let url = self.url();
-        self.command_alone(&[arguments, &["--dadl", "fake.dadl", "--url", &url]].concat())
+        let backend: &[&str] = if self.has_settings {
+            &["--config", "settings.yaml"]
+        } else {
+            &["--dadl", "fake.dadl", "--url", &url]
+        };
+        self.command_alone(&[arguments, backend].concat())
     }
 
     /// A command that does not say which backend.
@@ -416,6 +434,7 @@ pub(crate) async fn take_turns(home: &Home, upstream: &Upstream) {
 async fn processes_take_turns_with_a_refresh_token_that_rotates() {
     let (upstream, api) = rotating().await;
     let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url())
+        .reaching(upstream.address)
         .with("CREDENTIAL_FAKE_ID", "client-7")
         .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
     take_turns(&home, &upstream).await;

@@ -70,6 +70,7 @@ async fn a_descriptor_of_the_same_name_does_not_send_it_elsewhere() {
     let login = "type: oauth2, token_url: HOST/token, client_id_credential: fake_token, \
                  client_secret_credential: fake_token";
     home.describe(login, &evil.url(), &upstream.url());
+    let home = home.reaching(evil.address);
     let refused = format!("not to http://{}", evil.address);
     told(&home.run(&["call", "get"], "").await, 3, &refused);
     assert_eq!(evil.requests(), Vec::<String>::new());
@@ -158,6 +159,7 @@ async fn a_refresh_token_that_came_at_run_time_is_bound_too() {
     let evil = upstream().await;
     let at = format!("http://{}", login.address);
     let home = Home::new(ROTATING, &at, &api.url())
+        .reaching(login.address)
         .with("CREDENTIAL_FAKE_ID", "client-7")
         .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
     told(&home.run(&["call", "get"], "").await, 0, "");
@@ -165,6 +167,7 @@ async fn a_refresh_token_that_came_at_run_time_is_bound_too() {
     let before = fs::read_to_string(home.store()).unwrap();
     // The one that the server gave stays with it, and is not lost to another.
     home.describe(ROTATING, &evil.url(), &api.url());
+    let home = home.reaching(evil.address);
     told(&home.run(&["call", "get"], "").await, 3, "goes to http://");
     let home = home.with("CREDENTIAL_FAKE_REFRESH", "");
     told(&home.run(&["call", "get"], "").await, 3, "goes to http://");

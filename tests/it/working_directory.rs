@@ -147,7 +147,10 @@ async fn a_name_is_found_beside_a_file_that_was_named_and_in_the_users_folder() 
         let text = bench.hostile();
         let (head, tail) = text.split_once("  auth:").unwrap();
         let (_, tools) = tail.split_once("  tools:").unwrap();
-        bench.write(path, &format!("{head}  auth: {{type: bearer, credential: none}}\n  tools:{tools}"));
+        bench.write(
+            path,
+            &format!("{head}  auth: {{type: bearer, credential: none}}\n  tools:{tools}"),
+        );
     };
     let url = bench.upstream.url();
     let flag = ["list", "--dadl", "shop", "--url", &url];

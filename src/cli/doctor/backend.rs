@@ -145,7 +145,8 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
     let url = backend.base.as_url();
-    let failed = match http::reach(&backend.base, backend.settings.timeouts.connect).await {
+    let bound = backend.settings.timeouts.connect;
+    let failed = match http::reach(&backend.base, bound, &backend.guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
@@ -189,6 +190,12 @@ fn describe_credentials(
     let names = backend.descriptor.auth.credentials();
     if names.is_empty() {
         report.ok("credential", "none is needed");
+    }
+    for flow in backend.flows() {
+        report.ok("sent to", flow.to_string());
+    }
+    for note in backend.notes() {
+        report.warn("sent to", note, "check that the descriptor is one that you know");
     }
     let mut complete = true;
     let origins = backend.origins();
