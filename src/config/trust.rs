@@ -267,9 +267,13 @@ mod unix {
     /// Returns whether a group has nobody but this user: many systems give each user one, and let
     /// it write to all that the user makes.
     fn is_private(group: u32, user: u32) -> bool {
-        // By the custom of those systems the two have the same number.
-        if user == ROOT || group != user || getegid().as_raw() != group {
-            return false;
+        match (user, group) {
+            (ROOT, _) => return false,
+            // Containers that run under any number give it the group of root, and what it writes.
+            (_, ROOT) => return getegid().as_raw() == ROOT,
+            // By the custom of those systems the two have the same number.
+            (user, group) if user != group => return false,
+            _ => {}
         }
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         !has_others(&read("/etc/group"), &read("/etc/passwd"), group, user)
@@ -401,7 +405,7 @@ mod unix {
             assert!(has("ada:x:1000:ada,bob\n", users) && has("ada:x:1000:eve\n", users));
             assert!(has("ada:x:1000:\n", &users.replace("1001:1001", "1001:1000")));
             // The administrator's files are everybody's concern.
-            assert!(!is_private(0, 0));
+            assert!(!is_private(0, 0) && !is_private(1001, 1000));
         }
 
         proptest! {
