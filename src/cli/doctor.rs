@@ -144,7 +144,7 @@ fn describe(settings: &Settings, report: &mut Report) {
     };
     report.ok("settings", format!("{count} from {origin}"));
     for warning in &settings.warnings {
-        report.warn("settings", warning.clone(), "name it, or remove it");
+        report.warn("settings", warning.clone(), "docs/configuration.md says which files count");
     }
     let files = &settings.files;
     match files.metadata() {

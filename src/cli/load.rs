@@ -58,7 +58,7 @@ pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<
     Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
 }
 
-/// Names the files that are not used.
+/// Tells what is strange about files that are used, and which are not.
 pub(super) fn warn(settings: &Settings) {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");

@@ -147,6 +147,9 @@ impl Settings {
                 (backends, files, limits, Some(found.path))
             }
         };
+        let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
+        let named = origin.as_deref().into_iter().chain(authorities);
+        warnings.extend(named.chain(file_settings.ca_file.as_deref()).filter_map(doubtful));
         let beside = origin.as_deref().and_then(Path::parent).map(Path::to_owned);
         let own = config_home.map(|home| home.join("descriptors"));
         let places = Places {
@@ -164,6 +167,13 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// Says when anybody could have written a file that the operator has named: their word counts.
+fn doubtful(path: &Path) -> Option<String> {
+    let doubts = trust::way_to(path).unwrap_or_default();
+    let doubt = doubts.into_iter().find(Doubt::is_anybodys)?;
+    Some(format!("{} is used, but {doubt}", path.display()))
 }
 
 /// Names a directory that nobody else can have filled, for a user without a home: one of the

@@ -59,7 +59,7 @@ pub struct Settings {
     pub origin: Option<PathBuf>,
     /// Where descriptors are looked for.
     pub places: Places,
-    /// Sentences for the operator about files that are not used.
+    /// Sentences for the operator: files that are not used, or that others could change.
     pub warnings: Vec<String>,
 }
 

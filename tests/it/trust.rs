@@ -181,3 +181,25 @@ async fn what_is_found_without_being_named_is_not_anybodys() {
     }
     assert!(upstream.requests().iter().all(|request| request.contains(TOKEN)));
 }
+
+#[tokio::test]
+async fn what_is_named_counts_and_is_told_when_anybody_could_change_it() {
+    let (home, upstream) = bench().await;
+    let home = home.with("CREDENTIAL_FAKE_TOKEN", TOKEN);
+    for name in ["my.yaml", "ca.pem"] {
+        let text = format!(
+            "backends: [{{name: fake, dadl: ./fake.dadl, url: '{}', ca_file: ca.pem}}]\n",
+            upstream.url()
+        );
+        fs::write(home.path().join("my.yaml"), text).unwrap();
+        let key = rcgen::generate_simple_self_signed(["x.example".to_owned()]).unwrap();
+        fs::write(home.path().join("ca.pem"), key.cert.pem()).unwrap();
+        mode(&home.path().join(name), 0o666);
+        let run = home.run_alone(&["call", "get", "--config", "my.yaml"]).await;
+        let path = home.path().join(name).canonicalize().unwrap();
+        let told_so = format!("{name} is used, but every user can write to {}", path.display());
+        told(&run, 0, &told_so);
+        assert_eq!(run.err.matches("every user").count(), 1, "{}", run.err);
+        mode(&home.path().join(name), 0o644);
+    }
+}
