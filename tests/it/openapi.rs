@@ -148,7 +148,9 @@ fn show_tells_what_documents_a_tool() {
 /// A home whose backend logs in at `origin` with a refresh token that each use replaces.
 fn rotating(origin: &str, url: &str) -> tempfile::TempDir {
     let source = "https://api.example.com/v1/openapi.json";
-    let home = home(source, url, ", fetch_openapi: true");
+    let host = origin.trim_start_matches("http://");
+    let keys = format!(", fetch_openapi: true, allow_private_hosts: ['{host}']");
+    let home = home(source, url, &keys);
     let path = home.path().join("shop.dadl");
     let auth = format!(
         "auth: {{type: oauth2, flow: refresh_token, token_url: '{origin}/token', \
