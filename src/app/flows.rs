@@ -239,6 +239,14 @@ impl Taker<'_> {
         &self.backend.settings.name
     }
 
+    /// Returns whether `env` names what the credential is called without it.
+    fn shares(&self) -> bool {
+        let plain = BackendSettings::new("", "");
+        let variable = &self.place.variable;
+        let variable = variable.strip_suffix("_FILE").unwrap_or(variable);
+        Credentials::variables(&plain, &self.flow.credential).iter().any(|it| it == variable)
+    }
+
     fn problem(&self, other: &Self) -> BuildProblem {
         let list = |origins: &BTreeSet<Origin>| -> String {
             let origins: Vec<&str> = origins.iter().map(Origin::as_str).collect();
@@ -314,11 +322,17 @@ fn shared_with<'a>(taker: &Taker<'_>, all: &'a [Taker<'a>]) -> Option<&'a Taker<
         return None;
     }
     let other = others().find(|other| other.origins != taker.origins)?;
-    // A descriptor that is trusted with it may be the one to which it belongs.
+    // Who is trusted with it may be the one to which it belongs: a descriptor inside the binary, one
+    // that another backend has it for, and one whose credential was named by `env` of another as
+    // what it is called anyway, which says that it is shared.
     let is_trusted = |taker: &Taker<'_>| {
         let source = &taker.backend.source;
-        let is_same = |other: &Taker<'_>| other.backend.source.text() == source.text();
-        bundled::is_bundled(source) || same().any(|other| other.is_told && is_same(other))
+        bundled::is_bundled(source)
+            || same().filter(|other| other.is_told).any(|other| {
+                let is_shared = other.shares() && other.place == taker.place;
+                other.backend.source.text() == source.text()
+                    || (is_shared && owner(&taker.flow.credential).is_none())
+            })
     };
     if !is_trusted(taker) {
         return Some(other);

@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod receivers;
 pub mod rules;
 pub mod source;
+pub mod switch;
 pub mod task;
 pub mod template;
 pub(crate) mod units;

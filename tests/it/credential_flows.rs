@@ -308,9 +308,37 @@ fn what_a_credential_gives_counts_as_the_credential() {
             .backend("two", "./two.dadl", &entry)
     };
     assert_eq!(two(&[]).problems().len(), 4);
-    let told = two(&["env: { id: id, secret: secret }"]);
-    let problems = told.problems();
-    assert!(problems.iter().all(|it| it.starts_with("backend \"one\"")), "{problems:?}");
+    assert!(two(&["env: { id: id, secret: secret }"]).problems().is_empty());
+}
+
+#[test]
+fn a_name_that_env_gives_to_one_backend_is_no_word_for_another() {
+    let two = |env: &str, name: &str| {
+        Bench::new()
+            .descriptor("one.dadl", &bearer("one_token"), "")
+            .descriptor("two.dadl", &bearer(name), "")
+            .backend("one", "./one.dadl", &["url: 'https://one.example'", env])
+            .backend("two", "./two.dadl", &["url: 'https://two.example'"])
+    };
+    // Its own name for its own credential, which another descriptor guesses.
+    let problems = two("env: { one_token: lab_token }", "lab_token").problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("backend \"two\": "), "{problems:?}");
+    let variables = [("CREDENTIAL_ONE_TOKEN", TOKEN)];
+    let problems = |bench: Bench| bench.load_with(&variables).0;
+    assert_eq!(problems(two("hint: ''", "one_token")).len(), 2);
+    // The name that it has anyway is written only to say that it is shared.
+    assert!(problems(two("env: { one_token: one_token }", "one_token")).is_empty());
+    // What belongs to a descriptor inside the binary is not shared like that.
+    let bench = Bench::new()
+        .descriptor("evil.dadl", &bearer("xen_orchestra_token"), "")
+        .backend(
+            "xo",
+            "xen-orchestra",
+            &[PARIS, "env: { xen_orchestra_token: xen_orchestra_token }"],
+        )
+        .backend("evil", "./evil.dadl", &["url: 'https://evil.example'"]);
+    assert_eq!(bench.problems().len(), 1);
 }
 
 #[test]

@@ -44,19 +44,25 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod numbers;
 mod objects;
 mod openapi;
 mod openapi_documents;
 mod pages;
 mod process;
+mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod seen;
 mod setup;
 mod simulate;
 mod stored;
 mod streams;
+mod switch;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
 #[cfg(unix)]
