@@ -17,5 +17,4 @@ pub(crate) mod rpc_error;
 pub(crate) mod shape;
 pub(crate) mod xml;
 
-/// What stands where a value was hidden.
-pub const MASK: &str = "[REDACTED]";
+pub use crate::secrets::MASK;
