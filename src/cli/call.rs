@@ -127,7 +127,7 @@ pub(super) fn print_outcome(
         Payload::Json(text) => match text.value() {
             Ok(value) if console.out_is_terminal => console.json(&value)?,
             // As it came: a script gets every digit.
-            _ => writeln!(console.out, "{}", text.as_str())?,
+            _ => console.json_text(text.as_str())?,
         },
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;

@@ -13,6 +13,7 @@ use super::{
     exit::Exit,
     failure::Failure,
     load,
+    screen::Paint,
 };
 use crate::config::{
     FileSettings, Settings,
@@ -236,7 +237,7 @@ impl Health {
         }
     }
 
-    fn style(self) -> clap::builder::styling::Style {
+    fn style(self) -> Paint {
         match self {
             Self::Fail => BAD,
             Self::Ok => GOOD,

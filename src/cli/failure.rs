@@ -6,6 +6,7 @@ use super::{
     console::{BAD, Console, GOOD},
     exit::Exit,
     report::{self, Color},
+    screen::ours,
 };
 use crate::{
     app::{BuildError, BuildProblem},
@@ -84,7 +85,7 @@ impl Failure {
                 Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {error}")?,
                 Before::Findings(source, findings) => {
                     for finding in findings {
-                        writeln!(err, "{}\n", report::render(source, finding, color))?;
+                        writeln!(err, "{}\n", ours(&report::render(source, finding, color)))?;
                     }
                 }
             }

@@ -127,7 +127,7 @@ async fn print(
             console.note(&format!("{} events were dropped", batch.taken.dropped))?;
         }
         for item in &batch.taken.items {
-            writeln!(console.out, "{item}")?;
+            console.json_text(item)?;
         }
         console.out.flush()?;
         if batch.phase != known {
