@@ -37,6 +37,7 @@ use crate::{
         auth::{Authenticator, CredentialSource},
         backend::Backend,
     },
+    secrets::Secrets,
 };
 
 /// Everything that a run needs, ready for calls.
@@ -303,6 +304,10 @@ impl CredentialSource for Looked {
 
     fn may_wait(&self, writes: bool) -> bool {
         self.credentials.may_wait(&self.settings, writes)
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.credentials.secrets().clone()
     }
 }
 

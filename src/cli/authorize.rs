@@ -28,7 +28,10 @@ use tokio::{
 };
 use url::Url;
 
-use super::{console::Console, failure::Failure};
+use super::{
+    console::{Console, SECRETS},
+    failure::Failure,
+};
 use crate::{
     call::BaseUrl,
     config::BackendSettings,
@@ -73,6 +76,7 @@ pub(super) async fn refresh_token(
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
     let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base)
+        .map(|endpoint| endpoint.noting(&SECRETS))
         .map_err(|error| anyhow::anyhow!("{error}"))?;
     let wanted = consent.redirect_uri.as_ref();
     let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::DoctorArgs,
-    console::{BAD, Console, DOUBTFUL, GOOD},
+    console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
     exit::Exit,
     failure::Failure,
     load,
@@ -110,7 +110,7 @@ pub(super) async fn run(
         Ok(settings) => {
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
-            let credentials = Credentials::new(environment);
+            let credentials = Credentials::new(environment).noting(&SECRETS);
             for at in 0..settings.backends.len() {
                 // One at a time, so that a broken backend does not hide the others.
                 let mut alone = settings.clone();

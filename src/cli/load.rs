@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{args::BackendArgs, failure::Failure};
+use super::{args::BackendArgs, console::SECRETS, failure::Failure};
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
@@ -18,7 +18,7 @@ use crate::{
 /// Loads the backends that `args` and `environment` name.
 pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
-    let app = App::build(&settings, &Credentials::new(environment))?;
+    let app = App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }

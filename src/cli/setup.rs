@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     args::{SetupArgs, StoreArg},
     authorize,
-    console::Console,
+    console::{Console, SECRETS},
     doctor,
     exit::Exit,
     failure::Failure,
@@ -42,7 +42,7 @@ pub(super) async fn run(
     let mut settings = load::settings(&args.backends, &environment)?;
     let backend = choose(args, &settings)?;
     settings.backends = vec![backend.clone()];
-    let draft = Credentials::new(environment.clone()).draft();
+    let draft = Credentials::new(environment.clone()).noting(&SECRETS).draft();
     let app = App::build(&settings, &draft)?;
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     args::{BackendArgs, DemoArgs},
-    console::Console,
+    console::{Console, SECRETS},
     exit::Exit,
     failure::Failure,
 };
@@ -69,5 +69,5 @@ pub(super) async fn app(
     let mut settings = Settings::load(&overrides, &environment, Path::new(""))?;
     // Only the descriptor inside the binary fits the simulator inside the binary.
     settings.descriptor_directories.clear();
-    Ok((App::build(&settings, &Credentials::new(environment))?, simulator))
+    Ok((App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?, simulator))
 }

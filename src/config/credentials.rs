@@ -22,11 +22,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     BackendSettings, dirs,
-    env_vars::{CREDENTIAL_PREFIX, Environment},
+    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES},
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
-use crate::descriptor::model::CredentialName;
+use crate::{descriptor::model::CredentialName, secrets::Secrets};
 
 /// Credential files are tokens and passwords; this is a file that is something else.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -37,6 +37,7 @@ pub struct Credentials {
     environment: Environment,
     store: Option<Store>,
     draft: Option<Draft>,
+    secrets: Secrets,
 }
 
 /// Values that are used and not stored yet.
@@ -111,7 +112,24 @@ impl Credentials {
     /// As [`Self::new`], with another keyring.
     pub fn with_keyring(environment: Environment, keyring: Arc<dyn Keyring>) -> Self {
         let store = dirs::credentials(&environment).map(|path| Store::new(path, keyring));
-        Self { environment, store, draft: None }
+        Self { environment, store, draft: None, secrets: Secrets::default() }
+            .noting(&Secrets::default())
+    }
+
+    /// Notes secrets that are in use in `secrets`.
+    #[must_use]
+    pub fn noting(self, secrets: &Secrets) -> Self {
+        for name in PROXIES {
+            if let Some(proxy) = self.environment.get(name) {
+                secrets.add_url("proxy", proxy);
+            }
+        }
+        Self { secrets: secrets.clone(), ..self }
+    }
+
+    /// Returns where secrets are noted.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the credential store.

@@ -10,7 +10,7 @@ use crate::{
     call,
     descriptor::model::Health,
     gate::Admitted,
-    http::{backend::Exchange, error::SendErrorKind, redact, retry::RetryRules, upload::Activity},
+    http::{backend::Exchange, error::SendErrorKind, retry::RetryRules, upload::Activity},
     outcome::{JsonText, Outcome, Payload, timestamp},
 };
 
@@ -149,7 +149,10 @@ impl Executor {
                 _ if status.is_success() => {}
                 _ => {
                     found.is_refused = exchange.is_refused;
-                    return Err((None, refusal(tool, &request, exchange).await.to_string()));
+                    return Err((
+                        None,
+                        refusal(backend, tool, &request, exchange).await.to_string(),
+                    ));
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
@@ -162,9 +165,9 @@ impl Executor {
                     Err(error) => return Err(failed(error)),
                 }
             } else if looks {
-                let Exchange { response, applied, .. } = exchange;
+                let Exchange { response, .. } = exchange;
                 let body = self.read(target, &plan, response).await.map_err(failed)?;
-                serde_json::from_slice(&redact::bytes(body, &applied.secrets())).ok()
+                serde_json::from_slice(&backend.masked(body).await).ok()
             } else {
                 None
             };

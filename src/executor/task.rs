@@ -30,7 +30,6 @@ use crate::{
     http::{
         backend::{Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
-        redact,
         retry::RetryRules,
         under_way::UnderWay,
         upload::Activity,
@@ -42,6 +41,7 @@ use crate::{
     response::{
         MASK,
         api_error::{self, Rejection},
+        hiding,
         shape::{self, Shaped},
     },
 };
@@ -557,8 +557,8 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, .. } = exchange;
-            let body = redact::bytes(start_of(response).await, &applied.secrets());
+            let Exchange { response, attempts, retry_after, .. } = exchange;
+            let body = backend.masked(start_of(response).await).await;
             let rejection = Rejection {
                 status: status.as_u16(),
                 body: &body,
@@ -566,7 +566,8 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let error: CallError = Box::new(api_error::read(rejection, &tool.errors)).into();
+            let error: CallError =
+                Box::new(api_error::read(rejection, &tool.errors, &tool.response)).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
                 Some(text) => (text, Some(error)),
                 None => return Err(missed(error)),
@@ -662,7 +663,8 @@ impl<'run> Watcher<'run> {
                 path.replace_all(result, &Value::from(MASK));
             }
         }
-        self.tasks.reason_in(&value)
+        let hidden = hiding::in_error(&mut value, &starter.response);
+        self.tasks.reason_in(&value).map(|reason| hiding::in_text(reason, &hidden))
     }
 }
 

@@ -69,12 +69,24 @@ fn is_shown(letter: char) -> bool {
     }
 }
 
+/// What is taken for an escape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// All escapes as they should be written.
+    Strict,
+    /// References of HTML without a semicolon, too.
+    Loose,
+    /// Bytes that show nothing, and no escapes.
+    Unseen,
+}
+
 /// Reads the escape that `text` begins with.
-pub(super) fn read(text: &[u8]) -> Option<Escape> {
+pub(super) fn read(text: &[u8], reading: Reading) -> Option<Escape> {
     match text.first()? {
+        b'\\' | b'%' | b'&' if reading == Reading::Unseen => None,
         b'\\' => backslash(text),
         b'%' => percent(text),
-        b'&' => reference(text),
+        b'&' => reference(text, reading == Reading::Loose),
         _ => unseen(text),
     }
 }
@@ -121,7 +133,7 @@ fn percent(text: &[u8]) -> Option<Escape> {
 }
 
 /// Reads a character reference of HTML.
-fn reference(text: &[u8]) -> Option<Escape> {
+fn reference(text: &[u8], is_loose: bool) -> Option<Escape> {
     let body = text.get(1..)?;
     if let Some(number) = body.strip_prefix(b"#") {
         let (digits, radix, before) = match number.split_first()? {
@@ -132,14 +144,18 @@ fn reference(text: &[u8]) -> Option<Escape> {
         let count = digits.iter().take(MOST_DIGITS).take_while(|byte| is_digit(byte)).count();
         let code = std::str::from_utf8(digits.get(..count)?).ok()?;
         let code = u32::from_str_radix(code, radix).ok()?;
-        let end = usize::from(digits.get(count) == Some(&b';'));
-        return Some(Escape::code(code, before + count + end));
+        let is_whole = digits.get(count) == Some(&b';');
+        let length = before + count + usize::from(is_whole);
+        return (is_whole || is_loose).then(|| Escape::code(code, length));
     }
     let count = body.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let name = std::str::from_utf8(body.get(..count)?).ok()?;
     if body.get(count) == Some(&b';') {
         let (_, letter) = NAMES.iter().find(|(known, _)| *known == name)?;
         return Some(Escape::code(u32::from(*letter), count + 2));
+    }
+    if !is_loose {
+        return None;
     }
     // Old pages leave the semicolon out.
     let old = ["amp", "AMP", "lt", "LT", "gt", "GT", "quot", "QUOT"];
@@ -252,7 +268,7 @@ mod tests {
             ("% 1", None),
             ("&#65;", Some((Meaning::Char('A'), 5))),
             ("&#0000065;", Some((Meaning::Char('A'), 10))),
-            ("&#x41", Some((Meaning::Char('A'), 5))),
+            ("&#x41 ", Some((Meaning::Char('A'), 5))),
             ("&amp;", Some((Meaning::Char('&'), 5))),
             ("&ampx", Some((Meaning::Char('&'), 4))),
             ("&sol;", Some((Meaning::Char('/'), 5))),
@@ -265,8 +281,11 @@ mod tests {
             ("é", None),
         ];
         for (text, expected) in cases {
-            let found = read(text.as_bytes()).map(|escape| (escape.meaning, escape.length));
+            let found =
+                read(text.as_bytes(), Reading::Loose).map(|escape| (escape.meaning, escape.length));
             assert_eq!(found, *expected, "{text:?}");
         }
+        assert_eq!(read(b"&#6%35;", Reading::Strict), None);
+        assert_eq!(read(b"%41", Reading::Unseen), None);
     }
 }

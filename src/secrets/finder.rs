@@ -9,14 +9,14 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 
 use super::{
-    escapes::{self, Meaning},
+    escapes::{self, Meaning, Reading},
     runs, short,
     spellings::{self, Spelling},
     view::Text,
 };
 
 /// So many layers of escapes are taken out.
-const MOST_ESCAPES: u8 = 4;
+const MOST_ESCAPES: u8 = 6;
 
 /// So many layers of Base64 or hexadecimal digits are.
 const MOST_RUNS: u8 = 2;
@@ -149,7 +149,9 @@ impl Finder {
                 for skip in 0..4 {
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
-                    if !self.is_escaped(&bytes, escapes::is_starter) && !self.has_runs(&bytes) {
+                    if !self.is_escaped(&bytes, Reading::Loose, escapes::is_starter)
+                        && !self.has_runs(&bytes)
+                    {
                         continue;
                     }
                     let all = bytes.iter().enumerate();
@@ -167,16 +169,25 @@ impl Finder {
                 }
             }
         }
-        if let Some(left) = escapes.checked_sub(1)
-            && self.is_escaped(text.bytes, escapes::may_begin)
-        {
-            self.search(text.unescaped().text(), left, runs, found);
+        let Some(left) = escapes.checked_sub(1) else { return };
+        // What nobody sees goes first: it may be within an escape.
+        if self.is_escaped(text.bytes, Reading::Unseen, escapes::may_begin) {
+            self.search(text.unescaped(Reading::Unseen).text(), left, runs, found);
+        } else if self.is_escaped(text.bytes, Reading::Loose, escapes::is_starter) {
+            let strict = text.unescaped(Reading::Strict);
+            self.search(strict.text(), left, runs, found);
+            let loose = memchr::memchr(b'&', text.bytes)
+                .map(|_| text.unescaped(Reading::Loose))
+                .filter(|loose| loose.text().bytes.len() < strict.text().bytes.len());
+            if let Some(loose) = loose {
+                self.search(loose.text(), left.min(1), runs, found);
+            }
         }
     }
 
     /// Returns whether there is an escape that may be a part of a secret; one may begin with a byte
     /// that `begins` accepts.
-    fn is_escaped(&self, text: &[u8], begins: impl Fn(u8) -> bool) -> bool {
+    fn is_escaped(&self, text: &[u8], reading: Reading, begins: impl Fn(u8) -> bool) -> bool {
         let counts = |byte: u8| {
             escapes::is_starter(byte)
                 || self.alphabet.get(usize::from(byte)).copied().unwrap_or_default()
@@ -184,7 +195,7 @@ impl Finder {
         let mut rest = text;
         while let Some(at) = rest.iter().position(|byte| begins(*byte)) {
             rest = rest.get(at..).unwrap_or_default();
-            let Some(escape) = escapes::read(rest) else {
+            let Some(escape) = escapes::read(rest, reading) else {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             };

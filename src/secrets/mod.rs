@@ -30,6 +30,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
@@ -107,6 +108,44 @@ impl Secrets {
     /// Adds a value that a server gave, or that was made of others.
     pub fn add_derived(&self, name: &str, value: &str) {
         self.insert(name, value, true);
+    }
+
+    /// Adds what is secret of a header field that an operator gave, if anything is.
+    pub fn add_field(&self, name: &str, value: &str) {
+        if name.eq_ignore_ascii_case("cookie") {
+            for pair in value.split(';') {
+                let (name, value) = pair.split_once('=').unwrap_or((name, pair));
+                self.add(name.trim(), value);
+            }
+        } else if short::tells(name) {
+            self.add(name, value);
+            let Some((scheme, value)) = value.split_once(' ') else { return };
+            self.add(scheme, value);
+            let decoded =
+                STANDARD.decode(value.trim()).ok().and_then(|it| String::from_utf8(it).ok());
+            let pair = decoded.filter(|_| scheme.eq_ignore_ascii_case("basic"));
+            if let Some((_, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) {
+                self.add("password", password);
+            }
+        }
+    }
+
+    /// Adds what is secret of a URL that an operator gave.
+    pub fn add_url(&self, name: &str, url: &str) {
+        let after = url.split_once("://").map_or(url, |(_, after)| after);
+        let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+        let Some((user, _)) = authority.rsplit_once('@') else { return };
+        self.add(name, user);
+        let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8_lossy();
+        match user.split_once(':') {
+            Some((user, password)) => {
+                let (user, password) = (decode(user), decode(password));
+                self.add(name, &password);
+                self.add(name, &STANDARD.encode(format!("{user}:{password}")));
+            }
+            // A key, like those that are sent without a password.
+            None => self.add(name, &decode(user)),
+        }
     }
 
     fn insert(&self, name: &str, value: &str, is_derived: bool) {

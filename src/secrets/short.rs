@@ -161,19 +161,22 @@ impl Finder {
         let between = before.iter().rev().take(MOST_BETWEEN).take_while(|byte| is_between(byte));
         let between = between.count();
         let (name, between) = before.split_at(before.len() - between);
-        let tells = |byte: &u8| matches!(byte, b':' | b'=' | b'>');
-        if between.is_empty() || (is_common && !between.iter().any(tells)) {
+        let is_sign = |byte: &u8| matches!(byte, b':' | b'=' | b'>');
+        if between.is_empty() || (is_common && !between.iter().any(is_sign)) {
             return false;
         }
         let (rest, mut name) = last_word(name);
         if LINKS.contains(&name.as_str()) && !is_common {
             (_, name) = last_word(rest.trim_ascii_end());
         }
-        !name.is_empty()
-            && (self.names.contains(&name)
-                || TELLING_WHOLE.contains(&name.as_str())
-                || TELLING.iter().any(|part| name.contains(part)))
+        !name.is_empty() && (self.names.contains(&name) || tells(&name))
     }
+}
+
+/// Returns whether a value of this name is a secret.
+pub(super) fn tells(name: &str) -> bool {
+    let name = plain(name.as_bytes());
+    TELLING_WHOLE.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
 }
 
 /// Takes the last word off, in lower case.

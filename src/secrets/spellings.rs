@@ -2,6 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
+use super::{escapes::Reading, short::SHORTEST, view::Text};
+
 /// A longer secret is looked for in parts of this length.
 pub(super) const PART: usize = 1024;
 
@@ -27,6 +29,13 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
     let bytes = secret.as_bytes();
     let bytes = bytes.get(..MOST).unwrap_or(bytes);
     all.extend(parts(bytes).map(Spelling::whole));
+    // One that looks as if it had escapes is also what these stand for, as they are taken out with
+    // those that it is written with.
+    let mut meant = Text::plain(bytes, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+    while meant.len() >= SHORTEST && !all.iter().any(|known| known.bytes == meant) {
+        all.extend(parts(&meant).map(Spelling::whole));
+        meant = Text::plain(&meant, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+    }
     if secret.contains(' ') {
         // Forms write a space so.
         let form = secret.replace(' ', "+");

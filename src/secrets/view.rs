@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::escapes::{self, Escape, Meaning};
+use super::escapes::{self, Escape, Meaning, Reading};
 
 /// A text, or what a text stands for.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,7 @@ impl<'text> Text<'text> {
     }
 
     /// Takes one layer of escapes out.
-    pub(super) fn unescaped(&self) -> View {
+    pub(super) fn unescaped(&self, reading: Reading) -> View {
         let mut view = View {
             bytes: Vec::with_capacity(self.bytes.len()),
             spans: Vec::with_capacity(self.bytes.len()),
@@ -72,7 +72,7 @@ impl<'text> Text<'text> {
         let mut at = 0;
         while let Some(byte) = self.bytes.get(at) {
             let escape = escapes::may_begin(*byte)
-                .then(|| escapes::read(self.bytes.get(at..).unwrap_or_default()))
+                .then(|| escapes::read(self.bytes.get(at..).unwrap_or_default(), reading))
                 .flatten();
             let Some(Escape { meaning, length }) = escape else {
                 view.push(&[*byte], self.span(at, at + 1));
