@@ -15,8 +15,8 @@ mod finder;
 mod json;
 mod runs;
 mod short;
-#[cfg(any(test, fuzzing))]
-pub mod spell;
+#[cfg(test)]
+mod spell;
 mod spellings;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,13 @@
-//! Writes secrets as a server might that wants them to be seen.
+//! Writes secrets as a server might that wants them to be seen, and tells whether a text says one.
+//!
+//! It shares nothing with what masks. The fuzz targets and the tests over sockets include this file.
 
 use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+    Engine as _, alphabet,
+    engine::{
+        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+    },
 };
 
 /// Choices, which end in zeros.
@@ -152,4 +157,141 @@ pub fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
         });
     }
     out.into_bytes()
+}
+
+/// Returns whether `text` says `secret` to somebody who decodes it in up to `layers` steps.
+pub fn says(text: &[u8], secret: &[u8], layers: u8) -> bool {
+    if text.windows(secret.len()).any(|part| part == secret) {
+        return true;
+    }
+    if layers == 0 {
+        return false;
+    }
+    decoded(text).iter().any(|other| other != text && says(other, secret, layers - 1))
+}
+
+/// Decodes a text in every way.
+fn decoded(text: &[u8]) -> Vec<Vec<u8>> {
+    let as_text = String::from_utf8_lossy(text);
+    let spaced: Vec<u8> = text.iter().map(|it| if *it == b'+' { b' ' } else { *it }).collect();
+    let mut all = vec![
+        of_percent(text),
+        of_percent(&spaced),
+        text.iter().copied().filter(|byte| *byte != 0).collect(),
+        of_json(&as_text).into_bytes(),
+        of_html(&as_text).into_bytes(),
+        as_text.replace("\u{1B}[0m", "").replace(['\0', '\u{200B}', '\u{AD}'], "").into_bytes(),
+    ];
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    for run in text.split(|byte| !is_letter(byte)).filter(|run| run.len() >= 10) {
+        let standard: Vec<u8> = run
+            .iter()
+            .map(|byte| match byte {
+                b'-' => b'+',
+                b'_' => b'/',
+                byte => *byte,
+            })
+            .collect();
+        for part in (0..4).filter_map(|skip| standard.get(skip..)) {
+            for end in [part.len() / 4 * 4, part.len()] {
+                all.extend(part.get(..end).and_then(|part| engine.decode(part).ok()));
+            }
+        }
+    }
+    for run in text.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= 16) {
+        for part in (0..2).filter_map(|skip| run.get(skip..)) {
+            let bytes = part.chunks_exact(2).filter_map(|pair| number(pair, 16));
+            all.push(bytes.filter_map(|code| u8::try_from(code).ok()).collect());
+        }
+    }
+    all
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+fn of_percent(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+        match code.filter(|_| *first == b'%').and_then(|pair| number(pair, 16)) {
+            Some(code) => {
+                out.extend(u8::try_from(code));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn of_json(text: &str) -> String {
+    let mut out = String::new();
+    let mut units: Vec<u16> = Vec::new();
+    let mut rest = text;
+    loop {
+        let digits = rest.strip_prefix("\\u").and_then(|rest| rest.get(..4));
+        let unit = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        if let Some(unit) = unit {
+            units.push(unit);
+            rest = rest.get(6..).unwrap_or_default();
+            continue;
+        }
+        out.push_str(&String::from_utf16_lossy(&units));
+        units.clear();
+        let mut letters = rest.chars();
+        let Some(first) = letters.next() else { return out };
+        let second = letters.clone().next();
+        match second.filter(|second| first == '\\' && "\"\\/".contains(*second)) {
+            Some(second) => {
+                out.push(second);
+                letters.next();
+            }
+            None => out.push(first),
+        }
+        rest = letters.as_str();
+    }
+}
+
+fn of_html(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let letter = after.split_once(';').and_then(|(name, after)| {
+            let code = match name.strip_prefix('#') {
+                Some(digits) => match digits.strip_prefix(['x', 'X']) {
+                    Some(digits) => number(digits.as_bytes(), 16)?,
+                    None => number(digits.as_bytes(), 10)?,
+                },
+                None => u32::from(match name {
+                    "amp" => '&',
+                    "quot" => '"',
+                    "sol" => '/',
+                    _ => return None,
+                }),
+            };
+            Some((char::from_u32(code)?, after))
+        });
+        match letter {
+            Some((letter, after)) => {
+                out.push(letter);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = after;
+            }
+        }
+    }
+    out + rest
 }

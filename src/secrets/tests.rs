@@ -1,13 +1,12 @@
 //! What is masked, and what is not.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use percent_encoding::percent_decode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
     MASK, MaskedWriter, Secrets,
-    spell::{self, Choices},
+    spell::{self, Choices, says},
 };
 
 const SECRET: &str = "s3cr3t/T0ken+\"q&x";
@@ -18,113 +17,6 @@ fn secrets(values: &[&str]) -> Secrets {
         secrets.add("api_token", value);
     }
     secrets
-}
-
-/// Returns whether `text` says `secret` to somebody who decodes it in `layers` steps.
-fn says(text: &[u8], secret: &[u8], layers: u8) -> bool {
-    if memchr::memmem::find(text, secret).is_some() {
-        return true;
-    }
-    if layers == 0 {
-        return false;
-    }
-    let mut others: Vec<Vec<u8>> = vec![
-        percent_decode(text).collect(),
-        percent_decode(
-            &text.iter().map(|it| if *it == b'+' { b' ' } else { *it }).collect::<Vec<_>>(),
-        )
-        .collect(),
-        text.iter().copied().filter(|byte| *byte != 0).collect(),
-        of_json(&String::from_utf8_lossy(text)).into_bytes(),
-        of_html(&String::from_utf8_lossy(text)).into_bytes(),
-        shown(&String::from_utf8_lossy(text)).into_bytes(),
-    ];
-    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-    for run in text.split(|byte| !is_letter(byte)).filter(|run| run.len() >= 10) {
-        let standard: String = run
-            .iter()
-            .map(|byte| match byte {
-                b'-' => '+',
-                b'_' => '/',
-                byte => char::from(*byte),
-            })
-            .collect();
-        for skip in 0..4.min(standard.len()) {
-            let part = &standard[skip..];
-            for cut in [part.len() / 4 * 4, part.len()] {
-                let config = base64::engine::GeneralPurposeConfig::new()
-                    .with_decode_allow_trailing_bits(true)
-                    .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent);
-                let engine =
-                    base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, config);
-                others.extend(engine.decode(&part[..cut]));
-            }
-        }
-    }
-    for run in text.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= 16) {
-        for skip in 0..2 {
-            others.push(
-                run[skip..]
-                    .chunks_exact(2)
-                    .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-                    .collect(),
-            );
-        }
-    }
-    others.iter().any(|other| other != text && says(other, secret, layers - 1))
-}
-
-fn of_json(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        let escape = &rest[at..];
-        let length = (escape.starts_with("\\u")).then_some(6).unwrap_or(2);
-        let pair = escape
-            .get(..12)
-            .and_then(|it| serde_json::from_str::<String>(&format!("\"{it}\"")).ok());
-        let one = escape
-            .get(..length)
-            .and_then(|it| serde_json::from_str::<String>(&format!("\"{it}\"")).ok());
-        match (pair.filter(|it| it.chars().count() == 1), one) {
-            (Some(pair), None) => {
-                out.push_str(&pair);
-                rest = &escape[12..];
-            }
-            (_, Some(one)) => {
-                out.push_str(&one);
-                rest = &escape[length..];
-            }
-            _ => {
-                out.push('\\');
-                rest = &escape[1..];
-            }
-        }
-    }
-    out + rest
-}
-
-fn of_html(text: &str) -> String {
-    let pattern = regex::Regex::new(r"&(?:#([0-9]+)|#[xX]([0-9a-fA-F]+)|(amp|quot|sol));").unwrap();
-    let letter = |found: &regex::Captures<'_>| {
-        let code = match (found.get(1), found.get(2), found.get(3)) {
-            (Some(code), ..) => code.as_str().parse().ok(),
-            (_, Some(code), _) => u32::from_str_radix(code.as_str(), 16).ok(),
-            (_, _, Some(name)) => Some(match name.as_str() {
-                "amp" => '&',
-                "quot" => '"',
-                _ => '/',
-            } as u32),
-            _ => None,
-        };
-        code.and_then(char::from_u32).unwrap_or('?').to_string()
-    };
-    pattern.replace_all(text, letter).into_owned()
-}
-
-fn shown(text: &str) -> String {
-    text.replace("\u{1B}[0m", "").replace(['\0', '\u{200B}', '\u{AD}'], "")
 }
 
 #[track_caller]

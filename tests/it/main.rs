@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod answers;
 mod auth;
 mod cancelling;
 mod check;
@@ -50,8 +51,11 @@ mod process;
 mod questions;
 mod resources;
 mod returns;
+mod secrets;
 mod setup;
 mod simulate;
+#[path = "../../src/secrets/spell.rs"]
+mod spell;
 mod streams;
 mod tasks;
 mod third_party;
