@@ -48,6 +48,7 @@ mod openapi;
 mod openapi_documents;
 mod pages;
 mod process;
+mod promises;
 mod questions;
 mod resources;
 mod returns;
