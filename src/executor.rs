@@ -339,6 +339,7 @@ impl Executor {
         let payload = match payload {
             // What a charset hides shows itself only now.
             Payload::Text { content_type, text } => {
+                let content_type = secrets.text(&content_type).into_owned();
                 Payload::Text { content_type, text: secrets.text(&text).into_owned() }
             }
             payload => payload,

@@ -26,7 +26,10 @@ use super::{
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
-use crate::{descriptor::model::CredentialName, secrets::Secrets};
+use crate::{
+    descriptor::model::CredentialName,
+    secrets::{self, Secrets},
+};
 
 /// Credential files are tokens and passwords; this is a file that is something else.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -122,6 +125,12 @@ impl Credentials {
         for name in PROXIES {
             if let Some(proxy) = self.environment.get(name) {
                 secrets.add_url("proxy", proxy);
+            }
+        }
+        for (name, value) in self.environment.beginning(CREDENTIAL_PREFIX) {
+            let name = name.strip_prefix(CREDENTIAL_PREFIX).unwrap_or(name);
+            if !name.ends_with("_FILE") && secrets::is_secret(name) {
+                secrets.add(name, value);
             }
         }
         Self { secrets: secrets.clone(), ..self }

@@ -170,7 +170,8 @@ impl Executor {
             BodyType::EventStream => Collector::events(None, backend.secrets()),
             BodyType::Ndjson => Collector::lines(None, backend.secrets()),
             _ => {
-                let content_type = content_type.unwrap_or("not given").to_owned();
+                let content_type = content_type.unwrap_or("not given");
+                let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);
                 return Err(CallError::NoStream { request, content_type });
             }

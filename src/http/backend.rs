@@ -433,6 +433,13 @@ impl Backend {
 
     /// Names the request that failed for `kind`.
     pub(crate) fn failed(&self, plan: &CallPlan, kind: SendErrorKind) -> SendError {
+        let kind = match kind {
+            SendErrorKind::RedirectElsewhere { target } => {
+                let target = self.secrets().text(&target).into_owned();
+                SendErrorKind::RedirectElsewhere { target }
+            }
+            kind => kind,
+        };
         let request = self.request_line(plan);
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }

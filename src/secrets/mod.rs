@@ -262,6 +262,14 @@ impl Known {
     }
 }
 
+/// Returns whether a credential of this name is a secret: the name of a user is none.
+pub fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    has(&["pass", "secret", "token", "key"])
+        || !has(&["user", "mail", "login", "account", "client_id"])
+}
+
 /// Returns whether `body` is JSON values.
 fn is_json(body: &[u8]) -> bool {
     let values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();

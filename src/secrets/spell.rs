@@ -11,29 +11,24 @@ use base64::{
 };
 
 /// Choices, which end in zeros.
-pub struct Choices<'bytes>(&'bytes [u8]);
+pub(crate) struct Choices<'bytes>(&'bytes [u8]);
 
 impl<'bytes> Choices<'bytes> {
     /// Takes choices from `bytes`.
-    pub fn new(bytes: &'bytes [u8]) -> Self {
+    pub(crate) fn new(bytes: &'bytes [u8]) -> Self {
         Self(bytes)
     }
 
     /// Chooses a number below `most`.
-    pub fn below(&mut self, most: u8) -> u8 {
+    pub(crate) fn below(&mut self, most: u8) -> u8 {
         let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
         self.0 = rest;
         first % most.max(1)
     }
-
-    /// Returns what is left.
-    pub fn rest(&self) -> &'bytes [u8] {
-        self.0
-    }
 }
 
 /// Writes `text` in one way of many.
-pub fn spell(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+pub(crate) fn spell(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     match choices.below(10) {
         0 => json(text, choices),
         1 => percent(text, choices),
@@ -49,7 +44,7 @@ pub fn spell(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes some letters as escapes of JSON.
-pub fn json(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn json(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {
@@ -73,7 +68,7 @@ fn units(letter: char, out: &mut String, is_upper: bool) {
 }
 
 /// Writes some bytes as escapes of URLs.
-pub fn percent(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn percent(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     for byte in text {
         match (byte, choices.below(3)) {
@@ -87,7 +82,7 @@ pub fn percent(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes some letters as references of HTML.
-pub fn html(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn html(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {
@@ -106,7 +101,7 @@ pub fn html(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in Base64, as a part of something or by itself.
-pub fn base64(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn base64(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let (before, behind) = (usize::from(choices.below(6)), usize::from(choices.below(4)));
     let around = b"user:x";
     let mut whole = around.get(..before).unwrap_or_default().to_vec();
@@ -122,7 +117,7 @@ pub fn base64(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in hexadecimal digits.
-pub fn hex(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn hex(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let digits = text.iter().flat_map(|byte| match choices.below(2) {
         0 => format!("{byte:02x}").into_bytes(),
         _ => format!("{byte:02X}").into_bytes(),
@@ -131,7 +126,7 @@ pub fn hex(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Writes it in UTF-16.
-pub fn wide(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn wide(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     match choices.below(3) {
         0 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
@@ -143,7 +138,7 @@ pub fn wide(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Puts what nobody sees between letters.
-pub fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
+fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
     let mut out = String::new();
     for letter in text.chars() {
@@ -160,14 +155,19 @@ pub fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
 }
 
 /// Returns whether `text` says `secret` to somebody who decodes it in up to `layers` steps.
-pub fn says(text: &[u8], secret: &[u8], layers: u8) -> bool {
+pub(crate) fn says(text: &[u8], secret: &[u8], layers: u8) -> bool {
     if text.windows(secret.len()).any(|part| part == secret) {
         return true;
     }
     if layers == 0 {
         return false;
     }
-    decoded(text).iter().any(|other| other != text && says(other, secret, layers - 1))
+    let mut others = decoded(text);
+    others.sort_unstable();
+    others.dedup();
+    // What is shorter than the secret says it in no way.
+    let is_other = |other: &&Vec<u8>| *other != text && other.len() >= secret.len();
+    others.iter().filter(is_other).any(|other| says(other, secret, layers - 1))
 }
 
 /// Decodes a text in every way.

@@ -10,6 +10,9 @@ pub(super) const PART: usize = 1024;
 /// No more of a secret is looked for.
 const MOST: usize = 64 * 1024;
 
+/// So many layers of what looks like escapes are taken out of a secret.
+const MOST_LAYERS: usize = 4;
+
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spelling {
@@ -31,10 +34,14 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
     all.extend(parts(bytes).map(Spelling::whole));
     // One that looks as if it had escapes is also what these stand for, as they are taken out with
     // those that it is written with.
-    let mut meant = Text::plain(bytes, 0).unescaped(Reading::Strict).text().bytes.to_vec();
-    while meant.len() >= SHORTEST && !all.iter().any(|known| known.bytes == meant) {
-        all.extend(parts(&meant).map(Spelling::whole));
-        meant = Text::plain(&meant, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+    let mut meant = bytes.to_vec();
+    for _ in 0..MOST_LAYERS {
+        let next = Text::plain(&meant, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+        if next == meant || next.len() < SHORTEST {
+            break;
+        }
+        all.extend(parts(&next).map(Spelling::whole));
+        meant = next;
     }
     if secret.contains(' ') {
         // Forms write a space so.

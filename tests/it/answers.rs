@@ -4,7 +4,7 @@
 use super::spell::{self, Choices};
 
 /// An answer as it goes over the wire.
-pub fn answer(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
+pub(crate) fn answer(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
     let status = [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 503];
     let status = pick(&status, choices);
     let kinds = [
@@ -72,7 +72,7 @@ fn body(secret: &str, choices: &mut Choices<'_>) -> Vec<u8> {
             4 => [b"data: ".as_slice(), &spelled, b"\n\n"].concat(),
             5 => [b"data: {\"a\":\ndata: ".as_slice(), quoted.as_bytes(), b"}\n\n"].concat(),
             6 => [b"<p>".as_slice(), &spelled, b"</p>\n"].concat(),
-            7 => choices.rest().iter().take(40).copied().collect(),
+            7 => (0..40).map(|_| choices.below(255)).collect(),
             _ => spelled,
         };
         body.extend_from_slice(&piece);

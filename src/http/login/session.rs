@@ -12,6 +12,7 @@ use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, Source, sensitive},
     outcome::chain,
+    secrets::is_secret,
 };
 
 /// A session is begun anew so long before its end, or a tenth of its life before.
@@ -38,7 +39,7 @@ pub(super) async fn renew(
         body.credentials(&mut names);
     }
     for name in names {
-        let found = if is_secret(name) {
+        let found = if is_secret(&name.0) {
             source.find(name).await?
         } else {
             source.find_public(name).await?
@@ -140,11 +141,4 @@ fn fields_of(
             Err(error) => Err(format!("the value for `{name}` {error}")),
         })
         .collect()
-}
-
-/// Returns whether a credential has to be hidden in answers: the name of a user occurs in many.
-fn is_secret(name: &CredentialName) -> bool {
-    let name = name.0.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    has(&["pass", "secret", "token", "key"]) || !has(&["user", "mail", "login", "account"])
 }
