@@ -63,6 +63,7 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
+        hiding,
     },
     script::engine::Slots,
     secrets::Secrets,
@@ -412,7 +413,7 @@ async fn refusal(backend: &Backend, tool: &Tool, request: &str, exchange: Exchan
     let body = start_of(response).await;
     let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    let mut error = api_error::read(rejection, &tool.errors, &tool.response);
+    let mut error = hiding::read(rejection, tool);
     if is_refused && !tool.errors.map.iter().any(|(mapped, _)| *mapped == status) {
         api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
     }
@@ -440,7 +441,7 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
         retry_after: None,
         attempts: 1,
     };
-    Err(Box::new(api_error::read(rejection, &tool.errors, &tool.response)).into())
+    Err(Box::new(hiding::read(rejection, tool)).into())
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

@@ -40,7 +40,7 @@ use crate::{
     },
     response::{
         MASK,
-        api_error::{self, Rejection},
+        api_error::Rejection,
         hiding,
         shape::{self, Shaped},
     },
@@ -566,8 +566,7 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let error: CallError =
-                Box::new(api_error::read(rejection, &tool.errors, &tool.response)).into();
+            let error: CallError = Box::new(hiding::read(rejection, tool)).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
                 Some(text) => (text, Some(error)),
                 None => return Err(missed(error)),
@@ -663,7 +662,11 @@ impl<'run> Watcher<'run> {
                 path.replace_all(result, &Value::from(MASK));
             }
         }
-        let hidden = hiding::in_error(&mut value, &starter.response);
+        let hidden = match starter.response.redact.is_empty() {
+            true => Vec::new(),
+            // What cannot be hidden is not told.
+            false => hiding::in_value(&mut value, &starter.response)?,
+        };
         self.tasks.reason_in(&value).map(|reason| hiding::in_text(reason, &hidden))
     }
 }

@@ -4,9 +4,9 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
-use super::{decode, hiding, xml};
+use super::{decode, xml};
 use crate::{
-    descriptor::model::{ErrorFormat, ErrorRules, ResponseRules},
+    descriptor::model::{ErrorFormat, ErrorRules},
     outcome::ApiError,
 };
 
@@ -26,20 +26,14 @@ pub(crate) struct Rejection<'answer> {
     pub(crate) attempts: u32,
 }
 
-/// Reads `rejection` by the tool's rules; what it hides in its results is hidden here too.
-pub(crate) fn read(
-    rejection: Rejection<'_>,
-    rules: &ErrorRules,
-    results: &ResponseRules,
-) -> ApiError {
+/// Reads `rejection` by the tool's rules.
+pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
     let Rejection { status, body, request, retry_after, attempts } = rejection;
-    let mut value: Option<Value> = match rules.format {
+    let value: Option<Value> = match rules.format {
         ErrorFormat::Json => serde_json::from_slice(body).ok(),
         ErrorFormat::Text => None,
         ErrorFormat::Xml => xml::value(body),
     };
-    let hides = !results.redact.is_empty();
-    let hidden = value.as_mut().map(|value| hiding::in_error(value, results)).unwrap_or_default();
     // Authors write paths into an XML document with and without its root element.
     let root = value
         .as_ref()
@@ -57,13 +51,7 @@ pub(crate) fn read(
                 .filter(|message| !message.is_empty())
                 .map(|message| message + &details(value.as_ref(), rules))
         })
-        .unwrap_or_else(|| match &value {
-            _ if !hides => fallback(status, body),
-            Some(value) => fallback(status, value.to_string().as_bytes()),
-            None if body.trim_ascii().is_empty() => fallback(status, b""),
-            None => hiding::UNSEEN.to_owned(),
-        });
-    let message = hiding::in_text(message, &hidden);
+        .unwrap_or_else(|| fallback(status, body));
     let code = rules
         .map
         .iter()
@@ -72,7 +60,7 @@ pub(crate) fn read(
     ApiError {
         status,
         code,
-        provider_code: at(&rules.code_path).map(|code| hiding::in_text(code, &hidden)),
+        provider_code: at(&rules.code_path),
         message,
         request: request.to_owned(),
         retry_after,
@@ -232,7 +220,7 @@ mod tests {
             retry_after: None,
             attempts: 1,
         };
-        read(rejection, &rules(), &ResponseRules::default()).to_string()
+        read(rejection, &rules()).to_string()
     }
 
     #[test]
@@ -260,7 +248,7 @@ mod tests {
             let body = body.as_bytes();
             let rejection =
                 Rejection { status: 400, body, request: "PUT /x", retry_after: None, attempts: 1 };
-            read(rejection, &rules, &ResponseRules::default()).message
+            read(rejection, &rules).message
         };
         assert_eq!(message(r#"{"detail": "no", "result": "other"}"#), "no");
         assert_eq!(message(r#"{"result": {"message": "m", "detail": "d"}}"#), "d");
@@ -285,7 +273,7 @@ mod tests {
             };
             let rejection =
                 Rejection { status: 404, body, request: "GET /x", retry_after: None, attempts: 1 };
-            let shown = read(rejection, &rules, &ResponseRules::default()).to_string();
+            let shown = read(rejection, &rules).to_string();
             assert_eq!(shown, "[not_found] HTTP 404: no such key (code NoSuchKey) (GET /x)");
         }
     }

@@ -6,10 +6,7 @@ use super::{
     api_error::{self, Rejection},
     decode,
 };
-use crate::descriptor::{
-    json_path::JsonPath,
-    model::{ErrorRules, ResponseRules},
-};
+use crate::descriptor::{json_path::JsonPath, model::ErrorRules};
 
 /// Bodies that look like what they are not, cut anywhere.
 fn body() -> impl Strategy<Value = Vec<u8>> {
@@ -77,6 +74,6 @@ proptest! {
         let rejection = Rejection {
             status, body: &body, request: "GET /x", retry_after: None, attempts: 1,
         };
-        prop_assert!(!api_error::read(rejection, &rules, &ResponseRules::default()).message.is_empty());
+        prop_assert!(!api_error::read(rejection, &rules).message.is_empty());
     }
 }

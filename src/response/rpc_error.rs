@@ -72,7 +72,13 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         retry_after,
         attempts,
     } = refused;
-    let hidden = error.data.as_mut().map(|data| hiding::in_error(data, results));
+    let hidden = match &mut error.data {
+        Some(data) if !results.redact.is_empty() => hiding::in_value(data, results),
+        _ => Some(Vec::new()),
+    };
+    if hidden.is_none() {
+        error.data = None;
+    }
     let message = match error.code {
         Some(METHOD_NOT_FOUND) => method_not_found(rpc),
         code => {
