@@ -10,7 +10,12 @@ use crate::{
     call,
     descriptor::model::Health,
     gate::Admitted,
-    http::{backend::Exchange, error::SendErrorKind, retry::RetryRules, upload::Activity},
+    http::{
+        backend::{Exchange, Refusal},
+        error::SendErrorKind,
+        retry::RetryRules,
+        upload::Activity,
+    },
     outcome::{JsonText, Outcome, Payload, timestamp},
 };
 
@@ -118,8 +123,9 @@ impl Executor {
     ) -> Result<(), (Option<&'static str>, String)> {
         let failed = |error: CallError| (Some(error_code(&error)), error.to_string());
         let backend = self.backend(call.entry()).map_err(failed)?;
-        let plan = call::plan(call.entry(), &health.tool, backend.base(), call.arguments())
-            .map_err(|error| failed(error.into()))?;
+        let plan =
+            call::plan(call.entry(), &health.tool, backend.base(), call.arguments(), call.door())
+                .map_err(|error| failed(error.into()))?;
         let plan = self.numbered(plan);
         let bound = health.timeout.min(backend.settings().timeouts.call);
         let send = async {
@@ -148,11 +154,9 @@ impl Executor {
                 Some(expected) if expected == status.as_u16() => {}
                 _ if status.is_success() => {}
                 _ => {
-                    found.is_refused = exchange.is_refused;
-                    return Err((
-                        None,
-                        refusal(backend, tool, &request, exchange).await.to_string(),
-                    ));
+                    found.is_refused = exchange.refusal == Some(Refusal::Credential);
+                    let error = refusal(backend, tool, &request, exchange).await;
+                    return Err((None, error.to_string()));
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();

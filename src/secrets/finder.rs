@@ -40,6 +40,8 @@ pub(super) struct Finder {
     /// Those that are secrets wherever they are.
     long: Option<AhoCorasick>,
     shares: Vec<(bool, bool)>,
+    /// Those of them that have spaces, as forms write them.
+    forms: Option<AhoCorasick>,
     /// Those that are secrets as a whole value or beside a name.
     short: Option<short::Finder>,
     /// The bytes that spellings consist of.
@@ -74,10 +76,15 @@ impl Finder {
         all.retain(|it| !it.bytes.is_empty());
         all.sort_unstable();
         all.dedup();
+        let forms: Vec<Vec<u8>> = all
+            .iter()
+            .filter(|it| it.bytes.contains(&b' '))
+            .map(|it| with_pluses(&it.bytes))
+            .collect();
         let short = short::Finder::new(&short);
         let mut alphabet = [false; 256];
         let bytes = all.iter().flat_map(|spelling| &spelling.bytes);
-        let bytes = bytes.chain(short.iter().flat_map(short::Finder::bytes));
+        let bytes = bytes.chain(b"+").chain(short.iter().flat_map(short::Finder::bytes));
         for byte in bytes.copied().chain(*b"#;{}ux0123456789abcdefABCDEF") {
             if let Some(known) = alphabet.get_mut(usize::from(byte)) {
                 *known = true;
@@ -91,6 +98,7 @@ impl Finder {
             // More spellings than it can hold would be gigabytes.
             long: (!all.is_empty()).then(|| AhoCorasick::new(bytes).ok()).flatten(),
             shares: all.iter().map(|spelling| spelling.shares).collect(),
+            forms: (!forms.is_empty()).then(|| AhoCorasick::new(forms).ok()).flatten(),
             short,
             alphabet,
             least: Least { base64: (shortest * 4).div_ceil(3), hex: shortest * 2 },
@@ -134,6 +142,12 @@ impl Finder {
                 let start = place.start() - usize::from(before);
                 found.push(text.origin(start..place.end() + usize::from(behind)));
             }
+        }
+        if let Some(forms) = &self.forms
+            && memchr::memchr(b'+', text.bytes).is_some()
+        {
+            let places = with_pluses(text.bytes);
+            found.extend(forms.find_overlapping_iter(&places).map(|it| text.origin(it.range())));
         }
         if let Some(short) = &self.short {
             short.find(text.bytes, |range| found.push(text.origin(range)));
@@ -215,6 +229,11 @@ impl Finder {
     fn has_runs(&self, text: &[u8]) -> bool {
         runs::base64(text, self.least.base64).next().is_some()
     }
+}
+
+/// Writes spaces as forms do.
+fn with_pluses(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect()
 }
 
 /// Puts ranges in order, joins what overlaps or touches, and widens each so that no escape and no

@@ -43,13 +43,6 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
         all.extend(parts(&next).map(Spelling::whole));
         meant = next;
     }
-    if secret.contains(' ') {
-        // Forms write a space so.
-        let form = secret.replace(' ', "+");
-        all.extend(
-            parts(form.as_bytes().get(..MOST).unwrap_or(form.as_bytes())).map(Spelling::whole),
-        );
-    }
     parts(bytes).for_each(|part| in_base64(part, all));
     // UTF-16: what both orders of bytes have in common.
     let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).take(MOST).collect();

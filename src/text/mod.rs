@@ -26,6 +26,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+#[cfg(test)]
+pub(crate) use self::tests::hostile;
 pub use self::{
     cleaner::Cleaner,
     line::{line, start_of},

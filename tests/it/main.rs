@@ -43,6 +43,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod numbers;
 mod objects;
 mod openapi;
 mod openapi_documents;
@@ -53,12 +54,16 @@ mod questions;
 mod resources;
 mod returns;
 mod secrets;
+mod seen;
 mod setup;
 mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;
 mod streams;
+mod switch;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
 mod uploads;
