@@ -18,6 +18,7 @@ mod rpc;
 pub(crate) mod stream;
 mod task;
 mod upload_size;
+mod work;
 
 use std::{
     borrow::Cow,
@@ -30,11 +31,12 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use self::queue::Room;
 use self::{
     download::Download,
     file_name::file_name,
     queue::Bounds,
-    result::{Answer, Target, finish},
+    result::{Answer, Target, finish, to_usize},
 };
 pub use self::{
     dry_run::DryRun,
@@ -45,7 +47,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload};
+use crate::outcome::{ApiError, Held, Observer, Outcome, Payload};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -105,7 +107,12 @@ impl Executor {
 
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
-        self.bounds.memory.used()
+        self.bounds.used()
+    }
+
+    /// Returns room for what is made of an answer beside it.
+    pub(crate) fn room(&self, session: &str) -> Room {
+        self.bounds.room(session)
     }
 
     /// Returns the backends.
@@ -208,7 +215,7 @@ impl Executor {
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.memory.room());
+        let (activity, room) = (Activity::default(), self.bounds.room(observer.session()));
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let plan = &plan;
         let send = async {
@@ -221,8 +228,12 @@ impl Executor {
             }
             if !binary {
                 let answer = self.answer(target, plan, download.exchange).await?;
-                failed(target, plan, &answer)?;
-                if let Some(id) = task::began(call, &answer)? {
+                let judged = || {
+                    failed(target, plan, &answer)?;
+                    task::began(call, &answer)
+                };
+                let size = to_usize(answer.payload.bytes());
+                if let Some(id) = room.work(size, judged).await? {
                     return Ok(Received::Task(id));
                 }
                 let outcome = match walked(tool) {
@@ -247,7 +258,7 @@ impl Executor {
             activity.timeout(bound, send).await
         };
         match sent.ok_or_else(timed_out)?? {
-            Received::Whole(outcome) => Ok(outcome),
+            Received::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Received::Task(id) => {
                 drop(turns);
@@ -325,9 +336,13 @@ impl Executor {
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
-        let body = redact::bytes(body, &applied.secrets());
-        let payload = decode::decode(&body, content_type)
-            .map_err(|error| target.undecodable(plan, status, error))?;
+        let decoded = || {
+            let body = redact::bytes(body, &applied.secrets());
+            decode::decode(&body, content_type)
+        };
+        let decoded = target.room.work(to_usize(size), decoded).await;
+        let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
+        target.resize(size, payload.bytes(), plan)?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new() })
     }
 
@@ -412,14 +427,13 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
-    let value = text.value().unwrap_or_default();
-    if !tool.errors.failed.iter().any(|condition| condition.holds(&value) == Some(true)) {
+    let text = text.as_str();
+    if !tool.errors.failed.iter().any(|condition| condition.holds(text) == Some(true)) {
         return Ok(());
     }
-    let body = value.to_string();
     let rejection = Rejection {
         status: answer.status,
-        body: body.as_bytes(),
+        body: text.as_bytes(),
         request: &backend.request_line(plan),
         retry_after: None,
         attempts: 1,

@@ -3,9 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::Value;
-
 use super::{condition::Condition, model::Auth};
+use crate::json::scan;
 
 /// `auth`: what there is to know about the credential.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +36,8 @@ impl Refused {
 
     /// Returns whether the body of such an answer says so.
     pub fn says(&self, body: &[u8]) -> bool {
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+        let text = std::str::from_utf8(body).ok().and_then(|text| scan::compacted(text).ok());
+        let Some(body) = text else { return false };
         self.when.iter().any(|condition| condition.holds(&body) == Some(true))
     }
 }

@@ -124,7 +124,10 @@ impl Stream<'_> {
             };
             size += piece.len() as u64;
             let before = self.collector.size();
-            self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            // Only a long line takes long.
+            let pending = self.collector.pending() + piece.len();
+            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             self.target.take_room(grown as u64, self.plan)?;
             if self.collector.size() as u64 > limit {
@@ -133,14 +136,19 @@ impl Stream<'_> {
         }
         drop(pieces);
         let text = self.collector.finish();
-        let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
-        if masked == text.as_str().as_bytes() {
-            return Ok((Payload::Json(text), size, notes));
-        }
-        let payload = decode::decode(&masked, Some("application/json"));
+        let before = text.as_str().len();
+        let masked = || {
+            let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
+            if masked == text.as_str().as_bytes() {
+                return Ok(Payload::Json(text));
+            }
+            decode::decode(&masked, Some("application/json"))
+        };
+        let masked = self.target.room.work(before, masked).await;
         let payload =
-            payload.map_err(|error| self.target.undecodable(self.plan, self.status, error));
-        Ok((payload?, size, notes))
+            masked.map_err(|error| self.target.undecodable(self.plan, self.status, error))?;
+        self.target.resize(before as u64, payload.bytes(), self.plan)?;
+        Ok((payload, size, notes))
     }
 
     /// Takes the end of the stream; returns what is to be said about it.

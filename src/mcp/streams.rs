@@ -18,7 +18,7 @@ use crate::{
     catalog::Catalog,
     gate::Admitted,
     live::{self, Batch, LONGEST_WAIT, Owner},
-    outcome::{JsonText, Outcome, Payload},
+    outcome::{Held, JsonText, Outcome, Payload},
 };
 
 /// A tool that belongs to no descriptor.
@@ -222,7 +222,8 @@ pub(super) async fn perform(
         return Some(opened.map_err(|error| error.to_string()).map(|handle| {
             let payload = Payload::Json(JsonText::from(&json!({ "stream": handle })));
             let note = "read it with stream_read, and close it with stream_close".to_owned();
-            Outcome { status: 200, payload, notes: vec![note], next: None }
+            let held = Held::default();
+            Outcome { status: 200, payload, notes: vec![note], next: None, held }
         }));
     }
     if live::subscribes(call) {
@@ -258,6 +259,6 @@ fn batch(batch: &Batch) -> JsonText {
 
 fn shown(value: &JsonText) -> CallToolResult {
     let mut result = CallToolResult::success(vec![ContentBlock::text(value.as_str())]);
-    result.structured_content = value.value().ok();
+    result.structured_content = result::tree(value, result::MOST_TREE_BYTES, &|_| true);
     result
 }
