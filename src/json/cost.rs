@@ -25,7 +25,12 @@ const SMALL: u64 = 256 * 1024;
 /// Returns how many bytes the tree of a valid text takes at most, while it is built and after; more than
 /// `u64::MAX / 2` when it is too deep for a tree.
 pub(crate) fn of(text: &str) -> u64 {
-    let bytes = text.as_bytes();
+    of_bytes(text.as_bytes())
+}
+
+/// Returns the same of bytes that nobody has checked: whatever a parser builds of them before it finds
+/// what is wrong.
+pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     let mut cost = VALUE;
     let mut open: Vec<(bool, u64)> = Vec::new();
     let mut at = 0;

@@ -70,7 +70,7 @@ impl<'text> Iterator for Items<'text> {
         if bytes.get(self.at) == Some(&b']') {
             return None;
         }
-        let end = end(bytes, self.at)?;
+        let end = end(bytes, self.at).filter(|end| *end > self.at)?;
         let item = self.text.get(self.at..end)?;
         self.at = if bytes.get(end) == Some(&b',') { end + 1 } else { end };
         Some(item)

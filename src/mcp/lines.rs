@@ -21,8 +21,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::json::cost;
+
 /// The longest line that is read.
 pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// The values of a message take at most so many bytes of memory.
+const MOST_TREE_BYTES: u64 = 128 * 1024 * 1024;
+/// The values of a shorter message take little.
+const SHORT_BYTES: usize = 64 * 1024;
 /// What the line buffer keeps after a long line.
 const KEPT_LINE_BYTES: usize = 64 * 1024;
 /// How much is read at once.
@@ -236,6 +242,9 @@ fn parse(line: &[u8]) -> Line {
     if line.is_empty() {
         return Line::Ignore;
     }
+    if tree_bytes(line) > MOST_TREE_BYTES {
+        return Line::Reply(too_complex());
+    }
     if let Ok(message) = serde_json::from_slice(line) {
         return Line::Message(Box::new(message));
     }
@@ -258,6 +267,21 @@ fn parse(line: &[u8]) -> Line {
             "no JSON-RPC message of MCP; one object a line is expected",
         )),
     }
+}
+
+/// Returns how many bytes of memory the values of a message take; nothing of a short one.
+pub(super) fn tree_bytes(message: &[u8]) -> u64 {
+    if message.len() > SHORT_BYTES { cost::of_bytes(message) } else { 0 }
+}
+
+/// Returns the reply to a message whose values take too much memory, or `None` when they do not.
+pub(super) fn check_tree(message: &[u8]) -> Option<Vec<u8>> {
+    (tree_bytes(message) > MOST_TREE_BYTES).then(too_complex)
+}
+
+fn too_complex() -> Vec<u8> {
+    let message = "the message has too many values or levels";
+    error_line(&Value::Null, ErrorCode::INVALID_REQUEST, message)
 }
 
 /// Returns the reply to an HTTP body that is no message.

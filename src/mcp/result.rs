@@ -145,7 +145,8 @@ mod tests {
 
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(|next| next.as_object().unwrap().clone());
-        let outcome = Outcome { status: 204, payload, notes: Vec::new(), next, held: Held::default() };
+        let outcome =
+            Outcome { status: 204, payload, notes: Vec::new(), next, held: Held::default() };
         let result = success(outcome, None, &|_| true);
         assert_eq!(result.content[0].as_text().unwrap().text, text);
         assert_eq!(result.structured_content, structured);

@@ -42,6 +42,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod memory;
 mod objects;
 mod openapi;
 mod openapi_documents;
