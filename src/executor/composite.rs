@@ -248,11 +248,13 @@ impl Executor {
                 if let Some(next) = outcome.next {
                     notes.push(format!("there is more; {} brings it", Value::Object(next)));
                 }
-                Answer { tool, reply: Reply { id, result: Ok(as_json(outcome.payload)) }, notes }
+                let held = outcome.held.into_count();
+                let result = Ok(as_json(outcome.payload));
+                Answer { tool, reply: Reply { id, result, held }, notes }
             }
             Err(failed) => {
                 let result = Err(failed.as_json());
-                Answer { tool, reply: Reply { id, result }, notes: Vec::new() }
+                Answer { tool, reply: Reply { id, result, held: None }, notes: Vec::new() }
             }
         }
     }

@@ -301,3 +301,24 @@ fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
     line.push(b'\n');
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_values_alone_is_refused() {
+        let call = |items: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{{"x":[{items}0]}}}}}}"#
+            )
+        };
+        let many = call(&"[],".repeat(2_000_000));
+        let reply = check_tree(many.as_bytes()).unwrap();
+        assert!(String::from_utf8_lossy(&reply).contains("too many values or levels"));
+        assert!(matches!(parse(many.as_bytes()), Line::Reply(_)));
+        let long = call(&format!("\"{}\",", "x".repeat(4_000_000)));
+        assert!(matches!(parse(long.as_bytes()), Line::Message(_)));
+        assert_eq!(tree_bytes(call("").as_bytes()), 0);
+    }
+}

@@ -5,7 +5,7 @@ pub mod task;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;
 
-use std::{error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -33,12 +33,17 @@ pub struct Outcome {
 
 /// Keeps memory counted that an outcome takes; nothing for a small one.
 #[derive(Clone, Default)]
-pub struct Held(Option<Arc<dyn Send + Sync>>);
+pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
 
 impl Held {
     /// Keeps what `count` counts until it is dropped.
     pub(crate) fn by(count: impl Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(count)))
+    }
+
+    /// Returns what counts, for who takes the payload apart.
+    pub(crate) fn into_count(self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0
     }
 }
 
