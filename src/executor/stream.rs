@@ -85,7 +85,7 @@ impl Stream<'_> {
         let is_endless = is_endless || bounds.is_callers;
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
-        let mut size = 0_u64;
+        let (mut size, mut counted) = (0_u64, 0_u64);
         let mut notes = Vec::new();
         loop {
             if self.collector.is_full() {
@@ -130,6 +130,7 @@ impl Stream<'_> {
             pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             self.target.take_room(grown as u64, self.plan)?;
+            counted += grown as u64;
             if self.collector.size() as u64 > limit {
                 return Err(self.target.too_large(self.plan));
             }
@@ -147,7 +148,7 @@ impl Stream<'_> {
         let masked = self.target.room.work(before, masked).await;
         let payload =
             masked.map_err(|error| self.target.undecodable(self.plan, self.status, error))?;
-        self.target.resize(before as u64, payload.bytes(), self.plan)?;
+        self.target.resize(counted, payload.bytes(), self.plan)?;
         Ok((payload, size, notes))
     }
 

@@ -200,7 +200,7 @@ async fn an_honest_list_of_ten_megabytes_is_selected_and_redacted() {
             r#"{{"id":"vm-{number:08}","name":"machine {number}","memory":{number}.5,"tags":["a","b"],"password":"hunter2"}}"#
         )
     };
-    let items: Vec<String> = (0..100_000).map(item).collect();
+    let items: Vec<String> = (0..120_000).map(item).collect();
     let body = format!(r#"{{"data": [{}]}}"#, items.join(", "));
     assert!(body.len() > 10_000_000);
     let upstream = Upstream::start(vec![Answer::json(200, &body)]).await;
@@ -212,9 +212,9 @@ async fn an_honest_list_of_ten_megabytes_is_selected_and_redacted() {
     assert!(text.as_str() == format!("[{expected}]"));
 }
 
-/// The process may have so much memory, in KiB: less than half of what one tree would take.
+/// The process may have so much memory, in KiB: less than one tree would take.
 #[cfg(target_os = "linux")]
-const MEMORY: u32 = 768 * 1024;
+const MEMORY: u32 = 640 * 1024;
 
 /// Calls a tool with the program itself, in a process that may not have much memory.
 #[cfg(target_os = "linux")]
@@ -242,14 +242,14 @@ async fn a_small_body_that_grows_does_not_fill_the_memory() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fake.dadl");
     std::fs::write(&file, TOOLS).unwrap();
-    let body = format!("[{}[]]", "[],".repeat(SIZE / 3));
+    let body = format!("[{}0]", "{\"\":{}},".repeat(SIZE / 8));
     let upstream = Upstream::start(vec![bomb("application/json", &body)]).await;
     let url = upstream.url();
     let call = move |tool: &'static str| {
         let (file, url) = (file.clone(), url.clone());
         tokio::task::spawn_blocking(move || call_within(&file, &url, tool))
     };
-    for tool in ["redacted", "first", "judged", "paged"] {
+    for tool in ["redacted", "paged"] {
         let said = call(tool).await.unwrap();
         assert!(!said.is_empty(), "{tool}");
     }
