@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::json_path::JsonPath;
-use crate::json::cost;
+use crate::json::{cost, scan};
 
 /// A compiled condition on an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,13 @@ impl Condition {
                 Ok(Self { left, right: Some((comparison, right)) })
             }
         }
+    }
+
+    /// Returns whether one of `conditions` holds on a body; on one that is no JSON, none does.
+    pub(super) fn any_holds(conditions: &[Self], body: &[u8]) -> bool {
+        let text = std::str::from_utf8(body).ok().and_then(|text| scan::compacted(text).ok());
+        let holds = |condition: &Self| condition.holds(text.as_deref()?);
+        conditions.iter().any(|condition| holds(condition) == Some(true))
     }
 
     /// Returns whether this is a plain path, as DADL has it.

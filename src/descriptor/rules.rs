@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{condition::Condition, model::Auth};
-use crate::json::scan;
 
 /// `auth`: what there is to know about the credential.
 #[derive(Debug, Clone, Default)]
@@ -36,9 +35,7 @@ impl Refused {
 
     /// Returns whether the body of such an answer says so.
     pub fn says(&self, body: &[u8]) -> bool {
-        let text = std::str::from_utf8(body).ok().and_then(|text| scan::compacted(text).ok());
-        let Some(body) = text else { return false };
-        self.when.iter().any(|condition| condition.holds(&body) == Some(true))
+        Condition::any_holds(&self.when, body)
     }
 }
 

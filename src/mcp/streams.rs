@@ -258,7 +258,11 @@ fn batch(batch: &Batch) -> JsonText {
 }
 
 fn shown(value: &JsonText) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(value.as_str())]);
-    result.structured_content = result::tree(value, result::MOST_TREE_BYTES, &|_| true);
+    let shown = result::json(value.as_str());
+    let mut content = vec![ContentBlock::text(shown.text)];
+    content.extend(shown.remark.map(ContentBlock::text));
+    let mut result = CallToolResult::success(content);
+    let tree = result::tree(value, result::MOST_TREE_BYTES, &|_| true);
+    result.structured_content = tree.map(result::masked_value);
     result
 }
