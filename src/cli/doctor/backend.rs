@@ -124,10 +124,10 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
     let asks = describe_credentials(backend, credentials, report)
         && reachable
         && log_in(app, backend, report).await;
+    switch::describe(app, asks, report).await;
     if asks {
         call_once(app, backend, report).await;
     }
-    switch::describe(app, asks, report).await;
 }
 
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
