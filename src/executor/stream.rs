@@ -12,11 +12,11 @@ use crate::{
     call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
-    http::{backend::Backend, redact},
+    http::backend::Backend,
     outcome::{Payload, chain},
     response::{
         collect::{Collector, EndOfList},
-        decode::{self, DecodeError},
+        decode::DecodeError,
     },
 };
 
@@ -70,7 +70,6 @@ impl Stream<'_> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-        secrets: &[&str],
     ) -> Result<(Payload, u64, Vec<String>), CallError> {
         let Target { backend, tool, .. } = self.target;
         let streaming = tool.response.streaming;
@@ -133,14 +132,7 @@ impl Stream<'_> {
         }
         drop(pieces);
         let text = self.collector.finish();
-        let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
-        if masked == text.as_str().as_bytes() {
-            return Ok((Payload::Json(text), size, notes));
-        }
-        let payload = decode::decode(&masked, Some("application/json"));
-        let payload =
-            payload.map_err(|error| self.target.undecodable(self.plan, self.status, error));
-        Ok((payload?, size, notes))
+        Ok((Payload::Json(text), size, notes))
     }
 
     /// Takes the end of the stream; returns what is to be said about it.
