@@ -108,7 +108,7 @@ pub enum BuildProblem {
         /// The name of the backend.
         backend: String,
         /// Which one would go where, and what to write if that is meant.
-        problem: CredentialProblem,
+        problem: Box<CredentialProblem>,
     },
     /// The author: the descriptor has errors.
     Descriptor {
