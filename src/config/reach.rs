@@ -124,7 +124,7 @@ impl Reach {
         self.own.as_ref() == Some(&url.origin()) || self.named.iter().any(is_named)
     }
 
-    /// Covers the origin of `url` instead of that of the base URL: the operator names it elsewhere.
+    /// Covers the origin of `url` alone: somebody vouches for it who is not the descriptor.
     #[must_use]
     pub(crate) fn covering(self, url: &Url) -> Self {
         Self { own: Some(url.origin()), ..self }

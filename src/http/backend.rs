@@ -113,8 +113,9 @@ impl Backend {
                 authenticator.secrets().add_field(name.as_str(), value);
             }
         }
-        // Whose word the base URL is, the settings say; see `with_guard` for what else may.
-        let guard = Guard::new(settings.reach(base.as_url(), None));
+        // Whoever writes a base URL into a program vouches for it; `App` says more precisely.
+        let reach = settings.reach(base.as_url(), None).covering(base.as_url());
+        let guard = Guard::new(reach);
         Self {
             settings,
             base,
@@ -139,7 +140,7 @@ impl Backend {
         Self { pacer: Pacer::new(pace), ..self }
     }
 
-    /// Connects where `guard` says.
+    /// Connects where `guard` says; without this, to the base URL and to what is public.
     #[must_use]
     pub fn with_guard(self, guard: Guard) -> Self {
         Self { guard, ..self }
