@@ -163,7 +163,8 @@ fn run(url: &str, arguments: &[&str]) -> (i32, String, String) {
     fs::write(home.path().join("plain.dadl"), plain.replace("[health, ", "[")).unwrap();
     let backends = format!(
         "backends:\n  - {{name: shop, dadl: shop.dadl, url: '{url}'}}\n  \
-         - {{name: down, dadl: shop.dadl, url: 'http://127.0.0.1:9/'}}\n  \
+         - {{name: down, dadl: shop.dadl, url: 'http://127.0.0.1:9/', env: {{shop_token: \
+         shop_token}}}}\n  \
          - {{name: plain, dadl: plain.dadl, url: '{url}'}}\n"
     );
     fs::write(home.path().join("backends.yaml"), backends).unwrap();
