@@ -186,6 +186,8 @@ impl Executor {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
         let plan = self.numbered(plan);
+        let client = observer.client();
+        let filters = self.filters.of(&client);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
             || says(StreamArgument::Subscribe).is_some()
@@ -193,7 +195,7 @@ impl Executor {
             return Err(CallError::NoStreams);
         }
         if let Some(jq) = callers_jq(call) {
-            self.filters.compile(jq).await.map_err(|error| {
+            filters.compile(jq).await.map_err(|error| {
                 let is_jq = |known: &&EntryParam| known.param.is_jq();
                 let property = call.entry().params.iter().find(is_jq);
                 let property = property.map(|known| known.property.clone()).unwrap_or_default();
@@ -202,7 +204,7 @@ impl Executor {
         }
         let bound = backend.settings().timeouts.call;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
-        let turns = self.bounds.turns(call.entry().backend.0, observer.session(), is_transfer);
+        let turns = self.bounds.turns(call.entry().backend.0, &client, is_transfer);
         let busy = |reason| CallError::Busy { reason };
         let turns = tokio::time::timeout(bound, turns)
             .await
@@ -230,7 +232,7 @@ impl Executor {
                         let walk = pages::Walk { executor: self, target, pagination };
                         walk.run(plan.clone(), answer, observer).await?
                     }
-                    None => finish(target, plan, answer, &self.filters).await?,
+                    None => finish(target, plan, answer, &filters).await?,
                 };
                 return Ok(Received::Whole(outcome));
             }

@@ -93,8 +93,9 @@ impl Running<'_> {
     async fn finish(&mut self) -> Result<String, Failure> {
         let deadline = Instant::now() + self.composite.timeout;
         let internal = |message: &str| Failure { message: message.to_owned(), line: None };
-        let slot = self.executor.slots.take().await;
-        let slot = slot.ok_or_else(|| internal("the program is ending"))?;
+        let slot = self.executor.slots.take(&self.observer.client()).await;
+        let slot =
+            slot.ok_or_else(|| internal("too many others wait for their turn; try again later"))?;
         self.has_slot = true;
         let job = Job {
             code: self.composite.script.code.clone(),

@@ -25,6 +25,7 @@ use crate::{
         decode::{self, BodyType},
         shape::{self, ShapeError},
     },
+    shares::Client,
     worker::FilterError,
 };
 
@@ -130,7 +131,7 @@ impl Executor {
         backend: BackendId,
         tool: &Tool,
         plan: &CallPlan,
-        session: &str,
+        client: &Client,
         last_id: Option<&str>,
     ) -> Result<Connection, CallError> {
         let position = backend.0;
@@ -140,7 +141,7 @@ impl Executor {
         let bound = backend.settings().timeouts.call;
         let connected = async {
             let busy = |reason| CallError::Busy { reason };
-            let _turns = self.bounds.turns(position, session, false).await.map_err(busy)?;
+            let _turns = self.bounds.turns(position, client, false).await.map_err(busy)?;
             self.begin(backend, tool, plan, last_id).await
         };
         let timed_out = || {
@@ -208,6 +209,7 @@ impl Executor {
         items: JsonText,
         rules: &ResponseRules,
         jq: Option<&str>,
+        client: &Client,
     ) -> Result<Vec<String>, String> {
         let rules = ResponseRules { max_items: None, ..rules.clone() };
         let failed = |error: ShapeError<FilterError>| match error {
@@ -221,7 +223,7 @@ impl Executor {
             ShapeError::Transform(error) => format!("the descriptor's `transform` {error}"),
         };
         let selected = shape::select(items, rules.result_path.as_ref()).map_err(failed)?;
-        let shaped = shape::shape(selected, &rules, jq, &self.filters).await;
+        let shaped = shape::shape(selected, &rules, jq, &self.filters.of(client)).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {
             Some(items) => Ok(items.iter().map(|item| item.get().to_owned()).collect()),
@@ -230,7 +232,7 @@ impl Executor {
     }
 
     /// Checks that a caller's jq program compiles.
-    pub(crate) async fn check_jq(&self, jq: &str) -> Result<(), String> {
-        self.filters.compile(jq).await.map_err(|error| format!("the jq filter {error}"))
+    pub(crate) async fn check_jq(&self, jq: &str, client: &Client) -> Result<(), String> {
+        self.filters.of(client).compile(jq).await.map_err(|error| format!("the jq filter {error}"))
     }
 }

@@ -44,6 +44,7 @@ use crate::{
         api_error::{self, Rejection},
         shape::{self, Shaped},
     },
+    worker::Filters,
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
@@ -94,7 +95,7 @@ pub struct Leave {
 }
 
 impl Leave {
-    /// Leaves tasks alone once `shutdown` is cancelled.
+    /// Leaves tasks alone once `shutdown` is cancelled; who waits for one then gets its handle.
     pub fn at(shutdown: Option<CancellationToken>) -> Self {
         Self { asked: Arc::default(), shutdown }
     }
@@ -107,6 +108,14 @@ impl Leave {
     /// Returns whether no call holds this any more.
     pub fn is_unused(&self) -> bool {
         Arc::strong_count(&self.asked) == 1
+    }
+
+    /// Waits until the program ends.
+    async fn program_ends(&self) {
+        match &self.shutdown {
+            Some(shutdown) => shutdown.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn is_set(&self) -> bool {
@@ -239,7 +248,7 @@ pub(super) async fn follow(
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = target.call.task(id).ok_or_else(lost)?;
     let mut guard = Guard::new(executor, &right, &waiting.leave);
-    let watcher = Watcher::new(executor, &right).ok_or_else(lost)?;
+    let watcher = Watcher::new(executor, &right, observer).ok_or_else(lost)?;
     let budget = call_wait(target.call).unwrap_or(waiting.budget);
     // A script that waits longer than it may would take the task with it.
     let last = match waiting.budget {
@@ -252,11 +261,16 @@ pub(super) async fn follow(
         Ok(End::Open(watcher.unseen()))
     } else {
         observer.task(&watcher.unseen());
-        watcher.run(None, deadline, observer).await
+        tokio::select! {
+            biased;
+            ended = watcher.run(None, deadline, observer) => ended,
+            () = waiting.leave.program_ends() => Ok(End::Open(watcher.unseen())),
+        }
     };
     guard.disarm();
+    let is_late = |last| Instant::now() >= last || waiting.leave.is_set();
     match ended? {
-        End::Open(report) if last.is_some_and(|last| Instant::now() >= last) => {
+        End::Open(report) if last.is_some_and(is_late) => {
             Err(TaskError::OutOfTime { handle: report.handle }.into())
         }
         End::Open(report) => Ok(open(report)),
@@ -293,7 +307,7 @@ impl Executor {
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
         let handle = right.handle().clone();
-        let watcher = Watcher::new(self, right);
+        let watcher = Watcher::new(self, right, observer);
         let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
@@ -334,7 +348,7 @@ impl Executor {
         self.execute(call, observer).await?;
         let unseen =
             TaskReport { handle: handle.clone(), is_running: true, glimpse: None, trouble: None };
-        let Some(watcher) = right.and_then(|right| Watcher::new(self, right)) else {
+        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, observer)) else {
             return Ok(asked(unseen));
         };
         let deadline = Instant::now() + AFTER_CANCEL;
@@ -378,6 +392,8 @@ struct Watcher<'run> {
     executor: &'run Executor,
     right: &'run TaskRight,
     tasks: &'run Tasks,
+    /// Whose filters run.
+    filters: Filters,
     /// The tool that shows it, without retries of its own: the looks repeat themselves.
     tool: Tool,
 }
@@ -385,12 +401,17 @@ struct Watcher<'run> {
 type Look<'run> = Pin<Box<dyn Future<Output = Result<Seen, Missed>> + Send + 'run>>;
 
 impl<'run> Watcher<'run> {
-    fn new(executor: &'run Executor, right: &'run TaskRight) -> Option<Self> {
+    fn new(
+        executor: &'run Executor,
+        right: &'run TaskRight,
+        observer: &dyn Observer,
+    ) -> Option<Self> {
         let tasks = right.tasks()?;
         let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
         let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
         tool.errors = ErrorRules { retry, ..tool.errors };
-        Some(Self { executor, right, tasks, tool })
+        let filters = executor.filters.of(&observer.client());
+        Some(Self { executor, right, tasks, filters, tool })
     }
 
     /// Returns how long to wait.
@@ -575,7 +596,7 @@ impl<'run> Watcher<'run> {
         let status = status.as_u16();
         let seen = async {
             let selected = target.select(text, status, &plan)?;
-            let shown = target.shape(selected, status, &plan, &executor.filters).await?;
+            let shown = target.shape(selected, status, &plan, &self.filters).await?;
             let Payload::Json(shown) = shown.payload else {
                 return Err(self.unclear("is no JSON".to_owned()));
             };
@@ -650,7 +671,7 @@ impl<'run> Watcher<'run> {
         // For the words of errors only: nothing is sent any more.
         let call = self.admit(false)?;
         let plan = call::plan(call.entry(), &self.tool, target.backend.base(), call.arguments())?;
-        target.shape(result, 200, &plan, &self.executor.filters).await
+        target.shape(result, 200, &plan, &self.filters).await
     }
 
     /// Returns why the task failed, without what the tool that began it hides in its results.

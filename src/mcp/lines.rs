@@ -2,11 +2,11 @@
 //!
 //! Takes a reader and gives the protocol library's transport. It differs from the library's own in
 //! what it does with input that is no message: a line that is not JSON, is no request or is longer
-//! than [`MOST_LINE_BYTES`] gets an error reply and the next line is read, so that one bad line
+//! than [`MOST_BYTES`] gets an error reply and the next line is read, so that one bad line
 //! costs a client neither its session nor its patience. Lines that are too long are never held in
 //! memory. Writing is a task of its own that joins what is ready into one write.
 
-use std::{io, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
@@ -14,15 +14,26 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
-/// The longest line that is read.
-pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
+use super::{
+    ending::{Ending, UnderWay},
+    message::{self, MOST_BYTES},
+};
+use crate::shares::{Client, Share, Shares};
+
+/// How many bytes the messages of the client may take while they are answered.
+const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
+/// An id that is longer does not come back in an error.
+const MOST_ECHO: usize = 256;
+/// What answering a message takes besides its text, about.
+const ANSWERING: u64 = 16 * 1024;
 /// What the line buffer keeps after a long line.
 const KEPT_LINE_BYTES: usize = 64 * 1024;
 /// How much is read at once.
@@ -49,6 +60,15 @@ pub(super) struct Lines<R> {
     reply: Option<Vec<u8>>,
     write: Option<mpsc::Sender<Vec<u8>>>,
     connection: CancellationToken,
+    ending: Ending,
+    memory: Shares,
+}
+
+/// What lasts as long as the handler of a message.
+#[derive(Debug)]
+struct Held {
+    _memory: Share,
+    _under_way: UnderWay,
 }
 
 /// What is to be done with a line.
@@ -65,6 +85,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         read: R,
         write: mpsc::Sender<Vec<u8>>,
         connection: CancellationToken,
+        ending: Ending,
     ) -> Self {
         Self {
             read: BufReader::with_capacity(READ_BYTES, read),
@@ -75,6 +96,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             reply: None,
             write: Some(write),
             connection,
+            ending,
+            memory: Shares::new(MOST_IN_MEMORY),
         }
     }
 
@@ -92,7 +115,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             let end = memchr::memchr(b'\n', available);
             let taken = end.map_or(available.len(), |end| end + 1);
-            let too_long = self.line.len() + taken > MOST_LINE_BYTES;
+            let too_long = self.line.len() + taken > MOST_BYTES;
             let started_skipping = too_long && !self.skipping;
             if too_long {
                 self.line = Vec::new();
@@ -106,7 +129,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 self.skipping = false;
             }
             if started_skipping {
-                let message = format!("message longer than {MOST_LINE_BYTES} bytes");
+                let message = format!("message longer than {MOST_BYTES} bytes");
                 self.reply = Some(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
                 return Ok(false);
             }
@@ -116,9 +139,33 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
+    /// Counts a request for as long as it is answered. What answers or cancels one always passes:
+    /// others wait for it.
+    fn hold(&self, line: Line, weight: u64) -> Line {
+        let Line::Message(mut message) = line else { return line };
+        if !is_request(&message) {
+            return Line::Message(message);
+        }
+        let Some(memory) = self.memory.take(&Client::only(), weight + ANSWERING) else {
+            let text = "too much is being answered; wait for some of it";
+            let id = id_of(&self.line);
+            return Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, text));
+        };
+        message::cut_introduction(&mut message);
+        let held = Held { _memory: memory, _under_way: self.ending.begin() };
+        message.insert_extension(Arc::new(held));
+        Line::Message(message)
+    }
+
     /// Takes the line out of the buffer and decides about it.
     fn take_line(&mut self) -> Line {
-        let line = parse(&self.line);
+        let line = match message::weigh(&self.line) {
+            Ok(weight) => self.hold(parse(&self.line), weight),
+            Err(error) => {
+                let id = id_of(&self.line);
+                Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, &error.to_string()))
+            }
+        };
         self.line.clear();
         self.line.shrink_to(KEPT_LINE_BYTES);
         match line {
@@ -260,6 +307,32 @@ fn parse(line: &[u8]) -> Line {
     }
 }
 
+/// The parts of a message that say whose answer a reply is.
+#[derive(Deserialize)]
+struct Heading<'text> {
+    #[serde(borrow)]
+    id: Option<&'text RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'text, str>>,
+}
+
+/// Returns the id of a message, if it may come back.
+pub(super) fn id_of(text: &[u8]) -> Value {
+    let heading: Option<Heading<'_>> = serde_json::from_slice(text).ok();
+    let id = heading.and_then(|heading| heading.id).map(RawValue::get);
+    let id = id.filter(|id| id.len() <= MOST_ECHO);
+    id.and_then(|id| serde_json::from_str(id).ok())
+        .filter(|id: &Value| id.is_string() || id.is_number())
+        .unwrap_or(Value::Null)
+}
+
+/// Returns the text of the id of a request; `None` when the message is another one.
+pub(super) fn request_id(text: &[u8]) -> Option<String> {
+    let heading: Heading<'_> = serde_json::from_slice(text).ok()?;
+    heading.method?;
+    heading.id.map(|id| id.get().to_owned())
+}
+
 /// Returns the reply to an HTTP body that is no message.
 pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
     match parse(body) {
@@ -271,7 +344,7 @@ pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
 }
 
 /// Makes an error reply; the library's own leaves out an `id` that is not known.
-fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
+pub(super) fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
     let error = ErrorData::new(code, message.to_owned(), None);
     let mut line = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string().into_bytes();
     line.push(b'\n');
