@@ -144,12 +144,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[derive(Debug)]
 pub(super) struct Paced<B> {
     body: B,
+    is_over: bool,
     reading: Patience,
 }
 
 impl<B> Paced<B> {
     pub(super) fn new(body: B, pace: Pace) -> Self {
-        Self { body, reading: Patience::new(pace) }
+        Self { body, is_over: false, reading: Patience::new(pace) }
     }
 }
 
@@ -161,6 +162,9 @@ where
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
         match Pin::new(&mut self.body).poll_next(context) {
             Poll::Ready(Some(Ok(piece))) => {
                 self.reading.moved(piece.len());
@@ -168,7 +172,11 @@ where
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self.reading.poll(context).map(|late| Some(Err(late))),
+            Poll::Pending => {
+                let late = ready!(self.reading.poll(context));
+                self.is_over = true;
+                Poll::Ready(Some(Err(late)))
+            }
         }
     }
 }

@@ -247,8 +247,12 @@ mod tests {
         held.iter().for_each(|place| place.set(Phase::Answering));
         assert!(places.take(from(1)).is_at_door());
         assert!(!held.iter().any(is_gone));
-        let others: Vec<Place> = (0..3).map(|_| places.take(from(2))).collect();
-        others.iter().for_each(|place| place.set(Phase::Answering));
+        let answering = |_| {
+            let place = places.take(from(2));
+            place.set(Phase::Answering);
+            place
+        };
+        let others: Vec<Place> = (0..3).map(answering).collect();
         let at_door: Vec<bool> = others.iter().map(Place::is_at_door).collect();
         assert_eq!(at_door, [false, false, true]);
         assert_eq!(held.iter().filter(|place| is_gone(place)).count(), 2);
