@@ -21,7 +21,7 @@ use secrecy::SecretString;
 
 use crate::{
     access::Policy,
-    call::BaseUrl,
+    call::{BaseUrl, Door},
     catalog::{BackendTools, Catalog},
     config::{BackendSettings, Limits, Settings, bundled, credentials::Credentials, store::Access},
     descriptor::{
@@ -123,6 +123,12 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {}
 
 impl App {
+    /// Has the calls come through `door`; without this, through that of models.
+    #[must_use]
+    pub fn at(self, door: Door) -> Self {
+        Self { gate: self.gate.at(door), ..self }
+    }
+
     /// Loads all descriptors and puts everything together. Nothing is sent, unless an operator
     /// lets an OpenAPI document be fetched.
     ///
@@ -161,7 +167,9 @@ impl App {
         let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
         let clients: Vec<Backend> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
-        let (gate, limits) = (Gate::new(catalog, confirm), settings.limits);
+        let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
+        let gate = Gate::new(catalog, confirm).with_bases(bases);
+        let limits = settings.limits;
         Ok(Self { gate, executor, backends, limits, warnings })
     }
 }
@@ -250,7 +258,7 @@ impl LoadedBackend {
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
-        backend.with_pace(self.descriptor.pace)
+        backend.with_pace(self.descriptor.pace).with_switch(self.descriptor.switch.clone())
     }
 }
 

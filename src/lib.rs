@@ -28,6 +28,7 @@ pub mod response;
 pub mod script;
 pub mod shares;
 pub mod simulator;
+pub mod text;
 pub mod worker;
 
 /// What the targets in `fuzz/` need and no other user of the library does.

@@ -481,6 +481,9 @@ pub struct SimulateArgs {
     /// Let an object change by itself so many times a second, where the product has events
     #[arg(long, value_name = "PER_SECOND")]
     pub changes: Option<NonZeroU32>,
+    /// Refuse calls through MCP, as an administrator can have it, where the product has the switch
+    #[arg(long)]
+    pub mcp_off: bool,
 }
 
 /// Arguments of `task`.

@@ -34,6 +34,7 @@ use crate::{
     config::BackendSettings,
     descriptor::login::{Consent, OAuth2, is_loopback},
     http::login::{ClientIdentity, TokenEndpoint},
+    text,
 };
 
 /// How long a person has to agree.
@@ -240,9 +241,7 @@ fn answer(url: &Url, state: &str) -> Option<Answer> {
     if let Some(code) = value("code").filter(|code| !code.is_empty()) {
         return Some(Ok(code.into_owned().into()));
     }
-    let shown = |text: &str| -> String {
-        text.chars().filter(|letter| !letter.is_control()).take(300).collect()
-    };
+    let shown = |text: &str| text::start_of(text, 300);
     let error = value("error").map(|error| shown(&error));
     let description = value("error_description").map(|text| format!(": {}", shown(&text)));
     let (error, description) = (error.unwrap_or_default(), description.unwrap_or_default());
@@ -321,7 +320,7 @@ mod tests {
             assert_eq!(found(strange), None, "{strange}");
         }
         let refusal = found("error=access_denied&error_description=no%0Aline&state=st4te");
-        let text = "the authorization server refuses (access_denied: noline)".to_owned();
+        let text = "the authorization server refuses (access_denied: no line)".to_owned();
         assert_eq!(refusal, Some(Err(text)));
     }
 

@@ -22,6 +22,7 @@ use crate::{
         drift::{Difference, Drift},
         exceptions::{self, Exceptions, Judged},
     },
+    text::line,
 };
 
 /// Compares the two, and tells what differs and has no exception.
@@ -98,12 +99,13 @@ fn text(
     let mut last = "";
     for Difference { what, operation, tool, parameter, message, .. } in &judged.left {
         if operation != last {
-            writeln!(console.out, "{NAME}{operation}{NAME:#}")?;
+            writeln!(console.out, "{NAME}{}{NAME:#}", line(operation))?;
             last = operation;
         }
-        let tool = tool.as_ref().map(|tool| format!(" {tool}")).unwrap_or_default();
-        let parameter = parameter.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
-        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {message}")?;
+        let tool = tool.as_ref().map(|tool| format!(" {}", line(tool))).unwrap_or_default();
+        let name = parameter.as_ref();
+        let parameter = name.map(|name| format!(" `{}`", line(name))).unwrap_or_default();
+        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {}", line(message))?;
     }
     if let Some(path) = &args.exceptions {
         for exception in &judged.stale {

@@ -6,6 +6,7 @@ use super::{
     console::{BAD, Console, GOOD},
     exit::Exit,
     report::{self, Color},
+    screen::ours,
 };
 use crate::{
     app::{BuildError, BuildProblem},
@@ -81,20 +82,20 @@ impl Failure {
     fn write(&self, err: &mut dyn io::Write, color: Color) -> io::Result<()> {
         for before in &self.before {
             match before {
-                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {error}")?,
+                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {}", indented(error))?,
                 Before::Findings(source, findings) => {
                     for finding in findings {
-                        writeln!(err, "{}\n", report::render(source, finding, color))?;
+                        writeln!(err, "{}\n", ours(&report::render(source, finding, color)))?;
                     }
                 }
             }
         }
-        writeln!(err, "{BAD}error:{BAD:#} {}", self.error)?;
+        writeln!(err, "{BAD}error:{BAD:#} {}", indented(&self.error))?;
         for cause in self.error.chain().skip(1) {
-            writeln!(err, "Caused by: {cause}")?;
+            writeln!(err, "Caused by: {}", indented(cause))?;
         }
         match &self.hint {
-            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {hint}"),
+            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {}", indented(hint)),
             None => Ok(()),
         }
     }
@@ -106,6 +107,11 @@ impl Failure {
                 .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
         })
     }
+}
+
+/// Keeps what an error quotes from beginning a line, which could look like one of ours.
+fn indented(error: impl fmt::Display) -> String {
+    error.to_string().trim_end().replace('\n', "\n  ")
 }
 
 impl fmt::Display for Failure {

@@ -15,10 +15,12 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::BackendId,
     config::env_vars::Environment,
     descriptor::diagnostic::nearest,
     executor::HealthReport,
+    text,
 };
 
 /// What is known of one backend.
@@ -37,7 +39,7 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
         .iter()
@@ -124,6 +126,7 @@ impl State {
                 if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
             }
         };
+        let (name, text) = (text::line(name), text::line(&text));
         writeln!(console.out, "{style}{word:<4}{style:#}  {name:<16}  {text}")
     }
 }

@@ -6,6 +6,7 @@ use super::{args::BackendArgs, failure::Failure};
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
+    call::Door,
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
     descriptor::{
         code,
@@ -15,8 +16,12 @@ use crate::{
     },
 };
 
-/// Loads the backends that `args` and `environment` name.
-pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, Failure> {
+/// Loads the backends that `args` and `environment` name, for calls through `door`.
+pub(super) fn app(
+    args: &BackendArgs,
+    environment: Environment,
+    door: Door,
+) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
     let app = App::build(&settings, &Credentials::new(environment))?;
     for warning in &app.warnings {
@@ -43,7 +48,7 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
             tracing::info!("{name} has {count} warnings; `dadl-mcp check` shows them");
         }
     }
-    Ok(app)
+    Ok(app.at(door))
 }
 
 /// Reads the settings that `args` and `environment` name.

@@ -23,9 +23,11 @@ mod import;
 mod list;
 mod load;
 mod log;
+mod mishap;
 mod progress;
 pub mod report;
 mod rewrite;
+mod screen;
 mod serve;
 mod setup;
 mod show;
@@ -49,11 +51,13 @@ use crate::{config::env_vars::Environment, http};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    mishap::catch_panics();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; nothing can be done when printing fails.
-            let _ = error.print();
+            let _ = mishap::print(&error, &arguments);
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
         }
     };
@@ -71,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // A reader that went away has what it wanted.
     let _ = console.out.flush();
+    let _ = console.err.flush();
     exit.into()
 }
 

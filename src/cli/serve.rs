@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
+    call::Door,
     config::{
         credentials,
         env_vars::{self, Environment},
@@ -54,7 +55,7 @@ pub(super) async fn run(
             simulated::app(&args.backends, environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        (load::app(&args.backends, environment)?, None)
+        (load::app(&args.backends, environment, Door::Mcp)?, None)
     };
     if app.gate.catalog().listed().next().is_none() {
         tracing::warn!("no tool is allowed; `dadl-mcp list --all` says why");

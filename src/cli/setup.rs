@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     config::{
         BackendSettings, Settings,
         credentials::{self, Committed, Credentials},
@@ -31,7 +32,11 @@ use crate::{
         model::{Auth, CredentialName, Setup},
     },
     http::login::ClientIdentity,
+    text,
 };
+
+/// So much of what a descriptor says is shown, of each part.
+const LONGEST_WORDS: usize = 1000;
 
 /// Sets a backend up.
 pub(super) async fn run(
@@ -43,7 +48,7 @@ pub(super) async fn run(
     let backend = choose(args, &settings)?;
     settings.backends = vec![backend.clone()];
     let draft = Credentials::new(environment.clone()).draft();
-    let app = App::build(&settings, &draft)?;
+    let app = App::build(&settings, &draft)?.at(Door::Terminal);
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));
     };
@@ -176,25 +181,23 @@ fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
     let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
+    // None of it begins a line, and none looks like a question of this program.
+    let words = |text: &str| text::start_of(text, LONGEST_WORDS);
+    writeln!(err, "the descriptor says, and nobody has checked:")?;
     for (number, step) in credential_steps.iter().enumerate() {
-        writeln!(err, "  {}. {}", number + 1, printable(step))?;
+        writeln!(err, "  {}. {}", number + 1, words(step))?;
     }
     for (what, scopes) in [("required", required_scopes), ("optional", optional_scopes)] {
         if !scopes.is_empty() {
-            writeln!(err, "  {what} scopes: {}", printable(&scopes.join(", ")))?;
+            writeln!(err, "  {what} scopes: {}", words(&scopes.join(", ")))?;
         }
     }
     for (what, text) in [("see", docs_url), ("note", notes)] {
         if let Some(text) = text {
-            writeln!(err, "  {what}: {}", printable(text.trim()))?;
+            writeln!(err, "  {what}: {}", words(text))?;
         }
     }
     Ok(())
-}
-
-/// Takes away what could make a terminal show something else.
-fn printable(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() || *letter == '\n').collect()
 }
 
 /// Asks for each credential that has to be given.

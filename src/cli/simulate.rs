@@ -21,6 +21,10 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         let failure = format!("--changes: nothing changes by itself in {}", product.title);
         return Err(Failure::usage(failure));
     }
+    if args.mcp_off && !product.switch {
+        let failure = format!("--mcp-off: {} has no such switch", product.title);
+        return Err(Failure::usage(failure));
+    }
     // Before the URL is printed, so that whoever reads it may end the process cleanly.
     let mut signals = Signals::listen()?;
     let address = args.listen;
@@ -31,6 +35,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
+        mcp: !args.mcp_off,
         record: false,
     };
     let simulator = product.start(options).await;

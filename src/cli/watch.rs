@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::{BackendId, Entry},
     config::env_vars::Environment,
     descriptor::{
@@ -36,9 +37,9 @@ pub(super) async fn run(
     let (app, _simulator) = if args.demo {
         let changes = simulated::CHANGES;
         let (app, simulator) = simulated::app(&args.backends, environment, Some(changes)).await?;
-        (app, Some(simulator))
+        (app.at(Door::Terminal), Some(simulator))
     } else {
-        (load::app(&args.backends, environment)?, None)
+        (load::app(&args.backends, environment, Door::Terminal)?, None)
     };
     let (id, backend) = find(&app, &args.backend)?;
     let Some(events) = &backend.descriptor.events else {
@@ -132,7 +133,7 @@ async fn print(
             console.note(&format!("{} events were dropped", batch.taken.dropped))?;
         }
         for item in &batch.taken.items {
-            writeln!(console.out, "{item}")?;
+            console.json_text(item)?;
         }
         console.out.flush()?;
         if batch.phase != known {

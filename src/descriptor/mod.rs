@@ -19,6 +19,7 @@ pub mod model;
 pub mod openapi;
 pub mod rules;
 pub mod source;
+pub mod switch;
 pub mod task;
 pub mod template;
 pub(crate) mod units;

@@ -46,7 +46,7 @@ pub use self::{
     space::{Gauge, Space},
     time::Clock,
 };
-use crate::{config::FileSettings, outcome::transfer};
+use crate::{config::FileSettings, outcome::transfer, text};
 
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
@@ -462,8 +462,7 @@ async fn open_file(path: &Path, name: String, content_type: String) -> Result<Up
 /// Returns a name that may be shown and sent: the last part, without control characters.
 fn display_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String =
-        name.chars().filter(|character| !character.is_control()).take(LONGEST_NAME).collect();
+    let name: String = text::line(&text::plain(name)).chars().take(LONGEST_NAME).collect();
     if name.is_empty() { "file".to_owned() } else { name }
 }
 

@@ -21,7 +21,7 @@ use rmcp::{
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, ending::Stopped, http, progress};
+use super::{Server, ending::Stopped, http, progress, result};
 use crate::{
     executor::CallError,
     gate::Pending,
@@ -31,6 +31,7 @@ use crate::{
     },
     outcome::Payload,
     shares::Client,
+    text::line,
 };
 
 /// The least time between two notifications about the same resource.
@@ -75,8 +76,8 @@ impl Served {
             let text =
                 format!("A {} of backend {}, as {} reads it", it.collection, it.backend, it.tool);
             ResourceTemplate::new(uri, name)
-                .with_title(it.collection)
-                .with_description(text)
+                .with_title(line(it.collection).into_owned())
+                .with_description(line(&text).into_owned())
                 .with_mime_type("application/json")
         })
     }
@@ -113,8 +114,10 @@ impl Served {
             _ => ErrorData::internal_error(error.for_model(), None),
         })?;
         let (text, content_type) = match outcome.payload {
-            Payload::Json(text) => (text.into_string(), "application/json".to_owned()),
-            Payload::Text { content_type, text } => (text, content_type),
+            Payload::Json(text) => {
+                (result::json(text.as_str()).text, "application/json".to_owned())
+            }
+            Payload::Text { content_type, text } => (result::masked(text).text, content_type),
             Payload::Empty => (String::new(), "text/plain".to_owned()),
             Payload::File(_) | Payload::Task(_) => {
                 let message = format!("\"{uri}\" is no value: call the tool that reads it");

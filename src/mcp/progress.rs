@@ -22,6 +22,7 @@ use super::ending::{Ending, Stopped};
 use crate::{
     outcome::{Observer, Progress},
     shares::Client,
+    text,
 };
 
 /// The least time between two notifications.
@@ -187,7 +188,7 @@ impl Channel {
         self.value = if done > self.value { done } else { self.value + 0.001 };
         let mut notification = ProgressNotificationParam::new(self.token.clone(), self.value);
         notification.total = total.filter(|total| *total >= self.value);
-        notification.message = Some(message);
+        notification.message = Some(text::line(&message).into_owned());
         self.last = Some(Instant::now());
         let peer = self.peer.clone();
         self.sending = Some(Box::pin(async move {

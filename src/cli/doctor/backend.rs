@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Report;
+use super::{Report, switch};
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::{BackendId, Catalog, Entry},
     cli::load,
     config::{
@@ -37,7 +38,7 @@ pub(super) async fn examine(
     report.backend = Some(backend.name.clone());
     if describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
-            Ok(app) => examine_app(&app, credentials, proxied, report).await,
+            Ok(app) => examine_app(&app.at(Door::Terminal), credentials, proxied, report).await,
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
             }
@@ -116,12 +117,13 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
     describe_policy(app, backend, report);
     let reachable = proxied || reach(backend, report).await;
     describe_tls(backend.base.as_url(), &backend.settings, report);
-    if describe_credentials(backend, credentials, report)
+    let asks = describe_credentials(backend, credentials, report)
         && reachable
-        && log_in(app, backend, report).await
-    {
+        && log_in(app, backend, report).await;
+    if asks {
         call_once(app, backend, report).await;
     }
+    switch::describe(app, asks, report).await;
 }
 
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {

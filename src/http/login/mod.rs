@@ -17,6 +17,7 @@ use std::{sync::Mutex, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http::{HeaderName, HeaderValue};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ use crate::{
     call::BaseUrl,
     config::BackendSettings,
     descriptor::login::{OAuth2, Session},
+    text::{line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
@@ -50,6 +52,8 @@ pub(crate) struct Site {
     pub(crate) base: BaseUrl,
     /// Its client, for its own origin.
     pub(crate) client: Client,
+    /// What tells the API where the call comes from that needs the login.
+    pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a login gave.
@@ -139,10 +143,8 @@ fn words(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
-    let line: Vec<&str> = text.split_whitespace().collect();
-    let line = line.join(" ");
-    let mut short: String =
-        line.chars().filter(|letter| !letter.is_control()).take(MOST_WORDS).collect();
+    let line = line(&plain(&text)).into_owned();
+    let mut short: String = line.chars().take(MOST_WORDS).collect();
     if line.chars().count() > MOST_WORDS {
         short.push_str("..");
     }

@@ -50,7 +50,7 @@ pub(super) async fn renew(
         .map_err(|error| error.to_string())?;
     let mut fields = HeaderMap::new();
     fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in site.settings.headers.iter().chain(&login.headers) {
+    for (name, value) in site.settings.headers.iter().chain(&login.headers).chain(&site.marks) {
         fields.insert(name.clone(), value.clone());
     }
     let mut request = site.client.request(method, url).headers(fields);
