@@ -299,8 +299,8 @@ mod tests {
         /// What has color holds no sequence but those of the renderer.
         #[test]
         fn nothing_of_a_file_steers_a_terminal(
-            text in crate::text::hostile(),
-            message in crate::text::hostile(),
+            text in text::hostile(),
+            message in text::hostile(),
             start in 0..60_usize,
             length in 0..60_usize,
         ) {
@@ -320,7 +320,7 @@ mod tests {
                 matches!(it, '\u{200c}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
             };
             for character in plain.chars().filter(|it| !depends(*it)).map(String::from) {
-                assert_eq!(crate::text::shown(&character), character);
+                assert_eq!(text::shown(&character), character);
             }
             let styles = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
             let colored = render(&source, &finding, Color::Always);
