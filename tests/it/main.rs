@@ -7,6 +7,7 @@
 )]
 
 mod addresses;
+mod answers;
 mod auth;
 mod cancelling;
 mod check;
@@ -44,6 +45,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod memory;
 mod numbers;
 mod objects;
 mod openapi;
@@ -54,9 +56,12 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod secrets;
 mod seen;
 mod setup;
 mod simulate;
+#[path = "../../src/secrets/spell.rs"]
+mod spell;
 mod stored;
 mod streams;
 mod switch;
