@@ -58,7 +58,6 @@ use crate::{
     http::{
         backend::{Backend, Exchange, Refusal, start_of},
         error::SendErrorKind,
-        redact,
         retry::RetryRules,
         upload::{self, Activity},
     },
@@ -66,8 +65,10 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
+        hiding,
     },
     script::engine::Slots,
+    secrets::Secrets,
     worker::Filters,
 };
 
@@ -75,6 +76,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Executor {
     backends: Arc<[Backend]>,
+    secrets: Secrets,
     files: FileStore,
     filters: Filters,
     slots: Slots,
@@ -89,7 +91,8 @@ impl Executor {
         let (filters, slots) = (Filters::default(), Slots::default());
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
-        Self { backends, files, filters, slots, bounds, requests: Arc::default() }
+        let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
+        Self { backends, secrets, files, filters, slots, bounds, requests: Arc::default() }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -113,6 +116,11 @@ impl Executor {
     /// Returns room for what is made of an answer beside it.
     pub(crate) fn room(&self, session: &str) -> Room {
         self.bounds.room(session)
+    }
+
+    /// Returns the secrets that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the backends.
@@ -290,14 +298,14 @@ impl Executor {
         }
         // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
         // a success.
-        let Exchange { response, attempts, applied, retry_after, refusal, _sending } = exchange;
+        let Exchange { response, attempts, retry_after, refusal, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
         let body = start_of(response).await;
         let shows_task = task::shows_task(target.call, tool, &body);
         let response = reqwest::Response::from(answer.map(|()| body));
-        let exchange = Exchange { response, attempts, applied, retry_after, refusal, _sending };
+        let exchange = Exchange { response, attempts, retry_after, refusal, _sending };
         if shows_task {
             return Ok(exchange);
         }
@@ -318,27 +326,34 @@ impl Executor {
         {
             return self.rpc_answer(target, plan, sent, exchange).await;
         }
-        let Exchange { response, applied, .. } = exchange;
+        let Exchange { response, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
         let most = || stream::Bounds::of(target.call, tool, target.backend).items;
+        let secrets = target.backend.secrets();
         let stream = match BodyType::of(content_type) {
-            BodyType::EventStream => Some(Collector::events(most())),
-            BodyType::Ndjson => Some(Collector::lines(most())),
+            BodyType::EventStream => Some(Collector::events(most(), secrets)),
+            BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = stream {
             let stream = stream::Stream { target, plan, status, collector, ends_silently: false };
             let pieces = response.bytes_stream().boxed();
-            let (payload, size, notes) = stream.collect(pieces, &applied.secrets()).await?;
+            let (payload, size, notes) = stream.collect(pieces).await?;
             return Ok(Answer { status, headers, payload, size, notes });
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
         let decoded = || {
-            let body = redact::bytes(body, &applied.secrets());
-            decode::decode(&body, content_type)
+            Ok(match decode::decode(&secrets.body(body), content_type)? {
+                // What a charset hides shows itself only now.
+                Payload::Text { content_type, text } => {
+                    let content_type = secrets.text(&content_type).into_owned();
+                    Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+                }
+                payload => payload,
+            })
         };
         let decoded = target.room.work(to_usize(size), decoded).await;
         let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
@@ -400,33 +415,31 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
-    Box::new(refusal(tool, &backend.request_line(plan), exchange).await).into()
+    Box::new(refusal(backend, tool, &backend.request_line(plan), exchange).await).into()
 }
 
 /// Reads the error in a non-2xx answer.
-async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
-    let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
+async fn refusal(backend: &Backend, tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
+    let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
-    let body = redact::bytes(body, &applied.secrets());
+    let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    let mut error = api_error::read(rejection, &tool.errors);
+    let mut error = hiding::read(rejection, tool);
     name_refusal(&mut error, refusal, tool);
     error
 }
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.
 fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
-    match refusal {
-        None => {}
-        Some(Refusal::SwitchedOff) => SWITCHED_OFF.clone_into(&mut error.code),
-        Some(Refusal::Credential) => {
-            if !tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status) {
-                api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
-            }
-        }
-    }
+    let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
+    let code = match refusal {
+        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
+        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(Refusal::Credential) | None => return,
+    };
+    code.clone_into(&mut error.code);
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.
@@ -449,7 +462,7 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
         retry_after: None,
         attempts: 1,
     };
-    Err(Box::new(api_error::read(rejection, &tool.errors)).into())
+    Err(Box::new(hiding::read(rejection, tool)).into())
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

@@ -13,7 +13,6 @@ use crate::{
     http::{
         backend::{Exchange, Refusal},
         error::SendErrorKind,
-        redact,
         retry::RetryRules,
         upload::Activity,
     },
@@ -157,7 +156,8 @@ impl Executor {
                 _ if status.is_success() => {}
                 _ => {
                     found.is_refused = exchange.refusal == Some(Refusal::Credential);
-                    return Err((None, refusal(tool, &request, exchange).await.to_string()));
+                    let error = refusal(backend, tool, &request, exchange).await;
+                    return Err((None, error.to_string()));
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
@@ -170,10 +170,10 @@ impl Executor {
                     Err(error) => return Err(failed(error)),
                 }
             } else if looks {
-                let Exchange { response, applied, .. } = exchange;
+                let Exchange { response, .. } = exchange;
                 let body = self.read(target, &plan, response).await.map_err(failed)?;
                 let read = || {
-                    let body = redact::bytes(body.clone(), &applied.secrets());
+                    let body = backend.secrets().body(body.clone());
                     std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok())
                 };
                 room.work(body.len(), read).await
@@ -211,6 +211,7 @@ fn error_code(error: &CallError) -> &'static str {
         CallError::Send(error) => match &error.kind {
             SendErrorKind::Connect(_) => "connection_refused",
             SendErrorKind::Dns(_) => "dns_error",
+            SendErrorKind::PrivateAddress(_) => "not_configured",
             SendErrorKind::RateLimited { .. } => "rate_limited",
             SendErrorKind::Timeout { .. } => "timeout",
             SendErrorKind::Tls(_) => "tls_error",

@@ -12,11 +12,11 @@ use crate::{
     call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
-    http::{backend::Backend, redact},
+    http::backend::Backend,
     outcome::{Payload, chain},
     response::{
         collect::{Collector, EndOfList},
-        decode::{self, DecodeError},
+        decode::DecodeError,
     },
 };
 
@@ -70,7 +70,6 @@ impl Stream<'_> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-        secrets: &[&str],
     ) -> Result<(Payload, u64, Vec<String>), CallError> {
         let Target { backend, tool, .. } = self.target;
         let streaming = tool.response.streaming;
@@ -137,17 +136,7 @@ impl Stream<'_> {
         }
         drop(pieces);
         let text = self.collector.finish();
-        let before = text.as_str().len();
-        let masked = || {
-            let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
-            if masked == text.as_str().as_bytes() {
-                return Ok(Payload::Json(text));
-            }
-            decode::decode(&masked, Some("application/json"))
-        };
-        let masked = self.target.room.work(before, masked).await;
-        let payload =
-            masked.map_err(|error| self.target.undecodable(self.plan, self.status, error))?;
+        let payload = Payload::Json(text);
         self.target.resize(counted, payload.bytes(), self.plan)?;
         Ok((payload, size, notes))
     }

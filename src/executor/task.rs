@@ -29,7 +29,6 @@ use crate::{
     http::{
         backend::{Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
-        redact,
         retry::RetryRules,
         under_way::UnderWay,
         upload::Activity,
@@ -38,10 +37,7 @@ use crate::{
         Held, JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
         task::{TaskHandle, TaskReport},
     },
-    response::{
-        api_error::{self, Rejection},
-        shape,
-    },
+    response::{api_error::Rejection, hiding, shape},
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
@@ -566,8 +562,8 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
-            let body = redact::bytes(start_of(response).await, &applied.secrets());
+            let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
+            let body = backend.masked(start_of(response).await).await;
             let rejection = Rejection {
                 status: status.as_u16(),
                 body: &body,
@@ -575,7 +571,7 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let mut error = api_error::read(rejection, &tool.errors);
+            let mut error = hiding::read(rejection, tool);
             name_refusal(&mut error, refusal, tool);
             let error: CallError = Box::new(error).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
@@ -682,18 +678,25 @@ impl<'run> Watcher<'run> {
     /// Returns why the task failed, without what the tool that began it hides in its results.
     fn reason(&self, shown: &JsonText, starter: &Tool) -> Option<String> {
         let text = shown.as_str();
-        let result = self.tasks.result.as_ref().and_then(|path| path.look(text));
-        let Some(result) = result.filter(|_| !starter.response.redact.is_empty()) else {
+        if starter.response.redact.is_empty() {
             return self.tasks.reason_in(text);
+        }
+        let result = self.tasks.result.as_ref().and_then(|path| path.look(text));
+        let without = match result {
+            None => text.to_owned(),
+            Some(result) => {
+                // Both are parts of the same text.
+                let from = result.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+                let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
+                let most = result.len().saturating_mul(2);
+                let result = JsonText::trusted(result.to_owned());
+                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                [before, hidden.as_str(), after].concat()
+            }
         };
-        // Both are parts of the same text.
-        let from = result.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-        let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
-        let most = result.len().saturating_mul(2);
-        let result = JsonText::trusted(result.to_owned());
         // What cannot be hidden is not told.
-        let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
-        self.tasks.reason_in(&[before, hidden.as_str(), after].concat())
+        let (without, hidden) = hiding::in_json(&without, &starter.response)?;
+        self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
     }
 }
 

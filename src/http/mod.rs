@@ -10,13 +10,14 @@
 pub mod auth;
 pub mod backend;
 mod client;
+pub mod cookie;
 pub mod error;
 pub(crate) mod expect;
+pub mod guard;
 pub mod login;
 mod pace;
 pub(crate) mod rate_limit;
 mod reach;
-pub mod redact;
 mod redirect;
 pub(crate) mod retry;
 pub(crate) mod under_way;

@@ -35,7 +35,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ServeError, Server, files, lines, sessions::Sessions};
+use super::{ServeError, Server, files, lines, masked, sessions::Sessions};
 use crate::{executor::Executor, files::FileStore, live::Owner};
 
 /// The path of the protocol.
@@ -271,6 +271,9 @@ impl Endpoint {
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
         let (files, executor) = (server.files().clone(), server.executor().clone());
+        if let Some(token) = &options.token {
+            executor.secrets().add("http_token", token.expose_secret());
+        }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let make = move || Ok(server.for_session());
         Self {
@@ -377,9 +380,10 @@ impl Endpoint {
         drop(room);
         // The library blames the content type for a body that is no message.
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            return json_answer(StatusCode::BAD_REQUEST, lines::rejection(&body).into());
+            let rejection = self.executor.secrets().message(lines::rejection(&body));
+            return json_answer(StatusCode::BAD_REQUEST, rejection.into());
         }
-        answer.map(unfailing)
+        masked::answer(answer, self.executor.secrets()).await.map(unfailing)
     }
 
     /// Answers a browser that asks whether a page may call.

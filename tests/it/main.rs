@@ -6,6 +6,8 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
+mod answers;
 mod auth;
 mod cancelling;
 mod check;
@@ -15,6 +17,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;
@@ -53,9 +56,13 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod secrets;
 mod seen;
 mod setup;
 mod simulate;
+#[path = "../../src/secrets/spell.rs"]
+mod spell;
+mod stored;
 mod streams;
 mod switch;
 mod tasks;
@@ -63,8 +70,11 @@ mod tasks;
 mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod trust;
 mod uploads;
 mod upstream;
+mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;

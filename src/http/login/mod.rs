@@ -25,12 +25,13 @@ use tokio::time::Instant;
 pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
     auth::{Applied, Source},
-    redact::MASK,
+    guard::{self, Guard},
 };
 use crate::{
     call::BaseUrl,
     config::BackendSettings,
     descriptor::login::{OAuth2, Session},
+    secrets::{MASK, Secrets},
     text::{line, plain},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Site {
     pub(crate) base: BaseUrl,
     /// Its client, for its own origin.
     pub(crate) client: Client,
+    /// Where else it may connect.
+    pub(crate) guard: Guard,
     /// What tells the API where the call comes from that needs the login.
     pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
@@ -123,6 +126,14 @@ pub(crate) async fn renew(
     })
 }
 
+/// Says why a request brought no answer.
+fn no_answer(error: reqwest::Error) -> String {
+    match guard::refusal(&error) {
+        Some(refused) => refused.to_string(),
+        None => format!("no answer ({})", crate::outcome::chain(&error.without_url())),
+    }
+}
+
 /// Reads an answer up to [`MOST_BYTES`].
 async fn read(response: reqwest::Response) -> Result<Bytes, String> {
     let mut body = BytesMut::new();
@@ -137,9 +148,9 @@ async fn read(response: reqwest::Response) -> Result<Bytes, String> {
     Ok(body.freeze())
 }
 
-/// Makes a server's words fit for a message: without `secrets`, on one line, not too long.
-fn words(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
+/// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.
+fn words(text: &str, secrets: &[&str], known: &Secrets) -> String {
+    let mut text = known.text(text).into_owned();
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
@@ -158,9 +169,9 @@ mod tests {
     #[test]
     fn words_of_a_server_are_masked_and_short() {
         assert_eq!(
-            words("no\n such  client abc\u{7}", &["abc", "no"]),
+            words("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
             "no such client [REDACTED]"
         );
-        assert_eq!(words(&"x".repeat(400), &[]).len(), MOST_WORDS + 2);
+        assert_eq!(words(&"x".repeat(400), &[], &Secrets::default()).len(), MOST_WORDS + 2);
     }
 }
