@@ -18,6 +18,7 @@ mod rpc;
 pub(crate) mod stream;
 mod task;
 mod upload_size;
+mod work;
 
 use std::{
     borrow::Cow,
@@ -30,11 +31,12 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use self::queue::Room;
 use self::{
     download::Download,
     file_name::file_name,
     queue::Bounds,
-    result::{Answer, Target, finish},
+    result::{Answer, Target, finish, to_usize},
 };
 pub use self::{
     dry_run::DryRun,
@@ -45,7 +47,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SWITCHED_OFF};
+use crate::outcome::{ApiError, Held, Observer, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -108,7 +110,12 @@ impl Executor {
 
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
-        self.bounds.memory.used()
+        self.bounds.used()
+    }
+
+    /// Returns room for what is made of an answer beside it.
+    pub(crate) fn room(&self, session: &str) -> Room {
+        self.bounds.room(session)
     }
 
     /// Returns the secrets that are in use.
@@ -216,7 +223,7 @@ impl Executor {
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.memory.room());
+        let (activity, room) = (Activity::default(), self.bounds.room(observer.session()));
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let plan = &plan;
         let send = async {
@@ -229,8 +236,12 @@ impl Executor {
             }
             if !binary {
                 let answer = self.answer(target, plan, download.exchange).await?;
-                failed(target, plan, &answer)?;
-                if let Some(id) = task::began(call, &answer)? {
+                let judged = || {
+                    failed(target, plan, &answer)?;
+                    task::began(call, &answer)
+                };
+                let size = to_usize(answer.payload.bytes());
+                if let Some(id) = room.work(size, judged).await? {
                     return Ok(Received::Task(id));
                 }
                 let outcome = match walked(tool) {
@@ -255,7 +266,7 @@ impl Executor {
             activity.timeout(bound, send).await
         };
         match sent.ok_or_else(timed_out)?? {
-            Received::Whole(outcome) => Ok(outcome),
+            Received::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Received::Task(id) => {
                 drop(turns);
@@ -334,17 +345,19 @@ impl Executor {
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
-        let body = target.backend.masked(body).await;
-        let payload = decode::decode(&body, content_type)
-            .map_err(|error| target.undecodable(plan, status, error))?;
-        let payload = match payload {
-            // What a charset hides shows itself only now.
-            Payload::Text { content_type, text } => {
-                let content_type = secrets.text(&content_type).into_owned();
-                Payload::Text { content_type, text: secrets.text(&text).into_owned() }
-            }
-            payload => payload,
+        let decoded = || {
+            Ok(match decode::decode(&secrets.body(body), content_type)? {
+                // What a charset hides shows itself only now.
+                Payload::Text { content_type, text } => {
+                    let content_type = secrets.text(&content_type).into_owned();
+                    Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+                }
+                payload => payload,
+            })
         };
+        let decoded = target.room.work(to_usize(size), decoded).await;
+        let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
+        target.resize(size, payload.bytes(), plan)?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new() })
     }
 
@@ -420,15 +433,13 @@ async fn refusal(backend: &Backend, tool: &Tool, request: &str, exchange: Exchan
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.
 fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
-    match refusal {
-        None => {}
-        Some(Refusal::SwitchedOff) => SWITCHED_OFF.clone_into(&mut error.code),
-        Some(Refusal::Credential) => {
-            if !tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status) {
-                api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
-            }
-        }
-    }
+    let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
+    let code = match refusal {
+        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
+        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(Refusal::Credential) | None => return,
+    };
+    code.clone_into(&mut error.code);
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.
@@ -440,14 +451,13 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
-    let value = text.value().unwrap_or_default();
-    if !tool.errors.failed.iter().any(|condition| condition.holds(&value) == Some(true)) {
+    let text = text.as_str();
+    if !tool.errors.failed.iter().any(|condition| condition.holds(text) == Some(true)) {
         return Ok(());
     }
-    let body = value.to_string();
     let rejection = Rejection {
         status: answer.status,
-        body: body.as_bytes(),
+        body: text.as_bytes(),
         request: &backend.request_line(plan),
         retry_after: None,
         attempts: 1,

@@ -84,7 +84,7 @@ impl Stream<'_> {
         let is_endless = is_endless || bounds.is_callers;
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
-        let mut size = 0_u64;
+        let (mut size, mut counted) = (0_u64, 0_u64);
         let mut notes = Vec::new();
         loop {
             if self.collector.is_full() {
@@ -123,16 +123,22 @@ impl Stream<'_> {
             };
             size += piece.len() as u64;
             let before = self.collector.size();
-            self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            // Only a long line takes long.
+            let pending = self.collector.pending() + piece.len();
+            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             self.target.take_room(grown as u64, self.plan)?;
+            counted += grown as u64;
             if self.collector.size() as u64 > limit {
                 return Err(self.target.too_large(self.plan));
             }
         }
         drop(pieces);
         let text = self.collector.finish();
-        Ok((Payload::Json(text), size, notes))
+        let payload = Payload::Json(text);
+        self.target.resize(counted, payload.bytes(), self.plan)?;
+        Ok((payload, size, notes))
     }
 
     /// Takes the end of the stream; returns what is to be said about it.

@@ -13,6 +13,7 @@ mod client;
 pub mod cookie;
 pub mod error;
 pub(crate) mod expect;
+pub mod guard;
 pub mod login;
 mod pace;
 pub(crate) mod rate_limit;

@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
 mod answers;
 mod auth;
 mod cancelling;
@@ -16,6 +17,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;
@@ -43,6 +45,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod memory;
 mod numbers;
 mod objects;
 mod openapi;
@@ -59,6 +62,7 @@ mod setup;
 mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;
+mod stored;
 mod streams;
 mod switch;
 mod tasks;
@@ -66,8 +70,11 @@ mod tasks;
 mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod trust;
 mod uploads;
 mod upstream;
+mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;

@@ -13,14 +13,24 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::{read, words};
+use super::{no_answer, read, words};
 use crate::{
-    call::BaseUrl, config::BackendSettings, descriptor::login::ClientAuth, http::client,
-    outcome::chain, secrets::Secrets,
+    call::BaseUrl,
+    config::{AddressKey, BackendSettings},
+    descriptor::login::ClientAuth,
+    http::{
+        client::{self, ClientError},
+        guard::Guard,
+    },
+    json::cost,
+    secrets::Secrets,
 };
 
 /// A lifetime beyond this says nothing: more than thirty years.
 const LONGEST_LIFETIME: f64 = 1e9;
+
+/// An answer whose tree would take more holds no tokens, in bytes.
+const LARGEST_TREE: u64 = 4 * 1024 * 1024;
 
 /// Kinds of tokens that a request would have to prove more for (RFC 9449 and drafts).
 const BOUND_KINDS: &[&str] = &["dpop", "mac", "pop"];
@@ -99,17 +109,18 @@ impl TokenEndpoint {
     ///
     /// # Errors
     ///
-    /// A sentence that says why there can be no client.
+    /// See [`ClientError`]: `guard` may not let it connect.
     pub fn new(
         url: Url,
         auth: ClientAuth,
         settings: &BackendSettings,
         base: &BaseUrl,
-    ) -> Result<Self, String> {
+        guard: &Guard,
+    ) -> Result<Self, ClientError> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
-        let client = client::build(&settings, url.scheme() == "https", client::Use::Answers)
-            .map_err(|error| error.to_string())?;
+        let place = (AddressKey::TokenUrl, &url);
+        let client = client::build(&settings, place, guard, client::Use::Answers)?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
 
@@ -136,10 +147,8 @@ impl TokenEndpoint {
     ) -> Result<Tokens, TokenError> {
         let (request, secrets) = self.request(identity, parameters)?;
         let asked = Instant::now();
-        let failed = |error: reqwest::Error| {
-            TokenError::Unusable(format!("no answer ({})", chain(&error.without_url())))
-        };
-        let response = request.send().await.map_err(failed)?;
+        let response = request.send().await;
+        let response = response.map_err(|error| TokenError::Unusable(no_answer(error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {
             return Err(TokenError::Unusable(format!(
@@ -231,7 +240,8 @@ fn understand(
     asked: Instant,
 ) -> Result<Tokens, TokenError> {
     let unusable = |reason: String| Err(TokenError::Unusable(reason));
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+    let text = std::str::from_utf8(body).ok();
+    let Some(Value::Object(answer)) = text.and_then(|text| cost::tree(text, LARGEST_TREE)) else {
         return unusable(format!("it answered HTTP {} without JSON", status.as_u16()));
     };
     let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
