@@ -18,6 +18,7 @@ use crate::{
     },
     json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
+    shares::Client,
 };
 
 /// How a backend is.
@@ -137,7 +138,7 @@ impl Executor {
                 retry_unsafe: false,
                 is_patient: false,
             };
-            let (activity, room) = (Activity::default(), self.bounds.room(""));
+            let (activity, room) = (Activity::default(), self.bounds.room(&Client::only()));
             let target = Target { backend, call, tool, activity: &activity, room: &room };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
             let exchange = sent.map_err(|error| failed(error.into()))?;

@@ -56,7 +56,7 @@ impl Walk<'_> {
         let status = answer.status;
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
-        let filters = &self.executor.filters;
+        let filters = &self.executor.filters.of(&observer.client());
         let Answer { headers, payload, mut size, notes, .. } = answer;
         let text = match payload {
             Payload::Json(text) if !self.names_page(&arguments) => text,
