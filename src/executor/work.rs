@@ -12,16 +12,20 @@ const SMALL: usize = 128 * 1024;
 /// So many steps run at once.
 const MOST: usize = 2;
 
+/// Of steps with more, one runs at once: it may need the memory of its answer twice, in bytes.
+const LARGE: usize = 16 * 1024 * 1024;
+
 /// The steps of all calls; a clone counts with it.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
     turns: Queue,
+    large: Queue,
 }
 
 impl Default for Work {
     fn default() -> Self {
         // Who waits here has a turn among the calls, which are bounded.
-        Self { turns: Queue::new(MOST, usize::MAX) }
+        Self { turns: Queue::new(MOST, usize::MAX), large: Queue::new(1, usize::MAX) }
     }
 }
 
@@ -33,6 +37,7 @@ impl Work {
             return step();
         }
         // None is refused.
+        let _large = if size > LARGE { self.large.turn(session).await.ok() } else { None };
         let _turn = self.turns.turn(session).await.ok();
         use tokio::runtime::{Handle, RuntimeFlavor};
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
