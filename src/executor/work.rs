@@ -47,3 +47,21 @@ impl Work {
         }
     }
 }
+
+/// Lets others have the thread while a body is read: what is unpacked from little that has arrived
+/// comes without a pause.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    bytes: usize,
+}
+
+impl Rest {
+    /// Notes that `bytes` were read, and pauses now and then.
+    pub(super) async fn after(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes > SMALL {
+            self.bytes = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
