@@ -37,6 +37,7 @@ use self::{
     file_name::file_name,
     queue::Bounds,
     result::{Answer, Target, finish, to_usize},
+    work::Rest,
 };
 pub use self::{
     dry_run::DryRun,
@@ -379,6 +380,7 @@ impl Executor {
         }
         target.take_room(announced, plan)?;
         let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
+        let mut rest = Rest::default();
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
@@ -390,6 +392,7 @@ impl Executor {
                 target.take_room(piece.len() as u64, plan)?;
             }
             body.extend_from_slice(&piece);
+            rest.after(piece.len()).await;
         }
         Ok(body.freeze())
     }

@@ -10,6 +10,7 @@ use super::{
     CallError, Executor, Target, header_text,
     result::{Answer, to_usize},
     stream::{Bounds, Stream},
+    work::Rest,
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
@@ -173,6 +174,7 @@ impl Executor {
         let limit = backend.settings().max_response_bytes;
         target.take_room(start.len() as u64, plan)?;
         let mut body = start;
+        let mut rest = Rest::default();
         loop {
             if body.len() as u64 > limit {
                 return Err(target.too_large(plan));
@@ -181,6 +183,7 @@ impl Executor {
             let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
             target.take_room(piece.len() as u64, plan)?;
             body.extend_from_slice(&piece);
+            rest.after(piece.len()).await;
         }
     }
 }

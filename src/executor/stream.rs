@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{CallError, Target};
+use super::{CallError, Target, work::Rest};
 use crate::{
     call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
@@ -85,6 +85,7 @@ impl Stream<'_> {
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
         let (mut size, mut counted) = (0_u64, 0_u64);
+        let mut rest = Rest::default();
         let mut notes = Vec::new();
         loop {
             if self.collector.is_full() {
@@ -122,6 +123,7 @@ impl Stream<'_> {
                 Err(error) => return Err(CallError::Send(backend.failure(self.plan, &error))),
             };
             size += piece.len() as u64;
+            rest.after(piece.len()).await;
             let before = self.collector.size();
             // Only a long line takes long.
             let pending = self.collector.pending() + piece.len();

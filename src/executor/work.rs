@@ -12,16 +12,20 @@ const SMALL: usize = 128 * 1024;
 /// So many steps run at once.
 const MOST: usize = 2;
 
+/// Of steps with more, one runs at once: it may need the memory of its answer twice, in bytes.
+const LARGE: usize = 16 * 1024 * 1024;
+
 /// The steps of all calls; a clone counts with it.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
     turns: Queue,
+    large: Queue,
 }
 
 impl Default for Work {
     fn default() -> Self {
         // Who waits here has a turn among the calls, which are bounded.
-        Self { turns: Queue::new(MOST, usize::MAX) }
+        Self { turns: Queue::new(MOST, usize::MAX), large: Queue::new(1, usize::MAX) }
     }
 }
 
@@ -38,12 +42,31 @@ impl Work {
             return step();
         }
         // None is refused.
+        let _large = if size > LARGE { self.large.turn(client).await.ok() } else { None };
         let _turn = self.turns.turn(client).await.ok();
         use tokio::runtime::{Handle, RuntimeFlavor};
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(step),
             // There is one thread, and who waits is alone.
             _ => step(),
+        }
+    }
+}
+
+/// Lets others have the thread while a body is read: what is unpacked from little that has arrived
+/// comes without a pause.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    bytes: usize,
+}
+
+impl Rest {
+    /// Notes that `bytes` were read, and pauses now and then.
+    pub(super) async fn after(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes > SMALL {
+            self.bytes = 0;
+            tokio::task::yield_now().await;
         }
     }
 }
