@@ -405,15 +405,13 @@ async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.
 fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
-    match refusal {
-        None => {}
-        Some(Refusal::SwitchedOff) => SWITCHED_OFF.clone_into(&mut error.code),
-        Some(Refusal::Credential) => {
-            if !tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status) {
-                api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
-            }
-        }
-    }
+    let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
+    let code = match refusal {
+        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
+        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(Refusal::Credential) | None => return,
+    };
+    code.clone_into(&mut error.code);
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.

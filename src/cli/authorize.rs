@@ -30,8 +30,8 @@ use url::Url;
 
 use super::{console::Console, failure::Failure};
 use crate::{
-    call::BaseUrl,
-    config::BackendSettings,
+    app::LoadedBackend,
+    config::AddressKey,
     descriptor::login::{Consent, OAuth2, is_loopback},
     http::login::{ClientIdentity, TokenEndpoint},
     text,
@@ -66,15 +66,19 @@ pub(super) async fn refresh_token(
     oauth2: &OAuth2,
     consent: &Consent,
     identity: &ClientIdentity,
-    (settings, base): (&BackendSettings, &BaseUrl),
+    backend: &LoadedBackend,
     paste: bool,
     console: &mut Console,
 ) -> Result<SecretString, Failure> {
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
-    let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base)
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let LoadedBackend { settings, base, guard, .. } = backend;
+    let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base, guard)
+        .map_err(anyhow::Error::from)?;
+    // The browser goes there with the client identifier, and with whatever it knows.
+    let checked = guard.check(AddressKey::AuthorizeUrl, &consent.authorize_url).await;
+    checked.map_err(Failure::settings)?;
     let wanted = consent.redirect_uri.as_ref();
     let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
     let listener = if listens { Some(listen(wanted).await?) } else { None };

@@ -109,7 +109,8 @@ impl Console {
 
     /// Writes a remark about the results.
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
+        // What it quotes does not begin a line.
+        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {}", text.replace('\n', "\n  "))
     }
 }
 

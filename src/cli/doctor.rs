@@ -21,6 +21,7 @@ use crate::{
         FileSettings, Settings,
         credentials::Credentials,
         env_vars::{self, Environment},
+        trust::{self, Doubt},
     },
     text,
 };
@@ -117,10 +118,9 @@ pub(super) async fn run(
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
             let credentials = Credentials::new(environment);
-            for at in 0..settings.backends.len() {
+            for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
-                let mut alone = settings.clone();
-                alone.backends = settings.backends.get(at..=at).unwrap_or_default().to_vec();
+                let alone = settings.only(&backend.name);
                 backend::examine(&alone, &credentials, proxied, &mut report).await;
             }
         }
@@ -150,6 +150,9 @@ fn describe(settings: &Settings, report: &mut Report) {
         None => "the command line".to_owned(),
     };
     report.ok("settings", format!("{count} from {origin}"));
+    for warning in &settings.warnings {
+        report.warn("settings", warning.clone(), "docs/configuration.md says which files count");
+    }
     let files = &settings.files;
     match files.metadata() {
         Ok(metadata) if !metadata.is_dir() => report.fail(
@@ -162,7 +165,14 @@ fn describe(settings: &Settings, report: &mut Report) {
             format!("{} cannot be written to", files.display()),
             "name another directory with --files, or change its permissions",
         ),
-        Ok(_) => report.ok("files", files.display().to_string()),
+        Ok(_) => {
+            report.ok("files", files.display().to_string());
+            let doubts = trust::way_to(files).unwrap_or_default();
+            if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+                let hint = "name another directory with --files, or change its permissions";
+                report.warn("files", doubt.to_string(), hint);
+            }
+        }
         Err(_) => {
             report.ok("files", format!("{} (made when the first download comes)", files.display()))
         }

@@ -15,7 +15,7 @@ use super::{
     import,
 };
 use crate::{
-    config::bundled,
+    config::bundled::{self, Places},
     descriptor::{self, diagnostic::Severity, model::Descriptor},
     openapi::{
         self,
@@ -72,7 +72,11 @@ fn read_exceptions(path: &Path) -> Result<Exceptions, Failure> {
 
 /// Reads a descriptor by its path or its name.
 fn descriptor(dadl: &str, console: &mut Console) -> Result<Descriptor, Failure> {
-    let text = bundled::locate(dadl, &[PathBuf::new()]).map_err(Failure::settings)?;
+    let places = Places { base: Some(PathBuf::new()), ..Places::default() };
+    let mut text = bundled::locate(dadl, &places).map_err(Failure::settings)?;
+    if let Some(unused) = text.unused.take() {
+        console.note(&unused.to_string())?;
+    }
     let name = text.origin.clone();
     let mut folder = text.folder();
     let source =

@@ -145,14 +145,24 @@ impl From<SettingsError> for Failure {
                 Self { before: vec![Before::Findings(text, findings)], ..Self::settings(message) }
                     .hint("docs/configuration.md lists every key")
             }
-            SettingsError::Nothing { ref tried } => {
-                let tried: Vec<String> =
-                    tried.iter().map(|path| path.display().to_string()).collect();
+            SettingsError::Nothing { ref own } => {
+                let write = match own {
+                    Some(own) => format!("write {}", own.display()),
+                    None => "name a file with --config".to_owned(),
+                };
                 let hint = format!(
-                    "write one of {}, or begin with `dadl-mcp list --dadl xen-orchestra --url \
-                     https://..`",
-                    tried.join(", ")
+                    "{write}, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`"
                 );
+                Self::new(Exit::Settings, error).hint(hint)
+            }
+            SettingsError::Unnamed { ref path, ref own } => {
+                let path = path.display();
+                let own = own
+                    .as_ref()
+                    .map(|own| format!(", or move it to {}, which needs no name", own.display()));
+                let own = own.unwrap_or_default();
+                let hint =
+                    format!("if you trust who wrote it, add `--config {path}` to the command{own}");
                 Self::new(Exit::Settings, error).hint(hint)
             }
             error => Self::new(Exit::Settings, error),
@@ -165,6 +175,8 @@ impl From<BuildError> for Failure {
         let mut before = Vec::new();
         for problem in error.problems {
             let (backend, message) = match problem {
+                BuildProblem::Address { backend, problem } => (backend, problem.to_string()),
+                BuildProblem::Credential { backend, problem } => (backend, problem.to_string()),
                 BuildProblem::Setting { backend, message } => (backend, message),
                 BuildProblem::Descriptor { backend, source, mut diagnostics } => {
                     // What only `check` minds does not keep the backend from being served.

@@ -23,11 +23,18 @@ pub(super) fn app(
     door: Door,
 ) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
+    warn(&settings);
     let app = App::build(&settings, &Credentials::new(environment))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }
     for backend in &app.backends {
+        if let Some(unused) = &backend.unused {
+            tracing::warn!("backend \"{}\": {unused}", backend.settings.name);
+        }
+        for note in backend.notes() {
+            tracing::warn!("backend \"{}\": {note}", backend.settings.name);
+        }
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }
@@ -54,6 +61,13 @@ pub(super) fn app(
 /// Reads the settings that `args` and `environment` name.
 pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<Settings, Failure> {
     Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
+}
+
+/// Tells what is strange about files that are used, and which are not.
+pub(super) fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Returns a sentence for each access level that no tool of the descriptor has: it is probably

@@ -34,6 +34,7 @@ mod show;
 mod signals;
 mod simulate;
 mod simulated;
+mod stored;
 mod task;
 mod watch;
 
@@ -93,7 +94,7 @@ fn dispatch(
         }),
         Command::Check(args) => complete::check(&args, console),
         Command::Completions(args) => complete::completions(&args, console),
-        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
+        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
         Command::Drift(args) => drift::run(&args, console),
         Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),

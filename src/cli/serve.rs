@@ -52,7 +52,7 @@ pub(super) async fn run(
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) =
-            simulated::app(&args.backends, environment, args.demo_changes).await?;
+            simulated::app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
         (load::app(&args.backends, environment, Door::Mcp)?, None)

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::Decision,
-    app::{App, LoadedBackend},
+    app::{App, Flow, LoadedBackend},
     call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
@@ -59,6 +59,7 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
+        "credentials": flows(app, entry).iter().map(Flow::to_json).collect::<Vec<_>>(),
         "descriptor": {
             "name": entry.descriptor().name,
             "version": entry.descriptor().version,
@@ -101,6 +102,9 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "defined in   {}", defined_in(app, entry))?;
+    for flow in flows(app, entry) {
+        writeln!(out, "credential   {flow}")?;
+    }
     if let Some(switch) = &entry.descriptor().switch {
         writeln!(out, "switch       calls through MCP have `{}`", switch.fields())?;
     }
@@ -134,6 +138,11 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", example.code.trim_end())?;
     }
     Ok(())
+}
+
+/// Returns which credentials the descriptor of a tool gets, and where they go.
+fn flows(app: &App, entry: &Entry) -> Vec<Flow> {
+    app.backends.get(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
 }
 
 /// Says which edition of the descriptor is loaded, as far as it says so itself.

@@ -1,9 +1,10 @@
 //! `simulate`: the simulated API of a product, until Ctrl-C.
 
-use std::{borrow::Cow, io::Write as _};
+use std::io::Write as _;
 
 use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, signals::Signals};
 use crate::{
+    config::command::quoted,
     mcp::ServeError,
     simulator::{Product, SimulatorOptions},
 };
@@ -53,25 +54,4 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     out.flush()?;
     signals.next().await;
     Ok(Exit::Ok)
-}
-
-/// Writes a word as a POSIX shell takes it.
-fn quoted(word: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if word.bytes().all(plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''")).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(quoted("demo-token"), "demo-token");
-        assert_eq!(quoted("a$b"), "'a$b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

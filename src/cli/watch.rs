@@ -36,7 +36,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let (app, _simulator) = if args.demo {
         let changes = simulated::CHANGES;
-        let (app, simulator) = simulated::app(&args.backends, environment, Some(changes)).await?;
+        let (app, simulator) = simulated::app(&args.backends, &environment, Some(changes)).await?;
         (app.at(Door::Terminal), Some(simulator))
     } else {
         (load::app(&args.backends, environment, Door::Terminal)?, None)

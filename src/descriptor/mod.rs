@@ -17,6 +17,7 @@ mod lower;
 pub mod mend;
 pub mod model;
 pub mod openapi;
+pub mod receivers;
 pub mod rules;
 pub mod source;
 pub mod switch;

@@ -204,6 +204,7 @@ fn error_code(error: &CallError) -> &'static str {
         CallError::Send(error) => match &error.kind {
             SendErrorKind::Connect(_) => "connection_refused",
             SendErrorKind::Dns(_) => "dns_error",
+            SendErrorKind::PrivateAddress(_) => "not_configured",
             SendErrorKind::RateLimited { .. } => "rate_limited",
             SendErrorKind::Timeout { .. } => "timeout",
             SendErrorKind::Tls(_) => "tls_error",

@@ -8,7 +8,6 @@
 //! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
-mod address;
 mod index;
 mod media_type;
 mod readable;

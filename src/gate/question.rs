@@ -201,14 +201,29 @@ backend:
         insta::assert_snapshot!(question(&gate, "drop", arguments).unwrap(), @r#"
         Allow the dangerous call drop on backend fake?
         - Access level: dangerous
-        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body=%7B%22a%22%3A%5B1%2C%22x%5Cny%22%5D%7D"
+        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body%5Ba%5D=1\u0026body%5Ba%5D=x%0Ay"
         - Argument id = "a/b"
         - Argument force = "yes"
         - Argument body = {"a":[1,"x\ny"]}
         - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
         "#);
-        insta::assert_snapshot!(question(&gate, "__wipe", json!({})).unwrap(), @"");
-        insta::assert_snapshot!(question(&gate, "all", json!({ "why": "_" })).unwrap(), @"");
+        insta::assert_snapshot!(question(&gate, "__wipe", json!({})).unwrap(), @r#"
+        Allow the dangerous call "\u005f\u005fwipe" on backend fake?
+        - Access level: dangerous
+        - Request: POST "https://api.example.com/v1/wipe"
+        - (no arguments)
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
+        insta::assert_snapshot!(question(&gate, "all", json!({ "why": "_" })).unwrap(), @r#"
+        Allow the dangerous call all on backend fake?
+        - Access level: write
+        - Runs a script of the descriptor, which may call: drop, "\u005f\u005fwipe"
+        - Argument why = "\u005f"
+        - It may make these dangerous calls, with arguments of its own: drop, "\u005f\u005fwipe"
+        - drop sends DELETE "https://api.example.com/v1/things/{id}"
+        - "\u005f\u005fwipe" sends POST "https://api.example.com/v1/wipe"
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
     }
 
     fn any_value() -> impl Strategy<Value = serde_json::Value> {

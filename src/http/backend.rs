@@ -16,6 +16,7 @@ use super::{
     client::{self, ClientError, Use},
     error::{SendError, SendErrorKind},
     expect::Sending,
+    guard::Guard,
     login::Site,
     pace::Pacer,
     rate_limit::Throttle,
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
-    config::{BackendSettings, Timeouts},
+    config::{AddressKey, BackendSettings, Timeouts},
     descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
 };
@@ -38,6 +39,7 @@ pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
 pub struct Backend {
     settings: BackendSettings,
     base: BaseUrl,
+    guard: Guard,
     authenticator: Authenticator,
     /// One for each use: answers, downloads, what lasts.
     clients: [OnceLock<Result<Client, ClientError>>; 3],
@@ -103,9 +105,12 @@ pub(crate) enum Refusal {
 impl Backend {
     /// Puts a backend together; nothing is sent or read yet.
     pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
+        // Whose word the base URL is, the settings say; see `with_guard` for what else may.
+        let guard = Guard::new(settings.reach(base.as_url(), None));
         Self {
             settings,
             base,
+            guard,
             authenticator,
             clients: Default::default(),
             throttle: Throttle::default(),
@@ -124,6 +129,12 @@ impl Backend {
     #[must_use]
     pub fn with_pace(self, pace: Option<Pace>) -> Self {
         Self { pacer: Pacer::new(pace), ..self }
+    }
+
+    /// Connects where `guard` says.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 
     /// Returns the settings.
@@ -294,7 +305,8 @@ impl Backend {
         let site = || {
             let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
-            Ok(Site { settings, base, client, marks: self.marks(door).to_vec() })
+            let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
+            Ok(Site { settings, base, client, guard, marks })
         };
         self.authenticator.applied(site).await.map_err(|error| match error {
             Unready::Client(error) => error,
@@ -312,8 +324,9 @@ impl Backend {
             Use::Downloads => downloads,
             Use::Lasting => lasting,
         };
+        let place = (AddressKey::BaseUrl, self.base.as_url());
         client
-            .get_or_init(|| client::build(&self.settings, self.base.is_tls(), purpose))
+            .get_or_init(|| client::build(&self.settings, place, &self.guard, purpose))
             .as_ref()
             .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
     }

@@ -115,7 +115,7 @@ impl Served {
         })?;
         let (text, content_type) = match outcome.payload {
             Payload::Json(text) => {
-                (result::json(text.as_str()).text, "application/json".to_owned())
+                (result::json(text.into_string()).text, "application/json".to_owned())
             }
             Payload::Text { content_type, text } => (result::masked(text).text, content_type),
             Payload::Empty => (String::new(), "text/plain".to_owned()),

@@ -39,13 +39,13 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
         Payload::Json(text) => {
             let most = if output.is_some() { MOST_DECLARED_BYTES } else { MOST_STRUCTURED_BYTES };
             let structured = structured(&text, next, most).map(masked_value);
-            let shown = json(text.as_str());
+            let shown = json(text.into_string());
             remarks.extend(shown.remark);
             (shown.text, structured)
         }
         Payload::Task(report) => {
             let value = masked_value(report.to_value());
-            (json(&value.to_string()).text, Some(value))
+            (json(value.to_string()).text, Some(value))
         }
         Payload::Text { text, .. } => {
             let shown = masked(text);
@@ -99,18 +99,25 @@ pub(super) struct Shown {
 }
 
 /// Writes a JSON value for a model.
-pub(super) fn json(value: &str) -> Shown {
+pub(super) fn json(value: String) -> Shown {
     let shown = masked(value);
-    Shown { text: text::json(&shown.text).into_owned(), ..shown }
+    let escaped = match text::json(&shown.text) {
+        Cow::Owned(escaped) => Some(escaped),
+        Cow::Borrowed(_) => None,
+    };
+    match escaped {
+        Some(text) => Shown { text, ..shown },
+        None => shown,
+    }
 }
 
 /// Masks what hides text in a text.
-pub(super) fn masked(text: impl Into<String> + AsRef<str>) -> Shown {
-    let Cow::Owned(masked) = text::unsmuggled(text.as_ref()) else {
-        return Shown { text: text.into(), remark: None };
+pub(super) fn masked(text: String) -> Shown {
+    let Cow::Owned(masked) = text::unsmuggled(&text) else {
+        return Shown { text, remark: None };
     };
     let count = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
-    let remark = match count(&masked) - count(text.as_ref()) {
+    let remark = match count(&masked) - count(&text) {
         0 => None,
         1 => Some("1 character that nobody sees and that can hide text was replaced".to_owned()),
         many => {

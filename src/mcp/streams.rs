@@ -257,7 +257,7 @@ fn batch(batch: &Batch) -> JsonText {
 }
 
 fn shown(value: &JsonText) -> CallToolResult {
-    let shown = result::json(value.as_str());
+    let shown = result::json(value.as_str().to_owned());
     let mut content = vec![ContentBlock::text(shown.text)];
     content.extend(shown.remark.map(ContentBlock::text));
     let mut result = CallToolResult::success(content);

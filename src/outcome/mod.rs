@@ -160,8 +160,8 @@ impl ApiError {
     pub fn next_step(&self) -> Option<&'static str> {
         if self.code == SWITCHED_OFF {
             return Some(
-                "the administrator of the API has turned MCP off: tell the user, and neither try \
-                 again nor look for another way",
+                "the administrator of the API has turned MCP off: tell the user, and look for no \
+                 other way; calls work later, when it is on again",
             );
         }
         let status = match (self.status, self.code.as_str()) {

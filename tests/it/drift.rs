@@ -121,7 +121,9 @@ fn what_cannot_be_compared_says_why() {
     for (arguments, expected) in [
         (vec!["pets.dadl", "none.yaml"], "none.yaml cannot be read"),
         (vec!["none.dadl", "pets.yaml"], "descriptor `none.dadl` was not found"),
-        (vec!["pets.yaml", "pets.yaml"], "the descriptor pets.yaml cannot be used"),
+        (vec!["./pets.yaml", "pets.yaml"], "the descriptor ./pets.yaml cannot be used"),
+        // Without a separator it is a name.
+        (vec!["pets.yaml", "pets.yaml"], "there is ./pets.yaml: write `./pets.yaml`"),
         (vec!["pets.dadl", "pets.dadl"], "pets.dadl is no OpenAPI document"),
         (
             vec!["pets.dadl", "pets.yaml", "--exceptions", "pets.drift.yaml"],

@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
 mod auth;
 mod cancelling;
 mod check;
@@ -16,6 +17,7 @@ mod connections;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;
@@ -57,6 +59,7 @@ mod returns;
 mod seen;
 mod setup;
 mod simulate;
+mod stored;
 mod streams;
 mod switch;
 mod tasks;
@@ -64,8 +67,11 @@ mod tasks;
 mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod trust;
 mod uploads;
 mod upstream;
+mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;

@@ -193,7 +193,9 @@ async fn what_is_off_is_said_at_once_and_not_tried_again() {
         let expected = format!("[switched_off] HTTP {status}: MCP is off, says Ann");
         assert!(text.starts_with(&expected), "{text}");
         assert!(
-            text.ends_with("tell the user, and neither try again nor look for another way"),
+            text.ends_with(
+                "tell the user, and look for no other way; calls work later, when it is on again"
+            ),
             "{text}"
         );
         assert_eq!(upstream.requests().len(), 2);
@@ -429,7 +431,7 @@ async fn a_model_reads_why_it_is_refused() {
         failure(&answer),
         "[switched_off] HTTP 503: MCP is disabled by administrator; data: \
          {\"error\":\"mcp_disabled\"} (GET /vms); the administrator of the API has turned MCP off: \
-         tell the user, and neither try again nor look for another way"
+         tell the user, and look for no other way; calls work later, when it is on again"
     );
     assert_eq!(simulator.take_requests().len(), 1);
     let answer = client.request(3, "resources/read", json!({ "uri": "xo://VM/1" })).await;
@@ -547,7 +549,7 @@ async fn doctor_says_how_the_switch_stands() {
         (Answer::json(503, r#"{"error": "mcp_disabled"}"#), "FAIL", "off:"),
         (Answer::json(500, r#"{"error": "oops"}"#), "WARN", "nobody knows whether MCP is on: ["),
     ] {
-        let upstream = Upstream::start(vec![list(), answer]).await;
+        let upstream = Upstream::start(vec![answer, list()]).await;
         let (_, found, finding) = Shell::new(upstream.url(), "any").doctor().await;
         assert_eq!(found, health, "{finding}");
         assert!(finding.starts_with(start), "{finding}");

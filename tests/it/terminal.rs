@@ -73,8 +73,14 @@ static STYLES: LazyLock<Regex> =
 static CURSOR: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\r\x1b\[2K|\x1b\[\d+[AB]|\r").unwrap());
 
+/// What a command reads.
+enum Input {
+    Typed(String),
+    File(File),
+}
+
 /// Runs a command on a terminal of its own; returns all that was written to it.
-fn on_terminal(mut command: Command, input: &str) -> Vec<u8> {
+fn on_terminal(mut command: Command, input: Input) -> Vec<u8> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -87,12 +93,22 @@ fn on_terminal(mut command: Command, input: &str) -> Vec<u8> {
     tcsetattr(&slave, OptionalActions::Now, &attributes).unwrap();
     let size = Winsize { ws_row: 50, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&slave, size).unwrap();
-    command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
+    let typed = match input {
+        Input::Typed(text) => {
+            command.stdin(slave.try_clone().unwrap());
+            text
+        }
+        Input::File(file) => {
+            command.stdin(file);
+            String::new()
+        }
+    };
+    command.stdout(slave.try_clone().unwrap()).stderr(slave);
     let mut child = command.spawn().unwrap();
     // It holds the other ends of the terminal.
     drop(command);
     let mut master = File::from(master);
-    master.write_all(input.as_bytes()).unwrap();
+    master.write_all(typed.as_bytes()).unwrap();
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
     // Reading fails when nobody has the other end any more.
@@ -163,7 +179,8 @@ impl Hostile {
         let mut shown = String::new();
         for color in [true, false] {
             let (command, typed) = (self.command(arguments, color), input.to_owned());
-            let run = tokio::task::spawn_blocking(move || on_terminal(command, &typed));
+            let run =
+                tokio::task::spawn_blocking(move || on_terminal(command, Input::Typed(typed)));
             let bytes = run.await.unwrap();
             let text = String::from_utf8(bytes);
             let text = text.unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
@@ -241,7 +258,7 @@ async fn what_a_descriptor_says_steers_no_terminal() {
             &["check", "--format", "sarif", "fake.dadl"],
             &["fmt", "--check", "fake.dadl", "broken.dadl"],
             &["import", "api.json"],
-            &["import", "api.json", "--name", "x", "--include", &text],
+            &["import", "api.json", "--name", "x", "--include", SEEN],
             &["drift", "api.json", "./fake.dadl"],
             &["drift", "api.json", "./fake.dadl", "--json"],
             &["list", "--dadl", "./broken.dadl"],
@@ -346,7 +363,9 @@ async fn what_is_typed_or_asked_steers_no_terminal() {
         let mut setup = hostile.command(&["setup", "--no-check"], false);
         setup.args(["--dadl", "./fake.dadl", "--url", &hostile.url]);
         setup.env_remove("CREDENTIAL_FAKE_TOKEN");
-        let run = tokio::task::spawn_blocking(move || on_terminal(setup, "t0ken\r\n"));
+        std::fs::write(hostile.home.path().join("token"), "t0ken\n").unwrap();
+        let token = File::open(hostile.home.path().join("token")).unwrap();
+        let run = tokio::task::spawn_blocking(move || on_terminal(setup, Input::File(token)));
         let shown = String::from_utf8(run.await.unwrap()).unwrap();
         assert!(shown.contains(SEEN) && !shown.replace('\r', "").contains(is_bad), "{shown:?}");
         for line in shown.lines() {

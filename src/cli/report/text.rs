@@ -27,6 +27,12 @@ pub(super) fn write(
             writeln!(out, "{}\n", render(&file.source, finding, color))?;
         }
     }
+    for file in files {
+        for wanted in &file.wanted {
+            let line = format!("{}: {}", file.source.name(), wanted.sentence());
+            writeln!(out, "{}", printable(&line))?;
+        }
+    }
     let counts =
         [(outcome.errors, "error"), (outcome.warnings, "warning"), (outcome.notes, "note")];
     let found: Vec<String> =

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
     auth::{Applied, Source},
+    guard::{self, Guard},
     redact::MASK,
 };
 use crate::{
@@ -52,6 +53,8 @@ pub(crate) struct Site {
     pub(crate) base: BaseUrl,
     /// Its client, for its own origin.
     pub(crate) client: Client,
+    /// Where else it may connect.
+    pub(crate) guard: Guard,
     /// What tells the API where the call comes from that needs the login.
     pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
@@ -121,6 +124,14 @@ pub(crate) async fn renew(
     tokio::time::timeout(LONGEST, renewed).await.unwrap_or_else(|_| {
         Err(format!("the login took longer than {} s", LONGEST.as_secs()).into())
     })
+}
+
+/// Says why a request brought no answer.
+fn no_answer(error: reqwest::Error) -> String {
+    match guard::refusal(&error) {
+        Some(refused) => refused.to_string(),
+        None => format!("no answer ({})", crate::outcome::chain(&error.without_url())),
+    }
 }
 
 /// Reads an answer up to [`MOST_BYTES`].
