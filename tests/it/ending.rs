@@ -161,6 +161,7 @@ backend:
   name: fake
   type: rest
   base_url: "http://127.0.0.1:9"
+  auth: { type: bearer, credential: none }
   description: "A fake"
   tools:
     list_things: { method: GET, path: /things, access: read, description: "Lists things." }
