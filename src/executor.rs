@@ -18,6 +18,7 @@ mod rpc;
 pub(crate) mod stream;
 mod task;
 mod upload_size;
+mod work;
 
 use std::{
     borrow::Cow,
@@ -30,11 +31,12 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use self::queue::Room;
 use self::{
     download::Download,
     file_name::file_name,
     queue::Bounds,
-    result::{Answer, Target, finish},
+    result::{Answer, Target, finish, to_usize},
 };
 pub use self::{
     dry_run::DryRun,
@@ -45,7 +47,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SWITCHED_OFF};
+use crate::outcome::{ApiError, Held, Observer, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -56,7 +58,6 @@ use crate::{
     http::{
         backend::{Backend, Exchange, Refusal, start_of},
         error::SendErrorKind,
-        redact,
         retry::RetryRules,
         upload::{self, Activity},
     },
@@ -64,8 +65,11 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
+        hiding,
     },
     script::engine::Slots,
+    secrets::Secrets,
+    shares::Client,
     worker::Filters,
 };
 
@@ -73,6 +77,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Executor {
     backends: Arc<[Backend]>,
+    secrets: Secrets,
     files: FileStore,
     filters: Filters,
     slots: Slots,
@@ -87,7 +92,8 @@ impl Executor {
         let (filters, slots) = (Filters::default(), Slots::default());
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
-        Self { backends, files, filters, slots, bounds, requests: Arc::default() }
+        let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
+        Self { backends, secrets, files, filters, slots, bounds, requests: Arc::default() }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -105,7 +111,17 @@ impl Executor {
 
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
-        self.bounds.memory.used()
+        self.bounds.used()
+    }
+
+    /// Returns room for what is made of an answer beside it.
+    pub(crate) fn room(&self, client: &Client) -> Room {
+        self.bounds.room(client)
+    }
+
+    /// Returns the secrets that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the backends.
@@ -210,7 +226,7 @@ impl Executor {
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.memory.room());
+        let (activity, room) = (Activity::default(), self.bounds.room(&observer.client()));
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let plan = &plan;
         let send = async {
@@ -223,8 +239,12 @@ impl Executor {
             }
             if !binary {
                 let answer = self.answer(target, plan, download.exchange).await?;
-                failed(target, plan, &answer)?;
-                if let Some(id) = task::began(call, &answer)? {
+                let judged = || {
+                    failed(target, plan, &answer)?;
+                    task::began(call, &answer)
+                };
+                let size = to_usize(answer.payload.bytes());
+                if let Some(id) = room.work(size, judged).await? {
                     return Ok(Received::Task(id));
                 }
                 let outcome = match walked(tool) {
@@ -249,7 +269,7 @@ impl Executor {
             activity.timeout(bound, send).await
         };
         match sent.ok_or_else(timed_out)?? {
-            Received::Whole(outcome) => Ok(outcome),
+            Received::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Received::Task(id) => {
                 drop(turns);
@@ -281,14 +301,14 @@ impl Executor {
         }
         // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
         // a success.
-        let Exchange { response, attempts, applied, retry_after, refusal, _sending } = exchange;
+        let Exchange { response, attempts, retry_after, refusal, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
         let body = start_of(response).await;
         let shows_task = task::shows_task(target.call, tool, &body);
         let response = reqwest::Response::from(answer.map(|()| body));
-        let exchange = Exchange { response, attempts, applied, retry_after, refusal, _sending };
+        let exchange = Exchange { response, attempts, retry_after, refusal, _sending };
         if shows_task {
             return Ok(exchange);
         }
@@ -309,27 +329,38 @@ impl Executor {
         {
             return self.rpc_answer(target, plan, sent, exchange).await;
         }
-        let Exchange { response, applied, .. } = exchange;
+        let Exchange { response, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
         let most = || stream::Bounds::of(target.call, tool, target.backend).items;
+        let secrets = target.backend.secrets();
         let stream = match BodyType::of(content_type) {
-            BodyType::EventStream => Some(Collector::events(most())),
-            BodyType::Ndjson => Some(Collector::lines(most())),
+            BodyType::EventStream => Some(Collector::events(most(), secrets)),
+            BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = stream {
             let stream = stream::Stream { target, plan, status, collector, ends_silently: false };
             let pieces = response.bytes_stream().boxed();
-            let (payload, size, notes) = stream.collect(pieces, &applied.secrets()).await?;
+            let (payload, size, notes) = stream.collect(pieces).await?;
             return Ok(Answer { status, headers, payload, size, notes });
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
-        let body = redact::bytes(body, &applied.secrets());
-        let payload = decode::decode(&body, content_type)
-            .map_err(|error| target.undecodable(plan, status, error))?;
+        let decoded = || {
+            Ok(match decode::decode(&secrets.body(body), content_type)? {
+                // What a charset hides shows itself only now.
+                Payload::Text { content_type, text } => {
+                    let content_type = secrets.text(&content_type).into_owned();
+                    Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+                }
+                payload => payload,
+            })
+        };
+        let decoded = target.room.work(to_usize(size), decoded).await;
+        let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
+        target.resize(size, payload.bytes(), plan)?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new() })
     }
 
@@ -387,18 +418,18 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
-    Box::new(refusal(tool, &backend.request_line(plan), exchange).await).into()
+    Box::new(refusal(backend, tool, &backend.request_line(plan), exchange).await).into()
 }
 
 /// Reads the error in a non-2xx answer.
-async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
-    let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
+async fn refusal(backend: &Backend, tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
+    let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
-    let body = redact::bytes(body, &applied.secrets());
+    let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    let mut error = api_error::read(rejection, &tool.errors);
+    let mut error = hiding::read(rejection, tool);
     name_refusal(&mut error, refusal, tool);
     error
 }
@@ -423,19 +454,18 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
-    let value = text.value().unwrap_or_default();
-    if !tool.errors.failed.iter().any(|condition| condition.holds(&value) == Some(true)) {
+    let text = text.as_str();
+    if !tool.errors.failed.iter().any(|condition| condition.holds(text) == Some(true)) {
         return Ok(());
     }
-    let body = value.to_string();
     let rejection = Rejection {
         status: answer.status,
-        body: body.as_bytes(),
+        body: text.as_bytes(),
         request: &backend.request_line(plan),
         retry_after: None,
         attempts: 1,
     };
-    Err(Box::new(api_error::read(rejection, &tool.errors)).into())
+    Err(Box::new(hiding::read(rejection, tool)).into())
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

@@ -19,6 +19,9 @@ use crate::{
     shares::Client,
 };
 
+/// A value whose tree would take more is printed as it came, in bytes.
+const LARGEST_TREE: u64 = 256 * 1024 * 1024;
+
 /// Calls a tool. Ctrl-C drops the call, which aborts its request.
 pub(super) async fn run(
     args: CallArgs,
@@ -131,11 +134,15 @@ pub(super) fn print_outcome(
     match outcome.payload {
         Payload::Empty if as_json => console.json(&Value::Null)?,
         Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
-        Payload::Json(text) => match text.value() {
-            Ok(value) if console.out_is_terminal => console.json(&value)?,
-            // As it came: a script gets every digit.
-            _ => console.json_text(text.as_str())?,
-        },
+        Payload::Json(text) => {
+            // On a terminal with line breaks, unless the tree would take much memory.
+            let is_pretty = console.out_is_terminal && text.tree_cost() <= LARGEST_TREE;
+            match is_pretty.then(|| text.value()) {
+                Some(Ok(value)) => console.json(&value)?,
+                // As it came: a script gets every digit.
+                _ => console.json_text(text.as_str())?,
+            }
+        }
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;
         }

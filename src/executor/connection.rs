@@ -2,22 +2,24 @@
 //!
 //! Unlike a call, it holds no turn while it is open, and a pause between two items has no bound.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
-use super::{CallError, Executor, header_text, rejection, retry_rules, rpc};
+use super::{
+    CallError, Executor, header_text, rejection,
+    result::{Filtering, to_usize},
+    retry_rules, rpc,
+};
 use crate::{
     call::CallPlan,
     catalog::BackendId,
     descriptor::model::{ResponseRules, Tool},
     http::{
-        auth::Applied,
         backend::{Backend, Exchange},
         error::SendErrorKind,
-        redact,
     },
     outcome::{JsonText, chain},
     response::{
@@ -39,8 +41,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) struct Connection {
     pieces: BoxStream<'static, reqwest::Result<Bytes>>,
     collector: Collector,
-    /// What was sent, to keep it out of what comes back.
-    applied: Arc<Applied>,
     most_bytes: u64,
     hides: bool,
 }
@@ -60,7 +60,7 @@ impl Connection {
     pub(crate) async fn next(&mut self) -> Result<JsonText, Broken> {
         loop {
             if let Some(items) = self.collector.take() {
-                return self.masked(items);
+                return Ok(items);
             }
             match self.pieces.next().await {
                 Some(Ok(piece)) => {
@@ -78,7 +78,7 @@ impl Connection {
                 None => {
                     self.collector.end().map_err(|error| self.undecodable(error))?;
                     if let Some(items) = self.collector.take() {
-                        return self.masked(items);
+                        return Ok(items);
                     }
                     let reason = "the server ended the stream".to_owned();
                     return Err(Broken { reason, is_end: !self.collector.reads_events() });
@@ -95,15 +95,6 @@ impl Connection {
     /// Returns how long the server asks to wait before the next connection.
     pub(crate) fn retry(&self) -> Option<Duration> {
         self.collector.decoder()?.retry().map(Duration::from_millis)
-    }
-
-    fn masked(&self, items: JsonText) -> Result<JsonText, Broken> {
-        let masked = redact::bytes(items.as_str().to_owned().into(), &self.applied.secrets());
-        if masked == items.as_str().as_bytes() {
-            return Ok(items);
-        }
-        let text = String::from_utf8_lossy(&masked);
-        JsonText::parse(&text).map_err(|_| broken("a secret could not be hidden".to_owned()))
     }
 
     fn undecodable(&self, error: decode::DecodeError) -> Broken {
@@ -167,7 +158,7 @@ impl Executor {
         if !exchange.response.status().is_success() {
             return Err(rejection(backend, tool, &plan, exchange).await);
         }
-        let Exchange { response, applied, .. } = exchange;
+        let Exchange { response, .. } = exchange;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
@@ -176,26 +167,21 @@ impl Executor {
             && !matches!(kind, BodyType::Binary | BodyType::EventStream)
         {
             let pieces = response.bytes_stream().boxed();
-            let pieces = self.rpc_lines(backend, &plan, sent, pieces).await?;
-            let collector = Collector::lines(None);
-            return Ok(Connection { collector, applied, most_bytes, hides, pieces });
+            let pieces = self.rpc_lines(backend, tool, &plan, sent, pieces).await?;
+            let collector = Collector::lines(None, backend.secrets());
+            return Ok(Connection { collector, most_bytes, hides, pieces });
         }
         let collector = match kind {
-            BodyType::EventStream => Collector::events(None),
-            BodyType::Ndjson => Collector::lines(None),
+            BodyType::EventStream => Collector::events(None, backend.secrets()),
+            BodyType::Ndjson => Collector::lines(None, backend.secrets()),
             _ => {
-                let content_type = content_type.unwrap_or("not given").to_owned();
+                let content_type = content_type.unwrap_or("not given");
+                let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);
                 return Err(CallError::NoStream { request, content_type });
             }
         };
-        Ok(Connection {
-            collector,
-            applied,
-            most_bytes,
-            hides,
-            pieces: response.bytes_stream().boxed(),
-        })
+        Ok(Connection { collector, most_bytes, hides, pieces: response.bytes_stream().boxed() })
     }
 
     /// Takes items through `result_path`, `transform`, `redact` and the caller's jq program, as a
@@ -215,18 +201,24 @@ impl Executor {
         let failed = |error: ShapeError<FilterError>| match error {
             ShapeError::Jq(error) => format!("the jq filter {error}"),
             ShapeError::NothingAt(path) => format!("there is nothing at {path}"),
-            ShapeError::TooDeep(reason) => reason,
+            ShapeError::Path(key, path, error) => {
+                format!("`{key}` ({path}) cannot be followed: {error}")
+            }
+            ShapeError::Room(_) => "there is no room for it".to_owned(),
             // jq quotes values in its messages, and these are not redacted yet.
             ShapeError::Transform(error) if !rules.redact.is_empty() => {
                 format!("the descriptor's `transform` {}", error.without_data())
             }
             ShapeError::Transform(error) => format!("the descriptor's `transform` {error}"),
         };
-        let selected = shape::select(items, rules.result_path.as_ref()).map_err(failed)?;
-        let shaped = shape::shape(selected, &rules, jq, &self.filters.of(client)).await;
+        let most = 2 * to_usize(MOST_ITEM_BYTES);
+        let selected = shape::select(items, rules.result_path.as_ref(), most).map_err(failed)?;
+        let room = self.room(client);
+        let filters = Filtering { filters: &self.filters.of(client), room: &room };
+        let shaped = shape::shape(selected, &rules, jq, &filters, most).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {
-            Some(items) => Ok(items.iter().map(|item| item.get().to_owned()).collect()),
+            Some(items) => Ok(items.map(str::to_owned).collect()),
             None => Ok(vec![text.into_string()]),
         }
     }

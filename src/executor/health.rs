@@ -13,11 +13,12 @@ use crate::{
     http::{
         backend::{Exchange, Refusal},
         error::SendErrorKind,
-        redact,
         retry::RetryRules,
         upload::Activity,
     },
-    outcome::{JsonText, Outcome, Payload, timestamp},
+    json::cost,
+    outcome::{Held, JsonText, Outcome, Payload, timestamp},
+    shares::Client,
 };
 
 /// How a backend is.
@@ -69,7 +70,7 @@ impl From<HealthReport> for Outcome {
     fn from(report: HealthReport) -> Self {
         let payload = Payload::Json(JsonText::from(&report.to_json()));
         let status = report.http_status.unwrap_or_default();
-        Self { status, payload, notes: Vec::new(), next: None }
+        Self { status, payload, notes: Vec::new(), next: None, held: Held::default() }
     }
 }
 
@@ -137,7 +138,7 @@ impl Executor {
                 retry_unsafe: false,
                 is_patient: false,
             };
-            let (activity, room) = (Activity::default(), self.bounds.memory.room());
+            let (activity, room) = (Activity::default(), self.bounds.room(&Client::only()));
             let target = Target { backend, call, tool, activity: &activity, room: &room };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
             let exchange = sent.map_err(|error| failed(error.into()))?;
@@ -156,34 +157,41 @@ impl Executor {
                 _ if status.is_success() => {}
                 _ => {
                     found.is_refused = exchange.refusal == Some(Refusal::Credential);
-                    return Err((None, refusal(tool, &request, exchange).await.to_string()));
+                    let error = refusal(backend, tool, &request, exchange).await;
+                    return Err((None, error.to_string()));
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
-            let value: Option<Value> = if tool.rpc.is_some() {
+            let value: Option<JsonText> = if tool.rpc.is_some() {
                 // An error comes with the status of a success.
                 match self.answer(target, &plan, exchange).await {
-                    Ok(Answer { payload: Payload::Json(text), .. }) => text.value().ok(),
+                    Ok(Answer { payload: Payload::Json(text), .. }) => Some(text),
                     Ok(_) => None,
                     Err(CallError::Api(error)) => return Err((None, error.to_string())),
                     Err(error) => return Err(failed(error)),
                 }
             } else if looks {
-                let Exchange { response, applied, .. } = exchange;
+                let Exchange { response, .. } = exchange;
                 let body = self.read(target, &plan, response).await.map_err(failed)?;
-                serde_json::from_slice(&redact::bytes(body, &applied.secrets())).ok()
+                let read = || {
+                    let body = backend.secrets().body(body.clone());
+                    std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok())
+                };
+                room.work(body.len(), read).await
             } else {
                 None
             };
             if !looks {
                 return Ok(());
             }
-            if let (Some(path), Some(value)) = (&health.auth_expires_path, &value) {
+            let value = value.as_ref().map(JsonText::as_str);
+            if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
                 // A text that is no point in time may be anything, and is not passed on.
-                found.auth_expires_at = path.first(value).and_then(timestamp::normalize);
+                let found_at = path.look(value).and_then(cost::small);
+                found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
             }
-            match (&health.expect_path, &value) {
-                (Some(path), Some(value)) if path.first(value).is_none() => {
+            match (&health.expect_path, value) {
+                (Some(path), Some(value)) if path.look(value).is_none() => {
                     Err((None, format!("the answer to {request} has nothing at {}", path.as_str())))
                 }
                 (Some(_), None) => Err((None, format!("the answer to {request} is no JSON"))),

@@ -12,11 +12,11 @@ use crate::{
     call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
-    http::{backend::Backend, redact},
+    http::backend::Backend,
     outcome::{Payload, chain},
     response::{
         collect::{Collector, EndOfList},
-        decode::{self, DecodeError},
+        decode::DecodeError,
     },
 };
 
@@ -70,7 +70,6 @@ impl Stream<'_> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-        secrets: &[&str],
     ) -> Result<(Payload, u64, Vec<String>), CallError> {
         let Target { backend, tool, .. } = self.target;
         let streaming = tool.response.streaming;
@@ -85,7 +84,7 @@ impl Stream<'_> {
         let is_endless = is_endless || bounds.is_callers;
         let deadline = is_endless.then(|| Instant::now() + duration);
         let limit = backend.settings().max_response_bytes;
-        let mut size = 0_u64;
+        let (mut size, mut counted) = (0_u64, 0_u64);
         let mut notes = Vec::new();
         loop {
             if self.collector.is_full() {
@@ -124,23 +123,22 @@ impl Stream<'_> {
             };
             size += piece.len() as u64;
             let before = self.collector.size();
-            self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            // Only a long line takes long.
+            let pending = self.collector.pending() + piece.len();
+            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             self.target.take_room(grown as u64, self.plan)?;
+            counted += grown as u64;
             if self.collector.size() as u64 > limit {
                 return Err(self.target.too_large(self.plan));
             }
         }
         drop(pieces);
         let text = self.collector.finish();
-        let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
-        if masked == text.as_str().as_bytes() {
-            return Ok((Payload::Json(text), size, notes));
-        }
-        let payload = decode::decode(&masked, Some("application/json"));
-        let payload =
-            payload.map_err(|error| self.target.undecodable(self.plan, self.status, error));
-        Ok((payload?, size, notes))
+        let payload = Payload::Json(text);
+        self.target.resize(counted, payload.bytes(), self.plan)?;
+        Ok((payload, size, notes))
     }
 
     /// Takes the end of the stream; returns what is to be said about it.

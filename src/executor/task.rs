@@ -14,11 +14,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target, name_refusal};
+use super::{Answer, CallError, Executor, Room, Target, name_refusal};
 use crate::{
     call,
     catalog::Operation,
@@ -30,20 +29,16 @@ use crate::{
     http::{
         backend::{Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
-        redact,
         retry::RetryRules,
         under_way::UnderWay,
         upload::Activity,
     },
     outcome::{
-        JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
+        Held, JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
         task::{TaskHandle, TaskReport},
     },
-    response::{
-        MASK,
-        api_error::{self, Rejection},
-        shape::{self, Shaped},
-    },
+    response::{api_error::Rejection, hiding, shape},
+    shares::Client,
     worker::Filters,
 };
 
@@ -186,6 +181,8 @@ struct Seen {
     glimpse: Glimpse,
     /// All that the look showed.
     shown: JsonText,
+    /// Counts what that takes.
+    room: Room,
 }
 
 /// A look that showed nothing.
@@ -207,11 +204,11 @@ enum End {
 /// Returns the id of the task that an answer began.
 pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<String>, CallError> {
     let Some(tasks) = call.entry().tasks() else { return Ok(None) };
-    let value = match &answer.payload {
-        Payload::Json(text) => text.value().unwrap_or_default(),
-        _ => Value::Null,
+    let text = match &answer.payload {
+        Payload::Json(text) => text.as_str(),
+        _ => "null",
     };
-    match tasks.began(answer.status, &value) {
+    match tasks.began(answer.status, text) {
         None => Ok(None),
         Some(Ok(id)) => Ok(Some(id)),
         Some(Err(reason)) => Err(TaskError::Lost { reason }.into()),
@@ -230,12 +227,11 @@ pub(super) fn shows_tasks(call: &Admitted<'_>, tool: &Tool) -> bool {
 /// Returns whether `body`, the answer of such a tool, shows a task.
 pub(super) fn shows_task(call: &Admitted<'_>, tool: &Tool, body: &[u8]) -> bool {
     let tasks = call.entry().descriptor().tasks.as_ref();
-    let (Some(tasks), Ok(answer)) = (tasks, serde_json::from_slice::<Value>(body)) else {
-        return false;
-    };
+    let answer = std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok());
+    let (Some(tasks), Some(answer)) = (tasks, answer) else { return false };
     let shown = match &tool.response.result_path {
-        Some(path) => path.first(&answer),
-        None => Some(&answer),
+        Some(path) => path.look(answer.as_str()),
+        None => Some(answer.as_str()),
     };
     shown.is_some_and(|shown| tasks.read(shown).is_ok())
 }
@@ -299,7 +295,7 @@ fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
 
 fn open(report: TaskReport) -> Outcome {
     let payload = Payload::Task(Box::new(report));
-    Outcome { status: 202, payload, notes: Vec::new(), next: None }
+    Outcome { status: 202, payload, notes: Vec::new(), next: None, held: Held::default() }
 }
 
 impl Executor {
@@ -329,7 +325,7 @@ impl Executor {
                 let call = watcher.admit(false)?;
                 let backend = self.backend(call.entry())?;
                 let activity = Activity::default();
-                let room = self.bounds.memory.room();
+                let room = self.bounds.room(&observer.client());
                 let target = Target {
                     backend,
                     call: &call,
@@ -402,7 +398,9 @@ struct Watcher<'run> {
     executor: &'run Executor,
     right: &'run TaskRight,
     tasks: &'run Tasks,
-    /// Whose filters run.
+    /// Who waits.
+    client: Client,
+    /// What runs its filters.
     filters: Filters,
     /// The tool that shows it, without retries of its own: the looks repeat themselves.
     tool: Tool,
@@ -420,8 +418,9 @@ impl<'run> Watcher<'run> {
         let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
         let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
         tool.errors = ErrorRules { retry, ..tool.errors };
-        let filters = executor.filters.of(&observer.client());
-        Some(Self { executor, right, tasks, filters, tool })
+        let client = observer.client();
+        let filters = executor.filters.of(&client);
+        Some(Self { executor, right, tasks, client, filters, tool })
     }
 
     /// Returns how long to wait.
@@ -569,7 +568,7 @@ impl<'run> Watcher<'run> {
         let backend = executor.backend(call.entry()).map_err(missed)?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
-        let (activity, room) = (Activity::default(), executor.bounds.memory.room());
+        let (activity, room) = (Activity::default(), executor.bounds.room(&self.client));
         let target = Target { backend, call, tool, activity: &activity, room: &room };
         let rules = RetryRules {
             errors: &tool.errors,
@@ -588,8 +587,8 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
-            let body = redact::bytes(start_of(response).await, &applied.secrets());
+            let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
+            let body = backend.masked(start_of(response).await).await;
             let rejection = Rejection {
                 status: status.as_u16(),
                 body: &body,
@@ -597,7 +596,7 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let mut error = api_error::read(rejection, &tool.errors);
+            let mut error = hiding::read(rejection, tool);
             name_refusal(&mut error, refusal, tool);
             let error: CallError = Box::new(error).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
@@ -607,14 +606,17 @@ impl<'run> Watcher<'run> {
         };
         let status = status.as_u16();
         let seen = async {
-            let selected = target.select(text, status, &plan)?;
+            let before = text.as_str().len();
+            let selected = room.work(before, || target.select(text, &plan)).await?;
+            target.resize(before as u64, selected.as_str().len() as u64, &plan)?;
             let shown = target.shape(selected, status, &plan, &self.filters).await?;
             let Payload::Json(shown) = shown.payload else {
                 return Err(self.unclear("is no JSON".to_owned()));
             };
-            let value = shown.value().map_err(|error| self.unclear(format!("is odd: {error}")))?;
-            let glimpse = self.tasks.read(&value).map_err(|reason| self.unclear(reason))?;
-            Ok(Seen { glimpse, shown })
+            let read = || self.tasks.read(shown.as_str());
+            let glimpse = room.work(shown.as_str().len(), read).await;
+            let glimpse = glimpse.map_err(|reason| self.unclear(reason))?;
+            Ok(Seen { glimpse, shown, room: room.clone() })
         };
         match (seen.await, rejected) {
             (Ok(seen), _) => Ok(seen),
@@ -657,7 +659,7 @@ impl<'run> Watcher<'run> {
     /// Makes the end of the task the outcome of the call that began it: the rules of its tool
     /// apply to the result, but for `result_path`, which is about the tool's own answers.
     async fn outcome(&self, seen: Seen, target: Target<'_>) -> Result<Outcome, CallError> {
-        let Seen { glimpse, shown } = seen;
+        let Seen { glimpse, shown, room } = seen;
         let handle = self.right.handle().clone();
         if glimpse.phase != Phase::Succeeded {
             return Err(TaskError::Failed(TaskFailure {
@@ -669,18 +671,18 @@ impl<'run> Watcher<'run> {
             .into());
         }
         let done = TaskReport { handle, is_running: false, glimpse: Some(glimpse), trouble: None };
-        let result = self.tasks.result.as_ref().and_then(|path| {
+        let before = shown.as_str().len();
+        let most = target.most();
+        let result = || {
+            let path = self.tasks.result.as_ref()?;
             // Whatever is wrong with it, there is no result.
-            let selected = shape::select::<()>(shown, Some(path)).ok()?;
-            match &selected {
-                Shaped::Text(text) if text.as_str() == "null" => None,
-                Shaped::Tree(Value::Null) => None,
-                _ => Some(selected),
-            }
-        });
-        let Some(result) = result else {
+            let selected = shape::select::<()>(shown, Some(path), most).ok()?;
+            Some(selected).filter(|selected| selected.as_str() != "null")
+        };
+        let Some(result) = room.work(before, result).await else {
             let payload = Payload::Task(Box::new(done));
-            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None });
+            let held = Held::default();
+            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
         let call = self.admit(false)?;
@@ -691,19 +693,35 @@ impl<'run> Watcher<'run> {
             call.arguments(),
             call.door(),
         )?;
-        target.shape(result, 200, &plan, &self.filters).await
+        // What it takes was counted with the look.
+        let of_look = Target { room: &room, ..target };
+        of_look.resize(before as u64, result.as_str().len() as u64, &plan)?;
+        let outcome = of_look.shape(result, 200, &plan, &self.filters).await?;
+        Ok(Outcome { held: Held::by(room), ..outcome })
     }
 
     /// Returns why the task failed, without what the tool that began it hides in its results.
     fn reason(&self, shown: &JsonText, starter: &Tool) -> Option<String> {
-        let mut value = shown.value().ok()?;
-        let result = self.tasks.result.as_ref();
-        if let Some(result) = result.and_then(|path| path.first_mut(&mut value)) {
-            for path in &starter.response.redact {
-                path.replace_all(result, &Value::from(MASK));
-            }
+        let text = shown.as_str();
+        if starter.response.redact.is_empty() {
+            return self.tasks.reason_in(text);
         }
-        self.tasks.reason_in(&value)
+        let result = self.tasks.result.as_ref().and_then(|path| path.look(text));
+        let without = match result {
+            None => text.to_owned(),
+            Some(result) => {
+                // Both are parts of the same text.
+                let from = result.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+                let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
+                let most = result.len().saturating_mul(2);
+                let result = JsonText::trusted(result.to_owned());
+                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                [before, hidden.as_str(), after].concat()
+            }
+        };
+        // What cannot be hidden is not told.
+        let (without, hidden) = hiding::in_json(&without, &starter.response)?;
+        self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
     }
 }
 

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{CallError, Executor, Target};
 use crate::{
     call::{self, CallPlan, PlannedBody},
-    http::{backend::Exchange, redact, upload::Activity},
+    http::{backend::Exchange, upload::Activity},
+    json::cost,
+    outcome::JsonText,
 };
 
 /// A file of the wrong length.
@@ -47,11 +49,12 @@ impl Executor {
         let arguments = call.arguments().of(&rule.tool);
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
-        let Exchange { response, applied, .. } = self.send(of_rule, &asking).await?;
+        let Exchange { response, .. } = self.send(of_rule, &asking).await?;
         let body = self.read(of_rule, &asking, response).await?;
-        let body = redact::bytes(body, &applied.secrets());
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        let found = value.as_ref().and_then(|value| rule.path.first(value));
+        let body = backend.secrets().body(body);
+        let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
+        let found = text.as_ref().and_then(|text| rule.path.look(text.as_str()));
+        let found = found.and_then(cost::small);
         let expected = match found {
             Some(Value::Number(number)) => number.as_u64(),
             Some(Value::String(text)) => text.parse().ok(),

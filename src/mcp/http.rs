@@ -30,7 +30,7 @@ use super::{
     ServeError, Server,
     connections::{ConnectionBounds, Peer},
     ending::{Ending, UnderWay},
-    files, lines, message,
+    files, lines, masked, message,
     places::Phase,
     sessions::{CLIENT, InSession, Pending, Sessions},
     tracked::Tracked,
@@ -38,6 +38,7 @@ use super::{
 use crate::{
     files::FileStore,
     live::Owner,
+    secrets::Secrets,
     shares::{Client, Share, Shares},
 };
 
@@ -127,6 +128,7 @@ pub(super) struct Endpoint {
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
+    secrets: Secrets,
 }
 
 impl Endpoint {
@@ -165,6 +167,10 @@ impl Endpoint {
             .with_max_request_body_bytes(message::MOST_BYTES)
             .with_cancellation_token(end);
         let files = server.files().clone();
+        let secrets = server.executor().secrets().clone();
+        if let Some(token) = &options.token {
+            secrets.add("http_token", token.expose_secret());
+        }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let bounds = server.bounds();
         let make = move || Ok(server.for_session());
@@ -177,6 +183,7 @@ impl Endpoint {
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
+            secrets,
         }
     }
 
@@ -292,9 +299,10 @@ impl Endpoint {
         }
         // The library blames the content type for a body that is no message.
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            return json_answer(StatusCode::BAD_REQUEST, lines::rejection(&body).into());
+            let rejection = self.secrets.message(lines::rejection(&body));
+            return json_answer(StatusCode::BAD_REQUEST, rejection.into());
         }
-        answer.map(unfailing)
+        masked::answer(answer, &self.secrets).await.map(unfailing)
     }
 
     /// Reads a message, within the bounds of all.

@@ -26,7 +26,10 @@ use super::{
     ending::{Ending, UnderWay},
     message::{self, MOST_BYTES},
 };
-use crate::shares::{Client, Share, Shares};
+use crate::{
+    secrets::Secrets,
+    shares::{Client, Share, Shares},
+};
 
 /// How many bytes the messages of the client may take while they are answered.
 const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
@@ -235,18 +238,20 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
     }
 }
 
-/// Writes queued messages until the queue is closed; `connection` is cancelled when the other side
-/// does not take them any more.
+/// Writes queued messages, without secrets, until the queue is closed; `connection` is cancelled
+/// when the other side does not take them any more.
 pub(super) async fn write_all(
     mut write: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Vec<u8>>,
+    secrets: Secrets,
     connection: CancellationToken,
 ) {
-    let mut next = queue.recv().await;
+    let mut next = queue.recv().await.map(|line| secrets.message(line));
     while let Some(mut bytes) = next.take() {
         while bytes.len() < JOINED_BYTES
             && let Ok(more) = queue.try_recv()
         {
+            let more = secrets.message(more);
             if bytes.len() + more.len() > JOINED_BYTES {
                 next = Some(more);
                 break;
@@ -263,7 +268,7 @@ pub(super) async fn write_all(
             return;
         }
         if next.is_none() {
-            next = queue.recv().await;
+            next = queue.recv().await.map(|line| secrets.message(line));
         }
     }
 }

@@ -19,6 +19,7 @@ mod guarded;
 mod http;
 mod instructions;
 mod lines;
+mod masked;
 mod message;
 mod objects;
 mod places;

@@ -68,7 +68,8 @@ pub async fn serve_streams(
         }
     });
     let (queue, queued) = lines::queue();
-    let mut writer = tokio::spawn(lines::write_all(write, queued, connection.clone()));
+    let secrets = server.executor().secrets().clone();
+    let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
     let transport = Lines::new(read, queue, connection.clone(), ending);
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {

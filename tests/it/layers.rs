@@ -4,7 +4,9 @@ use std::{fs, path::Path};
 
 /// The modules from left to right: each uses only those before it.
 const ORDER: &[&str] = &[
+    "secrets",
     "text",
+    "json",
     "shares",
     "jq",
     "script",

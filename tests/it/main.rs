@@ -7,6 +7,7 @@
 )]
 
 mod addresses;
+mod answers;
 mod auth;
 mod cancelling;
 mod check;
@@ -46,6 +47,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod memory;
 mod numbers;
 mod objects;
 mod openapi;
@@ -56,9 +58,12 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod secrets;
 mod seen;
 mod setup;
 mod simulate;
+#[path = "../../src/secrets/spell.rs"]
+mod spell;
 mod stored;
 mod streams;
 mod switch;

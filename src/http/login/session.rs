@@ -11,14 +11,17 @@ use super::{LoginError, Renewed, Site, no_answer, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, Source, sensitive},
+    json::{cost, scan},
+    outcome::JsonText,
+    secrets::is_secret,
 };
 
 /// A session is begun anew so long before its end, or a tenth of its life before.
 const EARLY: Duration = Duration::from_secs(60);
 
 /// Where servers put their words about a refused login.
-const MESSAGES: &[&str] =
-    &["/message", "/error/message", "/error_description", "/detail", "/error"];
+const MESSAGES: &[&[&str]] =
+    &[&["message"], &["error", "message"], &["error_description"], &["detail"], &["error"]];
 
 /// Logs in.
 pub(super) async fn renew(
@@ -37,7 +40,12 @@ pub(super) async fn renew(
         body.credentials(&mut names);
     }
     for name in names {
-        given.push((name, source.find(name).await?));
+        let found = if is_secret(&name.0) {
+            source.find(name).await?
+        } else {
+            source.find_public(name).await?
+        };
+        given.push((name, found));
     }
     let mut find = |name: &CredentialName| {
         let found = given.iter().find(|(other, _)| *other == name);
@@ -61,13 +69,16 @@ pub(super) async fn renew(
     let response = request.send().await.map_err(|error| failed(&no_answer(error)))?;
     let status = response.status();
     let body = read(response).await.map_err(|error| failed(&error))?;
-    let answer: Option<Value> = serde_json::from_slice(&body).ok();
+    let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
+    let answer = text.as_ref().map(JsonText::as_str);
     if !status.is_success() {
         let secrets: Vec<&str> = given.iter().map(|(_, value)| value.expose_secret()).collect();
-        let said = answer.as_ref().and_then(|answer| {
-            MESSAGES.iter().find_map(|path| answer.pointer(path).and_then(Value::as_str))
+        let said = answer.and_then(|answer| {
+            MESSAGES.iter().find_map(|names| scan::unquote(scan::at(answer, names)?))
         });
-        let said = said.map(|text| format!(": {}", words(text, &secrets))).unwrap_or_default();
+        let said = said
+            .map(|text| format!(": {}", words(&text, &secrets, source.secrets())))
+            .unwrap_or_default();
         let names: Vec<String> = given.iter().map(|(name, _)| format!("`{name}`")).collect();
         let next = match (status.as_u16(), names.is_empty()) {
             (400 | 401 | 403 | 422, false) => {
@@ -82,21 +93,20 @@ pub(super) async fn renew(
     }
     let mut extracted: Vec<(&str, String)> = Vec::new();
     for (name, path) in &session.extract {
-        let answer = answer.as_ref().ok_or_else(|| failed("the answer is no JSON"))?;
-        let value = match path.first(answer) {
-            Some(Value::String(text)) if !text.is_empty() => text.clone(),
+        let answer = answer.ok_or_else(|| failed("the answer is no JSON"))?;
+        let value = match path.look(answer).and_then(cost::small) {
+            Some(Value::String(text)) if !text.is_empty() => text,
             Some(Value::Number(number)) => number.to_string(),
             _ => {
                 let path = path.as_str();
                 return Err(failed(&format!("the answer has no text at {path} (`{name}`)")).into());
             }
         };
+        source.secrets().add_derived(name, &value);
         extracted.push((name, value));
     }
     let headers = fields_of(session, &extracted).map_err(|error| failed(&error))?;
-    let tokens = extracted.into_iter().map(|(_, value)| value.into());
-    let passwords = given.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
-    let applied = Applied::fields(headers, tokens.chain(passwords).collect());
+    let applied = Applied::fields(headers);
     // Where nothing says how long a session lasts, it does until the backend refuses it.
     let after = |time: Duration| begun.checked_add(time);
     let ends = lifetime.and_then(after);
@@ -130,11 +140,4 @@ fn fields_of(
             Err(error) => Err(format!("the value for `{name}` {error}")),
         })
         .collect()
-}
-
-/// Returns whether a credential has to be hidden in answers: the name of a user occurs in many.
-fn is_secret(name: &CredentialName) -> bool {
-    let name = name.0.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    has(&["pass", "secret", "token", "key"]) || !has(&["user", "mail", "login", "account"])
 }
