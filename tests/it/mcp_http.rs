@@ -212,13 +212,6 @@ impl Reply {
         serde_json::from_str(&self.text().await).unwrap()
     }
 
-    /// Reads a line of what is there or comes.
-    pub(crate) async fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert_ne!(self.stream.read_line(&mut line).await.unwrap(), 0, "no more lines");
-        line
-    }
-
     /// Reads the next event that carries a message.
     pub(crate) async fn event(&mut self) -> Value {
         assert_eq!(self.field("content-type").as_deref(), Some("text/event-stream"));
