@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target};
+use super::{Answer, CallError, Executor, Target, end_of_call};
 use crate::{
     call,
     catalog::Operation,
@@ -312,6 +312,7 @@ impl Executor {
                     tool: starter,
                     activity: &activity,
                     room: &room,
+                    ends: end_of_call(backend),
                 };
                 watcher.outcome(seen, target).await
             }
@@ -539,7 +540,8 @@ impl<'run> Watcher<'run> {
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.memory.room());
-        let target = Target { backend, call, tool, activity: &activity, room: &room };
+        let ends = end_of_call(backend);
+        let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
             errors: &tool.errors,
             method: tool.method,
