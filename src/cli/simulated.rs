@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, path::Path};
 
 use anyhow::Context as _;
+use uuid::Uuid;
 
 use super::{
     args::{BackendArgs, DemoArgs},
@@ -30,7 +31,8 @@ const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
 /// Walks through the main job.
 pub(super) async fn demo(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
     let program = std::env::current_exe().context("cannot find the program itself")?;
-    let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", std::process::id()));
+    // A name that nobody guesses: what has it was made here, and may be removed.
+    let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", Uuid::new_v4().simple()));
     let files = args.files.as_deref().unwrap_or(&scratch);
     let done = tokio::select! {
         done = demo::run(&program, files, &mut *console.out) => done.map(|()| Exit::Ok),
