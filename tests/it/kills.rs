@@ -98,14 +98,14 @@ enum Stage {
 }
 
 /// Waits until the only unfinished file has so many bytes, and can be continued where it should be.
-async fn until_written(child: &mut Child, files: &Path, size: u64) {
+async fn until_written(child: &mut Child, files: &Path, size: u64, continues: bool) {
     loop {
         let kept = unfinished(files);
         let length = |name: &String| {
             let metadata = std::fs::metadata(files.join(WORKSHOP).join(name));
             metadata.map_or(0, |metadata| metadata.len())
         };
-        let is_marked = size < MIB as u64 || kept.iter().any(|name| name.ends_with(".unfinished"));
+        let is_marked = !continues || kept.iter().any(|name| name.ends_with(".unfinished"));
         let parts = kept.iter().filter(|name| name.ends_with(".part"));
         if is_marked && parts.map(length).any(|length| length >= size) {
             return;
@@ -163,7 +163,8 @@ async fn download(on_stdio: bool, fields: &[(&str, &str)], stage: Stage, name: &
     }
     upstream.request_arrived().await;
     if let Stage::Written(size) = stage {
-        until_written(&mut child, &shared.files(), size as u64).await;
+        let is_marked = fields.contains(&VERSION) && size >= MIB;
+        until_written(&mut child, &shared.files(), size as u64, is_marked).await;
     }
     signal(&child, name);
     let code = ended(child).await;
@@ -288,7 +289,7 @@ async fn a_server_that_ends_in_the_middle_of_an_upload_keeps_what_was_whole() {
         let head =
             format!("PUT /files/half HTTP/1.1\r\nHost: {address}\r\nContent-Length: 9\r\n\r\nhalf");
         half.write_all(head.as_bytes()).unwrap();
-        until_written(&mut child, &shared.files(), 4).await;
+        until_written(&mut child, &shared.files(), 4, false).await;
         signal(&child, name);
         // Somebody who waits for the rest is told by the end of the connection.
         drop(half);
