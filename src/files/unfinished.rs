@@ -163,6 +163,12 @@ pub(super) fn take(
     let part = workshop::part_path(directory, &id);
     let file = lock(&part, record.inode)?;
     let size = file.metadata().ok()?.len();
+    let mut record = record;
+    if record.found.take().is_some()
+        && let Err(error) = workshop::rewrite(directory, &path, &serde_json::to_vec(&record).ok()?)
+    {
+        tracing::debug!(%error, "cannot note that somebody goes on with an unfinished file");
+    }
     let mark = Mark { directory: directory.to_owned(), path, keep: true };
     let Record { validator, total, .. } = record;
     Some(Leftover { file, part, id, mark, size, total, validator })

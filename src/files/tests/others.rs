@@ -185,7 +185,15 @@ async fn what_can_be_continued_is_kept_for_a_day_after_it_was_found() {
         bench.restart();
     }
     bench.store().sweep().await;
-    bench.pass(24 * 3600);
+    bench.pass(24 * 3600 - 1);
+    // Who goes on with it, and is killed as well, begins the day anew.
+    assert!(unfinished::take(&bench.directory(), &request, false).is_some());
+    bench.pass(3600);
+    bench.store().sweep().await;
+    bench.pass(24 * 3600 - 1);
+    bench.store().sweep().await;
+    assert!(made.path.exists());
+    bench.pass(1);
     bench.store().sweep().await;
     assert!(bench.names("").is_empty());
 }
