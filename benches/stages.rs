@@ -15,7 +15,7 @@ use std::{
 
 use dadl_mcp::{
     access::{Levels, Policy},
-    call::{self, BaseUrl},
+    call::{self, BaseUrl, Door},
     catalog::{BackendTools, Catalog},
     config::{BackendSettings, Confirm},
     descriptor::{
@@ -118,7 +118,7 @@ fn check_and_plan(bencher: Bencher<'_, '_>) {
     let base = BaseUrl::parse("https://xo.example.com/rest/v0").expect("a base URL");
     bencher.with_inputs(arguments).bench_values(|arguments| {
         let arguments = call::check(entry, arguments).expect("the arguments fit");
-        call::plan(entry, tool, &base, &arguments).expect("a plan")
+        call::plan(entry, tool, &base, &arguments, Door::Mcp).expect("a plan")
     });
 }
 

@@ -4,10 +4,12 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod flows;
 mod openapi;
 mod operator;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     num::NonZero,
     sync::{
@@ -18,12 +20,20 @@ use std::{
 };
 
 use secrecy::SecretString;
+use url::Url;
 
+pub use self::flows::{CredentialProblem, Flow, Goal};
 use crate::{
     access::Policy,
-    call::BaseUrl,
+    call::{BaseUrl, Door},
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Limits, Settings, bundled, credentials::Credentials, store::Access},
+    config::{
+        AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, PrivateAddress, Settings,
+        binding::Recipient,
+        bundled::{self, Unused},
+        credentials::Credentials,
+        store::Access,
+    },
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -31,11 +41,12 @@ use crate::{
         source::Source,
     },
     executor::Executor,
-    files::FileStore,
+    files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
     http::{
         auth::{Authenticator, CredentialSource},
         backend::Backend,
+        guard::Guard,
     },
 };
 
@@ -67,6 +78,10 @@ pub struct LoadedBackend {
     pub diagnostics: Vec<Diagnostic>,
     /// The base URL.
     pub base: BaseUrl,
+    /// A file that could be taken for the descriptor.
+    pub unused: Option<Unused>,
+    /// Where it may connect.
+    pub guard: Guard,
 }
 
 /// Why nothing can be served: all problems of all backends.
@@ -80,6 +95,20 @@ pub struct BuildError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildProblem {
+    /// The author, most likely: the descriptor leads into the operator's own network.
+    Address {
+        /// The name of the backend.
+        backend: String,
+        /// Where it leads, and what to do if that is meant.
+        problem: PrivateAddress,
+    },
+    /// The author, most likely: the descriptor wants the credential of another.
+    Credential {
+        /// The name of the backend.
+        backend: String,
+        /// Which one would go where, and what to write if that is meant.
+        problem: CredentialProblem,
+    },
     /// The author: the descriptor has errors.
     Descriptor {
         /// The name of the backend.
@@ -103,6 +132,12 @@ impl fmt::Display for BuildError {
         for (number, problem) in self.problems.iter().enumerate() {
             let separator = if number == 0 { "" } else { "\n" };
             match problem {
+                BuildProblem::Address { backend, problem } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
+                }
+                BuildProblem::Credential { backend, problem } => {
+                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
+                }
                 BuildProblem::Descriptor { backend, source, diagnostics } => {
                     let name = source.name();
                     let count = diagnostics.len();
@@ -123,6 +158,12 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {}
 
 impl App {
+    /// Has the calls come through `door`; without this, through that of models.
+    #[must_use]
+    pub fn at(self, door: Door) -> Self {
+        Self { gate: self.gate.at(door), ..self }
+    }
+
     /// Loads all descriptors and puts everything together. Nothing is sent, unless an operator
     /// lets an OpenAPI document be fetched.
     ///
@@ -130,14 +171,35 @@ impl App {
     ///
     /// All problems of all backends.
     pub fn build(settings: &Settings, credentials: &Credentials) -> Result<Self, BuildError> {
+        Self::build_with(settings, credentials, Arc::new(SystemResolver))
+    }
+
+    /// Does what [`build`](Self::build) does, where `resolver` finds the addresses of the hosts that
+    /// descriptors name.
+    ///
+    /// # Errors
+    ///
+    /// All problems of all backends.
+    pub fn build_with(
+        settings: &Settings,
+        credentials: &Credentials,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, BuildError> {
         let mut backends = Vec::new();
         let mut problems = Vec::new();
-        for loaded in load_all(settings, credentials) {
+        for loaded in load_all(settings, &settings.backends, credentials) {
             match loaded {
-                Ok(loaded) => backends.push(loaded),
-                Err(problem) => problems.push(problem),
+                Ok(mut loaded) => {
+                    loaded.guard = loaded.guard.with_resolver(Arc::clone(&resolver));
+                    backends.push(loaded);
+                }
+                Err(found) => problems.extend(found),
             }
         }
+        // What keeps one of these from being loaded is said when it is.
+        let beside: Vec<LoadedBackend> =
+            load_all(settings, &settings.beside, credentials).into_iter().flatten().collect();
+        problems.extend(flows::problems(&backends, &beside, credentials));
         if !problems.is_empty() {
             return Err(BuildError { problems });
         }
@@ -161,18 +223,20 @@ impl App {
         let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
         let clients: Vec<Backend> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
-        let (gate, limits) = (Gate::new(catalog, confirm), settings.limits);
+        let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
+        let gate = Gate::new(catalog, confirm).with_bases(bases);
+        let limits = settings.limits;
         Ok(Self { gate, executor, backends, limits, warnings })
     }
 }
 
-/// Loads the descriptors of all backends, on as many threads as there are processors; the order is
+/// Loads the descriptors of `backends`, on as many threads as there are processors; the order is
 /// that of the settings.
 fn load_all(
     settings: &Settings,
+    backends: &[BackendSettings],
     credentials: &Credentials,
-) -> Vec<Result<LoadedBackend, BuildProblem>> {
-    let backends = &settings.backends;
+) -> Vec<Result<LoadedBackend, Vec<BuildProblem>>> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(backends.len());
     if threads < 2 {
@@ -202,33 +266,69 @@ fn load(
     settings: &Settings,
     backend: &BackendSettings,
     credentials: &Credentials,
-) -> Result<LoadedBackend, BuildProblem> {
+) -> Result<LoadedBackend, Vec<BuildProblem>> {
     let setting =
         |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
-    let located = bundled::locate(&backend.dadl, &settings.descriptor_directories)
-        .map_err(|error| setting(error.to_string()))?;
+    let mut located = bundled::locate(&backend.dadl, &settings.places)
+        .map_err(|error| [setting(error.to_string())])?;
+    let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
-    let source = located.into_source().map_err(|error| setting(format!("{origin}: {error}")))?;
+    let source = located.into_source().map_err(|error| [setting(format!("{origin}: {error}"))])?;
     let (source, loaded) = descriptor::load_with(source, &mut folder);
     let Some(mut descriptor) = loaded.descriptor else {
-        return Err(BuildProblem::Descriptor {
+        return Err(vec![BuildProblem::Descriptor {
             backend: backend.name.clone(),
             source: Box::new(source),
             diagnostics: loaded.diagnostics,
-        });
+        }]);
     };
-    let url = backend
-        .base_url(descriptor.base_url.as_deref())
-        .map_err(|problem| setting(problem.to_string()))?;
-    let base = BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))?;
-    operator::apply(backend, &mut descriptor).map_err(setting)?;
-    check_rotation(&descriptor, credentials).map_err(setting)?;
+    let mut problems = Vec::new();
+    let base = base_url(backend, &descriptor).map_err(|found| problems.push(found)).ok();
+    problems.extend(operator::apply(backend, &mut descriptor).map_err(setting).err());
+    problems.extend(check_rotation(&descriptor, credentials).map_err(setting).err());
+    let Some(base) = base else { return Err(problems) };
+    let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
+    for (key, url) in addresses(&descriptor) {
+        let checked = reach.check(key, url);
+        let address = |problem| BuildProblem::Address { backend: backend.name.clone(), problem };
+        problems.extend(checked.map_err(address).err());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(LoadedBackend {
         settings: backend.clone(),
         descriptor: Arc::new(descriptor),
         source,
         diagnostics: loaded.diagnostics,
         base,
+        unused,
+        guard: Guard::new(reach),
+    })
+}
+
+fn base_url(backend: &BackendSettings, descriptor: &Descriptor) -> Result<BaseUrl, BuildProblem> {
+    let name = || backend.name.clone();
+    let setting = |message| BuildProblem::Setting { backend: name(), message };
+    let url =
+        backend.base_url(descriptor.base_url.as_deref()).map_err(|problem| match problem {
+            BaseUrlProblem::Private(problem) => BuildProblem::Address { backend: name(), problem },
+            problem => setting(problem.to_string()),
+        })?;
+    BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))
+}
+
+/// Returns the addresses of a descriptor besides its base URL; those of logins that are not used
+/// get nothing.
+fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)> {
+    let oauth2 = match &descriptor.auth {
+        Auth::OAuth2(oauth2) => Some(oauth2),
+        _ => None,
+    };
+    oauth2.into_iter().flat_map(|oauth2| {
+        let token = oauth2.token_url.as_ref().map(|url| (AddressKey::TokenUrl, url));
+        let authorize = oauth2.consent().map(|it| (AddressKey::AuthorizeUrl, &it.authorize_url));
+        token.into_iter().chain(authorize)
     })
 }
 
@@ -247,16 +347,31 @@ fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<
 }
 
 impl LoadedBackend {
+    /// Returns where its credentials go, or what a login makes of them.
+    pub fn origins(&self) -> BTreeSet<Origin> {
+        let token_url = match &self.descriptor.auth {
+            Auth::OAuth2(oauth2) => oauth2.token_url.as_ref(),
+            Auth::Basic { .. } | Auth::None | Auth::Session(_) | Auth::Token { .. } => None,
+        };
+        let urls = std::iter::once(self.base.as_url()).chain(token_url);
+        urls.filter_map(Origin::of).collect()
+    }
+
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
-        backend.with_pace(self.descriptor.pace)
+        let backend = backend.with_guard(self.guard.clone()).with_pace(self.descriptor.pace);
+        backend.with_switch(self.descriptor.switch.clone())
     }
 }
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
 fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
-    let source = Looked { credentials: credentials.clone(), settings: backend.settings.clone() };
+    let source = Looked {
+        credentials: credentials.clone(),
+        settings: backend.settings.clone(),
+        origins: backend.origins(),
+    };
     let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
     Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
 }
@@ -265,11 +380,18 @@ fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenti
 struct Looked {
     credentials: Credentials,
     settings: BackendSettings,
+    origins: BTreeSet<Origin>,
+}
+
+impl Looked {
+    fn recipient(&self) -> Recipient<'_> {
+        Recipient { backend: &self.settings, origins: &self.origins }
+    }
 }
 
 impl CredentialSource for Looked {
     fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
-        match self.credentials.resolve(&self.settings, name) {
+        match self.credentials.resolve(self.recipient(), name) {
             Ok(Some(secret)) => Ok(secret),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
             Err(error) => Err(error.to_string()),
@@ -277,7 +399,7 @@ impl CredentialSource for Looked {
     }
 
     fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
-        match self.credentials.latest(&self.settings, name) {
+        match self.credentials.latest(self.recipient(), name) {
             Ok(Some(latest)) => Ok(latest),
             Ok(None) => Err(Credentials::missing(&self.settings, name)),
             Err(error) => Err(error.to_string()),
@@ -290,8 +412,13 @@ impl CredentialSource for Looked {
         value: &SecretString,
         access: Option<&Access>,
     ) -> Result<(), String> {
-        let replaced = self.credentials.replace(&self.settings, name, value, access);
+        let replaced = self.credentials.replace(self.recipient(), name, value, access);
         replaced.map_err(|error| error.to_string())
+    }
+
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
+        let checked = self.credentials.check_replaceable(self.recipient(), name);
+        checked.map_err(|error| error.to_string())
     }
 
     fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {

@@ -39,19 +39,24 @@ const EXPORT_BYTES: u64 = 256 * 1024 * 1024;
 /// How long the bar of a call is.
 const BAR: usize = 20;
 
-/// Runs the demo; `program` is the dadl-mcp binary that serves.
+/// Runs the demo; `program` is the dadl-mcp binary that serves, without the variables `hidden`.
 ///
 /// # Errors
 ///
 /// Any step that does not go as it should.
-pub async fn run(program: &Path, files: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn run(
+    program: &Path,
+    files: &Path,
+    hidden: &[&str],
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let options = SimulatorOptions {
         task_duration: Duration::from_secs(2),
         export_size: EXPORT_BYTES,
         ..Default::default()
     };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
-    let mut demo = Demo::connect(program, files, &simulator, out).await?;
+    let mut demo = Demo::connect(program, files, hidden, &simulator, out).await?;
     let result = demo.walk(out).await;
     demo.client.cancel().await.context("the server did not end")?;
     // The server ends when its standard input closes.
@@ -85,17 +90,21 @@ impl Demo {
     async fn connect(
         program: &Path,
         files: &Path,
+        hidden: &[&str],
         simulator: &XenOrchestra,
         out: &mut dyn Write,
     ) -> anyhow::Result<Self> {
         let url = simulator.url();
         writeln!(out, "A simulated Xen Orchestra listens on {url}.")?;
         writeln!(out, "$ dadl-mcp serve --dadl xen-orchestra --url {url} --access all\n")?;
-        let mut server = Command::new(program)
+        let mut command = Command::new(program);
+        for name in hidden {
+            command.env_remove(name);
+        }
+        let mut server = command
             .args(["serve", "--dadl", "xen-orchestra", "--url", &url, "--access", "all", "--files"])
             .arg(files)
             .env(TOKEN_VARIABLE, simulator.token())
-            .env_remove("DADL_MCP_CONFIG")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

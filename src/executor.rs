@@ -46,7 +46,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload};
+use crate::outcome::{ApiError, Observer, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -55,7 +55,7 @@ use crate::{
     files::FileStore,
     gate::{Admitted, Pending},
     http::{
-        backend::{Backend, Exchange, start_of},
+        backend::{Backend, Exchange, Refusal, start_of},
         redact,
         retry::RetryRules,
         upload::{self, Activity},
@@ -131,7 +131,7 @@ impl Executor {
                 return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
             }
         };
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let credential = backend.authenticator().masked();
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
@@ -184,7 +184,7 @@ impl Executor {
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments())?;
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let plan = self.numbered(plan);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
@@ -306,14 +306,14 @@ impl Executor {
         }
         // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
         // a success.
-        let Exchange { response, attempts, applied, retry_after, is_refused, _sending } = exchange;
+        let Exchange { response, attempts, applied, retry_after, refusal, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
         let body = start_of(response).await;
         let shows_task = task::shows_task(target.call, tool, &body);
         let response = reqwest::Response::from(answer.map(|()| body));
-        let exchange = Exchange { response, attempts, applied, retry_after, is_refused, _sending };
+        let exchange = Exchange { response, attempts, applied, retry_after, refusal, _sending };
         if shows_task {
             return Ok(exchange);
         }
@@ -420,17 +420,26 @@ async fn rejection(
 
 /// Reads the error in a non-2xx answer.
 async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
-    let Exchange { response, attempts, applied, retry_after, is_refused, .. } = exchange;
+    let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
     let body = redact::bytes(body, &applied.secrets());
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = api_error::read(rejection, &tool.errors);
-    if is_refused && !tool.errors.map.iter().any(|(mapped, _)| *mapped == status) {
-        api_error::CREDENTIAL_REFUSED.clone_into(&mut error.code);
-    }
+    name_refusal(&mut error, refusal, tool);
     error
+}
+
+/// Gives the error of an answer that refuses whatever is asked the code that says so.
+fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
+    let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
+    let code = match refusal {
+        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
+        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(Refusal::Credential) | None => return,
+    };
+    code.clone_into(&mut error.code);
 }
 
 /// Refuses a 2xx answer that says in its body that it is an error.

@@ -7,14 +7,16 @@
 //! **Invariant:** `Admitted` has no public constructor, and a `Consent` holds the digest of the
 //! call that a person saw: it fits no other tool, backend or argument.
 
-use std::{fmt, sync::Arc};
+mod question;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
     access::{Decision, Denial},
-    call::{self, ArgumentError, Arguments},
+    call::{self, ArgumentError, Arguments, BaseUrl, Door},
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
     descriptor::{
@@ -30,6 +32,10 @@ pub struct Gate {
     catalog: Arc<Catalog>,
     /// By position of the backend.
     confirm: Arc<[Confirm]>,
+    /// By position of the backend, as far as they are known: where calls go, for the question.
+    bases: Arc<[BaseUrl]>,
+    /// Which door it stands at.
+    door: Door,
 }
 
 /// Why a call was refused; nothing was sent.
@@ -141,9 +147,23 @@ impl CallDigest {
 }
 
 impl Gate {
-    /// Guards `catalog`; `confirm` is given by position of the backend.
+    /// Guards `catalog`, at the door of models unless [`at`](Self::at) says otherwise; `confirm` is
+    /// given by position of the backend.
     pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[Confirm]>>) -> Self {
-        Self { catalog, confirm: confirm.into() }
+        Self { catalog, confirm: confirm.into(), bases: Arc::default(), door: Door::default() }
+    }
+
+    /// Says where calls go, by position of the backend, so that a person who is asked sees it.
+    #[must_use]
+    pub fn with_bases(self, bases: impl Into<Arc<[BaseUrl]>>) -> Self {
+        Self { bases: bases.into(), ..self }
+    }
+
+    /// Stands at `door`: all calls that it admits came through this one, and so did what follows
+    /// from them.
+    #[must_use]
+    pub fn at(self, door: Door) -> Self {
+        Self { door, ..self }
     }
 
     /// Returns the catalog behind the gate.
@@ -163,6 +183,13 @@ impl Gate {
     /// Checks that the operator may make the health check of a backend; `None` when it has none.
     pub fn check_health(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
         let entry = self.catalog.health(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask how the switch of a backend stands; `None` when the
+    /// descriptor names no tool for this.
+    pub fn check_switch(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.switch(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
@@ -264,6 +291,11 @@ impl<'gate> Pending<'gate> {
         &self.arguments
     }
 
+    /// Returns the door that the call came through.
+    pub(crate) fn door(&self) -> Door {
+        self.gate.door
+    }
+
     /// Returns whether a person has to agree first.
     pub fn needs_consent(&self) -> bool {
         self.needs_consent
@@ -278,37 +310,6 @@ impl<'gate> Pending<'gate> {
         }
         hasher.update(Value::Object(self.arguments.as_object()).to_string().as_bytes());
         CallDigest(hasher.finalize().into())
-    }
-
-    /// Returns the question for the person: tool, backend and every argument.
-    pub fn question(&self) -> String {
-        use fmt::Write as _;
-        let operation = self.entry.operation();
-        let mut text = format!(
-            "Allow the dangerous call {} on backend {}?\n{}",
-            self.entry.name,
-            self.entry.backend_name,
-            operation.description()
-        );
-        let arguments = self.arguments.as_object();
-        if arguments.is_empty() {
-            text.push_str("\n(no arguments)");
-        }
-        for (name, value) in arguments {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\n  {name} = {value}");
-        }
-        let _ = write!(text, "\n({})", operation.summary());
-        let delegates: Vec<&str> =
-            self.gate.dangerous_delegates(self.entry).map(|entry| entry.name.as_str()).collect();
-        if !delegates.is_empty() {
-            let _ = write!(
-                text,
-                "\nIt may make these dangerous calls, with arguments of its own: {}",
-                delegates.join(", ")
-            );
-        }
-        text
     }
 
     /// Admits a call that needs no consent.
@@ -357,6 +358,11 @@ impl<'gate> Admitted<'gate> {
     /// Returns the checked arguments.
     pub fn arguments(&self) -> &Arguments {
         &self.arguments
+    }
+
+    /// Returns the door that the call came through.
+    pub(crate) fn door(&self) -> Door {
+        self.gate.door
     }
 
     /// Returns the right to go on with the task `id` that this call began; `None` when its tool

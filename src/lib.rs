@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod response;
 pub mod script;
 pub mod simulator;
+pub mod text;
 pub mod worker;
 
 /// What the targets in `fuzz/` need and no other user of the library does.

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::LoadedBackend;
 use crate::{
-    call::{CallPlan, PlannedBody},
+    call::{CallPlan, Door, PlannedBody},
     descriptor::{
         model::{ErrorRules, Method},
         openapi,
@@ -138,6 +138,8 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
         headers: vec![(ACCEPT, accept)],
         body: PlannedBody::None,
         limit: None,
+        // The operator asks, at the start.
+        door: Door::Terminal,
     };
     let errors = ErrorRules::default();
     let rules =

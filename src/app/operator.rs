@@ -24,7 +24,22 @@ pub(super) fn apply(settings: &BackendSettings, descriptor: &mut Descriptor) -> 
     for (name, value) in &settings.defaults {
         problems.extend(fill(name, value, descriptor).err());
     }
+    problems.extend(unmarked(settings, descriptor));
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+}
+
+/// Finds a header field of the operator's that would tell the API something else about where calls
+/// come from than the descriptor does. The same for all calls is the operator's word.
+fn unmarked(settings: &BackendSettings, descriptor: &Descriptor) -> Option<String> {
+    let marks = &descriptor.switch.as_ref()?.headers;
+    let other = settings.headers.iter().find(|(name, value)| {
+        marks.iter().any(|(mark, expected)| mark == name && expected != value)
+    })?;
+    let name = &other.0;
+    Some(format!(
+        "`headers`: `{name}` tells the API which calls come through MCP, so that its administrator \
+         can turn them off (`switch` of the descriptor); remove it"
+    ))
 }
 
 fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), String> {
@@ -80,12 +95,16 @@ fn set(param: &mut Param, value: &Value) -> Result<(), String> {
 mod tests {
     use std::sync::Arc;
 
+    use http::{HeaderName, HeaderValue};
     use serde_json::json;
 
     use super::*;
     use crate::{
         catalog::fixture,
-        descriptor::model::{Auth, CredentialName, Placement},
+        descriptor::{
+            model::{Auth, CredentialName, Placement},
+            switch::Switch,
+        },
     };
 
     fn descriptor() -> Descriptor {
@@ -136,6 +155,25 @@ mod tests {
         assert!(problem("dc", json!(["main"])).contains("must be of the type string"));
         let login = |name: &str| applied(|settings| settings.login = Some(name.to_owned()));
         assert!(login("password").unwrap_err().contains("none to choose from"));
+    }
+
+    #[test]
+    fn what_tells_the_api_where_calls_come_from_cannot_be_changed() {
+        let with = |name: &str, value: &'static str| {
+            let mut descriptor = descriptor();
+            let mark = (HeaderName::from_static("x-door"), HeaderValue::from_static("mcp"));
+            descriptor.switch = Some(Switch { headers: vec![mark], off: None, state: None });
+            let mut settings = BackendSettings::new("shop", "shop");
+            let name: HeaderName = name.parse().unwrap();
+            settings.headers.push((name, HeaderValue::from_static(value)));
+            apply(&settings, &mut descriptor)
+        };
+        for value in ["", "Mcp", "person"] {
+            let problem = with("X-Door", value).unwrap_err();
+            assert!(problem.contains("`x-door` tells the API which calls"), "{problem}");
+        }
+        assert_eq!(with("X-Door", "mcp"), Ok(()));
+        assert_eq!(with("X-Other", "person"), Ok(()));
     }
 
     #[test]

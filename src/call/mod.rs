@@ -8,6 +8,7 @@
 mod args;
 mod base_url;
 mod body;
+mod door;
 mod encode;
 mod error;
 pub(crate) mod multipart;
@@ -25,6 +26,7 @@ use url::Url;
 pub use self::{
     args::{Arguments, check},
     base_url::{BaseUrl, BaseUrlError},
+    door::Door,
     error::{ArgumentError, ArgumentProblem},
     multipart::Multipart,
     plan::plan,
@@ -45,6 +47,8 @@ pub struct CallPlan {
     pub body: PlannedBody,
     /// What the body may hold at most (`max_body_size`).
     pub limit: Option<BodyLimit>,
+    /// Where the call came from: who sends the plan tells APIs that ask for it.
+    pub door: Door,
 }
 
 /// The bound of a body.

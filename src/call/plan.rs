@@ -8,7 +8,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, body, encode, path,
+    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, body, encode,
+    path,
 };
 use crate::{
     catalog::{Entry, EntryParam},
@@ -18,7 +19,8 @@ use crate::{
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
 const LONGEST_URL: usize = 65_000;
 
-/// Plans the request of a call of `entry`, whose tool is `tool`, below `base`.
+/// Plans the request of a call of `entry` that came through `door`, whose tool is `tool`, below
+/// `base`.
 ///
 /// The arguments are those that [`check`](super::check) gave for the same entry.
 pub fn plan(
@@ -26,6 +28,7 @@ pub fn plan(
     tool: &Tool,
     base: &BaseUrl,
     arguments: &Arguments,
+    door: Door,
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
     let path = path::compose(base, tool.path.pieces(), arguments, &mut problems);
@@ -39,7 +42,7 @@ pub fn plan(
         ArgumentError::new(entry, vec![ArgumentProblem::value("path", reason)])
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
-    Ok(CallPlan { method: tool.method, url, headers, body, limit })
+    Ok(CallPlan { method: tool.method, url, headers, body, limit, door })
 }
 
 /// Puts the URL together, and makes sure that it says what was composed: it is the last line of

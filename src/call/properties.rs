@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{ArgumentError, BaseUrl, CallPlan, PlannedBody, check, plan};
+use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
 use crate::{
     catalog::{Catalog, fixture},
     descriptor::model::BodyKind,
@@ -34,7 +34,7 @@ fn planned(arguments: &Value) -> Result<CallPlan, ArgumentError> {
     let entry = &CATALOG.entries()[0];
     let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
     let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
-    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?)
+    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?, Door::Mcp)
 }
 
 /// Text with everything that means something in a URL or in JSON.
@@ -142,7 +142,7 @@ proptest! {
         let entry = &catalog.entries()[0];
         let given = json!({"s": s, "i": i, "l": l, "o": {key.clone(): {"n": s}}});
         let base = BaseUrl::parse("https://host.example/").unwrap();
-        let plan = plan(entry, entry.tool().unwrap(), &base, &check(entry, given.as_object().unwrap().clone()).unwrap()).unwrap();
+        let plan = plan(entry, entry.tool().unwrap(), &base, &check(entry, given.as_object().unwrap().clone()).unwrap(), Door::Mcp).unwrap();
         let PlannedBody::Bytes(bytes) = &plan.body else { panic!("{:?}", plan.body) };
         prop_assert!(bytes.is_ascii());
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();

@@ -4,8 +4,10 @@
 //! into the description. It stays within the limit of the strictest host and ends at a sentence
 //! or a word.
 
+use std::borrow::Cow;
+
 use super::Operation;
-use crate::descriptor::model::Deprecation;
+use crate::{descriptor::model::Deprecation, text::plain};
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;
@@ -17,7 +19,7 @@ const DEPRECATION_MAX: usize = 256;
 pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> String {
     let mut text = collapse(operation.description());
     if text.is_empty() {
-        text = operation.summary();
+        text = collapse(&operation.summary());
     }
     if let Some(deprecation) = operation.tool().and_then(|tool| tool.deprecated.as_ref()) {
         let notice = notice(deprecation, replacement);
@@ -34,7 +36,7 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
         match key.as_str() {
             // The key says nothing that the value does not.
             "hint" | "note" | "notes" => append(&mut text, &value),
-            _ => append(&mut text, &format!("{}: {value}", sentence_case(key))),
+            _ => append(&mut text, &format!("{}: {value}", sentence_case(&plain(key)))),
         }
     }
     cut(&text, DESCRIPTION_MAX)
@@ -43,7 +45,7 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.
 pub(crate) fn title(name: &str) -> String {
     let mut title = String::with_capacity(name.len() + 8);
-    for word in words(name).split(' ') {
+    for word in words(&plain(name)).split(' ') {
         if !title.is_empty() {
             title.push(' ');
         }
@@ -52,12 +54,14 @@ pub(crate) fn title(name: &str) -> String {
     capitalize(&title)
 }
 
-/// Returns the text with every run of white space as one space.
+/// Returns the text with every run of white space as one space, and without what a model would
+/// read and a person would not see.
 pub(crate) fn collapse(text: &str) -> String {
-    let plain = text.bytes().all(|byte| byte >= b' ') && text.is_ascii();
-    if plain && text.trim_ascii().len() == text.len() && !text.contains("  ") {
+    let is_simple = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_simple && text.trim_ascii().len() == text.len() && !text.contains("  ") {
         return text.to_owned();
     }
+    let text: Cow<'_, str> = plain(text);
     let mut result = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !result.is_empty() {

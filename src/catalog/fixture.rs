@@ -82,6 +82,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         health: None,
         openapi_source: None,
         unlisted_params: Vec::new(),
+        switch: None,
         tasks: None,
         events: None,
         auth_rules: AuthRules::default(),

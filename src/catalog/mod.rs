@@ -21,13 +21,13 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::name::nearest;
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
     name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
     output::Output,
 };
+pub(crate) use self::{description::collapse, name::nearest};
 use crate::{
     access::{Decision, Policy},
     descriptor::{
@@ -57,6 +57,8 @@ pub struct Catalog {
     entries: Vec<Entry>,
     /// The health check of each backend, whether or not models may make it.
     checks: Vec<Option<Entry>>,
+    /// What says how the switch of each backend stands, where it can be asked.
+    switches: Vec<Option<Entry>>,
     /// What watches and cancels the tasks of each backend that has some.
     tasks: Vec<Option<TaskTools>>,
     by_name: HashMap<String, usize>,
@@ -148,9 +150,11 @@ impl Catalog {
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
         let checks =
             backends.iter().enumerate().map(|(id, backend)| backend.check(BackendId(id))).collect();
+        let switches =
+            backends.iter().enumerate().map(|(id, it)| it.switch(BackendId(id))).collect();
         let tasks =
             backends.iter().enumerate().map(|(id, it)| it.task_tools(BackendId(id))).collect();
-        Self { entries, checks, tasks, by_name }
+        Self { entries, checks, switches, tasks, by_name }
     }
 
     /// Returns what watches and cancels the tasks of a backend; `None` when it has no tasks.
@@ -180,6 +184,12 @@ impl Catalog {
     /// not matter, the level does.
     pub fn health(&self, backend: BackendId) -> Option<&Entry> {
         self.checks.get(backend.0)?.as_ref()
+    }
+
+    /// Returns the tool that says how the switch of a backend stands, for the operator: which tools
+    /// models may call does not matter, the level does.
+    pub fn switch(&self, backend: BackendId) -> Option<&Entry> {
+        self.switches.get(backend.0)?.as_ref()
     }
 
     /// Returns all entries, those that may not be called included.
@@ -297,11 +307,25 @@ impl BackendTools<'_> {
     /// Makes the entry of the health check for the operator.
     fn check(&self, id: BackendId) -> Option<Entry> {
         let operation = Operation::Tool(&self.descriptor.health.as_ref()?.tool);
+        Some(self.operators(id, Place::Health, operation))
+    }
+
+    /// Makes the entry that says how the switch stands, for the operator.
+    fn switch(&self, id: BackendId) -> Option<Entry> {
+        let asked = &self.descriptor.switch.as_ref()?.state.as_ref()?.tool;
+        let mut tools = operations(&self.descriptor);
+        let (place, operation) = tools
+            .find(|(place, it)| matches!(place, Place::Tool(_)) && it.declared_name() == asked)?;
+        Some(self.operators(id, place, operation))
+    }
+
+    /// Makes an entry for the operator: which tools models may call does not matter.
+    fn operators(&self, id: BackendId, place: Place, operation: Operation<'_>) -> Entry {
         let Policy { levels, bound, .. } = self.policy;
         let policy = Policy { levels: levels.clone(), bound: bound.clone(), ..Policy::default() };
         let decision = policy.decide(operation.declared_name(), operation.access());
         let name = operation.declared_name().to_owned();
-        Some(Entry { decision, ..self.entry(id, self.name.into(), Place::Health, operation, name) })
+        Entry { decision, ..self.entry(id, self.name.into(), place, operation, name) }
     }
 
     /// Makes the entries that watch and cancel tasks.

@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::description::collapse;
+use super::{description::collapse, schema::is_seen};
 use crate::descriptor::model::{Method, TYPE_REF, Tool, Types};
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
@@ -96,8 +96,10 @@ impl Output {
             schema = listing.root(returns)?;
         }
         let bytes = schema.to_string().len();
+        // Its names are those of the answers, and cannot be other ones.
+        let is_seen = is_seen(&schema);
         let Value::Object(schema) = schema else { return None };
-        (bytes <= MOST_BYTES).then(|| Self {
+        (bytes <= MOST_BYTES && is_seen).then(|| Self {
             schema: Arc::new(schema),
             validator: OnceLock::new(),
             bytes,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{EntryParam, description::collapse};
-use crate::descriptor::model::ParamKind;
+use crate::{descriptor::model::ParamKind, text};
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.
@@ -54,7 +54,21 @@ pub(crate) fn add_hints(
         if let (Some(Value::Object(property)), Some(hints)) =
             (properties.get_mut(property), hints.get(&param.name))
         {
-            property.extend(hints.clone());
+            let hints = hints.iter().filter(|(_, hint)| is_seen(hint));
+            property.extend(hints.map(|(name, hint)| (name.clone(), hint.clone())));
+        }
+    }
+}
+
+/// Returns whether a person sees every character of a value. Others are not listed: without the
+/// characters that nobody sees they would be other values.
+pub(crate) fn is_seen(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => text::first_hidden(text).is_none(),
+        Value::Array(items) => items.iter().all(is_seen),
+        Value::Object(members) => {
+            members.iter().all(|(name, value)| text::first_hidden(name).is_none() && is_seen(value))
         }
     }
 }
@@ -72,7 +86,7 @@ fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     if !description.is_empty() {
         property.insert("description".to_owned(), description.into());
     }
-    if let Some(default) = &param.default {
+    if let Some(default) = param.default.as_ref().filter(|default| is_seen(default)) {
         property.insert("default".to_owned(), default.clone());
     }
     Value::Object(property)

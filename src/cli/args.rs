@@ -426,6 +426,25 @@ pub struct SetupArgs {
     /// Ask for the address at which the browser ends, for a browser on another machine
     #[arg(long)]
     pub paste: bool,
+    /// Agree without being asked that what is stored goes to the address of the backend
+    #[arg(long, short)]
+    pub yes: bool,
+    /// List what is stored and where it may go, without values
+    #[arg(
+        long,
+        conflicts_with_all = ["backend", "from_env", "no_check", "store", "paste", "yes", "forget"]
+    )]
+    pub list: bool,
+    /// Remove what is stored for the backend
+    #[arg(
+        long,
+        requires = "backend",
+        conflicts_with_all = ["from_env", "no_check", "store", "paste", "yes"]
+    )]
+    pub forget: bool,
+    /// With --list: print JSON in every case
+    #[arg(long, requires = "list")]
+    pub json: bool,
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
@@ -481,6 +500,9 @@ pub struct SimulateArgs {
     /// Let an object change by itself so many times a second, where the product has events
     #[arg(long, value_name = "PER_SECOND")]
     pub changes: Option<NonZeroU32>,
+    /// Refuse calls through MCP, as an administrator can have it, where the product has the switch
+    #[arg(long)]
+    pub mcp_off: bool,
 }
 
 /// Arguments of `task`.

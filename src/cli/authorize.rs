@@ -30,10 +30,11 @@ use url::Url;
 
 use super::{console::Console, failure::Failure};
 use crate::{
-    call::BaseUrl,
-    config::BackendSettings,
+    app::LoadedBackend,
+    config::AddressKey,
     descriptor::login::{Consent, OAuth2, is_loopback},
     http::login::{ClientIdentity, TokenEndpoint},
+    text,
 };
 
 /// How long a person has to agree.
@@ -65,15 +66,19 @@ pub(super) async fn refresh_token(
     oauth2: &OAuth2,
     consent: &Consent,
     identity: &ClientIdentity,
-    (settings, base): (&BackendSettings, &BaseUrl),
+    backend: &LoadedBackend,
     paste: bool,
     console: &mut Console,
 ) -> Result<SecretString, Failure> {
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
-    let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base)
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let LoadedBackend { settings, base, guard, .. } = backend;
+    let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base, guard)
+        .map_err(anyhow::Error::from)?;
+    // The browser goes there with the client identifier, and with whatever it knows.
+    let checked = guard.check(AddressKey::AuthorizeUrl, &consent.authorize_url).await;
+    checked.map_err(Failure::settings)?;
     let wanted = consent.redirect_uri.as_ref();
     let listens = !paste && wanted.is_none_or(|url| url.scheme() == "http" && is_loopback(url));
     let listener = if listens { Some(listen(wanted).await?) } else { None };
@@ -240,9 +245,7 @@ fn answer(url: &Url, state: &str) -> Option<Answer> {
     if let Some(code) = value("code").filter(|code| !code.is_empty()) {
         return Some(Ok(code.into_owned().into()));
     }
-    let shown = |text: &str| -> String {
-        text.chars().filter(|letter| !letter.is_control()).take(300).collect()
-    };
+    let shown = |text: &str| text::start_of(text, 300);
     let error = value("error").map(|error| shown(&error));
     let description = value("error_description").map(|text| format!(": {}", shown(&text)));
     let (error, description) = (error.unwrap_or_default(), description.unwrap_or_default());
@@ -321,7 +324,7 @@ mod tests {
             assert_eq!(found(strange), None, "{strange}");
         }
         let refusal = found("error=access_denied&error_description=no%0Aline&state=st4te");
-        let text = "the authorization server refuses (access_denied: noline)".to_owned();
+        let text = "the authorization server refuses (access_denied: no line)".to_owned();
         assert_eq!(refusal, Some(Err(text)));
     }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     app::App,
+    call::Door,
     config::env_vars::Environment,
     executor::{Budget, DryRun, Waiting},
     gate::{Admitted, Consent, Pending},
@@ -23,7 +24,7 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let given = arguments::read(&args.arguments, args.args.as_deref())?;
     let pending = app.gate.check(&args.tool, given)?;
     if args.dry_run {
@@ -127,7 +128,7 @@ pub(super) fn print_outcome(
         Payload::Json(text) => match text.value() {
             Ok(value) if console.out_is_terminal => console.json(&value)?,
             // As it came: a script gets every digit.
-            _ => writeln!(console.out, "{}", text.as_str())?,
+            _ => console.json_text(text.as_str())?,
         },
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    report::{self, CheckedFile, Color, Format},
+    report::{self, CheckedFile, Color, Format, Wanted},
     rewrite,
 };
 use crate::{
@@ -190,7 +190,8 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
             outcome.readable += 1;
             let mut folder = Folder::beside(path);
             let (source, loaded) = descriptor::check_with(source, &mut folder);
-            CheckedFile { source, diagnostics: loaded.diagnostics }
+            let wanted = loaded.descriptor.as_ref().map(Wanted::of).unwrap_or_default();
+            CheckedFile { source, diagnostics: loaded.diagnostics, wanted }
         }
         Err(error) => {
             let finding = match error {
@@ -201,7 +202,7 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
                 },
                 SourceError::Encoding { .. } => descriptor::unreadable(&error),
             };
-            CheckedFile { source: Source::new(name, ""), diagnostics: vec![finding] }
+            CheckedFile::unreadable(name, finding)
         }
     }
 }
@@ -216,5 +217,5 @@ fn unreadable(name: String, error: &io::Error) -> CheckedFile {
         help: None,
         fix: None,
     };
-    CheckedFile { source: Source::new(name, ""), diagnostics: vec![finding] }
+    CheckedFile::unreadable(name, finding)
 }

@@ -1,6 +1,8 @@
 //! What comes out of the definitions alone: completions, manual pages; and `check`, whose logic
 //! is in [`super::check`].
 
+use std::io::Write as _;
+
 use clap::CommandFactory as _;
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
     exit::Exit,
     failure::Failure,
     report::{Color, Format},
+    screen::ours,
 };
 
 /// Reports what is wrong with descriptors.
@@ -27,7 +30,11 @@ pub(super) fn check(args: &CheckArgs, console: &mut Console) -> Result<Exit, Fai
     let outcome = check::run_fixing(&args.files, fixing, format, color, &mut report, &mut lines)?;
     let log = if format == Format::Text { &mut console.out } else { &mut console.err };
     log.write_all(&lines)?;
-    console.out.write_all(&report)?;
+    let report = String::from_utf8_lossy(&report);
+    match format {
+        Format::Text => write!(console.out, "{}", ours(&report))?,
+        Format::Json | Format::Sarif => console.json_text(report.trim_end_matches('\n'))?,
+    }
     Ok(match outcome.exit_code() {
         0 => Exit::Ok,
         3 => Exit::Settings,

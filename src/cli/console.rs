@@ -1,27 +1,41 @@
 //! The two streams of the process, and what is known about who reads them.
+//!
+//! Each of them is a [`Screen`], so that nothing of others steers the terminal that shows it.
 
 use std::io::{self, IsTerminal as _, Write};
 
-use anstream::AutoStream;
+use anstream::{
+    AutoStream,
+    stream::{AsLockedWrite, RawStream},
+};
 use clap::builder::styling::{AnsiColor, Color, Style};
 use serde_json::Value;
 
-use super::args::ColorChoice;
-use crate::config::env_vars::{Environment, NO_COLOR};
+use super::{
+    args::ColorChoice,
+    screen::{Paint, Screen},
+};
+use crate::{
+    config::env_vars::{Environment, NO_COLOR},
+    text,
+};
 
 /// The width of a terminal that does not tell.
 const USUAL_WIDTH: u16 = 100;
 
 /// What went well.
-pub(super) const GOOD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green)));
+pub(super) const GOOD: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))));
 /// What deserves a look.
-pub(super) const DOUBTFUL: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
+pub(super) const DOUBTFUL: Paint =
+    Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow))));
 /// What went wrong.
-pub(super) const BAD: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold();
+pub(super) const BAD: Paint =
+    Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Red))).bold());
 /// The name of a thing.
-pub(super) const NAME: Style = Style::new().bold();
+pub(super) const NAME: Paint = Paint(Style::new().bold());
 
 /// Where a subcommand writes. Styles may always be written; a stream that shows none drops them.
+/// Text of others may be written too: what a terminal would obey becomes visible.
 pub(super) struct Console {
     /// Results.
     pub(super) out: Box<dyn Write>,
@@ -54,12 +68,9 @@ impl Console {
             }
         };
         let (color, color_stderr) = (wanted(out_is_terminal), wanted(err_is_terminal));
-        let stream = |color| {
-            if color { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never }
-        };
         Self {
-            out: Box::new(AutoStream::new(out, stream(color))),
-            err: Box::new(AutoStream::new(err, stream(color_stderr))),
+            out: Box::new(screen(out, color)),
+            err: Box::new(screen(err, color_stderr)),
             out_is_terminal,
             err_is_terminal,
             can_ask: io::stdin().is_terminal() && err_is_terminal,
@@ -81,14 +92,39 @@ impl Console {
     /// Writes a JSON value: indented for a person, on one line for a program.
     pub(super) fn json(&mut self, value: &Value) -> io::Result<()> {
         if self.out_is_terminal {
-            writeln!(self.out, "{value:#}")
+            self.json_text(&format!("{value:#}"))
         } else {
             writeln!(self.out, "{value}")
         }
     }
 
+    /// Writes a JSON text as it is; for a terminal with what it must not get as escapes of JSON.
+    pub(super) fn json_text(&mut self, json: &str) -> io::Result<()> {
+        if self.out_is_terminal {
+            writeln!(self.out, "{}", text::json(json))
+        } else {
+            writeln!(self.out, "{json}")
+        }
+    }
+
     /// Writes a remark about the results.
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
+        // What it quotes does not begin a line.
+        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {}", text.replace('\n', "\n  "))
     }
+}
+
+/// Makes the only way to a stream of the process.
+pub(super) fn screen<S: RawStream + AsLockedWrite>(
+    stream: S,
+    color: bool,
+) -> Screen<AutoStream<S>> {
+    let is_terminal = stream.is_terminal();
+    // Older terminals of Windows have styles, but no sequences.
+    let inner = if color && is_terminal {
+        AutoStream::new(stream, anstream::ColorChoice::Always)
+    } else {
+        AutoStream::always_ansi(stream)
+    };
+    Screen::new(inner, is_terminal, color)
 }

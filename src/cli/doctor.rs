@@ -2,6 +2,7 @@
 //! with a hint under each line that is not well. Values of credentials are never shown.
 
 mod backend;
+mod switch;
 
 use std::io::{self, Write};
 
@@ -13,11 +14,16 @@ use super::{
     exit::Exit,
     failure::Failure,
     load,
+    screen::Paint,
 };
-use crate::config::{
-    FileSettings, Settings,
-    credentials::Credentials,
-    env_vars::{self, Environment},
+use crate::{
+    config::{
+        FileSettings, Settings,
+        credentials::Credentials,
+        env_vars::{self, Environment},
+        trust::{self, Doubt},
+    },
+    text,
 };
 
 /// How something is.
@@ -95,7 +101,9 @@ pub(super) async fn verify(
     let mut report = Report::default();
     backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
     lines(&report, &mut *console.err)?;
-    Ok(report.exit() == Exit::Ok)
+    // That others have turned MCP off says nothing about the login.
+    let failed = |line: &Line| line.health == Health::Fail && line.subject != switch::SUBJECT;
+    Ok(!report.lines.iter().any(failed))
 }
 
 /// Examines everything.
@@ -110,10 +118,9 @@ pub(super) async fn run(
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
             let credentials = Credentials::new(environment);
-            for at in 0..settings.backends.len() {
+            for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
-                let mut alone = settings.clone();
-                alone.backends = settings.backends.get(at..=at).unwrap_or_default().to_vec();
+                let alone = settings.only(&backend.name);
                 backend::examine(&alone, &credentials, proxied, &mut report).await;
             }
         }
@@ -143,6 +150,9 @@ fn describe(settings: &Settings, report: &mut Report) {
         None => "the command line".to_owned(),
     };
     report.ok("settings", format!("{count} from {origin}"));
+    for warning in &settings.warnings {
+        report.warn("settings", warning.clone(), "docs/configuration.md says which files count");
+    }
     let files = &settings.files;
     match files.metadata() {
         Ok(metadata) if !metadata.is_dir() => report.fail(
@@ -155,7 +165,14 @@ fn describe(settings: &Settings, report: &mut Report) {
             format!("{} cannot be written to", files.display()),
             "name another directory with --files, or change its permissions",
         ),
-        Ok(_) => report.ok("files", files.display().to_string()),
+        Ok(_) => {
+            report.ok("files", files.display().to_string());
+            let doubts = trust::way_to(files).unwrap_or_default();
+            if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+                let hint = "name another directory with --files, or change its permissions";
+                report.warn("files", doubt.to_string(), hint);
+            }
+        }
         Err(_) => {
             report.ok("files", format!("{} (made when the first download comes)", files.display()))
         }
@@ -204,11 +221,12 @@ fn lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
         let style = line.health.style();
         let word = line.health.word();
-        writeln!(out, "{style}{word:<4}{style:#}  {:<12}{}", line.subject, line.finding)?;
+        let finding = text::line(&line.finding);
+        writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                writeln!(out, "      {:<12}{word:<5} {part}", "")?;
+                writeln!(out, "      {:<12}{word:<5} {}", "", text::line(part))?;
             }
         }
     }
@@ -236,7 +254,7 @@ impl Health {
         }
     }
 
-    fn style(self) -> clap::builder::styling::Style {
+    fn style(self) -> Paint {
         match self {
             Self::Fail => BAD,
             Self::Ok => GOOD,

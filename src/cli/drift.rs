@@ -15,13 +15,14 @@ use super::{
     import,
 };
 use crate::{
-    config::bundled,
+    config::bundled::{self, Places},
     descriptor::{self, diagnostic::Severity, model::Descriptor},
     openapi::{
         self,
         drift::{Difference, Drift},
         exceptions::{self, Exceptions, Judged},
     },
+    text::line,
 };
 
 /// Compares the two, and tells what differs and has no exception.
@@ -71,7 +72,11 @@ fn read_exceptions(path: &Path) -> Result<Exceptions, Failure> {
 
 /// Reads a descriptor by its path or its name.
 fn descriptor(dadl: &str, console: &mut Console) -> Result<Descriptor, Failure> {
-    let text = bundled::locate(dadl, &[PathBuf::new()]).map_err(Failure::settings)?;
+    let places = Places { base: Some(PathBuf::new()), ..Places::default() };
+    let mut text = bundled::locate(dadl, &places).map_err(Failure::settings)?;
+    if let Some(unused) = text.unused.take() {
+        console.note(&unused.to_string())?;
+    }
     let name = text.origin.clone();
     let mut folder = text.folder();
     let source =
@@ -98,12 +103,13 @@ fn text(
     let mut last = "";
     for Difference { what, operation, tool, parameter, message, .. } in &judged.left {
         if operation != last {
-            writeln!(console.out, "{NAME}{operation}{NAME:#}")?;
+            writeln!(console.out, "{NAME}{}{NAME:#}", line(operation))?;
             last = operation;
         }
-        let tool = tool.as_ref().map(|tool| format!(" {tool}")).unwrap_or_default();
-        let parameter = parameter.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
-        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {message}")?;
+        let tool = tool.as_ref().map(|tool| format!(" {}", line(tool))).unwrap_or_default();
+        let name = parameter.as_ref();
+        let parameter = name.map(|name| format!(" `{}`", line(name))).unwrap_or_default();
+        writeln!(console.out, "  {BAD}{what}{BAD:#}{tool}{parameter}: {}", line(message))?;
     }
     if let Some(path) = &args.exceptions {
         for exception in &judged.stale {

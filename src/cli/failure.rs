@@ -6,6 +6,7 @@ use super::{
     console::{BAD, Console, GOOD},
     exit::Exit,
     report::{self, Color},
+    screen::ours,
 };
 use crate::{
     app::{BuildError, BuildProblem},
@@ -81,20 +82,20 @@ impl Failure {
     fn write(&self, err: &mut dyn io::Write, color: Color) -> io::Result<()> {
         for before in &self.before {
             match before {
-                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {error}")?,
+                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {}", indented(error))?,
                 Before::Findings(source, findings) => {
                     for finding in findings {
-                        writeln!(err, "{}\n", report::render(source, finding, color))?;
+                        writeln!(err, "{}\n", ours(&report::render(source, finding, color)))?;
                     }
                 }
             }
         }
-        writeln!(err, "{BAD}error:{BAD:#} {}", self.error)?;
+        writeln!(err, "{BAD}error:{BAD:#} {}", indented(&self.error))?;
         for cause in self.error.chain().skip(1) {
-            writeln!(err, "Caused by: {cause}")?;
+            writeln!(err, "Caused by: {}", indented(cause))?;
         }
         match &self.hint {
-            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {hint}"),
+            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {}", indented(hint)),
             None => Ok(()),
         }
     }
@@ -106,6 +107,11 @@ impl Failure {
                 .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
         })
     }
+}
+
+/// Keeps what an error quotes from beginning a line, which could look like one of ours.
+fn indented(error: impl fmt::Display) -> String {
+    error.to_string().trim_end().replace('\n', "\n  ")
 }
 
 impl fmt::Display for Failure {
@@ -139,14 +145,24 @@ impl From<SettingsError> for Failure {
                 Self { before: vec![Before::Findings(text, findings)], ..Self::settings(message) }
                     .hint("docs/configuration.md lists every key")
             }
-            SettingsError::Nothing { ref tried } => {
-                let tried: Vec<String> =
-                    tried.iter().map(|path| path.display().to_string()).collect();
+            SettingsError::Nothing { ref own } => {
+                let write = match own {
+                    Some(own) => format!("write {}", own.display()),
+                    None => "name a file with --config".to_owned(),
+                };
                 let hint = format!(
-                    "write one of {}, or begin with `dadl-mcp list --dadl xen-orchestra --url \
-                     https://..`",
-                    tried.join(", ")
+                    "{write}, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`"
                 );
+                Self::new(Exit::Settings, error).hint(hint)
+            }
+            SettingsError::Unnamed { ref path, ref own } => {
+                let path = path.display();
+                let own = own
+                    .as_ref()
+                    .map(|own| format!(", or move it to {}, which needs no name", own.display()));
+                let own = own.unwrap_or_default();
+                let hint =
+                    format!("if you trust who wrote it, add `--config {path}` to the command{own}");
                 Self::new(Exit::Settings, error).hint(hint)
             }
             error => Self::new(Exit::Settings, error),
@@ -159,6 +175,8 @@ impl From<BuildError> for Failure {
         let mut before = Vec::new();
         for problem in error.problems {
             let (backend, message) = match problem {
+                BuildProblem::Address { backend, problem } => (backend, problem.to_string()),
+                BuildProblem::Credential { backend, problem } => (backend, problem.to_string()),
                 BuildProblem::Setting { backend, message } => (backend, message),
                 BuildProblem::Descriptor { backend, source, mut diagnostics } => {
                     // What only `check` minds does not keep the backend from being served.

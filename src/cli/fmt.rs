@@ -13,6 +13,7 @@ use super::{
     failure::Failure,
     report::{self, Color},
     rewrite,
+    screen::ours,
 };
 use crate::descriptor::{
     format::{FormatError, format},
@@ -58,7 +59,8 @@ fn file(
         Err(FormatError::Findings(findings)) => {
             let color = if console.colors_stderr() { Color::Always } else { Color::Never };
             for finding in &findings {
-                writeln!(console.err, "{}\n", report::render(&source, finding, color))?;
+                let report = report::render(&source, finding, color);
+                writeln!(console.err, "{}\n", ours(&report))?;
             }
             return Ok(false);
         }

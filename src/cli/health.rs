@@ -14,10 +14,12 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::BackendId,
     config::env_vars::Environment,
     descriptor::diagnostic::nearest,
     executor::HealthReport,
+    text,
 };
 
 /// What is known of one backend.
@@ -36,7 +38,7 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
         .iter()
@@ -122,6 +124,7 @@ impl State {
                 if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
             }
         };
+        let (name, text) = (text::line(name), text::line(&text));
         writeln!(console.out, "{style}{word:<4}{style:#}  {name:<16}  {text}")
     }
 }

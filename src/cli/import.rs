@@ -22,6 +22,7 @@ use crate::{
         import::{ImportError, Imported, Options},
         report::{Kind, Remark, Remarks},
     },
+    text,
 };
 
 /// Makes a descriptor, and tells what became of each part of the document.
@@ -165,7 +166,8 @@ fn write_remark(remark: &Remark, console: &mut Console) -> io::Result<()> {
     };
     let Remark { kind, place, message, help } = remark;
     let place = if place.is_empty() { "/" } else { place };
-    writeln!(console.err, "{style}{kind}:{style:#} {place}: {message}: {help}")
+    let text = format!("{place}: {message}: {help}");
+    writeln!(console.err, "{style}{kind}:{style:#} {}", text::line(&text))
 }
 
 /// Returns what a program wants to know.

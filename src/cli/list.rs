@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use super::{args::ListArgs, console::Console, exit::Exit, failure::Failure, load};
 use crate::{
     access::{Decision, UNCLASSIFIED},
+    call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
+    text::line,
 };
 
 /// Longer request lines are cut, so that a description has room.
@@ -22,7 +24,7 @@ pub(super) fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let catalog = app.gate.catalog();
     let entries: Vec<&Entry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
@@ -93,7 +95,9 @@ fn table(entries: &[&Entry], width: u16) -> Table {
             }
         };
         let request = entry.operation().summary();
-        let mut row = Row::from([entry.name.as_str(), level(entry), &request, &description]);
+        // The width of a cell is that of what is shown.
+        let cells = [entry.name.as_str(), level(entry), &request, &description];
+        let mut row = Row::from(cells.map(line));
         // A denial is worth its lines: the remedy is at its end.
         if entry.decision == Decision::Allow {
             row.max_height(1);

@@ -6,6 +6,7 @@ use super::{args::BackendArgs, failure::Failure};
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
+    call::Door,
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
     descriptor::{
         code,
@@ -15,14 +16,25 @@ use crate::{
     },
 };
 
-/// Loads the backends that `args` and `environment` name.
-pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, Failure> {
+/// Loads the backends that `args` and `environment` name, for calls through `door`.
+pub(super) fn app(
+    args: &BackendArgs,
+    environment: Environment,
+    door: Door,
+) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
+    warn(&settings);
     let app = App::build(&settings, &Credentials::new(environment))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }
     for backend in &app.backends {
+        if let Some(unused) = &backend.unused {
+            tracing::warn!("backend \"{}\": {unused}", backend.settings.name);
+        }
+        for note in backend.notes() {
+            tracing::warn!("backend \"{}\": {note}", backend.settings.name);
+        }
         for warning in unknown_levels(backend) {
             tracing::warn!("backend \"{}\": {warning}", backend.settings.name);
         }
@@ -43,12 +55,19 @@ pub(super) fn app(args: &BackendArgs, environment: Environment) -> Result<App, F
             tracing::info!("{name} has {count} warnings; `dadl-mcp check` shows them");
         }
     }
-    Ok(app)
+    Ok(app.at(door))
 }
 
 /// Reads the settings that `args` and `environment` name.
 pub(super) fn settings(args: &BackendArgs, environment: &Environment) -> Result<Settings, Failure> {
     Ok(Settings::load(&Overrides::from(args), environment, Path::new(""))?)
+}
+
+/// Tells what is strange about files that are used, and which are not.
+pub(super) fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Returns a sentence for each access level that no tool of the descriptor has: it is probably

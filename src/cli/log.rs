@@ -1,12 +1,27 @@
 //! The log: to standard error alone, because standard output is the protocol's or the result's.
+//!
+//! What is logged may quote anybody. It reaches a terminal through a
+//! [`Screen`](super::screen::Screen), and no line but the first of an event begins at the margin.
 
-use std::io;
+use std::{fmt, io};
 
-use tracing_subscriber::EnvFilter;
+use clap::builder::styling::{AnsiColor, Color, Style};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::Writer,
+        time::{FormatTime as _, SystemTime},
+    },
+    registry::LookupSpan,
+};
 
 use super::{
     args::{GlobalArgs, LogFormat},
+    console::{BAD, DOUBTFUL, GOOD, screen},
     failure::Failure,
+    screen::Paint,
 };
 use crate::config::env_vars::{self, Environment};
 
@@ -27,11 +42,71 @@ pub(super) fn start(
             (false, _) => "debug,rmcp=warn,dadl_mcp=trace",
         }),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     // An error means that a test has started it already.
     let _ = match args.log_format {
-        LogFormat::Json => log.json().try_init(),
-        LogFormat::Text => log.with_ansi(color).with_target(args.verbose > 1).try_init(),
+        LogFormat::Json => {
+            log.json().with_writer(|| screen(io::stderr(), false).of_json()).try_init()
+        }
+        LogFormat::Text => {
+            let with_target = args.verbose > 1;
+            let log = log.event_format(Lines { with_target });
+            log.with_writer(move || screen(io::stderr(), color)).try_init()
+        }
     };
     Ok(())
+}
+
+/// What is not worth a look.
+const FAINT: Paint = Paint(Style::new().dimmed());
+const DEBUG: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Blue))));
+
+/// Writes an event as the library does, with styles that nobody can imitate.
+struct Lines {
+    /// Whether each line says which module it is from.
+    with_target: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        let level = match *metadata.level() {
+            Level::ERROR => BAD,
+            Level::WARN => DOUBTFUL,
+            Level::INFO => GOOD,
+            Level::DEBUG => DEBUG,
+            Level::TRACE => FAINT,
+        };
+        write!(writer, "{FAINT}")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, "{FAINT:#} {level}{:>5}{level:#} ", metadata.level())?;
+        let mut text = String::new();
+        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+            text.push_str(span.name());
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                text.push_str(&format!("{{{fields}}}"));
+            }
+            text.push(':');
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        if self.with_target {
+            write!(writer, "{FAINT}{}:{FAINT:#} ", metadata.target())?;
+        }
+        context.format_fields(Writer::new(&mut text), event)?;
+        // Whoever is quoted could begin a line that looks like another event.
+        writeln!(writer, "{}", text.trim_end().replace('\n', "\n    "))
+    }
 }

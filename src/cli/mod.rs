@@ -23,14 +23,17 @@ mod import;
 mod list;
 mod load;
 mod log;
+mod mishap;
 mod progress;
 pub mod report;
 mod rewrite;
+mod screen;
 mod serve;
 mod setup;
 mod show;
 mod simulate;
 mod simulated;
+mod stored;
 mod task;
 mod watch;
 
@@ -48,11 +51,13 @@ use crate::{config::env_vars::Environment, http::settled};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    mishap::catch_panics();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version come this way too; nothing can be done when printing fails.
-            let _ = error.print();
+            let _ = mishap::print(&error, &arguments);
             return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
         }
     };
@@ -70,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // A reader that went away has what it wanted.
     let _ = console.out.flush();
+    let _ = console.err.flush();
     exit.into()
 }
 
@@ -87,7 +93,7 @@ fn dispatch(
         }),
         Command::Check(args) => complete::check(&args, console),
         Command::Completions(args) => complete::completions(&args, console),
-        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, console)),
+        Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
         Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
         Command::Drift(args) => drift::run(&args, console),
         Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),

@@ -1,10 +1,17 @@
 //! How far a call is: a bar on a terminal, and what is to say about it when it is interrupted.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use crate::outcome::{Direction, Observer, Progress, Transfer, task::TaskReport};
+use crate::{
+    outcome::{Direction, Observer, Progress, Transfer, task::TaskReport},
+    text,
+};
 
 const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {msg}";
 const UNKNOWN: &str = "{spinner} {bytes} {msg}";
@@ -12,6 +19,9 @@ const TASK: &str = "{bar:30} {elapsed} {wide_msg}";
 const TASK_UNKNOWN: &str = "{spinner} {elapsed} {wide_msg}";
 /// For what is not counted in bytes.
 const STEPS: &str = "{spinner} {msg}";
+
+/// How often a second the bar is drawn at most.
+const FRAMES: u8 = 20;
 
 /// Watches a call.
 pub(super) struct Watch {
@@ -83,7 +93,13 @@ struct Bar {
 
 impl Bar {
     fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let term = Term::buffered_stderr();
+        let target = if term.is_term() && !console::is_dumb() {
+            ProgressDrawTarget::term_like_with_hz(Box::new(Screen(term)), FRAMES)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
         Self { bar, style: Mutex::new("") }
     }
 
@@ -97,9 +113,14 @@ impl Bar {
         }
     }
 
+    /// Says it in one line, whose width the bar has to know.
+    fn say(&self, message: &str) {
+        self.bar.set_message(text::line(message).into_owned());
+    }
+
     fn step(&self, progress: Progress) {
         self.style(STEPS);
-        self.bar.set_message(progress.message);
+        self.say(&progress.message);
     }
 
     fn draw(&self, transfer: Transfer) {
@@ -110,7 +131,7 @@ impl Bar {
             }
             None => self.style(UNKNOWN),
         }
-        self.bar.set_message(transfer.pace());
+        self.say(&transfer.pace());
         self.bar.set_position(transfer.done);
     }
 
@@ -119,7 +140,7 @@ impl Bar {
         self.style(if total.is_some() { TASK } else { TASK_UNKNOWN });
         self.bar.set_length(total.unwrap_or_default());
         // Handles say which task to go on with when the waiting is over.
-        self.bar.set_message(format!("{message} [{}]", report.handle));
+        self.say(&format!("{message} [{}]", report.handle));
         self.bar.set_position(done);
         self.bar.tick();
     }
@@ -128,5 +149,51 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// The terminal of a bar: the cursor moves as the bar has it, and what is written is text.
+#[derive(Debug)]
+struct Screen(Term);
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        TermLike::width(&self.0)
+    }
+
+    fn height(&self) -> u16 {
+        TermLike::height(&self.0)
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_up(lines)
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_down(lines)
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_right(columns)
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_left(columns)
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.0.write_line(&text::shown(line))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(&text::shown(text))
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
     }
 }

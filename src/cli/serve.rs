@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::{args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
 use crate::{
     app::App,
+    call::Door,
     config::{
         credentials,
         env_vars::{self, Environment},
@@ -48,10 +49,10 @@ pub(super) async fn run(
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) =
-            simulated::app(&args.backends, environment, args.demo_changes).await?;
+            simulated::app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        (load::app(&args.backends, environment)?, None)
+        (load::app(&args.backends, environment, Door::Mcp)?, None)
     };
     if app.gate.catalog().listed().next().is_none() {
         tracing::warn!("no tool is allowed; `dadl-mcp list --all` says why");

@@ -1,7 +1,7 @@
 //! `setup`: asks for the credentials of a backend, tries them, and stores them when they work.
 //!
 //! The values live in a draft until everything has gone well; on any failure the store is as it
-//! was.
+//! was. What is stored for another address goes to this one when a person agrees.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -15,13 +15,15 @@ use super::{
     doctor,
     exit::Exit,
     failure::Failure,
-    load,
+    load, stored,
 };
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     config::{
         BackendSettings, Settings,
-        credentials::{self, Committed, Credentials},
+        binding::{BindingError, Recipient, listed},
+        credentials::{self, Committed, CredentialError, Credentials},
         env_vars::{self, Environment},
         store::{Place, StoreError},
     },
@@ -31,7 +33,11 @@ use crate::{
         model::{Auth, CredentialName, Setup},
     },
     http::login::ClientIdentity,
+    text,
 };
+
+/// So much of what a descriptor says is shown, of each part.
+const LONGEST_WORDS: usize = 1000;
 
 /// Sets a backend up.
 pub(super) async fn run(
@@ -39,11 +45,18 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let mut settings = load::settings(&args.backends, &environment)?;
+    if args.list {
+        return stored::list(args.json, environment, console);
+    }
+    if let (true, Some(backend)) = (args.forget, &args.backend) {
+        return stored::forget(backend, environment, console);
+    }
+    let settings = load::settings(&args.backends, &environment)?;
+    load::warn(&settings);
     let backend = choose(args, &settings)?;
-    settings.backends = vec![backend.clone()];
+    let settings = settings.only(&backend.name);
     let draft = Credentials::new(environment.clone()).draft();
-    let app = App::build(&settings, &draft)?;
+    let app = App::build(&settings, &draft)?.at(Door::Terminal);
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));
     };
@@ -51,11 +64,16 @@ pub(super) async fn run(
         writeln!(console.out, "backend \"{}\" needs no credential", backend.name)?;
         return Ok(Exit::Ok);
     }
+    if let Some(unused) = &loaded.unused {
+        writeln!(console.err, "{unused}")?;
+    }
     // What cannot be kept need not be asked for.
     let (place, is_chosen) = place(args, &environment, &draft, &backend, console)?;
     explain(loaded, console)?;
-    ask_all(args, loaded, &draft, console)?;
-    authorize(args, loaded, &draft, console).await?;
+    let origins = loaded.origins();
+    let recipient = Recipient { backend: &backend, origins: &origins };
+    ask_all(args, loaded, recipient, &draft, console)?;
+    authorize(args, loaded, recipient, &draft, console).await?;
     if !args.no_check && !doctor::verify(&settings, &draft, &environment, console).await? {
         if !draft.has_replaced() {
             let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
@@ -63,12 +81,12 @@ pub(super) async fn run(
                 .hint("`dadl-mcp setup --no-check` stores credentials without trying them"));
         }
         // The login worked, and what was entered is of no use any more.
-        store(&draft, &backend, (place, is_chosen), console)?;
+        store(&draft, recipient, (place, is_chosen), console)?;
         let error = "the login works, but the check does not; as the server has replaced the \
                      refresh token, the credentials were stored";
         return Err(anyhow::anyhow!(error).into());
     }
-    store(&draft, &backend, (place, is_chosen), console)?;
+    store(&draft, recipient, (place, is_chosen), console)?;
     Ok(Exit::Ok)
 }
 
@@ -119,16 +137,16 @@ fn place(
 /// goes to the file when the keyring has no room for it after all.
 fn store(
     draft: &Credentials,
-    backend: &BackendSettings,
+    recipient: Recipient<'_>,
     (place, is_chosen): (Place, bool),
     console: &mut Console,
 ) -> Result<(), Failure> {
     let mut place = place;
-    let mut done = draft.commit(backend, place);
+    let mut done = draft.commit(recipient, place);
     if let (Err(error), Place::Keyring, false) = (&done, place, is_chosen) {
         writeln!(console.err, "the credentials go to the file: {error}")?;
         place = Place::File;
-        done = draft.commit(backend, place);
+        done = draft.commit(recipient, place);
     }
     let done = done.map_err(|error| match place {
         Place::File => Failure::settings(error),
@@ -169,38 +187,35 @@ fn explain(backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
     let err = &mut console.err;
     writeln!(err, "backend {} at {}", backend.settings.name, backend.base)?;
     // Not every backend logs in at its own host.
-    if let Auth::OAuth2(oauth2) = &backend.descriptor.auth
-        && let Some(url) = &oauth2.token_url
-    {
-        writeln!(err, "credentials are sent to {}", url.origin().ascii_serialization())?;
+    for flow in backend.flows() {
+        writeln!(err, "  {flow}")?;
     }
     let Some(setup) = &backend.descriptor.setup else { return Ok(()) };
     let Setup { credential_steps, required_scopes, optional_scopes, docs_url, notes, .. } = setup;
+    // None of it begins a line, and none looks like a question of this program.
+    let words = |text: &str| text::start_of(text, LONGEST_WORDS);
+    writeln!(err, "the descriptor says, and nobody has checked:")?;
     for (number, step) in credential_steps.iter().enumerate() {
-        writeln!(err, "  {}. {}", number + 1, printable(step))?;
+        writeln!(err, "  {}. {}", number + 1, words(step))?;
     }
     for (what, scopes) in [("required", required_scopes), ("optional", optional_scopes)] {
         if !scopes.is_empty() {
-            writeln!(err, "  {what} scopes: {}", printable(&scopes.join(", ")))?;
+            writeln!(err, "  {what} scopes: {}", words(&scopes.join(", ")))?;
         }
     }
     for (what, text) in [("see", docs_url), ("note", notes)] {
         if let Some(text) = text {
-            writeln!(err, "  {what}: {}", printable(text.trim()))?;
+            writeln!(err, "  {what}: {}", words(text))?;
         }
     }
     Ok(())
-}
-
-/// Takes away what could make a terminal show something else.
-fn printable(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() || *letter == '\n').collect()
 }
 
 /// Asks for each credential that has to be given.
 fn ask_all(
     args: &SetupArgs,
     backend: &LoadedBackend,
+    recipient: Recipient<'_>,
     draft: &Credentials,
     console: &mut Console,
 ) -> Result<(), Failure> {
@@ -212,7 +227,16 @@ fn ask_all(
         }
         let variable = draft.variable_that_is_set(&backend.settings, name);
         let variable = variable.map_err(Failure::settings)?;
-        let present = draft.latest(&backend.settings, name).map_err(Failure::settings)?;
+        let present = match draft.latest(recipient, name) {
+            Err(CredentialError::Binding(error)) => {
+                if agrees(args, &error, recipient, console)? {
+                    draft.agree(&backend.settings, name).map_err(Failure::settings)?;
+                    continue;
+                }
+                None
+            }
+            found => found.map_err(Failure::settings)?,
+        };
         match (variable, args.from_env, present) {
             (Some(_), true, Some((value, _))) => draft.set(name, value),
             (Some(variable), ..) => {
@@ -231,6 +255,37 @@ fn ask_all(
         }
     }
     Ok(())
+}
+
+/// Asks whether a stored credential goes to the address of the backend from now on.
+fn agrees(
+    args: &SetupArgs,
+    error: &BindingError,
+    recipient: Recipient<'_>,
+    console: &mut Console,
+) -> Result<bool, Failure> {
+    let wanted = listed(recipient.origins);
+    match error {
+        BindingError::Elsewhere { name, bound, .. } => {
+            writeln!(console.err, "`{name}` is stored, and goes to {bound} only")?;
+        }
+        BindingError::Unbound { name, .. } => {
+            writeln!(console.err, "`{name}` is stored, without an address to which it may go")?;
+        }
+    }
+    if args.yes {
+        writeln!(console.err, "it goes to {wanted} from now on")?;
+        return Ok(true);
+    }
+    if !console.can_ask {
+        writeln!(console.err, "--yes agrees that it goes to {wanted}; else give another value")?;
+        return Ok(false);
+    }
+    write!(console.err, "send it to {wanted} from now on? [y/N] ")?;
+    console.err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Returns the credential that a consent gives.
@@ -300,6 +355,7 @@ fn ask(
 async fn authorize(
     args: &SetupArgs,
     backend: &LoadedBackend,
+    recipient: Recipient<'_>,
     draft: &Credentials,
     console: &mut Console,
 ) -> Result<(), Failure> {
@@ -311,14 +367,13 @@ async fn authorize(
     };
     let Some(consent) = consent else { return Ok(()) };
     let value = |name: &CredentialName| {
-        let found = draft.resolve(&backend.settings, name).map_err(Failure::settings)?;
+        let found = draft.resolve(recipient, name).map_err(Failure::settings)?;
         found.ok_or_else(|| Failure::settings(Credentials::missing(&backend.settings, name)))
     };
     let secret = client_secret.as_ref().map(value).transpose()?;
     let identity = ClientIdentity { id: value(client_id)?, secret };
-    let place = (&backend.settings, &backend.base);
     let token =
-        authorize::refresh_token(oauth2, consent, &identity, place, args.paste, console).await?;
+        authorize::refresh_token(oauth2, consent, &identity, backend, args.paste, console).await?;
     draft.set(refresh_token, token);
     Ok(())
 }

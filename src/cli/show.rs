@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     access::Decision,
-    app::{App, LoadedBackend},
+    app::{App, Flow, LoadedBackend},
+    call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::{
@@ -21,6 +22,7 @@ use crate::{
         source::Source,
     },
     gate::Refusal,
+    text::{json, line},
 };
 
 /// Shows a tool.
@@ -29,7 +31,7 @@ pub(super) fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
         let nearest = catalog.nearest(&args.tool).map(str::to_owned);
@@ -57,12 +59,14 @@ fn details(app: &App, entry: &Entry) -> Value {
         },
         "inputSchema": &*entry.input_schema,
         "definedIn": defined_in(app, entry),
+        "credentials": flows(app, entry).iter().map(Flow::to_json).collect::<Vec<_>>(),
         "descriptor": {
             "name": entry.descriptor().name,
             "version": entry.descriptor().version,
             "date": entry.descriptor().date,
         },
         "dependsOn": entry.tool().map(|tool| tool.depends_on.as_slice()).unwrap_or_default(),
+        "switch": entry.descriptor().switch.as_ref().map(|switch| switch.fields()),
         "returns": entry.returns(),
         "outputSchema": entry.output.as_ref().map(|output| (**output.schema()).clone()),
         "examples": examples(entry).map(|example| json!({
@@ -89,7 +93,7 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "             to allow it: {remedy}")?;
         }
     }
-    writeln!(out, "backend      {}{}", entry.backend_name, edition(entry))?;
+    writeln!(out, "backend      {}{}", entry.backend_name, line(&edition(entry)))?;
     match entry.operation() {
         Operation::Tool(_) => writeln!(out, "request      {}", entry.operation().summary())?,
         Operation::Composite(composite) => {
@@ -98,6 +102,12 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "defined in   {}", defined_in(app, entry))?;
+    for flow in flows(app, entry) {
+        writeln!(out, "credential   {flow}")?;
+    }
+    if let Some(switch) = &entry.descriptor().switch {
+        writeln!(out, "switch       calls through MCP have `{}`", switch.fields())?;
+    }
     let annotations = entry.annotations;
     let promises = [
         (annotations.read_only, "readOnlyHint"),
@@ -109,23 +119,30 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     writeln!(out, "annotations  {}", promises.join(", "))?;
     for (topic, hint) in entry.hints() {
-        writeln!(out, "hint         {topic}: {hint}")?;
+        writeln!(out, "hint         {}: {}", line(topic), line(hint))?;
     }
     if let Some(tool) = entry.tool().filter(|tool| !tool.depends_on.is_empty()) {
         writeln!(out, "needs        {}", tool.depends_on.join(", "))?;
     }
     write_arguments(entry, out)?;
     let schema = Value::Object((*entry.input_schema).clone());
-    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{schema:#}")?;
+    writeln!(out, "\n{NAME}Input schema{NAME:#}\n{}", json(&format!("{schema:#}")))?;
     if let Some(returns) = entry.returns() {
         let listed = if entry.output.is_some() { "" } else { " (not listed for hosts)" };
-        writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{returns:#}")?;
+        let returns = format!("{returns:#}");
+        writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{}", json(&returns))?;
     }
     for example in examples(entry) {
-        writeln!(out, "\n{NAME}Example: {}{NAME:#}\n{}", example.name, example.description)?;
+        let (name, description) = (line(&example.name), line(&example.description));
+        writeln!(out, "\n{NAME}Example: {name}{NAME:#}\n{description}")?;
         writeln!(out, "{}", example.code.trim_end())?;
     }
     Ok(())
+}
+
+/// Returns which credentials the descriptor of a tool gets, and where they go.
+fn flows(app: &App, entry: &Entry) -> Vec<Flow> {
+    app.backends.get(entry.backend.0).map(LoadedBackend::flows).unwrap_or_default()
 }
 
 /// Says which edition of the descriptor is loaded, as far as it says so itself.
@@ -171,7 +188,7 @@ fn write_arguments(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
             param.kind.schema_type()
         )?;
         match &param.description {
-            Some(description) => writeln!(out, "  {}", description.replace('\n', " "))?,
+            Some(description) => writeln!(out, "  {}", line(description))?,
             None => writeln!(out)?,
         }
     }

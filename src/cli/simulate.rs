@@ -1,9 +1,10 @@
 //! `simulate`: the simulated API of a product, until Ctrl-C.
 
-use std::{borrow::Cow, io::Write as _};
+use std::io::Write as _;
 
 use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure};
 use crate::{
+    config::command::quoted,
     mcp::{ServeError, shutdown_on_signals},
     simulator::{Product, SimulatorOptions},
 };
@@ -21,6 +22,10 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         let failure = format!("--changes: nothing changes by itself in {}", product.title);
         return Err(Failure::usage(failure));
     }
+    if args.mcp_off && !product.switch {
+        let failure = format!("--mcp-off: {} has no such switch", product.title);
+        return Err(Failure::usage(failure));
+    }
     // Before the URL is printed, so that whoever reads it may end the process cleanly.
     let shutdown = shutdown_on_signals()?;
     let address = args.listen;
@@ -31,6 +36,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
+        mcp: !args.mcp_off,
         record: false,
     };
     let simulator = product.start(options).await;
@@ -48,25 +54,4 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     out.flush()?;
     shutdown.cancelled().await;
     Ok(Exit::Ok)
-}
-
-/// Writes a word as a POSIX shell takes it.
-fn quoted(word: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if word.bytes().all(plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''")).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(quoted("demo-token"), "demo-token");
-        assert_eq!(quoted("a$b"), "'a$b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

@@ -15,7 +15,7 @@ use crate::{
     access::{ALL, Levels},
     app::App,
     config::{
-        Overrides, Settings,
+        Overrides, Places, Settings,
         credentials::Credentials,
         env_vars::{self, Environment},
     },
@@ -29,13 +29,18 @@ const DESCRIPTOR: &str = "xen-orchestra";
 const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
 
 /// Walks through the main job.
-pub(super) async fn demo(args: &DemoArgs, console: &mut Console) -> Result<Exit, Failure> {
+pub(super) async fn demo(
+    args: &DemoArgs,
+    environment: &Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
     let program = std::env::current_exe().context("cannot find the program itself")?;
-    // A name that nobody guesses: what has it was made here, and may be removed.
-    let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", Uuid::new_v4().simple()));
+    // Nobody can have made a directory of this name.
+    let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", Uuid::new_v4()));
     let files = args.files.as_deref().unwrap_or(&scratch);
+    let ours: Vec<&str> = environment.names().filter(|name| is_ours(name)).collect();
     let done = tokio::select! {
-        done = demo::run(&program, files, &mut *console.out) => done.map(|()| Exit::Ok),
+        done = demo::run(&program, files, &ours, &mut *console.out) => done.map(|()| Exit::Ok),
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
     if args.files.is_none() {
@@ -45,6 +50,16 @@ pub(super) async fn demo(args: &DemoArgs, console: &mut Console) -> Result<Exit,
     Ok(done?)
 }
 
+/// Returns whether a variable tells the program where settings or credentials are: the demo's
+/// server gets none of them.
+fn is_ours(name: &str) -> bool {
+    const PLACES: &[&str] =
+        &["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA"];
+    let prefixes = [env_vars::CREDENTIAL_PREFIX, "DADL_MCP_"];
+    name != env_vars::LOG
+        && (PLACES.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)))
+}
+
 /// How often a second an object changes while somebody watches the simulator.
 pub(super) const CHANGES: NonZeroU32 = NonZeroU32::MIN;
 
@@ -52,7 +67,7 @@ pub(super) const CHANGES: NonZeroU32 = NonZeroU32::MIN;
 /// operator says otherwise; it runs until it is dropped. Objects change so many times a second.
 pub(super) async fn app(
     args: &BackendArgs,
-    environment: Environment,
+    environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
 ) -> Result<(App, XenOrchestra), Failure> {
     let options = SimulatorOptions { changes_per_second, ..SimulatorOptions::default() };
@@ -65,11 +80,10 @@ pub(super) async fn app(
         files: args.files.clone(),
         ..Overrides::default()
     };
-    let environment = environment
-        .with(TOKEN_VARIABLE, simulator.token())
-        .with(format!("{TOKEN_VARIABLE}_FILE"), "");
-    let mut settings = Settings::load(&overrides, &environment, Path::new(""))?;
-    // Only the descriptor inside the binary fits the simulator inside the binary.
-    settings.descriptor_directories.clear();
-    Ok((App::build(&settings, &Credentials::new(environment))?, simulator))
+    let mut settings = Settings::load(&overrides, environment, Path::new(""))?;
+    // Only the descriptor inside the binary fits the simulator inside the binary, and nothing that
+    // anybody has stored or set is for it: this environment has one variable, and no store.
+    settings.places = Places::default();
+    let only = Environment::from_iter([(TOKEN_VARIABLE, simulator.token())]);
+    Ok((App::build(&settings, &Credentials::new(only))?, simulator))
 }

@@ -11,7 +11,7 @@ use super::{
     load,
     progress::Watch,
 };
-use crate::{config::env_vars::Environment, executor::Budget};
+use crate::{call::Door, config::env_vars::Environment, executor::Budget};
 
 /// Waits for a task, or cancels it. Ctrl-C ends the waiting only.
 pub(super) async fn run(
@@ -19,7 +19,7 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment)?;
+    let app = load::app(&args.backends, environment, Door::Terminal)?;
     let right = app.gate.check_task(&args.handle);
     let watch = Watch::new(console.err_is_terminal);
     let outcome = if args.cancel {

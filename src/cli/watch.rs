@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{args::WatchArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::{BackendId, Entry},
     config::env_vars::Environment,
     descriptor::{
@@ -31,10 +32,10 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let (app, _simulator) = if args.demo {
         let changes = simulated::CHANGES;
-        let (app, simulator) = simulated::app(&args.backends, environment, Some(changes)).await?;
-        (app, Some(simulator))
+        let (app, simulator) = simulated::app(&args.backends, &environment, Some(changes)).await?;
+        (app.at(Door::Terminal), Some(simulator))
     } else {
-        (load::app(&args.backends, environment)?, None)
+        (load::app(&args.backends, environment, Door::Terminal)?, None)
     };
     let (id, backend) = find(&app, &args.backend)?;
     let Some(events) = &backend.descriptor.events else {
@@ -127,7 +128,7 @@ async fn print(
             console.note(&format!("{} events were dropped", batch.taken.dropped))?;
         }
         for item in &batch.taken.items {
-            writeln!(console.out, "{item}")?;
+            console.json_text(item)?;
         }
         console.out.flush()?;
         if batch.phase != known {

@@ -1,8 +1,8 @@
 //! Which base URL a backend has: the operator's `url`, or the descriptor's `base_url`.
 
-use url::{Host, Url};
+use url::Url;
 
-use super::BackendSettings;
+use super::{AddressKey, BackendSettings, PrivateAddress};
 
 /// Why a backend has no base URL that may be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,14 +12,8 @@ pub enum BaseUrlProblem {
     #[error("it has no `url`, and its descriptor has no `base_url`")]
     Missing,
     /// The author, most likely: a downloaded file points into the operator's network.
-    #[error(
-        "its descriptor points to the private address {host}; set `url`, or \
-         `allow_private_url: true`"
-    )]
-    Private {
-        /// The address.
-        host: String,
-    },
+    #[error(transparent)]
+    Private(#[from] PrivateAddress),
 }
 
 impl BackendSettings {
@@ -33,15 +27,12 @@ impl BackendSettings {
             return Ok(self.filled(url));
         }
         let template = of_descriptor.ok_or(BaseUrlProblem::Missing)?;
-        let url = self.filled(template);
-        // A host that the operator supplied through `options` is the operator's own.
-        if !self.allow_private_url
-            && !authority(template).contains('{')
-            && let Some(host) = private_host(&url)
-        {
-            return Err(BaseUrlProblem::Private { host });
+        let text = self.filled(template);
+        // What is no URL is refused where it is read.
+        if let Ok(url) = Url::parse(&text) {
+            self.reach(&url, of_descriptor).check(AddressKey::BaseUrl, &url)?;
         }
-        Ok(url)
+        Ok(text)
     }
 
     fn filled(&self, template: &str) -> String {
@@ -49,46 +40,6 @@ impl BackendSettings {
             url.replace(&format!("{{{name}}}"), value)
         })
     }
-}
-
-/// Returns the part of a URL between `//` and the path; all of it without a scheme.
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
-}
-
-/// Returns the host when it is a literal that leads into the operator's own network. Names are
-/// not resolved here.
-fn private_host(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    let host = url.host()?;
-    let private = match &host {
-        Host::Domain(name) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Host::Ipv4(address) => is_private(*address),
-        Host::Ipv6(address) => {
-            let mapped = address.to_ipv4_mapped().is_some_and(is_private);
-            mapped
-                || address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-        }
-    };
-    private.then(|| host.to_string())
-}
-
-fn is_private(address: std::net::Ipv4Addr) -> bool {
-    // 100.64.0.0/10 (RFC 6598) is shared by carriers and by overlay networks.
-    let [first, second, ..] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_unspecified()
-        || first == 0
-        || (first == 100 && (64..128).contains(&second))
 }
 
 #[cfg(test)]
@@ -126,6 +77,10 @@ mod tests {
             "http://localhost:8080",
             "http://0x7f.1/",
             "http://100.64.0.1",
+            "http://[64:ff9b::a00:1]",
+            "http://[2002:a00:1::]",
+            "http://192.0.2.1",
+            "http://xo.internal",
         ] {
             let error = base_url(None, Some(url)).unwrap_err();
             assert!(error.contains("private address"), "{url}: {error}");

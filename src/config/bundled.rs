@@ -1,14 +1,23 @@
 //! The descriptors inside the binary, and how a descriptor is found by path or name.
+//!
+//! Hosts start servers in folders that others have filled, so that a name never means a file of the
+//! working directory, and no file takes the place of a descriptor inside the binary: whoever wants
+//! a file writes its path.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::folder::Folder;
+use super::{
+    folder::Folder,
+    trust::{self, Doubt},
+};
 use crate::descriptor::{
     diagnostic::nearest,
+    model::CredentialName,
     source::{MAX_BYTES, Source, SourceError},
 };
 
@@ -17,6 +26,15 @@ const BUNDLED: &[(&str, &str)] = &[
     ("danube-cloud", include_str!("../../dadl/danube-cloud.dadl")),
     ("xen-orchestra", include_str!("../../dadl/xen-orchestra.dadl")),
     ("xo-proxy", include_str!("../../dadl/xo-proxy.dadl")),
+];
+
+/// The credentials that they name, for all of their logins.
+const CREDENTIALS: &[(&str, &str)] = &[
+    ("danube-cloud", "danube_cloud_api_key"),
+    ("danube-cloud", "danube_cloud_password"),
+    ("danube-cloud", "danube_cloud_username"),
+    ("xen-orchestra", "xen_orchestra_token"),
+    ("xo-proxy", "xo_proxy_token"),
 ];
 
 /// What the origin of a bundled descriptor begins with.
@@ -30,6 +48,44 @@ pub struct DescriptorText {
     pub origin: String,
     /// What is there; not necessarily text.
     pub bytes: Vec<u8>,
+    /// A file that has the name and is not used.
+    pub unused: Option<Unused>,
+}
+
+/// Where descriptors are looked for, besides inside the binary.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// What paths are relative to: the folder of the settings file, or the working directory.
+    pub base: Option<PathBuf>,
+    /// The folders in which names are looked for, in order.
+    pub folders: Vec<PathBuf>,
+}
+
+/// A file that could be taken for the descriptor of a name: once it was, so that somebody may rely
+/// on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// The name.
+    pub name: String,
+    /// What is used instead: a path, or `bundled:` and the name.
+    pub origin: String,
+    /// What to write for the file.
+    pub path: String,
+}
+
+impl fmt::Display for Unused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, origin, path } = self;
+        let used = match origin.strip_prefix(ORIGIN_PREFIX) {
+            Some(_) => "the descriptor inside dadl-mcp",
+            None => origin,
+        };
+        write!(
+            formatter,
+            "`{name}` is {used}, and the file {path} is not used; write `{path}` if you mean the \
+             file"
+        )
+    }
 }
 
 /// Why a descriptor was not found. The operator's fault.
@@ -37,7 +93,7 @@ pub struct DescriptorText {
 #[non_exhaustive]
 pub enum LocateError {
     /// Nothing has this path or name.
-    #[error("descriptor `{dadl}` was not found{}", did_you_mean(*nearest))]
+    #[error("descriptor `{dadl}` was not found{}", did_you_mean(*nearest, there.as_deref()))]
     NotFound {
         /// What the settings say.
         dadl: String,
@@ -45,6 +101,16 @@ pub enum LocateError {
         tried: Vec<PathBuf>,
         /// A bundled descriptor with a similar name.
         nearest: Option<&'static str>,
+        /// What to write for a file of this name that is elsewhere.
+        there: Option<String>,
+    },
+    /// Anybody could have put a file there that is found by its name.
+    #[error("descriptor {path} cannot be trusted: {doubt}")]
+    Untrusted {
+        /// The file.
+        path: String,
+        /// Why.
+        doubt: Doubt,
     },
     /// The file is there and cannot be read.
     #[error("descriptor {path} cannot be read: {error}")]
@@ -56,8 +122,12 @@ pub enum LocateError {
     },
 }
 
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+fn did_you_mean(nearest: Option<&str>, there: Option<&str>) -> String {
+    match (there, nearest) {
+        (Some(path), _) => format!("; there is {path}: write `{path}` if you mean that file"),
+        (None, Some(name)) => format!("; did you mean `{name}`?"),
+        (None, None) => String::new(),
+    }
 }
 
 impl DescriptorText {
@@ -85,38 +155,109 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUNDLED.iter().map(|(name, _)| *name)
 }
 
-/// Finds the descriptor that `dadl` names: a path relative to the first of `directories`, or a
-/// bare name in one of them or inside the binary. Files win, so that an operator can replace a
-/// bundled descriptor.
+/// Returns the credentials that the descriptors inside the binary name, each behind the name of its
+/// descriptor.
+pub fn credentials() -> impl Iterator<Item = (&'static str, CredentialName)> {
+    CREDENTIALS.iter().map(|(name, credential)| (*name, CredentialName((*credential).to_owned())))
+}
+
+/// Returns whether `source` is a descriptor inside the binary.
+pub fn is_bundled(source: &Source) -> bool {
+    let name = source.name().strip_prefix(ORIGIN_PREFIX);
+    // The text as well: a file can be called anything.
+    BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
+}
+
+/// Returns whether `dadl` is a path; other values are names.
+fn is_path(dadl: &str) -> bool {
+    let extension = dadl.len().checked_sub(EXTENSION.len()).and_then(|at| dadl.get(at..));
+    dadl.contains(['/', '\\'])
+        || extension.is_some_and(|end| end.eq_ignore_ascii_case(EXTENSION))
+        // `C:name`, and the streams of a file.
+        || (cfg!(windows) && dadl.contains(':'))
+}
+
+/// Finds the descriptor that `dadl` names. A value with a separator, or that ends in `.dadl`, is a
+/// path; any other is a name, first of a descriptor inside the binary, then of a file in one of
+/// the folders.
 ///
 /// # Errors
 ///
 /// See [`LocateError`].
-pub fn locate(dadl: &str, directories: &[PathBuf]) -> Result<DescriptorText, LocateError> {
-    let is_bare = !dadl.contains(['/', '\\']);
-    let searched = if is_bare { directories } else { directories.get(..1).unwrap_or_default() };
+pub fn locate(dadl: &str, places: &Places) -> Result<DescriptorText, LocateError> {
     let mut tried = Vec::new();
-    for directory in searched {
-        let exact = directory.join(dadl);
-        let extended = directory.join(format!("{dadl}{EXTENSION}"));
-        let with_extension = is_bare && !dadl.ends_with(EXTENSION);
-        for path in [Some(exact), with_extension.then_some(extended)].into_iter().flatten() {
-            if path.is_file() {
-                let origin = path.display().to_string();
-                return match read(&path) {
-                    Ok(bytes) => Ok(DescriptorText { origin, bytes }),
-                    Err(error) => Err(LocateError::Read { path: origin, error }),
-                };
-            }
-            tried.push(path);
+    let found = if is_path(dadl) {
+        places.base.iter().map(|base| base.join(dadl)).find_map(|path| file(path, &mut tried))
+    } else if let Some((name, text)) = BUNDLED.iter().find(|(known, _)| *known == dadl) {
+        let origin = format!("{ORIGIN_PREFIX}{name}");
+        let unused = places.unused(dadl, &origin);
+        return Ok(DescriptorText { origin, bytes: text.as_bytes().to_vec(), unused });
+    } else {
+        let paths = places.folders.iter().flat_map(|folder| spellings(folder, dadl));
+        paths.into_iter().find_map(|path| file(path, &mut tried))
+    };
+    if let Some(path) = found {
+        let origin = path.display().to_string();
+        let doubts =
+            if is_path(dadl) { Vec::new() } else { trust::way_to(&path).unwrap_or_default() };
+        if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+            return Err(LocateError::Untrusted { path: origin, doubt });
         }
+        let unused = places.unused(dadl, &origin);
+        return match read(&path) {
+            Ok(bytes) => Ok(DescriptorText { origin, bytes, unused }),
+            Err(error) => Err(LocateError::Read { path: origin, error }),
+        };
     }
     let name = dadl.strip_suffix(EXTENSION).unwrap_or(dadl);
-    if let Some((name, text)) = BUNDLED.iter().find(|(known, _)| *known == name) {
-        let origin = format!("{ORIGIN_PREFIX}{name}");
-        return Ok(DescriptorText { origin, bytes: text.as_bytes().to_vec() });
+    let there = places.other(dadl).map(|path| places.written(&path));
+    Err(LocateError::NotFound {
+        dadl: dadl.to_owned(),
+        tried,
+        nearest: nearest(name, names()),
+        there,
+    })
+}
+
+/// Returns `path` when it is a file.
+fn file(path: PathBuf, tried: &mut Vec<PathBuf>) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path);
     }
-    Err(LocateError::NotFound { dadl: dadl.to_owned(), tried, nearest: nearest(name, names()) })
+    tried.push(path);
+    None
+}
+
+/// Returns the files that have a name in a folder.
+fn spellings(folder: &Path, name: &str) -> [PathBuf; 2] {
+    [folder.join(name), folder.join(format!("{name}{EXTENSION}"))]
+}
+
+impl Places {
+    /// Returns the file that `dadl` could be taken for, wherever it is.
+    fn other(&self, dadl: &str) -> Option<PathBuf> {
+        if dadl.is_empty() || dadl.contains(['/', '\\']) {
+            return None;
+        }
+        let folders = self.base.iter().chain(&self.folders);
+        folders.flat_map(|folder| spellings(folder, dadl)).find(|path| path.is_file())
+    }
+
+    /// Returns the file that `name` could be taken for, when `origin` is used.
+    fn unused(&self, name: &str, origin: &str) -> Option<Unused> {
+        let path = self.other(name).filter(|path| path.display().to_string() != origin)?;
+        let (name, origin, path) = (name.to_owned(), origin.to_owned(), self.written(&path));
+        Some(Unused { name, origin, path })
+    }
+
+    /// Returns what to write for a file.
+    fn written(&self, path: &Path) -> String {
+        let name = path.file_name().filter(|_| path.parent() == self.base.as_deref());
+        match name {
+            Some(name) => format!("./{}", name.display()),
+            None => path.display().to_string(),
+        }
+    }
 }
 
 /// Reads a file, but never more than can be a descriptor.
@@ -131,28 +272,145 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_bundled_descriptors_by_name() {
-        for name in ["xen-orchestra", "xen-orchestra.dadl"] {
-            assert_eq!(locate(name, &[]).unwrap().origin, "bundled:xen-orchestra");
+    fn knows_the_credentials_of_every_descriptor() {
+        let mut found = Vec::new();
+        for name in names() {
+            let source = locate(name, &Places::default()).unwrap().into_source().unwrap();
+            assert!(is_bundled(&source));
+            assert!(!is_bundled(&Source::new(format!("bundled:{name}"), "other")));
+            let descriptor = crate::descriptor::load(&source).descriptor.unwrap();
+            let logins = descriptor.auth_rules.logins.values();
+            for auth in std::iter::once(&descriptor.auth).chain(logins) {
+                found.extend(auth.credentials().into_iter().map(|it| (name, it.clone())));
+            }
         }
-        let error = locate("xen-orchestre", &[]).unwrap_err().to_string();
-        insta::assert_snapshot!(
-            error,
-            @"descriptor `xen-orchestre` was not found; did you mean `xen-orchestra`?"
-        );
+        found.sort_by(|one, other| one.1.0.cmp(&other.1.0));
+        found.dedup();
+        assert_eq!(found, credentials().collect::<Vec<_>>());
+    }
+
+    /// A working directory, the folder of a settings file and the user's own folder.
+    struct Bench {
+        home: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            for folder in ["work", "named", "own"] {
+                std::fs::create_dir(home.path().join(folder)).unwrap();
+            }
+            Self { home }
+        }
+
+        fn write(&self, path: &str) {
+            std::fs::write(self.home.path().join(path), path).unwrap();
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.home.path().join(path)
+        }
+
+        /// `--dadl` in the working directory.
+        fn flag(&self) -> Places {
+            Places { base: Some(self.path("work")), folders: vec![self.path("own")] }
+        }
+
+        /// A settings file that was named.
+        fn file(&self) -> Places {
+            let folders = vec![self.path("named"), self.path("own")];
+            Places { base: Some(self.path("named")), folders }
+        }
+    }
+
+    fn found(dadl: &str, places: &Places) -> String {
+        let text = locate(dadl, places).unwrap();
+        if text.origin.starts_with(ORIGIN_PREFIX) {
+            return text.origin;
+        }
+        String::from_utf8(text.bytes).unwrap()
+    }
+
+    fn unused(dadl: &str, places: &Places) -> Option<String> {
+        locate(dadl, places).unwrap().unused.map(|unused| unused.to_string())
     }
 
     #[test]
-    fn files_win_and_the_first_directory_wins() {
-        let first = tempfile::tempdir().unwrap();
-        let second = tempfile::tempdir().unwrap();
-        let directories = [first.path().to_owned(), second.path().to_owned()];
-        std::fs::write(second.path().join("xen-orchestra.dadl"), "second").unwrap();
-        assert_eq!(locate("xen-orchestra", &directories).unwrap().bytes, b"second");
-        std::fs::write(first.path().join("xen-orchestra.dadl"), "first").unwrap();
-        assert_eq!(locate("xen-orchestra", &directories).unwrap().bytes, b"first");
-        // A path is not searched for elsewhere.
-        std::fs::write(second.path().join("other.dadl"), "other").unwrap();
-        assert!(locate("./other.dadl", &directories).is_err());
+    fn finds_bundled_descriptors_by_name() {
+        let places = Places::default();
+        assert_eq!(locate("xen-orchestra", &places).unwrap().origin, "bundled:xen-orchestra");
+        for dadl in ["xen-orchestre", "xen-orchestra.dadl"] {
+            let error = locate(dadl, &places).unwrap_err().to_string();
+            let expected =
+                format!("descriptor `{dadl}` was not found; did you mean `xen-orchestra`?");
+            assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn no_file_takes_the_place_of_a_bundled_descriptor() {
+        let bench = Bench::new();
+        for folder in ["work", "named", "own"] {
+            for name in ["xen-orchestra", "xen-orchestra.dadl"] {
+                bench.write(&format!("{folder}/{name}"));
+            }
+        }
+        for places in [bench.flag(), bench.file()] {
+            assert_eq!(found("xen-orchestra", &places), "bundled:xen-orchestra");
+            let expected = "`xen-orchestra` is the descriptor inside dadl-mcp, and the file \
+                            ./xen-orchestra is not used; write `./xen-orchestra` if you mean the \
+                            file";
+            assert_eq!(unused("xen-orchestra", &places).as_deref(), Some(expected));
+        }
+        // What the warning says to write means the file.
+        assert_eq!(found("./xen-orchestra", &bench.flag()), "work/xen-orchestra");
+        assert_eq!(found("./xen-orchestra", &bench.file()), "named/xen-orchestra");
+        assert_eq!(unused("./xen-orchestra", &bench.flag()), None);
+    }
+
+    #[test]
+    fn a_path_never_means_a_bundled_descriptor_or_another_folder() {
+        let bench = Bench::new();
+        bench.write("own/other.dadl");
+        let bundled = ["xen-orchestra.dadl", "./xen-orchestra", "a/xen-orchestra", "a\\xo-proxy"];
+        for dadl in bundled.into_iter().chain(["other.dadl", "./other.dadl", "xo-proxy.DADL"]) {
+            for places in [bench.flag(), bench.file()] {
+                assert!(locate(dadl, &places).is_err(), "{dadl}");
+            }
+        }
+        let own = bench.path("own/other.dadl").display().to_string();
+        let error = locate("other.dadl", &bench.flag()).unwrap_err().to_string();
+        let expected = format!(
+            "descriptor `other.dadl` was not found; there is {own}: write `{own}` if you mean that \
+             file"
+        );
+        assert_eq!(error, expected);
+        assert_eq!(found(&own, &bench.flag()), "own/other.dadl");
+        bench.write("work/xen-orchestra.dadl");
+        assert_eq!(found("xen-orchestra.dadl", &bench.flag()), "work/xen-orchestra.dadl");
+        assert!(locate("xen-orchestra.dadl", &bench.file()).is_err());
+    }
+
+    #[test]
+    fn a_name_never_means_a_file_of_the_working_directory() {
+        let bench = Bench::new();
+        bench.write("work/other.dadl");
+        let error = locate("other", &bench.flag()).unwrap_err().to_string();
+        insta::assert_snapshot!(error, @"descriptor `other` was not found; there is ./other.dadl: write `./other.dadl` if you mean that file");
+        bench.write("own/other.dadl");
+        assert_eq!(found("other", &bench.flag()), "own/other.dadl");
+        let own = bench.path("own/other.dadl").display().to_string();
+        let expected = format!(
+            "`other` is {own}, and the file ./other.dadl is not used; write `./other.dadl` if you \
+             mean the file"
+        );
+        assert_eq!(unused("other", &bench.flag()), Some(expected));
+        assert_eq!(found("other", &bench.file()), "own/other.dadl");
+        assert_eq!(unused("other", &bench.file()), None);
+        bench.write("named/other.dadl");
+        assert_eq!(found("other", &bench.file()), "named/other.dadl");
+        for nothing in ["", ".", ".."] {
+            assert!(locate(nothing, &bench.file()).is_err(), "{nothing}");
+        }
     }
 }

@@ -10,26 +10,32 @@
 //! that no longer works. The store then notes which one its value replaced; as long as the
 //! environment has that one, the store's counts, and a new one in the environment counts again.
 //!
+//! What is stored goes to the origins that it is bound to; see [`super::binding`]. What the
+//! environment has goes where the operator's settings lead.
+//!
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.
+
+mod file;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::file::SecretFileError;
+pub(crate) use self::file::read;
 use super::{
-    BackendSettings, dirs,
+    BackendSettings,
+    binding::{BindingError, Bound, Recipient},
+    dirs,
     env_vars::{CREDENTIAL_PREFIX, Environment},
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::descriptor::model::CredentialName;
-
-/// Credential files are tokens and passwords; this is a file that is something else.
-const MOST_BYTES: u64 = 64 * 1024;
 
 /// Where credentials are looked up.
 #[derive(Debug, Clone)]
@@ -45,11 +51,26 @@ type Draft = Arc<Mutex<Drafted>>;
 #[derive(Debug, Default)]
 struct Drafted {
     /// By the name of the credential.
-    values: BTreeMap<String, (SecretString, Option<Access>)>,
+    values: BTreeMap<String, Value>,
     /// Whether a server has replaced one of them, so that the one before is of no use.
     replaced: bool,
     /// Whether what is stored does not count, as it cannot be read.
     ignores_store: bool,
+}
+
+/// A value of a draft.
+#[derive(Debug, Clone)]
+struct Value {
+    secret: SecretString,
+    access: Option<Access>,
+    /// See [`Stored::replaces`].
+    replaces: Option<String>,
+}
+
+impl From<SecretString> for Value {
+    fn from(secret: SecretString) -> Self {
+        Self { secret, access: None, replaces: None }
+    }
 }
 
 /// Where a value of [`Credentials::draft`] comes from.
@@ -73,7 +94,7 @@ pub enum CredentialError {
         /// The file.
         path: String,
         /// Why it cannot be used.
-        reason: String,
+        reason: SecretFileError,
     },
     /// There is nowhere to keep it.
     #[error("there is no credential store: set HOME or XDG_STATE_HOME")]
@@ -81,6 +102,9 @@ pub enum CredentialError {
     /// The credential store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It may not go there.
+    #[error(transparent)]
+    Binding(#[from] BindingError),
 }
 
 /// What [`Credentials::commit`] has done.
@@ -92,6 +116,22 @@ pub struct Committed {
     pub has_moved: bool,
     /// Why they could not be removed there.
     pub left: Option<KeyringError>,
+}
+
+/// Where the environment has a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsidePlace {
+    /// The variable that is set.
+    pub variable: String,
+    /// The file that it names, links resolved, when it ends in `_FILE`.
+    pub file: Option<PathBuf>,
+}
+
+impl OutsidePlace {
+    /// Returns whether both are the same credential.
+    pub fn is(&self, other: &Self) -> bool {
+        self.variable == other.variable || (self.file.is_some() && self.file == other.file)
+    }
 }
 
 /// A credential and the variable or file that it comes from.
@@ -133,8 +173,26 @@ impl Credentials {
     /// Adds a value to the draft.
     pub fn set(&self, name: &CredentialName, value: SecretString) {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), (value, None));
+            draft.values.insert(name.0.clone(), value.into());
         }
+    }
+
+    /// Takes what is stored as `name` into the draft, wherever it could go until now: a person has
+    /// agreed that it goes to the backend.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be used.
+    pub fn agree(
+        &self,
+        backend: &BackendSettings,
+        name: &CredentialName,
+    ) -> Result<(), CredentialError> {
+        let stored = self.store()?.entry(&backend.name, &name.0)?;
+        if let (Some(stored), Some(mut draft)) = (stored, self.drafted()) {
+            draft.values.insert(name.0.clone(), stored.into());
+        }
+        Ok(())
     }
 
     /// Goes on without what the keyring has for `backend`, when it does not give it: the draft
@@ -167,24 +225,27 @@ impl Credentials {
         Some(self.draft.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Stores the draft for `backend` at `place`, all of it or nothing, and moves what is stored
-    /// elsewhere.
+    /// Stores the draft for a backend at `place`, all of it or nothing, and moves what is stored
+    /// elsewhere. From now on it goes to the origins of the recipient.
     ///
     /// # Errors
     ///
     /// The store cannot be written.
     pub fn commit(
         &self,
-        backend: &BackendSettings,
+        Recipient { backend, origins }: Recipient<'_>,
         place: Place,
     ) -> Result<Committed, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
-        for (name, (value, access)) in &values {
-            let replaces = self.replaced(backend, &CredentialName(name.clone()))?;
-            let (value, access) = (value.clone(), access.clone());
-            entries.push((name.as_str(), Stored { value, replaces, access }));
+        for (name, Value { secret, access, replaces }) in values.clone() {
+            let now = self.replaced(backend, &CredentialName(name.clone()))?;
+            let origins = Some(origins.clone());
+            let stored = Stored { value: secret, replaces: now.or(replaces), access, origins };
+            entries.push((name, stored));
         }
+        let entries: Vec<(&str, Stored)> =
+            entries.iter().map(|(name, stored)| (name.as_str(), stored.clone())).collect();
         let store = self.store()?;
         let now = store.place(&backend.name)?;
         let has_moved = now.is_some_and(|now| now != place);
@@ -210,32 +271,61 @@ impl Credentials {
     /// The credential or the store is there, but cannot be used.
     pub fn latest(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<(SecretString, Option<Access>)>, CredentialError> {
-        Ok(self.find_latest(backend, name)?.map(|found| (found.secret, found.access)))
+        Ok(self.find_latest(recipient, name)?.map(|found| (found.secret, found.access)))
     }
 
-    /// Stores the value that a server gave instead of the one it had.
+    /// Stores the value that a server gave instead of the one it had; it goes where that one went.
     ///
     /// # Errors
     ///
-    /// The store cannot be written.
+    /// The store cannot be written, or has one that goes elsewhere.
     pub fn replace(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
         value: &SecretString,
         access: Option<&Access>,
     ) -> Result<(), CredentialError> {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), (value.clone(), access.cloned()));
+            let value = Value { access: access.cloned(), ..value.clone().into() };
+            draft.values.insert(name.0.clone(), value);
             draft.replaced = true;
             return Ok(());
         }
+        self.check_replaceable(recipient, name)?;
+        let Recipient { backend, origins } = recipient;
         let (replaces, access) = (self.replaced(backend, name)?, access.cloned());
-        let stored = Stored { value: value.clone(), replaces, access };
+        let origins = Some(origins.clone());
+        let stored = Stored { value: value.clone(), replaces, access, origins };
         Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
+    }
+
+    /// Finds out whether [`Self::replace`] would put its value in the place of one that goes
+    /// elsewhere, and that nobody could get back.
+    ///
+    /// # Errors
+    ///
+    /// It would, or the store cannot be used.
+    pub fn check_replaceable(
+        &self,
+        recipient: Recipient<'_>,
+        name: &CredentialName,
+    ) -> Result<(), CredentialError> {
+        if self.draft.is_some() {
+            return Ok(());
+        }
+        let backend = recipient.backend;
+        let Some(stored) = self.store()?.entry(&backend.name, &name.0)? else { return Ok(()) };
+        // One that came instead of a value that the environment no longer has is of no use.
+        let print = self.replaced(backend, name)?;
+        let is_dead = print.is_some() && stored.replaces.is_some() && stored.replaces != print;
+        if !is_dead {
+            recipient.check(&name.0, stored.origins.as_ref())?;
+        }
+        Ok(())
     }
 
     /// Returns what tells the value that the environment has.
@@ -249,7 +339,7 @@ impl Credentials {
     }
 
     fn find_drafted(&self, name: &CredentialName) -> Option<Found> {
-        let (secret, access) = self.drafted()?.values.get(&name.0)?.clone();
+        let Value { secret, access, .. } = self.drafted()?.values.get(&name.0)?.clone();
         Some(Found { origin: DRAFTED.to_owned(), secret, access })
     }
 
@@ -279,17 +369,31 @@ impl Credentials {
         Ok(self.find_outside(backend, name)?.map(|found| found.origin))
     }
 
-    /// Returns the value of the credential that `backend`'s descriptor calls `name`.
+    /// Returns where the environment has the credential, without looking at its value.
+    pub fn place(&self, backend: &BackendSettings, name: &CredentialName) -> Option<OutsidePlace> {
+        Self::variables(backend, name).into_iter().find_map(|variable| {
+            if self.environment.get(&variable).is_some() {
+                return Some(OutsidePlace { variable, file: None });
+            }
+            let variable = format!("{variable}_FILE");
+            let path = self.environment.path(&variable)?;
+            // Two paths of one file are one place.
+            let file = Some(path.canonicalize().unwrap_or(path));
+            Some(OutsidePlace { variable, file })
+        })
+    }
+
+    /// Returns the value of the credential that the recipient's descriptor calls `name`.
     ///
     /// # Errors
     ///
     /// The credential is set, but not in a usable way.
     pub fn resolve(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<SecretString>, CredentialError> {
-        Ok(self.find(backend, name)?.map(|found| found.secret))
+        Ok(self.find(recipient, name)?.map(|found| found.secret))
     }
 
     /// Returns the variable that gives the credential, without its value.
@@ -299,10 +403,10 @@ impl Credentials {
     /// The credential is set, but not in a usable way.
     pub fn origin(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
-        Ok(self.find(backend, name)?.map(|found| found.origin))
+        Ok(self.find(recipient, name)?.map(|found| found.origin))
     }
 
     /// Returns the variables that are looked at, in order; each also with `_FILE`.
@@ -333,32 +437,32 @@ impl Credentials {
 
     fn find(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<Found>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
             return Ok(Some(found));
         }
-        match self.find_outside(backend, name)? {
+        match self.find_outside(recipient.backend, name)? {
             Some(found) => Ok(Some(found)),
-            None => self.find_stored(backend, name, |_| true),
+            None => self.find_stored(recipient, name, |_| true),
         }
     }
 
     fn find_latest(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<Found>, CredentialError> {
         if let Some(found) = self.find_drafted(name) {
             return Ok(Some(found));
         }
-        let Some(outside) = self.find_outside(backend, name)? else {
-            return self.find_stored(backend, name, |_| true);
+        let Some(outside) = self.find_outside(recipient.backend, name)? else {
+            return self.find_stored(recipient, name, |_| true);
         };
         let print = fingerprint(outside.secret.expose_secret());
         let replaced = |stored: &Stored| stored.replaces.as_ref() == Some(&print);
-        Ok(Some(self.find_stored(backend, name, replaced)?.unwrap_or(outside)))
+        Ok(Some(self.find_stored(recipient, name, replaced)?.unwrap_or(outside)))
     }
 
     fn find_outside(
@@ -376,7 +480,7 @@ impl Credentials {
 
     fn find_stored(
         &self,
-        backend: &BackendSettings,
+        recipient: Recipient<'_>,
         name: &CredentialName,
         counts: impl FnOnce(&Stored) -> bool,
     ) -> Result<Option<Found>, CredentialError> {
@@ -384,12 +488,34 @@ impl Credentials {
         if self.drafted().is_some_and(|draft| draft.ignores_store) {
             return Ok(None);
         }
-        let Some(stored) = store.entry(&backend.name, &name.0)?.filter(counts) else {
+        let backend = recipient.backend.name.as_str();
+        let Some(mut stored) = store.entry(backend, &name.0)?.filter(counts) else {
             return Ok(None);
         };
-        let place = store.place(&backend.name)?.unwrap_or(Place::File);
+        if recipient.check(&name.0, stored.origins.as_ref())? == Bound::NotYet {
+            match self.drafted() {
+                // It is bound when the draft is stored.
+                Some(mut draft) => {
+                    draft.values.insert(name.0.clone(), stored.clone().into());
+                }
+                None => {
+                    store.bind(backend, recipient.origins)?;
+                    // Somebody else may have bound it elsewhere, or replaced it, at this moment.
+                    let Some(again) = store.entry(backend, &name.0)? else { return Ok(None) };
+                    recipient.check(&name.0, again.origins.as_ref())?;
+                    stored = again;
+                }
+            }
+        }
+        let place = store.place(backend)?.unwrap_or(Place::File);
         let Stored { value, access, .. } = stored;
         Ok(Some(Found { origin: store.name(place), secret: value, access }))
+    }
+}
+
+impl From<Stored> for Value {
+    fn from(Stored { value, replaces, access, .. }: Stored) -> Self {
+        Self { secret: value, access, replaces }
     }
 }
 
@@ -401,48 +527,17 @@ impl Environment {
             (None, None) => Ok(None),
             (Some(value), None) => Ok(Some(value.into())),
             (None, Some(path)) => {
-                read(&path).map(Some).map_err(|reason| file_error(file_variable, path, reason))
+                let path_text = path.display().to_string();
+                read(&path).map(Some).map_err(|reason| CredentialError::File {
+                    variable: file_variable,
+                    path: path_text,
+                    reason,
+                })
             }
             (Some(_), Some(_)) => Err(CredentialError::Both { variable: variable.to_owned() }),
         }
     }
 }
-
-fn file_error(variable: String, path: PathBuf, reason: String) -> CredentialError {
-    CredentialError::File { variable, path: path.display().to_string(), reason }
-}
-
-/// Reads a secret from a file; one line break at its end does not belong to it.
-pub(crate) fn read(path: &Path) -> Result<SecretString, String> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    warn_when_open_to_all(path, &file);
-    let mut text = String::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err("is too large for a credential".to_owned());
-    }
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    Ok(text.into())
-}
-
-#[cfg(unix)]
-fn warn_when_open_to_all(path: &Path, file: &std::fs::File) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let Ok(metadata) = file.metadata() else { return };
-    if metadata.is_file() && metadata.permissions().mode() & 0o004 != 0 {
-        tracing::warn!(path = %path.display(), "every user can read this credential; chmod 600 it");
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_when_open_to_all(_: &Path, _: &std::fs::File) {}
 
 /// Returns the variable of a credential.
 fn variable(name: &str) -> String {
@@ -466,151 +561,4 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-
-    use super::*;
-
-    fn backend(remap: &[(&str, &str)]) -> BackendSettings {
-        let mut backend = BackendSettings::new("b", "b.dadl");
-        backend.credentials =
-            remap.iter().map(|(name, other)| ((*name).into(), (*other).into())).collect();
-        backend
-    }
-
-    fn resolve(
-        variables: &[(&str, &str)],
-        backend: &BackendSettings,
-        name: &str,
-    ) -> Result<Option<String>, String> {
-        let credentials = Credentials::new(variables.iter().copied().collect());
-        let name = CredentialName(name.to_owned());
-        let found = credentials.resolve(backend, &name).map_err(|error| error.to_string())?;
-        Ok(found.map(|secret| secret.expose_secret().to_owned()))
-    }
-
-    fn value(text: &str) -> Result<Option<String>, String> {
-        Ok(Some(text.to_owned()))
-    }
-
-    #[test]
-    fn names_the_variable_after_the_credential() {
-        let variables = [("CREDENTIAL_VAULT_STRIPE_KEY", "long"), ("CREDENTIAL_B_TOKEN", "short")];
-        let plain = backend(&[]);
-        assert_eq!(resolve(&variables, &plain, "vault/stripe-key"), value("long"));
-        assert_eq!(resolve(&variables, &plain, "vault/b.token"), value("short"));
-        assert_eq!(resolve(&variables, &plain, "B-Token"), value("short"));
-        assert_eq!(resolve(&variables, &plain, "other"), Ok(None));
-        assert_eq!(resolve(&[("CREDENTIAL_A", "")], &plain, "a"), Ok(None));
-    }
-
-    #[test]
-    fn a_replaced_name_is_the_only_one() {
-        let variables =
-            [("CREDENTIAL_TOKEN", "one"), ("CREDENTIAL_SECOND", "two"), ("GH_TOKEN", "three")];
-        let name = "token";
-        assert_eq!(resolve(&variables, &backend(&[("token", "second")]), name), value("two"));
-        let prefixed = backend(&[("token", "CREDENTIAL_SECOND")]);
-        assert_eq!(resolve(&variables, &prefixed, name), value("two"));
-        assert_eq!(resolve(&variables, &backend(&[("token", "GH_TOKEN")]), name), value("three"));
-        // Falling back to the credential of another account would be worse than none.
-        assert_eq!(resolve(&variables, &backend(&[("token", "third")]), name), Ok(None));
-    }
-
-    #[test]
-    fn reads_files_without_their_last_line_break() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b" s3cret \r\n").unwrap();
-        let path = file.path().to_str().unwrap();
-        assert_eq!(resolve(&[("CREDENTIAL_A_FILE", path)], &backend(&[]), "a"), value(" s3cret "));
-        let both = [("CREDENTIAL_A_FILE", path), ("CREDENTIAL_A", "x")];
-        let error = resolve(&both, &backend(&[]), "a").unwrap_err();
-        assert_eq!(error, "both CREDENTIAL_A and CREDENTIAL_A_FILE are set; unset one of them");
-    }
-
-    #[test]
-    fn says_why_a_file_cannot_be_used() {
-        let error =
-            |path: &str| resolve(&[("CREDENTIAL_A_FILE", path)], &backend(&[]), "a").unwrap_err();
-        assert!(error("/no/such/file").starts_with("CREDENTIAL_A_FILE: /no/such/file cannot be"));
-        let empty = tempfile::NamedTempFile::new().unwrap();
-        assert!(error(empty.path().to_str().unwrap()).ends_with("is empty"));
-    }
-
-    #[test]
-    fn a_missing_credential_names_its_variable() {
-        let name = CredentialName("vault/stripe-key".to_owned());
-        insta::assert_snapshot!(
-            Credentials::missing(&backend(&[]), &name),
-            @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE, or run `dadl-mcp setup b`"
-        );
-    }
-
-    #[test]
-    fn the_store_comes_after_the_environment() {
-        let home = tempfile::tempdir().unwrap();
-        let state = home.path().to_str().unwrap();
-        let credentials = |variables: &[(&str, &str)]| {
-            let environment: Environment = variables.iter().copied().collect();
-            Credentials::new(environment.with("XDG_STATE_HOME", state))
-        };
-        let (one, name) = (backend(&[]), CredentialName("a".to_owned()));
-        let text = |found: Result<Option<SecretString>, CredentialError>| {
-            found.unwrap().map(|secret| secret.expose_secret().to_owned())
-        };
-        let latest = |credentials: &Credentials| {
-            Ok(credentials.latest(&one, &name)?.map(|(secret, _)| secret))
-        };
-        let bare = credentials(&[]);
-        assert_eq!(text(bare.resolve(&one, &name)), None);
-        bare.replace(&one, &name, &"stored".into(), None).unwrap();
-        assert_eq!(text(bare.resolve(&one, &name)).as_deref(), Some("stored"));
-        assert!(bare.origin(&one, &name).unwrap().unwrap().ends_with("credentials.json"));
-        let set = credentials(&[("CREDENTIAL_A", "outside")]);
-        assert_eq!(text(set.resolve(&one, &name)).as_deref(), Some("outside"));
-        // What the server gave instead of it counts, until the operator sets another.
-        assert_eq!(text(latest(&set)).as_deref(), Some("outside"));
-        set.replace(&one, &name, &"newer".into(), None).unwrap();
-        assert_eq!(text(latest(&set)).as_deref(), Some("newer"));
-        let reset = credentials(&[("CREDENTIAL_A", "another")]);
-        assert_eq!(text(latest(&reset)).as_deref(), Some("another"));
-        assert_eq!(text(latest(&bare)).as_deref(), Some("newer"));
-    }
-
-    #[test]
-    fn a_draft_is_stored_whole_or_not_at_all() {
-        let home = tempfile::tempdir().unwrap();
-        let state = home.path().to_str().unwrap();
-        let environment: Environment = [("CREDENTIAL_A", "outside")].into_iter().collect();
-        let credentials = Credentials::new(environment.with("XDG_STATE_HOME", state));
-        let (one, name) = (backend(&[]), |text: &str| CredentialName(text.to_owned()));
-        let draft = credentials.draft();
-        draft.set(&name("a"), "new-a".into());
-        draft.set(&name("b"), "new-b".into());
-        assert!(!draft.has_replaced());
-        let ends = std::time::SystemTime::now();
-        let access = Access { token: "access-b".into(), ends };
-        draft.replace(&one, &name("b"), &"newer-b".into(), Some(&access)).unwrap();
-        assert!(draft.has_replaced() && !credentials.has_replaced());
-        let text = |found: Option<SecretString>| found.unwrap().expose_secret().to_owned();
-        let latest = |credentials: &Credentials, text: &str| {
-            credentials.latest(&one, &name(text)).unwrap().map(|(secret, _)| secret)
-        };
-        assert_eq!(text(draft.resolve(&one, &name("a")).unwrap()), "new-a");
-        assert_eq!(text(latest(&draft, "b")), "newer-b");
-        assert_eq!(text(latest(&credentials, "a")), "outside");
-        assert!(!format!("{draft:?}").contains("new"), "{draft:?}");
-        assert_eq!(draft.commit(&one, Place::File).unwrap().names, ["a", "b"]);
-        assert_eq!(text(latest(&credentials, "a")), "new-a");
-        assert_eq!(text(credentials.resolve(&one, &name("a")).unwrap()), "outside");
-        assert_eq!(text(credentials.resolve(&one, &name("b")).unwrap()), "newer-b");
-        let (_, access) = credentials.latest(&one, &name("b")).unwrap().unwrap();
-        assert_eq!(access.unwrap().token.expose_secret(), "access-b");
-    }
-
-    #[test]
-    fn debug_shows_no_value() {
-        let credentials = Credentials::new([("CREDENTIAL_A", "s3cret")].into_iter().collect());
-        assert!(!format!("{credentials:?}").contains("s3cret"));
-    }
-}
+mod tests;

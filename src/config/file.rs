@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, header};
 use url::Url;
 
 use super::{
-    BackendSettings, Confirm, FileSettings, Limits, keys,
+    BackendSettings, Confirm, FileSettings, Limits, NoHost, PrivateHost, keys,
     reader::{Reader, Section, Text},
 };
 use crate::{
@@ -174,6 +174,7 @@ impl Reader {
         backend.ca_file = self.string(section, "ca_file").map(|path| directory.join(path));
         backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
+        backend.allow_private_hosts = self.private_hosts(section);
         backend.fetch_openapi = self.boolean(section, "fetch_openapi").unwrap_or_default();
         backend.login = self.string(section, "login");
         backend.defaults = self.defaults(section);
@@ -205,6 +206,23 @@ impl Reader {
             self.error(code::BASE_URL, &span, format!("`url` {problem}"), help);
         }
         Some(value.to_owned())
+    }
+
+    fn private_hosts(&mut self, section: Section<'_>) -> Vec<PrivateHost> {
+        let texts = self.texts(section, "allow_private_hosts").unwrap_or_default();
+        let mut hosts = Vec::new();
+        for Text { value, span } in texts {
+            match value.parse() {
+                Ok(host) => hosts.push(host),
+                Err(NoHost) => {
+                    let message = format!("`{value}` in `allow_private_hosts` is no host");
+                    let help = "write a name such as `sso.example.com`, or `sso.example.com:8443`; \
+                                an IPv6 address in brackets";
+                    self.error(code::UNKNOWN_VALUE, &span, message, help);
+                }
+            }
+        }
+        hosts
     }
 
     fn policy(&mut self, section: Section<'_>, backend: &mut BackendSettings) {

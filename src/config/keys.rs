@@ -135,8 +135,9 @@ pub const BACKEND: &[Key] = &[
         "dadl",
         "path or name",
         "required",
-        "The descriptor: a path relative to this file, or the name of one beside this file, in \
-         the `descriptors` directory or inside dadl-mcp",
+        "The descriptor: a path relative to this file, when it has a separator or ends in \
+         `.dadl`; else the name of one inside dadl-mcp, beside this file or in the `descriptors` \
+         directory",
     ),
     key(
         "url",
@@ -176,6 +177,13 @@ pub const BACKEND: &[Key] = &[
         "`false`",
         "Let a `base_url` of the descriptor be a private or loopback address; a `url` of this \
          file always may",
+    ),
+    key(
+        "allow_private_hosts",
+        "list",
+        "none",
+        "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
+         when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
     ),
     key(
         "fetch_openapi",

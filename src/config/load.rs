@@ -1,14 +1,20 @@
 //! Finds the settings: flags first, then the environment, then backends.yaml, then defaults.
+//!
+//! A backends.yaml of the working directory counts when it is named: hosts start servers in
+//! folders that others have filled.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
+use uuid::Uuid;
+
 use super::{
-    BackendSettings, FileSettings, Limits, Settings, dirs,
+    BackendSettings, FileSettings, Limits, Places, Provenance, Settings, dirs,
     env_vars::{self, Environment},
     file,
+    trust::{self, Doubt},
 };
 use crate::{
     access::{ALL, Levels},
@@ -66,8 +72,28 @@ pub enum SettingsError {
     /// There is no file, and no `--dadl`.
     #[error("there is nothing to load: no --dadl was given, and no {FILE_NAME} was found")]
     Nothing {
-        /// The files that were looked for.
-        tried: Vec<PathBuf>,
+        /// The file that was looked for.
+        own: Option<PathBuf>,
+    },
+    /// There is no file but one that nobody named.
+    #[error(
+        "{} is there, but nobody named it: settings decide where credentials go, and the files of \
+         a directory may be somebody else's",
+        path.display()
+    )]
+    Unnamed {
+        /// The file.
+        path: PathBuf,
+        /// Where one would be found without being named.
+        own: Option<PathBuf>,
+    },
+    /// Anybody could have written the user's own file.
+    #[error("{} cannot be trusted: {doubt}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        doubt: Doubt,
     },
     /// The file cannot be read.
     #[error("cannot read {path}")]
@@ -106,24 +132,54 @@ impl Settings {
             .or_else(|| environment.path(env_vars::FILES))
             .map(|files| directory.join(files))
             .or_else(|| dirs::files(environment))
-            .unwrap_or_else(|| directory.join("dadl-mcp-files"));
+            .unwrap_or_else(files_of_this_process);
         let config_home = dirs::config(environment);
+        let mut warnings = Vec::new();
         let (backends, file_settings, limits, origin) = match &overrides.dadl {
             Some(dadl) => {
                 let backend = from_flags(dadl, overrides, access, directory)?;
                 (vec![backend], FileSettings::default(), Limits::default(), None)
             }
             None => {
-                let path = find_file(overrides, environment, directory, config_home.as_deref())?;
-                let (backends, files, limits) = from_file(&path, access)?;
-                (backends, files, limits, Some(path))
+                let found = find_file(overrides, environment, directory, config_home.as_deref())?;
+                warnings.extend(found.warning);
+                let (backends, files, limits) = from_file(&found.path, found.provenance, access)?;
+                (backends, files, limits, Some(found.path))
             }
         };
-        let beside = origin.as_deref().and_then(Path::parent).unwrap_or(directory).to_owned();
+        let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
+        let named = origin.as_deref().into_iter().chain(authorities);
+        warnings.extend(named.chain(file_settings.ca_file.as_deref()).filter_map(doubtful));
+        let beside = origin.as_deref().and_then(Path::parent).map(Path::to_owned);
         let own = config_home.map(|home| home.join("descriptors"));
-        let descriptor_directories = std::iter::once(beside).chain(own).collect();
-        Ok(Self { backends, files, file_settings, limits, origin, descriptor_directories })
+        let places = Places {
+            base: Some(beside.clone().unwrap_or_else(|| directory.to_owned())),
+            folders: beside.into_iter().chain(own).collect(),
+        };
+        Ok(Self {
+            backends,
+            beside: Vec::new(),
+            files,
+            file_settings,
+            limits,
+            origin,
+            places,
+            warnings,
+        })
     }
+}
+
+/// Says when anybody could have written a file that the operator has named: their word counts.
+fn doubtful(path: &Path) -> Option<String> {
+    let doubts = trust::way_to(path).unwrap_or_default();
+    let doubt = doubts.into_iter().find(Doubt::is_anybodys)?;
+    Some(format!("{} is used, but {doubt}", path.display()))
+}
+
+/// Names a directory that nobody else can have filled, for a user without a home: one of the
+/// working directory could lead anywhere.
+fn files_of_this_process() -> PathBuf {
+    std::env::temp_dir().join(format!("dadl-mcp-files-{}", Uuid::new_v4()))
 }
 
 /// Reads access levels separated by commas.
@@ -175,7 +231,7 @@ fn from_flags(
 }
 
 /// Makes the name of a backend out of its descriptor's path.
-fn name_of(dadl: &str) -> String {
+pub(super) fn name_of(dadl: &str) -> String {
     let base = dadl.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = base.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let allowed = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
@@ -184,26 +240,54 @@ fn name_of(dadl: &str) -> String {
     if name.is_empty() { "backend".to_owned() } else { name.to_owned() }
 }
 
-/// Returns the settings file: one that is named must be there, others may.
+/// A settings file.
+struct FoundFile {
+    path: PathBuf,
+    provenance: Provenance,
+    /// Which other file is not used.
+    warning: Option<String>,
+}
+
+/// Returns the settings file: one that is named must be there; the user's own is there or not, and
+/// one of the working directory does not count.
 fn find_file(
     overrides: &Overrides,
     environment: &Environment,
     directory: &Path,
     config_home: Option<&Path>,
-) -> Result<PathBuf, SettingsError> {
+) -> Result<FoundFile, SettingsError> {
     let named = overrides.config.clone().or_else(|| environment.path(env_vars::CONFIG));
-    if let Some(path) = named {
-        return Ok(directory.join(path));
+    if let Some(named) = named {
+        let (path, provenance) = (directory.join(&named), Provenance::Named(named));
+        return Ok(FoundFile { path, provenance, warning: None });
     }
-    let candidates: Vec<PathBuf> = std::iter::once(directory.join(FILE_NAME))
-        .chain(config_home.map(|home| home.join(FILE_NAME)))
-        .collect();
-    let found = candidates.iter().find(|path| path.is_file()).cloned();
-    found.ok_or(SettingsError::Nothing { tried: candidates })
+    let own = config_home.map(|home| home.join(FILE_NAME));
+    let unnamed = Some(directory.join(FILE_NAME)).filter(|path| path.is_file());
+    let Some(path) = own.clone().filter(|path| path.is_file()) else {
+        return Err(match unnamed {
+            Some(_) => SettingsError::Unnamed { path: Path::new(".").join(FILE_NAME), own },
+            None => SettingsError::Nothing { own },
+        });
+    };
+    // It is found without a word of anybody's.
+    let doubts = trust::way_to(&path).unwrap_or_default();
+    if let Some(doubt) = doubts.into_iter().find(Doubt::is_anybodys) {
+        return Err(SettingsError::Untrusted { path, doubt });
+    }
+    let same = |other: &PathBuf| path.canonicalize().ok() == other.canonicalize().ok();
+    let warning = unnamed.filter(|unnamed| !same(unnamed)).map(|_| {
+        format!(
+            "./{FILE_NAME} is not used, because nobody named it; `--config ./{FILE_NAME}` uses it \
+             instead of {}",
+            path.display()
+        )
+    });
+    Ok(FoundFile { path, provenance: Provenance::Own, warning })
 }
 
 fn from_file(
     path: &Path,
+    provenance: Provenance,
     bound: Option<Levels>,
 ) -> Result<(Vec<BackendSettings>, FileSettings, Limits), SettingsError> {
     let name = path.display().to_string();
@@ -218,6 +302,7 @@ fn from_file(
     }
     for backend in &mut backends {
         backend.policy.bound.clone_from(&bound);
+        backend.provenance.clone_from(&provenance);
     }
     Ok((backends, files, limits))
 }

@@ -3,8 +3,11 @@
 //! The order is flag, environment, file, default. Everything that names a backend's behavior is
 //! decided here, once; later modules get typed values and never look at the environment.
 
+pub(crate) mod address;
 mod base_url;
+pub mod binding;
 pub mod bundled;
+pub mod command;
 pub mod credentials;
 mod dirs;
 pub mod env_vars;
@@ -15,10 +18,13 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+mod origin;
+mod reach;
 mod reader;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -27,9 +33,12 @@ use serde_json::Value;
 
 pub use self::{
     base_url::BaseUrlProblem,
+    bundled::Places,
     files::FileSettings,
     limits::Limits,
     load::{Overrides, SettingsError, parse_levels},
+    origin::{Origin, OriginError},
+    reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
 
@@ -38,6 +47,8 @@ use crate::access::Policy;
 pub struct Settings {
     /// The backends in the order of the file.
     pub backends: Vec<BackendSettings>,
+    /// Backends of the file that are left out of this run: their credentials are theirs all the same.
+    pub beside: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
     /// What may be sent from elsewhere, and how much is kept for how long.
@@ -46,8 +57,22 @@ pub struct Settings {
     pub limits: Limits,
     /// The backends.yaml that was read, when one was.
     pub origin: Option<PathBuf>,
-    /// Where descriptors are looked for, before those inside the binary.
-    pub descriptor_directories: Vec<PathBuf>,
+    /// Where descriptors are looked for.
+    pub places: Places,
+    /// Sentences for the operator: files that are not used, or that others could change.
+    pub warnings: Vec<String>,
+}
+
+/// Where the settings of a backend come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Provenance {
+    /// Flags: nobody has written down where the backend is.
+    #[default]
+    Flags,
+    /// A file that `--config` or `DADL_MCP_CONFIG` names.
+    Named(PathBuf),
+    /// The user's own file.
+    Own,
 }
 
 /// The settings of one backend: an entry of backends.yaml, or `--dadl` and `--url`.
@@ -55,12 +80,16 @@ pub struct Settings {
 pub struct BackendSettings {
     /// The name by which people and tool names call it.
     pub name: String,
-    /// A path, or the bare name of a descriptor beside the file or inside the binary.
+    /// Where these settings come from.
+    pub provenance: Provenance,
+    /// The path of a descriptor, or the name of one inside the binary or in a folder.
     pub dadl: String,
     /// Supplies or overrides the descriptor's `base_url`.
     pub url: Option<String>,
     /// Let the descriptor's `base_url` be a private or loopback address; [`Self::url`] always may.
     pub allow_private_url: bool,
+    /// Hosts of other addresses of the descriptor that may be private or loopback.
+    pub allow_private_hosts: Vec<PrivateHost>,
     /// Fetch the descriptor's OpenAPI document when it is below the base URL.
     pub fetch_openapi: bool,
     /// What the operator tells models about this backend.
@@ -98,6 +127,15 @@ pub struct BackendSettings {
 }
 
 impl Settings {
+    /// Leaves out every backend but that called `name`.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        let (backends, others): (Vec<_>, Vec<_>) =
+            self.backends.iter().cloned().partition(|backend| backend.name == name);
+        let beside = self.beside.iter().cloned().chain(others).collect();
+        Self { backends, beside, ..self.clone() }
+    }
+
     /// Finds the descriptor of `backend`.
     ///
     /// # Errors
@@ -107,7 +145,7 @@ impl Settings {
         &self,
         backend: &BackendSettings,
     ) -> Result<bundled::DescriptorText, bundled::LocateError> {
-        bundled::locate(&backend.dadl, &self.descriptor_directories)
+        bundled::locate(&backend.dadl, &self.places)
     }
 }
 
@@ -116,9 +154,11 @@ impl BackendSettings {
     pub fn new(name: impl Into<String>, dadl: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            provenance: Provenance::default(),
             dadl: dadl.into(),
             url: None,
             allow_private_url: false,
+            allow_private_hosts: Vec::new(),
             fetch_openapi: false,
             hint: None,
             policy: Policy::default(),

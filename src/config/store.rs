@@ -10,15 +10,18 @@
 //! note has a revision that each change replaces, and the item has it too: a process that knows
 //! the item of a revision need not ask for it again.
 //!
-//! **Invariants:** a file that others can read is refused, no text made here holds a value, and
-//! the entries of a backend are in one place.
+//! Each entry says to which origins it may go; see [`super::binding`].
+//!
+//! **Invariants:** a file that others can read, or that somebody else could have written, is
+//! refused; no text made here holds a value, and the entries of a backend are in one place.
 
 mod content;
 mod error;
+mod listing;
 mod private;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -30,21 +33,27 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-pub use self::error::StoreError;
 use self::{
     content::{Content, Entry, Item, Note},
     private::{create_directory, create_private, is_open_to_others, private},
 };
-use super::keyring::{self, Keyring, KeyringError};
+pub use self::{
+    error::StoreError,
+    listing::{Forgotten, Listed},
+};
+use super::{
+    Origin,
+    keyring::{self, Keyring, KeyringError},
+    trust::{self, Doubt},
+};
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// The form of a file with all entries in it.
-const VERSION: u32 = 1;
-
-/// The form of a file that leads to a keyring: others must not take it for an empty one.
-const VERSION_WITH_KEYRING: u32 = 2;
+/// The form of a file whose entries say where they may go: a program that does not know that must
+/// not read it. In form 1 all entries are in the file, form 2 leads to a keyring; both are read,
+/// and the next change makes them this one.
+const VERSION: u32 = 3;
 
 /// Where credentials are kept.
 #[derive(Debug, Clone)]
@@ -74,6 +83,8 @@ pub struct Stored {
     /// The access token that came with a refresh token, for other processes: a server that
     /// replaces refresh tokens may end the access tokens that came before.
     pub access: Option<Access>,
+    /// Where it may go; an entry of before does not say.
+    pub origins: Option<BTreeSet<Origin>>,
 }
 
 /// An access token whose end is known.
@@ -142,13 +153,34 @@ impl Store {
     ///
     /// The file or the keyring cannot be read or written; it is then as it was.
     pub fn save(&self, backend: &str, entries: &[(&str, Stored)]) -> Result<(), StoreError> {
+        self.edit(backend, &|all| add(all, entries))
+    }
+
+    /// Binds the entries of `backend` that do not say where they may go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::save`].
+    pub fn bind(&self, backend: &str, origins: &BTreeSet<Origin>) -> Result<(), StoreError> {
+        self.edit(backend, &|all| {
+            for entry in all.values_mut().filter(|entry| entry.origins.is_none()) {
+                entry.origins = Some(origins.clone());
+            }
+        })
+    }
+
+    /// Changes the entries of `backend` where they are, all or nothing.
+    fn edit(
+        &self,
+        backend: &str,
+        edit: &dyn Fn(&mut BTreeMap<String, Entry>),
+    ) -> Result<(), StoreError> {
         if self.place(backend)? != Some(Place::Keyring) {
             let mut has_moved = false;
             self.change(|content| {
                 has_moved = content.keyring.contains_key(backend);
                 if !has_moved {
-                    let stored = content.backends.entry(backend.to_owned()).or_default();
-                    add(stored, entries);
+                    edit(content.backends.entry(backend.to_owned()).or_default());
                 }
                 Ok(())
             })?;
@@ -160,10 +192,10 @@ impl Store {
         let place = self.lock(&place_lock(backend))?;
         let Some(note) = self.read()?.keyring.remove(backend) else {
             drop(place);
-            return self.save(backend, entries);
+            return self.edit(backend, edit);
         };
         let Item { entries: mut all, .. } = self.item(backend, &note)?;
-        add(&mut all, entries);
+        edit(&mut all);
         let note = Note { revision: revision(), ..note };
         // First the note: nobody may take the item of before for that of this revision.
         self.change(|content| {
@@ -311,14 +343,14 @@ impl Store {
         let _lock = self.lock("write")?;
         let mut content = self.read()?;
         change(&mut content)?;
-        let has_keyring = !content.keyring.is_empty();
-        content.version = if has_keyring { VERSION_WITH_KEYRING } else { VERSION };
+        content.version = VERSION;
         self.write(&content).map_err(|error| self.fail(&error))
     }
 
     fn lock(&self, name: &str) -> Result<File, StoreError> {
-        let file = self.open_lock(name).and_then(|file| file.lock().map(|()| file));
-        file.map_err(|error| self.fail(&error))
+        let file = self.open_lock(name)?;
+        file.lock().map_err(|error| self.fail(&error))?;
+        Ok(file)
     }
 
     /// Finds out whether the store can be written, without changing an entry.
@@ -328,8 +360,8 @@ impl Store {
     /// It cannot, or what is there cannot be read.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         self.read()?;
+        drop(self.open_lock("write")?);
         let probe = || {
-            drop(self.open_lock("write")?);
             // Others may be doing the same.
             let probe = self.beside(&format!("probe-{}", Uuid::new_v4()))?;
             let made = create_private(&probe);
@@ -347,7 +379,7 @@ impl Store {
     pub fn try_lock(&self, backend: &str, name: &str) -> Result<Option<StoreLock>, StoreError> {
         let name = fingerprint(&format!("{backend}/{name}"));
         let name = name.get(..16).unwrap_or_default();
-        let file = self.open_lock(name).map_err(|error| self.fail(&error))?;
+        let file = self.open_lock(name)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(StoreLock(Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -359,7 +391,22 @@ impl Store {
         }
     }
 
+    /// Refuses what somebody else could have put there.
+    fn trust(&self, doubts: Vec<Doubt>) -> Result<(), StoreError> {
+        match doubts.into_iter().next() {
+            Some(doubt) => {
+                Err(StoreError::Untrusted { path: self.path.display().to_string(), doubt })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn read(&self) -> Result<Content, StoreError> {
+        match trust::way_to(&self.path) {
+            Ok(doubts) => self.trust(doubts)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+            Err(error) => return Err(self.fail(&error)),
+        }
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
@@ -377,7 +424,7 @@ impl Store {
         // The text of a parse error could show a value.
         let content: Content = serde_json::from_str(&text)
             .map_err(|_| wrong("is damaged; remove it and run `dadl-mcp setup` again"))?;
-        if content.version > VERSION_WITH_KEYRING {
+        if content.version > VERSION {
             return Err(wrong("was written by a newer version of dadl-mcp"));
         }
         Ok(content)
@@ -407,12 +454,20 @@ impl Store {
     }
 
     /// Opens a lock file, and makes the directory when it is missing.
-    fn open_lock(&self, name: &str) -> io::Result<File> {
-        let path = self.beside(&format!("{name}.lock"))?;
-        if let Some(directory) = path.parent() {
-            create_directory(directory)?;
-        }
-        private(OpenOptions::new().create(true).truncate(false).write(true)).open(path)
+    fn open_lock(&self, name: &str) -> Result<File, StoreError> {
+        let open = || {
+            let path = self.beside(&format!("{name}.lock"))?;
+            let mut doubts = Vec::new();
+            if let Some(directory) = path.parent() {
+                create_directory(directory)?;
+                doubts = trust::way_to_own(directory)?;
+            }
+            Ok((path, doubts))
+        };
+        let (path, doubts) = open().map_err(|error| self.fail(&error))?;
+        self.trust(doubts)?;
+        let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(path);
+        file.map_err(|error| self.fail(&error))
     }
 
     /// Names a file in the directory of the store.
@@ -427,8 +482,18 @@ impl Store {
     fn fail(&self, error: &io::Error) -> StoreError {
         StoreError::File {
             path: self.path.display().to_string(),
-            reason: format!("cannot be used: {error}"),
+            reason: format!("cannot be used: {error}{}", next_step(error)),
         }
+    }
+}
+
+/// Says what to do about an error of the system, where that is known.
+fn next_step(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; let XDG_STATE_HOME be a directory that this process can write and that lasts"
+        }
+        _ => "",
     }
 }
 

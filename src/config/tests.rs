@@ -56,6 +56,7 @@ backends:
     ca_file: lab.pem
     tls_skip_verify: true
     allow_private_url: true
+    allow_private_hosts: [sso.example.com, "10.0.0.1:8443"]
     env: { xen_orchestra_token: lab_token }
     options:
       timeout: 2m
@@ -75,6 +76,9 @@ backends:
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
     assert!(backend.tls_skip_verify && backend.allow_private_url);
+    let hosts: Vec<PrivateHost> =
+        ["sso.example.com", "10.0.0.1:8443"].map(|host| host.parse().unwrap()).into();
+    assert_eq!(backend.allow_private_hosts, hosts);
     assert_eq!(backend.credentials["xen_orchestra_token"], "lab_token");
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
@@ -314,16 +318,28 @@ impl Home {
 
 #[test]
 #[cfg(unix)]
-fn finds_the_file_in_the_documented_order() {
+fn finds_the_file_that_is_named_or_the_users_own() {
     let home = Home::new();
     let environment = home.environment();
     let none = Overrides::default();
     let error = home.load(&none, &environment).unwrap_err();
     insta::assert_snapshot!(error, @"there is nothing to load: no --dadl was given, and no backends.yaml was found");
-    home.write(".config/dadl-mcp/backends.yaml", "user");
-    assert_eq!(home.name(&none, &environment), "user");
+    // Whoever filled the working directory does not say where credentials go.
     home.write("work/backends.yaml", "project");
-    assert_eq!(home.name(&none, &environment), "project");
+    let error = home.load(&none, &environment).unwrap_err();
+    insta::assert_snapshot!(error, @"./backends.yaml is there, but nobody named it: settings decide where credentials go, and the files of a directory may be somebody else's");
+    home.write(".config/dadl-mcp/backends.yaml", "user");
+    let own = home.load(&none, &environment).unwrap();
+    assert_eq!(own.backends[0].name, "user");
+    assert_eq!(own.backends[0].provenance, Provenance::Own);
+    let [warning] = &*own.warnings else { panic!("{:?}", own.warnings) };
+    let warning = warning.replace(home.0.path().to_str().unwrap(), "~");
+    insta::assert_snapshot!(warning, @"./backends.yaml is not used, because nobody named it; `--config ./backends.yaml` uses it instead of ~/.config/dadl-mcp/backends.yaml");
+    let project = Overrides { config: Some("./backends.yaml".into()), ..Overrides::default() };
+    let project = home.load(&project, &environment).unwrap();
+    assert_eq!((&*project.backends[0].name, &*project.warnings), ("project", &[][..]));
+    let named = Provenance::Named("./backends.yaml".into());
+    assert_eq!(project.backends[0].provenance, named);
     home.write("work/variable.yaml", "variable");
     let environment = environment.with("DADL_MCP_CONFIG", "variable.yaml");
     assert_eq!(home.name(&none, &environment), "variable");
@@ -332,6 +348,9 @@ fn finds_the_file_in_the_documented_order() {
     assert_eq!(home.name(&flag, &environment), "flag");
     let dadl = Overrides { dadl: Some("some/My_API.dadl".into()), ..Overrides::default() };
     assert_eq!(home.name(&dadl, &environment), "my-api");
+    let flags = home.load(&dadl, &environment).unwrap();
+    assert_eq!(flags.backends[0].provenance, Provenance::Flags);
+    assert_eq!(flags.places.folders, [home.0.path().join(".config/dadl-mcp/descriptors")]);
     let missing = Overrides { config: Some("missing.yaml".into()), ..Overrides::default() };
     assert!(home.load(&missing, &environment).unwrap_err().contains("missing.yaml"));
 }
@@ -339,7 +358,7 @@ fn finds_the_file_in_the_documented_order() {
 #[test]
 fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
     let home = Home::new();
-    home.write("work/backends.yaml", "a");
+    home.write(".config/dadl-mcp/backends.yaml", "a");
     let environment = home.environment();
     let write = Overrides { access: Some(Levels::new(["write"])), ..Overrides::default() };
     let allows = |overrides: &Overrides, environment: &Environment, access| {
@@ -377,7 +396,9 @@ fn files_have_a_place_even_without_a_home() {
     let dadl = Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
     let files = |environment| home.load(&dadl, &environment).unwrap().files;
     assert!(files(home.environment()).ends_with(".local/state/dadl-mcp/files"));
-    assert!(files(Environment::default()).ends_with("work/dadl-mcp-files"));
+    // A link of this name in the working directory could lead anywhere.
+    let (one, other) = (files(Environment::default()), files(Environment::default()));
+    assert!(one.starts_with(std::env::temp_dir()) && one != other, "{}", one.display());
     let environment = home.environment().with("DADL_MCP_FILES", "exports");
     assert!(files(environment).ends_with("work/exports"));
 }

@@ -130,6 +130,9 @@ codes! {
     ERROR_RULES = "D762", "A rule about errors says nothing";
     RATE_LIMIT = "D763", "A rate limit is out of range";
     OMIT_FALSE = "D764", "A parameter that is left out when it is false does not exist";
+    SWITCH = "D765", "Nothing tells the API that a call comes through MCP";
+    SWITCH_OFF = "D766", "An answer does not say clearly that MCP is off";
+    SWITCH_STATE = "D767", "The state of the switch cannot be asked for";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

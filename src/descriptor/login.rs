@@ -144,6 +144,14 @@ impl OAuth2 {
     /// Renewal this long before the end unless the descriptor says otherwise.
     pub const USUAL_RENEW_BEFORE: Duration = Duration::from_secs(60);
 
+    /// Returns how a person agrees, where that is how the refresh token comes.
+    pub fn consent(&self) -> Option<&Consent> {
+        match &self.grant {
+            Grant::RefreshToken { consent, .. } => consent.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Returns the name of the refresh token when each use of it gives a new one.
     pub fn rotating(&self) -> Option<&CredentialName> {
         match &self.grant {

@@ -16,6 +16,7 @@ use super::{
     json_path::JsonPath,
     login::{OAuth2, Session},
     rules::{AuthRules, Pace},
+    switch::Switch,
     task::Tasks,
     template::PathTemplate,
 };
@@ -61,6 +62,8 @@ pub struct Descriptor {
     pub auth_rules: AuthRules,
     /// How many requests the API takes in how long a time (`_dadl_mcp.rate_limit`).
     pub pace: Option<Pace>,
+    /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
+    pub switch: Option<Switch>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.

@@ -368,4 +368,26 @@ mod tests {
         let pauses = [0, 1, 2, 99].map(|look| tasks().pause(look).as_secs());
         assert_eq!(pauses, [1, 2, 2, 2]);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// Whatever a server says of its progress, a caller reads 0 to 100, or nothing.
+        #[test]
+        fn progress_is_a_percentage(number in proptest::num::f64::ANY, whole: u64, text in "[-+0-9.eE%naifNAIF]{0,12}") {
+            for value in [json!(number), json!(whole), json!(text), json!(number.to_string())] {
+                let shown = json!({
+                    "status": "pending", "progress": value,
+                    "tasks": [{ "name": "step", "progress": value }],
+                });
+                let glimpse = tasks().read(&shown).unwrap();
+                for percent in [glimpse.percent, glimpse.steps[0].percent].into_iter().flatten() {
+                    assert!((0.0..=100.0).contains(&percent), "{value}");
+                }
+            }
+        }
+    }
 }

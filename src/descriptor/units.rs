@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-/// Reads a duration: numbers with `ms`, `s`, `m`, `h` or `d`, largest unit first.
+/// No duration is longer than a hundred years: added to any point in time, that is one still.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Reads a duration: numbers with `ms`, `s`, `m`, `h` or `d`, largest unit first; `None` for one
+/// beyond a hundred years as well.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -27,7 +31,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         total = total.checked_add(Duration::try_from_secs_f64(part).ok()?)?;
         rest = after;
     }
-    (!text.is_empty()).then_some(total)
+    (!text.is_empty() && total <= LONGEST).then_some(total)
 }
 
 /// Reads a size in bytes: a number with `B`, `KB`, `MB` or `GB` (each also as `KiB` or `K`);
@@ -67,8 +71,47 @@ mod tests {
         assert_eq!(millis("2s"), Some(2_000));
         assert_eq!(millis("1.5s"), Some(1_500));
         assert_eq!(millis("1h30m"), Some(5_400_000));
-        for wrong in ["", "2", "s", "2 s", "2sec", "30m1h", "-1s", "1s1s", "9999999999999999999d"] {
+        assert_eq!(millis("36500d"), Some(LONGEST.as_millis()));
+        for wrong in [
+            "",
+            "2",
+            "s",
+            "2 s",
+            "2sec",
+            "30m1h",
+            "-1s",
+            "1s1s",
+            "9999999d",
+            "9999999999999999999d",
+            "36500d1ms",
+            "NaNs",
+            "infs",
+            "1e9s",
+            "1.2.3s",
+        ] {
             assert_eq!(millis(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// Whatever an author or an operator writes, it can be added to now.
+        #[test]
+        fn any_text_is_a_bounded_amount_or_refused(
+            text in "\\PC{0,12}|([0-9.]{1,25}(ms|s|m|h|d|[KMGkmg]?i?[Bb]?)){1,3}"
+        ) {
+            if let Some(duration) = duration(&text) {
+                assert!(duration <= LONGEST, "{text}");
+                assert!(std::time::Instant::now().checked_add(duration + duration).is_some());
+                assert!(std::time::SystemTime::now().checked_add(duration + duration).is_some());
+            }
+            if let Some(size) = size(&text) {
+                assert!(i64::try_from(size).is_ok(), "{text}");
+            }
         }
     }
 

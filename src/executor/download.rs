@@ -120,7 +120,7 @@ impl Executor {
         let incoming = Incoming {
             name: &name,
             content_type: &content_type,
-            total: total(&response).map(|rest| before + rest),
+            total: total(&response).and_then(|rest| before.checked_add(rest)),
             ttl: tool.response.ttl.or(backend.settings().file_ttl),
             idle: backend.settings().timeouts.read,
             is_upload: false,
@@ -307,7 +307,16 @@ fn part(response: &reqwest::Response, offset: u64, total: Option<u64>, validator
     }
     let range = header_text(headers, &header::CONTENT_RANGE).unwrap_or_default();
     match content_range(range) {
-        Some((first, last, whole)) if first == offset && fits(last, whole, total) => Part::Rest,
+        // What is announced twice has to be the same.
+        Some((first, last, whole))
+            if first == offset
+                && fits(last, whole, total)
+                && response
+                    .content_length()
+                    .is_none_or(|length| Some(length) == (last - first).checked_add(1)) =>
+        {
+            Part::Rest
+        }
         _ => Part::Other(format!("the server sent another part than the one from byte {offset}")),
     }
 }
@@ -376,8 +385,33 @@ mod tests {
         check(&[ranges], None);
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// Whatever range a server writes, it has a first and a last byte of something that long.
+        #[test]
+        fn any_range_lies_within_the_whole(
+            text in "bytes [0-9]{1,22}-[0-9]{1,22}/([0-9]{1,22}|\\*)|[ -~]{0,30}",
+            total: Option<u64>,
+        ) {
+            if let Some((first, last, whole)) = content_range(&text) {
+                assert!(first <= last && whole.is_none_or(|whole| last < whole), "{text}");
+                if fits(last, whole, total) {
+                    assert!(whole.or(total) == last.checked_add(1), "{text}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_range_is_read_as_it_is_written() {
+        for huge in ["18446744073709551615", "99999999999999999999"] {
+            let range = content_range(&format!("bytes 5-{huge}/*"));
+            assert!(range.is_none_or(|(_, last, whole)| !fits(last, whole, None)), "{huge}");
+        }
         assert_eq!(content_range("bytes 5-9/10"), Some((5, 9, Some(10))));
         assert_eq!(content_range("Bytes 5-9/*"), Some((5, 9, None)));
         for wrong in

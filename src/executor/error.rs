@@ -7,6 +7,7 @@ use crate::{
     http::{backend::ExchangeError, error::SendError, upload::BodyTooLarge},
     outcome::ApiError,
     response::decode::DecodeError,
+    text,
     worker::FilterError,
 };
 
@@ -186,11 +187,14 @@ impl From<ExchangeError> for CallError {
 impl CallError {
     /// Says what happened in words that a model can act on: with what it can do next where the
     /// remote said no.
+    ///
+    /// What nobody would see of the words of a server is written as escapes.
     pub fn for_model(&self) -> String {
-        match self.rejection().and_then(ApiError::next_step) {
+        let text = match self.rejection().and_then(ApiError::next_step) {
             Some(next) => format!("{self}; {next}"),
             None => self.to_string(),
-        }
+        };
+        text::shown(&text).into_owned()
     }
 
     /// Returns the answer with which the remote said no to this call.
@@ -198,6 +202,10 @@ impl CallError {
         match self {
             Self::Api(error) => Some(error),
             Self::Page { error, .. } => error.rejection(),
+            Self::Task(error) => match &**error {
+                TaskError::Unseen { error, .. } => error.rejection(),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -13,7 +13,13 @@ use crate::{
     call,
     descriptor::model::Health,
     gate::Admitted,
-    http::{backend::Exchange, error::SendErrorKind, redact, retry::RetryRules, upload::Activity},
+    http::{
+        backend::{Exchange, Refusal},
+        error::SendErrorKind,
+        redact,
+        retry::RetryRules,
+        upload::Activity,
+    },
     outcome::{JsonText, Outcome, Payload, timestamp},
 };
 
@@ -121,8 +127,9 @@ impl Executor {
     ) -> Result<(), (Option<&'static str>, String)> {
         let failed = |error: CallError| (Some(error_code(&error)), error.to_string());
         let backend = self.backend(call.entry()).map_err(failed)?;
-        let plan = call::plan(call.entry(), &health.tool, backend.base(), call.arguments())
-            .map_err(|error| failed(error.into()))?;
+        let plan =
+            call::plan(call.entry(), &health.tool, backend.base(), call.arguments(), call.door())
+                .map_err(|error| failed(error.into()))?;
         let plan = self.numbered(plan);
         let bound = health.timeout.min(backend.settings().timeouts.call);
         let send = async {
@@ -152,7 +159,7 @@ impl Executor {
                 Some(expected) if expected == status.as_u16() => {}
                 _ if status.is_success() => {}
                 _ => {
-                    found.is_refused = exchange.is_refused;
+                    found.is_refused = exchange.refusal == Some(Refusal::Credential);
                     return Err((None, refusal(tool, &request, exchange).await.to_string()));
                 }
             }
@@ -201,6 +208,7 @@ fn error_code(error: &CallError) -> &'static str {
         CallError::Send(error) => match &error.kind {
             SendErrorKind::Connect(_) => "connection_refused",
             SendErrorKind::Dns(_) => "dns_error",
+            SendErrorKind::PrivateAddress(_) => "not_configured",
             SendErrorKind::RateLimited { .. } => "rate_limited",
             SendErrorKind::Timeout { .. } => "timeout",
             SendErrorKind::Tls(_) => "tls_error",

@@ -200,7 +200,7 @@ impl Walk<'_> {
             Step::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.
                 arguments.set(&name, value);
-                Ok(call::plan(call.entry(), tool, backend.base(), arguments)
+                Ok(call::plan(call.entry(), tool, backend.base(), arguments, call.door())
                     .map_err(CallError::from))
             }
             Step::Target(url) => {

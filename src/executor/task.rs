@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target, end_of_call};
+use super::{Answer, CallError, Executor, Target, end_of_call, name_refusal};
 use crate::{
     call,
     catalog::Operation,
@@ -36,7 +36,7 @@ use crate::{
         upload::Activity,
     },
     outcome::{
-        JsonText, Observer, Outcome, Payload,
+        JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
         task::{TaskHandle, TaskReport},
     },
     response::{
@@ -48,6 +48,10 @@ use crate::{
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
 const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
+
+/// Whatever an answer asks for, the next look comes after this time, unless the descriptor's own
+/// waits are longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// A request to cancel a task that nobody waits for may take so long.
 const CANCEL_TIME: Duration = Duration::from_secs(8);
@@ -246,7 +250,7 @@ pub(super) async fn follow(
         Budget::Until(end) => Some(end),
         _ => None,
     };
-    let deadline = Instant::now() + watcher.time(budget);
+    let deadline = after(watcher.time(budget));
     let deadline = last.map_or(deadline, |last| deadline.min(last));
     let ended = if budget == Budget::AtOnce {
         Ok(End::Open(watcher.unseen()))
@@ -262,6 +266,12 @@ pub(super) async fn follow(
         End::Open(report) => Ok(open(report)),
         End::Ended(seen) => watcher.outcome(seen, target).await,
     }
+}
+
+/// Returns the point in time after `wait`, which no clock may reach.
+fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + LONGEST_TROUBLE)
 }
 
 /// Returns how long the caller of a call wants to wait for its task.
@@ -298,7 +308,7 @@ impl Executor {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
         };
-        let deadline = Instant::now() + watcher.time(budget);
+        let deadline = after(watcher.time(budget));
         match watcher.begin(deadline, observer).await? {
             End::Open(report) => Ok(open(report)),
             End::Ended(seen) => {
@@ -496,7 +506,7 @@ impl<'run> Watcher<'run> {
                             if since.elapsed() > LONGEST_TROUBLE {
                                 return Ok(End::Open(report));
                             }
-                            pause = pause.max(retry_after.unwrap_or_default());
+                            pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
                     }
                     observer.task(&report);
@@ -537,7 +547,7 @@ impl<'run> Watcher<'run> {
         let (executor, tool) = (self.executor, &self.tool);
         let missed = |error| self.missed(error);
         let backend = executor.backend(call.entry()).map_err(missed)?;
-        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments());
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.memory.room());
         let ends = end_of_call(backend);
@@ -559,7 +569,7 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, .. } = exchange;
+            let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
             let body = redact::bytes(start_of(response).await, &applied.secrets());
             let rejection = Rejection {
                 status: status.as_u16(),
@@ -568,7 +578,9 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let error: CallError = Box::new(api_error::read(rejection, &tool.errors)).into();
+            let mut error = api_error::read(rejection, &tool.errors);
+            name_refusal(&mut error, refusal, tool);
+            let error: CallError = Box::new(error).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
                 Some(text) => (text, Some(error)),
                 None => return Err(missed(error)),
@@ -601,7 +613,9 @@ impl<'run> Watcher<'run> {
     fn missed(&self, error: CallError) -> Missed {
         let retry_after = match &error {
             CallError::Api(error) => {
-                let passes = matches!(error.status, 408 | 425 | 429 | 500..=599);
+                // Somebody has decided so.
+                let is_off = error.code == SWITCHED_OFF;
+                let passes = !is_off && matches!(error.status, 408 | 425 | 429 | 500..=599);
                 passes.then_some(error.retry_after)
             }
             CallError::Send(SendError { kind, .. }) => match kind {
@@ -651,7 +665,13 @@ impl<'run> Watcher<'run> {
         };
         // For the words of errors only: nothing is sent any more.
         let call = self.admit(false)?;
-        let plan = call::plan(call.entry(), &self.tool, target.backend.base(), call.arguments())?;
+        let plan = call::plan(
+            call.entry(),
+            &self.tool,
+            target.backend.base(),
+            call.arguments(),
+            call.door(),
+        )?;
         target.shape(result, 200, &plan, &self.executor.filters).await
     }
 

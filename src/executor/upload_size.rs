@@ -45,7 +45,7 @@ impl Executor {
         // A file that cannot be sent is the better reason.
         let size = self.files.open(file).await?.size;
         let arguments = call.arguments().of(&rule.tool);
-        let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments)?;
+        let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
         let Exchange { response, applied, .. } = self.send(of_rule, &asking).await?;
         let body = self.read(of_rule, &asking, response).await?;

@@ -9,7 +9,6 @@
 //! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
-mod address;
 mod expiry;
 mod index;
 mod media_type;

@@ -1,13 +1,14 @@
 //! The names of files: safe ones of what a backend says, and those that follow when one is taken.
 
+use crate::text;
+
 /// Longer names are cut; every file system takes this many bytes.
 pub(super) const LONGEST_NAME: usize = 120;
 
 /// Returns a name that may be shown and sent: the last part, without control characters.
 pub(super) fn display_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String =
-        name.chars().filter(|character| !character.is_control()).take(LONGEST_NAME).collect();
+    let name: String = text::line(&text::plain(name)).chars().take(LONGEST_NAME).collect();
     if name.is_empty() { "file".to_owned() } else { name }
 }
 

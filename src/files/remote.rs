@@ -21,9 +21,9 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use super::{ByteStream, Upload, address, media_type};
+use super::{ByteStream, Upload, media_type};
 use crate::{
-    config::{FileSettings, files::authority},
+    config::{FileSettings, address, files::authority},
     outcome::chain,
 };
 

@@ -9,6 +9,9 @@ const RESERVE: u64 = 64 * 1024 * 1024;
 /// So much of a small disk stays free: one part of this many.
 const SMALL: u64 = 20;
 
+/// The largest offset of a file.
+const MOST: u64 = i64::MAX as u64;
+
 /// The room of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
@@ -50,6 +53,11 @@ pub(super) fn of(_: &Path) -> Option<Space> {
 
 /// Checks that a file of this length fits beside those that are being written.
 pub(super) fn check(space: Option<Space>, total: u64, state: &State) -> Result<(), FileError> {
+    // No file has more bytes, and all that are awaited are counted together.
+    let most = MOST.saturating_sub(state.unfinished_bytes.max(state.awaited_bytes));
+    if total > most {
+        return Err(FileError::DiskFull { total: Some(total), usable: most });
+    }
     let Some(space) = space else { return Ok(()) };
     let usable = space.usable().saturating_sub(state.awaited_bytes);
     // Of a file whose length nobody announced, one byte has to fit.

@@ -80,6 +80,16 @@ pub trait CredentialSource: Send + Sync {
         Err(format!("there is no store for `{name}`"))
     }
 
+    /// Finds out whether [`Self::replace`] will take a value, before a server gives one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why it will not.
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
+        let _ = name;
+        Ok(())
+    }
+
     /// Keeps others from renewing with `name` until the result is dropped; `None` while somebody
     /// else does.
     ///
@@ -135,6 +145,12 @@ impl Source {
             replaced
         };
         self.ask(true, replace).await
+    }
+
+    /// See [`CredentialSource::check_replaceable`].
+    pub(crate) async fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
+        let name = name.clone();
+        self.ask(false, move |source| source.check_replaceable(&name)).await
     }
 
     /// See [`CredentialSource::try_lock`].

@@ -16,6 +16,7 @@ use super::{
     client::{self, ClientError, Use},
     error::{SendError, SendErrorKind},
     expect::Sending,
+    guard::Guard,
     login::Site,
     pace::Pacer,
     rate_limit::Throttle,
@@ -24,9 +25,9 @@ use super::{
     upload::{self, Activity, Attached, BodyTooLarge, UploadError},
 };
 use crate::{
-    call::{BaseUrl, CallPlan, PlannedBody},
-    config::{BackendSettings, Timeouts},
-    descriptor::{model::Method, rules::Pace},
+    call::{BaseUrl, CallPlan, Door, PlannedBody},
+    config::{AddressKey, BackendSettings, Timeouts},
+    descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
 };
 
@@ -38,11 +39,13 @@ pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
 pub struct Backend {
     settings: BackendSettings,
     base: BaseUrl,
+    guard: Guard,
     authenticator: Authenticator,
     /// One for each use: answers, downloads, what lasts.
     clients: [OnceLock<Result<Client, ClientError>>; 3],
     throttle: Throttle,
     pacer: Pacer,
+    switch: Option<Switch>,
 }
 
 /// Why no answer is there to be read.
@@ -84,29 +87,54 @@ pub(crate) struct Exchange {
     pub(crate) applied: Arc<Applied>,
     /// What `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
-    /// Whether the backend refused the credential.
-    pub(crate) is_refused: bool,
+    /// Why the backend refuses whatever is asked, when it does.
+    pub(crate) refusal: Option<Refusal>,
     /// Ends the body of the request, if it is still being sent, when this is dropped.
     pub(crate) _sending: Sending,
+}
+
+/// Why a backend refuses, whatever is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It does not accept the credential.
+    Credential,
+    /// Its administrator has turned MCP off.
+    SwitchedOff,
 }
 
 impl Backend {
     /// Puts a backend together; nothing is sent or read yet.
     pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
+        // Whose word the base URL is, the settings say; see `with_guard` for what else may.
+        let guard = Guard::new(settings.reach(base.as_url(), None));
         Self {
             settings,
             base,
+            guard,
             authenticator,
             clients: Default::default(),
             throttle: Throttle::default(),
             pacer: Pacer::default(),
+            switch: None,
         }
+    }
+
+    /// Tells the API which calls come through MCP.
+    #[must_use]
+    pub fn with_switch(self, switch: Option<Switch>) -> Self {
+        Self { switch, ..self }
     }
 
     /// Keeps within `pace`, whatever the answers say.
     #[must_use]
     pub fn with_pace(self, pace: Option<Pace>) -> Self {
         Self { pacer: Pacer::new(pace), ..self }
+    }
+
+    /// Connects where `guard` says.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 
     /// Returns the settings.
@@ -130,7 +158,7 @@ impl Backend {
     ///
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
-        self.applied().await.map(drop)
+        self.applied(Door::Terminal).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -171,10 +199,12 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
-        let mut applied = self.applied().await?;
+        let mut applied = self.applied(plan.door).await?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
-        let outlasts = |pause: Duration| started.elapsed() + pause >= self.settings.timeouts.call;
+        let outlasts = |pause: Duration| {
+            started.elapsed().saturating_add(pause) >= self.settings.timeouts.call
+        };
         let mut attempts = 0;
         let mut renewed = false;
         loop {
@@ -191,7 +221,8 @@ impl Backend {
             attempts += 1;
             let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, files, activity).await;
-            let (outcome, is_refused) = self.refusal(outcome).await;
+            let (outcome, refusal) = self.refusal(outcome).await;
+            let is_refused = refusal == Some(Refusal::Credential);
             self.log(plan, &outcome, sent.elapsed());
             if let (Ok((response, _)), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
                 self.throttle.observe(response.status(), response.headers(), limit);
@@ -201,11 +232,13 @@ impl Backend {
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied().await?;
+                applied = self.applied(plan.door).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
             let pause = match &outcome {
+                // Somebody has decided so: it does not pass.
+                _ if refusal == Some(Refusal::SwitchedOff) => None,
                 Ok((response, _)) if rules.repeats_status(response.status().as_u16()) => {
                     rules.delay(retry, rules.retry_after(response.headers()))
                 }
@@ -231,7 +264,7 @@ impl Backend {
                     self.authenticator.observe(response.headers());
                     let retry_after = rules.retry_after(response.headers());
                     let _sending = sending;
-                    Ok(Exchange { response, attempts, applied, retry_after, is_refused, _sending })
+                    Ok(Exchange { response, attempts, applied, retry_after, refusal, _sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -239,33 +272,41 @@ impl Backend {
         }
     }
 
-    /// Returns whether an answer refuses the credential, and the answer. One that may do so by its
+    /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
     /// body is read for that.
-    async fn refusal(&self, outcome: Attempted) -> (Attempted, bool) {
+    async fn refusal(&self, outcome: Attempted) -> (Attempted, Option<Refusal>) {
         let (response, sending) = match outcome {
             Ok(answer) => answer,
-            Err(error) => return (Err(error), false),
+            Err(error) => return (Err(error), None),
         };
         let status = response.status();
-        let rule = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
-        let Some(rule) = rule else {
-            return (Ok((response, sending)), status == http::StatusCode::UNAUTHORIZED);
-        };
+        let off = self.switch.as_ref().and_then(|switch| switch.off.as_ref());
+        let off = off.filter(|rule| rule.may_be(status.as_u16()));
+        let refused = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
+        if off.is_none() && refused.is_none() {
+            let is_refused = status == http::StatusCode::UNAUTHORIZED;
+            return (Ok((response, sending)), is_refused.then_some(Refusal::Credential));
+        }
         let mut answer = http::Response::new(());
         *answer.status_mut() = status;
         *answer.headers_mut() = response.headers().clone();
         let body = start_of(response).await;
-        let is_refused = rule.says(&body);
+        let refusal = if off.is_some_and(|rule| rule.says(&body)) {
+            Some(Refusal::SwitchedOff)
+        } else {
+            refused.is_some_and(|rule| rule.says(&body)).then_some(Refusal::Credential)
+        };
         let response = reqwest::Response::from(answer.map(|()| body));
-        (Ok((response, sending)), is_refused)
+        (Ok((response, sending)), refusal)
     }
 
     /// Returns the credential; a login is made with the client of this backend.
-    async fn applied(&self) -> Result<Arc<Applied>, ExchangeError> {
+    async fn applied(&self, door: Door) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
             let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
-            Ok(Site { settings, base, client })
+            let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
+            Ok(Site { settings, base, client, guard, marks })
         };
         self.authenticator.applied(site).await.map_err(|error| match error {
             Unready::Client(error) => error,
@@ -283,8 +324,9 @@ impl Backend {
             Use::Downloads => downloads,
             Use::Lasting => lasting,
         };
+        let place = (AddressKey::BaseUrl, self.base.as_url());
         client
-            .get_or_init(|| client::build(&self.settings, self.base.is_tls(), purpose))
+            .get_or_init(|| client::build(&self.settings, place, &self.guard, purpose))
             .as_ref()
             .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
     }
@@ -321,7 +363,7 @@ impl Backend {
             let answer = client.execute(request);
             let answer = if upload::is_streamed(&plan.body) {
                 let silent = SendErrorKind::Timeout { bound: "read_timeout", after: read };
-                let answer = activity.timeout(connect + read, answer).await;
+                let answer = activity.timeout(connect.saturating_add(read), answer).await;
                 answer.ok_or_else(|| self.failed(plan, silent))?
             } else {
                 answer.await
@@ -383,7 +425,16 @@ impl Backend {
         }
     }
 
-    /// Merges the operator's header fields with those of the plan, which win.
+    /// Returns what a call through `door` tells the API about itself.
+    fn marks(&self, door: Door) -> &[(HeaderName, HeaderValue)] {
+        match (door, &self.switch) {
+            (Door::Mcp, Some(switch)) => &switch.headers,
+            _ => &[],
+        }
+    }
+
+    /// Merges the operator's header fields with those of the plan, which win, and with what tells
+    /// the API where the call comes from, which wins over all.
     fn headers(&self, plan: &CallPlan, binary: bool) -> HeaderMap {
         let own = self.settings.headers.iter().chain(&plan.headers);
         let mut headers: HeaderMap = own
@@ -392,6 +443,9 @@ impl Backend {
         if binary {
             // What is saved should be what the backend has, byte for byte.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        for (name, value) in self.marks(plan.door) {
+            headers.insert(name, value.clone());
         }
         headers
     }

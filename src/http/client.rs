@@ -6,8 +6,10 @@
 use std::{path::Path, time::Duration};
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+use url::Url;
 
-use crate::config::{BackendSettings, Timeouts};
+use super::guard::Guard;
+use crate::config::{AddressKey, BackendSettings, PrivateAddress, Timeouts};
 
 /// The user agent that backends see.
 const USER_AGENT: &str = concat!("dadl-mcp/", env!("CARGO_PKG_VERSION"));
@@ -49,18 +51,22 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The author, most likely: the descriptor leads into the operator's own network.
+    #[error(transparent)]
+    Private(#[from] PrivateAddress),
     /// A bug, or a system without certificates.
     #[error("the HTTP client cannot be built: {0}")]
     Client(String),
 }
 
-/// Builds a client for `settings`; `tls` says whether the base URL is `https`.
+/// Builds a client for the origin of `url`, which `key` gives; `guard` decides where it connects.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
 /// sent; the client for what lasts leaves it out, and [`super::upload::Activity`] takes its place.
 pub(crate) fn build(
     settings: &BackendSettings,
-    tls: bool,
+    (key, url): (AddressKey, &Url),
+    guard: &Guard,
     purpose: Use,
 ) -> Result<Client, ClientError> {
     install_provider();
@@ -78,7 +84,7 @@ pub(crate) fn build(
     } else {
         builder.read_timeout(read)
     };
-    if !tls {
+    if url.scheme() != "https" {
         // A plain backend needs no certificates; redirects to TLS are another origin.
         builder = builder.tls_certs_only([]);
     }
@@ -88,6 +94,7 @@ pub(crate) fn build(
     if settings.tls_skip_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
+    let builder = guard.watch(builder, key, url)?;
     builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))
 }
 

@@ -5,7 +5,8 @@
 
 use std::{fmt, time::Duration};
 
-use crate::outcome::chain;
+use super::guard;
+use crate::{config::PrivateAddress, outcome::chain};
 
 /// A request that brought no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum SendErrorKind {
     Interrupted(String),
     /// The remote: what it sent is no HTTP, or its headers are beyond the bounds of the client.
     Malformed(String),
+    /// The author, most likely: the name of a host in the descriptor leads into the operator's own
+    /// network. Nothing was sent.
+    PrivateAddress(Box<PrivateAddress>),
     /// The remote: no request is left, and more would come too late for this call.
     RateLimited {
         /// How long until there are more.
@@ -68,6 +72,9 @@ pub enum SendErrorKind {
 impl SendErrorKind {
     /// Sorts an error of reqwest; `connect` and `read` are the timeouts that were set.
     pub(crate) fn from_reqwest(error: &reqwest::Error, connect: Duration, read: Duration) -> Self {
+        if let Some(refused) = guard::refusal(error) {
+            return Self::PrivateAddress(Box::new(refused.clone()));
+        }
         let chain = chain(error);
         if error.is_timeout() {
             return if error.is_connect() {
@@ -99,7 +106,7 @@ impl SendErrorKind {
 
     /// Returns whether the request cannot have reached the backend.
     pub fn is_before_request(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Dns(_) | Self::Tls(_))
+        matches!(self, Self::Connect(_) | Self::Dns(_) | Self::PrivateAddress(_) | Self::Tls(_))
             || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
     }
 
@@ -111,6 +118,7 @@ impl SendErrorKind {
             }
             Self::Interrupted(_) => "the backend closed the connection; trying again may help",
             Self::Malformed(_) => "something is wrong with the backend, or what is in front of it",
+            Self::PrivateAddress(_) => "nothing was sent; this is for the operator to decide",
             Self::RateLimited { .. } => "call again after that time",
             Self::RedirectElsewhere { .. } => {
                 "redirects to another origin are not followed; set `url` of the backend to it"
@@ -143,6 +151,7 @@ impl fmt::Display for SendErrorKind {
             Self::Malformed(cause) => {
                 write!(formatter, "the status line and headers it sent cannot be read ({cause})")
             }
+            Self::PrivateAddress(refused) => write!(formatter, "{refused}"),
             Self::RateLimited { wait } => {
                 let seconds = wait.as_secs_f32().ceil();
                 write!(formatter, "its rate limit leaves no request for {seconds} s; none was sent")

@@ -12,6 +12,7 @@ pub mod backend;
 mod client;
 pub mod error;
 pub(crate) mod expect;
+pub mod guard;
 pub mod login;
 mod pace;
 pub(crate) mod rate_limit;

@@ -20,6 +20,9 @@ const FIRST_TIMESTAMP: u64 = 1_000_000_000;
 /// Numbers from here on count milliseconds.
 const FIRST_MILLISECONDS: u64 = 100_000_000_000;
 
+/// An answer that asks to wait longer says no more than that: a month is as good as never.
+const LONGEST_DELAY: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// After this time a request is sent whatever the last answer said, to learn what holds now: a field
 /// in an unknown unit must not shut a backend off for good.
 const LONGEST_HOLD: Duration = Duration::from_secs(3600);
@@ -59,7 +62,8 @@ pub(crate) fn reset(headers: &HeaderMap, limit: &RateLimit, now: SystemTime) -> 
     own.or_else(|| delay(headers, &header::RETRY_AFTER, now))
 }
 
-/// Reads a delay in seconds, a point in time, or a date (RFC 9110, section 10.2.3).
+/// Reads a delay in seconds, a point in time, or a date (RFC 9110, section 10.2.3); one beyond
+/// [`LONGEST_DELAY`] is that long.
 fn delay(headers: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<Duration> {
     let text = headers.get(name)?.to_str().ok()?.trim();
     let at = match text.parse::<f64>() {
@@ -71,12 +75,12 @@ fn delay(headers: &HeaderMap, name: &HeaderName, now: SystemTime) -> Option<Dura
             whole if whole >= FIRST_TIMESTAMP as f64 => {
                 UNIX_EPOCH.checked_add(Duration::from_secs(whole as u64))?
             }
-            whole => return Some(Duration::from_secs(whole as u64)),
+            whole => return Some(Duration::from_secs(whole as u64).min(LONGEST_DELAY)),
         },
         Ok(_) => return None,
         Err(_) => httpdate::parse_http_date(text).ok()?,
     };
-    Some(at.duration_since(now).unwrap_or_default())
+    Some(at.duration_since(now).unwrap_or_default().min(LONGEST_DELAY))
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
@@ -118,8 +122,53 @@ mod tests {
         assert_eq!(seconds("Fri, 15 Jan 2027 08:01:00 GMT"), Some(60));
         assert_eq!(seconds("-1"), None);
         assert_eq!(seconds("soon"), None);
+        for nothing in ["NaN", "inf", "-inf", "-1e300", "", "1 2", "0x10"] {
+            assert_eq!(seconds(nothing), None, "{nothing}");
+        }
+        let longest = Some(LONGEST_DELAY.as_secs());
+        for never in [
+            "9999999999999",
+            "18446744073709551615",
+            "1e300",
+            "999999999",
+            "99999999999",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ] {
+            assert_eq!(seconds(never), longest, "{never}");
+        }
+        assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
         let standard = headers(&[("retry-after", "9")]);
         assert_eq!(reset(&standard, &limit(), now), Some(Duration::from_secs(9)));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        /// Whatever a server writes, it can be added to any time, and a request leaves in the end.
+        #[test]
+        fn any_field_is_a_bounded_delay(
+            text in "[ -~]{0,20}|-?[0-9]{1,40}(\\.[0-9]{1,5})?(e[0-9]{1,4})?",
+            date in 0..253_402_300_800_u64,
+        ) {
+            let now = SystemTime::now();
+            let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(date));
+            for text in [text, date] {
+                let Ok(value) = HeaderValue::from_str(&text) else { continue };
+                let mut headers = HeaderMap::new();
+                headers.insert("x-ratelimit-reset", value.clone());
+                headers.insert("x-ratelimit-remaining", HeaderValue::from_static("0"));
+                headers.insert(header::RETRY_AFTER, value);
+                if let Some(delay) = reset(&headers, &limit(), now) {
+                    assert!(delay <= LONGEST_DELAY, "{text}");
+                }
+                let throttle = Throttle::default();
+                throttle.observe(StatusCode::TOO_MANY_REQUESTS, &headers, &limit());
+                assert!(throttle.wait().is_none_or(|wait| wait <= LONGEST_HOLD), "{text}");
+            }
+        }
     }
 
     // Paused, so that the clock moves when the test says so.

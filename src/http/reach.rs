@@ -1,26 +1,33 @@
 //! Finds out whether somebody listens at a base URL.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::net::TcpStream;
 
-use crate::call::BaseUrl;
+use super::guard::Guard;
+use crate::{call::BaseUrl, config::AddressKey};
 
-/// Connects and hangs up; this works without a credential, and says nothing about TLS.
+/// Connects and hangs up; this works without a credential, and says nothing about TLS. Where
+/// requests may not connect, neither does this.
 ///
 /// # Errors
 ///
-/// What the system said, or that `bound` passed.
-pub async fn reach(base: &BaseUrl, bound: Duration) -> Result<(), String> {
+/// What the system or `guard` said, or that `bound` passed.
+pub async fn reach(base: &BaseUrl, bound: Duration, guard: &Guard) -> Result<(), String> {
+    let connected = tokio::time::timeout(bound, connect(base, guard)).await;
+    connected.unwrap_or_else(|_| Err(format!("no connection within {} s", bound.as_secs_f32())))
+}
+
+async fn connect(base: &BaseUrl, guard: &Guard) -> Result<(), String> {
     let url = base.as_url();
-    // Invariant: a base URL is `http` or `https`, so that it has both.
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return Err("the URL names no host".to_owned());
-    };
-    let address = (host.trim_matches(['[', ']']), port);
-    match tokio::time::timeout(bound, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no connection within {} s", bound.as_secs_f32())),
+    let port = url.port_or_known_default().unwrap_or_default();
+    let addresses = guard.addresses(AddressKey::BaseUrl, url).await;
+    let addresses = addresses.map_err(|error| error.to_string())?;
+    let addresses: Vec<SocketAddr> =
+        addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+    // One after the other, until somebody listens.
+    match TcpStream::connect(&*addresses).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }

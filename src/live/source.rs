@@ -16,7 +16,7 @@ use crate::{
         connection::{Broken, Connection},
     },
     gate::{Admitted, Gate, Pending},
-    outcome::{JsonText, Observer, Progress},
+    outcome::{JsonText, Observer, Progress, SWITCHED_OFF},
 };
 
 /// A request whose answer is a stream, and the calls that fill the stream.
@@ -72,6 +72,7 @@ impl From<CallError> for StreamError {
     fn from(error: CallError) -> Self {
         let is_final = match &error {
             // What the server refuses once, it refuses again, unless it says that it is busy.
+            CallError::Api(error) if error.code == SWITCHED_OFF => true,
             CallError::Api(error) => {
                 // A JSON-RPC error has the status of a success.
                 (200..500).contains(&error.status) && !matches!(error.status, 408 | 425 | 429)
@@ -106,7 +107,7 @@ impl Source {
         let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
         let tool = entry.tool().filter(|tool| tool.response.is_stream()).ok_or_else(no_stream)?;
         let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
-        let plan = call::plan(entry, tool, backend.base(), call.arguments());
+        let plan = call::plan(entry, tool, backend.base(), call.arguments(), call.door());
         let events = entry.descriptor().events.as_ref().filter(|it| it.stream == tool.name);
         Ok(Self {
             executor: executor.clone(),

@@ -16,6 +16,7 @@ use crate::{
     executor::Budget,
     gate::Gate,
     outcome::{Outcome, Payload, task::TaskHandle},
+    text,
 };
 
 /// A tool that belongs to no descriptor.
@@ -136,7 +137,7 @@ pub(super) fn advise(outcome: &mut Outcome, builtins: &[Builtin]) {
 
 /// Returns the start of what a caller sent, fit for a message.
 fn start_of(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+    text::start_of(text, 80)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
 //! because another one talks much.
 
+use crate::text::{self, plain};
+
 /// Most bytes of the whole text.
 const MOST_BYTES: usize = 2000;
 /// Room that is kept for saying how many backends were left out.
@@ -50,9 +52,9 @@ fn line(backend: &BackendSummary<'_>) -> String {
     let plural = if *tools == 1 { "" } else { "s" };
     // The operator knows this installation, so the hint comes before the description.
     let words = [hint.unwrap_or_default(), description]
-        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        .map(|text| plain(text).split_whitespace().collect::<Vec<_>>().join(" "));
     let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
-    let mut line = format!("{name} ({tools} tool{plural})");
+    let mut line = format!("{} ({tools} tool{plural})", text::line(name));
     if !words.is_empty() {
         line.push_str(": ");
         line.push_str(&words.join(" "));

@@ -21,7 +21,7 @@ use rmcp::{
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, http, progress};
+use super::{Server, http, progress, result};
 use crate::{
     executor::CallError,
     gate::Pending,
@@ -30,6 +30,7 @@ use crate::{
         watch::{Found, MOST_URIS, Resources, Watcher},
     },
     outcome::Payload,
+    text::line,
 };
 
 /// The least time between two notifications about the same resource.
@@ -74,8 +75,8 @@ impl Served {
             let text =
                 format!("A {} of backend {}, as {} reads it", it.collection, it.backend, it.tool);
             ResourceTemplate::new(uri, name)
-                .with_title(it.collection)
-                .with_description(text)
+                .with_title(line(it.collection).into_owned())
+                .with_description(line(&text).into_owned())
                 .with_mime_type("application/json")
         })
     }
@@ -112,8 +113,10 @@ impl Served {
             _ => ErrorData::internal_error(error.for_model(), None),
         })?;
         let (text, content_type) = match outcome.payload {
-            Payload::Json(text) => (text.into_string(), "application/json".to_owned()),
-            Payload::Text { content_type, text } => (text, content_type),
+            Payload::Json(text) => {
+                (result::json(text.into_string()).text, "application/json".to_owned())
+            }
+            Payload::Text { content_type, text } => (result::masked(text).text, content_type),
             Payload::Empty => (String::new(), "text/plain".to_owned()),
             Payload::File(_) | Payload::Task(_) => {
                 let message = format!("\"{uri}\" is no value: call the tool that reads it");

@@ -18,7 +18,10 @@ use rmcp::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-use crate::outcome::{Observer, Progress};
+use crate::{
+    outcome::{Observer, Progress},
+    text,
+};
 
 /// The least time between two notifications.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -171,7 +174,7 @@ impl Channel {
         self.value = if done > self.value { done } else { self.value + 0.001 };
         let mut notification = ProgressNotificationParam::new(self.token.clone(), self.value);
         notification.total = total.filter(|total| *total >= self.value);
-        notification.message = Some(message);
+        notification.message = Some(text::line(&message).into_owned());
         self.last = Some(Instant::now());
         let peer = self.peer.clone();
         self.sending = Some(Box::pin(async move {

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use rmcp::model::{GetPromptResult, Prompt, PromptMessage, Role};
 
 use crate::{
-    catalog::{Catalog, Entry},
+    catalog::{Catalog, Entry, collapse},
     descriptor::model::Example,
+    text::{line, plain},
 };
 
 /// A prompt and what it says.
@@ -55,16 +56,18 @@ pub(super) fn of_examples(catalog: &Catalog) -> Vec<ExamplePrompt> {
 }
 
 fn of_example(name: String, entry: &Entry, example: &Example) -> ExamplePrompt {
-    let mut prompt = Prompt::new(name, Some(example.description.clone()), None);
-    prompt.title = Some(example.name.clone());
+    let (title, description) = (collapse(&example.name), collapse(&example.description));
+    let code = plain(example.code.trim_end());
+    // What is fenced must not end the fence.
+    let ticks = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat((ticks + 1).max(3));
     let text = format!(
-        "{} ({}). Do this with the tools of {}; `api.NAME(arguments)` stands for a call of the \
-         tool NAME, and values in quotes are placeholders:\n\n```js\n{}\n```",
-        example.name,
-        example.description,
-        entry.backend_name,
-        example.code.trim_end()
+        "{title} ({description}). Do this with the tools of {}; `api.NAME(arguments)` stands for a \
+         call of the tool NAME, and values in quotes are placeholders:\n\n{fence}js\n{code}\n{fence}",
+        line(&entry.backend_name),
     );
+    let mut prompt = Prompt::new(name, Some(description), None);
+    prompt.title = Some(title);
     ExamplePrompt { prompt, text }
 }
 

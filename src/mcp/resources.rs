@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     files::{FileStore, REFERENCE, Readable},
     outcome::SavedFile,
+    text::line,
 };
 
 /// The bytes of one read: with base64, a message of 1.4 MB.
@@ -34,6 +35,7 @@ pub(super) async fn list(files: &FileStore) -> Vec<Resource> {
         .into_iter()
         .filter_map(|Readable { path, name, content_type, size }| {
             let uri = Url::from_file_path(path).ok()?;
+            let name = line(&name).into_owned();
             Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
         })
         .collect()
@@ -70,8 +72,9 @@ pub(super) fn of_saved(file: &SavedFile) -> Option<Resource> {
         Some(_) => file.name.clone(),
         None => file.path.file_name()?.to_string_lossy().into_owned(),
     };
-    let mut link =
-        Resource::new(uri, name).with_mime_type(file.content_type.as_str()).with_size(file.size);
+    let mut link = Resource::new(uri, line(&name).into_owned())
+        .with_mime_type(line(&file.content_type).into_owned())
+        .with_size(file.size);
     if let Some(expires) = &file.expires {
         link.meta = Some(meta(&json!({ "expires": expires, "sha256": file.sha256 })));
         link.description = Some(format!("kept until {expires}"));

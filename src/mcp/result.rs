@@ -3,6 +3,12 @@
 //! The value goes out twice, as the protocol asks: as `structuredContent` for programs and as
 //! compact JSON text for models. Clients before 2026-07-28 accept an object only, so every other
 //! value is wrapped as `{"result": ..}`; the text is the bare value in either case.
+//!
+//! A value goes to a model as it is, with one exception: characters whose only use is to hide text
+//! in text become U+FFFD, and the result says how many there were. In the JSON text others that
+//! nobody sees are written as escapes, which mean the same.
+
+use std::borrow::Cow;
 
 use rmcp::model::{CallToolResult, ContentBlock, ProtocolVersion};
 use serde_json::{Map, Value, json};
@@ -10,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::Output,
     outcome::{JsonText, Outcome, Payload, SavedFile},
+    text,
 };
 
 /// An answer beyond this comes as text alone.
@@ -22,7 +29,7 @@ const MOST_DECLARED_BYTES: usize = 4 * 1024 * 1024;
 /// about its results, and the structured copy conforms to it.
 pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResult {
     let Outcome { status, payload, notes, next } = outcome;
-    let remarks = remarks(&notes, next.as_ref());
+    let mut remarks: Vec<String> = remarks(&notes, next.as_ref()).into_iter().collect();
     let (text, structured) = match payload {
         Payload::Empty => (format!("done (HTTP {status})"), Some(json!({ "status": status }))),
         Payload::File(file) => {
@@ -31,14 +38,20 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
         }
         Payload::Json(text) => {
             let most = if output.is_some() { MOST_DECLARED_BYTES } else { MOST_STRUCTURED_BYTES };
-            let structured = structured(&text, next, most);
-            (text.into_string(), structured)
+            let structured = structured(&text, next, most).map(masked_value);
+            let shown = json(text.into_string());
+            remarks.extend(shown.remark);
+            (shown.text, structured)
         }
         Payload::Task(report) => {
-            let value = report.to_value();
-            (value.to_string(), Some(value))
+            let value = masked_value(report.to_value());
+            (json(value.to_string()).text, Some(value))
         }
-        Payload::Text { text, .. } => (text, None),
+        Payload::Text { text, .. } => {
+            let shown = masked(text);
+            remarks.extend(shown.remark);
+            (shown.text, None)
+        }
     };
     let structured = match output {
         None => structured,
@@ -49,7 +62,7 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
         }
     };
     let mut content = vec![ContentBlock::text(text)];
-    content.extend(remarks.map(ContentBlock::text));
+    content.extend(remarks.into_iter().map(ContentBlock::text));
     let mut result = CallToolResult::success(content);
     result.structured_content = structured;
     result
@@ -76,7 +89,55 @@ fn saved(file: &SavedFile) -> (String, Value) {
 
 /// Makes the result of a call that failed, with a text that a model can act on.
 pub(super) fn failure(text: String) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(text)])
+    CallToolResult::error(vec![ContentBlock::text(text::shown(&text))])
+}
+
+/// A text for a model, and what is to be said about it.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) remark: Option<String>,
+}
+
+/// Writes a JSON value for a model.
+pub(super) fn json(value: String) -> Shown {
+    let shown = masked(value);
+    let escaped = match text::json(&shown.text) {
+        Cow::Owned(escaped) => Some(escaped),
+        Cow::Borrowed(_) => None,
+    };
+    match escaped {
+        Some(text) => Shown { text, ..shown },
+        None => shown,
+    }
+}
+
+/// Masks what hides text in a text.
+pub(super) fn masked(text: String) -> Shown {
+    let Cow::Owned(masked) = text::unsmuggled(&text) else {
+        return Shown { text, remark: None };
+    };
+    let count = |text: &str| text.matches(char::REPLACEMENT_CHARACTER).count();
+    let remark = match count(&masked) - count(&text) {
+        0 => None,
+        1 => Some("1 character that nobody sees and that can hide text was replaced".to_owned()),
+        many => {
+            Some(format!("{many} characters that nobody sees and that can hide text were replaced"))
+        }
+    };
+    Shown { text: masked, remark }
+}
+
+/// Masks what hides text in the texts of a value.
+pub(super) fn masked_value(value: Value) -> Value {
+    match value {
+        Value::String(text) => masked(text).text.into(),
+        Value::Array(items) => items.into_iter().map(masked_value).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (masked(name).text, masked_value(value)))
+            .collect(),
+        other => other,
+    }
 }
 
 /// Joins what the caller should know besides the value.
@@ -86,7 +147,7 @@ fn remarks(notes: &[String], next: Option<&Map<String, Value>>) -> Option<String
         let arguments = serde_json::to_string(next).unwrap_or_default();
         lines.push(format!("next page: call again with {arguments}"));
     }
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    (!lines.is_empty()).then(|| text::shown(&lines.join("\n")).into_owned())
 }
 
 /// Returns a text, or where it is when it is too long to be held twice.

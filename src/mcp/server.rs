@@ -39,6 +39,7 @@ use super::{
 };
 use crate::{
     access::Decision,
+    call::Door,
     catalog::Entry,
     config::Limits,
     executor::{Budget, Executor, Leave, Waiting},
@@ -46,6 +47,7 @@ use crate::{
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
     outcome::{Outcome, Payload},
+    text,
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
@@ -89,6 +91,7 @@ impl Calls {
 impl Server {
     /// Prepares the tools for listing.
     pub fn new(gate: Gate, executor: Arc<Executor>, instructions: String) -> Self {
+        let gate = gate.at(Door::Mcp);
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
         let built_in = built_in.chain(streams::tools(gate.catalog()));
@@ -478,7 +481,7 @@ impl ServerHandler for Server {
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
             Err(refusal @ Refusal::UnknownTool { .. }) => {
-                return Err(ErrorData::invalid_params(refusal.to_string(), None));
+                return Err(refused(refusal));
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
@@ -571,7 +574,7 @@ impl ServerHandler for Server {
 }
 
 fn refused(refusal: Refusal) -> ErrorData {
-    ErrorData::invalid_params(refusal.to_string(), None)
+    ErrorData::invalid_params(text::shown(&refusal.to_string()).into_owned(), None)
 }
 
 /// Says what is wrong with the parameters of a call.

@@ -257,7 +257,10 @@ fn batch(batch: &Batch) -> JsonText {
 }
 
 fn shown(value: &JsonText) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(value.as_str())]);
-    result.structured_content = value.value().ok();
+    let shown = result::json(value.as_str().to_owned());
+    let mut content = vec![ContentBlock::text(shown.text)];
+    content.extend(shown.remark.map(ContentBlock::text));
+    let mut result = CallToolResult::success(content);
+    result.structured_content = value.value().ok().map(result::masked_value);
     result
 }

@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    exposure,
     model::{Api, Body, Input, Operation, anonymous},
     read::place_word,
     text,
@@ -19,8 +20,8 @@ use super::{
 use crate::{
     catalog::nearest,
     descriptor::model::{
-        Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind, Placement,
-        Tool,
+        Access, Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind,
+        Placement, Tool,
     },
 };
 
@@ -53,11 +54,13 @@ pub enum What {
     Enum,
     /// The body has another media type.
     Body,
+    /// The tool is given to models more generously than the API would.
+    Access,
 }
 
 impl What {
     /// Everything that can differ.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::MissingOperation,
         Self::UnknownOperation,
         Self::Deprecated,
@@ -68,6 +71,7 @@ impl What {
         Self::Type,
         Self::Enum,
         Self::Body,
+        Self::Access,
     ];
 
     /// Returns the word for it, as files of exceptions have it.
@@ -83,6 +87,7 @@ impl What {
             Self::Type => "type",
             Self::Enum => "enum",
             Self::Body => "body",
+            Self::Access => "access",
         }
     }
 }
@@ -350,6 +355,7 @@ impl Pair<'_> {
             let message = "the API calls it deprecated, the tool is not marked".to_owned();
             found.push(self.difference(What::Deprecated, None, message, &self.operation.place));
         }
+        self.access(found);
         let mut used = BTreeSet::new();
         let mut missing: Vec<&Input> = Vec::new();
         self.in_path(&mut used, found);
@@ -414,6 +420,20 @@ impl Pair<'_> {
             ));
         }
         self.body(found);
+    }
+
+    fn access(&self, found: &mut Vec<Difference>) {
+        let access = self.tool.access.as_ref();
+        let Some(word) = self.operation.exposure.filter(|word| word.is_exceeded_by(access)) else {
+            return;
+        };
+        let least = word.least().as_ref().map_or("", Access::as_str).to_owned();
+        let level = access.map_or("", Access::as_str);
+        let message = format!(
+            "the API says {word} of it ({}), and the tool has the level {level}, not {least}",
+            exposure::KEY
+        );
+        found.push(self.difference(What::Access, None, message, &self.operation.place));
     }
 
     fn difference(

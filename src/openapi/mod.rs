@@ -11,6 +11,7 @@
 
 pub mod drift;
 pub mod exceptions;
+mod exposure;
 pub mod import;
 mod model;
 pub mod pattern;
@@ -20,6 +21,7 @@ mod schema;
 mod text;
 
 pub use drift::drift;
+pub use exposure::Exposure;
 pub use import::import;
 pub use model::{Answer, Api, Auth, Base, Body, Input, Operation, Scheme};
 pub use read::read;

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::schema::Kinds;
+use super::{exposure::Exposure, schema::Kinds};
 use crate::descriptor::model::{Location, Method, ParamKind};
 
 /// What a document describes.
@@ -58,6 +58,8 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// Whether it should no longer be used.
     pub deprecated: bool,
+    /// Whether models may call it, as the API has it.
+    pub exposure: Option<Exposure>,
     /// What it takes, in the order path, query, header, body.
     pub inputs: Vec<Input>,
     /// Parameters that no descriptor can have: place and name.

@@ -85,6 +85,7 @@ pub(super) fn prose(text: &str) -> String {
     let mut plain = String::with_capacity(text.len().min(4_096));
     // A longer text is cut anyway.
     let mut rest: String = text.chars().take(20_000).collect();
+    rest = crate::text::plain(&rest).into_owned();
     for (entity, character) in
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")]
     {
@@ -126,7 +127,6 @@ pub(super) fn prose(text: &str) -> String {
                 continue;
             }
             '`' => {}
-            hidden if is_hidden(hidden) => plain.push(' '),
             other => plain.push(other),
         }
         rest = after;
@@ -185,16 +185,6 @@ fn link(after: &str) -> Option<(&str, &str)> {
     let address = rest.strip_prefix('(')?;
     let end = address.find(')').filter(|end| *end < 2_000)?;
     Some((shown, address.get(end + 1..)?))
-}
-
-/// Returns whether a person does not see a character that a model reads.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// Cuts prose to `max` characters, at the end of a sentence where there is one.

@@ -126,6 +126,9 @@ impl Observer for () {
     fn progress(&self, _: Progress) {}
 }
 
+/// The code of an answer that says that the administrator of the API has turned MCP off.
+pub const SWITCHED_OFF: &str = "switched_off";
+
 /// The backend said no: a non-2xx answer, or a JSON-RPC error, as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -149,6 +152,12 @@ impl ApiError {
     /// Says what a caller can do about it, as far as the status tells; that of a JSON-RPC error tells
     /// nothing, but its code does.
     pub fn next_step(&self) -> Option<&'static str> {
+        if self.code == SWITCHED_OFF {
+            return Some(
+                "the administrator of the API has turned MCP off: tell the user, and look for no \
+                 other way; calls work later, when it is on again",
+            );
+        }
         let status = match (self.status, self.code.as_str()) {
             (200..=299, "invalid_input" | "invalid_request") => 400,
             (200..=299, "not_found") => 404,

@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use serde_json::{Map, Value, json};
 
 use super::Progress;
-use crate::descriptor::task::{Glimpse, Step, is_id};
+use crate::{
+    descriptor::task::{Glimpse, Step, is_id},
+    text::line,
+};
 
 /// Names a task of a backend: `BACKEND:TOOL:ID`.
 ///
@@ -94,7 +97,7 @@ impl TaskReport {
     /// Says how far the task is, in one line without its handle.
     pub fn summary(&self) -> String {
         let Some(Glimpse { state, percent, message, steps, .. }) = &self.glimpse else {
-            return self.trouble.clone().unwrap_or_else(|| "running".to_owned());
+            return line(self.trouble.as_deref().unwrap_or("running")).into_owned();
         };
         let mut text = message.as_ref().map(|text| format!("{text}: ")).unwrap_or_default();
         text.push_str(state);
@@ -116,7 +119,7 @@ impl TaskReport {
         if let Some(trouble) = &self.trouble {
             text.push_str(&format!("; {trouble}"));
         }
-        text
+        line(&text).into_owned()
     }
 
     /// Returns the progress in percent.

@@ -10,6 +10,9 @@ const MOST_SECONDS: f64 = 1e11;
 /// The last second of the year 9999, beyond which RFC 3339 cannot write.
 const LAST: i64 = 253_402_300_799;
 
+/// The first second of the year 0: RFC 3339 has no signs.
+const FIRST: i64 = -62_167_219_200;
+
 /// Returns `time` as RFC 3339 text in UTC, to the second.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -26,6 +29,7 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
             match text.parse::<f64>() {
                 Ok(number) => from_number(number),
                 Err(_) => parse(text)
+                    .filter(|seconds| (FIRST..=LAST).contains(seconds))
                     .map(format)
                     .or_else(|| httpdate::parse_http_date(text).ok().map(rfc3339)),
             }
@@ -151,6 +155,12 @@ mod tests {
             json!({}),
             json!("inf"),
             json!("NaN"),
+            json!(1e300),
+            json!(-1e300),
+            json!(253_402_300_800_000_i64),
+            json!("9999-12-31T23:59:59-01:00"),
+            json!("0000-01-01T00:00:00+00:01"),
+            json!("1000000000-01-01"),
         ] {
             assert_eq!(normalize(&value), None, "{value}");
         }
@@ -171,8 +181,20 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,30}", date in "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T0-9:+Z.-]{0,20}") {
-            normalize(&json!(text));
-            normalize(&json!(date));
+            for value in [json!(text), json!(date)] {
+                if let Some(text) = normalize(&value) {
+                    assert_eq!(text.len(), 20, "{value}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_number_is_a_year_of_four_digits_or_nothing(number in proptest::num::f64::ANY, whole: i64) {
+            for value in [json!(number), json!(whole), json!(number.to_string()), json!(whole.to_string())] {
+                if let Some(text) = normalize(&value) {
+                    assert_eq!(text.len(), 20, "{value}");
+                }
+            }
         }
     }
 }

@@ -212,4 +212,19 @@ mod tests {
         assert_eq!(meter.tick(37_001, None), None, "too soon");
         assert!(meter.tick(37_001 + STEP, None).is_some(), "much has moved");
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn no_number_makes_it_panic(done: u64, total: Option<u64>, rate: Option<u64>) {
+            let transfer = Transfer { direction: Direction::Saved, done, total, rate };
+            assert!(!transfer.to_string().is_empty());
+            let progress = Progress::from(transfer);
+            assert_eq!((progress.done, progress.total), (done, total));
+        }
+    }
 }

@@ -38,6 +38,8 @@ pub struct SimulatorOptions {
     pub export_size: u64,
     /// How often a second an object changes by itself; never when it is not given.
     pub changes_per_second: Option<NonZeroU32>,
+    /// Whether the administrator lets calls through MCP pass, where the product has such a switch.
+    pub mcp: bool,
     /// Whether requests are kept for `take_requests`.
     pub record: bool,
 }
@@ -50,6 +52,7 @@ impl Default for SimulatorOptions {
             task_duration: Duration::from_secs(2),
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
+            mcp: true,
             record: false,
         }
     }

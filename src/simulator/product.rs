@@ -20,6 +20,8 @@ pub struct Product {
     pub example: &'static str,
     /// Whether objects can change by themselves (`changes_per_second`).
     pub changes: bool,
+    /// Whether its administrator can turn MCP off (`mcp`).
+    pub switch: bool,
     start: fn(SimulatorOptions) -> Starting,
 }
 
@@ -88,6 +90,7 @@ pub const PRODUCTS: &[Product] = &[
         credential: "CREDENTIAL_DANUBE_CLOUD_API_KEY",
         example: "list_backups vm=web01.example.com dc=main",
         changes: false,
+        switch: false,
         start: |options| boxed(DanubeCloud::start(options)),
     },
     Product {
@@ -96,6 +99,7 @@ pub const PRODUCTS: &[Product] = &[
         credential: "CREDENTIAL_XEN_ORCHESTRA_TOKEN",
         example: "list_vms limit=3 fields=name_label,power_state",
         changes: true,
+        switch: true,
         start: |options| boxed(XenOrchestra::start(options)),
     },
     Product {
@@ -104,6 +108,7 @@ pub const PRODUCTS: &[Product] = &[
         credential: "CREDENTIAL_XO_PROXY_TOKEN",
         example: "list_methods",
         changes: false,
+        switch: false,
         start: |options| boxed(XoProxy::start(options)),
     },
 ];

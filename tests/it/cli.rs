@@ -209,7 +209,7 @@ fn says_where_settings_were_looked_for() {
         exit 3
         error: there is nothing to load: no --dadl was given, and no backends.yaml was found
 
-        hint: write one of backends.yaml, ~/.config/dadl-mcp/backends.yaml, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`
+        hint: write ~/.config/dadl-mcp/backends.yaml, or begin with `dadl-mcp list --dadl xen-orchestra --url https://..`
         ");
 }
 
@@ -219,7 +219,8 @@ fn shows_every_problem_of_a_file_with_its_place() {
         "backends.yaml",
         "backends:\n  - name: xo\n    dadle: xen-orchestra\n    acess: all\n",
     );
-    insta::assert_snapshot!(cli.run(&["list"]).failure(), @r"
+    let run = cli.run(&["list", "--config", "backends.yaml"]);
+    insta::assert_snapshot!(run.failure(), @r"
         exit 3
         error[D009]: backend `xo` has no `dadl`
          --> backends.yaml:2:5
@@ -261,7 +262,8 @@ fn shows_every_problem_of_descriptors() {
         "backends:\n  - {name: a, dadl: bad.dadl}\n  - {name: b, dadl: xen-orchestre}\n  \
          - {name: c, dadl: xen-orchestra}\n",
     );
-    insta::assert_snapshot!(cli.run(&["list"]).failure(), @r#"
+    let run = cli.run(&["list", "--config", "backends.yaml"]);
+    insta::assert_snapshot!(run.failure(), @r#"
         exit 3
         error[D009]: the file has no `backend`
          --> bad.dadl:1:1
@@ -310,7 +312,8 @@ fn the_doctor_says_what_to_do() {
 fn the_doctor_looks_at_what_files_names() {
     let settings = "files: {allow_directories: [gone], ca_file: gone.pem}\n\
                     backends: [{name: xo, dadl: xen-orchestra, url: 'http://127.0.0.1:9'}]\n";
-    let run = Cli::new().file("backends.yaml", settings).run(&["doctor"]);
+    let run =
+        Cli::new().file("backends.yaml", settings).run(&["doctor", "--config", "backends.yaml"]);
     assert!(run.out.contains("gone of `allow_directories` is no directory"), "{}", run.out);
     assert!(run.out.contains("gone.pem cannot be read"), "{}", run.out);
 }

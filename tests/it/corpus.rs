@@ -127,7 +127,7 @@ fn every_tool_makes_a_request_below_its_base() {
                 let context = || format!("{name}: {} {given:?}", entry.name);
                 let arguments = call::check(entry, given.clone())
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
-                let plan = call::plan(entry, tool, &base, &arguments)
+                let plan = call::plan(entry, tool, &base, &arguments, call::Door::Mcp)
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
                 assert!(base.contains(&plan.url), "{}", context());
                 assert_eq!(plan.method, tool.method, "{}", context());

@@ -798,7 +798,7 @@ async fn a_host_sees_it_over_stdio() {
     );
     std::fs::write(home.path().join("backends.yaml"), settings).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .arg("serve")
+        .args(["serve", "--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())

@@ -121,7 +121,9 @@ fn what_cannot_be_compared_says_why() {
     for (arguments, expected) in [
         (vec!["pets.dadl", "none.yaml"], "none.yaml cannot be read"),
         (vec!["none.dadl", "pets.yaml"], "descriptor `none.dadl` was not found"),
-        (vec!["pets.yaml", "pets.yaml"], "the descriptor pets.yaml cannot be used"),
+        (vec!["./pets.yaml", "pets.yaml"], "the descriptor ./pets.yaml cannot be used"),
+        // Without a separator it is a name.
+        (vec!["pets.yaml", "pets.yaml"], "there is ./pets.yaml: write `./pets.yaml`"),
         (vec!["pets.dadl", "pets.dadl"], "pets.dadl is no OpenAPI document"),
         (
             vec!["pets.dadl", "pets.yaml", "--exceptions", "pets.drift.yaml"],
@@ -169,4 +171,69 @@ fn a_json_rpc_api_is_not_compared() {
     assert_eq!(output.status.code(), Some(3));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("xo-proxy describes a JSON-RPC API"), "{text}");
+}
+
+/// What an API says about giving its operations to a model.
+const EXPOSED: &str = "\
+openapi: 3.0.0
+info: {title: Pets, version: '1'}
+paths:
+  /pets:
+    get: {operationId: listPets, x-mcp-exposure: deny}
+  /cats:
+    x-mcp-exposure: confirm
+    get: {operationId: listCats}
+    post: {operationId: addCat, x-mcp-exposure: allow}
+    delete: {operationId: removeCats}
+  /dogs:
+    get: {operationId: listDogs, x-mcp-exposure: perhaps}
+";
+
+#[test]
+fn what_an_api_keeps_from_models_is_no_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("api.yaml"), EXPOSED).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(["import", "api.yaml", "--output", "api.dadl"])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("mended: /paths/~1dogs/get/x-mcp-exposure: "), "{said}");
+    let written = fs::read_to_string(folder.path().join("api.dadl")).unwrap();
+    let levels: Vec<&str> =
+        written.lines().filter_map(|line| line.trim().strip_prefix("access: ")).collect();
+    assert_eq!(
+        levels,
+        [
+            "write # review: guessed from GET, and x-mcp-exposure confirm",
+            "write # review: guessed from POST",
+            "dangerous # review: guessed from DELETE",
+            "dangerous # review: guessed from GET, and x-mcp-exposure deny",
+            "dangerous # review: guessed from GET, and x-mcp-exposure deny",
+        ]
+    );
+    assert_eq!(drift(folder.path(), &["api.dadl", "api.yaml"]).code, Some(0));
+    let generous = written.replace("access: dangerous", "access: admin");
+    let generous = generous.replacen("access: write", "access: read", 1);
+    fs::write(folder.path().join("api.dadl"), generous).unwrap();
+    let run = drift(folder.path(), &["api.dadl", "api.yaml", "--json"]);
+    assert_eq!(run.code, Some(7), "{}", run.err);
+    let found: Value = serde_json::from_str(&run.out).unwrap();
+    let messages: Vec<(&str, &str)> = found["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["difference"].as_str().unwrap(), it["message"].as_str().unwrap()))
+        .collect();
+    let says = |word: &str, level: &str, least: &str| {
+        format!(
+            "the API says {word} of it (x-mcp-exposure), and the tool has the level {level}, not {least}"
+        )
+    };
+    let (confirm, deny) = (says("confirm", "read", "write"), says("deny", "admin", "dangerous"));
+    assert_eq!(messages, [("access", &*confirm), ("access", &*deny), ("access", &*deny)]);
 }

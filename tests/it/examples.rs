@@ -75,7 +75,7 @@ async fn every_example_works() {
         let product = Product::find(name).unwrap_or_else(|| {
             panic!("{name} has no simulator that its examples could run against")
         });
-        let bytes = bundled::locate(name, &[]).unwrap().bytes;
+        let bytes = bundled::locate(name, &bundled::Places::default()).unwrap().bytes;
         let text = String::from_utf8(bytes).unwrap();
         let descriptor = load(name, &text);
         assert!(!descriptor.examples.is_empty(), "{name} has no examples");

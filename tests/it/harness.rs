@@ -78,10 +78,13 @@ impl Harness {
         let authenticator =
             Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(credential));
         let confirm = vec![settings.confirm];
-        let backend = Backend::new(settings, BaseUrl::parse(url).unwrap(), authenticator);
+        let base = BaseUrl::parse(url).unwrap();
+        let gate = Gate::new(Arc::new(catalog), confirm).with_bases(vec![base.clone()]);
+        let backend =
+            Backend::new(settings, base, authenticator).with_switch(descriptor.switch.clone());
         let executor = Executor::new(vec![backend], files(home.path().join("files")))
             .with_filters(crate::jq::filters());
-        Self { gate: Gate::new(Arc::new(catalog), confirm), executor, _home: home }
+        Self { gate, executor, _home: home }
     }
 
     /// Calls a tool as a person who agrees to everything.

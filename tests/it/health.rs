@@ -168,7 +168,7 @@ fn run(url: &str, arguments: &[&str]) -> (i32, String, String) {
     );
     fs::write(home.path().join("backends.yaml"), backends).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .arg("health")
+        .args(["health", "--config", "backends.yaml"])
         .args(arguments)
         .current_dir(home.path())
         .env_clear()

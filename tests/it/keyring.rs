@@ -14,6 +14,11 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use dadl_mcp::config::{
+    env_vars::Environment,
+    keyring::{Keyring as _, OsKeyring},
+};
+
 use crate::{
     setup::{Home, ROTATING, Run, rotating, take_turns},
     upstream::{Answer, Upstream},
@@ -72,6 +77,13 @@ impl Session {
         let path = "array:objpath:/org/freedesktop/secrets/collection/login";
         let sent = self.send("/org/freedesktop/secrets", "Secret.Service.Lock", path);
         assert!(sent.status.success(), "{sent:?}");
+    }
+
+    /// Writes an item.
+    fn write(&self, account: &str, text: &str) {
+        let environment =
+            Environment::from_iter([("DBUS_SESSION_BUS_ADDRESS", self.address.as_str())]);
+        OsKeyring::new(&environment).set(account, &text.into()).unwrap();
     }
 
     /// Returns how many items the keyring has for us.
@@ -147,6 +159,56 @@ async fn a_keyring_that_answers_holds_what_setup_stores() {
 }
 
 #[tokio::test]
+async fn what_the_keyring_holds_is_bound_listed_and_removed() {
+    let Some(session) = Session::start() else { return };
+    let (home, upstream) = bearer().await;
+    let home = session.open(home);
+    told(&home.run(&["setup"], &format!("{TOKEN}\n")).await, 0, "stored `fake_token`");
+    let other = Upstream::start(vec![Answer::json(200, "[]")]).await;
+    home.describe(BEARER, "", &other.url());
+    let refused = format!("goes to http://{} only", upstream.address);
+    told(&home.run(&["call", "get"], "").await, 3, &refused);
+    assert!(other.requests().iter().all(|request| !request.contains(TOKEN)));
+    let list = home.run_alone(&["setup", "--list"]).await;
+    told(&list, 0, &format!(r#"{{"fake_token":["http://{}"]}}"#, upstream.address));
+    told(&list, 0, r#""place":"keyring""#);
+    told(&home.run(&["setup", "--yes"], "").await, 0, &format!("in {KEYRING}"));
+    calls(&home, &other).await;
+    let removed = format!("removed `fake_token` of backend \"fake\" from {KEYRING}");
+    told(&home.run_alone(&["setup", "--forget", "fake"]).await, 0, &removed);
+    assert_eq!(session.items(), 0);
+    told(&home.run(&["call", "get"], "").await, 3, "is not set");
+}
+
+#[tokio::test]
+async fn an_item_of_the_version_before_goes_on_and_is_bound_once() {
+    let Some(session) = Session::start() else { return };
+    let (home, upstream) = bearer().await;
+    let home = session.open(home);
+    told(&home.run(&["setup"], &format!("{TOKEN}\n")).await, 0, "stored `fake_token`");
+    // What the version before would have left: the same, without origins.
+    let file = std::fs::read_to_string(home.store()).unwrap();
+    let mut note: serde_json::Value = serde_json::from_str(&file).unwrap();
+    note["version"] = 2.into();
+    let note_of = &note["keyring"]["fake"];
+    let account = note_of["account"].as_str().unwrap().to_owned();
+    let item = serde_json::json!({
+        "revision": note_of["revision"], "entries": { "fake_token": { "value": TOKEN } },
+    });
+    session.write(&account, &item.to_string());
+    std::fs::write(home.store(), note.to_string()).unwrap();
+    told(&home.run(&["call", "get"], "").await, 3, "does not say yet where it may go");
+    let settings =
+        format!("backends: [{{name: fake, dadl: ./fake.dadl, url: '{}'}}]", upstream.url());
+    std::fs::write(home.path().join("my.yaml"), settings).unwrap();
+    told(&home.run_alone(&["call", "get", "--config", "my.yaml"]).await, 0, "");
+    calls(&home, &upstream).await;
+    assert_eq!(session.items(), 1);
+    let file = std::fs::read_to_string(home.store()).unwrap();
+    assert!(file.contains("\"version\": 3") && !file.contains(TOKEN), "{file}");
+}
+
+#[tokio::test]
 async fn credentials_move_between_the_file_and_the_keyring() {
     let Some(session) = Session::start() else { return };
     let (home, upstream) = bearer().await;
@@ -207,6 +269,7 @@ async fn processes_take_turns_with_a_refresh_token_in_the_keyring() {
     let Some(session) = Session::start() else { return };
     let (upstream, api) = rotating().await;
     let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url());
+    let home = home.reaching(upstream.address);
     let home = session.open(home);
     let run = home.run(&["setup", "--no-check"], "client-7\nrefresh-token-0\n").await;
     told(&run, 0, &format!("stored `fake_id`, `fake_refresh` in {KEYRING}"));

@@ -6,6 +6,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod addresses;
 mod auth;
 mod cancelling;
 mod check;
@@ -15,6 +16,7 @@ mod composites;
 mod corpus;
 mod corpus_composites;
 mod corpus_requests;
+mod credential_flows;
 mod danube_cloud;
 mod downloads;
 mod drift;
@@ -44,22 +46,32 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod numbers;
 mod objects;
 mod openapi;
 mod openapi_documents;
 mod pages;
 mod process;
+mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod seen;
 mod setup;
 mod simulate;
+mod stored;
 mod streams;
+mod switch;
 mod tasks;
+#[cfg(unix)]
+mod terminal;
 mod third_party;
 mod tls;
+#[cfg(unix)]
+mod trust;
 mod uploads;
 mod upstream;
+mod working_directory;
 mod xo_access;
 mod xo_composites;
 mod xo_errors;

@@ -40,7 +40,7 @@ fn home(source: &str, url: &str, keys: &str) -> tempfile::TempDir {
 /// Returns what `show` says about the tool, and the log.
 fn show(home: &tempfile::TempDir) -> (Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["show", "get_item", "--json"])
+        .args(["show", "get_item", "--json", "--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())
@@ -77,7 +77,7 @@ async fn hints_are_listed_and_not_enforced() {
     let home = home("shop.json", &upstream.url(), "");
     fs::write(home.path().join("shop.json"), DOCUMENT).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["call", "get_item", "id=1", "state=newer"])
+        .args(["call", "get_item", "id=1", "state=newer", "--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())
@@ -148,7 +148,9 @@ fn show_tells_what_documents_a_tool() {
 /// A home whose backend logs in at `origin` with a refresh token that each use replaces.
 fn rotating(origin: &str, url: &str) -> tempfile::TempDir {
     let source = "https://api.example.com/v1/openapi.json";
-    let home = home(source, url, ", fetch_openapi: true");
+    let host = origin.trim_start_matches("http://");
+    let keys = format!(", fetch_openapi: true, allow_private_hosts: ['{host}']");
+    let home = home(source, url, &keys);
     let path = home.path().join("shop.dadl");
     let auth = format!(
         "auth: {{type: oauth2, flow: refresh_token, token_url: '{origin}/token', \
@@ -166,6 +168,7 @@ fn command(home: &tempfile::TempDir, arguments: &[&str]) -> tokio::process::Comm
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
     command
         .args(arguments)
+        .args(["--config", "backends.yaml"])
         .current_dir(home.path())
         .env_clear()
         .env("HOME", home.path())

@@ -19,11 +19,22 @@ use crate::upstream::{Answer, Upstream};
 pub(crate) struct Home {
     directory: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    has_settings: bool,
 }
 
 impl Home {
     /// Writes a descriptor with `auth`, whose HOST is `origin`, for the API at `url`.
     pub(crate) fn new(auth: &str, origin: &str, url: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // Nobody's real keyring is asked.
+        let variables = vec![("DADL_MCP_STORE".to_owned(), "file".to_owned())];
+        let home = Self { directory, variables, has_settings: false };
+        home.describe(auth, origin, url);
+        home
+    }
+
+    /// Writes another descriptor.
+    pub(crate) fn describe(&self, auth: &str, origin: &str, url: &str) {
         let text = format!(
             r#"
 spec: https://dadl.ai/spec/dadl-spec-v0.2.md
@@ -43,11 +54,23 @@ backend:
 "#,
             auth.replace("HOST", origin)
         );
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("fake.dadl"), text).unwrap();
-        // Nobody's real keyring is asked.
-        let variables = vec![("DADL_MCP_STORE".to_owned(), "file".to_owned())];
-        Self { directory, variables }
+        std::fs::write(self.directory.path().join("fake.dadl"), text).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Lets the descriptor lead to this address as well, by a settings file instead of flags.
+    pub(crate) fn reaching(mut self, address: std::net::SocketAddr) -> Self {
+        let text = format!(
+            "backends: [ {{ name: fake, transport: rest, dadl: ./fake.dadl, url: '{}', \
+             allow_private_hosts: ['{address}'] }} ]\n",
+            self.url()
+        );
+        std::fs::write(self.directory.path().join("settings.yaml"), text).unwrap();
+        self.has_settings = true;
+        self
     }
 
     pub(crate) fn without(mut self, name: &str) -> Self {
@@ -73,11 +96,20 @@ backend:
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let url = self.url();
+        let backend: &[&str] = if self.has_settings {
+            &["--config", "settings.yaml"]
+        } else {
+            &["--dadl", "fake.dadl", "--url", &url]
+        };
+        self.command_alone(&[arguments, backend].concat())
+    }
+
+    /// A command that does not say which backend.
+    fn command_alone(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
-        let backend = ["--dadl", "fake.dadl", "--url", &self.url()].map(str::to_owned);
         command
             .args(arguments)
-            .args(backend)
             .current_dir(&self.directory)
             .env_clear()
             .env("HOME", self.directory.path())
@@ -98,7 +130,19 @@ backend:
 
     /// Runs to the end with `input` on standard input.
     pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> Run {
-        let mut child = self.command(arguments).spawn().unwrap();
+        Self::end(self.command(arguments), input).await
+    }
+
+    pub(crate) async fn run_alone(&self, arguments: &[&str]) -> Run {
+        self.run_alone_with(arguments, "").await
+    }
+
+    pub(crate) async fn run_alone_with(&self, arguments: &[&str], input: &str) -> Run {
+        Self::end(self.command_alone(arguments), input).await
+    }
+
+    async fn end(mut command: Command, input: &str) -> Run {
+        let mut child = command.spawn().unwrap();
         // A process that needs no input may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
         child.wait_with_output().await.unwrap().into()
@@ -390,6 +434,7 @@ pub(crate) async fn take_turns(home: &Home, upstream: &Upstream) {
 async fn processes_take_turns_with_a_refresh_token_that_rotates() {
     let (upstream, api) = rotating().await;
     let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url())
+        .reaching(upstream.address)
         .with("CREDENTIAL_FAKE_ID", "client-7")
         .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
     take_turns(&home, &upstream).await;

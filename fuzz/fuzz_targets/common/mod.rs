@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dadl_mcp::{
     access::{Levels, Policy},
-    call::{self, BaseUrl, CallPlan},
+    call::{self, BaseUrl, CallPlan, Door},
     catalog::{BackendTools, Catalog},
     descriptor::{load, source::Source},
 };
@@ -38,5 +38,5 @@ pub fn plan(catalog: &Catalog, base: &BaseUrl, given: &Map<String, Value>) -> Op
         .filter_map(|known| Some((known.property.clone(), given.get(&known.param.name)?.clone())))
         .collect();
     let arguments = call::check(entry, arguments).ok()?;
-    call::plan(entry, entry.tool()?, base, &arguments).ok()
+    call::plan(entry, entry.tool()?, base, &arguments, Door::Mcp).ok()
 }

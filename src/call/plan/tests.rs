@@ -14,7 +14,13 @@ fn planned(base: &str, tool: Tool, arguments: Value) -> Result<CallPlan, Argumen
     let catalog = fixture::catalog(vec![tool]);
     let entry = &catalog.entries()[0];
     let Value::Object(arguments) = arguments else { panic!("not an object") };
-    plan(entry, entry.tool().unwrap(), &BaseUrl::parse(base).unwrap(), &check(entry, arguments)?)
+    plan(
+        entry,
+        entry.tool().unwrap(),
+        &BaseUrl::parse(base).unwrap(),
+        &check(entry, arguments)?,
+        Door::Mcp,
+    )
 }
 
 fn with(mut tool: Tool, change: impl FnOnce(&mut Tool)) -> Tool {

@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Report;
+use super::{Report, switch};
 use crate::{
     app::{App, LoadedBackend},
+    call::Door,
     catalog::{BackendId, Catalog, Entry},
     cli::load,
     config::{
         BackendSettings, Settings,
+        binding::Recipient,
         bundled::LocateError,
         credentials::{CredentialError, Credentials},
     },
@@ -37,7 +39,7 @@ pub(super) async fn examine(
     report.backend = Some(backend.name.clone());
     if describe_descriptor(settings, &backend, report) {
         match App::build(settings, credentials) {
-            Ok(app) => examine_app(&app, credentials, proxied, report).await,
+            Ok(app) => examine_app(&app.at(Door::Terminal), credentials, proxied, report).await,
             Err(error) => {
                 report.fail("settings", error.to_string(), "docs/configuration.md lists every key");
             }
@@ -52,7 +54,7 @@ fn describe_descriptor(
     backend: &BackendSettings,
     report: &mut Report,
 ) -> bool {
-    let text = match settings.descriptor(backend) {
+    let mut text = match settings.descriptor(backend) {
         Ok(text) => text,
         Err(error) => {
             let hint = match &error {
@@ -67,6 +69,9 @@ fn describe_descriptor(
             return false;
         }
     };
+    if let Some(unused) = text.unused.take() {
+        report.warn("descriptor", unused.to_string(), "write its path, or remove it");
+    }
     let (origin, mut folder) = (text.origin.clone(), text.folder());
     let check = format!("`dadl-mcp check {origin}` shows them with their lines");
     let source = match text.into_source() {
@@ -116,10 +121,11 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
     describe_policy(app, backend, report);
     let reachable = proxied || reach(backend, report).await;
     describe_tls(backend.base.as_url(), &backend.settings, report);
-    if describe_credentials(backend, credentials, report)
+    let asks = describe_credentials(backend, credentials, report)
         && reachable
-        && log_in(app, backend, report).await
-    {
+        && log_in(app, backend, report).await;
+    switch::describe(app, asks, report).await;
+    if asks {
         call_once(app, backend, report).await;
     }
 }
@@ -141,7 +147,8 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
 /// Connects and hangs up: this works without a credential. Returns whether somebody listens.
 async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
     let url = backend.base.as_url();
-    let failed = match http::reach(&backend.base, backend.settings.timeouts.connect).await {
+    let bound = backend.settings.timeouts.connect;
+    let failed = match http::reach(&backend.base, bound, &backend.guard).await {
         Ok(()) => {
             report.ok("url", format!("{url} can be reached"));
             return true;
@@ -186,9 +193,17 @@ fn describe_credentials(
     if names.is_empty() {
         report.ok("credential", "none is needed");
     }
+    for flow in backend.flows() {
+        report.ok("sent to", flow.to_string());
+    }
+    for note in backend.notes() {
+        report.warn("sent to", note, "check that the descriptor is one that you know");
+    }
     let mut complete = true;
+    let origins = backend.origins();
+    let recipient = Recipient { backend: &backend.settings, origins: &origins };
     for name in names {
-        match credentials.origin(&backend.settings, name) {
+        match credentials.origin(recipient, name) {
             Ok(Some(variable)) => report.ok("credential", format!("`{name}` from {variable}")),
             Ok(None) => {
                 complete = false;
@@ -200,6 +215,11 @@ fn describe_credentials(
                 report.fail("credential", error.to_string(), hint);
                 // A keyring that does not answer would not do so for the next one.
                 return false;
+            }
+            Err(error @ CredentialError::Binding(_)) => {
+                complete = false;
+                let hint = "docs/guide.md says how stored credentials are bound";
+                report.fail("credential", error.to_string(), hint);
             }
             Err(error) => {
                 complete = false;

@@ -11,6 +11,7 @@ use crate::cli::check::CheckOutcome;
 struct Report<'report> {
     files: Vec<&'report str>,
     findings: Vec<Finding<'report>>,
+    credentials: Vec<Credential<'report>>,
     summary: Summary,
 }
 
@@ -28,6 +29,16 @@ struct Finding<'report> {
     label: Option<&'report str>,
     help: Option<&'report str>,
     fix: Option<Fix<'report>>,
+}
+
+/// A credential that a descriptor gets, and where it goes.
+#[derive(Serialize)]
+struct Credential<'report> {
+    file: &'report str,
+    login: Option<&'report str>,
+    name: &'report str,
+    sent_to: &'report [String],
+    access_token_sent_to: &'report [String],
 }
 
 /// What `--fix` would put in the place of what is between the two positions.
@@ -57,6 +68,7 @@ pub(super) fn write(
     let report = Report {
         files: files.iter().map(|file| file.source.name()).collect(),
         findings: files.iter().flat_map(findings).collect(),
+        credentials: files.iter().flat_map(credentials).collect(),
         summary: Summary {
             files: outcome.files,
             errors: outcome.errors,
@@ -66,6 +78,16 @@ pub(super) fn write(
     };
     serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)
+}
+
+fn credentials(file: &CheckedFile) -> impl Iterator<Item = Credential<'_>> {
+    file.wanted.iter().map(|wanted| Credential {
+        file: file.source.name(),
+        login: wanted.login.as_deref(),
+        name: &wanted.name,
+        sent_to: &wanted.sent_to,
+        access_token_sent_to: &wanted.access_token_sent_to,
+    })
 }
 
 fn findings(file: &CheckedFile) -> impl Iterator<Item = Finding<'_>> {

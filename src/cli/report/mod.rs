@@ -3,9 +3,11 @@
 mod json;
 mod sarif;
 mod text;
+mod wanted;
 
 use std::io;
 
+pub use self::wanted::Wanted;
 use super::check::CheckOutcome;
 use crate::descriptor::{
     diagnostic::{Code, Diagnostic, Severity},
@@ -41,6 +43,16 @@ pub struct CheckedFile {
     pub source: Source,
     /// The findings, by their place.
     pub diagnostics: Vec<Diagnostic>,
+    /// The credentials that it gets when it is served.
+    pub wanted: Vec<Wanted>,
+}
+
+impl CheckedFile {
+    /// Says of a file without a text why there is none.
+    pub(super) fn unreadable(name: String, finding: Diagnostic) -> Self {
+        let source = Source::new(name, "");
+        Self { source, diagnostics: vec![finding], wanted: Vec::new() }
+    }
 }
 
 /// Writes the findings of all `files` to `out`.

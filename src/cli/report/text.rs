@@ -1,6 +1,6 @@
 //! Findings as text: the code, the place, the underlined source, and what to write instead.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -12,6 +12,7 @@ use crate::{
         diagnostic::{Diagnostic, Severity},
         source::Source,
     },
+    text,
 };
 
 /// Writes all findings and a line that counts them.
@@ -24,6 +25,12 @@ pub(super) fn write(
     for file in files {
         for finding in &file.diagnostics {
             writeln!(out, "{}\n", render(&file.source, finding, color))?;
+        }
+    }
+    for file in files {
+        for wanted in &file.wanted {
+            let line = format!("{}: {}", file.source.name(), wanted.sentence());
+            writeln!(out, "{}", printable(&line))?;
         }
     }
     let counts =
@@ -56,14 +63,15 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
         group = group.element(Origin::path(name));
     } else {
         let line = Line::of(source, finding);
-        let annotation = AnnotationKind::Primary.span(line.marked.clone()).label(label);
-        let mut shown = printable(line.text);
+        let mut shown = without_user_information(line.text);
         if finding.code == code::SECRET {
             // A report goes to logs. What hides it is as long, so that the marks stay right.
             let secret = line.marked.clone();
             let stars = "*".repeat(secret.len());
             shown.to_mut().replace_range(secret, &stars);
         }
+        let (shown, marked) = visible(&shown, line.marked);
+        let annotation = AnnotationKind::Primary.span(marked).label(label);
         let snippet =
             Snippet::source(shown).path(name).line_start(line.number).annotation(annotation);
         group = group.element(snippet);
@@ -80,12 +88,20 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
     renderer.render(&[group])
 }
 
-/// Replaces the control characters U+0080 to U+009F, which terminals obey and the renderer lets
-/// through. The replacement is as long, so that places in the text stay right.
-fn printable(text: &str) -> Cow<'_, str> {
-    let is_control = |character: char| matches!(character, '\u{80}'..='\u{9f}');
-    let text = without_user_information(text);
-    if text.contains(is_control) { text.replace(is_control, "·").into() } else { text }
+/// Writes what a terminal obeys or nobody sees as escapes: the renderer lets much of it through.
+fn printable(text: &str) -> String {
+    text::shown(&without_user_information(text)).into_owned()
+}
+
+/// Does the same to a line with a marked part; returns where that is now.
+fn visible(line: &str, marked: Range<usize>) -> (String, Range<usize>) {
+    let part = |range: Range<usize>| text::shown(line.get(range).unwrap_or_default());
+    let mut shown = part(0..marked.start).into_owned();
+    let start = shown.len();
+    shown.push_str(&part(marked.clone()));
+    let end = shown.len();
+    shown.push_str(&part(marked.end..line.len()));
+    (shown, start..end)
 }
 
 /// Hides what stands before `@` in a URL: it may be a password, and the excerpt goes to a log.
@@ -112,7 +128,7 @@ fn without_user_information(text: &str) -> Cow<'_, str> {
 struct Line<'text> {
     text: &'text str,
     number: usize,
-    marked: std::ops::Range<usize>,
+    marked: Range<usize>,
 }
 
 impl<'text> Line<'text> {

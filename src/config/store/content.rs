@@ -1,7 +1,7 @@
 //! What is written to the file and to the items of a keyring.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, UNIX_EPOCH},
 };
@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Stored};
+use crate::config::Origin;
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Content {
@@ -47,6 +48,9 @@ pub(super) struct Entry {
     pub(super) replaces: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) access: Option<AccessEntry>,
+    /// Where it may go; entries of before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) origins: Option<BTreeSet<Origin>>,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -57,12 +61,12 @@ pub(super) struct AccessEntry {
 }
 
 impl From<Entry> for Stored {
-    fn from(Entry { value, replaces, access }: Entry) -> Self {
+    fn from(Entry { value, replaces, access, origins }: Entry) -> Self {
         let access = access.and_then(|AccessEntry { token, ends }| {
             let ends = UNIX_EPOCH.checked_add(Duration::from_secs(ends))?;
             Some(Access { token: token.into(), ends })
         });
-        Self { value: value.into(), replaces, access }
+        Self { value: value.into(), replaces, access, origins }
     }
 }
 
@@ -73,6 +77,6 @@ impl From<&Stored> for Entry {
             ends: ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         });
         let value = stored.value.expose_secret().to_owned();
-        Self { value, replaces: stored.replaces.clone(), access }
+        Self { value, replaces: stored.replaces.clone(), access, origins: stored.origins.clone() }
     }
 }

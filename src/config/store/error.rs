@@ -1,6 +1,9 @@
 //! Why the store cannot be used.
 
-use super::super::keyring::{self, KeyringError};
+use super::super::{
+    keyring::{self, KeyringError},
+    trust::Doubt,
+};
 
 /// Why the store cannot be used. Usually the operator's or the system's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +16,14 @@ pub enum StoreError {
         path: String,
         /// What is wrong, and what to do where that is known.
         reason: String,
+    },
+    /// Somebody else could have written the file, or could replace it.
+    #[error("the credential store {path} cannot be trusted: {doubt}")]
+    Untrusted {
+        /// The file.
+        path: String,
+        /// Who.
+        doubt: Doubt,
     },
     /// The keyring has the entries of a backend, and does not give or take them.
     #[error(

@@ -13,8 +13,12 @@ fn file_store(path: PathBuf) -> Store {
     Store::new(path, Arc::new(MemoryKeyring { broken, ..MemoryKeyring::default() }))
 }
 
+fn here() -> BTreeSet<Origin> {
+    BTreeSet::from(["https://a.example".parse().unwrap()])
+}
+
 fn stored(value: &str) -> Stored {
-    Stored { value: value.into(), replaces: None, access: None }
+    Stored { value: value.into(), replaces: None, access: None, origins: Some(here()) }
 }
 
 fn value(store: &Store, backend: &str, name: &str) -> Option<String> {
@@ -160,7 +164,7 @@ fn a_keyring_holds_all_entries_of_a_backend_and_the_file_none() {
     assert_eq!(store.place("c").unwrap(), None);
     assert!(bench.file().contains("in-the-file") && !bench.file().contains("s3cret"));
     // An older version must not take this for a store without `a`.
-    assert!(bench.file().contains("\"version\": 2"), "{}", bench.file());
+    assert!(bench.file().contains("\"version\": 3"), "{}", bench.file());
     let account = format!("a ({})", store.path().display());
     assert_eq!(bench.keyring.accounts(), [account]);
     assert!(!format!("{store:?}").contains("s3cret"), "{store:?}");
@@ -232,7 +236,7 @@ fn entries_move_between_the_file_and_the_keyring() {
     let (store, other) = (&bench.store, bench.other());
     assert_eq!(bench.move_to(Place::File, &[("y", stored("2"))]), Ok(None));
     assert!(bench.keyring.accounts().is_empty());
-    assert!(bench.file().contains("s3cret") && bench.file().contains("\"version\": 1"));
+    assert!(bench.file().contains("s3cret") && bench.file().contains("\"version\": 3"));
     assert_eq!(value(&other, "a", "x").as_deref(), Some("s3cret"));
     assert_eq!(bench.move_to(Place::Keyring, &[]), Ok(None));
     assert!(!bench.file().contains("s3cret"));
@@ -303,4 +307,154 @@ fn a_probe_leaves_nothing_behind() {
     bench.is(Some(KeyringError::Absent("no bus".to_owned())));
     let text = bench.store.check_keyring().unwrap_err().to_string();
     assert!(text.contains("cannot be reached (no bus)"), "{text}");
+}
+
+/// A store as the version before wrote it, with one entry and its access token.
+const OLD: &str = r#"{
+  "version": 1,
+  "backends": {
+    "a": {
+      "x": { "value": "s3cret", "replaces": "print", "access": { "token": "t", "ends": 9 } },
+      "y": { "value": "2" }
+    },
+    "b": { "x": { "value": "3" } }
+  }
+}"#;
+
+#[test]
+fn a_store_of_the_version_before_is_read_and_bound_once() {
+    let home = tempfile::tempdir().unwrap();
+    let store = file_store(home.path().join("credentials.json"));
+    create_private(store.path()).unwrap().write_all(OLD.as_bytes()).unwrap();
+    assert_eq!(store.entry("a", "x").unwrap().unwrap().origins, None);
+    // Reading changes nothing.
+    assert_eq!(fs::read_to_string(store.path()).unwrap(), OLD);
+    store.bind("a", &here()).unwrap();
+    let other: BTreeSet<Origin> = BTreeSet::from(["https://other.example".parse().unwrap()]);
+    store.bind("a", &other).unwrap();
+    for (name, text) in [("x", "s3cret"), ("y", "2")] {
+        let entry = store.entry("a", name).unwrap().unwrap();
+        assert_eq!(entry.origins, Some(here()));
+        assert_eq!(entry.value.expose_secret(), text);
+    }
+    let entry = store.entry("a", "x").unwrap().unwrap();
+    assert_eq!(entry.replaces.as_deref(), Some("print"));
+    assert_eq!(entry.access.unwrap().token.expose_secret(), "t");
+    // What belongs to others waits for them.
+    assert_eq!(store.entry("b", "x").unwrap().unwrap().origins, None);
+    // The version before refuses what it would take for a store without origins.
+    assert!(fs::read_to_string(store.path()).unwrap().contains("\"version\": 3"));
+}
+
+#[test]
+fn an_item_of_the_version_before_is_read_and_bound_once() {
+    let home = tempfile::tempdir().unwrap();
+    let keyring = Arc::new(MemoryKeyring::default());
+    let store = Store::new(home.path().join("credentials.json"), keyring.clone());
+    let note = r#"{"version": 2, "backends": {},
+        "keyring": {"a": {"account": "a (file)", "revision": "r"}}}"#;
+    create_private(store.path()).unwrap().write_all(note.as_bytes()).unwrap();
+    let item = r#"{"revision": "r", "entries": {"x": {"value": "s3cret"}}}"#;
+    keyring.set("a (file)", &item.into()).unwrap();
+    assert_eq!(value(&store, "a", "x").as_deref(), Some("s3cret"));
+    store.bind("a", &here()).unwrap();
+    let other = Store::new(store.path().to_owned(), keyring.clone());
+    let entry = other.entry("a", "x").unwrap().unwrap();
+    assert_eq!((entry.value.expose_secret(), entry.origins), ("s3cret", Some(here())));
+    assert_eq!(keyring.accounts(), ["a (file)"]);
+    let file = fs::read_to_string(store.path()).unwrap();
+    assert!(file.contains("\"version\": 3") && !file.contains("s3cret"), "{file}");
+}
+
+#[test]
+fn a_store_of_a_later_version_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let store = file_store(home.path().join("credentials.json"));
+    let later = OLD.replace("\"version\": 1", "\"version\": 4");
+    create_private(store.path()).unwrap().write_all(later.as_bytes()).unwrap();
+    for error in [
+        store.entry("a", "x").unwrap_err(),
+        store.save("a", &[("x", stored("1"))]).unwrap_err(),
+        store.bind("a", &here()).unwrap_err(),
+        store.forget("a").unwrap_err(),
+        store.list().unwrap_err(),
+    ] {
+        assert!(error.to_string().ends_with("was written by a newer version of dadl-mcp"));
+    }
+    assert_eq!(fs::read_to_string(store.path()).unwrap(), later);
+}
+
+#[test]
+fn what_is_stored_is_listed_and_forgotten() {
+    let bench = Bench::new(None);
+    bench.store.save("b", &[("y", stored("2")), ("x", stored("3"))]).unwrap();
+    let all = bench.other().list().unwrap();
+    let shown: Vec<_> = all
+        .iter()
+        .map(|listed| {
+            let names: Vec<&str> =
+                listed.entries.as_ref().unwrap().keys().map(String::as_str).collect();
+            (listed.backend.as_str(), listed.place, names.join(","))
+        })
+        .collect();
+    let expected = [("a", Place::Keyring, "x".to_owned()), ("b", Place::File, "x,y".to_owned())];
+    assert_eq!(shown, expected);
+    assert!(!format!("{all:?}").contains("s3cret"));
+    // A keyring that does not answer is said, and what is there is not lost.
+    bench.is(Some(KeyringError::Locked));
+    let file = bench.file();
+    let all = bench.other().list().unwrap();
+    assert!(all[0].entries.is_err() && all[1].entries.is_ok());
+    assert!(bench.other().forget("a").is_err());
+    assert_eq!(bench.file(), file);
+    bench.is(None);
+    let forgotten = bench.other().forget("a").unwrap().unwrap();
+    assert_eq!((forgotten.place, forgotten.names), (Place::Keyring, vec!["x".to_owned()]));
+    assert!(bench.keyring.accounts().is_empty());
+    assert_eq!(value(&bench.store, "a", "x"), None);
+    assert_eq!(bench.store.forget("a").unwrap(), None);
+    let forgotten = bench.store.forget("b").unwrap().unwrap();
+    assert_eq!((forgotten.place, forgotten.names.len()), (Place::File, 2));
+    assert!(bench.other().list().unwrap().is_empty());
+}
+
+/// What a process leaves that is killed at each step of a write.
+#[test]
+fn a_process_that_is_killed_loses_nothing() {
+    let bench = Bench::new(None);
+    let store = &bench.store;
+    store.save("b", &[("x", stored("1"))]).unwrap();
+    // While it wrote the new file.
+    for half in ["", "{\"version\": 3, \"back"] {
+        fs::write(store.beside("new").unwrap(), half).unwrap();
+        assert_eq!(value(&bench.other(), "b", "x").as_deref(), Some("1"));
+        store.save("b", &[("y", stored("2"))]).unwrap();
+        assert_eq!(value(&bench.other(), "b", "x").as_deref(), Some("1"));
+    }
+    // After the note and before the item.
+    let note = |revision: &str| {
+        store
+            .change(|content| {
+                content.keyring.get_mut("a").unwrap().revision = revision.to_owned();
+                Ok(())
+            })
+            .unwrap();
+    };
+    note("of nobody");
+    assert_eq!(value(&bench.other(), "a", "x").as_deref(), Some("s3cret"));
+    bench.other().save("a", &[("y", stored("2"))]).unwrap();
+    for (name, text) in [("x", "s3cret"), ("y", "2")] {
+        assert_eq!(value(&bench.other(), "a", name).as_deref(), Some(text));
+    }
+    // After an item of a move and before the note.
+    let account = format!("b ({})", store.path().display());
+    bench.keyring.set(&account, &"{}".into()).unwrap();
+    assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
+    store.save_at(Place::Keyring, "b", &[], true).unwrap();
+    assert_eq!(value(&bench.other(), "b", "y").as_deref(), Some("2"));
+    // Between the two halves of forgetting: it can be done again.
+    bench.keyring.remove(&account).unwrap();
+    assert!(bench.other().entry("b", "y").is_err());
+    assert_eq!(bench.other().forget("b").unwrap().unwrap().place, Place::Keyring);
+    assert_eq!(value(&bench.other(), "b", "y"), None);
 }

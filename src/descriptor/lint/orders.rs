@@ -5,13 +5,23 @@
 //! instructions, to keep something from the user, to call this tool whatever was asked for, to hand
 //! over what the model knows. Orders about the API ("must be a UUID", "call `list_vms` first to
 //! get the id") describe it and are none.
+//!
+//! Characters that nobody sees are looked for in every text and name of the file, and in what is
+//! no part of it, such as comments: there they make a file read otherwise than it is.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 use regex::Regex;
 
 use super::{Lint, Text, each_text};
-use crate::descriptor::{code, diagnostic::Severity, yaml::Node};
+use crate::{
+    descriptor::{
+        code,
+        diagnostic::Severity,
+        yaml::{Node, Value},
+    },
+    text::{first_hidden, plain},
+};
 
 static ORDERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
@@ -64,18 +74,24 @@ fn is_read(path: &[&str]) -> bool {
     }
 }
 
-/// Warns about each text with an order, at its first one.
+/// Warns about each text with an order or with what nobody sees, at its first one.
 pub(super) fn check(root: &Node<'_>, lint: &mut Lint<'_>) {
+    let before = lint.findings.len();
     each_text(root, &mut |text| {
+        let key = text.path.last().copied().unwrap_or_default();
+        hidden(text.value, text.span, key, is_read(text.path), lint);
         if is_read(text.path) {
-            invisible(text, lint);
             order(text, lint);
         }
     });
+    names(root, lint);
+    elsewhere(before, lint);
 }
 
 fn order(text: &Text<'_, '_>, lint: &mut Lint<'_>) {
-    let Some(found) = ORDERS.as_ref().and_then(|orders| orders.find(text.value)) else { return };
+    // A word with a character in it that nobody sees is the word all the same.
+    let value = plain(text.value);
+    let Some(found) = ORDERS.as_ref().and_then(|orders| orders.find(&value)) else { return };
     let span = lint.place(text.span, found.as_str());
     let key = text.path.last().copied().unwrap_or_default();
     let message = format!("`{key}` gives orders to the model");
@@ -84,27 +100,54 @@ fn order(text: &Text<'_, '_>, lint: &mut Lint<'_>) {
         .help("describe what the operation does and what its values mean");
 }
 
-/// Finds characters that nobody sees and a model reads: tags, zero-width characters between
-/// letters, and marks that change the direction of text.
-fn invisible(text: &Text<'_, '_>, lint: &mut Lint<'_>) {
-    let is_invisible = |character: char| {
-        matches!(
-            character,
-            '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-    };
-    // A flag such as that of Wales is written with tags, behind a black flag.
-    let plain = text.value.replace('\u{1f3f4}', "");
-    let Some(found) = plain.chars().find(|character| is_invisible(*character)) else { return };
-    if text.value.contains('\u{1f3f4}') && ('\u{e0000}'..='\u{e007f}').contains(&found) {
-        return;
-    }
-    let span = lint.place(text.span, found.encode_utf8(&mut [0; 4]));
-    let key = text.path.last().copied().unwrap_or_default();
+/// Reports the first character of a text that nobody sees, or that changes how it is read.
+fn hidden(value: &str, span: &Range<usize>, key: &str, is_read: bool, lint: &mut Lint<'_>) {
+    let Some(found) = first_hidden(value) else { return };
+    let span = lint.place(span, found.encode_utf8(&mut [0; 4]));
     let message =
         format!("`{key}` has a character that cannot be seen, U+{:04X}", u32::from(found));
-    lint.report(Severity::Warning, code::ORDERS, &span, message)
-        .label("a model reads what a person does not see")
-        .help("remove it");
+    let label = if is_read {
+        "a model reads what a person does not see"
+    } else {
+        "nobody sees what is written here"
+    };
+    lint.report(Severity::Warning, code::ORDERS, &span, message).label(label).help("remove it");
+}
+
+/// Reports names with such characters.
+fn names(node: &Node<'_>, lint: &mut Lint<'_>) {
+    match &node.value {
+        Value::Mapping(entries) => {
+            for entry in entries {
+                hidden(&entry.key, &entry.key_span, &plain(&entry.key), false, lint);
+                names(&entry.value, lint);
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| names(item, lint)),
+        Value::Bool(_) | Value::Null | Value::Number(..) | Value::String(_) => {}
+    }
+}
+
+/// Reports lines with such characters that no finding after the first `before` is about.
+fn elsewhere(before: usize, lint: &mut Lint<'_>) {
+    let mut at = 0;
+    let mut lines = Vec::new();
+    for line in lint.source.text().split_inclusive('\n') {
+        let range = at..at + line.len();
+        at = range.end;
+        if let Some(found) = first_hidden(line) {
+            lines.push((range, found));
+        }
+    }
+    for (range, found) in lines {
+        let about = |span: &Range<usize>| span.start < range.end && range.start < span.end;
+        if lint.findings.iter().skip(before).any(|finding| about(&finding.span)) {
+            continue;
+        }
+        let span = lint.place(&range, found.encode_utf8(&mut [0; 4]));
+        let message = format!("a character cannot be seen, U+{:04X}", u32::from(found));
+        lint.report(Severity::Warning, code::ORDERS, &span, message)
+            .label("the line may be read otherwise than it is")
+            .help("remove it");
+    }
 }

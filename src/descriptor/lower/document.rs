@@ -226,6 +226,7 @@ fn lower_backend<'tree>(
         events: None,
         auth_rules: AuthRules::default(),
         pace: None,
+        switch: None,
         name: name?,
         version,
         base_url,

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, rules, task,
+    events, rules, switch, task,
 };
 use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
 
@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "events",
     "omit_false",
     "rate_limit",
+    "switch",
     "tasks",
     "unlisted_params",
     "uploads",
@@ -40,6 +41,7 @@ pub(super) fn lower<'tree>(
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
     rules::lower(&extension, descriptor, context);
+    descriptor.switch = switch::lower(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);

@@ -29,6 +29,7 @@ mod params;
 mod response;
 mod rules;
 mod session;
+mod switch;
 mod task;
 mod tool;
 mod transform;

@@ -13,10 +13,15 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::{read, words};
+use super::{no_answer, read, words};
 use crate::{
-    call::BaseUrl, config::BackendSettings, descriptor::login::ClientAuth, http::client,
-    outcome::chain,
+    call::BaseUrl,
+    config::{AddressKey, BackendSettings},
+    descriptor::login::ClientAuth,
+    http::{
+        client::{self, ClientError},
+        guard::Guard,
+    },
 };
 
 /// A lifetime beyond this says nothing: more than thirty years.
@@ -98,17 +103,18 @@ impl TokenEndpoint {
     ///
     /// # Errors
     ///
-    /// A sentence that says why there can be no client.
+    /// See [`ClientError`]: `guard` may not let it connect.
     pub fn new(
         url: Url,
         auth: ClientAuth,
         settings: &BackendSettings,
         base: &BaseUrl,
-    ) -> Result<Self, String> {
+        guard: &Guard,
+    ) -> Result<Self, ClientError> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
-        let client = client::build(&settings, url.scheme() == "https", client::Use::Answers)
-            .map_err(|error| error.to_string())?;
+        let place = (AddressKey::TokenUrl, &url);
+        let client = client::build(&settings, place, guard, client::Use::Answers)?;
         Ok(Self { url, client, auth })
     }
 
@@ -129,10 +135,8 @@ impl TokenEndpoint {
     ) -> Result<Tokens, TokenError> {
         let (request, secrets) = self.request(identity, parameters)?;
         let asked = Instant::now();
-        let failed = |error: reqwest::Error| {
-            TokenError::Unusable(format!("no answer ({})", chain(&error.without_url())))
-        };
-        let response = request.send().await.map_err(failed)?;
+        let response = request.send().await;
+        let response = response.map_err(|error| TokenError::Unusable(no_answer(error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {
             return Err(TokenError::Unusable(format!(

@@ -17,6 +17,7 @@ use std::{sync::Mutex, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http::{HeaderName, HeaderValue};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -24,12 +25,14 @@ use tokio::time::Instant;
 pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
     auth::{Applied, Source},
+    guard::{self, Guard},
     redact::MASK,
 };
 use crate::{
     call::BaseUrl,
     config::BackendSettings,
     descriptor::login::{OAuth2, Session},
+    text::{line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
@@ -50,6 +53,10 @@ pub(crate) struct Site {
     pub(crate) base: BaseUrl,
     /// Its client, for its own origin.
     pub(crate) client: Client,
+    /// Where else it may connect.
+    pub(crate) guard: Guard,
+    /// What tells the API where the call comes from that needs the login.
+    pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a login gave.
@@ -119,6 +126,14 @@ pub(crate) async fn renew(
     })
 }
 
+/// Says why a request brought no answer.
+fn no_answer(error: reqwest::Error) -> String {
+    match guard::refusal(&error) {
+        Some(refused) => refused.to_string(),
+        None => format!("no answer ({})", crate::outcome::chain(&error.without_url())),
+    }
+}
+
 /// Reads an answer up to [`MOST_BYTES`].
 async fn read(response: reqwest::Response) -> Result<Bytes, String> {
     let mut body = BytesMut::new();
@@ -139,10 +154,8 @@ fn words(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
-    let line: Vec<&str> = text.split_whitespace().collect();
-    let line = line.join(" ");
-    let mut short: String =
-        line.chars().filter(|letter| !letter.is_control()).take(MOST_WORDS).collect();
+    let line = line(&plain(&text)).into_owned();
+    let mut short: String = line.chars().take(MOST_WORDS).collect();
     if line.chars().count() > MOST_WORDS {
         short.push_str("..");
     }

@@ -121,10 +121,21 @@ async fn identity(
     Ok(ClientIdentity { id: source.find(id).await?, secret })
 }
 
-fn endpoint(oauth2: &OAuth2, url: Option<Url>, site: &Site) -> Result<TokenEndpoint, String> {
-    let url =
-        url.or_else(|| oauth2.token_url.clone()).ok_or("the descriptor has no `token_url`")?;
-    TokenEndpoint::new(url, oauth2.client_auth, &site.settings, &site.base)
+/// Makes a client for the token endpoint: that of the descriptor, or the one that a service account
+/// names, which is the operator's own.
+fn endpoint(oauth2: &OAuth2, own: Option<Url>, site: &Site) -> Result<TokenEndpoint, String> {
+    let Site { settings, base, guard, .. } = site;
+    let made = match (own, &oauth2.token_url) {
+        (_, Some(url)) => {
+            TokenEndpoint::new(url.clone(), oauth2.client_auth, settings, base, guard)
+        }
+        (Some(url), None) => {
+            let guard = guard.clone().covering(&url);
+            TokenEndpoint::new(url, oauth2.client_auth, settings, base, &guard)
+        }
+        (None, None) => return Err("the descriptor has no `token_url`".to_owned()),
+    };
+    made.map_err(|error| error.to_string())
 }
 
 fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
@@ -172,6 +183,9 @@ impl Chain<'_> {
     ) -> Result<Tokens, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
         let lock = if self.rotates { Some(self.lock().await?) } else { None };
+        if self.rotates {
+            self.source.check_replaceable(self.name).await?;
+        }
         let (mut refresh, shared) = self.current().await?;
         if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
             secrets.push(refresh);

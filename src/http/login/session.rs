@@ -7,11 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{LoginError, Renewed, Site, read, words};
+use super::{LoginError, Renewed, Site, no_answer, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, Source, sensitive},
-    outcome::chain,
 };
 
 /// A session is begun anew so long before its end, or a tenth of its life before.
@@ -50,7 +49,7 @@ pub(super) async fn renew(
         .map_err(|error| error.to_string())?;
     let mut fields = HeaderMap::new();
     fields.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in site.settings.headers.iter().chain(&login.headers) {
+    for (name, value) in site.settings.headers.iter().chain(&login.headers).chain(&site.marks) {
         fields.insert(name.clone(), value.clone());
     }
     let mut request = site.client.request(method, url).headers(fields);
@@ -59,10 +58,7 @@ pub(super) async fn renew(
         request = request.header(header::CONTENT_TYPE, json).body(body.to_string());
     }
     let failed = |reason: &str| format!("the login ({request_line}) failed: {reason}");
-    let response = request
-        .send()
-        .await
-        .map_err(|error| failed(&format!("no answer ({})", chain(&error.without_url()))))?;
+    let response = request.send().await.map_err(|error| failed(&no_answer(error)))?;
     let status = response.status();
     let body = read(response).await.map_err(|error| failed(&error))?;
     let answer: Option<Value> = serde_json::from_slice(&body).ok();

@@ -2,7 +2,7 @@
 
 use crate::{
     descriptor::model::{Access, Method},
-    openapi::{model::Operation, text::words},
+    openapi::{exposure, model::Operation, text::words},
 };
 
 /// Words that begin the name of an operation that only reads.
@@ -224,8 +224,20 @@ const MARKS: &[&str] = &[
     "watch",
 ];
 
-/// Returns the level and what speaks for it.
+/// Returns the level and what speaks for it: the method and the words, and no less than the API
+/// itself asks for.
 pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
+    let (guessed, reason) = from_words(operation, name);
+    match operation.exposure {
+        Some(word) if word.is_exceeded_by(Some(&guessed)) => {
+            let least = word.least().unwrap_or(guessed);
+            (least, format!("{reason}, and {} {word}", exposure::KEY))
+        }
+        _ => (guessed, reason),
+    }
+}
+
+fn from_words(operation: &Operation, name: &str) -> (Access, String) {
     let method = operation.method;
     let name_words = words(name);
     let fixed: Vec<&str> =
@@ -281,9 +293,21 @@ pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openapi::model::{Answer, Body};
+    use crate::openapi::{
+        exposure::Exposure,
+        model::{Answer, Body},
+    };
 
     fn guessed(method: Method, path: &str, name: &str) -> &'static str {
+        exposed(None, method, path, name).0
+    }
+
+    fn exposed(
+        exposure: Option<Exposure>,
+        method: Method,
+        path: &str,
+        name: &str,
+    ) -> (&'static str, String) {
         let operation = Operation {
             method,
             path: path.to_owned(),
@@ -293,19 +317,45 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
+            exposure,
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: Body::None,
             media: Vec::new(),
             answer: Answer::default(),
         };
-        match guess(&operation, name).0 {
+        let (level, reason) = guess(&operation, name);
+        let level = match level {
             Access::Read => "read",
             Access::Write => "write",
             Access::Admin => "admin",
             Access::Dangerous => "dangerous",
             Access::Custom(_) => "custom",
+        };
+        (level, reason)
+    }
+
+    #[test]
+    fn no_level_is_below_what_the_api_asks_for() {
+        let level =
+            |exposure, method, path: &str, name: &str| exposed(Some(exposure), method, path, name);
+        let (allow, confirm, deny) = (Exposure::Allow, Exposure::Confirm, Exposure::Deny);
+        for (exposure, method, path, expected) in [
+            (allow, Method::Get, "/vms", "read"),
+            // The words count as before: an API that allows it may ask nobody.
+            (allow, Method::Delete, "/vms/{id}", "dangerous"),
+            (confirm, Method::Get, "/vms", "write"),
+            (confirm, Method::Post, "/vms", "write"),
+            (confirm, Method::Put, "/users/{id}", "admin"),
+            (confirm, Method::Delete, "/vms/{id}", "dangerous"),
+            (deny, Method::Get, "/vms/{id}/stats", "dangerous"),
+            (deny, Method::Put, "/users/{id}", "dangerous"),
+        ] {
+            let (found, reason) = level(exposure, method, path, "it");
+            assert_eq!(found, expected, "{exposure} {method} {path}: {reason}");
         }
+        let (_, reason) = level(deny, Method::Get, "/vms/{id}/stats", "it");
+        assert_eq!(reason, "GET, and x-mcp-exposure deny");
     }
 
     #[test]

@@ -122,6 +122,7 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
+            exposure: None,
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: Body::None,

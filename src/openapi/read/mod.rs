@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::{
+    exposure::{self, Exposure},
     model::{Api, Base, Operation, anonymous},
     report::{Remarks, at},
     schema::{Schemas, excerpt, flag},
@@ -260,6 +261,7 @@ impl<'doc> Reader<'doc> {
             description: self.line(text_of(value, "description").map(|it| first(&it))),
             tags: list_of(value, "tags"),
             deprecated: flag(value, "deprecated"),
+            exposure: self.exposure(value, item, place),
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: super::model::Body::None,
@@ -277,6 +279,25 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(&at(place, "callbacks"), message, help);
         }
         Some(operation)
+    }
+
+    /// Returns the word of the API about giving the operation to a model: its own, or that of its
+    /// path. One that nobody knows may mean anything, and counts as the strictest.
+    fn exposure(
+        &mut self,
+        operation: &Map<String, Value>,
+        item: &Item<'doc>,
+        place: &str,
+    ) -> Option<Exposure> {
+        let word = operation.get(exposure::KEY).or_else(|| item.value.get(exposure::KEY))?;
+        let known = Exposure::read(word);
+        if known.is_none() {
+            let message =
+                format!("`{}` is none of allow, confirm, deny: taken for deny", exposure::KEY);
+            let help = "look at the access level of the tool";
+            self.schemas.remarks.mended(&at(place, exposure::KEY), message, help);
+        }
+        Some(known.unwrap_or(Exposure::Deny))
     }
 
     /// Returns prose of at most one description's length.

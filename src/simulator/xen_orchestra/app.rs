@@ -3,6 +3,7 @@
 //! The order of the checks is XO's and can be seen from outside: route, login, JSON syntax,
 //! existence of the object in the path, privilege, and only then the shape of query and body.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, StatusCode};
@@ -28,6 +29,8 @@ pub(super) struct App {
     /// Wakes those who wait for the end of a task.
     pub(super) ended: watch::Sender<()>,
     state: Mutex<State>,
+    /// Whether the administrator has turned MCP off.
+    mcp_is_off: AtomicBool,
 }
 
 /// A request that passed all checks.
@@ -62,6 +65,9 @@ impl Service for App {
         let Some(path) = path.strip_prefix(BASE) else {
             return pages::not_found(request);
         };
+        if self.turns_away(path, request) {
+            return pages::mcp_disabled().reply();
+        }
         if let Some(page) = pages::find(&request.method, path) {
             return page;
         }
@@ -73,7 +79,22 @@ impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
         let state = Mutex::new(seed::seed(&options.token));
-        Self { options, ended: watch::Sender::new(()), state }
+        let mcp_is_off = AtomicBool::new(!options.mcp);
+        Self { options, ended: watch::Sender::new(()), state, mcp_is_off }
+    }
+
+    /// Turns MCP off, or on again.
+    pub(super) fn set_mcp(&self, on: bool) {
+        self.mcp_is_off.store(!on, Ordering::Relaxed);
+    }
+
+    /// Says whether a request says that it comes through MCP while that is off. The question how it
+    /// stands is answered all the same.
+    fn turns_away(&self, path: &str, request: &Request) -> bool {
+        let client = request.header("x-xo-client").unwrap_or_default();
+        self.mcp_is_off.load(Ordering::Relaxed)
+            && client.eq_ignore_ascii_case("mcp")
+            && path != "/mcp/status"
     }
 
     /// Locks the state. Never held across an `await`.
@@ -183,7 +204,10 @@ impl App {
         match (method, segments.as_slice()) {
             (Method::GET, ["ping"]) => Ok(pages::ping()),
             (Method::GET, ["gui-routes"]) => Ok(pages::gui_routes()),
-            (Method::GET, ["mcp", "status"]) => Ok(pages::mcp_status()),
+            (Method::GET, ["mcp", "status"]) => match self.mcp_is_off.load(Ordering::Relaxed) {
+                true => Err(pages::mcp_disabled()),
+                false => Ok(pages::mcp_status()),
+            },
             (Method::GET, ["docs", _]) => Ok(pages::description()),
             (Method::GET, ["dashboard"] | [_, _, "dashboard"]) => self.dashboard(&call),
             (Method::GET, ["events"]) => Ok(self.open_events()),

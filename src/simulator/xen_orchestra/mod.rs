@@ -88,6 +88,12 @@ impl XenOrchestra {
         events::changed_vm(app).unwrap_or_default()
     }
 
+    /// Turns MCP off, as an administrator can, or on again: while it is off, requests with
+    /// `X-XO-Client: mcp` are refused.
+    pub fn set_mcp(&self, on: bool) {
+        self.running.service().set_mcp(on);
+    }
+
     /// Returns how many event streams are open, and to how many collections they are subscribed.
     pub fn event_streams(&self) -> (usize, usize) {
         self.running.service().event_streams()

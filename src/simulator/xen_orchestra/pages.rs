@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::app::BASE;
+use super::failure::Failure;
 use super::operations::operations;
 use super::state::now;
 use crate::simulator::core::{Reply, Request};
@@ -68,6 +69,12 @@ pub(super) fn gui_routes() -> Reply {
 /// Answers `GET /mcp/status`.
 pub(super) fn mcp_status() -> Reply {
     Reply::json(StatusCode::OK, &json!({"enabled": true}))
+}
+
+/// Refuses a request through MCP, which the administrator has turned off.
+pub(super) fn mcp_disabled() -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "MCP is disabled by administrator")
+        .with_data(json!({"error": "mcp_disabled"}))
 }
 
 /// Answers `GET /docs/swagger.json` with what the table knows: paths, parameters, statuses.

@@ -1,0 +1,381 @@
+//! Which credentials a descriptor gets, and where they go.
+//!
+//! A descriptor names the credentials that it wants, so that one by somebody else could name those
+//! of other backends. One credential goes to one place, unless `env` of the settings says
+//! otherwise; and what a descriptor inside the binary or another backend uses goes to no address
+//! that a descriptor alone gives.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::{Value, json};
+
+use super::{BuildProblem, LoadedBackend};
+use crate::{
+    config::{
+        AddressKey, BackendSettings, Origin, bundled,
+        credentials::{Credentials, OutsidePlace},
+    },
+    descriptor::{model::CredentialName, receivers::Receiver},
+};
+
+/// A credential that a descriptor gets, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// The name that the descriptor uses.
+    pub credential: CredentialName,
+    /// Where it goes.
+    pub goals: Vec<Goal>,
+    /// Whether it goes to a token endpoint that it names itself, too.
+    pub names_endpoint: bool,
+}
+
+/// A place to which a credential goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// The place.
+    pub origin: Origin,
+    /// The key that leads there.
+    pub key: AddressKey,
+    /// Whether only the access token goes there that the credential gives.
+    pub is_derived: bool,
+    /// Whether the operator says so, and not the descriptor alone.
+    pub is_given: bool,
+}
+
+impl Flow {
+    /// Describes it for a program.
+    pub fn to_json(&self) -> Value {
+        let origins = |is_derived| -> Vec<&str> {
+            let goals = self.goals.iter().filter(|goal| goal.is_derived == is_derived);
+            goals.map(|goal| goal.origin.as_str()).collect()
+        };
+        json!({
+            "name": self.credential.0,
+            "sentTo": origins(false),
+            "accessTokenSentTo": origins(true),
+        })
+    }
+
+    fn origins(&self) -> BTreeSet<Origin> {
+        self.goals.iter().map(|goal| goal.origin.clone()).collect()
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = |is_derived| -> Vec<String> {
+            let goals = self.goals.iter().filter(|goal| goal.is_derived == is_derived);
+            goals.map(|goal| goal.origin.to_string()).collect()
+        };
+        let mut direct = texts(false);
+        if self.names_endpoint {
+            direct.push("the token endpoint that it names".to_owned());
+        }
+        write!(formatter, "`{}` goes to {}", self.credential, direct.join(" and "))?;
+        match texts(true).as_slice() {
+            [] => Ok(()),
+            places => {
+                write!(formatter, ", the access token that it gives to {}", places.join(" and "))
+            }
+        }
+    }
+}
+
+/// Why a descriptor does not get a credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialProblem {
+    /// Two backends would send it to different places.
+    #[error(
+        "the credential `{credential}` ({variable}) would go to {here}, and for the backend \
+         \"{other}\" to {there}; give this backend one of its own with `env: {{{credential}: \
+         NAME}}`, or write `env: {{{credential}: {wanted}}}` for it if both are meant to have it"
+    )]
+    Shared {
+        /// The name that the descriptor uses.
+        credential: CredentialName,
+        /// The variable that is set.
+        variable: String,
+        /// What `env` names when it is meant.
+        wanted: String,
+        /// Where it would go.
+        here: String,
+        /// The other backend.
+        other: String,
+        /// Where it goes for that one.
+        there: String,
+    },
+    /// An address that only the descriptor gives would get what belongs to others.
+    #[error(
+        "`{}` of the descriptor {descriptor} leads to {origin}, which would get the credential \
+         `{credential}` of {owner}; {}",
+        key.as_str(),
+        next(*key, credential, origin, owner)
+    )]
+    Taken {
+        /// The name that the descriptor uses.
+        credential: CredentialName,
+        /// The key that leads there.
+        key: AddressKey,
+        /// The descriptor, as the settings name it.
+        descriptor: String,
+        /// Where it would go.
+        origin: Origin,
+        /// Whose it is.
+        owner: Owner,
+    },
+}
+
+/// Whose credential it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Another backend of the settings.
+    Backend(String),
+    /// A descriptor inside the binary.
+    Bundled(&'static str),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(name) => write!(formatter, "the backend \"{name}\""),
+            Self::Bundled(name) => write!(formatter, "the descriptor {name} inside dadl-mcp"),
+        }
+    }
+}
+
+/// Says what to do about an address that only the descriptor gives.
+fn next(key: AddressKey, credential: &CredentialName, origin: &Origin, owner: &Owner) -> String {
+    match (key, owner) {
+        (AddressKey::BaseUrl, _) => format!(
+            "if that is meant, set `url` of the backend (`--url`) to an address at {origin}"
+        ),
+        (_, Owner::Backend(_)) => {
+            format!("give this backend one of its own with `env: {{{credential}: NAME}}`")
+        }
+        (_, Owner::Bundled(_)) => "if that is meant, give it another name in the descriptor, and \
+                                   set the credential of that name"
+            .to_owned(),
+    }
+}
+
+impl LoadedBackend {
+    /// Returns the credentials that its descriptor gets, and where they go.
+    pub fn flows(&self) -> Vec<Flow> {
+        let auth = &self.descriptor.auth;
+        let names = auth.credentials().into_iter();
+        names.map(|name| self.flow(name, &auth.receivers(name))).collect()
+    }
+
+    fn flow(&self, name: &CredentialName, receivers: &[Receiver<'_>]) -> Flow {
+        let base = self.base.as_url();
+        let gives_base = self.settings.gives_base(base, self.descriptor.base_url.as_deref());
+        let goals = receivers.iter().filter_map(|receiver| {
+            let (key, url) = match receiver {
+                Receiver::Api | Receiver::ApiByToken => (AddressKey::BaseUrl, base),
+                Receiver::Authorize(url) => (AddressKey::AuthorizeUrl, *url),
+                Receiver::Token(url) => (AddressKey::TokenUrl, *url),
+                Receiver::TokenOfItsOwn => return None,
+            };
+            Some(Goal {
+                origin: Origin::of(url)?,
+                key,
+                is_derived: *receiver == Receiver::ApiByToken,
+                is_given: gives_base && url.origin() == base.origin(),
+            })
+        });
+        Flow {
+            credential: name.clone(),
+            goals: goals.collect(),
+            names_endpoint: receivers.contains(&Receiver::TokenOfItsOwn),
+        }
+    }
+
+    /// Returns sentences about what is allowed and worth knowing: a descriptor that is not inside
+    /// the binary gets the credential of one that is.
+    pub fn notes(&self) -> Vec<String> {
+        if bundled::is_bundled(&self.source) {
+            return Vec::new();
+        }
+        let owned =
+            self.flows().into_iter().filter_map(|flow| Some((owner(&flow.credential)?, flow)));
+        owned
+            .map(|(owner, flow)| {
+                let descriptor = self.source.name();
+                format!("the descriptor {descriptor} gets the credential of {owner}: {flow}")
+            })
+            .collect()
+    }
+}
+
+/// Returns the descriptor inside the binary to which a credential of this name belongs: one that
+/// leads to the same variable, however it is written.
+fn owner(name: &CredentialName) -> Option<Owner> {
+    // Without the `env` of a backend.
+    let plain = BackendSettings::new("", "");
+    let wanted = Credentials::variables(&plain, name);
+    let found = bundled::credentials().find(|(_, known)| {
+        let known = Credentials::variables(&plain, known);
+        // The name of a file that holds it is as good.
+        wanted.iter().any(|wanted| {
+            known.iter().any(|known| wanted.strip_suffix("_FILE").unwrap_or(wanted) == known)
+        })
+    });
+    found.map(|(descriptor, _)| Owner::Bundled(descriptor))
+}
+
+/// A backend that gets a credential which the environment has.
+struct Taker<'a> {
+    backend: &'a LoadedBackend,
+    flow: Flow,
+    place: OutsidePlace,
+    /// Whether `env` of the backend says so.
+    is_told: bool,
+    origins: BTreeSet<Origin>,
+}
+
+impl Taker<'_> {
+    fn name(&self) -> &str {
+        &self.backend.settings.name
+    }
+
+    /// Returns whether `env` names what the credential is called without it.
+    fn shares(&self) -> bool {
+        let plain = BackendSettings::new("", "");
+        let variable = &self.place.variable;
+        let variable = variable.strip_suffix("_FILE").unwrap_or(variable);
+        Credentials::variables(&plain, &self.flow.credential).iter().any(|it| it == variable)
+    }
+
+    fn problem(&self, other: &Self) -> BuildProblem {
+        let list = |origins: &BTreeSet<Origin>| -> String {
+            let origins: Vec<&str> = origins.iter().map(Origin::as_str).collect();
+            origins.join(" and ")
+        };
+        let credential = self.flow.credential.clone();
+        BuildProblem::Credential {
+            backend: self.name().to_owned(),
+            problem: CredentialProblem::Shared {
+                wanted: credential.0.clone(),
+                credential,
+                variable: self.place.variable.clone(),
+                here: list(&self.origins),
+                other: other.name().to_owned(),
+                there: list(&other.origins),
+            },
+        }
+    }
+}
+
+/// Returns what keeps credentials of `backends` where they belong; those `beside` are not used now,
+/// and keep theirs.
+pub(super) fn problems(
+    backends: &[LoadedBackend],
+    beside: &[LoadedBackend],
+    credentials: &Credentials,
+) -> Vec<BuildProblem> {
+    let all: Vec<Taker<'_>> =
+        backends.iter().chain(beside).flat_map(|backend| takers(backend, credentials)).collect();
+    let is_used = |taker: &Taker<'_>| backends.iter().any(|it| std::ptr::eq(it, taker.backend));
+    let shared: Vec<&Taker<'_>> = all.iter().filter(|taker| is_used(taker)).collect();
+    let mut problems = Vec::new();
+    let mut known: Vec<(&str, CredentialName)> = Vec::new();
+    for taker in shared {
+        if let Some(other) = shared_with(taker, &all) {
+            problems.push(taker.problem(other));
+            known.push((taker.name(), taker.flow.credential.clone()));
+        }
+    }
+    for backend in backends {
+        for flow in backend.flows() {
+            if !known.contains(&(&backend.settings.name, flow.credential.clone())) {
+                problems.extend(taken(backend, &flow, &all));
+            }
+        }
+    }
+    problems
+}
+
+fn takers<'a>(
+    backend: &'a LoadedBackend,
+    credentials: &Credentials,
+) -> impl Iterator<Item = Taker<'a>> {
+    backend.flows().into_iter().filter_map(move |flow| {
+        let place = credentials.place(&backend.settings, &flow.credential)?;
+        let is_told = backend.settings.credentials.contains_key(&flow.credential.0);
+        let origins = flow.origins();
+        Some(Taker { backend, flow, place, is_told, origins })
+    })
+}
+
+/// Returns a backend to which the credential of `taker` belongs, when nobody says that `taker` may
+/// have it as well.
+fn shared_with<'a>(taker: &Taker<'_>, all: &'a [Taker<'a>]) -> Option<&'a Taker<'a>> {
+    let same = || all.iter().filter(|other| other.place.is(&taker.place));
+    let others = || same().filter(|other| other.name() != taker.name());
+    let told: BTreeSet<&Origin> =
+        same().filter(|other| other.is_told).flat_map(|other| &other.origins).collect();
+    let is_stray = |taker: &Taker<'_>| {
+        !taker.is_told && !taker.origins.iter().all(|origin| told.contains(origin))
+    };
+    if !is_stray(taker) {
+        return None;
+    }
+    let other = others().find(|other| other.origins != taker.origins)?;
+    // Who is trusted with it may be the one to which it belongs: a descriptor inside the binary, one
+    // that another backend has it for, and one whose credential was named by `env` of another as
+    // what it is called anyway, which says that it is shared.
+    let is_trusted = |taker: &Taker<'_>| {
+        let source = &taker.backend.source;
+        bundled::is_bundled(source)
+            || same().filter(|other| other.is_told).any(|other| {
+                let is_shared = other.shares() && other.place == taker.place;
+                other.backend.source.text() == source.text()
+                    || (is_shared && owner(&taker.flow.credential).is_none())
+            })
+    };
+    if !is_trusted(taker) {
+        return Some(other);
+    }
+    // One of several such has to be told; what others take is their problem.
+    let is_rival = |other: &&'a Taker<'a>| {
+        is_stray(other) && is_trusted(other) && other.origins != taker.origins
+    };
+    others().find(is_rival)
+}
+
+/// Returns what is wrong with an address that only the descriptor gives, and that would get what
+/// belongs to others.
+fn taken(backend: &LoadedBackend, flow: &Flow, all: &[Taker<'_>]) -> Option<BuildProblem> {
+    if bundled::is_bundled(&backend.source) {
+        return None;
+    }
+    let bundled = owner(&flow.credential);
+    let mine = all.iter().find(|taker| {
+        std::ptr::eq(taker.backend, backend) && taker.flow.credential == flow.credential
+    });
+    let mine = mine.filter(|mine| !mine.is_told);
+    flow.goals.iter().filter(|goal| !goal.is_given).find_map(|goal| {
+        let other = || {
+            let mine = mine?;
+            let others = all.iter().filter(|other| {
+                other.name() != mine.name()
+                    && other.place.is(&mine.place)
+                    && !other.origins.contains(&goal.origin)
+            });
+            let other = others.map(|other| other.name().to_owned()).next()?;
+            Some(Owner::Backend(other))
+        };
+        let owner = bundled.clone().or_else(other)?;
+        Some(BuildProblem::Credential {
+            backend: backend.settings.name.clone(),
+            problem: CredentialProblem::Taken {
+                credential: flow.credential.clone(),
+                key: goal.key,
+                descriptor: backend.settings.dadl.clone(),
+                origin: goal.origin.clone(),
+                owner,
+            },
+        })
+    })
+}

@@ -1,0 +1,175 @@
+//! Which stored credential may go where.
+//!
+//! What is stored is bound to the origins that a person has seen in `setup`, so that neither
+//! another URL nor another descriptor of the same name gets it. Entries of before know nothing of
+//! that: settings that somebody has written down bind them, once, and flags do not.
+
+use std::collections::BTreeSet;
+
+use super::{BackendSettings, Origin, Provenance};
+
+/// Who asks for a credential, and where it would go.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipient<'settings> {
+    /// The backend.
+    pub backend: &'settings BackendSettings,
+    /// Every origin to which the credential, or what a login makes of it, is sent.
+    pub origins: &'settings BTreeSet<Origin>,
+}
+
+/// Why a stored credential does not go to a backend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindingError {
+    /// It goes elsewhere.
+    #[error(
+        "the stored credential `{name}` of backend \"{backend}\" goes to {bound} only, not to \
+         {wanted}; if it should, run `{command}`"
+    )]
+    Elsewhere {
+        /// The name of the backend.
+        backend: String,
+        /// The name of the credential.
+        name: String,
+        /// Where it goes.
+        bound: String,
+        /// Where this backend would send it.
+        wanted: String,
+        /// The command in which a person can agree.
+        command: String,
+    },
+    /// It was stored by a version that did not say where it goes.
+    #[error(
+        "the stored credential `{name}` of backend \"{backend}\" does not say yet where it may \
+         go, and flags do not decide that; run `{command}` once"
+    )]
+    Unbound {
+        /// The name of the backend.
+        backend: String,
+        /// The name of the credential.
+        name: String,
+        /// The command in which a person can agree.
+        command: String,
+    },
+}
+
+/// How a stored credential that may go to a recipient is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// To all of its origins.
+    Here,
+    /// Not yet.
+    NotYet,
+}
+
+impl Recipient<'_> {
+    /// Returns whether the credential `name`, stored for `bound`, may go to this recipient.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindingError`].
+    pub(super) fn check(
+        &self,
+        name: &str,
+        bound: Option<&BTreeSet<Origin>>,
+    ) -> Result<Bound, BindingError> {
+        let Self { backend, origins } = self;
+        let (name, command) = (name.to_owned(), backend.setup_command());
+        let Some(bound) = bound else {
+            // A recipient that goes nowhere is a mistake of ours.
+            if backend.provenance != Provenance::Flags && !origins.is_empty() {
+                return Ok(Bound::NotYet);
+            }
+            return Err(BindingError::Unbound { backend: backend.name.clone(), name, command });
+        };
+        if !origins.is_empty() && origins.is_subset(bound) {
+            return Ok(Bound::Here);
+        }
+        Err(BindingError::Elsewhere {
+            backend: backend.name.clone(),
+            name,
+            bound: listed(bound),
+            wanted: listed(origins.difference(bound)),
+            command,
+        })
+    }
+}
+
+/// Writes origins for people.
+pub fn listed<'origins>(origins: impl IntoIterator<Item = &'origins Origin>) -> String {
+    let texts: Vec<&str> = origins.into_iter().map(Origin::as_str).collect();
+    match texts.as_slice() {
+        [] => "nowhere".to_owned(),
+        texts => texts.join(" and "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn origins(texts: &[&str]) -> BTreeSet<Origin> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn check(
+        provenance: Provenance,
+        wanted: &[&str],
+        bound: Option<&[&str]>,
+    ) -> Result<Bound, String> {
+        let mut backend = BackendSettings::new("shop", "shop");
+        backend.provenance = provenance;
+        let recipient = Recipient { backend: &backend, origins: &origins(wanted) };
+        let bound = bound.map(origins);
+        recipient.check("key", bound.as_ref()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_bound_goes_nowhere_else() {
+        let (a, b) = ("https://a.example", "https://b.example");
+        for provenance in [Provenance::Flags, Provenance::Own, Provenance::Named("x".into())] {
+            assert_eq!(check(provenance.clone(), &[a], Some(&[a])), Ok(Bound::Here));
+            assert_eq!(check(provenance.clone(), &[a], Some(&[a, b])), Ok(Bound::Here));
+            assert!(check(provenance.clone(), &[a, b], Some(&[a])).is_err());
+            assert!(check(provenance.clone(), &[], Some(&[a])).is_err());
+            assert!(check(provenance, &[a], Some(&[])).is_err());
+        }
+        assert_eq!(
+            check(Provenance::Own, &[a, b], Some(&[a])).unwrap_err(),
+            "the stored credential `key` of backend \"shop\" goes to https://a.example only, not \
+             to https://b.example; if it should, run `dadl-mcp setup shop`"
+        );
+    }
+
+    #[test]
+    fn what_is_bound_to_nothing_waits_for_somebody_who_wrote_it_down() {
+        let a = "https://a.example";
+        assert_eq!(check(Provenance::Own, &[a], None), Ok(Bound::NotYet));
+        assert_eq!(check(Provenance::Named("x".into()), &[a], None), Ok(Bound::NotYet));
+        assert!(check(Provenance::Own, &[], None).is_err());
+        assert_eq!(
+            check(Provenance::Flags, &[a], None).unwrap_err(),
+            "the stored credential `key` of backend \"shop\" does not say yet where it may go, \
+             and flags do not decide that; run `dadl-mcp setup shop --dadl shop` once"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_origin_has_to_be_agreed_to(
+            wanted in proptest::collection::btree_set(0_u16..6, 1..5),
+            bound in proptest::collection::btree_set(0_u16..6, 0..5),
+        ) {
+            let texts = |ports: &BTreeSet<u16>| -> Vec<String> {
+                ports.iter().map(|port| format!("http://h:{}", 1000 + port)).collect()
+            };
+            let (wanted_texts, bound_texts) = (texts(&wanted), texts(&bound));
+            let wanted_texts: Vec<&str> = wanted_texts.iter().map(String::as_str).collect();
+            let bound_texts: Vec<&str> = bound_texts.iter().map(String::as_str).collect();
+            let checked = check(Provenance::Flags, &wanted_texts, Some(&bound_texts));
+            prop_assert_eq!(checked.is_ok(), wanted.iter().all(|port| bound.contains(port)));
+        }
+    }
+}

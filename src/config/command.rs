@@ -1,0 +1,75 @@
+//! Commands for people to paste.
+
+use std::borrow::Cow;
+
+use super::{BackendSettings, Provenance};
+
+impl BackendSettings {
+    /// Returns the command that sets the backend up, with the flags that lead to it.
+    pub fn setup_command(&self) -> String {
+        let mut words = vec!["dadl-mcp".to_owned(), "setup".to_owned(), self.name.clone()];
+        let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+        match &self.provenance {
+            Provenance::Own => {}
+            Provenance::Named(path) => flag("--config", &path.display().to_string()),
+            Provenance::Flags => {
+                flag("--dadl", &self.dadl);
+                if let Some(url) = &self.url {
+                    flag("--url", url);
+                }
+                if super::load::name_of(&self.dadl) != self.name {
+                    flag("--name", &self.name);
+                }
+                if let Some(path) = &self.ca_file {
+                    flag("--ca-file", &path.display().to_string());
+                }
+                if self.tls_skip_verify {
+                    words.push("--tls-skip-verify".to_owned());
+                }
+            }
+        }
+        let words: Vec<Cow<'_, str>> = words.iter().map(|word| quoted(word)).collect();
+        words.join(" ")
+    }
+}
+
+/// Writes a word as a POSIX shell takes it.
+pub fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if word.bytes().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("demo-token"), "demo-token");
+        assert_eq!(quoted("a$b"), "'a$b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn a_command_leads_to_the_same_backend() {
+        let mut backend = BackendSettings::new("shop", "./my shop.dadl");
+        backend.url = Some("https://shop.example/v1".to_owned());
+        assert_eq!(
+            backend.setup_command(),
+            "dadl-mcp setup shop --dadl './my shop.dadl' --url https://shop.example/v1 --name shop"
+        );
+        backend.dadl = "shop".to_owned();
+        backend.tls_skip_verify = true;
+        assert_eq!(
+            backend.setup_command(),
+            "dadl-mcp setup shop --dadl shop --url https://shop.example/v1 --tls-skip-verify"
+        );
+        backend.provenance = Provenance::Named("./backends.yaml".into());
+        assert_eq!(backend.setup_command(), "dadl-mcp setup shop --config ./backends.yaml");
+        backend.provenance = Provenance::Own;
+        assert_eq!(backend.setup_command(), "dadl-mcp setup shop");
+    }
+}

@@ -1,0 +1,77 @@
+//! Secrets in files that an operator names: `CREDENTIAL_.._FILE`, `--http-token-file`.
+//!
+//! Whoever could write such a file would choose whose account is used, or who may call: it belongs
+//! to the user or to root, and nobody else can write to it. What leads to it is the operator's
+//! word, and is told when others could change it.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+use secrecy::SecretString;
+
+use super::super::trust::{self, Doubt};
+
+/// Credential files are tokens and passwords; this is a file that is something else.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Why a file gives no secret: the end of a sentence that begins with its path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretFileError {
+    /// It is not there, or is not text, or the system does not give it.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// It is something else.
+    #[error("is too large for a credential")]
+    TooLarge,
+    /// There is nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// Somebody else could have written it.
+    #[error("cannot be trusted: {0}")]
+    Untrusted(Doubt),
+}
+
+/// Reads a secret from a file; one line break at its end does not belong to it.
+///
+/// # Errors
+///
+/// See [`SecretFileError`].
+pub(crate) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
+    let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    if let Some(doubt) = trust::opened(path, &file).map_err(unreadable)? {
+        return Err(SecretFileError::Untrusted(doubt));
+    }
+    warn_when_open_to_all(path, &file);
+    let mut text = String::new();
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(SecretFileError::TooLarge);
+    }
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(SecretFileError::Empty);
+    }
+    Ok(text.into())
+}
+
+fn warn_when_open_to_all(path: &Path, file: &File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        if file.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o004 != 0) {
+            let path = path.display();
+            tracing::warn!(%path, "every user can read this credential; chmod 600 it");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    // Another program's pipe has no way to it.
+    for doubt in trust::way_to(path).unwrap_or_default() {
+        if doubt.is_on_the_way {
+            let path = path.display();
+            tracing::warn!(%path, "this credential may be replaced by another file: {doubt}");
+        }
+    }
+}

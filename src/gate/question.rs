@@ -1,0 +1,304 @@
+//! The question that a person answers before a dangerous call.
+//!
+//! A person has to see what is about to happen, whatever a descriptor or a model writes. The facts
+//! come first, in the words of this program, each on a line of its own; what others wrote is in
+//! quotes ([`text::quoted`]), which hold no line break, nothing that cannot be seen and nothing that
+//! a host takes for Markdown or HTML. Every argument is named, and one that is too long to be shown
+//! says how much of it is not. The description of the tool comes last, as words of others.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::Pending;
+use crate::{
+    access::UNCLASSIFIED,
+    call,
+    catalog::{Entry, Operation},
+    descriptor::model::{Access, Tool},
+    text,
+};
+
+/// So much of a name is shown.
+const LONGEST_NAME: usize = 120;
+/// So much of a description is shown.
+const LONGEST_DESCRIPTION: usize = 300;
+/// So many tools that a composite may call are named.
+const MOST_CALLS: usize = 20;
+
+impl Pending<'_> {
+    /// Returns the question for the person: tool, backend, level, request and every argument.
+    pub fn question(&self) -> String {
+        let entry = self.entry;
+        let mut text = format!(
+            "Allow the dangerous call {} on backend {}?",
+            name(&entry.name),
+            name(&entry.backend_name)
+        );
+        let mut fact = |fact: &str| {
+            text.push_str("\n- ");
+            text.push_str(fact);
+        };
+        fact(&format!("Access level: {}", level(entry)));
+        match entry.operation() {
+            Operation::Tool(tool) => {
+                fact(&format!("Request: {}", self.request(tool)));
+            }
+            Operation::Composite(composite) => {
+                let calls = names(composite.calls.iter().map(String::as_str));
+                fact(&format!("Runs a script of the descriptor, which may call: {calls}"));
+            }
+        }
+        let arguments = self.arguments.as_object();
+        if arguments.is_empty() {
+            fact("(no arguments)");
+        }
+        for (argument, value) in &arguments {
+            fact(&format!("Argument {} = {}", name(argument), text::quoted_json(value)));
+        }
+        let delegates: Vec<&Entry> = self.gate.dangerous_delegates(entry).collect();
+        if !delegates.is_empty() {
+            let listed: Vec<String> = delegates.iter().map(|it| name(&it.name)).collect();
+            fact(&format!(
+                "It may make these dangerous calls, with arguments of its own: {}",
+                listed.join(", ")
+            ));
+        }
+        for (delegate, tool) in delegates.iter().filter_map(|it| Some((it, it.tool()?))) {
+            fact(&format!("{} sends {}", name(&delegate.name), self.any_request(tool)));
+        }
+        let words: Vec<&str> = entry.operation().description().split_whitespace().collect();
+        let words = words.join(" ");
+        if !words.is_empty() {
+            let words = text::quoted(&words, LONGEST_DESCRIPTION);
+            fact(&format!("The descriptor says about the tool, and nobody has checked: {words}"));
+        }
+        text
+    }
+
+    /// Returns the request of this call: its method and its whole URL.
+    fn request(&self, tool: &Tool) -> String {
+        let base = self.gate.bases.get(self.entry.backend.0);
+        let plan = base.and_then(|base| {
+            call::plan(self.entry, tool, base, &self.arguments, self.gate.door).ok()
+        });
+        match plan {
+            Some(plan) => request(tool, plan.url.as_str()),
+            // What cannot be planned is not sent either.
+            None => self.any_request(tool),
+        }
+    }
+
+    /// Returns the request of any call of a tool: its method, and its URL with placeholders.
+    fn any_request(&self, tool: &Tool) -> String {
+        let base = self.gate.bases.get(self.entry.backend.0);
+        let base = base.map(|base| base.as_str()).unwrap_or_default();
+        let path = tool.path.as_str();
+        let slash = if path.is_empty() || path.starts_with(['/', '?']) { "" } else { "/" };
+        request(tool, &format!("{base}{slash}{path}"))
+    }
+}
+
+fn request(tool: &Tool, url: &str) -> String {
+    let mut text = String::new();
+    if let Some(rpc) = &tool.rpc {
+        let _ = write!(text, "JSON-RPC method {}, ", name(&rpc.method));
+    }
+    let url = text::quoted_json(&Value::from(url));
+    let _ = write!(text, "{} {url}", tool.method);
+    text
+}
+
+/// Writes the level as the words of DADL are, and a word of the author in quotes.
+fn level(entry: &Entry) -> String {
+    match entry.access() {
+        None => UNCLASSIFIED.to_owned(),
+        Some(Access::Custom(word)) => text::quoted(word, LONGEST_NAME),
+        Some(level) => level.as_str().to_owned(),
+    }
+}
+
+fn names<'name>(all: impl ExactSizeIterator<Item = &'name str>) -> String {
+    let more = all.len().saturating_sub(MOST_CALLS);
+    let mut listed: Vec<String> = all.take(MOST_CALLS).map(name).collect();
+    match (listed.is_empty(), more) {
+        (true, _) => listed.push("no tool".to_owned()),
+        (false, 0) => {}
+        (false, more) => listed.push(format!("and {more} more")),
+    }
+    listed.join(", ")
+}
+
+/// Writes a name, in quotes unless it is a plain word.
+fn name(name: &str) -> String {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let quoted = text::quoted(name, LONGEST_NAME);
+    let bare = quoted.trim_matches('"');
+    if bare == name && !name.is_empty() && name.bytes().all(is_word) {
+        name.to_owned()
+    } else {
+        quoted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Arc};
+
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    use crate::{
+        access::{Levels, Policy},
+        call::BaseUrl,
+        catalog::{BackendTools, Catalog},
+        config::Confirm,
+        descriptor::{self, source::Source},
+        gate::Gate,
+        text::hostile,
+    };
+
+    /// A gate before tools whose descriptions are `text`.
+    fn gate(text: &str) -> Gate {
+        // Every character of it, in the escapes of YAML.
+        let text: String = text.chars().map(|it| format!("\\U{:08x}", u32::from(it))).collect();
+        let text = format!("\"{text}\"");
+        let source = format!(
+            r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+requires: {{ features: [composites] }}
+backend:
+  name: fake
+  type: rest
+  description: {text}
+  auth: {{ type: bearer, credential: none }}
+  hints: {{ drop: {{ usage: {text} }} }}
+  tools:
+    drop: {{ method: DELETE, path: "/things/{{id}}", access: dangerous, description: {text}, params: {{ id: {{ type: string, in: path }}, force: {{ type: string, in: query }}, body: {{ type: object, in: query }} }} }}
+    __wipe: {{ method: POST, path: /wipe, access: dangerous, description: {text} }}
+  composites:
+    all: {{ access: write, description: {text}, delegates: [drop, __wipe], params: {{ why: {{ type: string }} }}, code: "return await api.drop({{ id: 1 }});" }}
+"#
+        );
+        let loaded = descriptor::load(&Source::new("t.dadl", source));
+        let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
+        let descriptor = Arc::new(descriptor);
+        let tools = [BackendTools { name: "fake", descriptor, policy: &policy }];
+        let base = BaseUrl::parse("https://api.example.com/v1").unwrap();
+        Gate::new(Arc::new(Catalog::build(&tools)), vec![Confirm::Ask]).with_bases(vec![base])
+    }
+
+    fn question(gate: &Gate, tool: &str, arguments: serde_json::Value) -> Option<String> {
+        let arguments: Map<String, serde_json::Value> = arguments.as_object().unwrap().clone();
+        Some(gate.check(tool, arguments).ok()?.question())
+    }
+
+    #[test]
+    fn the_facts_come_first() {
+        let gate = gate("Removes it.\n\nBackend: harmless\u{1b}[2K <!-- `x` -->");
+        let arguments = json!({ "id": "a/b", "force": "yes", "body": { "a": [1, "x\ny"] } });
+        insta::assert_snapshot!(question(&gate, "drop", arguments).unwrap(), @r#"
+        Allow the dangerous call drop on backend fake?
+        - Access level: dangerous
+        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body%5Ba%5D=1\u0026body%5Ba%5D=x%0Ay"
+        - Argument id = "a/b"
+        - Argument force = "yes"
+        - Argument body = {"a":[1,"x\ny"]}
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
+        insta::assert_snapshot!(question(&gate, "__wipe", json!({})).unwrap(), @r#"
+        Allow the dangerous call "\u005f\u005fwipe" on backend fake?
+        - Access level: dangerous
+        - Request: POST "https://api.example.com/v1/wipe"
+        - (no arguments)
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
+        insta::assert_snapshot!(question(&gate, "all", json!({ "why": "_" })).unwrap(), @r#"
+        Allow the dangerous call all on backend fake?
+        - Access level: write
+        - Runs a script of the descriptor, which may call: drop, "\u005f\u005fwipe"
+        - Argument why = "\u005f"
+        - It may make these dangerous calls, with arguments of its own: drop, "\u005f\u005fwipe"
+        - drop sends DELETE "https://api.example.com/v1/things/{id}"
+        - "\u005f\u005fwipe" sends POST "https://api.example.com/v1/wipe"
+        - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
+        "#);
+    }
+
+    fn any_value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            hostile().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            Just(json!(null)),
+            hostile().prop_map(|text| json!(text.repeat(60))),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+                prop::collection::vec((hostile(), inner), 0..4)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Whatever a descriptor and a model write, the question says what is about to happen.
+        #[test]
+        fn no_text_hides_what_is_asked(
+            text in hostile(),
+            force in hostile(),
+            members in prop::collection::vec(("[a-z]{1,3}", any_value()), 0..4),
+            other in hostile(),
+        ) {
+            let gate = gate(&text);
+            let body = serde_json::Value::Object(members.into_iter().collect());
+            let of = |force: &str| {
+                question(&gate, "drop", json!({ "id": "7", "force": force, "body": body })).unwrap()
+            };
+            let asked = of(&force);
+            let lines: Vec<&str> = asked.split('\n').collect();
+            prop_assert_eq!(lines[0], "Allow the dangerous call drop on backend fake?");
+            prop_assert_eq!(lines[1], "- Access level: dangerous");
+            let request = "- Request: DELETE \"https://api.example.com/v1/things/7?force=";
+            prop_assert!(lines[2].starts_with(request), "{asked}");
+            for (line, name) in lines[3..].iter().zip(["id", "force", "body"]) {
+                let start = format!("- Argument {name} = ");
+                prop_assert!(line.starts_with(&start), "{asked}");
+            }
+            prop_assert!(lines.len() <= 7, "{asked}");
+            if let Some(words) = lines.get(6) {
+                let start = "- The descriptor says about the tool, and nobody has checked: \"";
+                prop_assert!(words.starts_with(start), "{asked}");
+            }
+            prop_assert!(asked.len() < 10_000, "{asked}");
+            // Nothing that is not seen, and nothing that Markdown or HTML reads.
+            let joined = asked.replace('\n', "");
+            prop_assert_eq!(crate::text::line(&joined), joined.as_str());
+            for mark in ["<", ">", "&", "`", "*", "~", "](", "|", "$", "\u{200c}", "\u{200d}"] {
+                prop_assert!(!asked.contains(mark), "{mark:?}: {asked}");
+            }
+            if other != force {
+                prop_assert_ne!(of(&other), asked);
+            }
+        }
+
+        /// Two calls never look alike, however long their arguments are.
+        #[test]
+        fn different_calls_are_different_questions(
+            bodies in prop::collection::vec(prop::collection::vec(("[a-z]{1,3}", any_value()), 0..3), 2..6),
+        ) {
+            let gate = gate("x");
+            let mut seen = HashMap::new();
+            for members in bodies {
+                let body = serde_json::Value::Object(members.into_iter().collect());
+                let asked = question(&gate, "drop", json!({ "id": "7", "body": body })).unwrap();
+                if let Some(other) = seen.insert(asked, body.clone()) {
+                    prop_assert_eq!(other, body);
+                }
+            }
+        }
+    }
+}

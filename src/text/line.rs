@@ -1,0 +1,73 @@
+//! Text of others as a part of one line: a name, a label, a sentence in a sentence.
+
+use std::borrow::Cow;
+
+use super::{
+    kind::{Kind, kind, separates},
+    shown,
+};
+
+/// More marks on one letter are shown as escapes: they would cover the lines beside it.
+const MOST_MARKS: usize = 4;
+
+/// Writes a text on one line: each run of white space is a space, and what steers a terminal or is
+/// not seen is an escape.
+pub fn line(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b'!'..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let words: Vec<&str> = text
+        .split(|c: char| (c.is_whitespace() && kind(c) != Kind::Hidden) || separates(c))
+        .collect();
+    let mut joined = String::with_capacity(text.len());
+    for word in words.into_iter().filter(|word| !word.is_empty()) {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    let cleaned = shown(&joined);
+    let mut marks = 0;
+    let mut line = String::with_capacity(cleaned.len());
+    for character in cleaned.chars() {
+        marks = if is_mark(character) { marks + 1 } else { 0 };
+        // A mark at the start would sit on what stands before the text.
+        if marks > MOST_MARKS || (marks > 0 && line.is_empty()) {
+            line.extend(character.escape_unicode());
+        } else {
+            line.push(character);
+        }
+    }
+    Cow::Owned(line)
+}
+
+/// Writes the start of a text on one line, of at most `most` characters and a mark where it is cut.
+pub fn start_of(text: &str, most: usize) -> String {
+    // What is never shown need not be cleaned; an escape has ten characters at most.
+    let room = most.saturating_add(1).saturating_mul(4);
+    let head = text.char_indices().nth(room).map_or(text, |(at, _)| text.get(..at).unwrap_or(text));
+    let line = line(head);
+    match line.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default().trim_end()),
+        None if head.len() < text.len() => format!("{line}…"),
+        None => line.into_owned(),
+    }
+}
+
+/// Returns whether a character is drawn on the one before it.
+pub(super) fn is_mark(character: char) -> bool {
+    // The standard library escapes what extends a grapheme, and what cannot be printed.
+    !character.is_ascii()
+        && kind(character) == Kind::Plain
+        && character.escape_debug().len() > 1
+        && !is_unprintable(character)
+}
+
+/// Returns whether nothing is known of a character that would be seen, such as one that Unicode has
+/// not assigned; and spaces that are not the usual one.
+pub(super) fn is_unprintable(character: char) -> bool {
+    // Behind another character, the standard library escapes only what cannot be printed.
+    let mut text = String::from("a");
+    text.push(character);
+    !character.is_ascii() && text.escape_debug().count() > 2
+}
