@@ -48,6 +48,7 @@ use crate::{
         backend::Backend,
         guard::Guard,
     },
+    secrets::Secrets,
 };
 
 /// Everything that a run needs, ready for calls.
@@ -430,6 +431,10 @@ impl CredentialSource for Looked {
 
     fn may_wait(&self, writes: bool) -> bool {
         self.credentials.may_wait(&self.settings, writes)
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.credentials.secrets().clone()
     }
 }
 

@@ -56,7 +56,6 @@ use crate::{
     gate::{Admitted, Pending},
     http::{
         backend::{Backend, Exchange, Refusal, start_of},
-        redact,
         retry::RetryRules,
         upload::{self, Activity},
     },
@@ -64,8 +63,10 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
+        hiding,
     },
     script::engine::Slots,
+    secrets::Secrets,
     worker::Filters,
 };
 
@@ -73,6 +74,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Executor {
     backends: Arc<[Backend]>,
+    secrets: Secrets,
     files: FileStore,
     filters: Filters,
     slots: Slots,
@@ -87,7 +89,8 @@ impl Executor {
         let (filters, slots) = (Filters::default(), Slots::default());
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
-        Self { backends, files, filters, slots, bounds, requests: Arc::default() }
+        let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
+        Self { backends, secrets, files, filters, slots, bounds, requests: Arc::default() }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -106,6 +109,11 @@ impl Executor {
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
         self.bounds.memory.used()
+    }
+
+    /// Returns the secrets that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the backends.
@@ -306,14 +314,14 @@ impl Executor {
         }
         // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
         // a success.
-        let Exchange { response, attempts, applied, retry_after, refusal, _sending } = exchange;
+        let Exchange { response, attempts, retry_after, refusal, _sending } = exchange;
         let mut answer = http::Response::new(());
         *answer.status_mut() = response.status();
         *answer.headers_mut() = response.headers().clone();
         let body = start_of(response).await;
         let shows_task = task::shows_task(target.call, tool, &body);
         let response = reqwest::Response::from(answer.map(|()| body));
-        let exchange = Exchange { response, attempts, applied, retry_after, refusal, _sending };
+        let exchange = Exchange { response, attempts, retry_after, refusal, _sending };
         if shows_task {
             return Ok(exchange);
         }
@@ -334,14 +342,15 @@ impl Executor {
         {
             return self.rpc_answer(target, plan, sent, exchange).await;
         }
-        let Exchange { response, applied, .. } = exchange;
+        let Exchange { response, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
         let most = || stream::Bounds::of(target.call, tool, target.backend).items;
+        let secrets = target.backend.secrets();
         let stream = match BodyType::of(content_type) {
-            BodyType::EventStream => Some(Collector::events(most())),
-            BodyType::Ndjson => Some(Collector::lines(most())),
+            BodyType::EventStream => Some(Collector::events(most(), secrets)),
+            BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = stream {
@@ -349,15 +358,22 @@ impl Executor {
             let stream =
                 stream::Stream { target, plan, status, collector, ends_silently, is_endless };
             let pieces = response.bytes_stream().boxed();
-            let Collected { payload, size, notes, is_cut } =
-                stream.collect(pieces, &applied.secrets()).await?;
+            let Collected { payload, size, notes, is_cut } = stream.collect(pieces).await?;
             return Ok(Answer { status, headers, payload, size, notes, is_cut });
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
-        let body = redact::bytes(body, &applied.secrets());
+        let body = target.backend.masked(body).await;
         let payload = decode::decode(&body, content_type)
             .map_err(|error| target.undecodable(plan, status, error))?;
+        let payload = match payload {
+            // What a charset hides shows itself only now.
+            Payload::Text { content_type, text } => {
+                let content_type = secrets.text(&content_type).into_owned();
+                Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+            }
+            payload => payload,
+        };
         Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
     }
 
@@ -415,18 +431,18 @@ async fn rejection(
     plan: &CallPlan,
     exchange: Exchange,
 ) -> CallError {
-    Box::new(refusal(tool, &backend.request_line(plan), exchange).await).into()
+    Box::new(refusal(backend, tool, &backend.request_line(plan), exchange).await).into()
 }
 
 /// Reads the error in a non-2xx answer.
-async fn refusal(tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
-    let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
+async fn refusal(backend: &Backend, tool: &Tool, request: &str, exchange: Exchange) -> ApiError {
+    let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
     let body = start_of(response).await;
-    let body = redact::bytes(body, &applied.secrets());
+    let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
-    let mut error = api_error::read(rejection, &tool.errors);
+    let mut error = hiding::read(rejection, tool);
     name_refusal(&mut error, refusal, tool);
     error
 }
@@ -463,7 +479,7 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
         retry_after: None,
         attempts: 1,
     };
-    Err(Box::new(api_error::read(rejection, &tool.errors)).into())
+    Err(Box::new(hiding::read(rejection, tool)).into())
 }
 
 /// Adds the idempotency key of this call; its retries send the same.

@@ -26,6 +26,7 @@ pub mod openapi;
 pub mod outcome;
 pub mod response;
 pub mod script;
+pub mod secrets;
 pub mod simulator;
 pub mod text;
 pub mod worker;

@@ -24,7 +24,6 @@ use crate::{
     http::{
         auth::Authenticator,
         backend::{Backend, Exchange},
-        redact,
         retry::RetryRules,
         settled,
         upload::Activity,
@@ -145,7 +144,7 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
     let rules =
         RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
     let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
-    let Exchange { response, applied, .. } = sent.map_err(|error| error.to_string())?;
+    let Exchange { response, .. } = sent.map_err(|error| error.to_string())?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {
         return Err(format!("{request} was answered with HTTP {}", response.status().as_u16()));
@@ -159,5 +158,5 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
         }
         body.extend_from_slice(&piece);
     }
-    Ok(redact::bytes(body.freeze(), &applied.secrets()).to_vec())
+    Ok(backend.masked(body.freeze()).await.to_vec())
 }

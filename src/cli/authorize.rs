@@ -28,7 +28,10 @@ use tokio::{
 };
 use url::Url;
 
-use super::{console::Console, failure::Failure};
+use super::{
+    console::{Console, SECRETS},
+    failure::Failure,
+};
 use crate::{
     app::LoadedBackend,
     config::AddressKey,
@@ -75,6 +78,7 @@ pub(super) async fn refresh_token(
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
     let LoadedBackend { settings, base, guard, .. } = backend;
     let endpoint = TokenEndpoint::new(token_url, oauth2.client_auth, settings, base, guard)
+        .map(|endpoint| endpoint.noting(&SECRETS))
         .map_err(anyhow::Error::from)?;
     // The browser goes there with the client identifier, and with whatever it knows.
     let checked = guard.check(AddressKey::AuthorizeUrl, &consent.authorize_url).await;

@@ -2,7 +2,10 @@
 //!
 //! Each of them is a [`Screen`], so that nothing of others steers the terminal that shows it.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    sync::LazyLock,
+};
 
 use anstream::{
     AutoStream,
@@ -17,6 +20,7 @@ use super::{
 };
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
+    secrets::{MaskedWriter, Secrets},
     text,
 };
 
@@ -114,11 +118,24 @@ impl Console {
     }
 }
 
-/// Makes the only way to a stream of the process.
+/// The secrets of the process.
+pub(super) static SECRETS: LazyLock<Secrets> = LazyLock::new(Secrets::default);
+
+/// Makes the only way to a stream of the process; no secret goes it.
 pub(super) fn screen<S: RawStream + AsLockedWrite>(
     stream: S,
     color: bool,
-) -> Screen<AutoStream<S>> {
+) -> MaskedWriter<Screen<AutoStream<S>>> {
+    masked(bare(stream, color))
+}
+
+/// Takes secrets out of what is written.
+pub(super) fn masked<W: Write>(inner: W) -> MaskedWriter<W> {
+    MaskedWriter::new(inner, SECRETS.clone())
+}
+
+/// Makes the way to a stream for what holds no secret any more.
+pub(super) fn bare<S: RawStream + AsLockedWrite>(stream: S, color: bool) -> Screen<AutoStream<S>> {
     let is_terminal = stream.is_terminal();
     // Older terminals of Windows have styles, but no sequences.
     let inner = if color && is_terminal {

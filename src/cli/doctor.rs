@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     args::DoctorArgs,
-    console::{BAD, Console, DOUBTFUL, GOOD},
+    console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
     exit::Exit,
     failure::Failure,
     load,
@@ -117,7 +117,7 @@ pub(super) async fn run(
         Ok(settings) => {
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
-            let credentials = Credentials::new(environment);
+            let credentials = Credentials::new(environment).noting(&SECRETS);
             for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
                 let alone = settings.only(&backend.name);

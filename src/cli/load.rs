@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{args::BackendArgs, failure::Failure};
+use super::{args::BackendArgs, console::SECRETS, failure::Failure};
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
@@ -24,7 +24,7 @@ pub(super) fn app(
 ) -> Result<App, Failure> {
     let settings = settings(args, &environment)?;
     warn(&settings);
-    let app = App::build(&settings, &Credentials::new(environment))?;
+    let app = App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?;
     for warning in &app.warnings {
         tracing::warn!("{warning}");
     }

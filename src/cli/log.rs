@@ -19,7 +19,7 @@ use tracing_subscriber::{
 
 use super::{
     args::{GlobalArgs, LogFormat},
-    console::{BAD, DOUBTFUL, GOOD, screen},
+    console::{BAD, DOUBTFUL, GOOD, bare, masked, screen},
     failure::Failure,
     screen::Paint,
 };
@@ -46,7 +46,7 @@ pub(super) fn start(
     // An error means that a test has started it already.
     let _ = match args.log_format {
         LogFormat::Json => {
-            log.json().with_writer(|| screen(io::stderr(), false).of_json()).try_init()
+            log.json().with_writer(|| masked(bare(io::stderr(), false).of_json())).try_init()
         }
         LogFormat::Text => {
             let with_target = args.verbose > 1;

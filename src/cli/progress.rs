@@ -8,6 +8,7 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use super::console::SECRETS;
 use crate::{
     outcome::{Direction, Observer, Progress, Transfer, task::TaskReport},
     text,
@@ -115,7 +116,8 @@ impl Bar {
 
     /// Says it in one line, whose width the bar has to know.
     fn say(&self, message: &str) {
-        self.bar.set_message(text::line(message).into_owned());
+        let line = text::line(message);
+        self.bar.set_message(SECRETS.text(&line).into_owned());
     }
 
     fn step(&self, progress: Progress) {

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     args::{SetupArgs, StoreArg},
     authorize,
-    console::Console,
+    console::{Console, SECRETS},
     doctor,
     exit::Exit,
     failure::Failure,
@@ -55,7 +55,7 @@ pub(super) async fn run(
     load::warn(&settings);
     let backend = choose(args, &settings)?;
     let settings = settings.only(&backend.name);
-    let draft = Credentials::new(environment.clone()).draft();
+    let draft = Credentials::new(environment.clone()).noting(&SECRETS).draft();
     let app = App::build(&settings, &draft)?.at(Door::Terminal);
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     args::{BackendArgs, DemoArgs},
-    console::Console,
+    console::{Console, SECRETS},
     exit::Exit,
     failure::Failure,
 };
@@ -85,5 +85,5 @@ pub(super) async fn app(
     // anybody has stored or set is for it: this environment has one variable, and no store.
     settings.places = Places::default();
     let only = Environment::from_iter([(TOKEN_VARIABLE, simulator.token())]);
-    Ok((App::build(&settings, &Credentials::new(only))?, simulator))
+    Ok((App::build(&settings, &Credentials::new(only).noting(&SECRETS))?, simulator))
 }

@@ -31,11 +31,14 @@ use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},
     dirs,
-    env_vars::{CREDENTIAL_PREFIX, Environment},
+    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES},
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
-use crate::descriptor::model::CredentialName;
+use crate::{
+    descriptor::model::CredentialName,
+    secrets::{self, Secrets},
+};
 
 /// Where credentials are looked up.
 #[derive(Debug, Clone)]
@@ -43,6 +46,7 @@ pub struct Credentials {
     environment: Environment,
     store: Option<Store>,
     draft: Option<Draft>,
+    secrets: Secrets,
 }
 
 /// Values that are used and not stored yet.
@@ -151,7 +155,30 @@ impl Credentials {
     /// As [`Self::new`], with another keyring.
     pub fn with_keyring(environment: Environment, keyring: Arc<dyn Keyring>) -> Self {
         let store = dirs::credentials(&environment).map(|path| Store::new(path, keyring));
-        Self { environment, store, draft: None }
+        Self { environment, store, draft: None, secrets: Secrets::default() }
+            .noting(&Secrets::default())
+    }
+
+    /// Notes secrets that are in use in `secrets`.
+    #[must_use]
+    pub fn noting(self, secrets: &Secrets) -> Self {
+        for name in PROXIES {
+            if let Some(proxy) = self.environment.get(name) {
+                secrets.add_url("proxy", proxy);
+            }
+        }
+        for (name, value) in self.environment.beginning(CREDENTIAL_PREFIX) {
+            let name = name.strip_prefix(CREDENTIAL_PREFIX).unwrap_or(name);
+            if !name.ends_with("_FILE") && secrets::is_secret(name) {
+                secrets.add(name, value);
+            }
+        }
+        Self { secrets: secrets.clone(), ..self }
+    }
+
+    /// Returns where secrets are noted.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the credential store.

@@ -140,6 +140,15 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns the variables whose names begin with `prefix`.
+    pub fn beginning<'own>(
+        &'own self,
+        prefix: &'own str,
+    ) -> impl Iterator<Item = (&'own str, &'own str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(move |(name, _)| name.starts_with(prefix))
+    }
+
     /// Returns the value of a variable as a path.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from)

@@ -2,7 +2,7 @@
 //!
 //! Unlike a call, it holds no turn while it is open, and a pause between two items has no bound.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
@@ -14,10 +14,8 @@ use crate::{
     catalog::BackendId,
     descriptor::model::{ResponseRules, Tool},
     http::{
-        auth::Applied,
         backend::{Backend, Exchange},
         error::SendErrorKind,
-        redact,
     },
     outcome::{JsonText, chain},
     response::{
@@ -38,8 +36,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) struct Connection {
     pieces: BoxStream<'static, reqwest::Result<Bytes>>,
     collector: Collector,
-    /// What was sent, to keep it out of what comes back.
-    applied: Arc<Applied>,
     most_bytes: u64,
     hides: bool,
 }
@@ -59,7 +55,7 @@ impl Connection {
     pub(crate) async fn next(&mut self) -> Result<JsonText, Broken> {
         loop {
             if let Some(items) = self.collector.take() {
-                return self.masked(items);
+                return Ok(items);
             }
             match self.pieces.next().await {
                 Some(Ok(piece)) => {
@@ -77,7 +73,7 @@ impl Connection {
                 None => {
                     let end = self.collector.end_of_list();
                     if let Some(items) = self.collector.take() {
-                        return self.masked(items);
+                        return Ok(items);
                     }
                     // The line that breaks off is not quoted: half of a secret cannot be masked.
                     if !matches!(end, Ok(EndOfList::Whole | EndOfList::Unterminated)) {
@@ -98,15 +94,6 @@ impl Connection {
     /// Returns how long the server asks to wait before the next connection.
     pub(crate) fn retry(&self) -> Option<Duration> {
         self.collector.decoder()?.retry().map(Duration::from_millis)
-    }
-
-    fn masked(&self, items: JsonText) -> Result<JsonText, Broken> {
-        let masked = redact::bytes(items.as_str().to_owned().into(), &self.applied.secrets());
-        if masked == items.as_str().as_bytes() {
-            return Ok(items);
-        }
-        let text = String::from_utf8_lossy(&masked);
-        JsonText::parse(&text).map_err(|_| broken("a secret could not be hidden".to_owned()))
     }
 
     fn undecodable(&self, error: decode::DecodeError) -> Broken {
@@ -170,7 +157,7 @@ impl Executor {
         if !exchange.response.status().is_success() {
             return Err(rejection(backend, tool, &plan, exchange).await);
         }
-        let Exchange { response, applied, .. } = exchange;
+        let Exchange { response, .. } = exchange;
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
@@ -179,26 +166,21 @@ impl Executor {
             && !matches!(kind, BodyType::Binary | BodyType::EventStream)
         {
             let pieces = response.bytes_stream().boxed();
-            let pieces = self.rpc_lines(backend, &plan, sent, pieces).await?;
-            let collector = Collector::lines(None);
-            return Ok(Connection { collector, applied, most_bytes, hides, pieces });
+            let pieces = self.rpc_lines(backend, tool, &plan, sent, pieces).await?;
+            let collector = Collector::lines(None, backend.secrets());
+            return Ok(Connection { collector, most_bytes, hides, pieces });
         }
         let collector = match kind {
-            BodyType::EventStream => Collector::events(None),
-            BodyType::Ndjson => Collector::lines(None),
+            BodyType::EventStream => Collector::events(None, backend.secrets()),
+            BodyType::Ndjson => Collector::lines(None, backend.secrets()),
             _ => {
-                let content_type = content_type.unwrap_or("not given").to_owned();
+                let content_type = content_type.unwrap_or("not given");
+                let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);
                 return Err(CallError::NoStream { request, content_type });
             }
         };
-        Ok(Connection {
-            collector,
-            applied,
-            most_bytes,
-            hides,
-            pieces: response.bytes_stream().boxed(),
-        })
+        Ok(Connection { collector, most_bytes, hides, pieces: response.bytes_stream().boxed() })
     }
 
     /// Takes items through `result_path`, `transform`, `redact` and the caller's jq program, as a

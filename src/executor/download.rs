@@ -115,7 +115,8 @@ impl Executor {
             .or(expected)
             .unwrap_or("application/octet-stream");
         let name = file_name(call, tool, headers, content_type);
-        let content_type = content_type.to_owned();
+        let name = backend.secrets().text(&name).into_owned();
+        let content_type = backend.secrets().text(content_type).into_owned();
         let before = leftover.as_ref().map_or(0, Leftover::offset);
         let incoming = Incoming {
             name: &name,

@@ -16,7 +16,6 @@ use crate::{
     http::{
         backend::{Exchange, Refusal},
         error::SendErrorKind,
-        redact,
         retry::RetryRules,
         upload::Activity,
     },
@@ -160,7 +159,8 @@ impl Executor {
                 _ if status.is_success() => {}
                 _ => {
                     found.is_refused = exchange.refusal == Some(Refusal::Credential);
-                    return Err((None, refusal(tool, &request, exchange).await.to_string()));
+                    let error = refusal(backend, tool, &request, exchange).await;
+                    return Err((None, error.to_string()));
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
@@ -173,9 +173,9 @@ impl Executor {
                     Err(error) => return Err(failed(error)),
                 }
             } else if looks {
-                let Exchange { response, applied, .. } = exchange;
+                let Exchange { response, .. } = exchange;
                 let body = self.read(target, &plan, response).await.map_err(failed)?;
-                serde_json::from_slice(&redact::bytes(body, &applied.secrets())).ok()
+                serde_json::from_slice(&backend.masked(body).await).ok()
             } else {
                 None
             };

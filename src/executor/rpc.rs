@@ -13,11 +13,8 @@ use super::{
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
-    descriptor::model::Rpc,
-    http::{
-        backend::{Backend, Exchange, MOST_ERROR_BYTES},
-        redact,
-    },
+    descriptor::model::{Rpc, Tool},
+    http::backend::{Backend, Exchange, MOST_ERROR_BYTES},
     outcome::Payload,
     response::{
         MASK,
@@ -26,6 +23,7 @@ use crate::{
         rpc::{self, Head, Reply},
         rpc_error::{self, Refused},
     },
+    secrets::Secrets,
 };
 
 /// The body of an answer.
@@ -46,7 +44,12 @@ pub(super) enum Unopened {
 }
 
 /// Reads as much of an answer as shows what it is.
-pub(super) async fn open(mut pieces: Pieces, id: u64) -> Result<Opening, Unopened> {
+pub(super) async fn open(
+    mut pieces: Pieces,
+    id: u64,
+    secrets: &Secrets,
+) -> Result<Opening, Unopened> {
+    let masked = |line: &[u8]| secrets.body(Bytes::copy_from_slice(line));
     let mut start = BytesMut::new();
     let mut searched = 0;
     loop {
@@ -55,7 +58,7 @@ pub(super) async fn open(mut pieces: Pieces, id: u64) -> Result<Opening, Unopene
             let line = start.get(..at).unwrap_or_default();
             // What keeps a connection alive may come before the first line.
             if !line.iter().all(u8::is_ascii_whitespace) {
-                return match rpc::head(line, id).map_err(Unopened::Odd)? {
+                return match rpc::head(&masked(line), id).map_err(Unopened::Odd)? {
                     Head::List => {
                         let rest = start.split_off(at + 1).freeze();
                         let rest = stream::once(std::future::ready(Ok(rest)));
@@ -76,7 +79,7 @@ pub(super) async fn open(mut pieces: Pieces, id: u64) -> Result<Opening, Unopene
             Some(piece) => start.extend_from_slice(&piece.map_err(Unopened::Broken)?),
             // A list without items may lack the end of its line as well.
             None => {
-                return match rpc::head(&start, id).map_err(Unopened::Odd)? {
+                return match rpc::head(&masked(&start), id).map_err(Unopened::Odd)? {
                     Head::List => Ok(Opening::List(stream::empty().boxed())),
                     Head::Other => Ok(Opening::Other(start, pieces)),
                 };
@@ -102,7 +105,7 @@ impl Executor {
         (rpc, sent): (&Rpc, &RpcCall),
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
-        let Exchange { response, applied, attempts, retry_after, .. } = exchange;
+        let Exchange { response, attempts, retry_after, .. } = exchange;
         let Target { backend, call, tool, .. } = target;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -113,16 +116,16 @@ impl Executor {
             return Err(odd(rpc::odd(reason, b"")));
         }
         let late = |_| target.timed_out(plan);
-        let opening = open(response.bytes_stream().boxed(), sent.id);
+        let opening = open(response.bytes_stream().boxed(), sent.id, backend.secrets());
         let opening = tokio::time::timeout_at(target.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Ok(Opening::List(lines)) => {
-                let collector = Collector::lines(Bounds::of(call, tool, backend).items);
+                let most = Bounds::of(call, tool, backend).items;
+                let collector = Collector::lines(most, backend.secrets());
                 let (ends_silently, is_endless) = (true, false);
                 let stream = Stream { target, plan, status, collector, ends_silently, is_endless };
-                let Collected { payload, size, notes, is_cut } =
-                    stream.collect(lines, &applied.secrets()).await?;
+                let Collected { payload, size, notes, is_cut } = stream.collect(lines).await?;
                 return Ok(Answer { status, headers, payload, size, notes, is_cut });
             }
             Err(Unopened::Broken(error)) => {
@@ -133,7 +136,7 @@ impl Executor {
         let body = self.read_rest(target, plan, start, pieces);
         let body = tokio::time::timeout_at(target.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
-        let body = redact::bytes(body, &applied.secrets());
+        let body = backend.masked(body).await;
         match rpc::read(&body, sent.id).map_err(odd)? {
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
@@ -148,6 +151,7 @@ impl Executor {
                 let error = rpc_error::api_error(Refused {
                     error,
                     rpc,
+                    results: &tool.response,
                     params: &sent.params,
                     property: &property,
                     status,
@@ -203,6 +207,7 @@ impl Executor {
     pub(super) async fn rpc_lines(
         &self,
         backend: &Backend,
+        tool: &Tool,
         plan: &CallPlan,
         (rpc, sent): (&Rpc, &RpcCall),
         pieces: Pieces,
@@ -215,7 +220,7 @@ impl Executor {
             status: http::StatusCode::OK.as_u16(),
             error: DecodeError { excerpt: MASK.to_owned(), ..error },
         };
-        let (mut body, mut pieces) = match open(pieces, sent.id).await {
+        let (mut body, mut pieces) = match open(pieces, sent.id, backend.secrets()).await {
             Ok(Opening::List(lines)) => return Ok(lines),
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Err(Unopened::Broken(error)) => return Err(broken(error)),
@@ -226,6 +231,7 @@ impl Executor {
         {
             body.extend_from_slice(&piece.map_err(broken)?);
         }
+        let body = backend.masked(body.freeze()).await;
         match rpc::read(&body, sent.id).map_err(odd)? {
             Reply::Result(_) => Err(CallError::NoStream {
                 request: request(),
@@ -234,6 +240,7 @@ impl Executor {
             Reply::Error(error) => Err(Box::new(rpc_error::api_error(Refused {
                 error,
                 rpc,
+                results: &tool.response,
                 params: &sent.params,
                 property: &str::to_owned,
                 status: http::StatusCode::OK.as_u16(),

@@ -12,11 +12,11 @@ use crate::{
     call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
-    http::{backend::Backend, redact},
+    http::backend::Backend,
     outcome::{Payload, chain},
     response::{
         collect::{Collector, EndOfList, SoFar},
-        decode::{self, DecodeError},
+        decode::DecodeError,
     },
 };
 
@@ -83,7 +83,6 @@ impl Stream<'_> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-        secrets: &[&str],
     ) -> Result<Collected, CallError> {
         let Target { backend, tool, .. } = self.target;
         let streaming = tool.response.streaming;
@@ -136,14 +135,7 @@ impl Stream<'_> {
         }
         drop(pieces);
         let text = self.collector.finish();
-        let masked = redact::bytes(text.as_str().to_owned().into(), secrets);
-        if masked == text.as_str().as_bytes() {
-            return Ok(Collected { payload: Payload::Json(text), size, notes, is_cut });
-        }
-        let payload = decode::decode(&masked, Some("application/json"));
-        let payload =
-            payload.map_err(|error| self.target.undecodable(self.plan, self.status, error))?;
-        Ok(Collected { payload, size, notes, is_cut })
+        Ok(Collected { payload: Payload::Json(text), size, notes, is_cut })
     }
 
     /// Says that the time is up; what brought nothing and was to be a list failed.

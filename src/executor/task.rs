@@ -30,7 +30,6 @@ use crate::{
     http::{
         backend::{Exchange, ExchangeError, start_of},
         error::{SendError, SendErrorKind},
-        redact,
         retry::RetryRules,
         under_way::UnderWay,
         upload::Activity,
@@ -41,7 +40,8 @@ use crate::{
     },
     response::{
         MASK,
-        api_error::{self, Rejection},
+        api_error::Rejection,
+        hiding,
         shape::{self, Shaped},
     },
 };
@@ -569,8 +569,8 @@ impl<'run> Watcher<'run> {
             }
         } else {
             // Some APIs show a task that failed with a status of its own.
-            let Exchange { response, attempts, applied, retry_after, refusal, .. } = exchange;
-            let body = redact::bytes(start_of(response).await, &applied.secrets());
+            let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
+            let body = backend.masked(start_of(response).await).await;
             let rejection = Rejection {
                 status: status.as_u16(),
                 body: &body,
@@ -578,7 +578,7 @@ impl<'run> Watcher<'run> {
                 retry_after,
                 attempts,
             };
-            let mut error = api_error::read(rejection, &tool.errors);
+            let mut error = hiding::read(rejection, tool);
             name_refusal(&mut error, refusal, tool);
             let error: CallError = Box::new(error).into();
             match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
@@ -684,7 +684,12 @@ impl<'run> Watcher<'run> {
                 path.replace_all(result, &Value::from(MASK));
             }
         }
-        self.tasks.reason_in(&value)
+        let hidden = match starter.response.redact.is_empty() {
+            true => Vec::new(),
+            // What cannot be hidden is not told.
+            false => hiding::in_value(&mut value, &starter.response)?,
+        };
+        self.tasks.reason_in(&value).map(|reason| hiding::in_text(reason, &hidden))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{CallError, Executor, Target};
 use crate::{
     call::{self, CallPlan, PlannedBody},
-    http::{backend::Exchange, redact, upload::Activity},
+    http::{backend::Exchange, upload::Activity},
 };
 
 /// A file of the wrong length.
@@ -47,9 +47,9 @@ impl Executor {
         let arguments = call.arguments().of(&rule.tool);
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
-        let Exchange { response, applied, .. } = self.send(of_rule, &asking).await?;
+        let Exchange { response, .. } = self.send(of_rule, &asking).await?;
         let body = self.read(of_rule, &asking, response).await?;
-        let body = redact::bytes(body, &applied.secrets());
+        let body = backend.masked(body).await;
         let value: Option<Value> = serde_json::from_slice(&body).ok();
         let found = value.as_ref().and_then(|value| rule.path.first(value));
         let expected = match found {

@@ -3,7 +3,8 @@
 //! Credentials are looked up when the first call needs them, and kept until a backend refuses them
 //! (401) or they end. A missing one is an error that names the variables that were tried: a call
 //! never leaves without its credential. When a backend renews the credential's cookie
-//! (`Set-Cookie` for the same name), the new value replaces the old one for that backend.
+//! (`Set-Cookie` for the same name), the new value goes with the requests that the cookie is for,
+//! until it ends or is refused; then the configured one does again.
 //!
 //! Access tokens and sessions are obtained by [`login`], a little before the old one
 //! ends. Calls that need one at the same time share one renewal, and its failure.
@@ -13,19 +14,19 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{FutureExt as _, future::Shared};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
 use super::{
+    cookie::{self, Cookie, Renewal},
     login::{self, Login, LoginError, Memory, Renewed, Site},
-    redact::MASK,
     under_way::UnderWay,
 };
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
         model::{Auth, CredentialName, Placement},
         rules::{AuthRules, Refused},
     },
+    secrets::{MASK, Secrets},
 };
 
 /// After a renewal that failed while the old token still works, the next one waits this long.
@@ -107,15 +109,41 @@ pub trait CredentialSource: Send + Sync {
         let _ = writes;
         false
     }
+
+    /// Returns where the secrets are noted that are in use.
+    fn secrets(&self) -> Secrets {
+        Secrets::default()
+    }
 }
 
-/// A source whose answers are waited for, without holding up a thread that serves others.
+/// A source whose answers are waited for, without holding up a thread that serves others. What it
+/// gives is noted as a secret.
 #[derive(Clone)]
-pub(crate) struct Source(Arc<dyn CredentialSource>);
+pub(crate) struct Source {
+    inner: Arc<dyn CredentialSource>,
+    secrets: Secrets,
+}
 
 impl Source {
+    fn new(inner: Arc<dyn CredentialSource>) -> Self {
+        let secrets = inner.secrets();
+        Self { inner, secrets }
+    }
+
+    /// Returns where the secrets are noted that are in use.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// See [`CredentialSource::find`].
     pub(crate) async fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
+        let found = self.find_public(name).await?;
+        self.secrets.add(&name.0, found.expose_secret());
+        Ok(found)
+    }
+
+    /// Finds what is a credential and no secret: the name of a user or of a client.
+    pub(crate) async fn find_public(&self, name: &CredentialName) -> Result<SecretString, String> {
         let name = name.clone();
         self.ask(false, move |source| source.find(&name)).await
     }
@@ -125,8 +153,13 @@ impl Source {
         &self,
         name: &CredentialName,
     ) -> Result<(SecretString, Option<Access>), String> {
-        let name = name.clone();
-        self.ask(false, move |source| source.latest(&name)).await
+        let own = name.clone();
+        let (value, access) = self.ask(false, move |source| source.latest(&own)).await?;
+        self.secrets.add(&name.0, value.expose_secret());
+        if let Some(access) = &access {
+            self.secrets.add_derived("access_token", access.token.expose_secret());
+        }
+        Ok((value, access))
     }
 
     /// See [`CredentialSource::replace`]. Once begun it goes on when nobody waits any more, and
@@ -138,6 +171,7 @@ impl Source {
         access: Option<&Access>,
         lock: Option<Box<dyn Send>>,
     ) -> Result<(), String> {
+        self.secrets.add_derived(&name.0, value.expose_secret());
         let (name, value, access) = (name.clone(), value.clone(), access.cloned());
         let replace = move |source: &dyn CredentialSource| {
             let replaced = source.replace(&name, &value, access.as_ref());
@@ -155,7 +189,7 @@ impl Source {
 
     /// See [`CredentialSource::try_lock`].
     pub(crate) fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
-        self.0.try_lock(name)
+        self.inner.try_lock(name)
     }
 
     async fn ask<T: Send + 'static>(
@@ -163,10 +197,10 @@ impl Source {
         writes: bool,
         question: impl FnOnce(&dyn CredentialSource) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
-        if !self.0.may_wait(writes) {
-            return question(self.0.as_ref());
+        if !self.inner.may_wait(writes) {
+            return question(self.inner.as_ref());
         }
-        let source = Arc::clone(&self.0);
+        let source = Arc::clone(&self.inner);
         let asked = tokio::task::spawn_blocking(move || question(source.as_ref()));
         asked.await.unwrap_or_else(|_| Err("the keyring was not asked; call again".to_owned()))
     }
@@ -184,6 +218,8 @@ struct State {
     rules: AuthRules,
     source: Source,
     current: RwLock<Option<Held>>,
+    /// The credential's cookie as the backend has renewed it.
+    renewed: RwLock<Option<HeldCookie>>,
     flight: Mutex<Option<Flight>>,
     refusal: Mutex<Option<Refusal>>,
     memory: Memory,
@@ -206,6 +242,14 @@ struct Held {
     renew: Option<Instant>,
 }
 
+/// A cookie that a backend gave instead of the credential's.
+struct HeldCookie {
+    applied: Arc<Applied>,
+    /// It goes with requests below this path.
+    path: String,
+    ends: Option<SystemTime>,
+}
+
 /// A renewal that is under way, for all who wait for it.
 type Flight = Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, String>> + Send>>>;
 
@@ -214,7 +258,8 @@ type Flight = Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, String>> +
 pub(crate) struct Applied {
     headers: Vec<(HeaderName, HeaderValue)>,
     query: Option<(String, SecretString)>,
-    secrets: Vec<SecretString>,
+    /// Whether a backend gave it instead of the configured one.
+    is_renewed: bool,
 }
 
 impl fmt::Debug for Authenticator {
@@ -236,8 +281,9 @@ impl Authenticator {
         let state = State {
             auth,
             rules,
-            source: Source(Arc::from(source)),
+            source: Source::new(Arc::from(source)),
             current: RwLock::default(),
+            renewed: RwLock::default(),
             flight: Mutex::default(),
             refusal: Mutex::default(),
             memory: Memory::default(),
@@ -245,15 +291,24 @@ impl Authenticator {
         Self { state: Arc::new(state) }
     }
 
-    /// Returns the credential in the form in which it is sent; a login happens at `site`.
+    /// Returns where the secrets are noted that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        self.state.source.secrets()
+    }
+
+    /// Returns the credential in the form in which it is sent to `path`; a login happens at `site`.
     ///
     /// # Errors
     ///
     /// A sentence that says which credential is missing or unusable, or why a login failed.
     pub(crate) async fn applied<E: From<String>>(
         &self,
+        path: &str,
         site: impl FnOnce() -> Result<Site, E>,
     ) -> Result<Arc<Applied>, E> {
+        if let Some(applied) = self.state.renewed(path) {
+            return Ok(applied);
+        }
         if let Some(applied) = self.state.fresh() {
             return Ok(applied);
         }
@@ -269,6 +324,14 @@ impl Authenticator {
         self.login().is_some()
     }
 
+    /// Returns whether the backend gave this one instead of the configured credential, which it may
+    /// still take when it takes this one no more.
+    pub(crate) fn is_renewed(&self, applied: &Arc<Applied>) -> bool {
+        let renewed = self.state.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        let is_held = renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, applied));
+        is_held || applied.is_renewed
+    }
+
     /// Returns what answers refuse the credential, besides those with 401.
     pub(crate) fn refused(&self) -> Option<&Refused> {
         self.state.rules.refused.as_ref()
@@ -278,6 +341,11 @@ impl Authenticator {
     /// that a new token in its file is found without a restart. Another one that has come in the
     /// meantime stays.
     pub(crate) fn forget(&self, refused: &Arc<Applied>) {
+        let mut renewed = self.state.renewed.write().unwrap_or_else(PoisonError::into_inner);
+        if renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
+            *renewed = None;
+        }
+        drop(renewed);
         let mut current = self.state.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
             *current = None;
@@ -306,23 +374,42 @@ impl Authenticator {
         })
     }
 
-    /// Takes over a renewed cookie from an answer of the backend.
-    pub(crate) fn observe(&self, headers: &HeaderMap) {
+    /// Takes over what an answer of the backend from `url` does to the credential's cookie, unless
+    /// it is one that refuses something.
+    pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, url: &Url) {
         let Auth::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
             return;
         };
-        let renewed = headers
-            .get_all(header::SET_COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .filter_map(|cookie| cookie.split(';').next()?.trim().split_once('='))
-            .filter(|(cookie, value)| cookie == name && !value.is_empty())
-            .map(|(_, value)| value)
-            .next_back();
-        let Some(value) = renewed else { return };
-        let Ok(applied) = Applied::cookie(name, value) else { return };
-        tracing::info!(cookie = %name, "the backend renewed the credential's cookie");
-        self.state.hold(Held::forever(Arc::new(applied)));
+        let refuses = matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                | StatusCode::TOO_MANY_REQUESTS
+        );
+        if refuses || !headers.contains_key(header::SET_COOKIE) {
+            return;
+        }
+        let held = match cookie::renewal(name, headers, url, SystemTime::now()) {
+            None => return,
+            Some(Renewal::Ended) => None,
+            Some(Renewal::Set(Cookie { value, path, ends })) => {
+                if self.state.is_configured(name, &value) {
+                    None
+                } else {
+                    self.secrets().add_derived(name, &value);
+                    let Ok(applied) = Applied::renewed_cookie(name, &value) else { return };
+                    Some(HeldCookie { applied: Arc::new(applied), path, ends })
+                }
+            }
+        };
+        match &held {
+            Some(_) => {
+                tracing::info!(cookie = %name, "the backend renewed the credential's cookie")
+            }
+            None => tracing::debug!(cookie = %name, "the configured credential counts"),
+        }
+        *self.state.renewed.write().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     fn login(&self) -> Option<Login<'_>> {
@@ -351,6 +438,22 @@ impl State {
         let held = current.as_ref()?;
         let is_fresh = held.renew.is_none_or(|renew| Instant::now() < renew);
         is_fresh.then(|| Arc::clone(&held.applied))
+    }
+
+    /// Returns the cookie that the backend gave for requests of `path`, unless it has ended.
+    fn renewed(&self, path: &str) -> Option<Arc<Applied>> {
+        let renewed = self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        let held = renewed.as_ref().filter(|held| cookie::is_for(&held.path, path))?;
+        let is_over = held.ends.is_some_and(|ends| ends <= SystemTime::now());
+        (!is_over).then(|| Arc::clone(&held.applied))
+    }
+
+    /// Returns whether the cookie is the configured one.
+    fn is_configured(&self, name: &str, value: &str) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let field = cookie(name, value).ok();
+        let held = current.as_ref().and_then(|held| held.applied.headers.first());
+        held.zip(field).is_some_and(|((_, held), field)| *held == field)
     }
 
     fn hold(&self, held: Held) {
@@ -465,23 +568,26 @@ impl State {
     async fn prepare(&self) -> Result<Applied, String> {
         match &self.auth {
             Auth::Basic { username, password } => {
-                let username = self.source.find(username).await?;
-                let password = match password {
-                    Some(name) => self.source.find(name).await?,
-                    None => SecretString::default(),
+                let (username, password) = match password {
+                    Some(name) => {
+                        (self.source.find_public(username).await?, self.source.find(name).await?)
+                    }
+                    // What is sent without a password is a key.
+                    None => (self.source.find(username).await?, SecretString::default()),
                 };
                 if username.expose_secret().contains(':') {
                     return Err("a user name for Basic authentication cannot contain `:`".into());
                 }
                 let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
-                let encoded = STANDARD.encode(pair);
+                let encoded = STANDARD.encode(&pair);
+                self.source.secrets.add_derived("basic", &pair);
+                self.source.secrets.add_derived("basic", &encoded);
                 let value = sensitive(&format!("Basic {encoded}"))?;
-                let fields = vec![(header::AUTHORIZATION, value)];
-                Ok(Applied::fields(fields, vec![password, encoded.into()]))
+                Ok(Applied::fields(vec![(header::AUTHORIZATION, value)]))
             }
             Auth::Token { credential, placement } => {
                 let token = self.source.find(credential).await?;
-                Applied::token(placement, &token, vec![token.clone()])
+                Applied::token(placement, &token)
                     .map_err(|error| format!("credential `{credential}` {error}"))
             }
             // The last two are logins, which [`State::renew`] makes.
@@ -500,20 +606,13 @@ impl Drop for Landing<'_> {
 }
 
 impl Applied {
-    /// Sends `headers`, and hides `secrets`.
-    pub(crate) fn fields(
-        headers: Vec<(HeaderName, HeaderValue)>,
-        secrets: Vec<SecretString>,
-    ) -> Self {
-        Self { headers, query: None, secrets }
+    /// Sends `headers`.
+    pub(crate) fn fields(headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { headers, ..Self::default() }
     }
 
-    /// Sends `token` at `placement`, and hides `secrets`.
-    pub(crate) fn token(
-        placement: &Placement,
-        token: &SecretString,
-        secrets: Vec<SecretString>,
-    ) -> Result<Self, String> {
+    /// Sends `token` at `placement`.
+    pub(crate) fn token(placement: &Placement, token: &SecretString) -> Result<Self, String> {
         let value = token.expose_secret();
         let (field, query) = match placement {
             Placement::Cookie(name) => (Some((header::COOKIE, cookie(name, value)?)), None),
@@ -522,12 +621,13 @@ impl Applied {
             }
             Placement::Query(name) => (None, Some((name.clone(), token.clone()))),
         };
-        Ok(Self { headers: field.into_iter().collect(), query, secrets })
+        Ok(Self { headers: field.into_iter().collect(), query, is_renewed: false })
     }
 
-    fn cookie(name: &str, value: &str) -> Result<Self, String> {
-        let fields = vec![(header::COOKIE, cookie(name, value)?)];
-        Ok(Self::fields(fields, vec![value.into()]))
+    /// Sends a cookie as a backend has set it.
+    fn renewed_cookie(name: &str, value: &str) -> Result<Self, String> {
+        let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
+        Ok(Self { is_renewed: true, ..Self::fields(fields) })
     }
 
     /// Adds the credential to a request.
@@ -550,11 +650,6 @@ impl Applied {
         if let Some((name, value)) = &self.query {
             url.query_pairs_mut().append_pair(name, value.expose_secret());
         }
-    }
-
-    /// Returns the values that must not come back in an answer.
-    pub(crate) fn secrets(&self) -> Vec<&str> {
-        self.secrets.iter().map(SecretString::expose_secret).collect()
     }
 }
 
@@ -647,18 +742,44 @@ mod tests {
         assert!(!error.contains("a;b"), "{error}");
     }
 
+    fn sent_to(authenticator: &Authenticator, path: &str) -> String {
+        let state = &authenticator.state;
+        let applied = state.renewed(path).or_else(|| state.fresh());
+        let applied = applied.unwrap_or_else(|| looked_up(state).unwrap());
+        let mut headers = HeaderMap::new();
+        applied.apply(&mut Url::parse("http://h/").unwrap(), &mut headers);
+        headers[header::COOKIE].to_str().unwrap().to_owned()
+    }
+
     #[test]
-    fn a_renewed_cookie_replaces_the_token() {
+    fn a_renewed_cookie_goes_where_it_is_for_until_it_ends_or_is_refused() {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(Fixed("old")));
-        let mut answer = HeaderMap::new();
-        let renewed = HeaderValue::from_static("session=new; Path=/; HttpOnly");
-        answer.insert(header::SET_COOKIE, renewed);
-        authenticator.observe(&answer);
-        let mut headers = HeaderMap::new();
-        let mut url = Url::parse("http://h/").unwrap();
-        authenticator.state.fresh().unwrap().apply(&mut url, &mut headers);
-        assert_eq!(headers[header::COOKIE], "session=new");
+        let observe = |status: StatusCode, field: &'static str| {
+            let mut answer = HeaderMap::new();
+            answer.insert(header::SET_COOKIE, HeaderValue::from_static(field));
+            let url = Url::parse("http://h/rest/v0/vms").unwrap();
+            authenticator.observe(status, &answer, &url);
+            sent_to(&authenticator, "/rest/v0")
+        };
+        assert_eq!(sent_to(&authenticator, "/"), "session=old");
+        for status in [401, 403, 407, 429] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(observe(status, "session=x; Path=/"), "session=old");
+        }
+        assert_eq!(observe(StatusCode::OK, "session=x; Path=/elsewhere"), "session=old");
+        assert_eq!(observe(StatusCode::OK, "session=new; Path=/rest; HttpOnly"), "session=new");
+        assert_eq!(sent_to(&authenticator, "/restore"), "session=old");
+        assert_eq!(observe(StatusCode::OK, "session=x; Max-Age=0"), "session=old");
+        assert_eq!(observe(StatusCode::OK, "session=new; Max-Age=9"), "session=new");
+        assert_eq!(
+            authenticator.secrets().text("an old-value, session=new"),
+            "an old-value, session=[REDACTED]"
+        );
+        let renewed = authenticator.state.renewed("/rest/v0").unwrap();
+        assert!(authenticator.is_renewed(&renewed));
+        authenticator.forget(&renewed);
+        assert_eq!(sent_to(&authenticator, "/rest/v0"), "session=old");
     }
 
     #[test]
@@ -675,13 +796,14 @@ mod tests {
         let authenticator = Authenticator::new(auth, Box::new(source));
         let state = &authenticator.state;
         let current = || state.fresh().unwrap_or_else(|| looked_up(state).unwrap());
-        assert_eq!([current(), current()].map(|one| one.secrets().concat()), ["token-0"; 2]);
+        let cookie = |applied: &Applied| applied.headers[0].1.to_str().unwrap().to_owned();
+        assert_eq!([current(), current()].map(|one| cookie(&one)), ["session=token-0"; 2]);
         let first = current();
         authenticator.forget(&first);
-        assert_eq!(current().secrets().concat(), "token-1");
+        assert_eq!(cookie(&current()), "session=token-1");
         // A late refusal of the first one does not cost the second.
         authenticator.forget(&first);
-        assert_eq!(current().secrets().concat(), "token-1");
+        assert_eq!(cookie(&current()), "session=token-1");
     }
 
     #[test]
@@ -711,6 +833,6 @@ mod tests {
         let authenticator = Authenticator::new(auth, source);
         let other = async { unlock.send(()).unwrap() };
         let (found, ()) = tokio::join!(authenticator.state.looked_up(), other);
-        assert_eq!(found.unwrap().secrets(), ["tok"]);
+        assert_eq!(found.unwrap().headers[0].1, "session=tok");
     }
 }

@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{
     auth::{Applied, Authenticator},
@@ -29,10 +30,14 @@ use crate::{
     config::{AddressKey, BackendSettings, Timeouts},
     descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
+    secrets::Secrets,
 };
 
 /// An error body longer than this is not read to its end.
 pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
+
+/// A body of this size is masked where that holds up nobody.
+const LARGE: usize = 256 * 1024;
 
 /// One API at one place.
 #[derive(Debug)]
@@ -83,8 +88,6 @@ pub(crate) struct Exchange {
     pub(crate) response: reqwest::Response,
     /// How many requests were sent, redirects not counted.
     pub(crate) attempts: u32,
-    /// The credential that was sent, to keep it out of what comes back.
-    pub(crate) applied: Arc<Applied>,
     /// What `Retry-After` said.
     pub(crate) retry_after: Option<Duration>,
     /// Why the backend refuses whatever is asked, when it does.
@@ -105,6 +108,11 @@ pub(crate) enum Refusal {
 impl Backend {
     /// Puts a backend together; nothing is sent or read yet.
     pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
+        for (name, value) in &settings.headers {
+            if let Ok(value) = value.to_str() {
+                authenticator.secrets().add_field(name.as_str(), value);
+            }
+        }
         // Whose word the base URL is, the settings say; see `with_guard` for what else may.
         let guard = Guard::new(settings.reach(base.as_url(), None));
         Self {
@@ -152,13 +160,29 @@ impl Backend {
         &self.authenticator
     }
 
+    /// Returns the secrets that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        self.authenticator.secrets()
+    }
+
+    /// Takes the secrets out of a body, before anything reads it.
+    pub(crate) async fn masked(&self, body: Bytes) -> Bytes {
+        if body.len() < LARGE {
+            return self.secrets().body(body);
+        }
+        let (secrets, kept) = (self.secrets().clone(), body.clone());
+        let masked = tokio::task::spawn_blocking(move || secrets.body(kept)).await;
+        // It ends early only when the process does.
+        masked.unwrap_or_default()
+    }
+
     /// Obtains what requests carry, and sends none.
     ///
     /// # Errors
     ///
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
-        self.applied(Door::Terminal).await.map(drop)
+        self.applied(self.base.as_url().path(), Door::Terminal).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -199,7 +223,8 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
-        let mut applied = self.applied(plan.door).await?;
+        let path = plan.url.path();
+        let mut applied = self.applied(path, plan.door).await?;
         let headers = self.headers(plan, binary);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
@@ -224,22 +249,28 @@ impl Backend {
             let (outcome, refusal) = self.refusal(outcome).await;
             let is_refused = refusal == Some(Refusal::Credential);
             self.log(plan, &outcome, sent.elapsed());
-            if let (Ok((response, _)), Some(limit)) = (&outcome, &rules.errors.rate_limit) {
+            if let (Ok((Answered { response, .. }, _)), Some(limit)) =
+                (&outcome, &rules.errors.rate_limit)
+            {
                 self.throttle.observe(response.status(), response.headers(), limit);
             }
-            if !renewed && is_refused && self.authenticator.renews() {
+            let has_another =
+                self.authenticator.renews() || self.authenticator.is_renewed(&applied);
+            if !renewed && is_refused && has_another {
                 // The backend did nothing but refuse, so that any method may be repeated: once.
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied(plan.door).await?;
+                applied = self.applied(path, plan.door).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
             let pause = match &outcome {
                 // Somebody has decided so: it does not pass.
                 _ if refusal == Some(Refusal::SwitchedOff) => None,
-                Ok((response, _)) if rules.repeats_status(response.status().as_u16()) => {
+                Ok((Answered { response, .. }, _))
+                    if rules.repeats_status(response.status().as_u16()) =>
+                {
                     rules.delay(retry, rules.retry_after(response.headers()))
                 }
                 Err(ExchangeError::Send(error)) if rules.repeats_failure(&error.kind) => {
@@ -257,14 +288,16 @@ impl Backend {
                 continue;
             }
             return match outcome {
-                Ok((response, sending)) => {
+                Ok((Answered { response, url }, sending)) => {
                     if is_refused {
                         self.authenticator.forget(&applied);
+                    } else if refusal.is_none() {
+                        let status = response.status();
+                        self.authenticator.observe(status, response.headers(), &url);
                     }
-                    self.authenticator.observe(response.headers());
                     let retry_after = rules.retry_after(response.headers());
                     let _sending = sending;
-                    Ok(Exchange { response, attempts, applied, retry_after, refusal, _sending })
+                    Ok(Exchange { response, attempts, retry_after, refusal, _sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -275,7 +308,7 @@ impl Backend {
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
     /// body is read for that.
     async fn refusal(&self, outcome: Attempted) -> (Attempted, Option<Refusal>) {
-        let (response, sending) = match outcome {
+        let (Answered { response, url }, sending) = match outcome {
             Ok(answer) => answer,
             Err(error) => return (Err(error), None),
         };
@@ -285,7 +318,8 @@ impl Backend {
         let refused = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
         if off.is_none() && refused.is_none() {
             let is_refused = status == http::StatusCode::UNAUTHORIZED;
-            return (Ok((response, sending)), is_refused.then_some(Refusal::Credential));
+            let refusal = is_refused.then_some(Refusal::Credential);
+            return (Ok((Answered { response, url }, sending)), refusal);
         }
         let mut answer = http::Response::new(());
         *answer.status_mut() = status;
@@ -297,18 +331,18 @@ impl Backend {
             refused.is_some_and(|rule| rule.says(&body)).then_some(Refusal::Credential)
         };
         let response = reqwest::Response::from(answer.map(|()| body));
-        (Ok((response, sending)), refusal)
+        (Ok((Answered { response, url }, sending)), refusal)
     }
 
     /// Returns the credential; a login is made with the client of this backend.
-    async fn applied(&self, door: Door) -> Result<Arc<Applied>, ExchangeError> {
+    async fn applied(&self, path: &str, door: Door) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
             let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
             let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
             Ok(Site { settings, base, client, guard, marks })
         };
-        self.authenticator.applied(site).await.map_err(|error| match error {
+        self.authenticator.applied(path, site).await.map_err(|error| match error {
             Unready::Client(error) => error,
             Unready::Credential(error) => {
                 ExchangeError::Credential(self.settings.name.clone(), error)
@@ -340,7 +374,7 @@ impl Backend {
         applied: &Applied,
         files: &FileStore,
         activity: &Activity,
-    ) -> Result<(reqwest::Response, Sending), ExchangeError> {
+    ) -> Attempted {
         let mut may_expect = true;
         let mut url = plan.url.clone();
         let mut method = plan.method;
@@ -389,7 +423,7 @@ impl Backend {
                 // Nobody wants the rest of a body that was refused.
                 let sending =
                     if response.status().is_success() { sending } else { Sending::default() };
-                return Ok((response, sending));
+                return Ok((Answered { response, url }, sending));
             };
             if hop.becomes_get {
                 // The method that was called would be lost.
@@ -406,18 +440,13 @@ impl Backend {
     }
 
     /// Writes what was asked and how it went; neither arguments nor header fields.
-    fn log(
-        &self,
-        plan: &CallPlan,
-        outcome: &Result<(reqwest::Response, Sending), ExchangeError>,
-        elapsed: Duration,
-    ) {
+    fn log(&self, plan: &CallPlan, outcome: &Attempted, elapsed: Duration) {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
         let (backend, request) = (&self.settings.name, self.request_line(plan));
         match outcome {
-            Ok((response, _)) => {
+            Ok((Answered { response, .. }, _)) => {
                 let status = response.status().as_u16();
                 tracing::debug!(%backend, %request, status, ?elapsed, "answered");
             }
@@ -458,6 +487,13 @@ impl Backend {
 
     /// Names the request that failed for `kind`.
     pub(crate) fn failed(&self, plan: &CallPlan, kind: SendErrorKind) -> SendError {
+        let kind = match kind {
+            SendErrorKind::RedirectElsewhere { target } => {
+                let target = self.secrets().text(&target).into_owned();
+                SendErrorKind::RedirectElsewhere { target }
+            }
+            kind => kind,
+        };
         let request = self.request_line(plan);
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }
@@ -473,8 +509,14 @@ impl Backend {
     }
 }
 
+/// An answer, and where it came from after all redirects.
+struct Answered {
+    response: reqwest::Response,
+    url: Url,
+}
+
 /// What one request came to.
-type Attempted = Result<(reqwest::Response, Sending), ExchangeError>;
+type Attempted = Result<(Answered, Sending), ExchangeError>;
 
 /// Reads the start of the body of an error.
 pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {

@@ -10,6 +10,7 @@
 pub mod auth;
 pub mod backend;
 mod client;
+pub mod cookie;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;
@@ -17,7 +18,6 @@ pub mod login;
 mod pace;
 pub(crate) mod rate_limit;
 mod reach;
-pub mod redact;
 mod redirect;
 pub(crate) mod retry;
 pub(crate) mod under_way;

@@ -35,8 +35,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ServeError, Server, files, lines, sessions::Sessions};
-use crate::{files::FileStore, live::Owner};
+use super::{ServeError, Server, files, lines, masked, sessions::Sessions};
+use crate::{files::FileStore, live::Owner, secrets::Secrets};
 
 /// The path of the protocol.
 const MCP_PATH: &str = "/mcp";
@@ -234,6 +234,7 @@ struct Endpoint {
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
+    secrets: Secrets,
 }
 
 impl Endpoint {
@@ -270,6 +271,10 @@ impl Endpoint {
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
         let files = server.files().clone();
+        let secrets = server.executor().secrets().clone();
+        if let Some(token) = &options.token {
+            secrets.add("http_token", token.expose_secret());
+        }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let make = move || Ok(server.for_session());
         Self {
@@ -277,6 +282,7 @@ impl Endpoint {
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
+            secrets,
         }
     }
 
@@ -363,9 +369,10 @@ impl Endpoint {
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
         // The library blames the content type for a body that is no message.
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            return json_answer(StatusCode::BAD_REQUEST, lines::rejection(&body).into());
+            let rejection = self.secrets.message(lines::rejection(&body));
+            return json_answer(StatusCode::BAD_REQUEST, rejection.into());
         }
-        answer.map(unfailing)
+        masked::answer(answer, &self.secrets).await.map(unfailing)
     }
 
     /// Answers a browser that asks whether a page may call.

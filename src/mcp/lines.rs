@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::secrets::Secrets;
+
 /// The longest line that is read.
 pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// What the line buffer keeps after a long line.
@@ -188,18 +190,20 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
     }
 }
 
-/// Writes queued messages until the queue is closed; `connection` is cancelled when the other side
-/// does not take them any more.
+/// Writes queued messages, without secrets, until the queue is closed; `connection` is cancelled
+/// when the other side does not take them any more.
 pub(super) async fn write_all(
     mut write: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Vec<u8>>,
+    secrets: Secrets,
     connection: CancellationToken,
 ) {
-    let mut next = queue.recv().await;
+    let mut next = queue.recv().await.map(|line| secrets.message(line));
     while let Some(mut bytes) = next.take() {
         while bytes.len() < JOINED_BYTES
             && let Ok(more) = queue.try_recv()
         {
+            let more = secrets.message(more);
             if bytes.len() + more.len() > JOINED_BYTES {
                 next = Some(more);
                 break;
@@ -216,7 +220,7 @@ pub(super) async fn write_all(
             return;
         }
         if next.is_none() {
-            next = queue.recv().await;
+            next = queue.recv().await.map(|line| secrets.message(line));
         }
     }
 }

@@ -16,6 +16,7 @@ mod files;
 mod http;
 mod instructions;
 mod lines;
+mod masked;
 mod objects;
 mod progress;
 mod prompts;

@@ -55,7 +55,8 @@ pub async fn serve_streams(
     // Calls listen to this token through their requests.
     let connection = shutdown.child_token();
     let (queue, queued) = lines::queue();
-    let mut writer = tokio::spawn(lines::write_all(write, queued, connection.clone()));
+    let secrets = server.executor().secrets().clone();
+    let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
     let transport = Lines::new(read, queue, connection.clone());
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {

@@ -1,10 +1,12 @@
 //! Collects the items of a stream, as they come, into one JSON array.
 
+use bytes::Bytes;
+
 use super::{
     decode::{self, DecodeError},
     event_stream::EventDecoder,
 };
-use crate::outcome::JsonText;
+use crate::{outcome::JsonText, secrets::Secrets};
 
 /// Stands for a line that breaks off.
 const NOT_QUOTED: &str = "…";
@@ -16,6 +18,7 @@ pub(crate) struct Collector {
     most: usize,
     items: usize,
     array: String,
+    secrets: Secrets,
 }
 
 #[derive(Debug)]
@@ -43,18 +46,19 @@ pub(crate) enum EndOfList {
 }
 
 impl Collector {
-    /// Collects up to `most` server-sent events.
-    pub(crate) fn events(most: Option<usize>) -> Self {
-        Self::new(Source::Events(EventDecoder::default()), most)
+    /// Collects up to `most` server-sent events, without `secrets`.
+    pub(crate) fn events(most: Option<usize>, secrets: &Secrets) -> Self {
+        Self::new(Source::Events(EventDecoder::default()), most, secrets)
     }
 
-    /// Collects up to `most` JSON values, one a line.
-    pub(crate) fn lines(most: Option<usize>) -> Self {
-        Self::new(Source::Lines { pending: Vec::new(), number: 0 }, most)
+    /// Collects up to `most` JSON values, one a line, without `secrets`.
+    pub(crate) fn lines(most: Option<usize>, secrets: &Secrets) -> Self {
+        Self::new(Source::Lines { pending: Vec::new(), number: 0 }, most, secrets)
     }
 
-    fn new(source: Source, most: Option<usize>) -> Self {
-        Self { source, most: most.unwrap_or(usize::MAX), items: 0, array: "[".to_owned() }
+    fn new(source: Source, most: Option<usize>, secrets: &Secrets) -> Self {
+        let (most, secrets) = (most.unwrap_or(usize::MAX), secrets.clone());
+        Self { source, most, items: 0, array: "[".to_owned(), secrets }
     }
 
     /// Takes the next bytes; what comes after the last item that is wanted is dropped.
@@ -66,7 +70,7 @@ impl Collector {
                     && let Some(event) = decoder.next_event()
                 {
                     separate(&mut self.array);
-                    self.array.push_str(event.to_json().as_str());
+                    self.array.push_str(&self.secrets.json(event.to_json().as_str()));
                     self.items += 1;
                 }
                 Ok(())
@@ -81,10 +85,10 @@ impl Collector {
                     }
                     *number += 1;
                     let is_item = if pending.is_empty() {
-                        push_line(line, *number, &mut self.array)?
+                        push_line(line, *number, &mut self.array, &self.secrets)?
                     } else {
                         pending.extend_from_slice(line);
-                        let is_item = push_line(pending, *number, &mut self.array)?;
+                        let is_item = push_line(pending, *number, &mut self.array, &self.secrets)?;
                         pending.clear();
                         is_item
                     };
@@ -102,7 +106,8 @@ impl Collector {
             && self.items < self.most
         {
             let line = std::mem::take(pending);
-            self.items += usize::from(push_line(&line, *number + 1, &mut self.array)?);
+            self.items +=
+                usize::from(push_line(&line, *number + 1, &mut self.array, &self.secrets)?);
         }
         Ok(())
     }
@@ -118,7 +123,7 @@ impl Collector {
         if self.items >= self.most || line.iter().all(u8::is_ascii_whitespace) {
             return Ok(EndOfList::Whole);
         }
-        match push_line(&line, *number + 1, &mut self.array) {
+        match push_line(&line, *number + 1, &mut self.array, &self.secrets) {
             Ok(is_item) => {
                 self.items += usize::from(is_item);
                 Ok(EndOfList::Unterminated)
@@ -199,7 +204,13 @@ fn separate(array: &mut String) {
 }
 
 /// Appends the value of a line; returns whether it has one.
-fn push_line(line: &[u8], number: usize, array: &mut String) -> Result<bool, DecodeError> {
+fn push_line(
+    line: &[u8],
+    number: usize,
+    array: &mut String,
+    secrets: &Secrets,
+) -> Result<bool, DecodeError> {
+    let line = &secrets.body(Bytes::copy_from_slice(line));
     let fail = |reason: String| DecodeError {
         expected: "NDJSON",
         reason: format!("line {number}: {reason}"),
@@ -238,7 +249,7 @@ mod tests {
     #[test]
     fn lines_become_items_with_every_digit() {
         let pieces: [&[u8]; 3] = [b"{\"a\": 1.", b"50}\n\n\x1E[18446744073", b"709551616]"];
-        let lines = || Collector::lines(None);
+        let lines = || Collector::lines(None, &Secrets::default());
         assert_eq!(collect(lines(), &pieces).unwrap(), r#"[{"a":1.50},[18446744073709551616]]"#);
         assert_eq!(collect(lines(), &[]).unwrap(), "[]");
         let error = collect(lines(), &[b"{}\nx\n"]).unwrap_err();
@@ -249,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_taken_piece_by_piece() {
-        let mut collector = Collector::lines(None);
+        let mut collector = Collector::lines(None, &Secrets::default());
         collector.push(b"1\n2\n3").unwrap();
         assert_eq!(collector.take().unwrap().as_str(), "[1,2]");
         assert!(collector.take().is_none());
@@ -260,7 +271,7 @@ mod tests {
     #[test]
     fn the_end_of_a_list_shows_whether_it_was_cut() {
         let end = |bytes: &[u8]| {
-            let mut collector = Collector::lines(None);
+            let mut collector = Collector::lines(None, &Secrets::default());
             collector.push(bytes).unwrap();
             let end = collector.end_of_list();
             (end.ok(), collector.finish().into_string())
@@ -275,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_line_that_breaks_off_is_not_quoted() {
-        let mut collector = Collector::lines(None);
+        let mut collector = Collector::lines(None, &Secrets::default());
         collector.push(b"{\"token\": \"s3cr").unwrap();
         let error = collector.end_of_list().unwrap_err().to_string();
         assert!(error.contains("line 1") && !error.contains("s3cr"), "{error}");
@@ -289,7 +300,7 @@ mod tests {
             (b"data: 1\n\ndata: 2\n", EndOfList::Cut),
             (b"data: 1\n\ndata: {\"a", EndOfList::Cut),
         ] {
-            let mut collector = Collector::events(None);
+            let mut collector = Collector::events(None, &Secrets::default());
             collector.push(bytes).unwrap();
             assert_eq!(collector.end_of_list(), Ok(expected));
             assert_eq!(collector.finish().as_str(), r#"[{"event":"message","data":1}]"#);
@@ -298,11 +309,17 @@ mod tests {
 
     #[test]
     fn no_more_items_are_taken_than_wanted() {
-        assert_eq!(collect(Collector::lines(Some(2)), &[b"1\n2\n3\nx\n"]).unwrap(), "[1,2]");
-        assert_eq!(collect(Collector::lines(Some(2)), &[b"1\n2"]).unwrap(), "[1,2]");
+        assert_eq!(
+            collect(Collector::lines(Some(2), &Secrets::default()), &[b"1\n2\n3\nx\n"]).unwrap(),
+            "[1,2]"
+        );
+        assert_eq!(
+            collect(Collector::lines(Some(2), &Secrets::default()), &[b"1\n2"]).unwrap(),
+            "[1,2]"
+        );
         let stream: &[u8] = b"data: 1\n\ndata: 2\n\n";
         assert_eq!(
-            collect(Collector::events(Some(1)), &[stream]).unwrap(),
+            collect(Collector::events(Some(1), &Secrets::default()), &[stream]).unwrap(),
             r#"[{"event":"message","data":1}]"#
         );
     }
@@ -315,7 +332,7 @@ mod tests {
             pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
         ) {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-            for collector in [Collector::lines(Some(3)), Collector::events(Some(3))] {
+            for collector in [Collector::lines(Some(3), &Secrets::default()), Collector::events(Some(3), &Secrets::default())] {
                 if let Ok(text) = collect(collector, &pieces) {
                     prop_assert!(JsonText::parse(&text).is_ok());
                 }

@@ -2,8 +2,11 @@
 
 use mime::Mime;
 
-use super::collect::Collector;
-use crate::outcome::{JsonText, Payload};
+use super::{MASK, collect::Collector};
+use crate::{
+    outcome::{JsonText, Payload},
+    secrets::Secrets,
+};
 
 /// How much of a body that makes no sense is shown.
 const EXCERPT: usize = 200;
@@ -53,7 +56,7 @@ impl BodyType {
 
 /// A body that is not what its content type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no valid {expected}: {reason}; it begins with {excerpt:?}")]
+#[error("the answer is no valid {expected}: {reason}; {}", beginning(.excerpt))]
 pub struct DecodeError {
     /// `JSON`, `NDJSON`.
     pub expected: &'static str,
@@ -61,6 +64,13 @@ pub struct DecodeError {
     pub reason: String,
     /// The start of the body.
     pub excerpt: String,
+}
+
+fn beginning(excerpt: &str) -> String {
+    match excerpt {
+        MASK => "what it begins with is not shown: the tool hides values (`redact`)".to_owned(),
+        excerpt => format!("it begins with {excerpt:?}"),
+    }
 }
 
 /// Decodes `body`; binary bodies never come here.
@@ -106,7 +116,7 @@ fn json(body: &[u8]) -> Result<JsonText, DecodeError> {
 }
 
 fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
-    let mut collector = Collector::lines(None);
+    let mut collector = Collector::lines(None, &Secrets::default());
     collector.push(body)?;
     collector.end()?;
     Ok(collector.finish())

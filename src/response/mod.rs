@@ -8,6 +8,7 @@ pub(crate) mod budget;
 pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;
+pub(crate) mod hiding;
 pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
@@ -17,5 +18,4 @@ pub(crate) mod rpc_error;
 pub(crate) mod shape;
 pub(crate) mod xml;
 
-/// What stands where a value was hidden.
-pub const MASK: &str = "[REDACTED]";
+pub use crate::secrets::MASK;

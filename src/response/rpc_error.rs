@@ -9,8 +9,11 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{MASK, rpc::RpcError};
-use crate::{descriptor::model::Rpc, outcome::ApiError};
+use super::{MASK, hiding, rpc::RpcError};
+use crate::{
+    descriptor::model::{ResponseRules, Rpc},
+    outcome::ApiError,
+};
 
 /// Section 5.1 of the specification.
 const PARSE_ERROR: i64 = -32700;
@@ -40,6 +43,8 @@ pub(crate) struct Refused<'call> {
     pub(crate) error: RpcError,
     /// The method that was called.
     pub(crate) rpc: &'call Rpc,
+    /// What is hidden in its results.
+    pub(crate) results: &'call ResponseRules,
     /// Its parameters, as they were sent.
     pub(crate) params: &'call Map<String, Value>,
     /// The name of a parameter for the caller, by its name on the wire.
@@ -56,7 +61,24 @@ pub(crate) struct Refused<'call> {
 
 /// Makes an error of the API.
 pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
-    let Refused { error, rpc, params, property, status, request, retry_after, attempts } = refused;
+    let Refused {
+        mut error,
+        rpc,
+        results,
+        params,
+        property,
+        status,
+        request,
+        retry_after,
+        attempts,
+    } = refused;
+    let hidden = match &mut error.data {
+        Some(data) if !results.redact.is_empty() => hiding::in_value(data, results),
+        _ => Some(Vec::new()),
+    };
+    if hidden.is_none() {
+        error.data = None;
+    }
     let message = match error.code {
         Some(METHOD_NOT_FOUND) => method_not_found(rpc),
         code => {
@@ -73,7 +95,7 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
             message
         }
     };
-    let message = without_secrets(message, params);
+    let message = hiding::in_text(without_secrets(message, params), &hidden.unwrap_or_default());
     let code = error.code.and_then(|code| {
         let named = rpc.codes.iter().find(|(known, _)| *known == code);
         named.map(|(_, word)| word.clone())

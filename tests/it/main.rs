@@ -7,6 +7,7 @@
 )]
 
 mod addresses;
+mod answers;
 mod auth;
 mod cancelling;
 mod check;
@@ -56,9 +57,12 @@ mod promises;
 mod questions;
 mod resources;
 mod returns;
+mod secrets;
 mod seen;
 mod setup;
 mod simulate;
+#[path = "../../src/secrets/spell.rs"]
+mod spell;
 mod stored;
 mod streams;
 mod switch;

@@ -83,6 +83,11 @@ impl ServiceAccount {
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
+    /// Returns the private key, as it was given.
+    pub(super) fn private_key(&self) -> &str {
+        &self.private_key
+    }
+
     fn key(&self) -> Result<RsaKeyPair, String> {
         let der = PrivateKeyDer::from_pem_slice(self.private_key.as_bytes())
             .map_err(|_| "has a `private_key` that is no PEM key")?;

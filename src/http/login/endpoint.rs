@@ -22,6 +22,7 @@ use crate::{
         client::{self, ClientError},
         guard::Guard,
     },
+    secrets::Secrets,
 };
 
 /// A lifetime beyond this says nothing: more than thirty years.
@@ -36,6 +37,7 @@ pub struct TokenEndpoint {
     url: Url,
     client: Client,
     auth: ClientAuth,
+    secrets: Secrets,
 }
 
 /// Who asks for a token.
@@ -115,7 +117,13 @@ impl TokenEndpoint {
         settings.tls_skip_verify &= url.host() == base.as_url().host();
         let place = (AddressKey::TokenUrl, &url);
         let client = client::build(&settings, place, guard, client::Use::Answers)?;
-        Ok(Self { url, client, auth })
+        Ok(Self { url, client, auth, secrets: Secrets::default() })
+    }
+
+    /// Notes in `secrets` what is sent and what comes.
+    #[must_use]
+    pub fn noting(self, secrets: &Secrets) -> Self {
+        Self { secrets: secrets.clone(), ..self }
     }
 
     /// Returns the host, for messages.
@@ -146,7 +154,12 @@ impl TokenEndpoint {
         }
         let body = read(response).await.map_err(TokenError::Unusable)?;
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-        understand(status, &headers, &body, &secrets, asked)
+        let tokens = understand(status, &headers, &body, (&secrets, &self.secrets), asked)?;
+        self.secrets.add_derived("access_token", tokens.access.expose_secret());
+        if let Some(refresh) = &tokens.refresh {
+            self.secrets.add_derived("refresh_token", refresh.expose_secret());
+        }
+        Ok(tokens)
     }
 
     /// Makes a request, and lists what must not be shown should the server repeat it.
@@ -162,8 +175,16 @@ impl TokenEndpoint {
         let shown = |name: &&(&str, &str)| !public.contains(&name.0);
         let sent = parameters.iter().filter(shown).map(|(_, value)| (*value).to_owned());
         let mut secrets: Vec<String> = sent.collect();
+        for (name, value) in
+            parameters.iter().filter(shown).filter(|(name, _)| *name != "client_id")
+        {
+            self.secrets.add_derived(name, value);
+        }
         if let Some(ClientIdentity { id, secret }) = identity {
             let id = id.expose_secret();
+            if let Some(secret) = secret {
+                self.secrets.add("client_secret", secret.expose_secret());
+            }
             secrets.push(id.to_owned());
             match (secret, self.auth) {
                 (Some(secret), ClientAuth::Basic) => {
@@ -173,6 +194,7 @@ impl TokenEndpoint {
                     };
                     let pair = format!("{}:{}", encode(id), encode(secret.expose_secret()));
                     let encoded = STANDARD.encode(pair);
+                    self.secrets.add_derived("basic", &encoded);
                     let mut field = http::HeaderValue::from_str(&format!("Basic {encoded}"))
                         .map_err(|_| {
                             TokenError::Unusable("the client secret is unusable".into())
@@ -210,7 +232,7 @@ fn understand(
     status: http::StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    secrets: &[&str],
+    (secrets, known): (&[&str], &Secrets),
     asked: Instant,
 ) -> Result<Tokens, TokenError> {
     let unusable = |reason: String| Err(TokenError::Unusable(reason));
@@ -222,8 +244,8 @@ fn understand(
         // Some servers refuse with status 200.
         return match text("error") {
             Some(error) => Err(TokenError::Refused {
-                error: words(error, secrets),
-                description: text("error_description").map(|text| words(text, secrets)),
+                error: words(error, secrets, known),
+                description: text("error_description").map(|text| words(text, secrets, known)),
                 server_time: headers
                     .get(header::DATE)
                     .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok()),
@@ -264,8 +286,8 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Result<Tokens, TokenError> {
         let status = http::StatusCode::from_u16(status).unwrap();
-        let secrets = ["s3cret", "client-7"];
-        understand(status, &HeaderMap::new(), body.as_bytes(), &secrets, Instant::now())
+        let secrets = (["s3cret", "client-7"].as_slice(), &Secrets::default());
+        understand(status, &HeaderMap::new(), body.as_bytes(), secrets, Instant::now())
     }
 
     #[test]
@@ -309,7 +331,7 @@ mod tests {
         #[test]
         fn any_answer_is_understood_or_refused(status in 100..600_u16, body in any::<Vec<u8>>()) {
             let status = http::StatusCode::from_u16(status).unwrap();
-            let _ = understand(status, &HeaderMap::new(), &body, &[], Instant::now());
+            let _ = understand(status, &HeaderMap::new(), &body, (&[], &Secrets::default()), Instant::now());
         }
 
         #[test]

@@ -26,12 +26,12 @@ pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
 use super::{
     auth::{Applied, Source},
     guard::{self, Guard},
-    redact::MASK,
 };
 use crate::{
     call::BaseUrl,
     config::BackendSettings,
     descriptor::login::{OAuth2, Session},
+    secrets::{MASK, Secrets},
     text::{line, plain},
 };
 
@@ -148,9 +148,9 @@ async fn read(response: reqwest::Response) -> Result<Bytes, String> {
     Ok(body.freeze())
 }
 
-/// Makes a server's words fit for a message: without `secrets`, on one line, not too long.
-fn words(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
+/// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.
+fn words(text: &str, secrets: &[&str], known: &Secrets) -> String {
+    let mut text = known.text(text).into_owned();
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
@@ -169,9 +169,9 @@ mod tests {
     #[test]
     fn words_of_a_server_are_masked_and_short() {
         assert_eq!(
-            words("no\n such  client abc\u{7}", &["abc", "no"]),
+            words("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
             "no such client [REDACTED]"
         );
-        assert_eq!(words(&"x".repeat(400), &[]).len(), MOST_WORDS + 2);
+        assert_eq!(words(&"x".repeat(400), &[], &Secrets::default()).len(), MOST_WORDS + 2);
     }
 }

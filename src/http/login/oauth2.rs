@@ -43,29 +43,28 @@ pub(super) async fn renew(
     memory: &Memory,
     site: &Site,
 ) -> Result<Renewed, LoginError> {
-    let mut secrets = Vec::new();
     let tokens = match &oauth2.grant {
         Grant::ClientCredentials { client_id, client_secret } => {
             let identity = identity(source, client_id, Some(client_secret)).await?;
-            let endpoint = endpoint(oauth2, None, site)?;
+            let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
             let scope = oauth2.scopes.join(" ");
             let mut parameters = vec![("grant_type", "client_credentials")];
             if !scope.is_empty() {
                 parameters.push(("scope", &scope));
             }
             let tokens = endpoint.ask(Some(&identity), &parameters).await;
-            secrets.extend(identity.secret);
             tokens.map_err(|error| failure(&error, &endpoint, &oauth2.grant, site))?
         }
         Grant::JwtBearer { service_account, subject } => {
             let account = source.find(service_account).await?;
             let wrong = |error: String| format!("credential `{service_account}` {error}");
             let account = ServiceAccount::parse(account.expose_secret()).map_err(wrong)?;
+            source.secrets().add("private_key", account.private_key());
             let url = match &oauth2.token_url {
                 Some(url) => url.clone(),
                 None => account.token_url().map_err(wrong)?,
             };
-            let endpoint = endpoint(oauth2, Some(url.clone()), site)?;
+            let endpoint = endpoint(oauth2, Some(url.clone()), site)?.noting(source.secrets());
             let ask = async |now| {
                 let subject = subject.as_deref();
                 let assertion = account.assertion(&url, &oauth2.scopes, subject, now);
@@ -88,18 +87,16 @@ pub(super) async fn renew(
         }
         Grant::RefreshToken { client_id, client_secret, refresh_token, rotates, .. } => {
             let identity = identity(source, client_id, client_secret.as_ref()).await?;
-            let endpoint = endpoint(oauth2, None, site)?;
+            let endpoint = endpoint(oauth2, None, site)?.noting(source.secrets());
             let chain = Chain { source, memory, name: refresh_token, rotates: *rotates };
-            let tokens = chain.renew(&endpoint, &identity, oauth2, site, &mut secrets).await?;
-            secrets.extend(identity.secret);
+            let tokens = chain.renew(&endpoint, &identity, oauth2, site).await?;
             let used = Some(tokens.access.clone());
             *memory.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
             tokens
         }
     };
     let lifetime = tokens.lifetime;
-    secrets.push(tokens.access.clone());
-    let applied = Applied::token(&oauth2.placement, &tokens.access, secrets)
+    let applied = Applied::token(&oauth2.placement, &tokens.access)
         .map_err(|error| format!("the access token {error}"))?;
     let ends = lifetime.and_then(|lifetime| tokens.asked.checked_add(lifetime));
     // A margin that is longer than half of the lifetime would renew for nearly every call.
@@ -118,7 +115,7 @@ async fn identity(
         Some(name) => Some(source.find(name).await?),
         None => None,
     };
-    Ok(ClientIdentity { id: source.find(id).await?, secret })
+    Ok(ClientIdentity { id: source.find_public(id).await?, secret })
 }
 
 /// Makes a client for the token endpoint: that of the descriptor, or the one that a service account
@@ -179,7 +176,6 @@ impl Chain<'_> {
         identity: &ClientIdentity,
         oauth2: &OAuth2,
         site: &Site,
-        secrets: &mut Vec<SecretString>,
     ) -> Result<Tokens, LoginError> {
         // Held until the new refresh token is stored: each may be used once.
         let lock = if self.rotates { Some(self.lock().await?) } else { None };
@@ -188,7 +184,6 @@ impl Chain<'_> {
         }
         let (mut refresh, shared) = self.current().await?;
         if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
-            secrets.push(refresh);
             return Ok(tokens);
         }
         let mut answer = ask(endpoint, identity, &refresh).await;
@@ -210,7 +205,6 @@ impl Chain<'_> {
         match replaced.filter(|new| new.expose_secret() != refresh.expose_secret()) {
             Some(new) => {
                 self.keep(new, access.as_ref(), lock).await?;
-                secrets.push(new.clone());
             }
             // The old one goes on, and only other processes miss something when this fails.
             None if self.rotates => {
@@ -218,7 +212,6 @@ impl Chain<'_> {
             }
             None => {}
         }
-        secrets.push(refresh);
         Ok(tokens)
     }
 

@@ -11,6 +11,7 @@ use super::{LoginError, Renewed, Site, no_answer, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, Source, sensitive},
+    secrets::is_secret,
 };
 
 /// A session is begun anew so long before its end, or a tenth of its life before.
@@ -37,7 +38,12 @@ pub(super) async fn renew(
         body.credentials(&mut names);
     }
     for name in names {
-        given.push((name, source.find(name).await?));
+        let found = if is_secret(&name.0) {
+            source.find(name).await?
+        } else {
+            source.find_public(name).await?
+        };
+        given.push((name, found));
     }
     let mut find = |name: &CredentialName| {
         let found = given.iter().find(|(other, _)| *other == name);
@@ -67,7 +73,9 @@ pub(super) async fn renew(
         let said = answer.as_ref().and_then(|answer| {
             MESSAGES.iter().find_map(|path| answer.pointer(path).and_then(Value::as_str))
         });
-        let said = said.map(|text| format!(": {}", words(text, &secrets))).unwrap_or_default();
+        let said = said
+            .map(|text| format!(": {}", words(text, &secrets, source.secrets())))
+            .unwrap_or_default();
         let names: Vec<String> = given.iter().map(|(name, _)| format!("`{name}`")).collect();
         let next = match (status.as_u16(), names.is_empty()) {
             (400 | 401 | 403 | 422, false) => {
@@ -91,12 +99,11 @@ pub(super) async fn renew(
                 return Err(failed(&format!("the answer has no text at {path} (`{name}`)")).into());
             }
         };
+        source.secrets().add_derived(name, &value);
         extracted.push((name, value));
     }
     let headers = fields_of(session, &extracted).map_err(|error| failed(&error))?;
-    let tokens = extracted.into_iter().map(|(_, value)| value.into());
-    let passwords = given.into_iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
-    let applied = Applied::fields(headers, tokens.chain(passwords).collect());
+    let applied = Applied::fields(headers);
     // Where nothing says how long a session lasts, it does until the backend refuses it.
     let after = |time: Duration| begun.checked_add(time);
     let ends = lifetime.and_then(after);
@@ -130,11 +137,4 @@ fn fields_of(
             Err(error) => Err(format!("the value for `{name}` {error}")),
         })
         .collect()
-}
-
-/// Returns whether a credential has to be hidden in answers: the name of a user occurs in many.
-fn is_secret(name: &CredentialName) -> bool {
-    let name = name.0.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    has(&["pass", "secret", "token", "key"]) || !has(&["user", "mail", "login", "account"])
 }

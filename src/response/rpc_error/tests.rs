@@ -19,6 +19,7 @@ fn shown_for(params: Value, code: i64, message: &str, data: Value) -> String {
     api_error(Refused {
         error,
         rpc: &rpc(Some("list_methods")),
+        results: &ResponseRules::default(),
         params: &params,
         property: &|name| name.replace('-', "_"),
         status: 200,

@@ -1,0 +1,291 @@
+//! The escapes that texts are written with: those of JSON and of programming languages, of URLs and
+//! of HTML, and bytes that show nothing and could stand between those of a secret.
+
+/// The longest number in a reference of HTML that is read.
+const MOST_DIGITS: usize = 16;
+
+/// The longest sequence of a terminal that is read.
+const MOST_SEQUENCE: usize = 32;
+
+/// What an escape stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Byte(u8),
+    Char(char),
+    /// Nothing that anybody sees.
+    Nothing,
+}
+
+/// An escape at the beginning of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Escape {
+    pub(super) meaning: Meaning,
+    pub(super) length: usize,
+}
+
+impl Escape {
+    fn byte(byte: u8, length: usize) -> Self {
+        let meaning = if is_shown(char::from(byte)) || byte >= 0x80 {
+            Meaning::Byte(byte)
+        } else {
+            Meaning::Nothing
+        };
+        Self { meaning, length }
+    }
+
+    fn code(code: u32, length: usize) -> Self {
+        let letter = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let meaning = if is_shown(letter) { Meaning::Char(letter) } else { Meaning::Nothing };
+        Self { meaning, length }
+    }
+
+    fn nothing(length: usize) -> Self {
+        Self { meaning: Meaning::Nothing, length }
+    }
+}
+
+/// Returns whether an escape, or a byte that shows nothing, may begin with `byte`.
+pub(super) fn may_begin(byte: u8) -> bool {
+    is_starter(byte)
+        || (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'))
+        || matches!(byte, 0x7F | 0xC2 | 0xE2 | 0xEF)
+}
+
+/// Returns whether `byte` begins an escape that is written.
+pub(super) fn is_starter(byte: u8) -> bool {
+    matches!(byte, b'\\' | b'%' | b'&')
+}
+
+/// Returns whether somebody would see it, or an end of a line.
+fn is_shown(letter: char) -> bool {
+    match letter {
+        '\t' | '\n' | '\r' => true,
+        '\u{AD}'
+        | '\u{200B}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}'
+        | '\u{FEFF}' => false,
+        _ => !letter.is_control(),
+    }
+}
+
+/// What is taken for an escape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// All escapes as they should be written.
+    Strict,
+    /// References of HTML without a semicolon, too.
+    Loose,
+    /// Bytes that show nothing, and no escapes.
+    Unseen,
+}
+
+/// Reads the escape that `text` begins with.
+pub(super) fn read(text: &[u8], reading: Reading) -> Option<Escape> {
+    match text.first()? {
+        b'\\' | b'%' | b'&' if reading == Reading::Unseen => None,
+        b'\\' => backslash(text),
+        b'%' => percent(text),
+        b'&' => reference(text, reading == Reading::Loose),
+        _ => unseen(text),
+    }
+}
+
+fn backslash(text: &[u8]) -> Option<Escape> {
+    match text.get(1)? {
+        b'u' if text.get(2) == Some(&b'{') => {
+            let end = text.iter().take(12).position(|byte| *byte == b'}')?;
+            Some(Escape::code(hex(text.get(3..end)?)?, end + 1))
+        }
+        b'u' => {
+            let code = hex(text.get(2..6)?)?;
+            // A character beyond the first 65,536 is written as two (RFC 8259, section 7).
+            let low = || {
+                let next = text.get(6..12)?.strip_prefix(b"\\u")?;
+                hex(next).filter(|low| (0xDC00..0xE000).contains(low))
+            };
+            match code {
+                0xD800..0xDC00 => Some(match low() {
+                    Some(low) => {
+                        Escape::code(0x1_0000 + ((code - 0xD800) << 10) + (low - 0xDC00), 12)
+                    }
+                    None => Escape::code(code, 6),
+                }),
+                _ => Some(Escape::code(code, 6)),
+            }
+        }
+        b'U' => Some(Escape::code(hex(text.get(2..10)?)?, 10)),
+        b'x' => Some(Escape::byte(u8::try_from(hex(text.get(2..4)?)?).ok()?, 4)),
+        b'n' => Some(Escape::byte(b'\n', 2)),
+        b'r' => Some(Escape::byte(b'\r', 2)),
+        b't' => Some(Escape::byte(b'\t', 2)),
+        b'0' | b'a' | b'b' | b'f' | b'v' => Some(Escape::nothing(2)),
+        byte @ (b'"' | b'\'' | b'`' | b'\\' | b'/') => Some(Escape::byte(*byte, 2)),
+        _ => None,
+    }
+}
+
+fn percent(text: &[u8]) -> Option<Escape> {
+    if matches!(text.get(1)?, b'u' | b'U') {
+        return Some(Escape::code(hex(text.get(2..6)?)?, 6));
+    }
+    Some(Escape::byte(u8::try_from(hex(text.get(1..3)?)?).ok()?, 3))
+}
+
+/// Reads a character reference of HTML.
+fn reference(text: &[u8], is_loose: bool) -> Option<Escape> {
+    let body = text.get(1..)?;
+    if let Some(number) = body.strip_prefix(b"#") {
+        let (digits, radix, before) = match number.split_first()? {
+            (b'x' | b'X', digits) => (digits, 16, 3),
+            _ => (number, 10, 2),
+        };
+        let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
+        let count = digits.iter().take(MOST_DIGITS).take_while(|byte| is_digit(byte)).count();
+        let code = std::str::from_utf8(digits.get(..count)?).ok()?;
+        let code = u32::from_str_radix(code, radix).ok()?;
+        let is_whole = digits.get(count) == Some(&b';');
+        let length = before + count + usize::from(is_whole);
+        return (is_whole || is_loose).then(|| Escape::code(code, length));
+    }
+    let count = body.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let name = std::str::from_utf8(body.get(..count)?).ok()?;
+    if body.get(count) == Some(&b';') {
+        let (_, letter) = NAMES.iter().find(|(known, _)| *known == name)?;
+        return Some(Escape::code(u32::from(*letter), count + 2));
+    }
+    if !is_loose {
+        return None;
+    }
+    // Old pages leave the semicolon out.
+    let old = ["amp", "AMP", "lt", "LT", "gt", "GT", "quot", "QUOT"];
+    let known = old.iter().find(|old| name.starts_with(**old))?;
+    let (_, letter) = NAMES.iter().find(|(name, _)| name == known)?;
+    Some(Escape::code(u32::from(*letter), known.len() + 1))
+}
+
+/// Reads bytes that show nothing.
+fn unseen(text: &[u8]) -> Option<Escape> {
+    let length = match text {
+        [0x1B, b'[', rest @ ..] => {
+            let end = rest.iter().take(MOST_SEQUENCE).position(|byte| (0x40..0x7F).contains(byte));
+            end.map_or(1, |end| end + 3)
+        }
+        [byte, ..] if *byte < 0x20 || *byte == 0x7F => {
+            if matches!(byte, b'\t' | b'\n' | b'\r') {
+                return None;
+            }
+            1
+        }
+        [0xC2, 0x80..=0x9F | 0xAD, ..] => 2,
+        [0xE2, 0x80, 0x8B..=0x8F | 0xAA..=0xAE, ..] | [0xE2, 0x81, 0xA0..=0xAF, ..] => 3,
+        [0xEF, 0xBB, 0xBF, ..] => 3,
+        _ => return None,
+    };
+    Some(Escape::nothing(length))
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    let mut code = 0_u32;
+    for digit in digits {
+        code = code.checked_mul(16)? + char::from(*digit).to_digit(16)?;
+    }
+    (!digits.is_empty()).then_some(code)
+}
+
+/// The names of HTML for characters that secrets have.
+const NAMES: &[(&str, char)] = &[
+    ("AMP", '&'),
+    ("GT", '>'),
+    ("Hat", '^'),
+    ("LT", '<'),
+    ("NewLine", '\n'),
+    ("NonBreakingSpace", ' '),
+    ("QUOT", '"'),
+    ("Tab", '\t'),
+    ("UnderBar", '_'),
+    ("VerticalLine", '|'),
+    ("amp", '&'),
+    ("apos", '\''),
+    ("ast", '*'),
+    ("bsol", '\\'),
+    ("colon", ':'),
+    ("comma", ','),
+    ("commat", '@'),
+    ("dollar", '$'),
+    ("equals", '='),
+    ("excl", '!'),
+    ("grave", '`'),
+    ("gt", '>'),
+    ("lbrace", '{'),
+    ("lbrack", '['),
+    ("lcub", '{'),
+    ("lowbar", '_'),
+    ("lpar", '('),
+    ("lsqb", '['),
+    ("lt", '<'),
+    ("midast", '*'),
+    ("nbsp", ' '),
+    ("num", '#'),
+    ("percnt", '%'),
+    ("period", '.'),
+    ("plus", '+'),
+    ("quest", '?'),
+    ("quot", '"'),
+    ("rbrace", '}'),
+    ("rbrack", ']'),
+    ("rcub", '}'),
+    ("rpar", ')'),
+    ("rsqb", ']'),
+    ("semi", ';'),
+    ("shy", '\u{AD}'),
+    ("sol", '/'),
+    ("verbar", '|'),
+    ("vert", '|'),
+    ("zwj", '\u{200D}'),
+    ("zwnj", '\u{200C}'),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_all_kinds_are_read() {
+        let cases: &[(&str, Option<(Meaning, usize)>)] = &[
+            (r"\u0041bc", Some((Meaning::Char('A'), 6))),
+            (r"\uD83D\uDE00", Some((Meaning::Char('😀'), 12))),
+            (r"\u{1F600}", Some((Meaning::Char('😀'), 9))),
+            (r"\x41", Some((Meaning::Byte(b'A'), 4))),
+            (r"\/", Some((Meaning::Byte(b'/'), 2))),
+            (r"\0", Some((Meaning::Nothing, 2))),
+            (r"\u200b", Some((Meaning::Nothing, 6))),
+            (r"\q", None),
+            (r"\u00", None),
+            ("%41", Some((Meaning::Byte(b'A'), 3))),
+            ("%u0041", Some((Meaning::Char('A'), 6))),
+            ("%4", None),
+            ("% 1", None),
+            ("&#65;", Some((Meaning::Char('A'), 5))),
+            ("&#0000065;", Some((Meaning::Char('A'), 10))),
+            ("&#x41 ", Some((Meaning::Char('A'), 5))),
+            ("&amp;", Some((Meaning::Char('&'), 5))),
+            ("&ampx", Some((Meaning::Char('&'), 4))),
+            ("&sol;", Some((Meaning::Char('/'), 5))),
+            ("&none;", None),
+            ("&#;", None),
+            ("\0", Some((Meaning::Nothing, 1))),
+            ("\u{1B}[31mx", Some((Meaning::Nothing, 5))),
+            ("\u{200B}", Some((Meaning::Nothing, 3))),
+            ("\n", None),
+            ("é", None),
+        ];
+        for (text, expected) in cases {
+            let found =
+                read(text.as_bytes(), Reading::Loose).map(|escape| (escape.meaning, escape.length));
+            assert_eq!(found, *expected, "{text:?}");
+        }
+        assert_eq!(read(b"&#6%35;", Reading::Strict), None);
+        assert_eq!(read(b"%41", Reading::Unseen), None);
+    }
+}

@@ -1,0 +1,292 @@
+//! Finds secrets in a text, in all their spellings.
+//!
+//! A text is searched as it is, then without its escapes, layer by layer, and what its runs of
+//! Base64 and of hexadecimal digits stand for is searched alike. Each layer is passed over once and
+//! there are few of them, so that the time grows with the text and with nothing that is in it.
+
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
+
+use super::{
+    escapes::{self, Meaning, Reading},
+    runs, short,
+    spellings::{self, Spelling},
+    view::Text,
+};
+
+/// So many layers of escapes are taken out.
+const MOST_ESCAPES: u8 = 6;
+
+/// So many layers of Base64 or hexadecimal digits are.
+const MOST_RUNS: u8 = 2;
+
+/// A byte of a secret is written with no more bytes of a text that is searched as one.
+const MOST_WIDE: usize = 40;
+
+/// What is taken apart at once.
+const BLOCK: usize = 256 * 1024;
+
+/// Which runs may hold the shortest secret.
+#[derive(Debug, Clone, Copy)]
+struct Least {
+    base64: usize,
+    hex: usize,
+}
+
+/// Looks for secrets.
+#[derive(Debug)]
+pub(super) struct Finder {
+    /// Those that are secrets wherever they are.
+    long: Option<AhoCorasick>,
+    shares: Vec<(bool, bool)>,
+    /// Those of them that have spaces, as forms write them.
+    forms: Option<AhoCorasick>,
+    /// Those that are secrets as a whole value or beside a name.
+    short: Option<short::Finder>,
+    /// The bytes that spellings consist of.
+    alphabet: [bool; 256],
+    least: Least,
+    /// The bytes that the longest secret may take.
+    most: usize,
+}
+
+impl Default for Finder {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
+
+/// A secret, and the names of the credentials that have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'secret> {
+    pub(super) value: &'secret str,
+    pub(super) names: &'secret [String],
+}
+
+impl Finder {
+    /// Looks for `wanted`.
+    pub(super) fn new(wanted: &[Wanted<'_>]) -> Self {
+        let is_short = |it: &&Wanted<'_>| short::is_short(it.value);
+        let (short, long): (Vec<_>, Vec<_>) = wanted.iter().partition(is_short);
+        let mut all = Vec::new();
+        for Wanted { value, .. } in &long {
+            spellings::of_long(value, &mut all);
+        }
+        all.retain(|it| !it.bytes.is_empty());
+        all.sort_unstable();
+        all.dedup();
+        let forms: Vec<Vec<u8>> = all
+            .iter()
+            .filter(|it| it.bytes.contains(&b' '))
+            .map(|it| with_pluses(&it.bytes))
+            .collect();
+        let short = short::Finder::new(&short);
+        let mut alphabet = [false; 256];
+        let bytes = all.iter().flat_map(|spelling| &spelling.bytes);
+        let bytes = bytes.chain(b"+").chain(short.iter().flat_map(short::Finder::bytes));
+        for byte in bytes.copied().chain(*b"#;{}ux0123456789abcdefABCDEF") {
+            if let Some(known) = alphabet.get_mut(usize::from(byte)) {
+                *known = true;
+            }
+        }
+        let shortest = wanted.iter().map(|it| it.value.len()).min().unwrap_or_default();
+        let shortest = shortest.max(short::SHORTEST);
+        let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
+        let bytes = all.iter().map(|Spelling { bytes, .. }| bytes);
+        Self {
+            // More spellings than it can hold would be gigabytes.
+            long: (!all.is_empty()).then(|| AhoCorasick::new(bytes).ok()).flatten(),
+            shares: all.iter().map(|spelling| spelling.shares).collect(),
+            forms: (!forms.is_empty()).then(|| AhoCorasick::new(forms).ok()).flatten(),
+            short,
+            alphabet,
+            least: Least { base64: (shortest * 4).div_ceil(3), hex: shortest * 2 },
+            most: longest.min(spellings::PART) * MOST_WIDE,
+        }
+    }
+
+    /// Returns where secrets are in `text`, in order, apart from each other; each range begins and
+    /// ends between characters and between escapes.
+    pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        if self.long.is_none() && self.short.is_none() {
+            return found;
+        }
+        let whole = Text::plain(text, 0);
+        self.literals(whole, &mut found);
+        let mut from = 0;
+        // Each block reaches into the next one by what a secret may take.
+        while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
+            let block = rest.get(..BLOCK + self.most).unwrap_or(rest);
+            self.beneath(Text::plain(block, from), MOST_ESCAPES, MOST_RUNS, &mut found);
+            from += BLOCK;
+        }
+        merged(text, found)
+    }
+
+    fn search(&self, text: Text<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
+        self.literals(text, found);
+        self.beneath(text, escapes, runs, found);
+    }
+
+    /// Finds what is written as it is.
+    fn literals(&self, text: Text<'_>, found: &mut Vec<Range<usize>>) {
+        if let Some(long) = self.long.as_ref().filter(|long| long.is_match(text.bytes)) {
+            for place in long.find_overlapping_iter(text.bytes) {
+                let shares = self.shares.get(place.pattern().as_usize()).copied();
+                let (before, behind) = shares.unwrap_or_default();
+                let is_own = |at: usize| text.bytes.get(at).copied().is_some_and(runs::is_base64);
+                let before = before && place.start().checked_sub(1).is_some_and(is_own);
+                let behind = behind && is_own(place.end());
+                let start = place.start() - usize::from(before);
+                found.push(text.origin(start..place.end() + usize::from(behind)));
+            }
+        }
+        if let Some(forms) = &self.forms
+            && memchr::memchr(b'+', text.bytes).is_some()
+        {
+            let places = with_pluses(text.bytes);
+            found.extend(forms.find_overlapping_iter(&places).map(|it| text.origin(it.range())));
+        }
+        if let Some(short) = &self.short {
+            short.find(text.bytes, |range| found.push(text.origin(range)));
+        }
+    }
+
+    /// Finds what is written in another way.
+    fn beneath(&self, text: Text<'_>, escapes: u8, runs: u8, found: &mut Vec<Range<usize>>) {
+        if let Some(left) = runs.checked_sub(1) {
+            let mut bytes = Vec::new();
+            for run in runs::base64(text.bytes, self.least.base64) {
+                let run = text.part(run);
+                for skip in 0..4 {
+                    runs::decode_base64(run.bytes, skip, &mut bytes);
+                    // What is only Base64 is one of the spellings.
+                    if !self.is_escaped(&bytes, Reading::Loose, escapes::is_starter)
+                        && !self.has_runs(&bytes)
+                    {
+                        continue;
+                    }
+                    let all = bytes.iter().enumerate();
+                    let all = all.map(|(at, byte)| (*byte, runs::made_of_base64(at, skip)));
+                    self.search(run.decoded(all).text(), escapes, left, found);
+                }
+            }
+            for run in runs::hex(text.bytes, self.least.hex) {
+                let run = text.part(run);
+                for skip in 0..2 {
+                    runs::decode_hex(run.bytes, skip, &mut bytes);
+                    let all = bytes.iter().enumerate();
+                    let all = all.map(|(at, byte)| (*byte, skip + at * 2..skip + at * 2 + 2));
+                    self.search(run.decoded(all).text(), escapes, left, found);
+                }
+            }
+        }
+        let Some(left) = escapes.checked_sub(1) else { return };
+        // What nobody sees goes first: it may be within an escape.
+        if self.is_escaped(text.bytes, Reading::Unseen, escapes::may_begin) {
+            self.search(text.unescaped(Reading::Unseen).text(), left, runs, found);
+        } else if self.is_escaped(text.bytes, Reading::Loose, escapes::is_starter) {
+            let strict = text.unescaped(Reading::Strict);
+            self.search(strict.text(), left, runs, found);
+            let loose = memchr::memchr(b'&', text.bytes)
+                .map(|_| text.unescaped(Reading::Loose))
+                .filter(|loose| loose.text().bytes.len() < strict.text().bytes.len());
+            if let Some(loose) = loose {
+                self.search(loose.text(), left.min(1), runs, found);
+            }
+        }
+    }
+
+    /// Returns whether there is an escape that may be a part of a secret; one may begin with a byte
+    /// that `begins` accepts.
+    fn is_escaped(&self, text: &[u8], reading: Reading, begins: impl Fn(u8) -> bool) -> bool {
+        let counts = |byte: u8| {
+            escapes::is_starter(byte)
+                || self.alphabet.get(usize::from(byte)).copied().unwrap_or_default()
+        };
+        let mut rest = text;
+        while let Some(at) = rest.iter().position(|byte| begins(*byte)) {
+            rest = rest.get(at..).unwrap_or_default();
+            let Some(escape) = escapes::read(rest, reading) else {
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            };
+            let matters = match escape.meaning {
+                Meaning::Nothing => true,
+                Meaning::Byte(byte) => counts(byte),
+                Meaning::Char(letter) => letter.encode_utf8(&mut [0; 4]).bytes().any(counts),
+            };
+            if matters {
+                return true;
+            }
+            rest = rest.get(escape.length..).unwrap_or_default();
+        }
+        false
+    }
+
+    fn has_runs(&self, text: &[u8]) -> bool {
+        runs::base64(text, self.least.base64).next().is_some()
+    }
+}
+
+/// Writes spaces as forms do.
+fn with_pluses(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect()
+}
+
+/// Puts ranges in order, joins what overlaps or touches, and widens each so that no escape and no
+/// character of `text` is cut.
+pub(super) fn merged(text: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    let mut widened: Vec<Range<usize>> = Vec::with_capacity(merged.len());
+    for range in merged {
+        let range = widen(text, range);
+        match widened.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => widened.push(range),
+        }
+    }
+    widened
+}
+
+/// Widens a range to whole escapes of JSON and whole characters.
+fn widen(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let is_inner = |at: usize| text.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
+    let Range { mut start, mut end } = range;
+    while start > 0 && is_inner(start) && range.start - start < 3 {
+        start -= 1;
+    }
+    while is_inner(end) && end - range.end < 3 {
+        end += 1;
+    }
+    let start = escape_around(text, start).map_or(start, |escape| escape.start);
+    let end = escape_around(text, end).map_or(end, |escape| escape.end);
+    start..end
+}
+
+/// Returns the escape of JSON that the place `at` lies within.
+fn escape_around(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let length = |start: usize| match text.get(start + 1) {
+        Some(b'u') => 6,
+        _ => 2,
+    };
+    (1..=5).filter_map(|back| at.checked_sub(back)).find_map(|start| {
+        let is_start = text.get(start) == Some(&b'\\') && backslashes_before(text, start) % 2 == 0;
+        let end = start + length(start);
+        (is_start && end > at).then(|| start..end.min(text.len()))
+    })
+}
+
+fn backslashes_before(text: &[u8], at: usize) -> usize {
+    let before = text.get(..at).unwrap_or_default();
+    before.iter().rev().take_while(|byte| **byte == b'\\').count()
+}

@@ -1,0 +1,228 @@
+//! Secrets so short that they occur by chance: they are masked as a whole value or beside a name,
+//! and never within a word.
+
+use aho_corasick::AhoCorasick;
+
+use super::{finder::Wanted, spellings};
+
+/// Shorter secrets occur by chance.
+pub(super) const SHORTEST: usize = 8;
+
+/// What stands between a name and a value.
+const MOST_BETWEEN: usize = 12;
+
+/// The longest name before a value.
+const MOST_NAME: usize = 64;
+
+/// Parts of the names that values have which are secrets.
+const TELLING: &[&str] = &[
+    "authentic",
+    "authoriz",
+    "bearer",
+    "cookie",
+    "credential",
+    "key",
+    "passphrase",
+    "passw",
+    "secret",
+    "session",
+    "token",
+    "xauth",
+];
+
+/// Such names.
+const TELLING_WHOLE: &[&str] = &["auth", "basic", "pass", "pin", "pw", "pwd", "sid"];
+
+/// Words between a name and a value.
+const LINKS: &[&str] = &["is", "was"];
+
+/// Values that are everywhere, whoever has chosen them as a secret.
+const COMMON: &[&str] = &[
+    "admin",
+    "administrator",
+    "changeme",
+    "default",
+    "demo",
+    "disabled",
+    "empty",
+    "enabled",
+    "error",
+    "false",
+    "guest",
+    "hidden",
+    "localhost",
+    "login",
+    "manager",
+    "name",
+    "none",
+    "null",
+    "off",
+    "password",
+    "passwd",
+    "public",
+    "read",
+    "root",
+    "secret",
+    "service",
+    "system",
+    "test",
+    "token",
+    "true",
+    "undefined",
+    "unknown",
+    "user",
+    "username",
+    "value",
+    "write",
+    "yes",
+];
+
+/// Returns whether `secret` would be masked where it is none.
+pub(super) fn is_short(secret: &str) -> bool {
+    secret.len() < SHORTEST || is_common(secret)
+}
+
+/// Returns whether a value says nothing by itself.
+fn is_common(secret: &str) -> bool {
+    let lower = secret.to_ascii_lowercase();
+    secret.len() < 3
+        || COMMON.contains(&lower.as_str())
+        || (secret.len() < SHORTEST && secret.bytes().all(|byte| byte.is_ascii_digit()))
+        || "0123456789".contains(secret)
+}
+
+/// Looks for short secrets.
+#[derive(Debug)]
+pub(super) struct Finder {
+    values: AhoCorasick,
+    spellings: Vec<Spelled>,
+    /// The names of credentials, in lower case, letters and digits only.
+    names: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Spelled {
+    bytes: Vec<u8>,
+    is_common: bool,
+}
+
+impl Finder {
+    /// Looks for `wanted`; `None` when there are none.
+    pub(super) fn new(wanted: &[Wanted<'_>]) -> Option<Self> {
+        let mut all = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        for Wanted { value, names: own } in wanted.iter().filter(|it| !it.value.is_empty()) {
+            let mut bytes = Vec::new();
+            spellings::of_short(value, &mut bytes);
+            let is_common = is_common(value);
+            all.extend(bytes.into_iter().map(|bytes| Spelled { bytes, is_common }));
+            for name in *own {
+                let last = name.rsplit(['/', '.']).next().unwrap_or(name);
+                names.extend([plain(name.as_bytes()), plain(last.as_bytes())]);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| !name.is_empty());
+        if all.is_empty() {
+            return None;
+        }
+        let values = AhoCorasick::new(all.iter().map(|it| &it.bytes)).ok()?;
+        Some(Self { values, spellings: all, names })
+    }
+
+    /// Returns the bytes of all spellings.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = &u8> {
+        self.spellings.iter().flat_map(|it| &it.bytes)
+    }
+
+    /// Finds whole values, and values beside a name.
+    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(std::ops::Range<usize>)) {
+        for place in self.values.find_overlapping_iter(text) {
+            let (before, behind) = text.split_at(place.start());
+            let behind = behind.get(place.len()..).unwrap_or_default();
+            if before.last().is_some_and(is_word) || behind.first().is_some_and(is_word) {
+                continue;
+            }
+            let is_common =
+                self.spellings.get(place.pattern().as_usize()).is_none_or(|it| it.is_common);
+            if (!is_common && is_whole(before, behind)) || self.is_named(before, behind, is_common)
+            {
+                found(place.range());
+            }
+        }
+    }
+
+    /// Returns whether a name stands before a value: `"password": "..."`, `token=...`.
+    fn is_named(&self, before: &[u8], behind: &[u8], is_common: bool) -> bool {
+        if is_key(behind) {
+            return false;
+        }
+        let between = before.iter().rev().take(MOST_BETWEEN).take_while(|byte| is_between(byte));
+        let between = between.count();
+        let (name, between) = before.split_at(before.len() - between);
+        let is_sign = |byte: &u8| matches!(byte, b':' | b'=' | b'>');
+        if between.is_empty() || (is_common && !between.iter().any(is_sign)) {
+            return false;
+        }
+        let (rest, mut name) = last_word(name);
+        if LINKS.contains(&name.as_str()) && !is_common {
+            (_, name) = last_word(rest.trim_ascii_end());
+        }
+        !name.is_empty() && (self.names.contains(&name) || tells(&name))
+    }
+}
+
+/// Returns whether a value of this name is a secret.
+pub(super) fn tells(name: &str) -> bool {
+    let name = plain(name.as_bytes());
+    TELLING_WHOLE.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+}
+
+/// Takes the last word off, in lower case.
+fn last_word(text: &[u8]) -> (&[u8], String) {
+    let length = text.iter().rev().take(MOST_NAME).take_while(|byte| is_named(byte)).count();
+    let (rest, name) = text.split_at(text.len() - length);
+    (rest, plain(name))
+}
+
+fn is_word(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80
+}
+
+fn is_named(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+fn is_between(byte: &u8) -> bool {
+    matches!(byte, b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'>' | b'(' | b'[' | b'{')
+        || byte.is_ascii_whitespace()
+}
+
+/// Returns whether what ended before `behind` is the name of a member of an object.
+fn is_key(behind: &[u8]) -> bool {
+    let behind = behind.strip_prefix(b"\\").unwrap_or(behind);
+    let Some(behind) = behind.strip_prefix(b"\"") else { return false };
+    behind.iter().take(MOST_BETWEEN).find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
+}
+
+/// Returns whether a value is all that there is between two signs of an end.
+fn is_whole(before: &[u8], behind: &[u8]) -> bool {
+    let mut behind = behind;
+    while let Some(rest) = behind.strip_prefix(b"=") {
+        behind = rest;
+    }
+    let begins =
+        matches!(before.last(), None | Some(b'"' | b'\'' | b'`' | b'>' | b'\n' | b'=' | b':'));
+    let ends = match behind {
+        [] | [b'"' | b'\'' | b'`' | b'<' | b'\n' | b'\r' | b'&' | b'@', ..] => true,
+        [b'\\', b'"' | b'n' | b'r', ..] => true,
+        _ => false,
+    };
+    begins && ends && !is_key(behind)
+}
+
+fn plain(name: &[u8]) -> String {
+    let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect()
+}

@@ -1,0 +1,110 @@
+//! A secret as the texts have it that were made of it.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::{escapes::Reading, short::SHORTEST, view::Text};
+
+/// A longer secret is looked for in parts of this length.
+pub(super) const PART: usize = 1024;
+
+/// No more of a secret is looked for.
+const MOST: usize = 64 * 1024;
+
+/// So many layers of what looks like escapes are taken out of a secret.
+const MOST_LAYERS: usize = 4;
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spelling {
+    pub(super) bytes: Vec<u8>,
+    /// Whether a character of Base64 before it holds some of its bits, and one behind it.
+    pub(super) shares: (bool, bool),
+}
+
+impl Spelling {
+    fn whole(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), shares: (false, false) }
+    }
+}
+
+/// Adds the spellings of a secret that is masked wherever it is.
+pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
+    let bytes = secret.as_bytes();
+    let bytes = bytes.get(..MOST).unwrap_or(bytes);
+    all.extend(parts(bytes).map(Spelling::whole));
+    // One that looks as if it had escapes is also what these stand for, as they are taken out with
+    // those that it is written with.
+    let mut meant = bytes.to_vec();
+    for _ in 0..MOST_LAYERS {
+        let next = Text::plain(&meant, 0).unescaped(Reading::Strict).text().bytes.to_vec();
+        if next == meant || next.len() < SHORTEST {
+            break;
+        }
+        all.extend(parts(&next).map(Spelling::whole));
+        meant = next;
+    }
+    parts(bytes).for_each(|part| in_base64(part, all));
+    // UTF-16: what both orders of bytes have in common.
+    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).take(MOST).collect();
+    if secret.is_ascii() {
+        let core = wide.get(..wide.len().saturating_sub(1)).unwrap_or_default();
+        parts(core).for_each(|part| in_base64(part, all));
+        return;
+    }
+    let swapped: Vec<u8> = secret.encode_utf16().flat_map(u16::to_be_bytes).take(MOST).collect();
+    for wide in [&wide, &swapped] {
+        parts(wide).for_each(|part| in_base64(part, all));
+        all.push(Spelling::whole(wide.clone()));
+        // Bytes of zero are passed over, like everything that shows nothing.
+        let shown = wide.iter().copied().filter(|byte| *byte != 0);
+        all.push(Spelling::whole(shown.collect::<Vec<u8>>()));
+    }
+    let narrow: Option<Vec<u8>> =
+        secret.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
+    all.extend(narrow.map(Spelling::whole));
+}
+
+/// Adds the spellings of a short secret, which is masked as a whole value or beside a name.
+pub(super) fn of_short(secret: &str, all: &mut Vec<Vec<u8>>) {
+    all.push(secret.as_bytes().to_vec());
+    let encoded = STANDARD_NO_PAD.encode(secret);
+    if encoded.contains(['+', '/']) {
+        all.push(encoded.replace('+', "-").replace('/', "_").into_bytes());
+    }
+    all.push(encoded.into_bytes());
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    all.push(hex.to_ascii_uppercase().into_bytes());
+    all.push(hex.into_bytes());
+}
+
+/// Cuts a long secret; the last part is as long as the others.
+fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let last = (bytes.len() > PART && !bytes.len().is_multiple_of(PART))
+        .then(|| bytes.get(bytes.len() - PART..))
+        .flatten();
+    let is_whole = bytes.len() <= PART;
+    bytes.chunks(PART).filter(move |part| is_whole || part.len() == PART).chain(last)
+}
+
+/// Adds what Base64 makes of `part` at each of the three places that it can have in a larger text:
+/// the characters that depend on nothing else.
+fn in_base64(part: &[u8], all: &mut Vec<Spelling>) {
+    for before in 0..3 {
+        let mut padded = vec![0; before];
+        padded.extend_from_slice(part);
+        padded.resize(padded.len().next_multiple_of(3), 0);
+        let (from, to) = (before * 8, (before + part.len()) * 8);
+        let encoded = STANDARD_NO_PAD.encode(&padded).into_bytes();
+        let own = encoded.get(from.div_ceil(6)..to / 6).unwrap_or_default();
+        let shares = (!from.is_multiple_of(6), !to.is_multiple_of(6));
+        if own.iter().any(|byte| matches!(byte, b'+' | b'/')) {
+            let swapped = own.iter().map(|byte| match byte {
+                b'+' => b'-',
+                b'/' => b'_',
+                byte => *byte,
+            });
+            all.push(Spelling { bytes: swapped.collect(), shares });
+        }
+        all.push(Spelling { bytes: own.to_vec(), shares });
+    }
+}

@@ -1,0 +1,120 @@
+//! A text with its escapes taken out, each byte of which knows where it came from.
+
+use std::ops::Range;
+
+use super::escapes::{self, Escape, Meaning, Reading};
+
+/// A text, or what a text stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'text> {
+    pub(super) bytes: &'text [u8],
+    /// Where each byte came from, unless it is the text itself.
+    spans: Option<&'text [Span]>,
+    /// Where the text begins in that of which places are told.
+    base: usize,
+}
+
+/// Where a byte came from, from the beginning of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    from: u32,
+    to: u32,
+}
+
+/// What a text stands for.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+    base: usize,
+}
+
+impl<'text> Text<'text> {
+    /// Returns a text whose first byte is at `base`.
+    pub(super) fn plain(bytes: &'text [u8], base: usize) -> Self {
+        Self { bytes, spans: None, base }
+    }
+
+    /// Returns where a range of bytes came from.
+    pub(super) fn origin(&self, range: Range<usize>) -> Range<usize> {
+        let Some(spans) = self.spans else {
+            return self.base + range.start..self.base + range.end;
+        };
+        let of = |at: usize| spans.get(at).copied().unwrap_or(Span { from: 0, to: 0 });
+        let (first, last) = (of(range.start), of(range.end.saturating_sub(1)));
+        self.base + first.from as usize..self.base + last.to as usize
+    }
+
+    /// Returns a part of the text.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        let spans = self.spans.map(|spans| spans.get(range.clone()).unwrap_or_default());
+        let base = if spans.is_some() { self.base } else { self.base + range.start };
+        Self { bytes: self.bytes.get(range).unwrap_or_default(), spans, base }
+    }
+
+    fn span(&self, from: usize, to: usize) -> Span {
+        match self.spans {
+            None => Span { from: narrow(from), to: narrow(to) },
+            Some(spans) => {
+                let of = |at: usize| spans.get(at).copied().unwrap_or(Span { from: 0, to: 0 });
+                Span { from: of(from).from, to: of(to.saturating_sub(1)).to }
+            }
+        }
+    }
+
+    /// Takes one layer of escapes out.
+    pub(super) fn unescaped(&self, reading: Reading) -> View {
+        let mut view = View {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            spans: Vec::with_capacity(self.bytes.len()),
+            base: self.base,
+        };
+        let mut at = 0;
+        while let Some(byte) = self.bytes.get(at) {
+            let escape = escapes::may_begin(*byte)
+                .then(|| escapes::read(self.bytes.get(at..).unwrap_or_default(), reading))
+                .flatten();
+            let Some(Escape { meaning, length }) = escape else {
+                view.push(&[*byte], self.span(at, at + 1));
+                at += 1;
+                continue;
+            };
+            let span = self.span(at, at + length);
+            match meaning {
+                Meaning::Byte(byte) => view.push(&[byte], span),
+                Meaning::Char(letter) => {
+                    view.push(letter.encode_utf8(&mut [0; 4]).as_bytes(), span);
+                }
+                Meaning::Nothing => {}
+            }
+            at += length;
+        }
+        view
+    }
+
+    /// Returns bytes that were made of this text: each with the range of those that it is made of.
+    pub(super) fn decoded(&self, bytes: impl Iterator<Item = (u8, Range<usize>)>) -> View {
+        let mut view = View { base: self.base, ..View::default() };
+        for (byte, made_of) in bytes {
+            view.push(&[byte], self.span(made_of.start, made_of.end));
+        }
+        view
+    }
+}
+
+impl View {
+    /// Returns it as a text.
+    pub(super) fn text(&self) -> Text<'_> {
+        Text { bytes: &self.bytes, spans: Some(&self.spans), base: self.base }
+    }
+
+    fn push(&mut self, bytes: &[u8], span: Span) {
+        self.bytes.extend_from_slice(bytes);
+        self.spans.extend(std::iter::repeat_n(span, bytes.len()));
+    }
+}
+
+/// Blocks are small.
+fn narrow(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
