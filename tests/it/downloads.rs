@@ -51,7 +51,7 @@ fn broken(fields: &[(&str, &str)], length: usize, start: &[u8]) -> Answer {
     Answer::Close([&whole[..whole.len() - length], start].concat())
 }
 
-pub(crate) fn rest(fields: &[(&str, &str)], range: &str, bytes: &[u8]) -> Answer {
+fn rest(fields: &[(&str, &str)], range: &str, bytes: &[u8]) -> Answer {
     Answer::full(206, &[fields, &[("Content-Range", range)]].concat(), bytes)
 }
 
@@ -385,7 +385,7 @@ async fn zeros_take_no_room_on_the_disk() {
 }
 
 /// The command line in a process of its own.
-pub(crate) fn call(upstream: &Upstream, home: &Path) -> Command {
+fn call(upstream: &Upstream, home: &Path) -> Command {
     let descriptor = home.join("fake.dadl");
     std::fs::write(&descriptor, TOOLS).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
@@ -430,7 +430,7 @@ async fn until_written(
 }
 
 /// The start of an answer, and then nothing more.
-pub(crate) fn stalled(fields: &[(&str, &str)], whole: &[u8], start: usize) -> Answer {
+fn stalled(fields: &[(&str, &str)], whole: &[u8], start: usize) -> Answer {
     let Answer::Close(bytes) = broken(fields, whole.len(), &whole[..start]) else { unreachable!() };
     Answer::Hang(bytes)
 }
