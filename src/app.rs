@@ -108,7 +108,7 @@ pub enum BuildProblem {
         /// The name of the backend.
         backend: String,
         /// Which one would go where, and what to write if that is meant.
-        problem: CredentialProblem,
+        problem: Box<CredentialProblem>,
     },
     /// The author: the descriptor has errors.
     Descriptor {
@@ -284,7 +284,7 @@ fn load(
         }]);
     };
     let mut problems = Vec::new();
-    let base = base_url(backend, &descriptor).map_err(|found| problems.push(found)).ok();
+    let base = base_url(backend, &descriptor).map_err(|found| problems.push(*found)).ok();
     problems.extend(operator::apply(backend, &mut descriptor).map_err(setting).err());
     problems.extend(check_rotation(&descriptor, credentials).map_err(setting).err());
     let Some(base) = base else { return Err(problems) };
@@ -308,12 +308,17 @@ fn load(
     })
 }
 
-fn base_url(backend: &BackendSettings, descriptor: &Descriptor) -> Result<BaseUrl, BuildProblem> {
+fn base_url(
+    backend: &BackendSettings,
+    descriptor: &Descriptor,
+) -> Result<BaseUrl, Box<BuildProblem>> {
     let name = || backend.name.clone();
-    let setting = |message| BuildProblem::Setting { backend: name(), message };
+    let setting = |message| Box::new(BuildProblem::Setting { backend: name(), message });
     let url =
         backend.base_url(descriptor.base_url.as_deref()).map_err(|problem| match problem {
-            BaseUrlProblem::Private(problem) => BuildProblem::Address { backend: name(), problem },
+            BaseUrlProblem::Private(problem) => {
+                Box::new(BuildProblem::Address { backend: name(), problem })
+            }
             problem => setting(problem.to_string()),
         })?;
     BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))

@@ -18,6 +18,7 @@ mod rpc;
 pub(crate) mod stream;
 mod task;
 mod upload_size;
+mod work;
 
 use std::{
     borrow::Cow,
@@ -30,11 +31,12 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use self::queue::Room;
 use self::{
     download::Download,
     file_name::file_name,
     queue::Bounds,
-    result::{Answer, Target, end_of_call, finish},
+    result::{Answer, Target, end_of_call, finish, to_usize},
     stream::Collected,
 };
 pub use self::{
@@ -46,7 +48,7 @@ pub use self::{
 };
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Observer, Outcome, Payload, SWITCHED_OFF};
+use crate::outcome::{ApiError, Held, Observer, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
@@ -108,7 +110,12 @@ impl Executor {
 
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
-        self.bounds.memory.used()
+        self.bounds.used()
+    }
+
+    /// Returns room for what is made of an answer beside it.
+    pub(crate) fn room(&self, session: &str) -> Room {
+        self.bounds.room(session)
     }
 
     /// Returns the secrets that are in use.
@@ -216,7 +223,7 @@ impl Executor {
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.memory.room());
+        let (activity, room) = (Activity::default(), self.bounds.room(observer.session()));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let plan = &plan;
@@ -262,7 +269,7 @@ impl Executor {
             }
         };
         match concluded {
-            Concluded::Whole(outcome) => Ok(outcome),
+            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
                 drop(turns);
@@ -279,8 +286,12 @@ impl Executor {
         answer: Answer,
         observer: &dyn Observer,
     ) -> Result<Concluded, CallError> {
-        failed(target, plan, &answer)?;
-        if let Some(id) = task::began(target.call, &answer)? {
+        let judged = || {
+            failed(target, plan, &answer)?;
+            task::began(target.call, &answer)
+        };
+        let size = to_usize(answer.payload.bytes());
+        if let Some(id) = target.room.work(size, judged).await? {
             return Ok(Concluded::Task(id));
         }
         let outcome = match walked(target.tool) {
@@ -363,17 +374,19 @@ impl Executor {
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
-        let body = target.backend.masked(body).await;
-        let payload = decode::decode(&body, content_type)
-            .map_err(|error| target.undecodable(plan, status, error))?;
-        let payload = match payload {
-            // What a charset hides shows itself only now.
-            Payload::Text { content_type, text } => {
-                let content_type = secrets.text(&content_type).into_owned();
-                Payload::Text { content_type, text: secrets.text(&text).into_owned() }
-            }
-            payload => payload,
+        let decoded = || {
+            Ok(match decode::decode(&secrets.body(body), content_type)? {
+                // What a charset hides shows itself only now.
+                Payload::Text { content_type, text } => {
+                    let content_type = secrets.text(&content_type).into_owned();
+                    Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+                }
+                payload => payload,
+            })
         };
+        let decoded = target.room.work(to_usize(size), decoded).await;
+        let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
+        target.resize(size, payload.bytes(), plan)?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
     }
 
@@ -467,14 +480,13 @@ fn failed(target: Target<'_>, plan: &CallPlan, answer: &Answer) -> Result<(), Ca
     if task::shows_tasks(target.call, tool) {
         return Ok(());
     }
-    let value = text.value().unwrap_or_default();
-    if !tool.errors.failed.iter().any(|condition| condition.holds(&value) == Some(true)) {
+    let text = text.as_str();
+    if !tool.errors.failed.iter().any(|condition| condition.holds(text) == Some(true)) {
         return Ok(());
     }
-    let body = value.to_string();
     let rejection = Rejection {
         status: answer.status,
-        body: body.as_bytes(),
+        body: text.as_bytes(),
         request: &backend.request_line(plan),
         retry_after: None,
         attempts: 1,

@@ -20,6 +20,7 @@ pub mod files;
 pub mod gate;
 pub mod http;
 pub mod jq;
+mod json;
 pub mod live;
 pub mod mcp;
 pub mod openapi;

@@ -2,23 +2,31 @@
 //! expression, the rest is a JSON value.
 #![no_main]
 
-use dadl_mcp::descriptor::json_path::JsonPath;
+use dadl_mcp::{descriptor::json_path::JsonPath, outcome::JsonText};
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Value, json};
+
+const MASK: &str = "\"[REDACTED]\"";
 
 fuzz_target!(|text: &str| {
     let (expression, value) = text.split_once('\n').unwrap_or((text, ""));
     let Ok(path) = JsonPath::compile(expression) else { return };
     assert_eq!(path.as_str(), expression);
-    let mut value: Value = serde_json::from_str(value)
-        .unwrap_or_else(|_| json!({ "a": [{ "b": 1 }, { "b": [2, "x"] }], "c-d": null }));
-    let found = path.all(&value).len();
-    assert_eq!(path.first(&value).is_some(), found > 0);
-    if path.is_singular() {
-        assert!(found <= 1, "{expression}");
+    let usual = || JsonText::parse(r#"{"a":[{"b":1},{"b":[2,"x"]}],"c-d":null}"#).unwrap();
+    let value = JsonText::parse(value).unwrap_or_else(|_| usual());
+    let text = value.as_str();
+    let Ok(found) = path.all(text) else { return };
+    assert_eq!(path.first(text), Ok(found.first().copied()), "{expression}");
+    for value in &found {
+        assert!(JsonText::parse(value).is_ok(), "{expression}: {value}");
     }
-    path.replace_all(&mut value, &Value::from("[REDACTED]"));
-    for left in path.all(&value) {
-        assert_eq!(left, &Value::from("[REDACTED]"), "{expression}");
+    if path.is_singular() {
+        assert!(found.len() <= 1, "{expression}");
+    }
+    let Ok(masked) = JsonPath::mask(&[path.clone()], text, MASK, usize::MAX) else { return };
+    let masked = masked.unwrap_or_else(|| text.to_owned());
+    assert!(JsonText::parse(&masked).is_ok(), "{expression}: {masked}");
+    // What a filter judged by may be hidden now, and its item not be selected any more.
+    for left in path.all(&masked).unwrap_or_default() {
+        assert_eq!(left, MASK, "{expression}");
     }
 });

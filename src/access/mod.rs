@@ -59,6 +59,12 @@ pub struct Policy {
     pub exclude_tools: ToolPatterns,
 }
 
+/// A longer pattern names no tool, in bytes.
+pub const LONGEST_PATTERN: usize = 512;
+
+/// So many alternatives in braces a pattern may have: they may be nested.
+const MOST_BRACES: usize = 32;
+
 /// Names and globs of tools.
 #[derive(Debug, Clone, Default)]
 pub struct ToolPatterns {
@@ -72,6 +78,13 @@ impl ToolPatterns {
             .into_iter()
             .map(|pattern| {
                 let text = pattern.into();
+                if text.len() > LONGEST_PATTERN || text.matches('{').count() > MOST_BRACES {
+                    let start: String = text.chars().take(40).collect();
+                    return Err(format!(
+                        "`{start}..` is no glob: one has at most {LONGEST_PATTERN} bytes and \
+                         {MOST_BRACES} braces"
+                    ));
+                }
                 let glob = globset::Glob::new(&text)
                     .map_err(|error| format!("`{text}` is no glob: {}", error.kind()))?;
                 Ok((text, glob.compile_matcher()))
@@ -189,6 +202,17 @@ mod tests {
             Decision::Allow => None,
             Decision::Deny(denial) => Some(denial),
         }
+    }
+
+    #[test]
+    fn a_pattern_is_bounded() {
+        let nested = |levels: usize| "{a,".repeat(levels) + "b" + &"}".repeat(levels);
+        for pattern in [nested(5_000), nested(300), nested(33), "?".repeat(200_000)] {
+            let error = ToolPatterns::new([pattern]).unwrap_err();
+            assert!(error.contains("at most 512 bytes and 32 braces"), "{error}");
+        }
+        let long = ToolPatterns::new([nested(32), "*a".repeat(256)]).unwrap();
+        assert_eq!(long.matching(&"a".repeat(1_000)).map(str::len), Some(512));
     }
 
     #[test]

@@ -255,14 +255,14 @@ impl Taker<'_> {
         let credential = self.flow.credential.clone();
         BuildProblem::Credential {
             backend: self.name().to_owned(),
-            problem: CredentialProblem::Shared {
+            problem: Box::new(CredentialProblem::Shared {
                 wanted: credential.0.clone(),
                 credential,
                 variable: self.place.variable.clone(),
                 here: list(&self.origins),
                 other: other.name().to_owned(),
                 there: list(&other.origins),
-            },
+            }),
         }
     }
 }
@@ -369,13 +369,13 @@ fn taken(backend: &LoadedBackend, flow: &Flow, all: &[Taker<'_>]) -> Option<Buil
         let owner = bundled.clone().or_else(other)?;
         Some(BuildProblem::Credential {
             backend: backend.settings.name.clone(),
-            problem: CredentialProblem::Taken {
+            problem: Box::new(CredentialProblem::Taken {
                 credential: flow.credential.clone(),
                 key: goal.key,
                 descriptor: backend.settings.dadl.clone(),
                 origin: goal.origin.clone(),
                 owner,
-            },
+            }),
         })
     })
 }

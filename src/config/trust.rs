@@ -57,7 +57,13 @@ impl Doubt {
         match self.problem {
             Problem::Owner { owner, user, .. } => format!(
                 "{path} belongs to user {owner}, and this process runs as user {user}; run it as \
-                 that user, or `chown {user} {word}`, or use another place"
+                 that user, {}",
+                // What is on the way may be the home of that user.
+                if self.is_on_the_way {
+                    "or use another place".to_owned()
+                } else {
+                    format!("or `chown {user} {word}`")
+                }
             ),
             Problem::Group(group) => {
                 format!("the users of group {group} can write to {path}; run `chmod g-w {word}`")
@@ -382,7 +388,7 @@ mod unix {
             let owner = |is_planted| Problem::Owner { owner: 12345, user, is_planted };
             chown(home.path().join("a/b/file"), Some(12345), None).unwrap();
             let file = ("a/b/file".to_owned(), owner(false));
-            assert_eq!(doubts(home.path(), "a/b/file"), [file.clone()]);
+            assert_eq!(doubts(home.path(), "a/b/file"), std::slice::from_ref(&file));
             chown(home.path().join("a"), Some(12345), None).unwrap();
             assert_eq!(doubts(home.path(), "a/b/file"), [("a".to_owned(), owner(false)), file]);
             // The link of somebody else, in a directory that keeps it there.

@@ -3,9 +3,12 @@
 //! DADL has paths only; authors also write `$.page < $.pages` and `$.next != null`, which say
 //! more exactly whether a page follows.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::json_path::JsonPath;
+use crate::json::{cost, scan};
 
 /// A compiled condition on an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,35 +65,57 @@ impl Condition {
         }
     }
 
+    /// Returns whether one of `conditions` holds on a body; on one that is no JSON, none does.
+    pub(super) fn any_holds(conditions: &[Self], body: &[u8]) -> bool {
+        let text = std::str::from_utf8(body).ok().and_then(|text| scan::compacted(text).ok());
+        let holds = |condition: &Self| condition.holds(text.as_deref()?);
+        conditions.iter().any(|condition| holds(condition) == Some(true))
+    }
+
     /// Returns whether this is a plain path, as DADL has it.
     pub fn is_path(&self) -> bool {
         self.right.is_none()
     }
 
-    /// Evaluates the condition on an answer; `None` when the answer does not say.
-    pub fn holds(&self, answer: &Value) -> Option<bool> {
+    /// Evaluates the condition on an answer, a compact JSON text; `None` when the answer does not say.
+    pub fn holds(&self, answer: &str) -> Option<bool> {
         let Some((comparison, right)) = &self.right else {
-            return match self.left.value(answer)? {
-                Value::Null => Some(false),
-                Value::Bool(value) => Some(*value),
-                Value::String(text) => Some(!text.is_empty() && text != "false"),
-                Value::Number(number) => Some(number.as_f64() != Some(0.0)),
-                Value::Array(items) => Some(!items.is_empty()),
-                Value::Object(members) => Some(!members.is_empty()),
+            let Operand::Path(path) = &self.left else { return None };
+            return match path.look(answer)? {
+                "null" | "false" | "[]" | "{}" | "\"\"" | "\"false\"" => Some(false),
+                text if text.starts_with(['[', '{', '"']) || text == "true" => Some(true),
+                number => Some(number.parse::<f64>().ok() != Some(0.0)),
             };
         };
-        // What is absent compares as null does: `$.next != null`.
-        let left = self.left.value(answer).unwrap_or(&Value::Null);
-        let right = right.value(answer).unwrap_or(&Value::Null);
-        let ordering = || number(left)?.partial_cmp(&number(right)?);
+        let (left, right) = (self.left.seen(answer), right.seen(answer));
+        let ordering = || left.number()?.partial_cmp(&right.number()?);
         match comparison {
-            Comparison::Equal => Some(left == right),
-            Comparison::NotEqual => Some(left != right),
+            Comparison::Equal => Some(left.is(&right)),
+            Comparison::NotEqual => Some(!left.is(&right)),
             Comparison::Less => ordering().map(|order| order.is_lt()),
             Comparison::LessOrEqual => ordering().map(|order| order.is_le()),
             Comparison::Greater => ordering().map(|order| order.is_gt()),
             Comparison::GreaterOrEqual => ordering().map(|order| order.is_ge()),
         }
+    }
+}
+
+/// What an operand stands for.
+enum Seen<'answer> {
+    /// A value that is too large to be compared: it is like no other.
+    Large,
+    Value(Cow<'answer, Value>),
+}
+
+impl Seen<'_> {
+    fn is(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Value(one), Self::Value(other)) if one == other)
+    }
+
+    /// Servers write counts as numbers and as text.
+    fn number(&self) -> Option<f64> {
+        let Self::Value(value) = self else { return None };
+        value.as_f64().or_else(|| value.as_str()?.parse().ok())
     }
 }
 
@@ -105,17 +130,18 @@ impl Operand {
             .map_err(|_| format!("`{text}` is neither a path nor a JSON value"))
     }
 
-    fn value<'answer>(&'answer self, answer: &'answer Value) -> Option<&'answer Value> {
+    fn seen(&self, answer: &str) -> Seen<'_> {
         match self {
-            Self::Literal(value) => Some(value),
-            Self::Path(path) => path.first(answer),
+            Self::Literal(value) => Seen::Value(Cow::Borrowed(value)),
+            Self::Path(path) => match path.look(answer) {
+                // What is absent compares as null does: `$.next != null`.
+                None => Seen::Value(Cow::Owned(Value::Null)),
+                Some(text) => {
+                    cost::small(text).map_or(Seen::Large, |value| Seen::Value(Cow::Owned(value)))
+                }
+            },
         }
     }
-}
-
-/// Servers write counts as numbers and as text.
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -125,7 +151,7 @@ mod tests {
     use super::*;
 
     fn holds(text: &str, answer: Value) -> Option<bool> {
-        Condition::compile(text).unwrap().holds(&answer)
+        Condition::compile(text).unwrap().holds(&answer.to_string())
     }
 
     #[test]

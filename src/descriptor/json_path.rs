@@ -5,22 +5,21 @@
 
 use std::{fmt, sync::Arc};
 
-use serde_json::Value;
-use serde_json_path::JsonPath as Compiled;
+use crate::json::path::Path;
+pub use crate::json::path::PathError;
 
-/// A compiled JSONPath expression.
+/// A compiled JSONPath expression; what it costs to evaluate is bounded.
 #[derive(Clone)]
 pub struct JsonPath {
     text: Arc<str>,
-    compiled: Arc<Compiled>,
+    path: Arc<Path>,
 }
 
 impl JsonPath {
     /// Compiles `text`; the error says what is wrong with it.
     pub fn compile(text: &str) -> Result<Self, String> {
-        let bracketed = bracket_hyphenated(text);
-        let compiled = Compiled::parse(&bracketed).map_err(|error| error.to_string())?;
-        Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
+        let path = Path::compile(&bracket_hyphenated(text))?;
+        Ok(Self { text: text.into(), path: Arc::new(path) })
     }
 
     /// Returns the expression as the author wrote it.
@@ -28,80 +27,69 @@ impl JsonPath {
         &self.text
     }
 
-    /// Returns the first value that the expression selects.
-    pub fn first<'value>(&self, value: &'value Value) -> Option<&'value Value> {
-        self.compiled.query(value).first()
+    /// Returns the first value that the expression selects in a compact JSON text.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be found within bounds.
+    pub fn first<'text>(&self, text: &'text str) -> Result<Option<&'text str>, PathError> {
+        self.path.first(text)
     }
 
-    /// Returns the place of the first value that the expression selects.
-    pub fn first_mut<'value>(&self, value: &'value mut Value) -> Option<&'value mut Value> {
-        let located = self.compiled.query_located(value);
-        let place = located.locations().next()?.to_json_pointer();
-        drop(located);
-        value.pointer_mut(&place)
+    /// Returns the first value that the expression selects; nothing when it cannot be found within
+    /// bounds.
+    pub fn look<'text>(&self, text: &'text str) -> Option<&'text str> {
+        self.first(text).ok().flatten()
     }
 
-    /// Takes the first value that the expression selects out of `value`.
-    pub fn take(&self, value: &mut Value) -> Option<Value> {
-        self.first_mut(value).map(Value::take)
+    /// Returns all values that the expression selects, in document order.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be found within bounds.
+    pub fn all<'text>(&self, text: &'text str) -> Result<Vec<&'text str>, PathError> {
+        self.path.all(text)
+    }
+
+    /// Returns an array of all values that the expression selects, of at most `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// It is larger, or cannot be made within bounds.
+    pub fn array(&self, text: &str, most: usize) -> Result<String, PathError> {
+        self.path.array(text, most)
+    }
+
+    /// Returns `text` with `mask`, which is JSON, in the place of every value that one of `paths`
+    /// selects; `None` when there is none. It has at most `most` bytes, or as many as the text.
+    ///
+    /// # Errors
+    ///
+    /// It is larger, or cannot be made within bounds.
+    pub fn mask(
+        paths: &[Self],
+        text: &str,
+        mask: &str,
+        most: usize,
+    ) -> Result<Option<String>, PathError> {
+        let paths: Vec<&Path> = paths.iter().map(|path| &*path.path).collect();
+        Path::mask(&paths, text, mask, most)
     }
 
     /// Returns the names of an expression that has nothing else, such as `$.data.items`.
     pub fn names(&self) -> Option<Vec<&str>> {
-        let rest = self.text.strip_prefix('$')?;
-        if rest.is_empty() {
-            return Some(Vec::new());
-        }
-        let is_name = |name: &&str| {
-            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
-        };
-        let names: Vec<&str> = rest.strip_prefix('.')?.split('.').collect();
-        names.iter().all(is_name).then_some(names)
-    }
-
-    /// Returns all values that the expression selects, in document order.
-    pub fn all<'value>(&self, value: &'value Value) -> Vec<&'value Value> {
-        self.compiled.query(value).all()
+        self.path.names()
     }
 
     /// Returns whether the expression has names, indexes and wildcards only: no filters, slices,
     /// unions or descendants.
     pub fn is_in_dialect(&self) -> bool {
-        let mut quote = None;
-        let mut previous = ' ';
-        for character in self.text.chars() {
-            match (quote, character) {
-                (Some(open), _) if character == open && previous != '\\' => quote = None,
-                (Some(_), _) => {}
-                (None, '\'' | '"') => quote = Some(character),
-                (None, '?' | ',' | ':') => return false,
-                (None, '.') if previous == '.' => return false,
-                (None, _) => {}
-            }
-            previous = character;
-        }
-        true
-    }
-
-    /// Puts `mask` in the place of every value that the expression selects.
-    pub fn replace_all(&self, value: &mut Value, mask: &Value) {
-        let places: Vec<String> = self
-            .compiled
-            .query_located(value)
-            .locations()
-            .map(|place| place.to_json_pointer())
-            .collect();
-        for place in places {
-            // A place below one that is masked already is gone with it.
-            if let Some(selected) = value.pointer_mut(&place) {
-                *selected = mask.clone();
-            }
-        }
+        self.path.is_plain()
     }
 
     /// Returns whether the expression can select at most one value.
     pub fn is_singular(&self) -> bool {
-        !self.text.contains(['*', '?', ',', ':']) && !self.text.contains("..")
+        self.path.is_singular()
     }
 }
 
@@ -150,25 +138,21 @@ fn bracket_hyphenated(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn first(path: &str, value: &Value) -> Option<Value> {
-        JsonPath::compile(path).unwrap().first(value).cloned()
+    fn first<'text>(path: &str, text: &'text str) -> Option<&'text str> {
+        JsonPath::compile(path).unwrap().look(text)
     }
 
     #[test]
     fn selects_members_indexes_and_hyphenated_names() {
-        let value = json!({"a": {"b-c": [1, {"d": 2}]}, "x-y": {"z": 3}});
-        assert_eq!(first("$.a.b-c[1].d", &value), Some(json!(2)));
-        assert_eq!(first("$.x-y.z", &value), Some(json!(3)));
-        assert_eq!(first("$['x-y'].z", &value), Some(json!(3)));
-        assert_eq!(first("$.nope", &value), None);
-        let take = |path: &str| JsonPath::compile(path).unwrap().take(&mut value.clone());
-        assert_eq!(take("$.a.b-c[-1]"), Some(json!({"d": 2})));
-        assert_eq!(take("$"), Some(value.clone()));
-        assert_eq!(take("$.nope"), None);
+        let text = r#"{"a":{"b-c":[1,{"d":2}]},"x-y":{"z":3}}"#;
+        assert_eq!(first("$.a.b-c[1].d", text), Some("2"));
+        assert_eq!(first("$.x-y.z", text), Some("3"));
+        assert_eq!(first("$['x-y'].z", text), Some("3"));
+        assert_eq!(first("$.nope", text), None);
+        assert_eq!(first("$.a.b-c[-1]", text), Some(r#"{"d":2}"#));
+        assert_eq!(first("$", text), Some(text));
     }
 
     #[test]
@@ -184,15 +168,15 @@ mod tests {
 
     #[test]
     fn replaces_what_it_selects() {
-        let masked = |path: &str, mut value: Value| {
-            JsonPath::compile(path).unwrap().replace_all(&mut value, &json!("*"));
-            value
+        let masked = |path: &str, text: &str| {
+            let path = [JsonPath::compile(path).unwrap()];
+            JsonPath::mask(&path, text, "\"*\"", usize::MAX).unwrap().unwrap()
         };
-        assert_eq!(masked("$[*].id", json!([{"id": 1, "n": 2}])), json!([{"id": "*", "n": 2}]));
-        let odd = json!({"a/b": {"c~d": [1, {"x": 2}]}});
-        assert_eq!(masked("$['a/b']['c~d'][*]", odd), json!({"a/b": {"c~d": ["*", "*"]}}));
-        assert_eq!(masked("$..a", json!({"a": {"a": 1}})), json!({"a": "*"}));
-        assert_eq!(masked("$", json!({"a": 1})), json!("*"));
+        assert_eq!(masked("$[*].id", r#"[{"id":1,"n":2}]"#), r#"[{"id":"*","n":2}]"#);
+        let odd = r#"{"a/b":{"c~d":[1,{"x":2}]}}"#;
+        assert_eq!(masked("$['a/b']['c~d'][*]", odd), r#"{"a/b":{"c~d":["*","*"]}}"#);
+        assert_eq!(masked("$..a", r#"{"a":{"a":1}}"#), r#"{"a":"*"}"#);
+        assert_eq!(masked("$", r#"{"a":1}"#), r#""*""#);
     }
 
     #[test]

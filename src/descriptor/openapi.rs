@@ -14,9 +14,14 @@ use super::{
     model::{Descriptor, Location, Method, Param, ParamKind, TYPE_REF, Tool, Types},
     yaml,
 };
+use crate::json::cost;
 
 /// Larger documents are not read, in bytes.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// The values of a document take at most so many bytes of memory; those of a large one by others take a
+/// third.
+const MAX_TREE: u64 = 512 * 1024 * 1024;
 
 /// A reference leads to a reference at most so often.
 const MAX_HOPS: usize = 8;
@@ -48,6 +53,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let document: Value = if text.starts_with('{') {
+        if cost::of(text) > MAX_TREE {
+            return Err("it has too many values or levels".to_owned());
+        }
         serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?
     } else {
         let mut findings = Vec::new();
@@ -567,6 +575,17 @@ mod tests {
         let document = parse(DOCUMENT.as_bytes()).unwrap();
         assert_eq!(enrich(&mut descriptor, &document), 2, "{base}");
         descriptor
+    }
+
+    #[test]
+    fn a_document_of_values_alone_is_not_read() {
+        let many = format!(r#"{{"openapi":"3.0.0","x":[{}0]}}"#, "[],".repeat(4_300_000));
+        assert!(many.len() < MAX_BYTES);
+        assert_eq!(parse(many.as_bytes()).unwrap_err(), "it has too many values or levels");
+        let deep =
+            format!(r#"{{"openapi":"3.0.0","x":{}{}}}"#, "[".repeat(9_999), "]".repeat(9_999));
+        assert_eq!(parse(deep.as_bytes()).unwrap_err(), "it has too many values or levels");
+        assert!(parse(br#"{"openapi":"3.0.0","x":[[],[]]}"#).is_ok());
     }
 
     #[test]

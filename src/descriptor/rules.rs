@@ -3,8 +3,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::Value;
-
 use super::{condition::Condition, model::Auth};
 
 /// `auth`: what there is to know about the credential.
@@ -37,8 +35,7 @@ impl Refused {
 
     /// Returns whether the body of such an answer says so.
     pub fn says(&self, body: &[u8]) -> bool {
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
-        self.when.iter().any(|condition| condition.holds(&body) == Some(true))
+        Condition::any_holds(&self.when, body)
     }
 }
 

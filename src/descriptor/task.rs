@@ -3,11 +3,12 @@
 //! A descriptor says how its API does this; `docs/extensions.md` describes the keys. Everything
 //! here is compiled, and every tool and parameter that it names exists.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value};
 
 use super::{condition::Condition, json_path::JsonPath};
+use crate::json::scan;
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
 pub const TASK: &str = "{task}";
@@ -136,17 +137,21 @@ const MOST_STEPS: usize = 20;
 /// The longest name or message that is kept, in characters.
 const LONGEST_TEXT: usize = 300;
 
+/// A longer text is none that is looked for, in bytes.
+const LONGEST_SCALAR: usize = 1024 * 1024;
+
 /// A reason may be longer: it is all that is left of a task.
 const LONGEST_REASON: usize = 2_000;
 
 impl Tasks {
     /// Returns the id of the task that an answer of one of the [`starters`](Self::starters) began;
-    /// `None` when it began none.
+    /// `None` when it began none. Answers
+    /// are compact JSON texts.
     ///
     /// # Errors
     ///
     /// A sentence: a task began, but the answer has no usable id.
-    pub fn began(&self, status: u16, answer: &Value) -> Option<Result<String, String>> {
+    pub fn began(&self, status: u16, answer: &str) -> Option<Result<String, String>> {
         if !self.statuses.is_empty() && !self.statuses.contains(&status) {
             return None;
         }
@@ -155,7 +160,7 @@ impl Tasks {
             return None;
         }
         let path = self.id.as_str();
-        Some(match self.id.first(answer).and_then(scalar) {
+        Some(match self.id.look(answer).and_then(scalar) {
             Some(id) if is_id(&id) => Ok(id),
             Some(_) => Err(format!(
                 "the id at {path} cannot be used: it is empty, longer than \
@@ -170,9 +175,9 @@ impl Tasks {
     /// # Errors
     ///
     /// A sentence: the state is not there, or is none of the known ones.
-    pub fn read(&self, shown: &Value) -> Result<Glimpse, String> {
+    pub fn read(&self, shown: &str) -> Result<Glimpse, String> {
         let path = self.state.as_str();
-        let Some(state) = self.state.first(shown).and_then(scalar) else {
+        let Some(state) = self.state.look(shown).and_then(scalar) else {
             return Err(format!("has no state at {path}"));
         };
         let Some((_, phase)) = self.states.iter().find(|(known, _)| *known == state) else {
@@ -183,23 +188,23 @@ impl Tasks {
                 known.join(", ")
             ));
         };
-        let percent = |value: &Value| {
-            let done =
-                value.as_f64().or_else(|| value.as_str()?.trim_end_matches('%').parse().ok())?;
+        let percent = |value: &str| {
+            let text = scalar(value)?;
+            let done: f64 = text.trim_end_matches('%').parse().ok()?;
             let percent = done * 100.0 / self.progress_of;
             // More digits say nothing more.
             percent.is_finite().then(|| (percent * 10.0).round().clamp(0.0, 1000.0) / 10.0)
         };
         let steps = self.steps.iter().flat_map(|steps| {
-            let found = steps.path.all(shown).into_iter().take(MOST_STEPS);
+            let found = steps.path.all(shown).unwrap_or_default().into_iter().take(MOST_STEPS);
             found.filter_map(|step| {
-                let name = steps.name.first(step).and_then(scalar)?;
-                let done = steps.progress.as_ref().and_then(|path| path.first(step));
+                let name = steps.name.look(step).and_then(scalar)?;
+                let done = steps.progress.as_ref().and_then(|path| path.look(step));
                 let percent = done.and_then(percent);
                 Some(Step { name: cut(&name, LONGEST_TEXT), percent })
             })
         });
-        let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.first(shown));
+        let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.look(shown));
         Ok(Glimpse {
             phase: *phase,
             percent: at(&self.progress).and_then(percent),
@@ -212,18 +217,13 @@ impl Tasks {
         })
     }
 
-    /// Returns the result in what the watching call gave; `None` when there is none, or null.
-    pub fn result_in(&self, shown: &mut Value) -> Option<Value> {
-        self.result.as_ref()?.take(shown).filter(|result| !result.is_null())
-    }
-
     /// Returns the reason of a failure.
-    pub fn reason_in(&self, shown: &Value) -> Option<String> {
-        let mut found = self.errors.iter().filter_map(|path| path.first(shown));
+    pub fn reason_in(&self, shown: &str) -> Option<String> {
+        let mut found = self.errors.iter().filter_map(|path| path.look(shown));
         let text = found.find_map(|value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
-            other => Some(other.to_string()),
+            "null" => None,
+            text if text.starts_with('"') => scalar(text).filter(|text| !text.trim().is_empty()),
+            other => Some(cut(other, LONGEST_REASON)),
         })?;
         Some(cut(text.trim(), LONGEST_REASON))
     }
@@ -241,12 +241,13 @@ pub fn is_id(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.chars().all(is_fine)
 }
 
-/// Returns a text, number or boolean as text.
-fn scalar(value: &Value) -> Option<String> {
+/// Returns a text, number or boolean as text; no longer one than anybody would read.
+fn scalar(value: &str) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        Value::Array(_) | Value::Null | Value::Object(_) => None,
+        "null" => None,
+        text if text.starts_with(['[', '{']) || text.len() > LONGEST_SCALAR => None,
+        text if text.starts_with('"') => scan::unquote(text).map(Cow::into_owned),
+        other => Some(other.to_owned()),
     }
 }
 
@@ -305,7 +306,7 @@ mod tests {
 
     #[test]
     fn status_and_body_say_that_a_task_began() {
-        let began = |status, answer: Value| tasks().began(status, &answer);
+        let began = |status, answer: Value| tasks().began(status, &answer.to_string());
         let pending = json!({ "status": "pending", "id": "a1" });
         assert_eq!(began(201, pending.clone()), Some(Ok("a1".to_owned())));
         assert_eq!(began(202, json!({ "status": "started", "id": 7 })), Some(Ok("7".to_owned())));
@@ -325,17 +326,17 @@ mod tests {
                 { "name": "copy", "progress": 120 }, { "progress": 3 }, { "name": "boot" },
             ],
         });
-        let glimpse = tasks().read(&shown).unwrap();
+        let glimpse = tasks().read(&shown.to_string()).unwrap();
         assert_eq!((glimpse.phase, glimpse.percent), (Phase::Running, Some(41.5)));
         let step = |name: &str, percent| Step { name: name.to_owned(), percent };
         assert_eq!(glimpse.steps, [step("copy", Some(100.0)), step("boot", None)]);
-        let ended = tasks().read(&json!({ "status": true, "progress": null })).unwrap();
+        let ended = tasks().read(r#"{"status":true,"progress":null}"#).unwrap();
         assert_eq!((ended.phase, ended.percent), (Phase::Succeeded, None));
     }
 
     #[test]
     fn an_unknown_state_is_an_error() {
-        let error = |shown: Value| tasks().read(&shown).unwrap_err();
+        let error = |shown: Value| tasks().read(&shown.to_string()).unwrap_err();
         assert_eq!(error(json!({})), "has no state at $.status");
         assert_eq!(
             error(json!({ "status": "paused" })),
@@ -345,12 +346,8 @@ mod tests {
     }
 
     #[test]
-    fn result_and_reason_are_found() {
-        let result = |mut shown: Value| tasks().result_in(&mut shown);
-        assert_eq!(result(json!({ "result": { "id": 1 } })), Some(json!({ "id": 1 })));
-        assert_eq!(result(json!({ "result": null })), None);
-        assert_eq!(result(json!({})), None);
-        let reason = |shown: Value| tasks().reason_in(&shown);
+    fn reasons_are_found() {
+        let reason = |shown: Value| tasks().reason_in(&shown.to_string());
         assert_eq!(reason(json!({ "result": { "message": "full" } })).as_deref(), Some("full"));
         assert_eq!(reason(json!({ "result": "no lock " })).as_deref(), Some("no lock"));
         let fields = json!({ "result": { "name": ["taken"] } });
@@ -383,7 +380,7 @@ mod tests {
                     "status": "pending", "progress": value,
                     "tasks": [{ "name": "step", "progress": value }],
                 });
-                let glimpse = tasks().read(&shown).unwrap();
+                let glimpse = tasks().read(&shown.to_string()).unwrap();
                 for percent in [glimpse.percent, glimpse.steps[0].percent].into_iter().flatten() {
                     assert!((0.0..=100.0).contains(&percent), "{value}");
                 }

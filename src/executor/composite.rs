@@ -12,11 +12,11 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::{Budget, CallError, Executor, Leave, TaskError, Waiting};
+use super::{Budget, CallError, Executor, Leave, TaskError, Waiting, queue::NoRoom};
 use crate::{
     descriptor::model::Composite,
     gate::{Admitted, Refusal},
-    outcome::{JsonText, Observer, Outcome, Payload},
+    outcome::{Held, JsonText, Observer, Outcome, Payload},
     script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
 };
 
@@ -65,9 +65,18 @@ pub(super) async fn run(
         )));
     }
     // As text: it may have integers of any length.
-    let value = JsonText::parse(&text)
-        .map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
-    Ok(Outcome { status: 200, payload: Payload::Json(value), notes: running.notes, next: None })
+    let value = executor.room(observer.session()).work(text.len(), || JsonText::parse(&text)).await;
+    let value =
+        value.map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
+    let room = executor.room(observer.session());
+    room.grow(value.as_str().len() as u64).map_err(|NoRoom(limit)| {
+        failed(format!(
+            "there is no room for its result: all answers that are being read have {limit} bytes \
+             together (`max_memory` of `limits`)"
+        ))
+    })?;
+    let (payload, notes) = (Payload::Json(value), running.notes);
+    Ok(Outcome { status: 200, payload, notes, next: None, held: Held::by(room) })
 }
 
 /// A composite while it runs.
@@ -239,11 +248,13 @@ impl Executor {
                 if let Some(next) = outcome.next {
                     notes.push(format!("there is more; {} brings it", Value::Object(next)));
                 }
-                Answer { tool, reply: Reply { id, result: Ok(as_json(outcome.payload)) }, notes }
+                let held = outcome.held.into_count();
+                let result = Ok(as_json(outcome.payload));
+                Answer { tool, reply: Reply { id, result, held }, notes }
             }
             Err(failed) => {
                 let result = Err(failed.as_json());
-                Answer { tool, reply: Reply { id, result }, notes: Vec::new() }
+                Answer { tool, reply: Reply { id, result, held: None }, notes: Vec::new() }
             }
         }
     }

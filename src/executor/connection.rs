@@ -8,7 +8,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
-use super::{CallError, Executor, header_text, rejection, retry_rules, rpc};
+use super::{
+    CallError, Executor, header_text, rejection,
+    result::{Filtering, to_usize},
+    retry_rules, rpc,
+};
 use crate::{
     call::CallPlan,
     catalog::BackendId,
@@ -199,18 +203,24 @@ impl Executor {
         let failed = |error: ShapeError<FilterError>| match error {
             ShapeError::Jq(error) => format!("the jq filter {error}"),
             ShapeError::NothingAt(path) => format!("there is nothing at {path}"),
-            ShapeError::TooDeep(reason) => reason,
+            ShapeError::Path(key, path, error) => {
+                format!("`{key}` ({path}) cannot be followed: {error}")
+            }
+            ShapeError::Room(_) => "there is no room for it".to_owned(),
             // jq quotes values in its messages, and these are not redacted yet.
             ShapeError::Transform(error) if !rules.redact.is_empty() => {
                 format!("the descriptor's `transform` {}", error.without_data())
             }
             ShapeError::Transform(error) => format!("the descriptor's `transform` {error}"),
         };
-        let selected = shape::select(items, rules.result_path.as_ref()).map_err(failed)?;
-        let shaped = shape::shape(selected, &rules, jq, &self.filters).await;
+        let most = 2 * to_usize(MOST_ITEM_BYTES);
+        let selected = shape::select(items, rules.result_path.as_ref(), most).map_err(failed)?;
+        let room = self.room("");
+        let filters = Filtering { filters: &self.filters, room: &room };
+        let shaped = shape::shape(selected, &rules, jq, &filters, most).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {
-            Some(items) => Ok(items.iter().map(|item| item.get().to_owned()).collect()),
+            Some(items) => Ok(items.map(str::to_owned).collect()),
             None => Ok(vec![text.into_string()]),
         }
     }

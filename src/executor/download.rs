@@ -17,7 +17,7 @@ use crate::{
     descriptor::model::Method,
     files::{FileError, Fingerprint, Incoming, Leftover, Saving},
     http::{backend::Exchange, error::SendErrorKind},
-    outcome::{Observer, Outcome, Payload, Progress, transfer},
+    outcome::{Held, Observer, Outcome, Payload, Progress, transfer},
 };
 
 /// A transfer is continued so many times.
@@ -198,7 +198,7 @@ impl Executor {
             notes.push(format!("the connection was lost {times} on the way"));
         }
         let payload = Payload::File(saving.finish(observer).await?);
-        Ok(Outcome { status: status.as_u16(), payload, notes, next: None })
+        Ok(Outcome { status: status.as_u16(), payload, notes, next: None, held: Held::default() })
     }
 
     /// Asks for what is missing of `saving`.

@@ -3,6 +3,7 @@
 use super::{TaskError, UploadSizeError};
 use crate::{
     call::ArgumentError,
+    descriptor::json_path::PathError,
     files::FileError,
     http::{backend::ExchangeError, error::SendError, upload::BodyTooLarge},
     outcome::ApiError,
@@ -119,6 +120,23 @@ pub enum CallError {
     PageShape {
         /// The method and the path below the base URL.
         request: String,
+    },
+    /// The remote or the author: what a path selects cannot be found within bounds, so that the result
+    /// is not shown.
+    #[error(
+        "the answer to {request} arrived, but `{key}` of `{tool}` ({path}) cannot be followed: {error}"
+    )]
+    Path {
+        /// The method and the path below the base URL.
+        request: String,
+        /// The tool.
+        tool: String,
+        /// The key of the descriptor.
+        key: &'static str,
+        /// The path, or all of them.
+        path: String,
+        /// Which bound was hit.
+        error: PathError,
     },
     /// The remote or the author: `result_path` selects nothing.
     #[error(

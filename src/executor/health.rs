@@ -19,7 +19,8 @@ use crate::{
         retry::RetryRules,
         upload::Activity,
     },
-    outcome::{JsonText, Outcome, Payload, timestamp},
+    json::cost,
+    outcome::{Held, JsonText, Outcome, Payload, timestamp},
 };
 
 /// How a backend is.
@@ -71,7 +72,7 @@ impl From<HealthReport> for Outcome {
     fn from(report: HealthReport) -> Self {
         let payload = Payload::Json(JsonText::from(&report.to_json()));
         let status = report.http_status.unwrap_or_default();
-        Self { status, payload, notes: Vec::new(), next: None }
+        Self { status, payload, notes: Vec::new(), next: None, held: Held::default() }
     }
 }
 
@@ -139,7 +140,7 @@ impl Executor {
                 retry_unsafe: false,
                 is_patient: false,
             };
-            let (activity, room) = (Activity::default(), self.bounds.memory.room());
+            let (activity, room) = (Activity::default(), self.bounds.room(""));
             let ends = end_of_call(backend);
             let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
@@ -164,10 +165,10 @@ impl Executor {
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
-            let value: Option<Value> = if tool.rpc.is_some() {
+            let value: Option<JsonText> = if tool.rpc.is_some() {
                 // An error comes with the status of a success.
                 match self.answer(target, &plan, exchange).await {
-                    Ok(Answer { payload: Payload::Json(text), .. }) => text.value().ok(),
+                    Ok(Answer { payload: Payload::Json(text), .. }) => Some(text),
                     Ok(_) => None,
                     Err(CallError::Api(error)) => return Err((None, error.to_string())),
                     Err(error) => return Err(failed(error)),
@@ -175,19 +176,25 @@ impl Executor {
             } else if looks {
                 let Exchange { response, .. } = exchange;
                 let body = self.read(target, &plan, response).await.map_err(failed)?;
-                serde_json::from_slice(&backend.masked(body).await).ok()
+                let read = || {
+                    let body = backend.secrets().body(body.clone());
+                    std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok())
+                };
+                room.work(body.len(), read).await
             } else {
                 None
             };
             if !looks {
                 return Ok(());
             }
-            if let (Some(path), Some(value)) = (&health.auth_expires_path, &value) {
+            let value = value.as_ref().map(JsonText::as_str);
+            if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
                 // A text that is no point in time may be anything, and is not passed on.
-                found.auth_expires_at = path.first(value).and_then(timestamp::normalize);
+                let found_at = path.look(value).and_then(cost::small);
+                found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
             }
-            match (&health.expect_path, &value) {
-                (Some(path), Some(value)) if path.first(value).is_none() => {
+            match (&health.expect_path, value) {
+                (Some(path), Some(value)) if path.look(value).is_none() => {
                     Err((None, format!("the answer to {request} has nothing at {}", path.as_str())))
                 }
                 (Some(_), None) => Err((None, format!("the answer to {request} is no JSON"))),

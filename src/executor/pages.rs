@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     CallError, Executor, callers_jq,
-    result::{Answer, Target, finish},
+    result::{Answer, Target, finish, to_usize},
 };
 use crate::{
     call::{self, Arguments, CallPlan},
@@ -20,7 +20,6 @@ use crate::{
     response::{
         join::{Added, Joined},
         page::{self, Following, More, Page, Signals, Step, Total},
-        shape::Shaped,
     },
 };
 
@@ -67,14 +66,19 @@ impl Walk<'_> {
                 return finish(self.target, &plan, answer, filters).await;
             }
         };
-        let mut signals = Signals::read(self.pagination, &plan.url, &headers, &text);
-        let selected = self.target.select(text, status, &plan)?.text();
-        let mut joined = match Joined::begin(selected) {
+        let before = text.as_str().len();
+        let begun = || {
+            let signals = Signals::read(self.pagination, &plan.url, &headers, &text);
+            let selected = self.target.select(text, &plan)?;
+            let after = selected.as_str().len() as u64;
+            Ok::<_, CallError>((signals, after, Joined::begin(selected)))
+        };
+        let (mut signals, after, joined) = self.target.room.work(before, begun).await?;
+        self.target.resize(before as u64, after, &plan)?;
+        let mut joined = match joined {
             Ok(joined) => joined,
             // No list, and so no pages.
-            Err(text) => {
-                return self.target.shape(Shaped::Text(text), status, &plan, filters).await;
-            }
+            Err(text) => return self.target.shape(text, status, &plan, filters).await,
         };
         let mut following;
         let mut seen = HashSet::new();
@@ -136,10 +140,19 @@ impl Walk<'_> {
                     return Err(on_page(number, self.odd(&plan)));
                 }
             };
-            signals = Signals::read(self.pagination, &plan.url, &next.headers, &text);
-            let page = self.target.select(text, status, &plan);
-            let page = page.map_err(|error| on_page(number, error))?.text();
-            match joined.add(&page) {
+            let before = text.as_str().len();
+            let added = || {
+                let signals = Signals::read(self.pagination, &plan.url, &next.headers, &text);
+                let page = self.target.select(text, &plan)?;
+                let added = joined.add(&page);
+                let after = if added == Added::Yes { page.as_str().len() } else { 0 };
+                self.target.resize(before as u64, after as u64, &plan)?;
+                Ok::<_, CallError>((signals, added))
+            };
+            let added = self.target.room.work(before, added).await;
+            let (next, added) = added.map_err(|error| on_page(number, error))?;
+            signals = next;
+            match added {
                 Added::Yes => {}
                 Added::Repeated => break None,
                 Added::Odd => return Err(on_page(number, self.odd(&plan))),
@@ -149,7 +162,7 @@ impl Walk<'_> {
             }
         };
         let items = joined.count();
-        let whole = Shaped::Text(joined.into_text());
+        let whole = self.target.room.work(to_usize(size), || joined.into_text()).await;
         let mut outcome = self.target.shape(whole, status, &plan, filters).await?;
         outcome.notes.extend(notes);
         if let Some(left) = left {

@@ -14,6 +14,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::work::Work;
 use crate::config::Limits;
 
 /// The bounds of an executor; a clone counts with it.
@@ -24,7 +25,8 @@ pub(super) struct Bounds {
     transfers: Queue,
     /// By position of the backend, each with its bound.
     of_backends: Arc<[(Queue, usize)]>,
-    pub(super) memory: Memory,
+    memory: Memory,
+    work: Work,
 }
 
 /// The right to make a call; given back when it is dropped.
@@ -43,6 +45,21 @@ impl Bounds {
             transfers: Queue::new(limits.transfers, limits.queued),
             of_backends: of_backends.collect(),
             memory: Memory::new(limits.memory),
+            work: Work::default(),
+        }
+    }
+
+    /// Returns how many bytes the answers take that are being read.
+    pub(super) fn used(&self) -> u64 {
+        self.memory.used()
+    }
+
+    /// Returns the room of a call of `session`, which takes nothing yet.
+    pub(super) fn room(&self, session: &str) -> Room {
+        Room {
+            share: Arc::new(Share { memory: self.memory.clone(), bytes: AtomicU64::new(0) }),
+            work: self.work.clone(),
+            session: session.into(),
         }
     }
 
@@ -220,16 +237,26 @@ pub(super) struct Memory {
     most: u64,
 }
 
-/// The bytes of one call; given back when it is dropped.
+/// Where one call reads its answer: the bytes that it takes, and the turns to work on it.
+///
+/// The bytes are given back when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    share: Arc<Share>,
+    work: Work,
+    session: Arc<str>,
+}
+
+/// The bytes of one call.
 #[derive(Debug)]
-pub(super) struct Room {
+struct Share {
     memory: Memory,
     bytes: AtomicU64,
 }
 
 /// There is no room for more: the bound, in bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoRoom(pub(super) u64);
+pub(crate) struct NoRoom(pub(crate) u64);
 
 impl Memory {
     /// Has room for `most` bytes.
@@ -241,29 +268,39 @@ impl Memory {
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
-
-    /// Returns the room of a call, which takes nothing yet.
-    pub(super) fn room(&self) -> Room {
-        Room { memory: self.clone(), bytes: AtomicU64::new(0) }
-    }
 }
 
 impl Room {
     /// Takes room for more bytes.
-    pub(super) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
-        let Memory { used, most } = &self.memory;
+    pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
+        let Memory { used, most } = &self.share.memory;
         let grown = |used: u64| used.checked_add(bytes).filter(|sum| sum <= most);
         match used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown) {
             Ok(_) => {
-                self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.share.bytes.fetch_add(bytes, Ordering::Relaxed);
                 Ok(())
             }
             Err(_) => Err(NoRoom(*most)),
         }
     }
+
+    /// Takes room for `after` bytes instead of `before`, which it has taken.
+    pub(crate) fn resize(&self, before: u64, after: u64) -> Result<(), NoRoom> {
+        let Some(less) = before.checked_sub(after) else { return self.grow(after - before) };
+        let Share { memory, bytes } = &*self.share;
+        let less = less.min(bytes.load(Ordering::Relaxed));
+        bytes.fetch_sub(less, Ordering::Relaxed);
+        memory.used.fetch_sub(less, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Works on an answer of `size` bytes where that holds up nobody else.
+    pub(crate) async fn work<T>(&self, size: usize, step: impl FnOnce() -> T) -> T {
+        self.work.step(&self.session, size, step).await
+    }
 }
 
-impl Drop for Room {
+impl Drop for Share {
     fn drop(&mut self) {
         self.memory.used.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -327,13 +364,18 @@ mod tests {
 
     #[test]
     fn memory_is_counted_and_given_back() {
-        let memory = Memory::new(10);
-        let (one, two) = (memory.room(), memory.room());
+        let bounds = Bounds::new(Limits { memory: 10, ..Limits::default() }, std::iter::empty());
+        let (one, two) = (bounds.room("a"), bounds.room("b"));
         assert_eq!(one.grow(6), Ok(()));
         assert_eq!(two.grow(5), Err(NoRoom(10)));
         assert_eq!(two.grow(4), Ok(()));
         drop(one);
         assert_eq!(two.grow(6), Ok(()));
         assert_eq!(two.grow(u64::MAX), Err(NoRoom(10)));
+        assert_eq!((two.resize(6, 1), bounds.used()), (Ok(()), 5));
+        let clone = two.clone();
+        assert_eq!((two.resize(1, 7), two.resize(0, 0)), (Err(NoRoom(10)), Ok(())));
+        drop(two);
+        assert_eq!((clone.resize(99, 0), bounds.used()), (Ok(()), 0));
     }
 }

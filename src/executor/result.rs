@@ -14,12 +14,12 @@ use crate::{
     descriptor::model::Tool,
     gate::Admitted,
     http::{backend::Backend, error::SendErrorKind, upload::Activity},
-    outcome::{JsonText, Outcome, Payload},
+    outcome::{Held, JsonText, Outcome, Payload},
     response::{
         MASK,
         decode::DecodeError,
         page::{self, Signals},
-        shape::{self, ShapeError, Shaped},
+        shape::{self, RunFilter, ShapeError},
     },
     worker::{FilterError, Filters},
 };
@@ -64,41 +64,43 @@ impl Target<'_> {
     }
 
     /// Selects the result in an answer.
-    pub(super) fn select(
-        &self,
-        text: JsonText,
-        status: u16,
-        plan: &CallPlan,
-    ) -> Result<Shaped, CallError> {
-        shape::select(text, self.tool.response.result_path.as_ref())
-            .map_err(|error| self.misshapen(error, status, plan))
+    pub(super) fn select(&self, text: JsonText, plan: &CallPlan) -> Result<JsonText, CallError> {
+        shape::select(text, self.tool.response.result_path.as_ref(), self.most())
+            .map_err(|error| self.misshapen(error, plan))
+    }
+
+    /// Returns how many bytes an answer may have.
+    pub(super) fn most(&self) -> usize {
+        usize::try_from(self.backend.settings().max_response_bytes).unwrap_or(usize::MAX)
     }
 
     /// Takes a selected result through the rest of the pipeline.
     pub(super) async fn shape(
         &self,
-        selected: Shaped,
+        selected: JsonText,
         status: u16,
         plan: &CallPlan,
         filters: &Filters,
     ) -> Result<Outcome, CallError> {
         let jq = callers_jq(self.call);
-        let (text, note) = shape::shape(selected, &self.tool.response, jq, filters)
+        let filters = Filtering { filters, room: self.room };
+        let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())
             .await
-            .map_err(|error| self.misshapen(error, status, plan))?;
+            .map_err(|error| self.misshapen(error, plan))?;
         let notes = note.into_iter().collect();
-        Ok(Outcome { status, payload: Payload::Json(text), notes, next: None })
+        let payload = Payload::Json(text);
+        Ok(Outcome { status, payload, notes, next: None, held: Held::default() })
     }
 
-    fn misshapen(&self, error: ShapeError<FilterError>, status: u16, plan: &CallPlan) -> CallError {
+    fn misshapen(&self, error: ShapeError<FilterError>, plan: &CallPlan) -> CallError {
         let request = self.backend.request_line(plan);
         match error {
             ShapeError::Jq(error) => CallError::Jq { request, error },
             ShapeError::NothingAt(path) => CallError::ResultPath { request, path },
-            ShapeError::TooDeep(reason) => {
-                let error = DecodeError { expected: "JSON", reason, excerpt: String::new() };
-                self.undecodable(plan, status, error)
+            ShapeError::Path(key, path, error) => {
+                CallError::Path { request, tool: self.tool.name.clone(), key, path, error }
             }
+            ShapeError::Room(limit) => CallError::Crowded { request, limit },
             // jq quotes values in its messages, and these are not redacted yet.
             ShapeError::Transform(error) if !self.tool.response.redact.is_empty() => {
                 CallError::Transform { request, error: error.without_data() }
@@ -123,7 +125,12 @@ impl Target<'_> {
 
     /// Takes room for `bytes` of an answer.
     pub(super) fn take_room(&self, bytes: u64, plan: &CallPlan) -> Result<(), CallError> {
-        self.room.grow(bytes).map_err(|NoRoom(limit)| CallError::Crowded {
+        self.resize(0, bytes, plan)
+    }
+
+    /// Notes that `before` bytes of an answer became `after`.
+    pub(super) fn resize(&self, before: u64, after: u64, plan: &CallPlan) -> Result<(), CallError> {
+        self.room.resize(before, after).map_err(|NoRoom(limit)| CallError::Crowded {
             request: self.backend.request_line(plan),
             limit,
         })
@@ -145,6 +152,38 @@ impl Target<'_> {
             limit: settings.max_response_bytes,
         }
     }
+}
+
+/// The filters of a call, whose results are counted among its bytes.
+pub(super) struct Filtering<'call> {
+    pub(super) filters: &'call Filters,
+    pub(super) room: &'call Room,
+}
+
+impl RunFilter for Filtering<'_> {
+    type Error = FilterError;
+
+    async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, FilterError> {
+        let input = input.as_str().as_bytes();
+        let room = |bytes| self.room.grow(bytes).map_err(|NoRoom(limit)| limit);
+        let made = self.filters.run_within(program, input, room).await?;
+        // The input is gone when its result is there. Less always fits.
+        let _ = self.room.resize(input.len() as u64, 0);
+        Ok(JsonText::trusted(made))
+    }
+
+    fn resized(&self, before: usize, after: usize) -> Result<(), u64> {
+        self.room.resize(before as u64, after as u64).map_err(|NoRoom(limit)| limit)
+    }
+
+    async fn work<T: Send>(&self, size: usize, work: impl FnOnce() -> T + Send) -> T {
+        self.room.work(size, work).await
+    }
+}
+
+/// Makes a number of bytes one of a text that is there.
+pub(super) fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// An answer that was read and decoded.
@@ -169,21 +208,30 @@ pub(super) async fn finish(
 ) -> Result<Outcome, CallError> {
     let Target { call, tool, .. } = target;
     let Answer { status, headers, payload, notes, .. } = answer;
-    let text = match target.readable(payload, plan)? {
-        Payload::Json(text) => text,
-        payload => return Ok(unread(status, payload, notes)),
+    let size = payload.bytes();
+    let prepared = || {
+        let text = match target.readable(payload, plan)? {
+            Payload::Json(text) => text,
+            payload => return Ok(Err(payload)),
+        };
+        let signals = tool
+            .pagination
+            .as_ref()
+            .map(|pagination| (pagination, Signals::read(pagination, &plan.url, &headers, &text)));
+        let selected = target.select(text, plan)?;
+        let page = signals.map(|(pagination, signals)| {
+            let items = selected.items().map(Iterator::count);
+            let (arguments, url) = (call.arguments(), &plan.url);
+            let page = page::Page { arguments, url, signals: &signals, items, before: 0 };
+            page::tell(call.entry(), pagination, page::following(pagination, page), items)
+        });
+        Ok::<_, CallError>(Ok((selected, page)))
     };
-    let signals = tool
-        .pagination
-        .as_ref()
-        .map(|pagination| (pagination, Signals::read(pagination, &plan.url, &headers, &text)));
-    let selected = target.select(text, status, plan)?;
-    let page = signals.map(|(pagination, signals)| {
-        let items = selected.items();
-        let (arguments, url) = (call.arguments(), &plan.url);
-        let page = page::Page { arguments, url, signals: &signals, items, before: 0 };
-        page::tell(call.entry(), pagination, page::following(pagination, page), items)
-    });
+    let (selected, page) = match target.room.work(to_usize(size), prepared).await? {
+        Ok(prepared) => prepared,
+        Err(payload) => return Ok(unread(status, payload, notes)),
+    };
+    target.resize(size, selected.as_str().len() as u64, plan)?;
     let mut outcome = target.shape(selected, status, plan, filters).await?;
     outcome.notes.extend(notes);
     if let Some(page) = page {
@@ -195,7 +243,7 @@ pub(super) async fn finish(
 
 /// Makes the result of an answer that is no JSON.
 fn unread(status: u16, payload: Payload, notes: Vec<String>) -> Outcome {
-    let mut outcome = Outcome { status, payload, notes, next: None };
+    let mut outcome = Outcome { status, payload, notes, next: None, held: Held::default() };
     if let Payload::Text { content_type, .. } = &outcome.payload
         && content_type.starts_with("text/html")
     {

@@ -8,7 +8,7 @@ use http::header;
 
 use super::{
     CallError, Executor, Target, header_text,
-    result::Answer,
+    result::{Answer, to_usize},
     stream::{Bounds, Collected, Stream},
 };
 use crate::{
@@ -136,10 +136,11 @@ impl Executor {
         let body = self.read_rest(target, plan, start, pieces);
         let body = tokio::time::timeout_at(target.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
-        let body = backend.masked(body).await;
-        match rpc::read(&body, sent.id).map_err(odd)? {
+        let read = || rpc::read(&backend.secrets().body(body), sent.id);
+        match target.room.work(to_usize(size), read).await.map_err(odd)? {
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
+                target.resize(size, payload.bytes(), plan)?;
                 Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
             }
             Reply::Error(error) => {

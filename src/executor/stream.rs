@@ -97,7 +97,7 @@ impl Stream<'_> {
             streaming.is_declared || self.collector.reads_events() || bounds.is_callers;
         let wanted = self.is_endless.then(|| Instant::now() + bounds.duration);
         let deadline = wanted.map_or(self.target.ends, |wanted| wanted.min(self.target.ends));
-        let mut size = 0_u64;
+        let (mut size, mut counted) = (0_u64, 0_u64);
         let mut notes = Vec::new();
         let mut is_cut = true;
         loop {
@@ -126,16 +126,21 @@ impl Stream<'_> {
             };
             size += piece.len() as u64;
             let (before, fitting) = (self.collector.size(), self.collector.so_far());
-            self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
+            // Only a long line takes long.
+            let pending = self.collector.pending() + piece.len();
+            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
-            if let Some(note) = self.too_much(grown as u64, fitting)? {
+            if let Some(note) = self.too_much(grown as u64, &mut counted, fitting)? {
                 notes.push(note);
                 break;
             }
         }
         drop(pieces);
         let text = self.collector.finish();
-        Ok(Collected { payload: Payload::Json(text), size, notes, is_cut })
+        let payload = Payload::Json(text);
+        self.target.resize(counted, payload.bytes(), self.plan)?;
+        Ok(Collected { payload, size, notes, is_cut })
     }
 
     /// Says that the time is up; what brought nothing and was to be a list failed.
@@ -174,14 +179,22 @@ impl Stream<'_> {
 
     /// Counts what came; when it is too much, gives up what came last and says so. The items that were
     /// there before are given; without any it is an error.
-    fn too_much(&mut self, grown: u64, fitting: SoFar) -> Result<Option<String>, CallError> {
+    fn too_much(
+        &mut self,
+        grown: u64,
+        counted: &mut u64,
+        fitting: SoFar,
+    ) -> Result<Option<String>, CallError> {
         let limit = self.target.backend.settings().max_response_bytes;
         let (error, reason) = match self.target.take_room(grown, self.plan) {
             Err(error) => (error, "all answers that are read take too much (`max_memory`)"),
-            Ok(()) if self.collector.size() as u64 > limit => {
+            Ok(()) => {
+                *counted += grown;
+                if self.collector.size() as u64 <= limit {
+                    return Ok(None);
+                }
                 (self.target.too_large(self.plan), "they are too large (`max_response_size`)")
             }
-            Ok(()) => return Ok(None),
         };
         self.collector.back_to(fitting);
         let items = self.collector.items();

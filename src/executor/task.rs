@@ -14,11 +14,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Target, end_of_call, name_refusal};
+use super::{Answer, CallError, Executor, Room, Target, end_of_call, name_refusal};
 use crate::{
     call,
     catalog::Operation,
@@ -35,15 +34,10 @@ use crate::{
         upload::Activity,
     },
     outcome::{
-        JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
+        Held, JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
         task::{TaskHandle, TaskReport},
     },
-    response::{
-        MASK,
-        api_error::Rejection,
-        hiding,
-        shape::{self, Shaped},
-    },
+    response::{api_error::Rejection, hiding, shape},
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
@@ -177,6 +171,8 @@ struct Seen {
     glimpse: Glimpse,
     /// All that the look showed.
     shown: JsonText,
+    /// Counts what that takes.
+    room: Room,
 }
 
 /// A look that showed nothing.
@@ -198,11 +194,11 @@ enum End {
 /// Returns the id of the task that an answer began.
 pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<String>, CallError> {
     let Some(tasks) = call.entry().tasks() else { return Ok(None) };
-    let value = match &answer.payload {
-        Payload::Json(text) => text.value().unwrap_or_default(),
-        _ => Value::Null,
+    let text = match &answer.payload {
+        Payload::Json(text) => text.as_str(),
+        _ => "null",
     };
-    match tasks.began(answer.status, &value) {
+    match tasks.began(answer.status, text) {
         None => Ok(None),
         Some(Ok(id)) => Ok(Some(id)),
         Some(Err(reason)) => Err(TaskError::Lost { reason }.into()),
@@ -221,12 +217,11 @@ pub(super) fn shows_tasks(call: &Admitted<'_>, tool: &Tool) -> bool {
 /// Returns whether `body`, the answer of such a tool, shows a task.
 pub(super) fn shows_task(call: &Admitted<'_>, tool: &Tool, body: &[u8]) -> bool {
     let tasks = call.entry().descriptor().tasks.as_ref();
-    let (Some(tasks), Ok(answer)) = (tasks, serde_json::from_slice::<Value>(body)) else {
-        return false;
-    };
+    let answer = std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok());
+    let (Some(tasks), Some(answer)) = (tasks, answer) else { return false };
     let shown = match &tool.response.result_path {
-        Some(path) => path.first(&answer),
-        None => Some(&answer),
+        Some(path) => path.look(answer.as_str()),
+        None => Some(answer.as_str()),
     };
     shown.is_some_and(|shown| tasks.read(shown).is_ok())
 }
@@ -285,7 +280,7 @@ fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
 
 fn open(report: TaskReport) -> Outcome {
     let payload = Payload::Task(Box::new(report));
-    Outcome { status: 202, payload, notes: Vec::new(), next: None }
+    Outcome { status: 202, payload, notes: Vec::new(), next: None, held: Held::default() }
 }
 
 impl Executor {
@@ -315,7 +310,7 @@ impl Executor {
                 let call = watcher.admit(false)?;
                 let backend = self.backend(call.entry())?;
                 let activity = Activity::default();
-                let room = self.bounds.memory.room();
+                let room = self.bounds.room(observer.session());
                 let target = Target {
                     backend,
                     call: &call,
@@ -549,7 +544,7 @@ impl<'run> Watcher<'run> {
         let backend = executor.backend(call.entry()).map_err(missed)?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
-        let (activity, room) = (Activity::default(), executor.bounds.memory.room());
+        let (activity, room) = (Activity::default(), executor.bounds.room(""));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
@@ -588,14 +583,17 @@ impl<'run> Watcher<'run> {
         };
         let status = status.as_u16();
         let seen = async {
-            let selected = target.select(text, status, &plan)?;
+            let before = text.as_str().len();
+            let selected = room.work(before, || target.select(text, &plan)).await?;
+            target.resize(before as u64, selected.as_str().len() as u64, &plan)?;
             let shown = target.shape(selected, status, &plan, &executor.filters).await?;
             let Payload::Json(shown) = shown.payload else {
                 return Err(self.unclear("is no JSON".to_owned()));
             };
-            let value = shown.value().map_err(|error| self.unclear(format!("is odd: {error}")))?;
-            let glimpse = self.tasks.read(&value).map_err(|reason| self.unclear(reason))?;
-            Ok(Seen { glimpse, shown })
+            let read = || self.tasks.read(shown.as_str());
+            let glimpse = room.work(shown.as_str().len(), read).await;
+            let glimpse = glimpse.map_err(|reason| self.unclear(reason))?;
+            Ok(Seen { glimpse, shown, room: room.clone() })
         };
         match (seen.await, rejected) {
             (Ok(seen), _) => Ok(seen),
@@ -638,7 +636,7 @@ impl<'run> Watcher<'run> {
     /// Makes the end of the task the outcome of the call that began it: the rules of its tool
     /// apply to the result, but for `result_path`, which is about the tool's own answers.
     async fn outcome(&self, seen: Seen, target: Target<'_>) -> Result<Outcome, CallError> {
-        let Seen { glimpse, shown } = seen;
+        let Seen { glimpse, shown, room } = seen;
         let handle = self.right.handle().clone();
         if glimpse.phase != Phase::Succeeded {
             return Err(TaskError::Failed(TaskFailure {
@@ -650,18 +648,18 @@ impl<'run> Watcher<'run> {
             .into());
         }
         let done = TaskReport { handle, is_running: false, glimpse: Some(glimpse), trouble: None };
-        let result = self.tasks.result.as_ref().and_then(|path| {
+        let before = shown.as_str().len();
+        let most = target.most();
+        let result = || {
+            let path = self.tasks.result.as_ref()?;
             // Whatever is wrong with it, there is no result.
-            let selected = shape::select::<()>(shown, Some(path)).ok()?;
-            match &selected {
-                Shaped::Text(text) if text.as_str() == "null" => None,
-                Shaped::Tree(Value::Null) => None,
-                _ => Some(selected),
-            }
-        });
-        let Some(result) = result else {
+            let selected = shape::select::<()>(shown, Some(path), most).ok()?;
+            Some(selected).filter(|selected| selected.as_str() != "null")
+        };
+        let Some(result) = room.work(before, result).await else {
             let payload = Payload::Task(Box::new(done));
-            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None });
+            let held = Held::default();
+            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
         let call = self.admit(false)?;
@@ -672,24 +670,35 @@ impl<'run> Watcher<'run> {
             call.arguments(),
             call.door(),
         )?;
-        target.shape(result, 200, &plan, &self.executor.filters).await
+        // What it takes was counted with the look.
+        let of_look = Target { room: &room, ..target };
+        of_look.resize(before as u64, result.as_str().len() as u64, &plan)?;
+        let outcome = of_look.shape(result, 200, &plan, &self.executor.filters).await?;
+        Ok(Outcome { held: Held::by(room), ..outcome })
     }
 
     /// Returns why the task failed, without what the tool that began it hides in its results.
     fn reason(&self, shown: &JsonText, starter: &Tool) -> Option<String> {
-        let mut value = shown.value().ok()?;
-        let result = self.tasks.result.as_ref();
-        if let Some(result) = result.and_then(|path| path.first_mut(&mut value)) {
-            for path in &starter.response.redact {
-                path.replace_all(result, &Value::from(MASK));
-            }
+        let text = shown.as_str();
+        if starter.response.redact.is_empty() {
+            return self.tasks.reason_in(text);
         }
-        let hidden = match starter.response.redact.is_empty() {
-            true => Vec::new(),
-            // What cannot be hidden is not told.
-            false => hiding::in_value(&mut value, &starter.response)?,
+        let result = self.tasks.result.as_ref().and_then(|path| path.look(text));
+        let without = match result {
+            None => text.to_owned(),
+            Some(result) => {
+                // Both are parts of the same text.
+                let from = result.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+                let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
+                let most = result.len().saturating_mul(2);
+                let result = JsonText::trusted(result.to_owned());
+                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                [before, hidden.as_str(), after].concat()
+            }
         };
-        self.tasks.reason_in(&value).map(|reason| hiding::in_text(reason, &hidden))
+        // What cannot be hidden is not told.
+        let (without, hidden) = hiding::in_json(&without, &starter.response)?;
+        self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
     }
 }
 

@@ -6,6 +6,8 @@ use super::{CallError, Executor, Target};
 use crate::{
     call::{self, CallPlan, PlannedBody},
     http::{backend::Exchange, upload::Activity},
+    json::cost,
+    outcome::JsonText,
 };
 
 /// A file of the wrong length.
@@ -49,9 +51,10 @@ impl Executor {
         let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
         let Exchange { response, .. } = self.send(of_rule, &asking).await?;
         let body = self.read(of_rule, &asking, response).await?;
-        let body = backend.masked(body).await;
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        let found = value.as_ref().and_then(|value| rule.path.first(value));
+        let body = backend.secrets().body(body);
+        let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
+        let found = text.as_ref().and_then(|text| rule.path.look(text.as_str()));
+        let found = found.and_then(cost::small);
         let expected = match found {
             Some(Value::Number(number)) => number.as_u64(),
             Some(Value::String(text)) => text.parse().ok(),

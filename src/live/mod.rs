@@ -32,7 +32,7 @@ use crate::{
     descriptor::model::StreamArgument,
     executor::{Executor, stream::Bounds},
     gate::Admitted,
-    outcome::{JsonText, Outcome, Payload, timestamp},
+    outcome::{Held, JsonText, Outcome, Payload, timestamp},
 };
 
 /// How many streams may be open in all.
@@ -384,7 +384,7 @@ pub async fn collect(
     }
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
     let payload = Payload::Json(JsonText::array(&items));
-    Ok(Outcome { status: 200, payload, notes, next: None })
+    Ok(Outcome { status: 200, payload, notes, next: None, held: Held::default() })
 }
 
 /// Returns the collections that a call names.
@@ -521,14 +521,14 @@ fn without_keep_alive(source: &Source, items: JsonText) -> Option<JsonText> {
     let Some(events) = source.events().filter(|events| !events.keep_alive.is_empty()) else {
         return Some(items);
     };
-    let Some(all) = items.items() else { return Some(items) };
+    let Some(all) = items.items().map(Iterator::collect::<Vec<_>>) else { return Some(items) };
     let is_kept = |item: &&str| {
         let kind = JsonText::trusted((*item).to_owned()).member(&["event"]);
         let kind = kind.and_then(|kind| kind.value().ok());
         let kind = kind.as_ref().and_then(Value::as_str);
         kind.is_none_or(|kind| !events.keep_alive.iter().any(|it| it == kind))
     };
-    let kept: Vec<&str> = all.iter().map(|item| item.get()).filter(is_kept).collect();
+    let kept: Vec<&str> = all.iter().copied().filter(is_kept).collect();
     match kept.len() {
         0 => None,
         count if count == all.len() => Some(items),

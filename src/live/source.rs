@@ -1,6 +1,6 @@
 //! Where a stream comes from, and how it is opened again.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ use crate::{
         connection::{Broken, Connection},
     },
     gate::{Admitted, Gate, Pending},
+    json::scan,
     outcome::{JsonText, Observer, Progress, SWITCHED_OFF},
 };
 
@@ -211,19 +212,26 @@ impl Connected {
     async fn read_opening(&mut self, rules: &Subscribe) -> Result<(), Broken> {
         while self.id.is_none() {
             let items = self.connection.next().await?;
-            let value = items.value().unwrap_or_default();
-            let opening = value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|item| item.get("event").and_then(Value::as_str) == Some(&rules.opening));
-            self.id = opening.and_then(|item| rules.id.first(item)).and_then(|id| match id {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            });
+            let opening = JsonText::string(&rules.opening);
+            let event = |item: &&str| member(item, "event") == Some(opening.as_str());
+            let opening = items.items().into_iter().flatten().find(event);
+            self.id = opening.and_then(|item| rules.id.look(item)).and_then(identifier);
             self.first.push(items);
         }
         Ok(())
+    }
+}
+
+/// Returns the member of an item; nothing when it is no object.
+pub(super) fn member<'item>(item: &'item str, name: &str) -> Option<&'item str> {
+    scan::at(item, &[name])
+}
+
+/// Reads an identifier: a text or a number.
+pub(super) fn identifier(value: &str) -> Option<String> {
+    match value.bytes().next()? {
+        b'"' => scan::unquote(value).map(Cow::into_owned),
+        b'-' | b'0'..=b'9' => Some(value.to_owned()),
+        _ => None,
     }
 }

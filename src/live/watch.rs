@@ -6,6 +6,7 @@
 //! may have changed, and every URI is told.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -20,7 +21,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{
     reader::{Gap, Reader, Sink, Wanted},
-    source::{Source, StreamError},
+    source::{self, Source, StreamError},
 };
 use crate::{
     access::Decision,
@@ -28,6 +29,7 @@ use crate::{
     descriptor::events::{self, Events},
     executor::Executor,
     gate::{Gate, Pending, Refusal},
+    json::scan,
     outcome::JsonText,
 };
 
@@ -536,23 +538,18 @@ impl Fan {
 
 impl Sink for Fan {
     async fn items(&self, items: JsonText) {
-        let Ok(Value::Array(items)) = items.value() else { return };
         let Events { changes, object, collection, .. } = &self.events;
-        for item in &items {
-            let kind = item.get("event").and_then(Value::as_str);
-            let is_change = kind.is_some_and(|kind| changes.iter().any(|change| change == kind));
-            let id = object.as_ref().filter(|_| is_change).and_then(|path| path.first(item));
-            let id = match id {
-                Some(Value::String(id)) => id.clone(),
-                Some(Value::Number(id)) => id.to_string(),
-                _ => continue,
-            };
-            let collection = collection.as_ref().and_then(|path| path.first(item));
+        for item in items.items().into_iter().flatten() {
+            let kind = source::member(item, "event").and_then(scan::unquote);
+            let is_change = kind.is_some_and(|kind| changes.iter().any(|change| *change == kind));
+            let id = object.as_ref().filter(|_| is_change).and_then(|path| path.look(item));
+            let Some(id) = id.and_then(source::identifier) else { continue };
+            let collection = collection.as_ref().and_then(|path| path.look(item));
             // One that is not watched under this name says nothing: an object has one identifier.
-            let known = |name: &&str| self.events.reader(name).is_some();
-            let collection = collection.and_then(Value::as_str).filter(known);
+            let known = |name: &Cow<'_, str>| self.events.reader(name).is_some();
+            let collection = collection.and_then(scan::unquote).filter(known);
             for told in self.told().iter() {
-                told.mark(self.backend, &id, collection);
+                told.mark(self.backend, &id, collection.as_deref());
             }
         }
     }

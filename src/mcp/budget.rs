@@ -13,6 +13,7 @@ use super::result;
 use crate::{
     catalog::{Entry, EntryParam},
     descriptor::model::Location,
+    executor::Room,
     files::{FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
@@ -53,12 +54,14 @@ pub(super) async fn fit(
     entry: Option<&Entry>,
     files: &FileStore,
     most: usize,
+    room: &Room,
 ) -> (Outcome, Option<Notice>) {
-    let Outcome { status, payload, notes, next } = outcome;
+    let Outcome { status, payload, notes, next, held } = outcome;
+    let size = usize::try_from(payload.bytes()).unwrap_or(usize::MAX);
     let (whole, content_type, payload, counted) = match payload {
-        Payload::Json(text) => match budget::json(&text, most) {
+        Payload::Json(text) => match room.work(size, || budget::json(&text, most)).await {
             Cutting::Fits => {
-                return (Outcome { status, payload: Payload::Json(text), notes, next }, None);
+                return (Outcome { status, payload: Payload::Json(text), notes, next, held }, None);
             }
             Cutting::Items(cut) => {
                 let (part, counted) = taken(cut);
@@ -71,26 +74,28 @@ pub(super) async fn fit(
                 (text.into_string(), content_type, part, counted)
             }
         },
-        Payload::Text { content_type, text } => match budget::characters(&text, most) {
-            None => {
-                let payload = Payload::Text { content_type, text };
-                return (Outcome { status, payload, notes, next }, None);
+        Payload::Text { content_type, text } => {
+            match room.work(size, || budget::characters(&text, most)).await {
+                None => {
+                    let payload = Payload::Text { content_type, text };
+                    return (Outcome { status, payload, notes, next, held }, None);
+                }
+                Some(cut) => {
+                    let (part, counted) = taken(cut);
+                    let part = Payload::Text { content_type: content_type.clone(), text: part };
+                    (text, content_type, part, counted)
+                }
             }
-            Some(cut) => {
-                let (part, counted) = taken(cut);
-                let part = Payload::Text { content_type: content_type.clone(), text: part };
-                (text, content_type, part, counted)
-            }
-        },
+        }
         payload @ (Payload::Empty | Payload::File(_) | Payload::Task(_)) => {
-            return (Outcome { status, payload, notes, next }, None);
+            return (Outcome { status, payload, notes, next, held }, None);
         }
     };
     let whole = keep(whole, &content_type, entry, files).await;
     let Cut { shown, total, unit, place, .. } = counted;
     let notice =
         Notice { shown, total, unit, place, whole, advice: entry.map(advice).unwrap_or_default() };
-    (Outcome { status, payload, notes, next }, Some(notice))
+    (Outcome { status, payload, notes, next, held }, Some(notice))
 }
 
 /// Separates a part from the figures about it.

@@ -36,7 +36,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{ServeError, Server, files, lines, masked, sessions::Sessions};
-use crate::{files::FileStore, live::Owner, secrets::Secrets};
+use crate::{executor::Executor, files::FileStore, live::Owner};
 
 /// The path of the protocol.
 const MCP_PATH: &str = "/mcp";
@@ -234,7 +234,7 @@ struct Endpoint {
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
-    secrets: Secrets,
+    executor: Executor,
 }
 
 impl Endpoint {
@@ -270,10 +270,9 @@ impl Endpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
             .with_cancellation_token(shutdown);
-        let files = server.files().clone();
-        let secrets = server.executor().secrets().clone();
+        let (files, executor) = (server.files().clone(), server.executor().clone());
         if let Some(token) = &options.token {
-            secrets.add("http_token", token.expose_secret());
+            executor.secrets().add("http_token", token.expose_secret());
         }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let make = move || Ok(server.for_session());
@@ -282,7 +281,7 @@ impl Endpoint {
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
-            secrets,
+            executor,
         }
     }
 
@@ -366,13 +365,25 @@ impl Endpoint {
         let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
             value.as_bytes().to_ascii_lowercase().starts_with(b"application/json")
         });
+        if let Some(reply) = lines::check_tree(&body) {
+            return json_answer(StatusCode::BAD_REQUEST, reply.into());
+        }
+        // What its values take is counted among the answers that are being read.
+        let room = self.executor.room("");
+        if room.grow(lines::tree_bytes(&body)).is_err() {
+            return text_answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many large messages and answers at once; try again later",
+            );
+        }
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
+        drop(room);
         // The library blames the content type for a body that is no message.
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            let rejection = self.secrets.message(lines::rejection(&body));
+            let rejection = self.executor.secrets().message(lines::rejection(&body));
             return json_answer(StatusCode::BAD_REQUEST, rejection.into());
         }
-        masked::answer(answer, &self.secrets).await.map(unfailing)
+        masked::answer(answer, self.executor.secrets()).await.map(unfailing)
     }
 
     /// Answers a browser that asks whether a page may call.

@@ -21,10 +21,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::secrets::Secrets;
+use crate::{json::cost, secrets::Secrets};
 
 /// The longest line that is read.
 pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// The values of a message take at most so many bytes of memory.
+const MOST_TREE_BYTES: u64 = 128 * 1024 * 1024;
+/// The values of a shorter message take little.
+const SHORT_BYTES: usize = 64 * 1024;
 /// What the line buffer keeps after a long line.
 const KEPT_LINE_BYTES: usize = 64 * 1024;
 /// How much is read at once.
@@ -240,6 +244,9 @@ fn parse(line: &[u8]) -> Line {
     if line.is_empty() {
         return Line::Ignore;
     }
+    if tree_bytes(line) > MOST_TREE_BYTES {
+        return Line::Reply(too_complex());
+    }
     if let Ok(message) = serde_json::from_slice(line) {
         return Line::Message(Box::new(message));
     }
@@ -264,6 +271,21 @@ fn parse(line: &[u8]) -> Line {
     }
 }
 
+/// Returns how many bytes of memory the values of a message take; nothing of a short one.
+pub(super) fn tree_bytes(message: &[u8]) -> u64 {
+    if message.len() > SHORT_BYTES { cost::of_bytes(message) } else { 0 }
+}
+
+/// Returns the reply to a message whose values take too much memory, or `None` when they do not.
+pub(super) fn check_tree(message: &[u8]) -> Option<Vec<u8>> {
+    (tree_bytes(message) > MOST_TREE_BYTES).then(too_complex)
+}
+
+fn too_complex() -> Vec<u8> {
+    let message = "the message has too many values or levels";
+    error_line(&Value::Null, ErrorCode::INVALID_REQUEST, message)
+}
+
 /// Returns the reply to an HTTP body that is no message.
 pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
     match parse(body) {
@@ -280,4 +302,25 @@ fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
     let mut line = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string().into_bytes();
     line.push(b'\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_values_alone_is_refused() {
+        let call = |items: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{{"x":[{items}0]}}}}}}"#
+            )
+        };
+        let many = call(&"[],".repeat(2_000_000));
+        let reply = check_tree(many.as_bytes()).unwrap();
+        assert!(String::from_utf8_lossy(&reply).contains("too many values or levels"));
+        assert!(matches!(parse(many.as_bytes()), Line::Reply(_)));
+        let long = call(&format!("\"{}\",", "x".repeat(4_000_000)));
+        assert!(matches!(parse(long.as_bytes()), Line::Message(_)));
+        assert_eq!(tree_bytes(call("").as_bytes()), 0);
+    }
 }

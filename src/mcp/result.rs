@@ -25,10 +25,22 @@ const MOST_STRUCTURED_BYTES: usize = 256 * 1024;
 /// The same where a client insists on structured content, because an output schema is listed.
 const MOST_DECLARED_BYTES: usize = 4 * 1024 * 1024;
 
+/// The tree of a structured copy takes at most so many bytes: that of a list of small objects takes
+/// 25 times what its text does, and that of an answer in bad faith a hundred times.
+pub(super) const MOST_TREE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The same where a client insists on structured content.
+const MOST_DECLARED_TREE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Makes the result of a call that the backend accepted; `output` is what the tool's listing says
-/// about its results, and the structured copy conforms to it.
-pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResult {
-    let Outcome { status, payload, notes, next } = outcome;
+/// about its results, and the structured copy conforms to it. `has_room` takes so many bytes of memory.
+pub(super) fn success(
+    outcome: Outcome,
+    output: Option<&Output>,
+    has_room: &dyn Fn(u64) -> bool,
+) -> CallToolResult {
+    // What the answer takes is counted until the result is made.
+    let Outcome { status, payload, notes, next, held: _held } = outcome;
     let mut remarks: Vec<String> = remarks(&notes, next.as_ref()).into_iter().collect();
     let (text, structured) = match payload {
         Payload::Empty => (format!("done (HTTP {status})"), Some(json!({ "status": status }))),
@@ -37,8 +49,13 @@ pub(super) fn success(outcome: Outcome, output: Option<&Output>) -> CallToolResu
             (text, Some(structured))
         }
         Payload::Json(text) => {
-            let most = if output.is_some() { MOST_DECLARED_BYTES } else { MOST_STRUCTURED_BYTES };
-            let structured = structured(&text, next, most).map(masked_value);
+            let (most, most_tree) = match output {
+                Some(_) => (MOST_DECLARED_BYTES, MOST_DECLARED_TREE_BYTES),
+                None => (MOST_STRUCTURED_BYTES, MOST_TREE_BYTES),
+            };
+            let fits = text.as_str().len() <= most;
+            let value = fits.then(|| tree(&text, most_tree, has_room)).flatten();
+            let structured = value.map(|value| masked_value(structured(value, next)));
             let shown = json(text.into_string());
             remarks.extend(shown.remark);
             (shown.text, structured)
@@ -158,22 +175,26 @@ fn in_short(text: &str) -> String {
     }
 }
 
-/// Makes the structured copy: an object stays as it is and has no room for `next`. There is none of
-/// a large answer, which would only be held twice, nor of one that is nested beyond any tree.
-fn structured(text: &JsonText, next: Option<Map<String, Value>>, most: usize) -> Option<Value> {
-    if text.as_str().len() > most {
+/// Builds the tree of a value, unless it takes too much memory or is nested beyond any tree.
+pub(super) fn tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Option<Value> {
+    let cost = text.tree_cost();
+    if cost > most || !has_room(cost) {
         return None;
     }
-    let value = text.value().ok()?;
+    text.value().ok()
+}
+
+/// Makes the structured copy: an object stays as it is and has no room for `next`.
+fn structured(value: Value, next: Option<Map<String, Value>>) -> Value {
     if value.is_object() {
-        return Some(value);
+        return value;
     }
     let mut object = Map::new();
     object.insert("result".to_owned(), value);
     if let Some(next) = next {
         object.insert("next".to_owned(), Value::Object(next));
     }
-    Some(Value::Object(object))
+    Value::Object(object)
 }
 
 #[cfg(test)]
@@ -181,11 +202,13 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::outcome::Held;
 
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
         let next = next.map(|next| next.as_object().unwrap().clone());
-        let outcome = Outcome { status: 204, payload, notes: Vec::new(), next };
-        let result = success(outcome, None);
+        let outcome =
+            Outcome { status: 204, payload, notes: Vec::new(), next, held: Held::default() };
+        let result = success(outcome, None, &|_| true);
         assert_eq!(result.content[0].as_text().unwrap().text, text);
         assert_eq!(result.structured_content, structured);
         assert_eq!(result.is_error, Some(false));
@@ -220,6 +243,24 @@ mod tests {
         let value = Value::from("x".repeat(MOST_STRUCTURED_BYTES));
         let payload = Payload::Json(JsonText::from(&value));
         check(payload, None, &value.to_string(), None);
+        // So does one that is small, and its tree large.
+        let text = format!("[{}[]]", "[[]],".repeat(30_000));
+        check(Payload::Json(JsonText::trusted(text.clone())), None, &text, None);
+    }
+
+    #[test]
+    fn a_tree_needs_room() {
+        let payload = || Payload::Json(JsonText::from(&json!([1])));
+        let outcome = || Outcome {
+            status: 200,
+            payload: payload(),
+            notes: Vec::new(),
+            next: None,
+            held: Held::default(),
+        };
+        let success = |room: u64| success(outcome(), None, &|bytes| bytes <= room);
+        assert_eq!(success(10_000).structured_content, Some(json!({ "result": [1] })));
+        assert_eq!(success(100).structured_content, None);
     }
 
     #[test]
@@ -275,7 +316,8 @@ mod tests {
         let next = json!({ "offset": 2 }).as_object().cloned();
         let notes = vec!["cut".to_owned(), "more".to_owned()];
         let payload = Payload::Json(JsonText::from(&json!({ "items": [] })));
-        let result = success(Outcome { status: 200, payload, notes, next }, None);
+        let outcome = Outcome { status: 200, payload, notes, next, held: Held::default() };
+        let result = success(outcome, None, &|_| true);
         let texts: Vec<&str> =
             result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
         let remarks = "cut\nmore\nnext page: call again with {\"offset\":2}";

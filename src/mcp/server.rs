@@ -298,13 +298,18 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let version = context.protocol_version();
-        let (outcome, notice) = budget::fit(outcome, entry, self.files(), self.most_chars).await;
+        let room = self.executor().room(&http::session(&context.extensions));
+        let fit = budget::fit(outcome, entry, self.files(), self.most_chars, &room);
+        let (outcome, notice) = Box::pin(fit).await;
         let link = match &outcome.payload {
             Payload::File(file) => result::link(file, version.as_ref()),
             _ => None,
         };
         let output = entry.and_then(|entry| entry.output.as_deref());
-        let mut result = result::success(outcome, output);
+        let has_room = |bytes| room.grow(bytes).is_ok();
+        let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
+        let success = || result::success(outcome, output, &has_room);
+        let mut result = room.work(size, success).await;
         result.content.extend(link);
         if let Some(notice) = notice {
             notice.add_to(&mut result, version.as_ref());
@@ -532,7 +537,9 @@ impl ServerHandler for Server {
         let backend = catalog.task_backend(&id.handle.backend);
         let begun_by =
             backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-        tasks::shown(&id, looked, begun_by.and_then(|entry| entry.output.as_deref()))
+        let output = begun_by.and_then(|entry| entry.output.as_deref());
+        let room = executor.room(&http::session(&context.extensions));
+        tasks::shown(&id, looked, output, &|bytes| room.grow(bytes).is_ok())
     }
 
     async fn cancel_task(

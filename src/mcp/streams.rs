@@ -18,7 +18,7 @@ use crate::{
     catalog::Catalog,
     gate::Admitted,
     live::{self, Batch, LONGEST_WAIT, Owner},
-    outcome::{JsonText, Outcome, Payload},
+    outcome::{Held, JsonText, Outcome, Payload},
 };
 
 /// A tool that belongs to no descriptor.
@@ -222,7 +222,8 @@ pub(super) async fn perform(
         return Some(opened.map_err(|error| error.to_string()).map(|handle| {
             let payload = Payload::Json(JsonText::from(&json!({ "stream": handle })));
             let note = "read it with stream_read, and close it with stream_close".to_owned();
-            Outcome { status: 200, payload, notes: vec![note], next: None }
+            let held = Held::default();
+            Outcome { status: 200, payload, notes: vec![note], next: None, held }
         }));
     }
     if live::subscribes(call) {
@@ -261,6 +262,7 @@ fn shown(value: &JsonText) -> CallToolResult {
     let mut content = vec![ContentBlock::text(shown.text)];
     content.extend(shown.remark.map(ContentBlock::text));
     let mut result = CallToolResult::success(content);
-    result.structured_content = value.value().ok().map(result::masked_value);
+    let tree = result::tree(value, result::MOST_TREE_BYTES, &|_| true);
+    result.structured_content = tree.map(result::masked_value);
     result
 }

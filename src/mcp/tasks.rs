@@ -73,12 +73,13 @@ pub(super) fn shown(
     id: &TaskId,
     looked: Result<Outcome, CallError>,
     output: Option<&Output>,
+    has_room: &dyn Fn(u64) -> bool,
 ) -> Result<GetTaskResult, ErrorData> {
     let (payload, message) = match looked {
         Ok(Outcome { payload: Payload::Task(report), .. }) if report.is_running => {
             (TaskPayload::Working, Some(report.summary()))
         }
-        Ok(outcome) => (completed(result::success(outcome, output)), None),
+        Ok(outcome) => (completed(result::success(outcome, output, has_room)), None),
         Err(error) => ended(error)?,
     };
     let task = id.task(payload.status());

@@ -1,5 +1,7 @@
 //! Patterns in which `*` stands for any text; the braces of paths stand for themselves.
 
+use crate::access::LONGEST_PATTERN;
+
 /// A pattern, compiled.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -16,6 +18,9 @@ impl Pattern {
     pub fn new(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a pattern is empty".to_owned());
+        }
+        if text.len() > LONGEST_PATTERN {
+            return Err(format!("a pattern has more than {LONGEST_PATTERN} bytes"));
         }
         let mut escaped = String::new();
         for character in text.chars() {
@@ -43,6 +48,12 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_is_bounded() {
+        assert!(Pattern::new(&"*a".repeat(256)).is_ok_and(|it| !it.matches(&"a".repeat(10_000))));
+        assert!(Pattern::new(&"*a".repeat(257)).is_err());
+    }
 
     #[test]
     fn braces_are_those_of_paths() {

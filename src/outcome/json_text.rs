@@ -10,6 +10,8 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
+use crate::json::{cost, scan};
+
 /// A JSON value as compact text (RFC 8259).
 #[derive(Clone, PartialEq, Eq)]
 pub struct JsonText(String);
@@ -21,10 +23,7 @@ impl JsonText {
     ///
     /// Says where the text is no JSON.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<IgnoredAny>(text)?;
-        let mut compacted = String::with_capacity(text.len());
-        compact(text, &mut compacted);
-        Ok(Self(compacted))
+        scan::compacted(text).map(Self)
     }
 
     /// Wraps text that was put together from checked parts.
@@ -42,15 +41,19 @@ impl JsonText {
         Self(Value::from(text).to_string())
     }
 
-    /// Returns the items of an array.
-    pub(crate) fn items(&self) -> Option<Vec<&RawValue>> {
-        self.0.starts_with('[').then(|| serde_json::from_str(&self.0).ok()).flatten()
+    /// Returns the items of an array, one by one.
+    pub(crate) fn items(&self) -> Option<scan::Items<'_>> {
+        scan::items(&self.0)
     }
 
-    /// Returns the members of an object in their order.
-    pub(crate) fn members(&self) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
-        let mut parser = serde_json::Deserializer::from_str(&self.0);
-        parser.deserialize_map(Members).ok()
+    /// Returns the members of an object in their order, one by one, with their names as JSON.
+    pub(crate) fn members(&self) -> Option<scan::Members<'_>> {
+        scan::members(&self.0)
+    }
+
+    /// Returns how many bytes the tree would take at most.
+    pub(crate) fn tree_cost(&self) -> u64 {
+        cost::of(&self.0)
     }
 
     /// Returns the value that the names lead to, object by object.
@@ -78,7 +81,8 @@ impl JsonText {
         self.0.starts_with('{')
     }
 
-    /// Builds the tree.
+    /// Builds the tree, which takes many times the memory of the text: where the text is a server's,
+    /// `tree_cost` is asked first.
     ///
     /// # Errors
     ///
@@ -97,25 +101,6 @@ impl From<&Value> for JsonText {
 impl fmt::Debug for JsonText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "JsonText({})", self.0)
-    }
-}
-
-/// Takes an object apart without building its values.
-struct Members;
-
-impl<'text> Visitor<'text> for Members {
-    type Value = Vec<(Cow<'text, str>, &'text RawValue)>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'text>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut all = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            all.push(member);
-        }
-        Ok(all)
     }
 }
 
@@ -139,43 +124,6 @@ impl<'text> Visitor<'text> for Member<'_> {
             }
         }
         Ok(found)
-    }
-}
-
-/// Appends `text`, which is valid JSON, without the white space between its tokens.
-fn compact(text: &str, compacted: &mut String) {
-    let mut rest = text;
-    while let Some(quote) = rest.find('"') {
-        let (tokens, string) = rest.split_at(quote);
-        push_tokens(tokens, compacted);
-        // Valid JSON closes its strings; the fallback keeps the text as it is.
-        let end = string_end(string).unwrap_or(string.len());
-        let (string, after) = string.split_at(end);
-        compacted.push_str(string);
-        rest = after;
-    }
-    push_tokens(rest, compacted);
-}
-
-/// Returns where the string that begins `text` ends, behind its closing quote.
-fn string_end(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    loop {
-        let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        match bytes.get(found)? {
-            b'"' => return Some(found + 1),
-            _ => at = found + 2,
-        }
-    }
-}
-
-/// Appends what stands between two strings.
-fn push_tokens(tokens: &str, compacted: &mut String) {
-    if tokens.bytes().any(|byte| byte.is_ascii_whitespace()) {
-        compacted.extend(tokens.split_ascii_whitespace());
-    } else {
-        compacted.push_str(tokens);
     }
 }
 

@@ -5,7 +5,7 @@ pub mod task;
 pub(crate) mod timestamp;
 pub(crate) mod transfer;
 
-use std::{error::Error, fmt, path::PathBuf, time::Duration};
+use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -27,6 +27,30 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// Arguments that bring the next page, when there may be one.
     pub next: Option<Map<String, Value>>,
+    /// Counts what the payload takes, for as long as it is there.
+    pub held: Held,
+}
+
+/// Keeps memory counted that an outcome takes; nothing for a small one.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Held {
+    /// Keeps what `count` counts until it is dropped.
+    pub(crate) fn by(count: impl Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(count)))
+    }
+
+    /// Returns what counts, for who takes the payload apart.
+    pub(crate) fn into_count(self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Held" } else { "Held(nothing)" })
+    }
 }
 
 /// What an answer holds.
@@ -47,6 +71,17 @@ pub enum Payload {
         /// The body.
         text: String,
     },
+}
+
+impl Payload {
+    /// Returns how many bytes of memory it takes; little things take none.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Json(text) => text.as_str().len() as u64,
+            Self::Text { text, .. } => text.len() as u64,
+            Self::Empty | Self::File(_) | Self::Task(_) => 0,
+        }
+    }
 }
 
 /// A binary answer on disk.

@@ -1,17 +1,28 @@
 //! Reads a non-2xx answer: code, message and details, in the words of its API.
 
-use std::{fmt::Write as _, time::Duration};
-
-use serde_json::Value;
+use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
 use super::{decode, xml};
 use crate::{
-    descriptor::model::{ErrorFormat, ErrorRules},
-    outcome::ApiError,
+    descriptor::{
+        json_path::JsonPath,
+        model::{ErrorFormat, ErrorRules},
+    },
+    json::{cost, scan},
+    outcome::{ApiError, JsonText},
 };
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.
 const MOST_DETAILS: usize = 2_000;
+
+/// So many wrong fields are named.
+const MOST_FIELDS: usize = 100;
+
+/// A list of texts whose tree would take more is none that anybody reads, in bytes.
+const LARGEST_LIST: u64 = 256 * 1024;
+
+/// So many characters of a message are shown.
+const MOST_MESSAGE: usize = 16_000;
 
 /// The code of an answer that refuses the credential, whatever its status is.
 pub(crate) const CREDENTIAL_REFUSED: &str = "unauthorized";
@@ -29,27 +40,29 @@ pub(crate) struct Rejection<'answer> {
 /// Reads `rejection` by the tool's rules.
 pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
     let Rejection { status, body, request, retry_after, attempts } = rejection;
-    let value: Option<Value> = match rules.format {
-        ErrorFormat::Json => serde_json::from_slice(body).ok(),
+    let value: Option<JsonText> = match rules.format {
+        ErrorFormat::Json => {
+            std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok())
+        }
         ErrorFormat::Text => None,
-        ErrorFormat::Xml => xml::value(body),
+        ErrorFormat::Xml => xml::value(body).as_ref().map(JsonText::from),
     };
+    let value = value.as_ref().map(JsonText::as_str);
     // Authors write paths into an XML document with and without its root element.
     let root = value
-        .as_ref()
         .filter(|_| rules.format == ErrorFormat::Xml)
-        .and_then(|document| document.as_object()?.values().next());
-    let at = |path: &Option<crate::descriptor::json_path::JsonPath>| {
+        .and_then(|document| Some(scan::members(document)?.next()?.1));
+    let at = |path: &Option<JsonPath>| {
         let path = path.as_ref()?;
-        let found = path.first(value.as_ref()?).or_else(|| path.first(root?))?;
-        (!found.is_null()).then(|| plain(found))
+        let found = path.look(value?).or_else(|| path.look(root?))?;
+        (found != "null").then(|| plain(found))
     };
-    let message = rules.messages.iter().find_map(|path| sentence(path.first(value.as_ref()?)?));
+    let message = rules.messages.iter().find_map(|path| sentence(path.look(value?)?));
     let message = message
         .or_else(|| {
             at(&rules.message_path)
                 .filter(|message| !message.is_empty())
-                .map(|message| message + &details(value.as_ref(), rules))
+                .map(|message| message + &details(value, rules))
         })
         .unwrap_or_else(|| fallback(status, body));
     let code = rules
@@ -85,26 +98,27 @@ fn default_code(status: u16) -> &'static str {
 }
 
 /// Adds what the error object holds beside the message, such as the missing privileges.
-fn details(value: Option<&Value>, rules: &ErrorRules) -> String {
-    let Some(Value::Object(members)) = value else { return String::new() };
+fn details(value: Option<&str>, rules: &ErrorRules) -> String {
+    let members = || value.and_then(scan::members).into_iter().flatten();
+    let is = |key: &str, name: &str| scan::unquote(key).is_some_and(|key| key == name);
     // Only where the message is a member of the whole body: deeper ones have their own context.
     let Some(name) = rules
         .message_path
         .as_ref()
         .and_then(|path| path.as_str().strip_prefix("$."))
-        .filter(|name| members.contains_key(*name))
+        .filter(|name| members().any(|(key, _)| is(key, name)))
     else {
         return String::new();
     };
     let mut text = String::new();
-    for (key, value) in members.iter().filter(|(key, _)| *key != name && *key != "stack") {
-        if is_empty(value) || matches!(value, Value::Bool(_)) {
+    for (key, value) in members() {
+        let is_said = is(key, name) || is(key, "stack");
+        if is_said || is_empty(value) || matches!(value, "true" | "false") {
             continue;
         }
-        let json = value.to_string();
-        if text.len() + json.len() <= MOST_DETAILS {
+        if text.len() + value.len() <= MOST_DETAILS {
             // Writing to a string cannot fail.
-            let _ = write!(text, "; {key}: {json}");
+            let _ = write!(text, "; {}: {value}", scan::unquote(key).unwrap_or_default());
         }
     }
     text
@@ -112,45 +126,45 @@ fn details(value: Option<&Value>, rules: &ErrorRules) -> String {
 
 /// Makes a sentence of what one of several places has; of the errors of fields, one sentence for
 /// each: `{"name": ["is taken"]}` says "name: is taken".
-fn sentence(value: &Value) -> Option<String> {
+fn sentence(value: &str) -> Option<String> {
     if is_empty(value) {
         return None;
     }
-    let texts = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) => {
-            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            texts.map(|texts| texts.join(" "))
+    let texts = |value: &str| match value {
+        text if text.starts_with('"') => scan::unquote(text).map(Cow::into_owned),
+        // What is larger is shown as it is, as far as that goes.
+        items if cost::of(items) > LARGEST_LIST => None,
+        items => {
+            let texts = scan::items(items)?.map(scan::unquote);
+            texts.collect::<Option<Vec<_>>>().map(|texts| texts.join(" "))
         }
-        _ => None,
     };
-    let fields = value.as_object().and_then(|members| {
-        let fields = members.iter().map(|(name, value)| Some(format!("{name}: {}", texts(value)?)));
+    let fields = scan::members(value).and_then(|members| {
+        let fields = members
+            .take(MOST_FIELDS)
+            .map(|(name, value)| Some(format!("{}: {}", scan::unquote(name)?, texts(value)?)));
         fields.collect::<Option<Vec<_>>>().map(|fields| fields.join("; "))
     });
     let text = fields.or_else(|| texts(value)).unwrap_or_else(|| plain(value));
-    let mut short: String = text.trim().chars().take(MOST_DETAILS).collect();
-    if short.len() < text.trim().len() {
-        short.push('…');
-    }
+    let short = cut(text.trim(), MOST_DETAILS);
     (!short.is_empty()).then_some(short)
 }
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+fn cut(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).collect();
+    if short.len() < text.len() {
+        short.push('…');
     }
+    short
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+fn is_empty(value: &str) -> bool {
+    matches!(value, "null" | "[]" | "{}" | "\"\"")
+}
+
+fn plain(value: &str) -> String {
+    let text = if value.starts_with('"') { scan::unquote(value) } else { Some(value.into()) };
+    cut(&text.unwrap_or_default(), MOST_MESSAGE)
 }
 
 /// Says something when the body has no message: its start, or the reason phrase.
@@ -201,7 +215,6 @@ fn without_markup(body: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptor::json_path::JsonPath;
 
     fn rules() -> ErrorRules {
         ErrorRules {

@@ -5,7 +5,7 @@
 //! answer large after its last item that fits, and counts what it leaves out. Nothing is taken
 //! apart but the way to that list.
 
-use crate::outcome::JsonText;
+use crate::{json::scan, outcome::JsonText};
 
 /// How many objects deep the list of an answer is looked for.
 const DEEPEST: usize = 8;
@@ -83,39 +83,36 @@ fn whole(text: &str) -> Cut<String> {
 /// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
 fn list(text: &JsonText, most: usize, depth: usize) -> Option<Cut<JsonText>> {
     if let Some(items) = text.items() {
-        let total = items.len();
         let mut length = "[]".len();
-        let fitting: Vec<&str> = items
-            .iter()
-            .map(|item| item.get())
-            .take_while(|item| {
+        let mut fitting: Vec<&str> = Vec::new();
+        let mut total = 0;
+        for item in items {
+            total += 1;
+            if length <= most + 1 {
                 length += count(item) + 1;
-                length <= most + 1
-            })
-            .collect();
+                if length <= most + 1 {
+                    fitting.push(item);
+                }
+            }
+        }
         let shown = fitting.len();
         let part = JsonText::array(&fitting);
         let (unit, place) = (Unit::Items, String::new());
         return (shown > 0).then_some(Cut { part, shown, total, unit, place });
     }
     let depth = depth.checked_sub(1)?;
-    let members = text.members()?;
-    let (at, (name, largest)) =
-        members.iter().enumerate().max_by_key(|(_, (_, value))| value.get().len())?;
-    let others = count(text.as_str()).saturating_sub(count(largest.get()));
+    let (name, largest) = text.members()?.max_by_key(|(_, value)| value.len())?;
+    let others = count(text.as_str()).saturating_sub(count(largest));
     let room = most.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
-    let largest = JsonText::trusted(largest.get().to_owned());
-    let cut = list(&largest, room, depth)?;
-    let mut object = String::with_capacity(text.as_str().len().min(4 * most));
-    for (number, (key, value)) in members.iter().enumerate() {
-        object.push(if number == 0 { '{' } else { ',' });
-        object.push_str(JsonText::string(key).as_str());
-        object.push(':');
-        object.push_str(if number == at { cut.part.as_str() } else { value.get() });
-    }
-    object.push('}');
+    // Both are parts of the same text.
+    let from = largest.as_ptr().addr().checked_sub(text.as_str().as_ptr().addr())?;
+    let before = text.as_str().get(..from)?;
+    let after = text.as_str().get(from + largest.len()..)?;
+    let cut = list(&JsonText::trusted(largest.to_owned()), room, depth)?;
+    let object = [before, cut.part.as_str(), after].concat();
+    let name = scan::unquote(name)?;
     let place = match cut.place.as_str() {
-        "" => name.clone().into_owned(),
+        "" => name.into_owned(),
         inner => format!("{name}.{inner}"),
     };
     Some(Cut { part: JsonText::trusted(object), place, ..cut })

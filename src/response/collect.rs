@@ -183,11 +183,15 @@ impl Collector {
 
     /// Returns how many bytes are held.
     pub(crate) fn size(&self) -> usize {
-        let pending = match &self.source {
+        self.array.len() + self.pending()
+    }
+
+    /// Returns how many bytes wait for the end of their item.
+    pub(crate) fn pending(&self) -> usize {
+        match &self.source {
             Source::Events(decoder) => decoder.pending(),
             Source::Lines { pending, .. } => pending.len(),
-        };
-        self.array.len() + pending
+        }
     }
 
     /// Returns the array.

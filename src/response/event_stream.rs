@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::outcome::JsonText;
 
+/// A longer identifier is dropped, in bytes.
+const LONGEST_ID: usize = 1024;
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -120,6 +123,8 @@ impl EventDecoder {
                 self.data.push_str(value);
             }
             "event" => value.clone_into(&mut self.event),
+            // It is part of each event that follows.
+            "id" if value.len() > LONGEST_ID => self.id = None,
             "id" if !value.contains('\0') => {
                 self.id = (!value.is_empty()).then(|| value.to_owned());
             }

@@ -12,14 +12,15 @@ use super::{
 };
 use crate::{
     descriptor::model::{ResponseRules, Tool},
+    json::cost,
     outcome::ApiError,
 };
 
 /// Values that are shorter occur by chance.
 const SHORTEST: usize = 4;
 
-/// Nobody reads an error that is longer.
-const LONGEST: usize = 1024 * 1024;
+/// The tree of an error takes no more, in bytes.
+const MOST_TREE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is said instead of a body that cannot be taken apart.
 const UNSEEN: &str =
@@ -30,12 +31,8 @@ pub(crate) fn read(rejection: Rejection<'_>, tool: &Tool) -> ApiError {
     if tool.response.redact.is_empty() {
         return api_error::read(rejection, &tool.errors);
     }
-    let body = Some(rejection.body).filter(|body| body.len() <= LONGEST);
-    let value: Option<Value> = body.and_then(|body| serde_json::from_slice(body).ok());
-    let parted = value.and_then(|mut value| {
-        let hidden = in_value(&mut value, &tool.response)?;
-        Some((value.to_string(), hidden))
-    });
+    let text = std::str::from_utf8(rejection.body).ok();
+    let parted = text.and_then(|text| in_json(text, &tool.response));
     let Some((body, hidden)) = parted else {
         let mut error = api_error::read(Rejection { body: b"", ..rejection }, &tool.errors);
         if !rejection.body.trim_ascii().is_empty() {
@@ -46,6 +43,14 @@ pub(crate) fn read(rejection: Rejection<'_>, tool: &Tool) -> ApiError {
     let error = api_error::read(Rejection { body: body.as_bytes(), ..rejection }, &tool.errors);
     let provider_code = error.provider_code.map(|code| in_text(code, &hidden));
     ApiError { message: in_text(error.message, &hidden), provider_code, ..error }
+}
+
+/// Hides values in the JSON text of an error, and returns it with the texts that were hidden. `None`
+/// when nothing tells which they are, or the text cannot be taken apart.
+pub(crate) fn in_json(text: &str, rules: &ResponseRules) -> Option<(String, Vec<String>)> {
+    let mut value = cost::tree(text, MOST_TREE_BYTES)?;
+    let hidden = in_value(&mut value, rules)?;
+    Some((value.to_string(), hidden))
 }
 
 /// Hides values in what came with an error; returns the texts that were hidden. `None` when nothing
@@ -85,7 +90,7 @@ fn by_name(value: &mut Value, names: &[&str], hidden: &mut Vec<String>) {
         Value::Array(items) => items.iter_mut().for_each(|item| by_name(item, names, hidden)),
         // APIs put JSON into texts.
         Value::String(text) if text.starts_with(['{', '[']) => {
-            if let Ok(mut inner) = serde_json::from_str(text) {
+            if let Some(mut inner) = cost::tree(text, MOST_TREE_BYTES) {
                 let before = hidden.len();
                 by_name(&mut inner, names, hidden);
                 if hidden.len() > before {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::outcome::JsonText;
+use crate::{json::scan, outcome::JsonText};
 
 /// The pages so far: one list, in the place where the first page had its own.
 #[derive(Debug)]
@@ -50,10 +50,9 @@ impl Joined {
     /// Begins with the first page, after `result_path`; gives it back when it has no list.
     pub(crate) fn begin(page: JsonText) -> Result<Self, JsonText> {
         let Some((place, head, list, tail)) = around(&page) else { return Err(page) };
-        let Some(items) = list.items() else { return Err(page) };
+        let Some(count) = list.items().map(Iterator::count) else { return Err(page) };
         let text = inner(&list).to_owned();
-        let part = Part { range: 0..text.len(), count: items.len() };
-        let count = items.len();
+        let part = Part { range: 0..text.len(), count };
         Ok(Self { head, tail, place, items: text, count, first: part.clone(), last: part })
     }
 
@@ -63,7 +62,7 @@ impl Joined {
             Place::Whole => Some(page.clone()),
             Place::Member(name) => page.member(&[name]),
         };
-        let items = list.as_ref().and_then(|list| Some((inner(list), list.items()?.len())));
+        let items = list.as_ref().and_then(|list| Some((inner(list), list.items()?.count())));
         let Some((text, count)) = items else { return Added::Odd };
         let is_repeated =
             |part: &Part| self.items.get(part.range.clone()).is_some_and(|known| known == text);
@@ -108,14 +107,14 @@ fn around(page: &JsonText) -> Option<(Place, String, JsonText, String)> {
         return Some((Place::Whole, String::new(), page.clone(), String::new()));
     }
     let members = page.members()?;
-    let mut lists = members.iter().filter(|(_, value)| value.get().starts_with('['));
+    let mut lists = members.filter(|(_, value)| value.starts_with('['));
     let (Some((name, list)), None) = (lists.next(), lists.next()) else { return None };
     // Both are parts of the same text.
-    let from = list.get().as_ptr().addr().checked_sub(page.as_str().as_ptr().addr())?;
+    let from = list.as_ptr().addr().checked_sub(page.as_str().as_ptr().addr())?;
     let head = page.as_str().get(..from)?.to_owned();
-    let tail = page.as_str().get(from + list.get().len()..)?.to_owned();
-    let list = JsonText::trusted(list.get().to_owned());
-    Some((Place::Member(name.clone().into_owned()), head, list, tail))
+    let tail = page.as_str().get(from + list.len()..)?.to_owned();
+    let list = JsonText::trusted(list.to_owned());
+    Some((Place::Member(scan::unquote(name)?.into_owned()), head, list, tail))
 }
 
 /// Returns what is between the brackets of a list.

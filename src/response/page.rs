@@ -10,16 +10,9 @@ use crate::{
     call::Arguments,
     catalog::Entry,
     descriptor::model::{PageStrategy, Pagination},
+    json::cost,
     outcome::JsonText,
 };
-
-/// Cuts an array to `max_items`; returns the sentence that says so.
-pub(crate) fn cut(value: &mut Value, max_items: Option<usize>) -> Option<String> {
-    let items = value.as_array_mut()?;
-    let note = cut_note(items.len(), max_items)?;
-    items.truncate(max_items?);
-    Some(note)
-}
 
 /// Returns the sentence about a list of `total` items when it has to be cut.
 pub(crate) fn cut_note(total: usize, max_items: Option<usize>) -> Option<String> {
@@ -57,16 +50,14 @@ impl Signals {
             PageStrategy::Cursor { next, .. } => next.as_ref(),
             _ => None,
         };
-        // The tree of a page is built only to look something up in it.
-        let is_searched = next.is_some() || pagination.has_more.is_some();
-        let body = if is_searched { body.value().unwrap_or_default() } else { Value::Null };
+        let body = body.as_str();
         let is_link = matches!(pagination.strategy, PageStrategy::LinkHeader { .. });
         Self {
-            has_more: pagination.has_more.as_ref().and_then(|condition| condition.holds(&body)),
+            has_more: pagination.has_more.as_ref().and_then(|condition| condition.holds(body)),
             cursor: next
-                .and_then(|path| path.first(&body))
-                .filter(|cursor| !cursor.is_null() && cursor.as_str() != Some(""))
-                .cloned(),
+                .and_then(|path| path.look(body))
+                .filter(|cursor| !matches!(*cursor, "null" | "\"\""))
+                .and_then(cost::small),
             link: if is_link { link_next(headers, url) } else { None },
             pages: header(&pagination.total_pages),
             total: header(&pagination.total_count),
@@ -346,16 +337,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn long_lists_are_cut_and_say_so() {
-        let mut value = json!([1, 2, 3]);
-        let note = cut(&mut value, Some(2)).unwrap();
-        assert_eq!(value, json!([1, 2]));
-        assert!(note.contains("first 2 of 3"), "{note}");
-        assert_eq!(cut(&mut value, Some(2)), None);
-        assert_eq!(cut(&mut json!({"a": 1}), Some(0)), None);
-    }
 
     fn next(fields: &[&'static str]) -> Option<String> {
         let mut headers = HeaderMap::new();

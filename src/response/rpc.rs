@@ -1,10 +1,13 @@
 //! JSON-RPC 2.0 answers (section 5 of its specification), and the lists that some servers send in
 //! their place: a first line with the response object, then a JSON value a line.
 
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use super::decode::{self, DecodeError};
-use crate::outcome::{JsonText, Payload};
+use crate::{
+    json::{cost, scan},
+    outcome::{JsonText, Payload},
+};
 
 /// The line before a list is not longer; what is, begins another answer.
 pub const LONGEST_HEAD: usize = 4 * 1024;
@@ -52,7 +55,7 @@ pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
     let Some(Members { id: given, result: Some(result), .. }) = Members::of(&text) else {
         return Ok(Head::Other);
     };
-    let result = JsonText::trusted(result.get().to_owned());
+    let result = JsonText::trusted(result.to_owned());
     if result.member(&[MARK.0]).is_none_or(|mark| mark.as_str() != MARK.1) {
         return Ok(Head::Other);
     }
@@ -73,14 +76,14 @@ pub fn read(body: &[u8], id: u64) -> Result<Reply, DecodeError> {
     let members = Members::of(&text).ok_or_else(|| odd(none.to_owned(), body))?;
     if let Some(error) = members.error {
         // A server that cannot read a request does not know its id.
-        if members.id.is_some_and(|id| id.get() != "null") {
+        if members.id.is_some_and(|id| id != "null") {
             check_id(members.id, id).map_err(|reason| odd(reason, body))?;
         }
         return Ok(Reply::Error(RpcError::of(error)));
     }
     let result = members.result.ok_or_else(|| odd(none.to_owned(), body))?;
     check_id(members.id, id).map_err(|reason| odd(reason, body))?;
-    Ok(Reply::Result(JsonText::trusted(result.get().to_owned())))
+    Ok(Reply::Result(JsonText::trusted(result.to_owned())))
 }
 
 /// Says why a body is no answer.
@@ -88,8 +91,8 @@ pub(crate) fn odd(reason: String, body: &[u8]) -> DecodeError {
     DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: decode::excerpt(body) }
 }
 
-fn check_id(given: Option<&RawValue>, id: u64) -> Result<(), String> {
-    match given.map(RawValue::get) {
+fn check_id(given: Option<&str>, id: u64) -> Result<(), String> {
+    match given {
         Some(given) if given == id.to_string() => Ok(()),
         Some(given) => {
             let given: String = given.chars().take(40).collect();
@@ -101,20 +104,20 @@ fn check_id(given: Option<&RawValue>, id: u64) -> Result<(), String> {
 
 /// The members of a response object.
 struct Members<'text> {
-    id: Option<&'text RawValue>,
-    result: Option<&'text RawValue>,
+    id: Option<&'text str>,
+    result: Option<&'text str>,
     /// Absent when it is null, as version 1.0 has it.
-    error: Option<&'text RawValue>,
+    error: Option<&'text str>,
 }
 
 impl<'text> Members<'text> {
     fn of(text: &'text JsonText) -> Option<Self> {
         let mut members = Members { id: None, result: None, error: None };
         for (name, value) in text.members()? {
-            match name.as_ref() {
+            match scan::unquote(name).unwrap_or_default().as_ref() {
                 "id" => members.id = Some(value),
                 "result" => members.result = Some(value),
-                "error" => members.error = Some(value).filter(|value| value.get() != "null"),
+                "error" => members.error = Some(value).filter(|value| *value != "null"),
                 _ => {}
             }
         }
@@ -123,20 +126,23 @@ impl<'text> Members<'text> {
 }
 
 impl RpcError {
-    fn of(raw: &RawValue) -> Self {
-        match serde_json::from_str(raw.get()) {
-            Ok(Value::Object(mut members)) => {
-                let message = match members.remove("message") {
-                    Some(Value::String(message)) => message,
-                    _ => String::new(),
-                };
-                let code = members.get("code").and_then(Value::as_i64);
-                Self { code, message, data: members.remove("data") }
-            }
-            Ok(Value::String(message)) => Self { message, ..Self::default() },
-            // Too deep to be read, or no object: there is nothing that a person could use.
-            _ => Self::default(),
+    fn of(text: &str) -> Self {
+        if text.starts_with('"') {
+            let message = scan::unquote(text).unwrap_or_default().into_owned();
+            return Self { message, ..Self::default() };
         }
+        let mut error = Self::default();
+        // No object has nothing that a person could use.
+        for (name, value) in scan::members(text).into_iter().flatten() {
+            match scan::unquote(name).unwrap_or_default().as_ref() {
+                "code" => error.code = value.parse().ok(),
+                "message" => error.message = scan::unquote(value).unwrap_or_default().into_owned(),
+                // Nor has what is too large or too deep to be shown.
+                "data" => error.data = cost::small(value),
+                _ => {}
+            }
+        }
+        error
     }
 }
 

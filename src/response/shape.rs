@@ -4,15 +4,16 @@
 //! The order is a matter of security: a caller's program sees what redaction left, and redaction
 //! sees what the author's program made. Filters run elsewhere; the caller says how.
 
-use serde_json::Value;
-
 use super::{MASK, page};
 use crate::{
-    descriptor::{json_path::JsonPath, model::ResponseRules},
+    descriptor::{
+        json_path::{JsonPath, PathError},
+        model::ResponseRules,
+    },
     outcome::JsonText,
 };
 
-/// Runs jq programs.
+/// What lies outside of this module: the processes that run jq programs, and the room for large answers.
 pub(crate) trait RunFilter {
     /// What a program fails with.
     type Error;
@@ -23,6 +24,20 @@ pub(crate) trait RunFilter {
         program: &str,
         input: &JsonText,
     ) -> impl Future<Output = Result<JsonText, Self::Error>> + Send;
+
+    /// Notes that a text of `before` bytes became one of `after`.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it; so much there is in all.
+    fn resized(&self, before: usize, after: usize) -> Result<(), u64>;
+
+    /// Does what takes time with a text of `size` bytes, where it holds up nobody else.
+    fn work<T: Send>(
+        &self,
+        size: usize,
+        work: impl FnOnce() -> T + Send,
+    ) -> impl Future<Output = T> + Send;
 }
 
 /// Why there is no result; `E` is what a filter fails with.
@@ -32,105 +47,88 @@ pub(crate) enum ShapeError<E> {
     Jq(E),
     /// Nothing is where `result_path` looks.
     NothingAt(String),
-    /// The value has to be taken apart and is nested too deeply for that.
-    TooDeep(String),
+    /// A path cannot be followed within bounds: the key that has it, and the path.
+    Path(&'static str, String, PathError),
+    /// There is no room for it beside the other answers, which share so many bytes.
+    Room(u64),
     /// The author's program failed.
     Transform(E),
 }
 
-/// The result on its way: text until something has to be taken out of it.
-pub(crate) enum Shaped {
-    Text(JsonText),
-    Tree(Value),
-}
-
-impl Shaped {
-    /// Returns how many items the result has, when it is a list.
-    pub(crate) fn items(&self) -> Option<usize> {
-        match self {
-            Self::Text(text) => text.items().map(|items| items.len()),
-            Self::Tree(value) => value.as_array().map(Vec::len),
-        }
-    }
-
-    fn tree<E>(self) -> Result<Value, ShapeError<E>> {
-        match self {
-            Self::Text(text) => {
-                text.value().map_err(|error| ShapeError::TooDeep(error.to_string()))
-            }
-            Self::Tree(value) => Ok(value),
-        }
-    }
-
-    pub(crate) fn text(self) -> JsonText {
-        match self {
-            Self::Text(text) => text,
-            Self::Tree(value) => JsonText::from(&value),
-        }
-    }
-}
-
-/// Makes the result of what `result_path` selected, and the sentence that belongs to it.
+/// Makes the result of what `result_path` selected, and the sentence that belongs to it. It has at most
+/// `most` bytes, or as many as were selected.
 pub(crate) async fn shape<F: RunFilter>(
-    mut shaped: Shaped,
+    mut text: JsonText,
     rules: &ResponseRules,
     jq: Option<&str>,
     filters: &F,
+    most: usize,
 ) -> Result<(JsonText, Option<String>), ShapeError<F::Error>> {
     if let Some(transform) = &rules.transform {
-        let made = filters.run(transform.as_str(), &shaped.text()).await;
-        shaped = Shaped::Text(made.map_err(ShapeError::Transform)?);
+        let made = filters.run(transform.as_str(), &text).await;
+        text = made.map_err(ShapeError::Transform)?;
     }
     if !rules.redact.is_empty() {
-        let mut value = shaped.tree()?;
-        for path in &rules.redact {
-            path.replace_all(&mut value, &Value::from(MASK));
-        }
-        shaped = Shaped::Tree(value);
+        let size = text.as_str().len();
+        let redacted = filters.work(size, || redact(text, &rules.redact, most)).await;
+        text = redacted.map_err(|error| {
+            let paths: Vec<&str> = rules.redact.iter().map(JsonPath::as_str).collect();
+            ShapeError::Path("redact", paths.join(", "), error)
+        })?;
+        filters.resized(size, text.as_str().len()).map_err(ShapeError::Room)?;
     }
     if let Some(jq) = jq {
-        let made = filters.run(jq, &shaped.text()).await;
-        shaped = Shaped::Text(made.map_err(ShapeError::Jq)?);
+        text = filters.run(jq, &text).await.map_err(ShapeError::Jq)?;
     }
-    match shaped {
-        Shaped::Tree(mut value) => {
-            let note = page::cut(&mut value, rules.max_items);
-            Ok((JsonText::from(&value), note))
-        }
-        Shaped::Text(text) => Ok(cut(text, rules.max_items)),
-    }
+    let Some(most) = rules.max_items else { return Ok((text, None)) };
+    Ok(filters.work(text.as_str().len(), || cut(text, most)).await)
+}
+
+/// Masks what `paths` select.
+pub(crate) fn redact(
+    text: JsonText,
+    paths: &[JsonPath],
+    most: usize,
+) -> Result<JsonText, PathError> {
+    let mask = JsonText::string(MASK);
+    let redacted = JsonPath::mask(paths, text.as_str(), mask.as_str(), most)?;
+    Ok(redacted.map_or(text, JsonText::trusted))
 }
 
 /// Selects the result: one value, or an array where the path can match several.
-pub(crate) fn select<E>(text: JsonText, path: Option<&JsonPath>) -> Result<Shaped, ShapeError<E>> {
-    let shaped = Shaped::Text(text);
-    let Some(path) = path else { return Ok(shaped) };
-    let nothing = || ShapeError::NothingAt(path.as_str().to_owned());
-    if let (Shaped::Text(text), Some(names)) = (&shaped, path.names()) {
-        // A path of names only is followed in the text, where numbers keep their digits.
-        return text.member(&names).map(Shaped::Text).ok_or_else(nothing);
+pub(crate) fn select<E>(
+    text: JsonText,
+    path: Option<&JsonPath>,
+    most: usize,
+) -> Result<JsonText, ShapeError<E>> {
+    let Some(path) = path else { return Ok(text) };
+    let written = || path.as_str().to_owned();
+    let failed = |error| ShapeError::Path("result_path", written(), error);
+    let nothing = || ShapeError::NothingAt(written());
+    if let Some(names) = path.names() {
+        if names.is_empty() {
+            return Ok(text);
+        }
+        // Such a path is followed however deep the others are nested.
+        return text.member(&names).ok_or_else(nothing);
     }
-    let mut value = shaped.tree()?;
     if path.is_singular() {
-        return path.take(&mut value).map(Shaped::Tree).ok_or_else(nothing);
+        let found = path.first(text.as_str()).map_err(failed)?.ok_or_else(nothing)?;
+        return Ok(JsonText::trusted(found.to_owned()));
     }
-    let found = path.all(&value).into_iter().cloned().collect();
-    Ok(Shaped::Tree(Value::Array(found)))
+    path.array(text.as_str(), most.max(text.as_str().len())).map(JsonText::trusted).map_err(failed)
 }
 
-/// Cuts an array to `max_items` without taking its items apart.
-fn cut(text: JsonText, max_items: Option<usize>) -> (JsonText, Option<String>) {
-    let items = match max_items {
-        Some(_) => text.items().unwrap_or_default(),
-        None => return (text, None),
-    };
-    let note = page::cut_note(items.len(), max_items);
-    match max_items.filter(|_| note.is_some()) {
-        Some(most) => {
-            let items: Vec<&str> = items.iter().take(most).map(|item| item.get()).collect();
-            (JsonText::array(&items), note)
+/// Cuts an array to `most` items without taking its items apart.
+fn cut(text: JsonText, most: usize) -> (JsonText, Option<String>) {
+    let Some(mut items) = text.items() else { return (text, None) };
+    let shown: Vec<&str> = items.by_ref().take(most).collect();
+    match page::cut_note(shown.len() + items.count(), Some(most)) {
+        Some(note) => (JsonText::array(&shown), Some(note)),
+        None => {
+            drop(shown);
+            (text, None)
         }
-        None => (text, None),
     }
 }
 
@@ -139,6 +137,9 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    /// Nothing in these tests is larger.
+    const MOST: usize = 1000;
 
     /// Notes what it runs, and gives what the program says after a colon; `.items` gives an item.
     #[derive(Default)]
@@ -154,6 +155,14 @@ mod tests {
                 Some((_, given)) => Ok(JsonText::trusted(given.to_owned())),
                 None => Err(format!("{program} failed")),
             }
+        }
+
+        fn resized(&self, _: usize, _: usize) -> Result<(), u64> {
+            Ok(())
+        }
+
+        async fn work<T: Send>(&self, _: usize, work: impl FnOnce() -> T + Send) -> T {
+            work()
         }
     }
 
@@ -180,7 +189,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text = JsonText::parse(text).unwrap();
         let result = runtime.block_on(async {
-            shape(select(text, rules.result_path.as_ref())?, rules, jq, &filters).await
+            let selected = select(text, rules.result_path.as_ref(), MOST)?;
+            shape(selected, rules, jq, &filters, MOST).await
         });
         let result = result.map(|(text, note)| text.into_string() + &note.unwrap_or_default());
         (result, filters.0.into_inner().unwrap())
@@ -219,13 +229,29 @@ mod tests {
         assert_eq!(of("", None).as_deref(), Ok(digits));
         assert_eq!(of("$", None).as_deref(), Ok(digits));
         assert!(of("", Some(1)).is_ok_and(|it| it.starts_with("[1.000]cut")));
-        assert_eq!(of("$[1]", None).as_deref(), Ok("1.2345678901234568e+29"));
+        assert_eq!(of("$[1]", None).as_deref(), Ok("123456789012345678901234567890"));
         assert_eq!(of("$.x", None), Err(ShapeError::NothingAt("$.x".to_owned())));
         assert_eq!(of("$[7]", None), Err(ShapeError::NothingAt("$[7]".to_owned())));
         let deep = rules("$.a.b-c", "", &[], None);
         let (result, _) = shaped(r#"{"x":[{}],"a":{"b-c":1,"b-c":2.50}}"#, &deep, None);
         assert_eq!(result.as_deref(), Ok("2.50"));
+        let odd = r#"[{"a":1.0,"b":[1.00]}]"#;
+        let (redacted, _) = shaped(odd, &rules("", "", &["$[*].a"], None), None);
+        assert_eq!(redacted.as_deref(), Ok(r#"[{"a":"[REDACTED]","b":[1.00]}]"#));
         let all = rules("$[*].a", "", &[], None);
         assert_eq!(shaped(r#"[{"a":1},{},{"a":2}]"#, &all, None).0.as_deref(), Ok("[1,2]"));
+    }
+
+    #[test]
+    fn what_cannot_be_hidden_is_not_shown() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let (result, _) = shaped(&deep, &rules("", "", &["$..a"], None), None);
+        let error = ShapeError::Path("redact", "$..a".to_owned(), PathError::Deep);
+        assert_eq!(result, Err(error));
+        let many = format!("[{}0]", "0,".repeat(200));
+        let (result, _) = shaped(&many, &rules("", "", &["$[*]"], None), None);
+        assert_eq!(result, Err(ShapeError::Path("redact", "$[*]".to_owned(), PathError::Large)));
+        let (result, _) = shaped(&deep, &rules("$..*", "", &[], None), None);
+        assert!(matches!(result, Err(ShapeError::Path("result_path", _, PathError::Deep))));
     }
 }

@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 /// Deeper documents are read as text.
 const DEEPEST: usize = 64;
 
+/// So are those with more elements and attributes, whose values would take many times their memory.
+const MOST_NODES: usize = 2_000;
+
 /// An element whose end has not come.
 #[derive(Default)]
 struct Element {
@@ -28,15 +31,23 @@ pub(crate) fn value(body: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let mut reader = Reader::from_str(text);
     let mut open = vec![Element::default()];
+    let mut nodes = 0;
     loop {
+        if nodes > MOST_NODES {
+            return None;
+        }
         match reader.read_event().ok()? {
             Event::Start(start) => {
+                nodes += 1;
                 if open.len() > DEEPEST {
                     return None;
                 }
-                open.push(Element::begin(&start)?);
+                open.push(Element::begin(&start, &mut nodes)?);
             }
-            Event::Empty(start) => close(Element::begin(&start)?, &mut open)?,
+            Event::Empty(start) => {
+                nodes += 1;
+                close(Element::begin(&start, &mut nodes)?, &mut open)?;
+            }
             Event::End(_) => {
                 let element = open.pop()?;
                 close(element, &mut open)?;
@@ -65,10 +76,14 @@ pub(crate) fn value(body: &[u8]) -> Option<Value> {
 }
 
 impl Element {
-    fn begin(start: &BytesStart<'_>) -> Option<Self> {
+    fn begin(start: &BytesStart<'_>, nodes: &mut usize) -> Option<Self> {
         let mut element = Self { name: start.local_name().as_ref().to_owned(), ..Self::default() };
         for attribute in start.attributes() {
             let attribute = attribute.ok()?;
+            *nodes += 1;
+            if *nodes > MOST_NODES {
+                return None;
+            }
             if attribute.key.as_namespace_binding().is_some() {
                 continue;
             }
@@ -140,7 +155,8 @@ mod tests {
     #[test]
     fn what_is_not_well_formed_is_no_value() {
         let deep = "<a>".repeat(100) + &"</a>".repeat(100);
-        for text in ["", "x", "<a>", "<a></b>", "<a/><b/>", "{}", "</a>", &deep] {
+        let many = format!("<a>{}</a>", "<b/>".repeat(2_000));
+        for text in ["", "x", "<a>", "<a></b>", "<a/><b/>", "{}", "</a>", &deep, &many] {
             assert_eq!(read(text), None, "{text}");
         }
     }

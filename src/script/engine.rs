@@ -10,6 +10,7 @@
 //! The number of slots bounds what all scripts together can take.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::BTreeSet,
     fmt::Display,
@@ -147,6 +148,8 @@ pub struct Reply {
     /// A value as JSON; or an object as JSON with the members of the error to throw, and `whole`,
     /// its text for people.
     pub result: Result<String, String>,
+    /// Counts the memory of the value until the engine, whose memory is bounded, has it.
+    pub held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// The right to run one script.

@@ -187,7 +187,7 @@ async fn run_with(
         match run.next().await.unwrap() {
             Event::Call { id, tool, arguments } => {
                 let arguments: Value = serde_json::from_str(&arguments).unwrap();
-                run.reply(Reply { id, result: answer(&tool, &arguments) });
+                run.reply(Reply { id, result: answer(&tool, &arguments), held: None });
                 calls.push((tool, arguments));
             }
             Event::Log { level, text } => log.push(format!("{level}: {text}")),

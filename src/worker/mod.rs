@@ -60,6 +60,13 @@ pub enum FilterError {
     /// Its result is larger than [`OUTPUT`].
     #[error("gives more than {} MB", OUTPUT / (1024 * 1024))]
     Output,
+    /// There is no room for its result beside the answers that are being read, which share so many
+    /// bytes.
+    #[error(
+        "gives more than there is room for now: all answers that are being read share {0} bytes \
+         (`max_memory`)"
+    )]
+    Room(u64),
     /// It took longer than this.
     #[error("takes longer than {} s", .0.as_secs_f64())]
     Time(Duration),

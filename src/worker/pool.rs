@@ -15,8 +15,6 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{outcome::JsonText, response::shape::RunFilter};
-
 use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
 
 /// The number of filters that run at the same time; more wait for their turn.
@@ -69,6 +67,19 @@ struct Answer {
     retires: bool,
 }
 
+/// Why a child's answer is not read.
+enum Unanswered {
+    Gone(io::Error),
+    /// There is no room for it; so much there is in all.
+    Room(u64),
+}
+
+impl From<io::Error> for Unanswered {
+    fn from(error: io::Error) -> Self {
+        Self::Gone(error)
+    }
+}
+
 impl Filters {
     /// The children are `executable`, which is this program: a test is another one.
     pub fn with_executable(executable: impl Into<PathBuf>) -> Self {
@@ -94,7 +105,22 @@ impl Filters {
     ///
     /// See [`FilterError`]; one that failed leaves nothing behind.
     pub async fn run(&self, program: &str, input: &[u8]) -> Result<String, FilterError> {
-        self.ask(program, Some(input)).await
+        self.run_within(program, input, |_| Ok(())).await
+    }
+
+    /// Does what [`run`](Self::run) does, and asks before it reads a result whether there is room for
+    /// so many bytes; the error is how much there is in all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Self::run), and [`FilterError::Room`].
+    pub async fn run_within(
+        &self,
+        program: &str,
+        input: &[u8],
+        room: impl Fn(u64) -> Result<(), u64> + Send,
+    ) -> Result<String, FilterError> {
+        self.ask(program, Some(input), room).await
     }
 
     /// Compiles `program` and does not run it.
@@ -103,10 +129,15 @@ impl Filters {
     ///
     /// [`FilterError::Compile`] says what is wrong with it.
     pub async fn compile(&self, program: &str) -> Result<(), FilterError> {
-        self.ask(program, None).await.map(drop)
+        self.ask(program, None, |_| Ok(())).await.map(drop)
     }
 
-    async fn ask(&self, program: &str, input: Option<&[u8]>) -> Result<String, FilterError> {
+    async fn ask(
+        &self,
+        program: &str,
+        input: Option<&[u8]>,
+        room: impl Fn(u64) -> Result<(), u64> + Send,
+    ) -> Result<String, FilterError> {
         let pool = &*self.pool;
         // The semaphore is never closed.
         let _turn = pool.turns.acquire().await.map_err(|error| ended(&error))?;
@@ -124,7 +155,7 @@ impl Filters {
                 .map_err(|error| FilterError::Process(error.to_string()))?,
         };
         // A worker that is dropped is killed: by the deadline, and by a caller who goes away.
-        let answer = timeout_at(deadline, worker.ask(program, input)).await;
+        let answer = timeout_at(deadline, worker.ask(program, input, room)).await;
         match answer.map_err(|_| late.clone())? {
             Ok(Answer { status, bytes, retires }) => {
                 if !retires {
@@ -138,18 +169,11 @@ impl Filters {
                     Status::TooLarge => Err(FilterError::Output),
                 }
             }
-            Err(error) => {
+            Err(Unanswered::Room(most)) => Err(FilterError::Room(most)),
+            Err(Unanswered::Gone(error)) => {
                 Err(timeout_at(deadline, worker.post_mortem(&error)).await.unwrap_or(late))
             }
         }
-    }
-}
-
-impl RunFilter for Filters {
-    type Error = FilterError;
-
-    async fn run(&self, program: &str, input: &JsonText) -> Result<JsonText, FilterError> {
-        self.run(program, input.as_str().as_bytes()).await.map(JsonText::trusted)
     }
 }
 
@@ -195,7 +219,12 @@ impl Pool {
 }
 
 impl Worker {
-    async fn ask(&mut self, program: &str, input: Option<&[u8]>) -> io::Result<Answer> {
+    async fn ask(
+        &mut self,
+        program: &str,
+        input: Option<&[u8]>,
+        room: impl Fn(u64) -> Result<(), u64> + Send,
+    ) -> Result<Answer, Unanswered> {
         let length = u32::try_from(program.len()).map_err(io::Error::other)?;
         let mut head = Vec::with_capacity(12 + program.len());
         head.extend_from_slice(&length.to_be_bytes());
@@ -209,7 +238,10 @@ impl Worker {
         let retires = status & RETIRES != 0;
         let status = Status::from_byte(status & !RETIRES);
         let length = usize::try_from(self.stdout.read_u64().await?).map_err(io::Error::other)?;
-        let status = status.filter(|_| length <= 2 * OUTPUT).ok_or(io::ErrorKind::InvalidData)?;
+        let status = status
+            .filter(|_| length <= 2 * OUTPUT)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        room(length as u64).map_err(Unanswered::Room)?;
         let mut bytes = vec![0; length];
         self.stdout.read_exact(&mut bytes).await?;
         Ok(Answer { status, bytes, retires })

@@ -114,6 +114,33 @@ fn many_tools_and_parameters_are_no_problem() {
 }
 
 #[test]
+fn paths_of_thousands_of_levels_are_told() {
+    let tool = |path: &str| {
+        format!(
+            "{HEAD}  tools:\n    a:\n      method: GET\n      path: /a\n      access: read\n      \
+             description: d\n      response: {{result_path: \"{path}\", redact: [\"{path}\"]}}\n      \
+             errors: {{message_path: \"{path}\"}}\n"
+        )
+    };
+    for path in [
+        format!("${}", ".a".repeat(5_000)),
+        format!("${}", ".a".repeat(40)),
+        format!("${}", "[0]".repeat(300)),
+        format!("${}", "..*".repeat(33)),
+        format!("$[?{}@.a{}]", "(".repeat(5_000), ")".repeat(5_000)),
+        format!("$[?{}@.a{}]", "!(".repeat(400), ")".repeat(400)),
+        format!("${}a", "[?@".repeat(5_000)),
+        format!("${}", "[".repeat(5_000)),
+        "$[?@..a..b]".to_owned(),
+    ] {
+        let report = run(&["check"], &tool(&path));
+        assert_eq!(report.matches("error[D401]").count(), 3, "{path:.40}: {report:.2000}");
+    }
+    let (first, count) = check(&tool("$..*..*..*"));
+    assert!(first.starts_with("warning[D401]"), "{first} {count}");
+}
+
+#[test]
 fn many_findings_are_cut() {
     let keys = lines(50_000, |number| format!("  k{number}: 1"));
     let (first, count) = check(&format!("{HEAD}{keys}"));

@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 const ORDER: &[&str] = &[
     "secrets",
     "text",
+    "json",
     "jq",
     "script",
     "descriptor",

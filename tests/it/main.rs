@@ -47,6 +47,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod memory;
 mod numbers;
 mod objects;
 mod openapi;

@@ -81,7 +81,7 @@ fn read(answer: Result<Payload, CallError>, state: &SwitchState) -> Standing {
     let Some(on) = &state.on else { return Standing::On };
     let unclear = || Standing::Unclear(format!("what `{}` answers does not say it", state.tool));
     let Payload::Json(text) = payload else { return unclear() };
-    match text.value().ok().and_then(|value| on.holds(&value)) {
+    match on.holds(text.as_str()) {
         Some(true) => Standing::On,
         Some(false) => Standing::Off(String::new()),
         None => unclear(),

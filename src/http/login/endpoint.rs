@@ -22,11 +22,15 @@ use crate::{
         client::{self, ClientError},
         guard::Guard,
     },
+    json::cost,
     secrets::Secrets,
 };
 
 /// A lifetime beyond this says nothing: more than thirty years.
 const LONGEST_LIFETIME: f64 = 1e9;
+
+/// An answer whose tree would take more holds no tokens, in bytes.
+const LARGEST_TREE: u64 = 4 * 1024 * 1024;
 
 /// Kinds of tokens that a request would have to prove more for (RFC 9449 and drafts).
 const BOUND_KINDS: &[&str] = &["dpop", "mac", "pop"];
@@ -236,7 +240,8 @@ fn understand(
     asked: Instant,
 ) -> Result<Tokens, TokenError> {
     let unusable = |reason: String| Err(TokenError::Unusable(reason));
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+    let text = std::str::from_utf8(body).ok();
+    let Some(Value::Object(answer)) = text.and_then(|text| cost::tree(text, LARGEST_TREE)) else {
         return unusable(format!("it answered HTTP {} without JSON", status.as_u16()));
     };
     let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());

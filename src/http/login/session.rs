@@ -11,6 +11,8 @@ use super::{LoginError, Renewed, Site, no_answer, read, words};
 use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::auth::{Applied, Source, sensitive},
+    json::{cost, scan},
+    outcome::JsonText,
     secrets::is_secret,
 };
 
@@ -18,8 +20,8 @@ use crate::{
 const EARLY: Duration = Duration::from_secs(60);
 
 /// Where servers put their words about a refused login.
-const MESSAGES: &[&str] =
-    &["/message", "/error/message", "/error_description", "/detail", "/error"];
+const MESSAGES: &[&[&str]] =
+    &[&["message"], &["error", "message"], &["error_description"], &["detail"], &["error"]];
 
 /// Logs in.
 pub(super) async fn renew(
@@ -67,14 +69,15 @@ pub(super) async fn renew(
     let response = request.send().await.map_err(|error| failed(&no_answer(error)))?;
     let status = response.status();
     let body = read(response).await.map_err(|error| failed(&error))?;
-    let answer: Option<Value> = serde_json::from_slice(&body).ok();
+    let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
+    let answer = text.as_ref().map(JsonText::as_str);
     if !status.is_success() {
         let secrets: Vec<&str> = given.iter().map(|(_, value)| value.expose_secret()).collect();
-        let said = answer.as_ref().and_then(|answer| {
-            MESSAGES.iter().find_map(|path| answer.pointer(path).and_then(Value::as_str))
+        let said = answer.and_then(|answer| {
+            MESSAGES.iter().find_map(|names| scan::unquote(scan::at(answer, names)?))
         });
         let said = said
-            .map(|text| format!(": {}", words(text, &secrets, source.secrets())))
+            .map(|text| format!(": {}", words(&text, &secrets, source.secrets())))
             .unwrap_or_default();
         let names: Vec<String> = given.iter().map(|(name, _)| format!("`{name}`")).collect();
         let next = match (status.as_u16(), names.is_empty()) {
@@ -90,9 +93,9 @@ pub(super) async fn renew(
     }
     let mut extracted: Vec<(&str, String)> = Vec::new();
     for (name, path) in &session.extract {
-        let answer = answer.as_ref().ok_or_else(|| failed("the answer is no JSON"))?;
-        let value = match path.first(answer) {
-            Some(Value::String(text)) if !text.is_empty() => text.clone(),
+        let answer = answer.ok_or_else(|| failed("the answer is no JSON"))?;
+        let value = match path.look(answer).and_then(cost::small) {
+            Some(Value::String(text)) if !text.is_empty() => text,
             Some(Value::Number(number)) => number.to_string(),
             _ => {
                 let path = path.as_str();

@@ -1,0 +1,220 @@
+//! Reads a path: that it is one, says the library; what it is made of, is read here.
+
+use serde_json_path::JsonPath as Checked;
+
+use super::{DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, Path, Segment, Selector};
+
+impl Path {
+    /// Compiles a path; the error says what is wrong with it.
+    pub(crate) fn compile(text: &str) -> Result<Self, String> {
+        // The parser recurses; what could exhaust its stack never comes there.
+        if text.len() > LONGEST {
+            return Err(format!("it has {} bytes; at most {LONGEST} are allowed", text.len()));
+        }
+        if deepest(text) > DEEPEST_BRACKETS {
+            return Err(format!("its brackets are nested more than {DEEPEST_BRACKETS} deep"));
+        }
+        Checked::parse(text).map_err(|error| error.to_string())?;
+        let rest = text.strip_prefix('$').unwrap_or_default();
+        let segments = Reader { rest }.segments()?;
+        if segments.len() > MOST_SEGMENTS {
+            let count = segments.len();
+            return Err(format!("it has {count} levels; at most {MOST_SEGMENTS} are allowed"));
+        }
+        let bit = |(at, segment): (usize, &Segment)| u64::from(segment.needs_length()) << at;
+        let counting = segments.iter().enumerate().map(bit).sum();
+        let mut all_deep = segments.iter().enumerate().filter(|(_, segment)| segment.is_deep);
+        let deep = match (all_deep.next(), all_deep.next()) {
+            (Some((at, _)), None) => Some(at),
+            _ => None,
+        };
+        Ok(Self { segments, counting, deep })
+    }
+}
+
+/// Returns how deep the brackets of a path are nested, quoted ones left out.
+fn deepest(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(_), '\\') => drop(characters.next()),
+            (Some(open), _) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '[' | '(') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (None, ']' | ')') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    deepest
+}
+
+/// Reads the segments of a path that is valid.
+struct Reader<'text> {
+    rest: &'text str,
+}
+
+impl<'text> Reader<'text> {
+    fn segments(mut self) -> Result<Vec<Segment>, String> {
+        let mut segments = Vec::new();
+        loop {
+            self.blank();
+            if self.rest.is_empty() {
+                return Ok(segments);
+            }
+            let is_deep = self.takes("..");
+            let is_dotted = is_deep || self.takes(".");
+            let selectors = if self.takes("[") {
+                self.bracketed()?
+            } else if is_dotted && self.takes("*") {
+                vec![Selector::Wildcard]
+            } else if is_dotted {
+                let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii());
+                let name = self.until(is_end);
+                if name.is_empty() {
+                    return Err(self.odd());
+                }
+                vec![Selector::Name(name.to_owned())]
+            } else {
+                return Err(self.odd());
+            };
+            segments.push(Segment { is_deep, selectors });
+        }
+    }
+
+    fn bracketed(&mut self) -> Result<Vec<Selector>, String> {
+        let mut selectors = Vec::new();
+        loop {
+            self.blank();
+            let selector = match self.rest.chars().next() {
+                Some(quote @ ('\'' | '"')) => Selector::Name(self.quoted(quote)?),
+                Some('*') => {
+                    self.takes("*");
+                    Selector::Wildcard
+                }
+                Some('?') => {
+                    self.takes("?");
+                    self.filter()?
+                }
+                _ => {
+                    let text = self.until(|c| matches!(c, ',' | ']'));
+                    numbers(text).ok_or_else(|| self.odd())?
+                }
+            };
+            selectors.push(selector);
+            self.blank();
+            if self.takes("]") {
+                return Ok(selectors);
+            }
+            if !self.takes(",") {
+                return Err(self.odd());
+            }
+        }
+    }
+
+    /// Reads a quoted name, whose escapes are those of JSON, and that of the quote.
+    fn quoted(&mut self, quote: char) -> Result<String, String> {
+        let mut json = String::from("\"");
+        let mut characters = self.rest.char_indices().skip(1);
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '\\' => match characters.next() {
+                    Some((_, '\'')) => json.push('\''),
+                    Some((_, escaped)) => json.extend(['\\', escaped]),
+                    None => break,
+                },
+                _ if character == quote => {
+                    self.rest = self.rest.get(at + 1..).unwrap_or_default();
+                    json.push('"');
+                    return serde_json::from_str(&json).map_err(|error| error.to_string());
+                }
+                '"' => json.push_str("\\\""),
+                _ => json.push(character),
+            }
+        }
+        Err(self.odd())
+    }
+
+    /// Reads a filter up to the end of its selector.
+    fn filter(&mut self) -> Result<Selector, String> {
+        let mut depth = 0_usize;
+        let mut quote = None;
+        let mut deep = 0;
+        let mut before = ' ';
+        let mut length = self.rest.len();
+        let mut characters = self.rest.char_indices();
+        while let Some((at, character)) = characters.next() {
+            match (quote, character) {
+                (Some(_), '\\') => drop(characters.next()),
+                (Some(open), _) if open == character => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(character),
+                (None, '$') => {
+                    return Err("a filter looks at the item (`@`) only, and not at `$`".to_owned());
+                }
+                (None, '.') if before == '.' => deep += 1,
+                (None, ',' | ']') if depth == 0 => {
+                    length = at;
+                    break;
+                }
+                (None, '[' | '(') => depth += 1,
+                (None, ']' | ')') => depth = depth.saturating_sub(1),
+                (None, _) => {}
+            }
+            before = character;
+        }
+        // Each of them multiplies the work.
+        if deep > 1 {
+            return Err("a filter has `..` at most once".to_owned());
+        }
+        let (filter, rest) = self.rest.split_at(length);
+        let compiled =
+            Checked::parse(&format!("$[?{filter}]")).map_err(|error| error.to_string())?;
+        self.rest = rest;
+        Ok(Selector::Filter(Box::new(compiled)))
+    }
+
+    fn blank(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+    }
+
+    fn takes(&mut self, start: &str) -> bool {
+        let rest = self.rest.strip_prefix(start);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn until(&mut self, is_end: impl Fn(char) -> bool) -> &'text str {
+        let (text, rest) = self.rest.split_at(self.rest.find(is_end).unwrap_or(self.rest.len()));
+        self.rest = rest;
+        text
+    }
+
+    fn odd(&self) -> String {
+        let rest: String = self.rest.chars().take(40).collect();
+        format!("it cannot be read at `{rest}`")
+    }
+}
+
+/// Reads an index or a slice.
+fn numbers(text: &str) -> Option<Selector> {
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    let Some((start, rest)) = text.split_once(':') else {
+        return number(text).map(Selector::Index);
+    };
+    let (end, step) = rest.split_once(':').unwrap_or((rest, ""));
+    let optional = |text: &str| match text.trim() {
+        "" => Some(None),
+        text => number(text).map(Some),
+    };
+    Some(Selector::Slice {
+        start: optional(start)?,
+        end: optional(end)?,
+        step: optional(step)?.unwrap_or(1),
+    })
+}
