@@ -36,7 +36,8 @@ use self::{
     download::Download,
     file_name::file_name,
     queue::Bounds,
-    result::{Answer, Target, finish, to_usize},
+    result::{Answer, Target, end_of_call, finish, to_usize},
+    stream::Collected,
     work::Rest,
 };
 pub use self::{
@@ -58,7 +59,6 @@ use crate::{
     gate::{Admitted, Pending},
     http::{
         backend::{Backend, Exchange, Refusal, start_of},
-        error::SendErrorKind,
         retry::RetryRules,
         upload::{self, Activity},
     },
@@ -227,8 +227,9 @@ impl Executor {
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.room(&observer.client()));
-        let target = Target { backend, call, tool, activity: &activity, room: &room };
+        let (activity, room) = (Activity::default(), self.bounds.room(&client));
+        let ends = end_of_call(backend);
+        let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let plan = &plan;
         let send = async {
             self.check_upload_size(target, plan).await?;
@@ -238,47 +239,76 @@ impl Executor {
             if binary && !tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: backend.request_line(plan) });
             }
-            if !binary {
-                let answer = self.answer(target, plan, download.exchange).await?;
-                let judged = || {
-                    failed(target, plan, &answer)?;
-                    task::began(call, &answer)
-                };
-                let size = to_usize(answer.payload.bytes());
-                if let Some(id) = room.work(size, judged).await? {
-                    return Ok(Received::Task(id));
-                }
-                let outcome = match walked(tool) {
-                    Some(pagination) => {
-                        let walk = pages::Walk { executor: self, target, pagination };
-                        walk.run(plan.clone(), answer, observer).await?
-                    }
-                    None => finish(target, plan, answer, &filters).await?,
-                };
-                return Ok(Received::Whole(outcome));
+            if binary {
+                return Ok(Received::Download(download));
             }
-            Ok(Received::Download(download))
+            if is_stream(target, exchange) {
+                return Ok(Received::Stream(download.exchange));
+            }
+            let answer = self.answer(target, plan, download.exchange).await?;
+            self.conclude(target, plan, answer, observer).await.map(Received::Concluded)
         };
-        let timed_out = || {
-            let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
-            CallError::Send(backend.failed(plan, kind))
-        };
+        let timed_out = || target.timed_out(plan);
         // Uploads last as long as they last, like downloads; only silence ends them.
-        let sent = if upload::is_streamed(&plan.body) {
+        let is_upload = upload::is_streamed(&plan.body);
+        let sent = if is_upload {
             activity.timeout(bound, activity.observed(observer, send)).await
         } else {
             activity.timeout(bound, send).await
         };
-        match sent.ok_or_else(timed_out)?? {
-            Received::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
+        let concluded = match sent.ok_or_else(timed_out)?? {
+            Received::Concluded(concluded) => concluded,
+            // What came of it is not lost when the time is up.
+            Received::Stream(exchange) => {
+                let ends = if is_upload { end_of_call(backend) } else { ends };
+                let target = Target { ends, ..target };
+                let answer = self.answer(target, plan, exchange).await?;
+                let concluded = self.conclude(target, plan, answer, observer);
+                let concluded = tokio::time::timeout(bound, concluded).await;
+                concluded.map_err(|_| timed_out())??
+            }
+            // Downloads last as long as they last; only silence ends them.
+            Received::Download(download) => {
+                return self.download(target, plan, download, observer).await;
+            }
+        };
+        match concluded {
+            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
-            Received::Task(id) => {
+            Concluded::Task(id) => {
                 drop(turns);
                 task::follow(self, target, id, waiting, observer).await
             }
-            // Downloads last as long as they last; only silence ends them.
-            Received::Download(download) => self.download(target, plan, download, observer).await,
         }
+    }
+
+    /// Makes of an answer what the caller gets.
+    async fn conclude(
+        &self,
+        target: Target<'_>,
+        plan: &CallPlan,
+        answer: Answer,
+        observer: &dyn Observer,
+    ) -> Result<Concluded, CallError> {
+        let judged = || {
+            failed(target, plan, &answer)?;
+            task::began(target.call, &answer)
+        };
+        let size = to_usize(answer.payload.bytes());
+        if let Some(id) = target.room.work(size, judged).await? {
+            return Ok(Concluded::Task(id));
+        }
+        let outcome = match walked(target.tool) {
+            Some(pagination) => {
+                let walk = pages::Walk { executor: self, target, pagination };
+                walk.run(plan.clone(), answer, observer).await?
+            }
+            None => {
+                let filters = self.filters.of(&observer.client());
+                finish(target, plan, answer, &filters).await?
+            }
+        };
+        Ok(Concluded::Whole(outcome))
     }
 
     fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {
@@ -342,10 +372,12 @@ impl Executor {
             _ => None,
         };
         if let Some(collector) = stream {
-            let stream = stream::Stream { target, plan, status, collector, ends_silently: false };
+            let (ends_silently, is_endless) = (false, false);
+            let stream =
+                stream::Stream { target, plan, status, collector, ends_silently, is_endless };
             let pieces = response.bytes_stream().boxed();
-            let (payload, size, notes) = stream.collect(pieces).await?;
-            return Ok(Answer { status, headers, payload, size, notes });
+            let Collected { payload, size, notes, is_cut } = stream.collect(pieces).await?;
+            return Ok(Answer { status, headers, payload, size, notes, is_cut });
         }
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
@@ -362,7 +394,7 @@ impl Executor {
         let decoded = target.room.work(to_usize(size), decoded).await;
         let payload = decoded.map_err(|error| target.undecodable(plan, status, error))?;
         target.resize(size, payload.bytes(), plan)?;
-        Ok(Answer { status, headers, payload, size, notes: Vec::new() })
+        Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
     }
 
     /// Reads a body up to the bound of its backend.
@@ -498,9 +530,24 @@ fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
 /// What arrived within the time of the call.
 enum Received {
     Download(Download),
+    /// The head of an answer that may have no end.
+    Stream(Exchange),
+    Concluded(Concluded),
+}
+
+/// What an answer came to.
+enum Concluded {
     /// The id of a task that began.
     Task(String),
     Whole(Outcome),
+}
+
+/// Returns whether an answer may go on without an end, whatever the descriptor says.
+fn is_stream(target: Target<'_>, exchange: &Exchange) -> bool {
+    let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
+    // The first line of a JSON-RPC answer shows whether it is a list.
+    target.tool.rpc.is_some()
+        || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
 }
 
 /// Returns whether the answer goes to a file.

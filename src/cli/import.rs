@@ -56,7 +56,7 @@ pub(super) fn run(
     })?;
     if let Some(path) = &args.report {
         let report = report(&api, &imported, &remarks);
-        std::fs::write(path, format!("{report:#}\n")).map_err(|error| unwritten(path, &error))?;
+        write_report(path, &report)?;
     }
     match &args.output {
         Some(path) => write_output(path, &imported.text, args.force)?,
@@ -127,6 +127,32 @@ fn write_output(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
         }
         Ok(before) => rewrite::replace(path, &before, text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create(path, text),
+        Err(error) => Err(error),
+    };
+    written.map_err(|error| unwritten(path, &error))
+}
+
+/// Writes the report: a new file, or over one that is a report.
+fn write_report(path: &Path, report: &Value) -> Result<(), Failure> {
+    let text = format!("{report:#}\n");
+    let keys = |value: &Value| -> Option<Vec<String>> {
+        Some(value.as_object()?.keys().cloned().collect())
+    };
+    let is_report = |bytes: &[u8]| {
+        serde_json::from_slice(bytes).is_ok_and(|known: Value| keys(&known) == keys(report))
+    };
+    // A terminal or a pipe holds nothing that could be lost.
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return std::fs::write(path, text).map_err(|error| unwritten(path, &error));
+    }
+    let written = match std::fs::read(path) {
+        Ok(before) if is_report(&before) => rewrite::replace(path, &before, &text),
+        Ok(_) => {
+            let message = format!("{} is there already, and is no report", path.display());
+            return Err(Failure::new(Exit::Failed, anyhow::anyhow!(message))
+                .hint("remove it, or give --report another name"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => rewrite::create(path, &text),
         Err(error) => Err(error),
     };
     written.map_err(|error| unwritten(path, &error))

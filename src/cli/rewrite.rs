@@ -1,10 +1,12 @@
-//! Writes a text to a file: the whole of it or nothing.
+//! Writes a text to a file: the whole of it or nothing, and never over what somebody else wrote.
 
 use std::{
     fs,
     io::{self, Write as _},
     path::Path,
 };
+
+use crate::files::place;
 
 /// Writes `text` to the file at `path`, which held `before` when it was read.
 ///
@@ -17,21 +19,40 @@ pub(super) fn replace(path: &Path, before: &[u8], text: &str) -> io::Result<()> 
     if !metadata.is_file() {
         return Err(io::Error::other("this is not a regular file"));
     }
-    if fs::read(&path)? != before {
-        return Err(io::Error::other("the file has changed since it was read"));
+    let is_same = |path: &Path| fs::read(path).is_ok_and(|text| text == before);
+    if !is_same(&path) {
+        return Err(changed());
     }
-    put(&path, text, Some(metadata.permissions()))
+    put(&path, text, Some(metadata.permissions()), |new| {
+        match place::exchange(new, &path) {
+            // What was there is beside it now, and is the last that somebody wrote.
+            Ok(()) if is_same(new) => fs::remove_file(new),
+            Ok(()) => place::exchange(new, &path).and(Err(changed())),
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+            Err(_) if is_same(&path) => fs::rename(new, &path),
+            Err(_) => Err(changed()),
+        }
+    })
 }
 
-/// Writes `text` to a new file at `path`, in the same way.
+/// Writes `text` to a new file at `path`, in the same way; one that is there is an error and stays.
 pub(super) fn create(path: &Path, text: &str) -> io::Result<()> {
-    put(path, text, None)
+    put(path, text, None, |new| place::give(new, path))
 }
 
-fn put(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
-    let written = write(&beside, text, permissions).and_then(|()| fs::rename(&beside, path));
+fn changed() -> io::Error {
+    io::Error::other("the file has changed since it was read")
+}
+
+fn put(
+    path: &Path,
+    text: &str,
+    permissions: Option<fs::Permissions>,
+    name: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{file}.{}", uuid::Uuid::new_v4().simple()));
+    let written = write(&beside, text, permissions).and_then(|()| name(&beside));
     if written.is_err() {
         // The error says more than one about what is left.
         let _ = fs::remove_file(&beside);
@@ -64,6 +85,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(replace(folder.path(), b"", "x").is_err());
+    }
+
+    #[test]
+    fn what_appeared_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.dadl");
+        fs::write(&file, "theirs").unwrap();
+        let error = create(&file, "ours").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]

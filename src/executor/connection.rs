@@ -23,7 +23,7 @@ use crate::{
     },
     outcome::{JsonText, chain},
     response::{
-        collect::Collector,
+        collect::{Collector, EndOfList},
         decode::{self, BodyType},
         shape::{self, ShapeError},
     },
@@ -76,9 +76,13 @@ impl Connection {
                     return Err(broken(format!("the connection broke off: {}", chain(&error))));
                 }
                 None => {
-                    self.collector.end().map_err(|error| self.undecodable(error))?;
+                    let end = self.collector.end_of_list();
                     if let Some(items) = self.collector.take() {
                         return Ok(items);
+                    }
+                    // The line that breaks off is not quoted: half of a secret cannot be masked.
+                    if !matches!(end, Ok(EndOfList::Whole | EndOfList::Unterminated)) {
+                        return Err(broken("the server ended it within an item".to_owned()));
                     }
                     let reason = "the server ended the stream".to_owned();
                     return Err(Broken { reason, is_end: !self.collector.reads_events() });

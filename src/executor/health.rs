@@ -5,7 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::{CallError, Executor, Target, refusal, result::Answer};
+use super::{
+    CallError, Executor, Target, refusal,
+    result::{Answer, end_of_call},
+};
 use crate::{
     call,
     descriptor::model::Health,
@@ -139,7 +142,8 @@ impl Executor {
                 is_patient: false,
             };
             let (activity, room) = (Activity::default(), self.bounds.room(&Client::only()));
-            let target = Target { backend, call, tool, activity: &activity, room: &room };
+            let ends = end_of_call(backend);
+            let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
             let exchange = sent.map_err(|error| failed(error.into()))?;
             let status = exchange.response.status();

@@ -57,11 +57,12 @@ impl Walk<'_> {
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
         let filters = &self.executor.filters.of(&observer.client());
-        let Answer { headers, payload, mut size, notes, .. } = answer;
+        let Answer { headers, payload, mut size, mut notes, is_cut, .. } = answer;
         let text = match payload {
-            Payload::Json(text) if !self.names_page(&arguments) => text,
+            // Behind a part of a page comes its rest, and no other page.
+            Payload::Json(text) if !self.names_page(&arguments) && !is_cut => text,
             payload => {
-                let answer = Answer { status, headers, payload, size, notes };
+                let answer = Answer { status, headers, payload, size, notes, is_cut };
                 return finish(self.target, &plan, answer, filters).await;
             }
         };
@@ -126,6 +127,8 @@ impl Walk<'_> {
                 Err(error) => return Err(on_page(number, error)),
             };
             size += next.size;
+            notes.extend(next.notes);
+            let is_cut = next.is_cut;
             if size > backend.settings().max_response_bytes {
                 return Err(on_page(number, self.target.too_large(&plan)));
             }
@@ -154,10 +157,14 @@ impl Walk<'_> {
                 Added::Repeated => break None,
                 Added::Odd => return Err(on_page(number, self.odd(&plan))),
             }
+            if is_cut {
+                break None;
+            }
         };
         let items = joined.count();
         let whole = self.target.room.work(to_usize(size), || joined.into_text()).await;
         let mut outcome = self.target.shape(whole, status, &plan, filters).await?;
+        outcome.notes.extend(notes);
         if let Some(left) = left {
             self.tell(left, &following, items, &mut outcome);
         }

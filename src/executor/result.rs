@@ -1,6 +1,9 @@
 //! An answer becomes the result of its call.
 
+use std::time::Duration;
+
 use http::HeaderMap;
+use tokio::time::Instant;
 
 use super::{
     CallError, callers_jq,
@@ -10,7 +13,7 @@ use crate::{
     call::CallPlan,
     descriptor::model::Tool,
     gate::Admitted,
-    http::{backend::Backend, upload::Activity},
+    http::{backend::Backend, error::SendErrorKind, upload::Activity},
     outcome::{Held, JsonText, Outcome, Payload},
     response::{
         MASK,
@@ -20,6 +23,9 @@ use crate::{
     },
     worker::{FilterError, Filters},
 };
+
+/// A bound that no clock can hold is as good as this one.
+const LONGEST_CALL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What a call is about.
 #[derive(Clone, Copy)]
@@ -31,6 +37,14 @@ pub(super) struct Target<'call> {
     pub(super) activity: &'call Activity,
     /// What is being read.
     pub(super) room: &'call Room,
+    /// When the time of the call is over.
+    pub(super) ends: Instant,
+}
+
+/// Returns when the time of a call is over that begins now.
+pub(super) fn end_of_call(backend: &Backend) -> Instant {
+    let now = Instant::now();
+    now.checked_add(backend.settings().timeouts.call).unwrap_or(now + LONGEST_CALL)
 }
 
 impl Target<'_> {
@@ -122,6 +136,13 @@ impl Target<'_> {
         })
     }
 
+    /// Makes the error of a call whose time is over.
+    pub(super) fn timed_out(&self, plan: &CallPlan) -> CallError {
+        let after = self.backend.settings().timeouts.call;
+        let kind = SendErrorKind::Timeout { bound: "timeout", after };
+        CallError::Send(self.backend.failed(plan, kind))
+    }
+
     /// Makes the error of an answer beyond the backend's bound.
     pub(super) fn too_large(&self, plan: &CallPlan) -> CallError {
         let settings = self.backend.settings();
@@ -174,6 +195,8 @@ pub(super) struct Answer {
     pub(super) size: u64,
     /// What the caller should know about it.
     pub(super) notes: Vec<String>,
+    /// Whether it is a part of a stream or of a list that goes on, or broke off.
+    pub(super) is_cut: bool,
 }
 
 /// Makes the result of an answer that is all there is, or one page of more.

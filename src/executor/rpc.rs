@@ -9,7 +9,7 @@ use http::header;
 use super::{
     CallError, Executor, Target, header_text,
     result::{Answer, to_usize},
-    stream::{Bounds, Stream},
+    stream::{Bounds, Collected, Stream},
     work::Rest,
 };
 use crate::{
@@ -116,29 +116,33 @@ impl Executor {
             let reason = "it is a stream of events".to_owned();
             return Err(odd(rpc::odd(reason, b"")));
         }
-        let opening = open(response.bytes_stream().boxed(), sent.id, backend.secrets()).await;
+        let late = |_| target.timed_out(plan);
+        let opening = open(response.bytes_stream().boxed(), sent.id, backend.secrets());
+        let opening = tokio::time::timeout_at(target.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Ok(Opening::List(lines)) => {
                 let most = Bounds::of(call, tool, backend).items;
                 let collector = Collector::lines(most, backend.secrets());
-                let stream = Stream { target, plan, status, collector, ends_silently: true };
-                let (payload, size, notes) = stream.collect(lines).await?;
-                return Ok(Answer { status, headers, payload, size, notes });
+                let (ends_silently, is_endless) = (true, false);
+                let stream = Stream { target, plan, status, collector, ends_silently, is_endless };
+                let Collected { payload, size, notes, is_cut } = stream.collect(lines).await?;
+                return Ok(Answer { status, headers, payload, size, notes, is_cut });
             }
             Err(Unopened::Broken(error)) => {
                 return Err(CallError::Send(backend.failure(plan, &error)));
             }
             Err(Unopened::Odd(error)) => return Err(odd(error)),
         };
-        let body = self.read_rest(target, plan, start, pieces).await?;
+        let body = self.read_rest(target, plan, start, pieces);
+        let body = tokio::time::timeout_at(target.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
         let read = || rpc::read(&backend.secrets().body(body), sent.id);
         match target.room.work(to_usize(size), read).await.map_err(odd)? {
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
                 target.resize(size, payload.bytes(), plan)?;
-                Ok(Answer { status, headers, payload, size, notes: Vec::new() })
+                Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
             }
             Reply::Error(error) => {
                 let params = &call.entry().params;

@@ -15,7 +15,7 @@ use crate::{
     http::backend::Backend,
     outcome::{Payload, chain},
     response::{
-        collect::{Collector, EndOfList},
+        collect::{Collector, EndOfList, SoFar},
         decode::DecodeError,
     },
 };
@@ -62,93 +62,152 @@ pub(super) struct Stream<'call> {
     pub(super) collector: Collector,
     /// Whether the server says nothing when it fails in the middle: what shows it is told.
     pub(super) ends_silently: bool,
+    /// Whether nobody expects an end.
+    pub(super) is_endless: bool,
+}
+
+/// What was collected of a stream.
+pub(super) struct Collected {
+    pub(super) payload: Payload,
+    /// The number of bytes that were read.
+    pub(super) size: u64,
+    /// What was left, and why.
+    pub(super) notes: Vec<String>,
+    /// Whether there is more, or should have been.
+    pub(super) is_cut: bool,
 }
 
 impl Stream<'_> {
-    /// Collects items until the stream ends, or enough of them are there, or the time is up.
-    /// Returns them with the number of bytes read, and what was left.
+    /// Collects items until the stream ends, or enough of them are there, or a bound is reached. What
+    /// came is given whatever ends it, and the notes say what that was.
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-    ) -> Result<(Payload, u64, Vec<String>), CallError> {
+    ) -> Result<Collected, CallError> {
         let Target { backend, tool, .. } = self.target;
         let streaming = tool.response.streaming;
         if streaming.handling == StreamHandling::Skip {
-            let note = "the stream was not read (`stream_handling: skip`)".to_owned();
-            return Ok((Payload::Empty, 0, vec![note]));
+            let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
+            return Ok(Collected { payload: Payload::Empty, size: 0, notes, is_cut: false });
         }
-        // Lines that nobody called a stream are a long list, which has an end.
-        let is_endless = streaming.is_declared || self.collector.reads_events();
         let bounds = Bounds::of(self.target.call, tool, backend);
-        let duration = bounds.duration;
-        let is_endless = is_endless || bounds.is_callers;
-        let deadline = is_endless.then(|| Instant::now() + duration);
-        let limit = backend.settings().max_response_bytes;
+        // Lines that nobody called a stream are a long list; when it goes on without an end
+        // nevertheless, the time for a call ends it.
+        self.is_endless =
+            streaming.is_declared || self.collector.reads_events() || bounds.is_callers;
+        let wanted = self.is_endless.then(|| Instant::now() + bounds.duration);
+        let deadline = wanted.map_or(self.target.ends, |wanted| wanted.min(self.target.ends));
         let (mut size, mut counted) = (0_u64, 0_u64);
         let mut rest = Rest::default();
         let mut notes = Vec::new();
+        let mut is_cut = true;
         loop {
             if self.collector.is_full() {
                 let items = self.collector.items();
                 notes.push(format!("stopped after {items} items (`max_items`); there may be more"));
+                is_cut = false;
                 break;
             }
-            let next = match deadline {
-                Some(deadline) => match tokio::time::timeout_at(deadline, pieces.next()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        notes.push(format!(
-                            "stopped after {} s with {} items (`max_duration`); the stream goes on",
-                            duration.as_secs_f32(),
-                            self.collector.items()
-                        ));
-                        break;
-                    }
-                },
-                None => pieces.next().await,
+            let Ok(next) = tokio::time::timeout_at(deadline, pieces.next()).await else {
+                notes.push(self.out_of_time(wanted == Some(deadline), bounds.duration)?);
+                break;
             };
             let Some(piece) = next else {
-                notes.extend(self.end()?);
+                let note = self.end()?;
+                is_cut = note.is_some();
+                notes.extend(note.or_else(|| self.ended()));
                 break;
             };
             let piece = match piece {
                 Ok(piece) => piece,
-                Err(error) if self.ends_silently && self.collector.items() > 0 => {
-                    let (items, reason) = (self.collector.items(), chain(&error));
-                    notes.push(format!(
-                        "incomplete: the connection broke off after {items} items ({reason})"
-                    ));
+                Err(error) => {
+                    notes.push(self.broken_off(&error)?);
                     break;
                 }
-                Err(error) => return Err(CallError::Send(backend.failure(self.plan, &error))),
             };
             size += piece.len() as u64;
             rest.after(piece.len()).await;
-            let before = self.collector.size();
+            let (before, fitting) = (self.collector.size(), self.collector.so_far());
             // Only a long line takes long.
             let pending = self.collector.pending() + piece.len();
             let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
             pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
-            self.target.take_room(grown as u64, self.plan)?;
-            counted += grown as u64;
-            if self.collector.size() as u64 > limit {
-                return Err(self.target.too_large(self.plan));
+            if let Some(note) = self.too_much(grown as u64, &mut counted, fitting)? {
+                notes.push(note);
+                break;
             }
         }
         drop(pieces);
         let text = self.collector.finish();
         let payload = Payload::Json(text);
         self.target.resize(counted, payload.bytes(), self.plan)?;
-        Ok((payload, size, notes))
+        Ok(Collected { payload, size, notes, is_cut })
     }
 
-    /// Takes the end of the stream; returns what is to be said about it.
-    fn end(&mut self) -> Result<Option<String>, CallError> {
-        if !self.ends_silently {
-            let end = self.collector.end();
-            return end.map(|()| None).map_err(|error| self.undecodable(error));
+    /// Says that the time is up; what brought nothing and was to be a list failed.
+    fn out_of_time(&self, is_wanted: bool, duration: Duration) -> Result<String, CallError> {
+        let items = self.collector.items();
+        let bound = self.target.backend.settings().timeouts.call;
+        let (after, setting) =
+            if is_wanted { (duration, "max_duration") } else { (bound, "timeout") };
+        if items == 0 && !self.is_endless {
+            return Err(self.target.timed_out(self.plan));
         }
+        Ok(format!(
+            "stopped after {} s with {items} items (`{setting}`); the stream goes on",
+            after.as_secs_f32(),
+        ))
+    }
+
+    /// Says that the connection broke off, or that nothing came for too long.
+    fn broken_off(&self, error: &reqwest::Error) -> Result<String, CallError> {
+        let items = self.collector.items();
+        let failure = self.target.backend.failure(self.plan, error);
+        let is_silent = error.is_timeout();
+        if items == 0 && !(is_silent && self.is_endless) {
+            return Err(CallError::Send(failure));
+        }
+        if is_silent {
+            let silence = self.target.backend.settings().timeouts.read.as_secs_f32();
+            return Ok(format!(
+                "stopped after {items} items: nothing came for {silence} s (`read_timeout`); the \
+                 stream goes on"
+            ));
+        }
+        let reason = chain(error);
+        Ok(format!("incomplete: the connection broke off after {items} items ({reason})"))
+    }
+
+    /// Counts what came; when it is too much, gives up what came last and says so. The items that were
+    /// there before are given; without any it is an error.
+    fn too_much(
+        &mut self,
+        grown: u64,
+        counted: &mut u64,
+        fitting: SoFar,
+    ) -> Result<Option<String>, CallError> {
+        let limit = self.target.backend.settings().max_response_bytes;
+        let (error, reason) = match self.target.take_room(grown, self.plan) {
+            Err(error) => (error, "all answers that are read take too much (`max_memory`)"),
+            Ok(()) => {
+                *counted += grown;
+                if self.collector.size() as u64 <= limit {
+                    return Ok(None);
+                }
+                (self.target.too_large(self.plan), "they are too large (`max_response_size`)")
+            }
+        };
+        self.collector.back_to(fitting);
+        let items = self.collector.items();
+        if items == 0 {
+            return Err(error);
+        }
+        Ok(Some(format!("stopped after {items} items: {reason}; there may be more")))
+    }
+
+    /// Takes the end of the stream; returns what shows that something is missing.
+    fn end(&mut self) -> Result<Option<String>, CallError> {
         let end = self.collector.end_of_list().map_err(|error| self.undecodable(error))?;
         let items = self.collector.items();
         Ok(match end {
@@ -156,10 +215,19 @@ impl Stream<'_> {
             EndOfList::Cut => Some(format!(
                 "incomplete: the answer ends within an item; these are the {items} before it"
             )),
-            EndOfList::Unterminated => Some(format!(
-                "maybe incomplete: the answer ends without a line feed after {items} items"
-            )),
+            // Others are told by the connection when it is not the end.
+            EndOfList::Unterminated => self.ends_silently.then(|| {
+                format!("maybe incomplete: the answer ends without a line feed after {items} items")
+            }),
         })
+    }
+
+    /// Says that a stream which nobody expected to be one has ended.
+    fn ended(&self) -> Option<String> {
+        let is_surprise =
+            self.collector.reads_events() && !self.target.tool.response.streaming.is_declared;
+        let items = self.collector.items();
+        is_surprise.then(|| format!("the server ended the stream after {items} items"))
     }
 
     fn undecodable(&self, error: DecodeError) -> CallError {

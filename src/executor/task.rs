@@ -17,7 +17,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Room, Target, name_refusal};
+use super::{Answer, CallError, Executor, Room, Target, end_of_call, name_refusal};
 use crate::{
     call,
     catalog::Operation,
@@ -332,6 +332,7 @@ impl Executor {
                     tool: starter,
                     activity: &activity,
                     room: &room,
+                    ends: end_of_call(backend),
                 };
                 watcher.outcome(seen, target).await
             }
@@ -569,7 +570,8 @@ impl<'run> Watcher<'run> {
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
         let (activity, room) = (Activity::default(), executor.bounds.room(&self.client));
-        let target = Target { backend, call, tool, activity: &activity, room: &room };
+        let ends = end_of_call(backend);
+        let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
             errors: &tool.errors,
             method: tool.method,

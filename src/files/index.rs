@@ -2,28 +2,31 @@
 //!
 //! Several processes may share a directory, so that the disk is the truth: a record is written to
 //! a temporary file and renamed, and what other processes wrote is read when it is looked for.
-//! Records never change, so that each is read once.
+//! Records never change, so that each is read once. A record is there before its file is, so that
+//! no file is left that nobody knows; while the file is still unfinished, the record waits.
+//!
+//! Only what a record names is ever removed, and only while it is the file that was stored.
 
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{time, unfinished};
+use super::{
+    expiry,
+    time::{Moment, Uptime},
+    unfinished, workshop,
+};
 
 /// The directory of records, and of the files that have no name of their own.
 pub(crate) const STORE: &str = ".store";
 /// Ends the name of a record.
 const RECORD: &str = "json";
-/// Ends the name of an unfinished file.
-pub(crate) const PART: &str = "part";
-/// What nobody has written to for so long is left over from a process that was killed.
-const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The name of a stored file: 32 lower-case hexadecimal digits that cannot be guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,9 +65,15 @@ pub(crate) struct Record {
     pub(crate) sha256: String,
     /// When it is removed, in seconds since 1970.
     pub(crate) expires: Option<u64>,
+    /// The same by what no change of the clock touches, until the machine starts anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<Uptime>,
     /// When it was last written to, in nanoseconds since 1970: a file with another time is
     /// somebody else's and stays.
     pub(crate) modified: u64,
+    /// Which file it is, where the system numbers them: another one of that name stays as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inode: Option<u64>,
 }
 
 impl Record {
@@ -82,6 +91,7 @@ impl Record {
             metadata.is_file()
                 && metadata.len() == self.size
                 && modified(&metadata) == self.modified
+                && (self.inode.is_none() || self.inode == inode(&metadata))
         })
     }
 }
@@ -91,6 +101,18 @@ pub(crate) fn modified(metadata: &fs::Metadata) -> u64 {
     let time = metadata.modified().unwrap_or(UNIX_EPOCH);
     let nanos = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+/// Returns the number of a file.
+#[cfg(unix)]
+pub(crate) fn inode(metadata: &fs::Metadata) -> Option<u64> {
+    Some(std::os::unix::fs::MetadataExt::ino(metadata))
+}
+
+/// Files have no numbers here that are easy to get.
+#[cfg(not(unix))]
+pub(crate) fn inode(_: &fs::Metadata) -> Option<u64> {
+    None
 }
 
 /// The records of a directory, as of the last look.
@@ -103,56 +125,35 @@ pub(crate) struct Index {
 
 impl Index {
     /// Reads what is new and removes what has expired; the first time, leftovers too.
-    pub(crate) fn refresh(&mut self, directory: &Path, now: SystemTime) {
-        let store = directory.join(STORE);
+    pub(crate) fn refresh(&mut self, directory: &Path, now: &Moment) {
         let mut present = HashMap::with_capacity(self.records.len());
-        for name in names(&store) {
-            let Some((stem, RECORD)) = name.rsplit_once('.') else { continue };
-            let Some(id) = Id::parse(stem) else { continue };
+        for (id, record_path) in records(directory) {
             let known = self.records.remove(&id);
-            // A record that cannot be read names nothing; its bytes are left over.
-            let Some(record) = known.or_else(|| read(&store.join(&name))) else { continue };
+            // A record that cannot be read names nothing.
+            let Some(record) = known.or_else(|| read(&record_path)) else { continue };
             let path = record.path(directory, &id);
-            let expired = record.expires.is_some_and(|expires| expires <= time::seconds(now));
-            let there = record.is_at(&path);
-            if expired && there {
+            let mut there = record.is_at(&path);
+            if !there {
+                // It gets its name in one step, so that it is one of both while somebody is at it.
+                if workshop::part_path(directory, &id).exists() {
+                    continue;
+                }
+                there = record.is_at(&path);
+            }
+            let expired = there && expiry::is_over(directory, &id, &record, now);
+            if expired {
                 remove(&path);
             }
             if expired || !there {
-                remove(&store.join(&name));
+                remove(&record_path);
+                expiry::forget(directory, &id);
                 continue;
             }
             present.insert(id, record);
         }
         self.records = present;
         if !self.swept {
-            self.swept = true;
-            self.remove_leftovers(directory, now);
-        }
-    }
-
-    fn remove_leftovers(&self, directory: &Path, now: SystemTime) {
-        let store = directory.join(STORE);
-        let is_old = |path: &Path| {
-            fs::symlink_metadata(path).is_ok_and(|metadata| {
-                let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
-                metadata.is_file() && age.is_some_and(|age| age > LEFT_OVER)
-            })
-        };
-        unfinished::sweep(directory, is_old);
-        let in_store = names(&store).into_iter().filter_map(|name| {
-            let known = Id::parse(name.split('.').next().unwrap_or_default())
-                .is_some_and(|id| self.records.contains_key(&id));
-            let is_mark = name.ends_with(unfinished::UNFINISHED);
-            (!known && !is_mark).then(|| store.join(name))
-        });
-        let parts = names(directory).into_iter().filter_map(|name| {
-            let part = name.rsplit_once('.').is_some_and(|(_, end)| end == PART);
-            part.then(|| directory.join(name))
-        });
-        for path in in_store.chain(parts).filter(|path| is_old(path)) {
-            tracing::info!(path = %path.display(), "removing an unfinished file");
-            remove(&path);
+            self.swept = unfinished::sweep(directory, &now.uptime);
         }
     }
 
@@ -173,31 +174,53 @@ impl Index {
         if record.is_at(&path) {
             remove(&path);
         }
-        remove(&directory.join(STORE).join(format!("{}.{RECORD}", id.as_str())));
+        remove(&record_path(directory, id));
+        expiry::forget(directory, id);
         true
     }
 
-    /// Writes a record, whole or not at all.
-    pub(crate) fn insert(&mut self, directory: &Path, id: Id, record: Record) -> io::Result<()> {
-        let store = directory.join(STORE);
-        let path = store.join(format!("{}.{RECORD}", id.as_str()));
-        let part = store.join(format!("{}.{RECORD}.{PART}", id.as_str()));
-        let text = serde_json::to_vec(&record)?;
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options
-            .open(&part)
-            .and_then(|mut file| io::Write::write_all(&mut file, &text))
-            .and_then(|()| fs::rename(&part, &path));
-        if written.is_err() {
-            remove(&part);
-        }
-        written?;
+    /// Knows a file whose record was written.
+    pub(crate) fn insert(&mut self, id: Id, record: Record) {
         self.records.insert(id, record);
-        Ok(())
     }
+}
+
+/// Makes the directory of records, for writing.
+pub(super) fn open_store(directory: &Path) -> io::Result<PathBuf> {
+    let store = directory.join(STORE);
+    super::create_private(&store)?;
+    if !is_directory(&store) {
+        return Err(io::Error::other("it is a link, which is not followed"));
+    }
+    Ok(store)
+}
+
+/// Writes a record, whole or not at all.
+pub(super) fn write(directory: &Path, id: &Id, record: &Record) -> io::Result<()> {
+    open_store(directory)?;
+    workshop::write(directory, &record_path(directory, id), &serde_json::to_vec(record)?)
+}
+
+/// Removes a record whose file did not get its name.
+pub(super) fn take_back(directory: &Path, id: &Id) {
+    remove(&record_path(directory, id));
+}
+
+pub(super) fn record_path(directory: &Path, id: &Id) -> PathBuf {
+    directory.join(STORE).join(format!("{}.{RECORD}", id.as_str()))
+}
+
+/// Lists what has the name of a record; a store that is a link is none.
+fn records(directory: &Path) -> Vec<(Id, PathBuf)> {
+    let store = directory.join(STORE);
+    if !is_directory(&store) {
+        return Vec::new();
+    }
+    let records = names(&store).into_iter().filter_map(|name| {
+        let id = name.rsplit_once('.').filter(|(_, ending)| *ending == RECORD);
+        Some((Id::parse(id?.0)?, store.join(&name)))
+    });
+    records.collect()
 }
 
 fn read(path: &Path) -> Option<Record> {
@@ -207,6 +230,11 @@ fn read(path: &Path) -> Option<Record> {
         !file.contains(['/', '\\', '\0']) && !matches!(file.as_str(), "" | "." | "..")
     };
     record.file.as_ref().is_none_or(is_name).then_some(record)
+}
+
+/// Returns whether this is a directory, and no link to one.
+pub(super) fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Returns the names in a directory; none when it cannot be read.

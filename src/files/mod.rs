@@ -1,15 +1,20 @@
 //! The directory of files: where binary answers are saved and uploads are read from.
 //!
 //! Nothing outside the directory is read or written, unless the operator names it: a reference is
-//! resolved, links included, and must lie below it. A file is written as `.part` and renamed when
-//! it is whole; one that is cut off, or whose call is cancelled, leaves nothing behind.
+//! resolved, links included, and must lie below it. A file is written in a private folder and renamed
+//! when it is whole, to a name that nobody has; one that is cut off, or whose call is cancelled, leaves
+//! nothing behind. What others put into the directory is never replaced and never removed.
 //!
 //! On stdio and on the command line a file is saved under a name that people can read, and stays.
 //! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
+mod expiry;
 mod index;
 mod media_type;
+mod name;
+mod naming;
+pub(crate) mod place;
 mod readable;
 mod remote;
 mod saving;
@@ -17,12 +22,13 @@ mod space;
 mod sparse;
 mod time;
 mod unfinished;
+mod workshop;
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -31,8 +37,6 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-use self::index::{Index, STORE};
-use self::saving::PartFile;
 pub(crate) use self::{
     index::{Id, Record},
     media_type::of_name as media_type_of,
@@ -40,17 +44,19 @@ pub(crate) use self::{
     saving::Saving,
     unfinished::{Fingerprint, Leftover},
 };
+use self::{
+    index::{Index, STORE},
+    time::Timekeeper,
+};
 pub use self::{
     remote::{Resolver, SystemResolver},
     space::{Gauge, Space},
     time::Clock,
 };
-use crate::{config::FileSettings, outcome::transfer, text};
+use crate::{config::FileSettings, outcome::transfer};
 
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
-/// Longer names are cut; every file system takes this many bytes.
-const LONGEST_NAME: usize = 120;
 /// So much of a reference is repeated in an error.
 const LONGEST_REFERENCE: usize = 200;
 /// Begins the reference of a stored file.
@@ -67,7 +73,7 @@ pub struct FileStore {
 struct Inner {
     directory: PathBuf,
     settings: FileSettings,
-    clock: Clock,
+    time: Timekeeper,
     resolver: Arc<dyn Resolver>,
     gauge: Gauge,
     /// What goes before the path of a stored file, once an HTTP server has it to give.
@@ -211,19 +217,28 @@ impl FileStore {
 
     /// Uses `directory` as `settings` say.
     pub fn with_settings(directory: PathBuf, settings: FileSettings) -> Self {
-        Self::with_parts(directory, settings, Arc::new(SystemTime::now), Arc::new(SystemResolver))
+        Self::with_time(directory, settings, Timekeeper::of_system(), Arc::new(SystemResolver))
     }
 
-    /// The same with another clock and another resolver.
+    /// The same with another clock, by which files grow old, and another resolver.
     pub fn with_parts(
         directory: PathBuf,
         settings: FileSettings,
         clock: Clock,
         resolver: Arc<dyn Resolver>,
     ) -> Self {
+        Self::with_time(directory, settings, Timekeeper::of_clock(clock), resolver)
+    }
+
+    fn with_time(
+        directory: PathBuf,
+        settings: FileSettings,
+        time: Timekeeper,
+        resolver: Arc<dyn Resolver>,
+    ) -> Self {
         let (published, client, state) = Default::default();
         let gauge: Gauge = Arc::new(space::of);
-        let inner = Inner { directory, settings, clock, resolver, gauge, published, client, state };
+        let inner = Inner { directory, settings, time, resolver, gauge, published, client, state };
         Self { inner: Arc::new(inner) }
     }
 
@@ -267,8 +282,18 @@ impl FileStore {
     }
 
     fn refresh(&self) {
-        let now = (self.inner.clock)();
-        self.state().index.refresh(&self.inner.directory, now);
+        let now = self.inner.time.now();
+        self.state().index.refresh(&self.inner.directory, &now);
+    }
+
+    /// Returns what goes before the path of a stored file, where an HTTP server gives them out.
+    fn published(&self) -> Option<&str> {
+        self.inner.published.get().map(String::as_str)
+    }
+
+    /// Returns whether files count against a quota.
+    fn is_limited(&self) -> bool {
+        self.limits() != (None, None)
     }
 
     /// Measures the disk of the directory, or of the nearest one above that is there.
@@ -381,7 +406,8 @@ impl FileStore {
     }
 
     /// Returns whether a resolved path is below the directory, or below one that the operator
-    /// names. Stored files have their ids, which a path would go around.
+    /// names. Stored files have their ids, which a path would go around, and unfinished ones nobody
+    /// reads.
     async fn is_allowed(&self, path: &Path, directory: Option<&Path>) -> bool {
         if directory.is_some_and(|directory| path.starts_with(directory.join(STORE))) {
             return false;
@@ -397,39 +423,6 @@ impl FileStore {
         }
         false
     }
-}
-
-fn create_free(
-    directory: &Path,
-    name: &str,
-) -> Result<(std::fs::File, PartFile, PathBuf), FileError> {
-    create_private(directory).map_err(|error| io_error("create", directory, &error))?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let (stem, extension) = split_extension(name);
-    for number in 1_u32.. {
-        let candidate = match number {
-            1 => name.to_owned(),
-            _ => format!("{stem}-{number}{extension}"),
-        };
-        let path = directory.join(candidate);
-        let part_path = part_path(&path);
-        if path.try_exists().unwrap_or(true) {
-            continue;
-        }
-        match options.open(&part_path) {
-            Ok(file) => {
-                // Where the system has no locks, the file counts as being written for a day.
-                let _ = file.try_lock();
-                return Ok((file, PartFile::new(part_path), path));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io_error("create", &part_path, &error)),
-        }
-    }
-    Err(io_error("create", directory, &io::Error::other("every name is taken")))
 }
 
 /// Creates a directory that only this user can read.
@@ -458,48 +451,11 @@ async fn open_file(path: &Path, name: String, content_type: String) -> Result<Up
     Ok(Upload { name, content_type, size: Some(size), stream })
 }
 
-/// Returns a name that may be shown and sent: the last part, without control characters.
-fn display_name(name: &str) -> String {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = text::line(&text::plain(name)).chars().take(LONGEST_NAME).collect();
-    if name.is_empty() { "file".to_owned() } else { name }
-}
-
-fn part_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
-}
-
 fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
     if space::is_full(error) {
         return FileError::DiskFull { total: None, usable: 0 };
     }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
-}
-
-/// Makes a file name of what a backend or a path gave: no separators, no leading dot.
-fn safe_name(name: &str) -> String {
-    let safe: String = name
-        .chars()
-        .map(|character| match character {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '_' => character,
-            _ => '_',
-        })
-        .collect();
-    let trimmed = safe.trim_matches(['.', '_', '-']);
-    let (stem, extension) = split_extension(trimmed);
-    let extension = extension.get(..extension.len().min(16)).unwrap_or_default();
-    let stem = stem.get(..stem.len().min(LONGEST_NAME - extension.len())).unwrap_or_default();
-    if stem.is_empty() { format!("file{extension}") } else { format!("{stem}{extension}") }
-}
-
-/// Splits `a.tar` into `a` and `.tar`.
-fn split_extension(name: &str) -> (&str, &str) {
-    match name.rfind('.') {
-        Some(at) if at > 0 => name.split_at(at),
-        _ => (name, ""),
-    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

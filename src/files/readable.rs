@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::UNIX_EPOCH};
 
 use url::Url;
 
-use super::{FileStore, Id, REFERENCE, index, media_type, unfinished};
+use super::{FileStore, Id, REFERENCE, index, media_type};
 
 /// A file that a host may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,11 +82,14 @@ impl FileStore {
     }
 }
 
+/// Ends the name of what is not whole: what other programs write, and this one did once.
+const PART: &str = ".part";
+
 /// Describes a regular file; `None` for what is not whole.
 fn named(path: PathBuf) -> Option<Readable> {
     let metadata = std::fs::symlink_metadata(&path).ok()?;
     let name = path.file_name()?.to_string_lossy().into_owned();
-    let is_whole = metadata.is_file() && !name.ends_with(unfinished::PART);
+    let is_whole = metadata.is_file() && !name.ends_with(PART);
     is_whole.then(|| {
         let content_type = media_type::of_name(&name).to_owned();
         Readable { path, name, content_type, size: metadata.len() }

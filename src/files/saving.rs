@@ -17,13 +17,16 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{
-    FILES_PATH, FileError, FileStore, Incoming, READ_BUFFER, REFERENCE, STORE, create_free,
-    create_private, display_name, hexadecimal,
-    index::{self, Id, Record},
-    io_error, safe_name, space,
+    FileError, FileStore, Incoming, READ_BUFFER,
+    index::{self, Id},
+    io_error,
+    name::{display_name, safe_name},
+    naming::Whole,
+    space,
     sparse::SparseFile,
     time,
     unfinished::{self, Fingerprint, Leftover, Mark},
+    workshop::{self, Made},
 };
 use crate::{
     config::FileSettings,
@@ -38,24 +41,26 @@ const BATCH: usize = 1024 * 1024;
 /// What a slow server has sent is written after this time, so that it survives this process.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// Removes an unfinished file when it is dropped.
+/// Removes an unfinished file when it is dropped, and its folder when that is empty.
 #[derive(Debug)]
 pub(super) struct PartFile {
+    directory: PathBuf,
     path: PathBuf,
     keep: bool,
 }
 
 impl PartFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, keep: false }
+    fn new(directory: &Path, path: PathBuf) -> Self {
+        Self { directory: directory.to_owned(), path, keep: false }
     }
 
-    /// Gives the file its name; from now on it stays.
-    fn rename(mut self, path: &Path) -> Result<(), FileError> {
-        std::fs::rename(&self.path, path)
-            .map_err(|error| io_error("rename", &self.path, &error))?;
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the file where it is, or where it was moved to.
+    pub(super) fn keep(mut self) {
         self.keep = true;
-        Ok(())
     }
 }
 
@@ -65,6 +70,7 @@ impl Drop for PartFile {
             // Best effort: the file may be gone already.
             let _ = std::fs::remove_file(&self.path);
         }
+        workshop::tidy(&self.directory);
     }
 }
 
@@ -134,6 +140,8 @@ pub(crate) struct Saving {
     room: Room,
     id: Id,
     name: String,
+    /// What it is to be called on the disk; nothing when it is stored under its id.
+    wanted: Option<String>,
     content_type: String,
     ttl: Option<Duration>,
     idle: Duration,
@@ -145,8 +153,6 @@ pub(crate) struct Saving {
     /// Before the file, so that nobody sees the one without the other.
     mark: Option<Mark>,
     part: PartFile,
-    /// What it will be called.
-    path: PathBuf,
     resume: Option<(Fingerprint, String)>,
 }
 
@@ -165,13 +171,9 @@ impl FileStore {
         }
         self.sweep().await;
         let room = Room::take(self, incoming.total)?;
-        let id = Id::random();
-        let (file, part, path) = match self.inner.published.get() {
-            Some(_) => self.create(STORE, id.as_str()).await?,
-            None => self.create("", &safe_name(incoming.name)).await?,
-        };
+        let (file, part, id) = self.make().await?;
         let writer = Writer::Idle(SparseFile::new(file, Sha256::new()));
-        Ok(Saving::new(self, room, id, incoming, writer, part, path))
+        Ok(Saving::new(self, room, id, incoming, writer, part))
     }
 
     /// Finds what another process, or a call that failed, left of this request.
@@ -179,8 +181,8 @@ impl FileStore {
         self.sweep().await;
         let (store, request) = (self.clone(), request.clone());
         let found = tokio::task::spawn_blocking(move || {
-            let in_store = store.inner.published.get().is_some();
-            unfinished::take(&store.inner.directory, &request, in_store)
+            let is_published = store.published().is_some();
+            unfinished::take(&store.inner.directory, &request, is_published)
         });
         found.await.ok().flatten()
     }
@@ -194,17 +196,15 @@ impl FileStore {
         observer: &dyn Observer,
     ) -> Result<Saving, FileError> {
         let offset = leftover.offset();
-        let Leftover { file, part, mut mark, .. } = leftover;
+        let Leftover { file, part, id, mut mark, .. } = leftover;
         let rest = incoming.total.map(|total| total.saturating_sub(offset));
         let mut room = Room::take(self, rest)?;
         // What is there counts as well.
         room.grow(0, rest.unwrap_or_default().saturating_add(offset))?;
-        let path = part.with_extension("");
-        let id = path.file_name().and_then(|name| Id::parse(name.to_str()?));
-        let id = id.unwrap_or_else(Id::random);
-        let mut part = PartFile::new(part);
+        let mut part = PartFile::new(&self.inner.directory, part);
         // Until it is read, it stays as it is for the next call.
         part.keep = true;
+        let path = part.path.clone();
         let fail = |error: io::Error| io_error("read", &path, &error);
         let (mut file, mut digest, mut read) = (file, Sha256::new(), 0);
         let mut meter = Meter::new(Direction::Saved, 0);
@@ -234,7 +234,7 @@ impl FileStore {
         part.keep = false;
         mark.keep(false);
         let writer = Writer::Idle(SparseFile::new(file, digest));
-        let mut saving = Saving::new(self, room, id, incoming, writer, part, path);
+        let mut saving = Saving::new(self, room, id, incoming, writer, part);
         saving.received = offset;
         saving.mark = Some(mark);
         Ok(saving)
@@ -252,18 +252,26 @@ impl FileStore {
         saving.finish(observer).await
     }
 
-    /// Creates the first free file among `name`, `name-2`, .. below the directory.
-    async fn create(
-        &self,
-        below: &str,
-        name: &str,
-    ) -> Result<(File, PartFile, PathBuf), FileError> {
-        let directory = self.inner.directory.join(below);
-        let name = name.to_owned();
+    /// Makes a file where unfinished ones are.
+    async fn make(&self) -> Result<(File, PartFile, Id), FileError> {
+        let store = self.clone();
         // A caller that goes away before the file is open leaves it to be removed by the task.
-        let created = tokio::task::spawn_blocking(move || create_free(&directory, &name)).await;
-        created.unwrap_or_else(|error| {
-            Err(io_error("create", &self.inner.directory, &io::Error::other(error)))
+        let made = tokio::task::spawn_blocking(move || {
+            let directory = &store.inner.directory;
+            let target = match store.published() {
+                Some(_) => index::open_store(directory),
+                None => super::create_private(directory).map(|()| directory.clone()),
+            };
+            let made = target.and_then(|target| {
+                let Made { file, path, id } = workshop::make(directory)?;
+                let part = PartFile::new(directory, path);
+                workshop::check_same_disk(directory, &target)?;
+                Ok((file, part, id))
+            });
+            made.map_err(|error| io_error("create a file in", directory, &error))
+        });
+        made.await.unwrap_or_else(|error| {
+            Err(io_error("create a file in", &self.inner.directory, &io::Error::other(error)))
         })
     }
 }
@@ -276,7 +284,6 @@ impl Saving {
         incoming: Incoming<'_>,
         writer: Writer,
         part: PartFile,
-        path: PathBuf,
     ) -> Self {
         let Incoming { name, content_type, total, ttl, idle, is_upload } = incoming;
         Self {
@@ -284,6 +291,7 @@ impl Saving {
             room,
             id,
             name: display_name(name),
+            wanted: store.published().is_none().then(|| safe_name(name)),
             content_type: content_type.to_owned(),
             ttl,
             idle,
@@ -293,7 +301,6 @@ impl Saving {
             writer: Some(writer),
             mark: None,
             part,
-            path,
             resume: None,
         }
     }
@@ -415,17 +422,14 @@ impl Saving {
         }
     }
 
-    /// Writes down that this file is being written.
+    /// Writes down how another call goes on with this file, where one can.
     async fn marked(&self) -> Option<Mark> {
-        let (store, part) = (self.store.clone(), self.part.path.clone());
-        let (resume, total) = (self.resume.clone(), self.total);
+        let (request, validator) = self.resume.clone()?;
+        let (store, id, total) = (self.store.clone(), self.id.clone(), self.total);
         let marked = tokio::task::spawn_blocking(move || {
-            let resume = resume.as_ref();
-            let resume = resume.map(|(request, validator)| (request, &**validator, total));
-            let directory = &store.inner.directory;
-            // Another call of the same kind may be under way.
-            unfinished::mark(directory, &part, resume)
-                .or_else(|| unfinished::mark(directory, &part, None))
+            let is_published = store.published().is_some();
+            let resume = (&request, &*validator, total);
+            unfinished::mark(&store.inner.directory, &id, is_published, resume)
         });
         marked.await.ok().flatten()
     }
@@ -447,61 +451,33 @@ impl Saving {
 
     /// Leaves what is there to another call, where that can go on with it; says whether it can.
     pub(crate) fn leave(mut self) -> bool {
-        let Some(mark) = self.mark.as_mut().filter(|mark| mark.is_resumable) else { return false };
+        let Some(mark) = self.mark.as_mut() else { return false };
         mark.keep(true);
         self.part.keep = true;
         true
     }
 
-    /// Gives a whole file its name, and remembers it where that is needed. All in one step, which
-    /// a caller that goes away does not divide.
+    /// Gives a whole file its name, and remembers it where that is needed.
     pub(crate) async fn finish(mut self, observer: &dyn Observer) -> Result<SavedFile, FileError> {
         let sparse = self.settled().await?;
-        let Self { store, room, id, name, content_type, received, part, mark, path, .. } = self;
-        let published = store.inner.published.get().cloned();
-        let default = published.as_ref().map(|_| FileSettings::HTTP_TTL);
+        let Self { store, room, id, name, content_type, received, part, mark, wanted, .. } = self;
+        let default = store.published().map(|_| FileSettings::HTTP_TTL);
         let ttl = self.ttl.or(store.inner.settings.ttl).or(default);
-        let now = time::seconds((store.inner.clock)());
-        let expires = ttl.map(|ttl| now.saturating_add(ttl.as_secs().max(1)));
-        let limited = store.limits() != (None, None);
+        let now = store.inner.time.now();
+        let expires = ttl.map(|ttl| {
+            let ttl = ttl.max(Duration::from_secs(1));
+            (time::seconds(now.clock).saturating_add(ttl.as_secs()), now.uptime.after(ttl))
+        });
         let finished = tokio::task::spawn_blocking(move || {
-            let digest = sparse.finish().map_err(|error| io_error("write", &part.path, &error))?;
-            let sha256 = hexadecimal(&digest);
-            part.rename(&path)?;
+            let whole = sparse.finish().map_err(|error| io_error("write", &part.path, &error));
+            let (digest, file) = whole?;
+            let size = received;
+            let saved =
+                Whole { store, id, name, wanted, content_type, size, digest, expires, file, part }
+                    .settle()?;
+            // Until here another process could go on with it.
             drop(mark);
-            let file = path.file_name().filter(|_| published.is_none());
-            let mut record = Record {
-                name: name.clone(),
-                file: file.map(|name| name.to_string_lossy().into_owned()),
-                content_type: content_type.clone(),
-                size: received,
-                sha256: sha256.clone(),
-                expires,
-                modified: 0,
-            };
-            let saved = SavedFile {
-                name,
-                url: published.as_ref().map(|base| format!("{base}{FILES_PATH}/{}", id.as_str())),
-                reference: published.as_ref().map(|_| format!("{REFERENCE}{}", id.as_str())),
-                path: path.clone(),
-                size: received,
-                content_type,
-                sha256,
-                expires: expires.map(time::rfc3339),
-            };
-            if expires.is_none() && !limited && record.file.is_some() {
-                return Ok(saved);
-            }
-            let directory = &store.inner.directory;
-            let recorded = std::fs::symlink_metadata(&path)
-                .map(|metadata| record.modified = index::modified(&metadata))
-                .and_then(|()| create_private(&directory.join(STORE)))
-                .and_then(|()| store.state().index.insert(directory, id, record));
-            recorded.map(|()| saved).map_err(|error| {
-                // What cannot be remembered would never expire.
-                index::remove(&path);
-                io_error("record", &path, &error)
-            })
+            Ok(saved)
         });
         let saved = finished.await.unwrap_or_else(|error| {
             Err(io_error("finish", Path::new("a file"), &io::Error::other(error)))

@@ -94,10 +94,10 @@ impl SparseFile {
         Ok(())
     }
 
-    /// Returns the digest of the whole file.
-    pub(super) fn finish(mut self) -> io::Result<Vec<u8>> {
+    /// Returns the digest of the whole file, and the file.
+    pub(super) fn finish(mut self) -> io::Result<(Vec<u8>, File)> {
         self.settle()?;
-        Ok(self.digest.finalize().to_vec())
+        Ok((self.digest.finalize().to_vec(), self.file))
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         for piece in pieces {
             sparse.append(vec![Bytes::copy_from_slice(piece)]).unwrap();
         }
-        let digest = sparse.finish().unwrap();
+        let (digest, _) = sparse.finish().unwrap();
         (std::fs::read(file.path()).unwrap(), taken(file.as_file()), digest)
     }
 

@@ -1,51 +1,53 @@
 //! Files that are being written, as the next process finds them.
 //!
-//! A process that is killed leaves its `.part` file behind. A small record beside the store says
-//! whose it is, so that the next process removes it at once instead of after a day, or goes on with
-//! it: where the server names the version of what it sends, and sends parts of it (RFC 9110,
-//! sections 13.1.5 and 14.2). A file is locked as long as somebody writes it, so that nobody takes it
-//! away from a process that lives.
+//! A process that is killed leaves its unfinished file behind, in the folder that is there for them.
+//! A file is locked as long as somebody writes it; the next process removes one that is not, or goes
+//! on with it: where the server names the version of what it sends, and sends parts of it (RFC 9110,
+//! sections 13.1.5 and 14.2). A small record beside the file says so.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{self, Id, STORE};
+use super::{
+    expiry::SEEN,
+    index::{self, Id},
+    place::is_at,
+    time::{self, Uptime},
+    workshop::{self, PART, Workshop},
+};
 
 /// Ends the name of a record.
-pub(super) const UNFINISHED: &str = "unfinished";
-/// Ends the name of a file that is being written.
-pub(super) const PART: &str = ".part";
+const UNFINISHED: &str = "unfinished";
 /// Shorter files are not worth a record: they are fetched again.
 pub(super) const LEAST: u64 = 1024 * 1024;
+/// What can be continued is kept so long after it was found.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What identifies a request: a digest of everything that makes it, without any secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 
 impl Fingerprint {
-    fn name(&self) -> String {
+    fn record(&self, directory: &Path) -> Option<PathBuf> {
         let digest = super::hexadecimal(&self.0);
-        let start = digest.get(..32).unwrap_or(&digest);
-        format!("{start}.{UNFINISHED}")
+        let id = Id::parse(digest.get(..32)?)?;
+        Some(workshop::path_of(directory, &id, UNFINISHED))
     }
 }
 
-/// What is known about a file that is being written.
+/// How to go on with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
-    /// The `.part` file, below the directory of files.
+    /// The id of the file.
     part: String,
-    /// How to go on with it, where that is possible.
-    resume: Option<Resume>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Resume {
+    /// Which file that is, where the system numbers them.
+    inode: Option<u64>,
     /// What the request is, in hexadecimal.
     request: String,
     /// The `ETag` or `Last-Modified` of the answer.
@@ -54,15 +56,18 @@ struct Resume {
     total: Option<u64>,
     /// When the machine was started: what was written before it stopped may not be on the disk.
     boot: String,
+    /// Whether it is to be stored under an id.
+    is_published: bool,
+    /// When somebody saw first that nobody writes it.
+    found: Option<Uptime>,
 }
 
 /// The record of a file that this process writes; it is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Mark {
+    directory: PathBuf,
     path: PathBuf,
     keep: bool,
-    /// Whether another call can go on with the file.
-    pub(super) is_resumable: bool,
 }
 
 impl Mark {
@@ -76,6 +81,7 @@ impl Drop for Mark {
     fn drop(&mut self) {
         if !self.keep {
             index::remove(&self.path);
+            workshop::tidy(&self.directory);
         }
     }
 }
@@ -86,6 +92,7 @@ impl Drop for Mark {
 pub(crate) struct Leftover {
     pub(super) file: File,
     pub(super) part: PathBuf,
+    pub(super) id: Id,
     pub(super) mark: Mark,
     /// How many bytes of it are there.
     pub(super) size: u64,
@@ -111,93 +118,131 @@ impl Leftover {
     }
 }
 
-/// Writes down that `part` is being written; `resume` names the request, its validator and the
-/// announced length. Nothing depends on it but what happens after a crash, so that a failure is
-/// none.
+/// Writes down how to go on with the file of `id`: its request, its validator and the announced
+/// length. Nothing depends on it but what happens after a crash, so that a failure is none; another
+/// call of the same kind may be under way, whose record stays.
 pub(super) fn mark(
     directory: &Path,
-    part: &Path,
-    resume: Option<(&Fingerprint, &str, Option<u64>)>,
+    id: &Id,
+    is_published: bool,
+    (request, validator, total): (&Fingerprint, &str, Option<u64>),
 ) -> Option<Mark> {
-    let resume = resume.and_then(|(request, validator, total)| {
-        let (boot, validator) = (boot()?, validator.to_owned());
-        let record = Resume { request: super::hexadecimal(&request.0), validator, total, boot };
-        Some((request, record))
-    });
-    let store = directory.join(STORE);
-    let name = match &resume {
-        Some((request, _)) => request.name(),
-        None => format!("{}.{UNFINISHED}", Id::random().as_str()),
+    let path = request.record(directory)?;
+    let metadata = fs::symlink_metadata(workshop::part_path(directory, id)).ok()?;
+    let record = Record {
+        part: id.as_str().to_owned(),
+        inode: index::inode(&metadata),
+        request: super::hexadecimal(&request.0),
+        validator: validator.to_owned(),
+        total,
+        boot: time::boot()?.to_owned(),
+        is_published,
+        found: None,
     };
-    let part = part.strip_prefix(directory).ok()?.to_str()?.to_owned();
-    let is_resumable = resume.is_some();
-    let record = Record { part, resume: resume.map(|(_, record)| record) };
-    let path = store.join(name);
-    super::create_private(&store).ok()?;
-    let written = write(&path, &record);
+    let written = workshop::write(directory, &path, &serde_json::to_vec(&record).ok()?);
     if let Err(error) = &written {
         tracing::debug!(%error, path = %path.display(), "cannot mark an unfinished file");
     }
     written.ok()?;
-    Some(Mark { path, keep: false, is_resumable })
+    Some(Mark { directory: directory.to_owned(), path, keep: false })
 }
 
-/// Takes over what another process did not finish of this request; `in_store` says where files are
-/// that this process saves.
-pub(super) fn take(directory: &Path, request: &Fingerprint, in_store: bool) -> Option<Leftover> {
-    let path = directory.join(STORE).join(request.name());
+/// Takes over what another process did not finish of this request.
+pub(super) fn take(
+    directory: &Path,
+    request: &Fingerprint,
+    is_published: bool,
+) -> Option<Leftover> {
+    let path = request.record(directory)?;
     let record = read(&path)?;
-    let resume = record.resume?;
-    let same = resume.request == super::hexadecimal(&request.0);
-    if !same || record.part.starts_with(STORE) != in_store || boot().as_ref() != Some(&resume.boot)
-    {
+    let same = record.request == super::hexadecimal(&request.0);
+    if !same || record.is_published != is_published || time::boot() != Some(&record.boot) {
         return None;
     }
-    let part = directory.join(&record.part);
-    if !part.exists() {
-        index::remove(&path);
-    }
-    let file = lock(&part)?;
+    let id = Id::parse(&record.part)?;
+    let part = workshop::part_path(directory, &id);
+    let file = lock(&part, record.inode)?;
     let size = file.metadata().ok()?.len();
-    let mark = Mark { path, keep: true, is_resumable: true };
-    let Resume { validator, total, .. } = resume;
-    Some(Leftover { file, part, mark, size, total, validator })
+    let mut record = record;
+    if record.found.take().is_some()
+        && let Err(error) = workshop::rewrite(directory, &path, &serde_json::to_vec(&record).ok()?)
+    {
+        tracing::debug!(%error, "cannot note that somebody goes on with an unfinished file");
+    }
+    let mark = Mark { directory: directory.to_owned(), path, keep: true };
+    let Record { validator, total, .. } = record;
+    Some(Leftover { file, part, id, mark, size, total, validator })
 }
 
-/// Removes what dead processes left, unless another call may go on with it.
-pub(super) fn sweep(directory: &Path, is_old: impl Fn(&Path) -> bool) {
-    let store = directory.join(STORE);
-    for name in index::names(&store) {
-        if !name.ends_with(&format!(".{UNFINISHED}")) {
-            continue;
-        }
-        let path = store.join(name);
-        let Some(record) = read(&path) else {
-            // Nobody knows what it is about; somebody may be writing it.
-            if is_old(&path) {
-                index::remove(&path);
+/// Removes what dead processes left, unless another call may go on with it. Returns whether that
+/// was possible: nobody else may be beginning a file meanwhile.
+pub(super) fn sweep(directory: &Path, now: &Uptime) -> bool {
+    if !index::is_directory(&workshop::folder(directory)) {
+        return true;
+    }
+    let Some(workshop) = Workshop::alone(directory) else { return false };
+    let mut kept = HashSet::new();
+    for (_, path) in workshop.files(UNFINISHED) {
+        match read(&path).and_then(|record| Some((Id::parse(&record.part)?, record))) {
+            Some((id, record)) if is_of_use(directory, &workshop, &path, &id, &record, now) => {
+                kept.insert(id);
             }
-            continue;
-        };
-        let part = directory.join(&record.part);
-        if !part.exists() {
-            index::remove(&path);
-            continue;
+            _ => index::remove(&path),
         }
-        let is_of_use = record.resume.is_some_and(|resume| Some(resume.boot) == boot());
+    }
+    for (_, path) in workshop.files(PART).filter(|(id, _)| !kept.contains(id)) {
         // Locked: somebody is writing it.
-        let Some(_lock) = (!is_of_use || is_old(&part)).then(|| lock(&part)).flatten() else {
-            continue;
-        };
-        tracing::info!(path = %part.display(), "removing an unfinished file");
-        index::remove(&part);
-        index::remove(&path);
+        if let Some(_lock) = lock(&path, None) {
+            tracing::info!(path = %path.display(), "removing an unfinished file");
+            index::remove(&path);
+        }
+    }
+    for (id, path) in workshop.files(SEEN) {
+        if !index::record_path(directory, &id).exists() {
+            index::remove(&path);
+        }
+    }
+    workshop.remove_if_empty();
+    true
+}
+
+/// Returns whether a call may go on with a file, or does so; begins to count when nobody does.
+fn is_of_use(
+    directory: &Path,
+    workshop: &Workshop,
+    path: &Path,
+    id: &Id,
+    record: &Record,
+    now: &Uptime,
+) -> bool {
+    let part = workshop::part_path(directory, id);
+    if !part.exists() {
+        return false;
+    }
+    let Some(lock) = lock(&part, None) else { return true };
+    let is_same = lock
+        .metadata()
+        .is_ok_and(|metadata| record.inode.is_none() || record.inode == index::inode(&metadata));
+    if !is_same || time::boot() != Some(&record.boot) {
+        return false;
+    }
+    match record.found.as_ref().and_then(|found| now.since(found)) {
+        Some(passed) => passed < KEPT,
+        None => {
+            let record = Record { found: Some(now.clone()), ..record.clone() };
+            let text = serde_json::to_vec(&record).unwrap_or_default();
+            if let Err(error) = workshop.replace(path, &text) {
+                tracing::debug!(%error, "cannot note when an unfinished file was found");
+            }
+            true
+        }
     }
 }
 
 /// Opens a file that nobody writes any more, and keeps others from it.
-fn lock(part: &Path) -> Option<File> {
-    if !fs::symlink_metadata(part).ok()?.is_file() {
+fn lock(part: &Path, inode: Option<u64>) -> Option<File> {
+    let metadata = fs::symlink_metadata(part).ok()?;
+    if !metadata.is_file() || (inode.is_some() && inode != index::inode(&metadata)) {
         return None;
     }
     let file = File::options().read(true).write(true).open(part).ok()?;
@@ -206,48 +251,6 @@ fn lock(part: &Path) -> Option<File> {
     is_at(&file, part).then_some(file)
 }
 
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let same =
-        |one: &fs::Metadata, two: &fs::Metadata| (one.dev(), one.ino()) == (two.dev(), two.ino());
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(open), Ok(there)) => same(&open, &there),
-        _ => false,
-    }
-}
-
-/// An open file cannot be renamed here.
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
-}
-
 fn read(path: &Path) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    // A record is no way to name a file elsewhere.
-    let name = record.part.strip_prefix(STORE).and_then(|rest| rest.strip_prefix('/'));
-    let is_part = name
-        .unwrap_or(&record.part)
-        .strip_suffix(PART)
-        .is_some_and(|name| !name.is_empty() && !name.contains(['/', '\\', '\0']));
-    is_part.then_some(record)
-}
-
-/// Writes a record; one that is there is not replaced. Half of one is none, and its file goes when
-/// it is old.
-fn write(path: &Path, record: &Record) -> io::Result<()> {
-    let text = serde_json::to_vec(record)?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    io::Write::write_all(&mut file, &text).inspect_err(|_| index::remove(path))
-}
-
-/// Returns what changes with each start of the machine; `None` where nothing tells.
-fn boot() -> Option<String> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{outcome::JsonText, secrets::Secrets};
 
+/// Stands for a line that breaks off.
+const NOT_QUOTED: &str = "…";
+
 /// Takes the bytes of a stream apart; each item is one of the result.
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -22,6 +25,13 @@ pub(crate) struct Collector {
 enum Source {
     Events(EventDecoder),
     Lines { pending: Vec<u8>, number: usize },
+}
+
+/// How many items there were, in how many bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoFar {
+    items: usize,
+    length: usize,
 }
 
 /// What the end of a list of lines shows.
@@ -102,11 +112,12 @@ impl Collector {
         Ok(())
     }
 
-    /// Takes the end of a list of lines whose server says nothing when it fails in the middle;
-    /// returns what the end shows.
+    /// Takes the end of a stream, which may be in the middle of an item; returns what the end shows.
     pub(crate) fn end_of_list(&mut self) -> Result<EndOfList, DecodeError> {
-        let Source::Lines { pending, number } = &mut self.source else {
-            return Ok(EndOfList::Whole);
+        let (pending, number) = match &mut self.source {
+            Source::Lines { pending, number } => (pending, number),
+            Source::Events(decoder) if decoder.is_within_event() => return Ok(EndOfList::Cut),
+            Source::Events(_) => return Ok(EndOfList::Whole),
         };
         let line = std::mem::take(pending);
         if self.items >= self.most || line.iter().all(u8::is_ascii_whitespace) {
@@ -117,7 +128,10 @@ impl Collector {
                 self.items += usize::from(is_item);
                 Ok(EndOfList::Unterminated)
             }
-            Err(error) if self.items == 0 => Err(error),
+            // Half of a secret is nothing that could be found and masked.
+            Err(error) if self.items == 0 => {
+                Err(DecodeError { excerpt: NOT_QUOTED.to_owned(), ..error })
+            }
             Err(_) => Ok(EndOfList::Cut),
         }
     }
@@ -144,6 +158,17 @@ impl Collector {
     /// Returns whether the items are events.
     pub(crate) fn reads_events(&self) -> bool {
         matches!(self.source, Source::Events(_))
+    }
+
+    /// Returns how far it has come.
+    pub(crate) fn so_far(&self) -> SoFar {
+        SoFar { items: self.items, length: self.array.len() }
+    }
+
+    /// Forgets the items that came later.
+    pub(crate) fn back_to(&mut self, so_far: SoFar) {
+        self.array.truncate(so_far.length);
+        self.items = so_far.items;
     }
 
     /// Returns whether no further item is wanted.
@@ -261,6 +286,29 @@ mod tests {
         assert_eq!(end(b"1\n2"), (Some(EndOfList::Unterminated), "[1,2]".to_owned()));
         assert_eq!(end(b"1\n{\"a\":"), (Some(EndOfList::Cut), "[1]".to_owned()));
         assert_eq!(end(b"{\"a\":").0, None);
+    }
+
+    #[test]
+    fn a_line_that_breaks_off_is_not_quoted() {
+        let mut collector = Collector::lines(None, &Secrets::default());
+        collector.push(b"{\"token\": \"s3cr").unwrap();
+        let error = collector.end_of_list().unwrap_err().to_string();
+        assert!(error.contains("line 1") && !error.contains("s3cr"), "{error}");
+    }
+
+    #[test]
+    fn the_end_of_events_shows_whether_it_was_cut() {
+        for (bytes, expected) in [
+            (&b"data: 1\n\n"[..], EndOfList::Whole),
+            (b"data: 1\n\n: ping\n\nretry: 1\n", EndOfList::Whole),
+            (b"data: 1\n\ndata: 2\n", EndOfList::Cut),
+            (b"data: 1\n\ndata: {\"a", EndOfList::Cut),
+        ] {
+            let mut collector = Collector::events(None, &Secrets::default());
+            collector.push(bytes).unwrap();
+            assert_eq!(collector.end_of_list(), Ok(expected));
+            assert_eq!(collector.finish().as_str(), r#"[{"event":"message","data":1}]"#);
+        }
     }
 
     #[test]

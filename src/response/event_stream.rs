@@ -98,6 +98,11 @@ impl EventDecoder {
         self.line.len() + self.data.len()
     }
 
+    /// Returns whether the end of an event is missing.
+    pub fn is_within_event(&self) -> bool {
+        self.has_data || !self.line.is_empty()
+    }
+
     fn end_line(&mut self, line: &[u8]) {
         let mut line = line;
         if !std::mem::replace(&mut self.begun, true) {

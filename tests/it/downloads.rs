@@ -18,7 +18,7 @@ use crate::{
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
+pub(crate) const TOOLS: &str = r#"
 spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
 backend:
   name: fake
@@ -29,13 +29,13 @@ backend:
     export: { method: GET, path: "/disk.raw", access: read, description: "Exports.", response: { binary: true } }
 "#;
 
-const MIB: usize = 1024 * 1024;
-const VERSION: (&str, &str) = ("ETag", "\"v1\"");
-const RANGES: (&str, &str) = ("Accept-Ranges", "bytes");
-const BINARY: (&str, &str) = ("Content-Type", "application/octet-stream");
+pub(crate) const MIB: usize = 1024 * 1024;
+pub(crate) const VERSION: (&str, &str) = ("ETag", "\"v1\"");
+pub(crate) const RANGES: (&str, &str) = ("Accept-Ranges", "bytes");
+pub(crate) const BINARY: (&str, &str) = ("Content-Type", "application/octet-stream");
 
 /// 3 MiB in which no two places look alike.
-fn content() -> Vec<u8> {
+pub(crate) fn content() -> Vec<u8> {
     (0..3 * MIB as u32 / 4)
         .flat_map(|number| (number.wrapping_mul(2_654_435_761)).to_le_bytes())
         .collect()
@@ -60,17 +60,23 @@ fn file(outcome: Outcome) -> (SavedFile, String) {
     (file, outcome.notes.join("\n"))
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The folder of unfinished files.
+pub(crate) const WORKSHOP: &str = ".store/unfinished";
+
 fn left(harness: &Harness) -> Vec<String> {
-    harness.files().into_iter().filter(|name| name != ".store").collect()
+    harness.files()
 }
 
-fn marks(directory: &Path) -> usize {
-    std::fs::read_dir(directory.join(".store")).map_or(0, Iterator::count)
+/// The names in the folder of unfinished files, without that which shows whose it is.
+pub(crate) fn unfinished(directory: &Path) -> Vec<String> {
+    let mut names = names(&directory.join(WORKSHOP));
+    names.retain(|name| name != "made-by-dadl-mcp");
+    names
 }
 
 async fn upstream_and_harness(answers: Vec<Answer>) -> (Upstream, Harness) {
@@ -100,7 +106,6 @@ async fn a_transfer_that_breaks_off_goes_on_where_it_was() {
     assert!(second.contains("if-range: \"v1\"\r\n"), "{second}");
     assert!(second.contains("authorization: bearer s3cret"), "{second}");
     assert_eq!(left(&harness), ["export.raw"]);
-    assert_eq!(marks(harness.executor.files().directory()), 0);
 }
 
 #[tokio::test]
@@ -142,7 +147,6 @@ async fn another_part_than_the_one_that_was_asked_for_is_refused() {
         assert!(error.starts_with("the download ended after 2097152 bytes: "), "{error}");
         assert!(error.ends_with("nothing was kept"), "{error}");
         assert_eq!(left(&harness), Vec::<String>::new(), "{range}");
-        assert_eq!(marks(harness.executor.files().directory()), 0);
     }
 }
 
@@ -161,7 +165,6 @@ async fn without_ranges_or_a_strong_validator_nothing_is_kept() {
         assert!(error.ends_with("nothing was kept"), "{error}");
         assert_eq!(upstream.requests().len(), 1, "{fields:?}");
         assert_eq!(left(&harness), Vec::<String>::new());
-        assert_eq!(marks(harness.executor.files().directory()), 0);
     }
 }
 
@@ -178,18 +181,19 @@ async fn a_call_goes_on_with_what_one_before_it_left() {
     let error = harness.call("export", json!({})).await.unwrap_err().for_model();
     assert!(error.contains("down for maintenance"), "{error}");
     assert!(error.ends_with("the same call goes on from there"), "{error}");
-    assert_eq!(left(&harness), ["export.raw.part"]);
+    assert_eq!(left(&harness), [".store"]);
     let directory = harness.executor.files().directory().to_owned();
-    let mark = std::fs::read_dir(directory.join(".store")).unwrap().next().unwrap().unwrap().path();
-    let mark = std::fs::read_to_string(mark).unwrap();
-    assert!(mark.contains("export.raw.part") && !mark.contains("s3cret"), "{mark}");
+    let kept = unfinished(&directory);
+    let mark = kept.iter().find(|name| name.ends_with(".unfinished")).unwrap();
+    let mark = std::fs::read_to_string(directory.join(WORKSHOP).join(mark)).unwrap();
+    assert!(kept.len() == 2 && !mark.contains("s3cret"), "{kept:?} {mark}");
     let (saved, notes) = file(harness.call("export", json!({})).await.unwrap());
     assert_eq!(notes, "2.0 MiB of it were there already, from a call that did not end");
     assert_eq!((saved.size, saved.sha256), (whole.len() as u64, sha256(&whole)));
     assert!(std::fs::read(&saved.path).unwrap() == whole);
     let third = upstream.requests().remove(2).to_lowercase();
     assert!(third.contains(&format!("range: bytes={}-\r\nif-range: \"v1\"", 2 * MIB)), "{third}");
-    assert_eq!((left(&harness), marks(&directory)), (vec!["export.raw".to_owned()], 0));
+    assert_eq!(left(&harness), ["export.raw"]);
 }
 
 #[tokio::test]
@@ -219,11 +223,11 @@ async fn a_server_goes_on_with_its_own_files_alone() {
     let error = with(true).call("export", json!({})).await.unwrap_err().for_model();
     assert!(error.ends_with("the same call goes on from there"), "{error}");
     assert_eq!(names(&directory), [".store"]);
-    assert_eq!(names(&directory.join(".store")).len(), 2);
+    assert_eq!(unfinished(&directory).len(), 2);
     // A process that saves files elsewhere begins anew, and leaves the part alone.
     let (saved, _) = file(with(false).call("export", json!({})).await.unwrap());
     assert_eq!(saved.path, directory.join("export.raw"));
-    assert_eq!(names(&directory.join(".store")).len(), 2);
+    assert_eq!(unfinished(&directory).len(), 2);
     let (saved, notes) = file(with(true).call("export", json!({})).await.unwrap());
     assert!(notes.starts_with("2.0 MiB of it were there already"), "{notes}");
     let id = saved.url.unwrap().strip_prefix("/files/").unwrap().to_owned();
@@ -247,7 +251,6 @@ async fn what_one_call_left_of_another_version_is_dropped() {
         let (saved, _) = file(harness.call("export", json!({})).await.unwrap());
         assert_eq!((saved.size, saved.sha256), (new.len() as u64, sha256(&new)));
         assert_eq!(left(&harness), ["export.raw"]);
-        assert_eq!(marks(harness.executor.files().directory()), 0);
     }
 }
 
@@ -290,7 +293,10 @@ struct Tmpfs(tempfile::TempDir);
 #[cfg(target_os = "linux")]
 impl Tmpfs {
     fn mount(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
+        Self::mount_at(tempfile::tempdir().unwrap(), size)
+    }
+
+    fn mount_at(directory: tempfile::TempDir, size: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(directory.path());
         let done = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -329,6 +335,41 @@ async fn a_disk_that_fills_up_on_the_way_leaves_nothing() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_cannot_be_renamed_is_refused_before_it_comes() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join("files")).unwrap();
+    let other = tempfile::Builder::new().prefix(".store").tempdir_in(home.path()).unwrap();
+    // The folder of records is another disk.
+    let Some(disk) = Tmpfs::mount_at(other, "4m") else {
+        eprintln!("skipped: only a superuser mounts a small disk");
+        return;
+    };
+    let files = home.path().join("files");
+    std::fs::create_dir(files.join(".store")).unwrap();
+    let mut bind = Command::new("mount");
+    bind.arg("--bind").arg(disk.0.path()).arg(files.join(".store"));
+    assert!(bind.status().unwrap().success());
+    let upstream = Upstream::start(vec![Answer::full(200, &[BINARY], b"x")]).await;
+    let directory = files.clone();
+    let credential = Fixed(Ok(String::new()));
+    let harness = Harness::with_files(
+        TOOLS,
+        &upstream.url(),
+        credential,
+        |_| {},
+        |_| FileStore::new(directory),
+    );
+    let result = harness.call("export", json!({})).await;
+    let left = (names(&files), names(&files.join(".store")));
+    let unmounted = Command::new("umount").arg(files.join(".store")).status();
+    assert!(unmounted.unwrap().success());
+    let error = result.unwrap_err().for_model();
+    assert!(error.contains("are on different file systems"), "{error}");
+    assert_eq!(left, (vec![".store".to_owned()], Vec::new()));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn zeros_take_no_room_on_the_disk() {
@@ -355,7 +396,7 @@ fn call(upstream: &Upstream, home: &Path) -> Command {
     command
 }
 
-fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -363,13 +404,24 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Runs a call until `size` bytes are on the disk and marked, and returns its process.
-async fn until_written(upstream: &Upstream, home: &Path, size: u64) -> std::process::Child {
+/// Runs a call until `size` bytes are on the disk, and marked when another can continue, and returns
+/// its process.
+async fn until_written(
+    upstream: &Upstream,
+    home: &Path,
+    size: u64,
+    continues: bool,
+) -> std::process::Child {
     let mut child = call(upstream, home).spawn().unwrap();
-    let part = home.join("files/export.raw.part");
+    let files = home.join("files");
     loop {
-        let written = std::fs::metadata(&part).map_or(0, |metadata| metadata.len());
-        if written >= size && !names(&home.join("files/.store")).is_empty() {
+        let written = |name: String| {
+            let part = name.ends_with(".part").then(|| files.join(WORKSHOP).join(name))?;
+            Some(std::fs::metadata(part).ok()?.len())
+        };
+        let kept = unfinished(&files);
+        let is_marked = !continues || kept.iter().any(|name| name.ends_with(".unfinished"));
+        if is_marked && kept.into_iter().filter_map(written).any(|written| written >= size) {
             return child;
         }
         assert_eq!(child.try_wait().unwrap(), None, "it ended");
@@ -383,7 +435,7 @@ fn stalled(fields: &[(&str, &str)], whole: &[u8], start: usize) -> Answer {
     Answer::Hang(bytes)
 }
 
-async fn output(child: std::process::Child) -> (Option<i32>, String, String) {
+pub(crate) async fn output(child: std::process::Child) -> (Option<i32>, String, String) {
     let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -400,19 +452,18 @@ async fn a_killed_process_is_continued_by_the_next_one() {
         rest(&[BINARY, VERSION], &range, &whole[2 * MIB..]),
     ])
     .await;
-    let mut child = until_written(&upstream, home.path(), 2 * MIB as u64).await;
+    let mut child = until_written(&upstream, home.path(), 2 * MIB as u64, true).await;
     child.kill().unwrap();
     child.wait().unwrap();
     let files = home.path().join("files");
-    assert_eq!(names(&files), [".store", "export.raw.part"], "nothing has a final name");
+    assert_eq!(names(&files), [".store"], "nothing has a final name");
     let (code, out, err) = output(call(&upstream, home.path()).spawn().unwrap()).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains(&sha256(&whole)), "{out}");
     assert!(err.contains("2.0 MiB of it were there already"), "{err}");
     let second = upstream.requests().remove(1).to_lowercase();
     assert!(second.contains(&format!("range: bytes={}-\r\n", 2 * MIB)), "{second}");
-    assert_eq!(names(&files), [".store", "export.raw"]);
-    assert!(names(&files.join(".store")).is_empty());
+    assert_eq!(names(&files), ["export.raw"]);
     assert!(std::fs::read(files.join("export.raw")).unwrap() == whole);
 }
 
@@ -426,13 +477,14 @@ async fn what_a_killed_process_left_is_removed_where_the_server_sends_no_parts()
         Answer::full(200, &[BINARY], &whole),
     ])
     .await;
-    let mut child = until_written(&upstream, home.path(), 2 * MIB as u64).await;
+    let mut child = until_written(&upstream, home.path(), 2 * MIB as u64, false).await;
     // As long as it lives, another call leaves its file alone.
     let (code, out, err) = output(call(&upstream, home.path()).spawn().unwrap()).await;
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("export-2.raw\""), "{out}");
+    assert!(out.contains("export.raw\""), "{out}");
     let files = home.path().join("files");
-    assert_eq!(names(&files), [".store", "export-2.raw", "export.raw.part"]);
+    assert_eq!(names(&files), [".store", "export.raw"]);
+    assert_eq!(unfinished(&files).len(), 1);
     child.kill().unwrap();
     let mut rest = String::new();
     child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
@@ -440,10 +492,9 @@ async fn what_a_killed_process_left_is_removed_where_the_server_sends_no_parts()
     child.wait().unwrap();
     let (code, out, err) = output(call(&upstream, home.path()).spawn().unwrap()).await;
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("export.raw\""), "the name is free again: {out}");
+    assert!(out.contains("export-2.raw\""), "nothing is replaced: {out}");
     assert!(!upstream.requests().remove(2).to_lowercase().contains("range:"));
-    assert_eq!(names(&files), [".store", "export-2.raw", "export.raw"]);
-    assert!(names(&files.join(".store")).is_empty());
+    assert_eq!(names(&files), ["export-2.raw", "export.raw"]);
 }
 
 #[cfg(unix)]
@@ -462,14 +513,13 @@ async fn interrupted(signal: &str, expected: i32) {
     let whole = content();
     let upstream =
         Upstream::start(vec![stalled(&[BINARY, RANGES, VERSION], &whole, 2 * MIB)]).await;
-    let child = until_written(&upstream, home.path(), 2 * MIB as u64).await;
+    let child = until_written(&upstream, home.path(), 2 * MIB as u64, true).await;
     let interrupt = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(interrupt.unwrap().success());
     let (code, _, err) = output(child).await;
     assert_eq!(code, Some(expected), "{err}");
     assert!(err.contains("interrupted: the transfer stopped and nothing was kept"), "{err}");
     let files = home.path().join("files");
-    assert_eq!(names(&files), [".store"]);
-    assert!(names(&files.join(".store")).is_empty());
+    assert!(names(&files).is_empty());
     upstream.connection_closed().await;
 }

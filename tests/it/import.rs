@@ -450,3 +450,25 @@ fn the_examples_of_the_documentation_work() {
     }
     assert_eq!(ran, 6);
 }
+
+#[test]
+fn a_report_goes_over_nothing_but_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let name = path.display().to_string();
+    for theirs in ["the work of a person", r#"{"operations":1}"#, "[]"] {
+        fs::write(&path, theirs).unwrap();
+        let output = run(&["import", "-", "--report", &name], DOCUMENT);
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(told.contains("is there already, and is no report"), "{told}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
+    }
+    fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        assert!(run(&["import", "-", "--report", &name], DOCUMENT).status.success());
+        let report: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(report["tools"].is_u64());
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

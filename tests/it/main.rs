@@ -39,6 +39,8 @@ mod jq_oracle;
 mod jsonrpc;
 #[cfg(target_os = "linux")]
 mod keyring;
+#[cfg(target_os = "linux")]
+mod kills;
 mod large;
 mod layers;
 mod live;

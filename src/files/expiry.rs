@@ -1,0 +1,79 @@
+//! When the time of a stored file is over.
+//!
+//! A record says until when, by the clock and by how long the machine will have been running then.
+//! As long as the machine runs, the latter counts, so that a clock that jumps removes nothing early and
+//! keeps nothing too long. After a restart only the clock is left: a file goes when the clock has said
+//! for an hour that its time is over, and has run evenly meanwhile. What the first look saw is a
+//! small file, because programs on the command line do not live for an hour.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    index::{self, Id, Record},
+    time::{Moment, Uptime, seconds},
+    workshop,
+};
+
+/// Ends the name of what a first look saw.
+pub(super) const SEEN: &str = "seen";
+/// The clock has to be right for so long before it counts.
+const CONFIRMATION: Duration = Duration::from_secs(60 * 60);
+/// So much may a clock be put right meanwhile.
+const TOLERANCE: Duration = Duration::from_secs(60);
+
+/// When the clock first said that the time of a file is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    /// By the clock, in seconds since 1970.
+    at: u64,
+    uptime: Uptime,
+}
+
+/// Returns whether the file of a record is to be removed.
+pub(super) fn is_over(directory: &Path, id: &Id, record: &Record, now: &Moment) -> bool {
+    let Some(expires) = record.expires else { return false };
+    if let Some(until) = record.until.as_ref().filter(|until| until.boot == now.uptime.boot) {
+        return now.uptime.milliseconds >= until.milliseconds;
+    }
+    expires <= seconds(now.clock) && is_confirmed(directory, id, now)
+}
+
+/// Forgets what a first look saw.
+pub(super) fn forget(directory: &Path, id: &Id) {
+    let path = workshop::path_of(directory, id, SEEN);
+    if path.exists() {
+        index::remove(&path);
+        workshop::tidy(directory);
+    }
+}
+
+/// Returns whether the clock has said so for long enough; writes down when it did first.
+fn is_confirmed(directory: &Path, id: &Id, now: &Moment) -> bool {
+    let path = workshop::path_of(directory, id, SEEN);
+    let seen: Option<Seen> =
+        fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(seen) = seen
+        && let Some(passed) = now.uptime.since(&seen.uptime)
+        && now
+            .clock
+            .duration_since(UNIX_EPOCH + Duration::from_secs(seen.at))
+            .is_ok_and(|by_clock| by_clock.abs_diff(passed) <= TOLERANCE)
+    {
+        return passed >= CONFIRMATION;
+    }
+    forget(directory, id);
+    let seen = Seen { at: seconds(now.clock), uptime: now.uptime.clone() };
+    let written = serde_json::to_vec(&seen)
+        .map_err(std::io::Error::from)
+        .and_then(|text| workshop::write(directory, &path, &text));
+    if let Err(error) = written {
+        tracing::debug!(%error, "cannot note that the time of a file seems to be over");
+    }
+    false
+}
