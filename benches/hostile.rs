@@ -254,6 +254,7 @@ async fn main() {
     let callers = variable("DADL_BENCH_CALLERS", 8);
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(home.path(), &upstream(size));
+    rustls::crypto::ring::default_provider().install_default().unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let pinger = Client::new(&http, &server.base).await;
     let mut clients = Vec::new();

@@ -69,6 +69,7 @@ use crate::{
     },
     script::engine::Slots,
     secrets::Secrets,
+    shares::Client,
     worker::Filters,
 };
 
@@ -114,8 +115,8 @@ impl Executor {
     }
 
     /// Returns room for what is made of an answer beside it.
-    pub(crate) fn room(&self, session: &str) -> Room {
-        self.bounds.room(session)
+    pub(crate) fn room(&self, client: &Client) -> Room {
+        self.bounds.room(client)
     }
 
     /// Returns the secrets that are in use.
@@ -201,6 +202,8 @@ impl Executor {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let plan = self.numbered(plan);
+        let client = observer.client();
+        let filters = self.filters.of(&client);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
             || says(StreamArgument::Subscribe).is_some()
@@ -208,7 +211,7 @@ impl Executor {
             return Err(CallError::NoStreams);
         }
         if let Some(jq) = callers_jq(call) {
-            self.filters.compile(jq).await.map_err(|error| {
+            filters.compile(jq).await.map_err(|error| {
                 let is_jq = |known: &&EntryParam| known.param.is_jq();
                 let property = call.entry().params.iter().find(is_jq);
                 let property = property.map(|known| known.property.clone()).unwrap_or_default();
@@ -217,13 +220,13 @@ impl Executor {
         }
         let bound = backend.settings().timeouts.call;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
-        let turns = self.bounds.turns(call.entry().backend.0, observer.session(), is_transfer);
+        let turns = self.bounds.turns(call.entry().backend.0, &client, is_transfer);
         let busy = |reason| CallError::Busy { reason };
         let turns = tokio::time::timeout(bound, turns)
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.room(observer.session()));
+        let (activity, room) = (Activity::default(), self.bounds.room(&observer.client()));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let plan = &plan;
@@ -299,7 +302,10 @@ impl Executor {
                 let walk = pages::Walk { executor: self, target, pagination };
                 walk.run(plan.clone(), answer, observer).await?
             }
-            None => finish(target, plan, answer, &self.filters).await?,
+            None => {
+                let filters = self.filters.of(&observer.client());
+                finish(target, plan, answer, &filters).await?
+            }
         };
         Ok(Concluded::Whole(outcome))
     }

@@ -28,6 +28,7 @@ pub mod outcome;
 pub mod response;
 pub mod script;
 pub mod secrets;
+pub mod shares;
 pub mod simulator;
 pub mod text;
 pub mod worker;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load,
-    progress::Watch,
+    progress::Watch, signals::Signals,
 };
 use crate::{
     app::App,
@@ -14,9 +14,13 @@ use crate::{
     config::env_vars::Environment,
     executor::{Budget, DryRun, Waiting},
     gate::{Admitted, Consent, Pending},
-    live,
+    live::{self, Hub},
     outcome::{Observer, Outcome, Payload, SavedFile},
+    shares::Client,
 };
+
+/// A value whose tree would take more is printed as it came, in bytes.
+const LARGEST_TREE: u64 = 256 * 1024 * 1024;
 
 /// Calls a tool. Ctrl-C drops the call, which aborts its request.
 pub(super) async fn run(
@@ -35,16 +39,21 @@ pub(super) async fn run(
     let watch = Watch::new(console.err_is_terminal);
     // A person can stop the waiting.
     let waiting = Waiting { budget: Budget::Longest, ..Waiting::default() };
+    let mut signals = Signals::listen()?;
     let outcome = tokio::select! {
-        outcome = perform(&app, call, &waiting, &watch) => Some(outcome?),
+        outcome = perform(&app, call, &waiting, &watch) => Ok(outcome?),
         // The log says what becomes of a task that the call began.
-        _ = tokio::signal::ctrl_c() => None,
+        signal = signals.next() => Err(signal),
     };
-    let Some(outcome) = outcome else {
-        let message = watch.interrupted();
-        drop(watch);
-        console.note(message)?;
-        return Ok(Exit::Interrupted);
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(signal) => {
+            let message = watch.interrupted();
+            drop(watch);
+            // The terminal may be gone.
+            let _ = console.note(message);
+            return Ok(signal.exit());
+        }
     };
     drop(watch);
     print_outcome(outcome, args.json, console)?;
@@ -59,7 +68,7 @@ async fn perform(
     observer: &dyn Observer,
 ) -> Result<Outcome, Failure> {
     if live::subscribes(&call) && !live::is_open(&call) {
-        let collected = live::collect(&app.executor, &call, "").await;
+        let collected = live::collect(&Hub::default(), &app.executor, &call, &Client::only()).await;
         return collected.map_err(|error| Failure::new(Exit::Failed, error));
     }
     Ok(app.executor.execute_waiting(call, waiting, observer).await?)
@@ -125,11 +134,15 @@ pub(super) fn print_outcome(
     match outcome.payload {
         Payload::Empty if as_json => console.json(&Value::Null)?,
         Payload::Empty => console.note(&format!("HTTP {}, without content", outcome.status))?,
-        Payload::Json(text) => match text.value() {
-            Ok(value) if console.out_is_terminal => console.json(&value)?,
-            // As it came: a script gets every digit.
-            _ => console.json_text(text.as_str())?,
-        },
+        Payload::Json(text) => {
+            // On a terminal with line breaks, unless the tree would take much memory.
+            let is_pretty = console.out_is_terminal && text.tree_cost() <= LARGEST_TREE;
+            match is_pretty.then(|| text.value()) {
+                Some(Ok(value)) => console.json(&value)?,
+                // As it came: a script gets every digit.
+                _ => console.json_text(text.as_str())?,
+            }
+        }
         Payload::Text { content_type, text } if as_json => {
             console.json(&json!({ "content_type": content_type, "text": text }))?;
         }

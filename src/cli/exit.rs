@@ -11,6 +11,8 @@ pub enum Exit {
     Drift,
     /// Something failed, or `check` or `doctor` found something.
     Failed,
+    /// SIGHUP.
+    HungUp,
     /// Ctrl-C.
     Interrupted,
     /// All is well.
@@ -19,6 +21,8 @@ pub enum Exit {
     Refused,
     /// There is nothing to load, or the settings are broken.
     Settings,
+    /// SIGTERM.
+    Terminated,
     /// The backend did not answer.
     Unreachable,
     /// The command line or the arguments of the tool do not fit; nothing was sent.
@@ -27,7 +31,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every exit code with its meaning, in ascending order.
-    pub const ALL: [(Self, &str); 9] = [
+    pub const ALL: [(Self, &str); 11] = [
         (Self::Ok, "all is well"),
         (Self::Failed, "it failed, or `check` or `doctor` found something"),
         (
@@ -42,7 +46,9 @@ impl Exit {
         (Self::Api, "the backend answered with an error"),
         (Self::Unreachable, "the backend could not be reached or did not answer in time"),
         (Self::Drift, "`drift` found differences, or exceptions that no difference needs any more"),
+        (Self::HungUp, "the terminal was closed (SIGHUP); a request under way was aborted"),
         (Self::Interrupted, "interrupted with Ctrl-C; a request under way was aborted"),
+        (Self::Terminated, "ended with SIGTERM; a request under way was aborted"),
     ];
 
     /// Returns the code.
@@ -56,7 +62,9 @@ impl Exit {
             Self::Api => 5,
             Self::Unreachable => 6,
             Self::Drift => 7,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }

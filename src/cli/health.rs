@@ -11,6 +11,7 @@ use super::{
     exit::Exit,
     failure::Failure,
     load,
+    signals::Signals,
 };
 use crate::{
     app::{App, LoadedBackend},
@@ -54,9 +55,10 @@ pub(super) async fn run(
         return Err(Failure::settings(format!("there is no backend \"{name}\"{meant}")));
     }
     let checks = chosen.iter().map(|(at, _)| check(&app, BackendId(*at)));
+    let mut signals = Signals::listen()?;
     let states = tokio::select! {
         states = join_all(checks) => states,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        signal = signals.next() => return Ok(signal.exit()),
     };
     let names = chosen.iter().map(|(_, backend)| backend.settings.name.as_str());
     let states: Vec<(&str, State)> = names.zip(states).collect();

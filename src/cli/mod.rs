@@ -31,6 +31,7 @@ mod screen;
 mod serve;
 mod setup;
 mod show;
+mod signals;
 mod simulate;
 mod simulated;
 mod stored;
@@ -47,7 +48,7 @@ use self::{
     exit::Exit,
     failure::Failure,
 };
-use crate::{config::env_vars::Environment, http::settled};
+use crate::{config::env_vars::Environment, http};
 
 /// Runs the program with the arguments of the process, its name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -88,7 +89,7 @@ fn dispatch(
     match command {
         Command::Call(args) => one_shot()?.block_on(async {
             let done = call::run(args, environment, console).await;
-            settled().await;
+            settle().await;
             done
         }),
         Command::Check(args) => complete::check(&args, console),
@@ -108,7 +109,10 @@ fn dispatch(
             let runtime = if args.http.is_some() { for_many_clients() } else { one_shot() }?;
             let done = runtime.block_on(async {
                 let done = serve::run(args, environment, console).await;
-                settled().await;
+                // A second signal: nothing is waited for.
+                if !matches!(done, Ok(Exit::HungUp | Exit::Interrupted | Exit::Terminated)) {
+                    settle().await;
+                }
                 done
             });
             // A read of standard input that nobody will answer must not hold the process.
@@ -121,9 +125,18 @@ fn dispatch(
         Command::Task(args) => one_shot()?.block_on(task::run(args, environment, console)),
         Command::Watch(args) => one_shot()?.block_on(async {
             let done = watch::run(args, environment, console).await;
-            settled().await;
+            settle().await;
             done
         }),
+    }
+}
+
+/// Waits for requests that should not be broken off, until a further signal comes.
+async fn settle() {
+    let Ok(mut signals) = signals::Signals::listen() else { return http::settled().await };
+    tokio::select! {
+        () = http::settled() => {}
+        _ = signals.next() => {}
     }
 }
 

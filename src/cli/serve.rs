@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use super::{args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
+use super::{
+    args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, signals::Signals,
+    simulated,
+};
 use crate::{
     app::App,
     call::Door,
@@ -14,7 +18,6 @@ use crate::{
     },
     mcp::{
         BackendSummary, HttpOptions, ServeError, Server, instructions, serve_listener, serve_stdio,
-        shutdown_on_signals,
     },
 };
 
@@ -59,9 +62,9 @@ pub(super) async fn run(
     }
     let most_chars = args.max_result_chars.map(|most| most as usize);
     let server = server(app, most_chars);
-    let shutdown = shutdown_on_signals()?;
-    match http {
-        None => serve_stdio(server, shutdown).await?,
+    let (signals, shutdown) = (Signals::listen()?, CancellationToken::new());
+    let served = match http {
+        None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {
             let address = options.listen;
             options.require_token(address)?;
@@ -70,10 +73,15 @@ pub(super) async fn run(
                 .map_err(|source| ServeError::Listen { address, source })?;
             // Whoever chose port 0 has to learn the port.
             writeln!(console.err, "listening on http://{}/mcp", listener.local_addr()?)?;
-            serve_listener(server, listener, options, shutdown).await?;
+            let serving = serve_listener(server, listener, options, shutdown.clone());
+            signals.end(&shutdown, serving).await
         }
+    };
+    match served {
+        Ok(served) => served.map(|()| Exit::Ok).map_err(Failure::from),
+        // Whoever asks twice does not want to wait.
+        Err(signal) => Ok(signal.exit()),
     }
-    Ok(Exit::Ok)
 }
 
 fn server(app: App, most_chars: Option<usize>) -> Server {
@@ -91,7 +99,9 @@ fn server(app: App, most_chars: Option<usize>) -> Server {
         .collect();
     let instructions = instructions(&summaries);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
-    Server::new(app.gate, Arc::new(app.executor), instructions).with_most_chars(most_chars)
+    Server::new(app.gate, Arc::new(app.executor), instructions)
+        .with_most_chars(most_chars)
+        .with_grace(app.limits.shutdown_grace)
 }
 
 /// Reads what concerns HTTP. Anybody on the network could call the tools of an endpoint that

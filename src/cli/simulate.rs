@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure};
+use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, signals::Signals};
 use crate::{
     config::command::quoted,
-    mcp::{ServeError, shutdown_on_signals},
+    mcp::ServeError,
     simulator::{Product, SimulatorOptions},
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         return Err(Failure::usage(failure));
     }
     // Before the URL is printed, so that whoever reads it may end the process cleanly.
-    let shutdown = shutdown_on_signals()?;
+    let mut signals = Signals::listen()?;
     let address = args.listen;
     let usual = SimulatorOptions::default();
     let options = SimulatorOptions {
@@ -52,6 +52,6 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         quoted(token)
     )?;
     out.flush()?;
-    shutdown.cancelled().await;
+    signals.next().await;
     Ok(Exit::Ok)
 }

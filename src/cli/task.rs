@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     load,
     progress::Watch,
+    signals::Signals,
 };
 use crate::{call::Door, config::env_vars::Environment, executor::Budget};
 
@@ -32,12 +33,14 @@ pub(super) async fn run(
             Some(0) => Budget::AtOnce,
             Some(seconds) => Budget::For(Duration::from_secs(seconds)),
         };
+        let mut signals = Signals::listen()?;
         tokio::select! {
             outcome = app.executor.watch_task(&right, budget, &watch) => outcome?,
-            _ = tokio::signal::ctrl_c() => {
+            signal = signals.next() => {
                 drop(watch);
-                console.note("the task goes on")?;
-                return Ok(Exit::Interrupted);
+                // The terminal may be gone.
+                let _ = console.note("the task goes on");
+                return Ok(signal.exit());
             }
         }
     };

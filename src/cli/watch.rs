@@ -4,7 +4,10 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::{args::WatchArgs, console::Console, exit::Exit, failure::Failure, load, simulated};
+use super::{
+    args::WatchArgs, console::Console, exit::Exit, failure::Failure, load, signals::Signals,
+    simulated,
+};
 use crate::{
     app::{App, LoadedBackend},
     call::Door,
@@ -17,6 +20,7 @@ use crate::{
     },
     gate::Pending,
     live::{Hub, LONGEST_WAIT, Owner, Phase},
+    shares::Client,
 };
 
 /// How many items are taken at once.
@@ -53,13 +57,14 @@ pub(super) async fn run(
     let call = app.gate.check(&entry.name, arguments(entry, &args.collections))?;
     let call = Pending::admit(call)?;
     let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
+    let mut signals = Signals::listen()?;
     tokio::select! {
         done = async {
-            let handle = hub.open(&app.executor, &call, owner.clone(), "").await;
+            let handle = hub.open(&app.executor, &call, owner.clone(), &Client::only()).await;
             let handle = handle.map_err(|error| Failure::new(Exit::Failed, error))?;
             print(&hub, &handle, &owner, console).await
         } => done,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        signal = signals.next() => Ok(signal.exit()),
     }
 }
 

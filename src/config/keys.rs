@@ -51,13 +51,20 @@ pub const LIMITS: &[Key] = &[
         "number",
         "`1024`",
         "For calls that wait for their turn, which goes round among the sessions; one more is \
-         refused",
+         refused, or one of those who wait most",
     ),
     key(
         "max_memory",
         "size",
         "`256MB`",
         "For all answers that are being read at the same time; a call beyond it fails",
+    ),
+    key(
+        "shutdown_grace",
+        "duration",
+        "`10s`",
+        "How long calls may go on when `serve` gets a signal to end; the rest is answered with an \
+         error, or with the handle of its task",
     ),
 ];
 
@@ -304,6 +311,7 @@ mod tests {
         assert_eq!(of_limits("max_transfers"), limits.transfers.to_string());
         assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());
         assert_eq!(units::size(of_limits("max_memory")), Some(limits.memory));
+        assert_eq!(units::duration(of_limits("shutdown_grace")), Some(limits.shutdown_grace));
         let of_files = |name: &str| {
             let key = FILES.iter().find(|key| key.name == name).unwrap();
             key.default.split_whitespace().next().unwrap().trim_matches('`')

@@ -1,5 +1,7 @@
 //! `limits`: how much happens at once, and how much of an answer a model sees.
 
+use std::time::Duration;
+
 use super::{
     keys,
     reader::{Reader, Section},
@@ -18,6 +20,8 @@ pub struct Limits {
     pub queued: usize,
     /// The answers that are being read may have so many bytes together.
     pub memory: u64,
+    /// Calls may go on for so long when a server ends.
+    pub shutdown_grace: Duration,
 }
 
 impl Default for Limits {
@@ -28,6 +32,7 @@ impl Default for Limits {
             transfers: 256,
             queued: 1024,
             memory: 256 * 1024 * 1024,
+            shutdown_grace: Duration::from_secs(10),
         }
     }
 }
@@ -55,6 +60,8 @@ impl Reader {
             *limit = number.map_or(*limit, |number| usize::try_from(number).unwrap_or(usize::MAX));
         }
         limits.memory = self.size(section, "max_memory").unwrap_or(limits.memory);
+        let grace = self.duration(section, "shutdown_grace");
+        limits.shutdown_grace = grace.unwrap_or(limits.shutdown_grace);
         limits
     }
 }

@@ -65,10 +65,10 @@ pub(super) async fn run(
         )));
     }
     // As text: it may have integers of any length.
-    let value = executor.room(observer.session()).work(text.len(), || JsonText::parse(&text)).await;
+    let value = executor.room(&observer.client()).work(text.len(), || JsonText::parse(&text)).await;
     let value =
         value.map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
-    let room = executor.room(observer.session());
+    let room = executor.room(&observer.client());
     room.grow(value.as_str().len() as u64).map_err(|NoRoom(limit)| {
         failed(format!(
             "there is no room for its result: all answers that are being read have {limit} bytes \
@@ -102,8 +102,9 @@ impl Running<'_> {
     async fn finish(&mut self) -> Result<String, Failure> {
         let deadline = Instant::now() + self.composite.timeout;
         let internal = |message: &str| Failure { message: message.to_owned(), line: None };
-        let slot = self.executor.slots.take().await;
-        let slot = slot.ok_or_else(|| internal("the program is ending"))?;
+        let slot = self.executor.slots.take(&self.observer.client()).await;
+        let slot =
+            slot.ok_or_else(|| internal("too many others wait for their turn; try again later"))?;
         self.has_slot = true;
         let job = Job {
             code: self.composite.script.code.clone(),

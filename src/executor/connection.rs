@@ -27,6 +27,7 @@ use crate::{
         decode::{self, BodyType},
         shape::{self, ShapeError},
     },
+    shares::Client,
     worker::FilterError,
 };
 
@@ -125,7 +126,7 @@ impl Executor {
         backend: BackendId,
         tool: &Tool,
         plan: &CallPlan,
-        session: &str,
+        client: &Client,
         last_id: Option<&str>,
     ) -> Result<Connection, CallError> {
         let position = backend.0;
@@ -135,7 +136,7 @@ impl Executor {
         let bound = backend.settings().timeouts.call;
         let connected = async {
             let busy = |reason| CallError::Busy { reason };
-            let _turns = self.bounds.turns(position, session, false).await.map_err(busy)?;
+            let _turns = self.bounds.turns(position, client, false).await.map_err(busy)?;
             self.begin(backend, tool, plan, last_id).await
         };
         let timed_out = || {
@@ -198,6 +199,7 @@ impl Executor {
         items: JsonText,
         rules: &ResponseRules,
         jq: Option<&str>,
+        client: &Client,
     ) -> Result<Vec<String>, String> {
         let rules = ResponseRules { max_items: None, ..rules.clone() };
         let failed = |error: ShapeError<FilterError>| match error {
@@ -215,8 +217,8 @@ impl Executor {
         };
         let most = 2 * to_usize(MOST_ITEM_BYTES);
         let selected = shape::select(items, rules.result_path.as_ref(), most).map_err(failed)?;
-        let room = self.room("");
-        let filters = Filtering { filters: &self.filters, room: &room };
+        let room = self.room(client);
+        let filters = Filtering { filters: &self.filters.of(client), room: &room };
         let shaped = shape::shape(selected, &rules, jq, &filters, most).await;
         let (text, _) = shaped.map_err(failed)?;
         match text.items() {
@@ -226,7 +228,7 @@ impl Executor {
     }
 
     /// Checks that a caller's jq program compiles.
-    pub(crate) async fn check_jq(&self, jq: &str) -> Result<(), String> {
-        self.filters.compile(jq).await.map_err(|error| format!("the jq filter {error}"))
+    pub(crate) async fn check_jq(&self, jq: &str, client: &Client) -> Result<(), String> {
+        self.filters.of(client).compile(jq).await.map_err(|error| format!("the jq filter {error}"))
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     },
     json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
+    shares::Client,
 };
 
 /// How a backend is.
@@ -140,7 +141,7 @@ impl Executor {
                 retry_unsafe: false,
                 is_patient: false,
             };
-            let (activity, room) = (Activity::default(), self.bounds.room(""));
+            let (activity, room) = (Activity::default(), self.bounds.room(&Client::only()));
             let ends = end_of_call(backend);
             let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
             let sent = backend.send(&plan, rules, false, &self.files, &activity).await;

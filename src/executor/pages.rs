@@ -56,7 +56,7 @@ impl Walk<'_> {
         let status = answer.status;
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
-        let filters = &self.executor.filters;
+        let filters = &self.executor.filters.of(&observer.client());
         let Answer { headers, payload, mut size, mut notes, is_cut, .. } = answer;
         let text = match payload {
             // Behind a part of a page comes its rest, and no other page.

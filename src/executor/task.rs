@@ -38,6 +38,8 @@ use crate::{
         task::{TaskHandle, TaskReport},
     },
     response::{api_error::Rejection, hiding, shape},
+    shares::Client,
+    worker::Filters,
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
@@ -92,7 +94,7 @@ pub struct Leave {
 }
 
 impl Leave {
-    /// Leaves tasks alone once `shutdown` is cancelled.
+    /// Leaves tasks alone once `shutdown` is cancelled; who waits for one then gets its handle.
     pub fn at(shutdown: Option<CancellationToken>) -> Self {
         Self { asked: Arc::default(), shutdown }
     }
@@ -105,6 +107,14 @@ impl Leave {
     /// Returns whether no call holds this any more.
     pub fn is_unused(&self) -> bool {
         Arc::strong_count(&self.asked) == 1
+    }
+
+    /// Waits until the program ends.
+    async fn program_ends(&self) {
+        match &self.shutdown {
+            Some(shutdown) => shutdown.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn is_set(&self) -> bool {
@@ -238,7 +248,7 @@ pub(super) async fn follow(
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = target.call.task(id).ok_or_else(lost)?;
     let mut guard = Guard::new(executor, &right, &waiting.leave);
-    let watcher = Watcher::new(executor, &right).ok_or_else(lost)?;
+    let watcher = Watcher::new(executor, &right, observer).ok_or_else(lost)?;
     let budget = call_wait(target.call).unwrap_or(waiting.budget);
     // A script that waits longer than it may would take the task with it.
     let last = match waiting.budget {
@@ -251,11 +261,16 @@ pub(super) async fn follow(
         Ok(End::Open(watcher.unseen()))
     } else {
         observer.task(&watcher.unseen());
-        watcher.run(None, deadline, observer).await
+        tokio::select! {
+            biased;
+            ended = watcher.run(None, deadline, observer) => ended,
+            () = waiting.leave.program_ends() => Ok(End::Open(watcher.unseen())),
+        }
     };
     guard.disarm();
+    let is_late = |last| Instant::now() >= last || waiting.leave.is_set();
     match ended? {
-        End::Open(report) if last.is_some_and(|last| Instant::now() >= last) => {
+        End::Open(report) if last.is_some_and(is_late) => {
             Err(TaskError::OutOfTime { handle: report.handle }.into())
         }
         End::Open(report) => Ok(open(report)),
@@ -298,7 +313,7 @@ impl Executor {
         observer: &dyn Observer,
     ) -> Result<Outcome, CallError> {
         let handle = right.handle().clone();
-        let watcher = Watcher::new(self, right);
+        let watcher = Watcher::new(self, right, observer);
         let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
@@ -310,7 +325,7 @@ impl Executor {
                 let call = watcher.admit(false)?;
                 let backend = self.backend(call.entry())?;
                 let activity = Activity::default();
-                let room = self.bounds.room(observer.session());
+                let room = self.bounds.room(&observer.client());
                 let target = Target {
                     backend,
                     call: &call,
@@ -340,7 +355,7 @@ impl Executor {
         self.execute(call, observer).await?;
         let unseen =
             TaskReport { handle: handle.clone(), is_running: true, glimpse: None, trouble: None };
-        let Some(watcher) = right.and_then(|right| Watcher::new(self, right)) else {
+        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, observer)) else {
             return Ok(asked(unseen));
         };
         let deadline = Instant::now() + AFTER_CANCEL;
@@ -384,6 +399,10 @@ struct Watcher<'run> {
     executor: &'run Executor,
     right: &'run TaskRight,
     tasks: &'run Tasks,
+    /// Who waits.
+    client: Client,
+    /// What runs its filters.
+    filters: Filters,
     /// The tool that shows it, without retries of its own: the looks repeat themselves.
     tool: Tool,
 }
@@ -391,12 +410,18 @@ struct Watcher<'run> {
 type Look<'run> = Pin<Box<dyn Future<Output = Result<Seen, Missed>> + Send + 'run>>;
 
 impl<'run> Watcher<'run> {
-    fn new(executor: &'run Executor, right: &'run TaskRight) -> Option<Self> {
+    fn new(
+        executor: &'run Executor,
+        right: &'run TaskRight,
+        observer: &dyn Observer,
+    ) -> Option<Self> {
         let tasks = right.tasks()?;
         let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
         let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
         tool.errors = ErrorRules { retry, ..tool.errors };
-        Some(Self { executor, right, tasks, tool })
+        let client = observer.client();
+        let filters = executor.filters.of(&client);
+        Some(Self { executor, right, tasks, client, filters, tool })
     }
 
     /// Returns how long to wait.
@@ -544,7 +569,7 @@ impl<'run> Watcher<'run> {
         let backend = executor.backend(call.entry()).map_err(missed)?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
-        let (activity, room) = (Activity::default(), executor.bounds.room(""));
+        let (activity, room) = (Activity::default(), executor.bounds.room(&self.client));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
@@ -586,7 +611,7 @@ impl<'run> Watcher<'run> {
             let before = text.as_str().len();
             let selected = room.work(before, || target.select(text, &plan)).await?;
             target.resize(before as u64, selected.as_str().len() as u64, &plan)?;
-            let shown = target.shape(selected, status, &plan, &executor.filters).await?;
+            let shown = target.shape(selected, status, &plan, &self.filters).await?;
             let Payload::Json(shown) = shown.payload else {
                 return Err(self.unclear("is no JSON".to_owned()));
             };
@@ -673,7 +698,7 @@ impl<'run> Watcher<'run> {
         // What it takes was counted with the look.
         let of_look = Target { room: &room, ..target };
         of_look.resize(before as u64, result.as_str().len() as u64, &plan)?;
-        let outcome = of_look.shape(result, 200, &plan, &self.executor.filters).await?;
+        let outcome = of_look.shape(result, 200, &plan, &self.filters).await?;
         Ok(Outcome { held: Held::by(room), ..outcome })
     }
 

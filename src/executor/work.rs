@@ -4,7 +4,7 @@
 //! run at once: a step may need as much memory again as the answer it works on, which is given back at
 //! its end, and only what stays is counted among the answers that are being read.
 
-use super::queue::Queue;
+use crate::shares::{Client, Queue};
 
 /// A step with less is shorter than the way to another thread, in bytes.
 const SMALL: usize = 128 * 1024;
@@ -26,14 +26,19 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Does `step` with an answer of `size` bytes for `session`. A call that is dropped meanwhile ends
+    /// Does `step` with an answer of `size` bytes for `client`. A call that is dropped meanwhile ends
     /// before its next step.
-    pub(super) async fn step<T>(&self, session: &str, size: usize, step: impl FnOnce() -> T) -> T {
+    pub(super) async fn step<T>(
+        &self,
+        client: &Client,
+        size: usize,
+        step: impl FnOnce() -> T,
+    ) -> T {
         if size <= SMALL {
             return step();
         }
         // None is refused.
-        let _turn = self.turns.turn(session).await.ok();
+        let _turn = self.turns.turn(client).await.ok();
         use tokio::runtime::{Handle, RuntimeFlavor};
         match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
             Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(step),

@@ -219,9 +219,9 @@ backend:
         - Access level: write
         - Runs a script of the descriptor, which may call: drop, "\u005f\u005fwipe"
         - Argument why = "\u005f"
-        - It may make these dangerous calls, with arguments of its own: drop, "\u005f\u005fwipe"
-        - drop sends DELETE "https://api.example.com/v1/things/{id}"
+        - It may make these dangerous calls, with arguments of its own: "\u005f\u005fwipe", drop
         - "\u005f\u005fwipe" sends POST "https://api.example.com/v1/wipe"
+        - drop sends DELETE "https://api.example.com/v1/things/{id}"
         - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
         "#);
     }

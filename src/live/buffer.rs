@@ -1,38 +1,11 @@
 //! What arrived and was not read yet, bounded in items and bytes.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::collections::VecDeque;
+
+use crate::shares::Share;
 
 /// What an item takes besides its text.
 const OVERHEAD: usize = 64;
-
-/// The bytes of all buffers together; a clone counts with it.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    used: Arc<AtomicUsize>,
-    most: usize,
-}
-
-impl Shared {
-    /// Has room for `most` bytes.
-    pub(super) fn new(most: usize) -> Self {
-        Self { used: Arc::default(), most }
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let grown = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
-        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// Items in their order. When there is no room, the oldest make it, and are counted.
 #[derive(Debug)]
@@ -41,7 +14,8 @@ pub(super) struct Buffer {
     bytes: usize,
     most_items: usize,
     most_bytes: usize,
-    shared: Shared,
+    /// Its part of what all buffers together may hold.
+    share: Share,
     /// The number of the first item that is held; the first of all has 0.
     first: u64,
     /// Dropped since the last read.
@@ -62,9 +36,9 @@ pub struct Taken {
 }
 
 impl Buffer {
-    pub(super) fn new(most_items: usize, most_bytes: usize, shared: Shared) -> Self {
+    pub(super) fn new(most_items: usize, most_bytes: usize, share: Share) -> Self {
         let items = VecDeque::new();
-        Self { items, bytes: 0, most_items, most_bytes, shared, first: 0, dropped: 0 }
+        Self { items, bytes: 0, most_items, most_bytes, share, first: 0, dropped: 0 }
     }
 
     /// Appends an item.
@@ -76,10 +50,10 @@ impl Buffer {
             self.drop_oldest();
         }
         // The others may hold all that there is; what is here makes room first.
-        let mut has_room = size <= self.most_bytes && self.shared.take(size);
+        let mut has_room = size <= self.most_bytes && self.share.grow(size as u64);
         while !has_room && !self.items.is_empty() {
             self.drop_oldest();
-            has_room = size <= self.most_bytes && self.shared.take(size);
+            has_room = size <= self.most_bytes && self.share.grow(size as u64);
         }
         if has_room {
             self.bytes += size;
@@ -101,7 +75,7 @@ impl Buffer {
     fn release(&mut self, item: &str) {
         let size = item.len() + OVERHEAD;
         self.bytes -= size;
-        self.shared.give_back(size);
+        self.share.shrink(size as u64);
     }
 
     /// Takes up to `most` items of up to `most_bytes` together; one item comes whatever its size.
@@ -145,17 +119,18 @@ impl Buffer {
     }
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        self.shared.give_back(self.bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::shares::{Client, Shares};
+
+    fn of(most: usize) -> (Shares, Share) {
+        let shares = Shares::new(most as u64);
+        let share = shares.nothing(&Client::only());
+        (shares, share)
+    }
 
     fn numbered(count: usize, buffer: &mut Buffer) {
         for number in 0..count {
@@ -165,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_oldest_items_make_room_and_are_counted() {
-        let mut buffer = Buffer::new(3, 10_000, Shared::new(10_000));
+        let mut buffer = Buffer::new(3, 10_000, of(10_000).1);
         numbered(5, &mut buffer);
         let taken = buffer.take(2, 1000);
         let expected = Taken { items: vec!["2".into(), "3".into()], first: 2, dropped: 2, left: 1 };
@@ -177,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_read_is_bounded_in_bytes_but_never_empty() {
-        let mut buffer = Buffer::new(10, 10_000, Shared::new(10_000));
+        let mut buffer = Buffer::new(10, 10_000, of(10_000).1);
         for item in ["x".repeat(50), "y".repeat(5), "z".repeat(5)] {
             buffer.push(item);
         }
@@ -188,15 +163,15 @@ mod tests {
 
     #[test]
     fn all_buffers_share_a_bound() {
-        let shared = Shared::new(10 * (OVERHEAD + 1));
-        let mut one = Buffer::new(100, 100_000, shared.clone());
-        let mut two = Buffer::new(100, 100_000, shared.clone());
+        let (shared, share) = of(10 * (OVERHEAD + 1));
+        let mut one = Buffer::new(100, 100_000, share);
+        let mut two = Buffer::new(100, 100_000, shared.nothing(&Client::only()));
         numbered(8, &mut one);
         numbered(5, &mut two);
         let taken = two.take(9, 1000);
         assert_eq!((taken.items, taken.dropped), (vec!["3".to_owned(), "4".to_owned()], 3));
         drop(one);
-        assert_eq!(shared.used.load(Ordering::Relaxed), 0);
+        assert_eq!(shared.used(), 0);
         // What has no room at all is counted like the others.
         two.push("x".repeat(100_000));
         let taken = two.take(9, 1000);
@@ -211,8 +186,8 @@ mod tests {
             steps in proptest::collection::vec((0_usize..20, 0_usize..10), 1..40),
             most in 1_usize..30,
         ) {
-            let shared = Shared::new(20 * (OVERHEAD + 3));
-            let mut buffer = Buffer::new(most, 15 * (OVERHEAD + 3), shared.clone());
+            let (shared, share) = of(20 * (OVERHEAD + 3));
+            let mut buffer = Buffer::new(most, 15 * (OVERHEAD + 3), share);
             let (mut pushed, mut expected) = (0_u64, 0_u64);
             for (push, take) in steps {
                 for _ in 0..push {
@@ -229,7 +204,7 @@ mod tests {
                 prop_assert_eq!(expected + taken.left as u64, pushed);
             }
             drop(buffer);
-            prop_assert_eq!(shared.used.load(Ordering::Relaxed), 0);
+            prop_assert_eq!(shared.used(), 0);
         }
     }
 }

@@ -22,21 +22,22 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
-pub use self::{buffer::Taken, source::StreamError};
 use self::{
-    buffer::{Buffer, Shared},
+    buffer::Buffer,
     reader::{Gap, Reader, Sink, Wanted},
     source::Source,
 };
+pub use self::{buffer::Taken, source::StreamError};
 use crate::{
     descriptor::model::StreamArgument,
     executor::{Executor, stream::Bounds},
     gate::Admitted,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
+    shares::{Client, Share, Shares},
 };
 
-/// How many streams may be open in all.
-const MOST_STREAMS: usize = 512;
+/// How many streams may be open in all; the last of them are for clients that have few.
+const MOST_STREAMS: u64 = 640;
 /// How many streams a session may have open.
 const MOST_OF_SESSION: usize = 16;
 /// How many items of a stream wait to be read.
@@ -44,7 +45,7 @@ const MOST_ITEMS: usize = 20_000;
 /// How many bytes of a stream wait to be read.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// How many bytes of all streams wait to be read.
-const MOST_BYTES_IN_ALL: usize = 64 * 1024 * 1024;
+const MOST_BYTES_IN_ALL: u64 = 64 * 1024 * 1024;
 /// A stream that nobody reads for so long is closed.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// The longest time that a read waits.
@@ -68,7 +69,8 @@ pub struct Hub {
 #[derive(Debug)]
 struct Inner {
     streams: Mutex<HashMap<String, Slot>>,
-    bytes: Shared,
+    places: Shares,
+    bytes: Shares,
 }
 
 /// A stream and the task that reads it, which ends with it.
@@ -76,6 +78,7 @@ struct Inner {
 struct Slot {
     stream: Arc<Stream>,
     task: AbortHandle,
+    _place: Share,
 }
 
 impl Drop for Slot {
@@ -140,8 +143,8 @@ pub struct NoSuchStream(String);
 
 impl Default for Hub {
     fn default() -> Self {
-        let bytes = Shared::new(MOST_BYTES_IN_ALL);
-        Self { inner: Arc::new(Inner { streams: Mutex::default(), bytes }) }
+        let (places, bytes) = (Shares::new(MOST_STREAMS), Shares::new(MOST_BYTES_IN_ALL));
+        Self { inner: Arc::new(Inner { streams: Mutex::default(), places, bytes }) }
     }
 }
 
@@ -156,13 +159,16 @@ impl Hub {
         executor: &Executor,
         call: &Admitted<'_>,
         owner: Owner,
-        session: &str,
+        client: &Client,
     ) -> Result<String, StreamError> {
-        self.check_room(&owner)?;
-        let source = Source::new(executor, call, session)?;
+        room(&self.lock(), &owner)?;
+        let full =
+            || StreamError::of(format!("{MOST_STREAMS} streams may be open; try again later"));
+        let place = self.inner.places.take(client, 1).ok_or_else(full)?;
+        let source = Source::new(executor, call, client)?;
         let jq = jq_of(call);
         if let Some(jq) = &jq {
-            executor.check_jq(jq).await.map_err(StreamError::of)?;
+            executor.check_jq(jq, client).await.map_err(StreamError::of)?;
         }
         let wanted = collections(call);
         let connected = source.connect(None, &wanted).await?;
@@ -173,7 +179,7 @@ impl Hub {
             source: source.clone(),
             jq,
             state: Mutex::new(State {
-                buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.clone()),
+                buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.nothing(client)),
                 phase: Phase::Open,
                 told: true,
                 read: Instant::now(),
@@ -199,12 +205,8 @@ impl Hub {
             }
             close_idle(&hub, &name);
         });
-        streams.insert(handle.clone(), Slot { stream, task: task.abort_handle() });
+        streams.insert(handle.clone(), Slot { stream, task: task.abort_handle(), _place: place });
         Ok(handle)
-    }
-
-    fn check_room(&self, owner: &Owner) -> Result<(), StreamError> {
-        room(&self.lock(), owner)
     }
 
     /// Takes what has come since the last read: up to `most` items of up to `most_bytes`. When there
@@ -281,6 +283,14 @@ impl Hub {
         drop(slots);
     }
 
+    /// Ends all streams, because of `reason`; what they brought can still be read.
+    pub fn end_all(&self, reason: &str) {
+        for slot in self.lock().values() {
+            slot.task.abort();
+            slot.stream.set_phase(Phase::Ended { reason: reason.to_owned() });
+        }
+    }
+
     /// Returns how many streams are open.
     pub fn count(&self) -> usize {
         self.lock().len()
@@ -306,9 +316,6 @@ impl Inner {
 }
 
 fn room(streams: &HashMap<String, Slot>, owner: &Owner) -> Result<(), StreamError> {
-    if streams.len() >= MOST_STREAMS {
-        return Err(StreamError::of(format!("{MOST_STREAMS} streams are open; try again later")));
-    }
     let own = streams.values().filter(|slot| slot.stream.owner == *owner).count();
     if *owner != Owner::Anybody && own >= MOST_OF_SESSION {
         return Err(StreamError::of(format!(
@@ -335,24 +342,27 @@ pub fn subscribes(call: &Admitted<'_>) -> bool {
     call.arguments().stream(StreamArgument::Subscribe).is_some()
 }
 
-/// Opens a stream, subscribes, collects for a bounded time or number of items, and closes it.
+/// Opens a stream in `hub`, subscribes, collects for a bounded time or number of items, and closes
+/// it.
 ///
 /// # Errors
 ///
 /// [`StreamError`] when it cannot be opened.
 pub async fn collect(
+    hub: &Hub,
     executor: &Executor,
     call: &Admitted<'_>,
-    session: &str,
+    client: &Client,
 ) -> Result<Outcome, StreamError> {
-    let hub = Hub::default();
-    let owner = Owner::Session(session.to_owned());
+    // The stream is nobody else's, and not one of those that the session has open.
+    let owner = Owner::Session(Uuid::new_v4().to_string());
     let entry = call.entry();
     let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
     let tool = entry.tool().ok_or_else(no_stream)?;
     let backend = executor.backends().get(entry.backend.0).ok_or_else(no_stream)?;
     let bounds = Bounds::of(call, tool, backend);
-    let handle = hub.open(executor, call, owner.clone(), session).await?;
+    let handle = hub.open(executor, call, owner.clone(), client).await?;
+    let _closing = Closing { hub, handle: &handle };
     let deadline = Instant::now() + bounds.duration;
     let most = bounds.items.unwrap_or(MOST_ITEMS);
     let (mut items, mut notes) = (Vec::new(), Vec::new());
@@ -385,6 +395,19 @@ pub async fn collect(
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
     let payload = Payload::Json(JsonText::array(&items));
     Ok(Outcome { status: 200, payload, notes, next: None, held: Held::default() })
+}
+
+/// Closes a stream when it is dropped.
+struct Closing<'hub> {
+    hub: &'hub Hub,
+    handle: &'hub str,
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let slot = self.hub.lock().remove(self.handle);
+        drop(slot);
+    }
 }
 
 /// Returns the collections that a call names.
@@ -493,7 +516,11 @@ impl Sink for Stream {
     async fn items(&self, items: JsonText) {
         let Some(items) = without_keep_alive(&self.source, items) else { return };
         let rules = &self.source.tool().response;
-        let shaped = self.source.executor().shape_items(items, rules, self.jq.as_deref()).await;
+        let shaped = self
+            .source
+            .executor()
+            .shape_items(items, rules, self.jq.as_deref(), self.source.client())
+            .await;
         match shaped {
             Ok(items) => self.push(items),
             Err(reason) => self.push([Gap::now(reason).to_json()]),

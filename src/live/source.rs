@@ -18,6 +18,7 @@ use crate::{
     gate::{Admitted, Gate, Pending},
     json::scan,
     outcome::{JsonText, Observer, Progress, SWITCHED_OFF},
+    shares::Client,
 };
 
 /// A request whose answer is a stream, and the calls that fill the stream.
@@ -32,7 +33,7 @@ pub(super) struct Source {
     tool: Arc<Tool>,
     plan: CallPlan,
     events: Option<Arc<Events>>,
-    session: Session,
+    client: Of,
 }
 
 /// A stream that was opened, with what was read meanwhile.
@@ -87,13 +88,13 @@ impl From<CallError> for StreamError {
 
 /// Whose calls these are.
 #[derive(Debug, Clone)]
-struct Session(String);
+struct Of(Client);
 
-impl Observer for Session {
+impl Observer for Of {
     fn progress(&self, _: Progress) {}
 
-    fn session(&self) -> &str {
-        &self.0
+    fn client(&self) -> Client {
+        self.0.clone()
     }
 }
 
@@ -102,7 +103,7 @@ impl Source {
     pub(super) fn new(
         executor: &Executor,
         call: &Admitted<'_>,
-        session: &str,
+        client: &Client,
     ) -> Result<Self, StreamError> {
         let entry = call.entry();
         let no_stream = || StreamError::of(format!("tool \"{}\" answers no stream", entry.name));
@@ -117,12 +118,17 @@ impl Source {
             tool: Arc::new(tool.clone()),
             plan: plan.map_err(CallError::from)?,
             events: events.cloned().map(Arc::new),
-            session: Session(session.to_owned()),
+            client: Of(client.clone()),
         })
     }
 
     pub(super) fn executor(&self) -> &Executor {
         &self.executor
+    }
+
+    /// Returns whose calls these are.
+    pub(super) fn client(&self) -> &Client {
+        &self.client.0
     }
 
     pub(super) fn tool(&self) -> &Tool {
@@ -150,8 +156,8 @@ impl Source {
         last_id: Option<&str>,
         collections: &[String],
     ) -> Result<Connected, StreamError> {
-        let Self { executor, backend, tool, plan, session, .. } = self;
-        let connection = executor.connect(*backend, tool, plan, &session.0, last_id).await?;
+        let Self { executor, backend, tool, plan, client, .. } = self;
+        let connection = executor.connect(*backend, tool, plan, &client.0, last_id).await?;
         let mut connected = Connected { connection, first: Vec::new(), id: None };
         if let Some(rules) = self.events().and_then(|events| events.subscribe.as_ref()) {
             let bound = executor.backends().get(backend.0).map(|it| it.settings().timeouts.call);
@@ -195,7 +201,7 @@ impl Source {
         let admitted = admitted.map_err(|refusal| {
             StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
         })?;
-        let done = Box::pin(self.executor.execute(admitted, &self.session)).await;
+        let done = Box::pin(self.executor.execute(admitted, &self.client)).await;
         done.map(drop).map_err(|error| {
             // A stream that is not known any more is opened anew.
             let is_gone =

@@ -10,7 +10,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -31,12 +31,15 @@ use crate::{
     gate::{Gate, Pending, Refusal},
     json::scan,
     outcome::JsonText,
+    shares::{Client, Share, Shares},
 };
 
 /// How many URIs a watcher may have.
 pub const MOST_URIS: usize = 1000;
+/// How many bytes these URIs may have.
+pub const MOST_URI_BYTES: usize = 256 * 1024;
 /// How many watchers there may be in all.
-const MOST_WATCHERS: usize = 1024;
+const MOST_WATCHERS: u64 = 1024;
 /// How long a subscription may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause after a server refused the stream that others still wait for.
@@ -53,7 +56,7 @@ struct Inner {
     executor: Executor,
     gate: Gate,
     backends: Vec<Backend>,
-    watchers: AtomicU64,
+    watchers: Shares,
 }
 
 /// The resources of one backend.
@@ -121,7 +124,7 @@ impl Resources {
                 backend.scheme = format!("{}+{}", backend.scheme, backend.name);
             }
         }
-        let watchers = AtomicU64::new(0);
+        let watchers = Shares::new(MOST_WATCHERS);
         Self { inner: Arc::new(Inner { executor, gate, backends, watchers }) }
     }
 
@@ -185,14 +188,11 @@ impl Resources {
     /// # Errors
     ///
     /// There are too many.
-    pub fn watcher(&self) -> Result<Watcher, StreamError> {
-        let most = MOST_WATCHERS as u64;
-        let one_more = |count: u64| (count < most).then_some(count + 1);
-        let counter = &self.inner.watchers;
-        counter
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .map_err(|_| StreamError::of(format!("{most} clients watch resources already")))?;
-        Ok(Watcher { resources: self.clone(), told: Arc::default() })
+    pub fn watcher(&self, client: &Client) -> Result<Watcher, StreamError> {
+        let full =
+            || StreamError::of(format!("{MOST_WATCHERS} clients watch resources; try again later"));
+        let place = self.inner.watchers.take(client, 1).ok_or_else(full)?;
+        Ok(Watcher { resources: self.clone(), told: Arc::default(), _place: place })
     }
 }
 
@@ -231,6 +231,7 @@ fn backend(catalog: &Catalog, entry: &Entry) -> Option<Backend> {
 pub struct Watcher {
     resources: Resources,
     told: Arc<Told>,
+    _place: Share,
 }
 
 /// What a client watches and what it has to be told.
@@ -245,6 +246,8 @@ struct Watched {
     /// URIs as the client wrote them, by backend and identifier.
     uris: HashMap<(usize, String), Vec<Uri>>,
     count: usize,
+    /// Of the texts of all URIs.
+    bytes: usize,
     /// In the order in which they changed.
     changed: Vec<String>,
 }
@@ -314,7 +317,6 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         *self.told.lock() = Watched::default();
-        self.resources.inner.watchers.fetch_sub(1, Ordering::Relaxed);
         for backend in &self.resources.inner.backends {
             self.resources.clear(backend);
         }
@@ -334,16 +336,24 @@ impl Told {
         collection: &str,
     ) -> Result<(), StreamError> {
         let mut state = self.lock();
-        let count = state.count;
-        let uris = state.uris.entry((backend, id.to_owned())).or_default();
-        if uris.iter().any(|known| known.text == uri) {
+        let key = (backend, id.to_owned());
+        let mut known = state.uris.get(&key).into_iter().flatten();
+        if known.any(|known| known.text == uri) {
             return Ok(());
         }
-        if count >= MOST_URIS {
-            return Err(StreamError::of(format!("{MOST_URIS} resources are watched already")));
+        let bytes = state.bytes + uri.len();
+        if state.count >= MOST_URIS || bytes > MOST_URI_BYTES {
+            return Err(StreamError::of(format!(
+                "{} resources are watched already; there may be {MOST_URIS}, and their URIs may have \
+                 {} KB together",
+                state.count,
+                MOST_URI_BYTES / 1024
+            )));
         }
-        uris.push(Uri { text: uri.to_owned(), collection: collection.to_owned() });
+        let watched = Uri { text: uri.to_owned(), collection: collection.to_owned() };
+        state.uris.entry(key).or_default().push(watched);
         state.count += 1;
+        state.bytes = bytes;
         Ok(())
     }
 
@@ -358,6 +368,7 @@ impl Told {
             state.uris.remove(&key);
         }
         state.count -= removed;
+        state.bytes -= removed * uri.len();
         state.changed.retain(|known| known != uri);
     }
 
@@ -417,7 +428,7 @@ impl Resources {
         let Inner { executor, gate, .. } = &*self.inner;
         let admitted = gate.check(stream, Map::new()).and_then(Pending::admit);
         let admitted = admitted.map_err(|refusal| StreamError::of(refusal.to_string()))?;
-        let source = Source::new(executor, &admitted, "")?;
+        let source = Source::new(executor, &admitted, &Client::only())?;
         let fan = Arc::new(Fan {
             backend: backend.id.0,
             events: backend.events.clone(),

@@ -15,7 +15,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-use super::http::{Answer, json_answer, text_answer};
+use super::{
+    guarded::{Pace, Paced},
+    http::{Answer, json_answer, text_answer},
+};
 use crate::{
     files::{self, FILES_PATH, FileError, FileStore, Id, Record},
     outcome::SavedFile,
@@ -49,14 +52,14 @@ pub(super) fn name_in(path: &str) -> Option<&str> {
 }
 
 /// Answers a request whose path is `/files` or `/files/NAME`.
-pub(super) async fn answer(store: &FileStore, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(store: &FileStore, request: Request<Incoming>, pace: Pace) -> Answer {
     let name = name_in(request.uri().path()).unwrap_or_default().to_owned();
     match *request.method() {
         Method::GET | Method::HEAD if !name.is_empty() => {
             let is_head = request.method() == Method::HEAD;
             download(store, &name, request.headers(), is_head).await
         }
-        Method::POST | Method::PUT => upload(store, &name, request).await,
+        Method::POST | Method::PUT => upload(store, &name, request, pace).await,
         Method::DELETE if !name.is_empty() => {
             let id = Id::parse(&name);
             match id {
@@ -78,7 +81,7 @@ pub(super) async fn answer(store: &FileStore, request: Request<Incoming>) -> Ans
 }
 
 /// Saves the body of a request; `name` is what the client calls it.
-async fn upload(store: &FileStore, name: &str, request: Request<Incoming>) -> Answer {
+async fn upload(store: &FileStore, name: &str, request: Request<Incoming>, pace: Pace) -> Answer {
     let name = match name {
         "" => "file".to_owned(),
         name => percent_decode_str(name).decode_utf8_lossy().into_owned(),
@@ -105,7 +108,7 @@ async fn upload(store: &FileStore, name: &str, request: Request<Incoming>) -> An
         idle: IDLE,
         is_upload: true,
     };
-    match store.save(incoming, BodyDataStream::new(body), &()).await {
+    match store.save(incoming, Paced::new(BodyDataStream::new(body), pace), &()).await {
         Ok(saved) => created(&name, saved),
         Err(error) => refused(&error),
     }

@@ -9,19 +9,14 @@
 //! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
 //! unless there is something to say before the answer.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::BoxBody};
-use hyper::{
-    body::{Body as _, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::body::{Body as _, Incoming};
 use rmcp::{
-    model::{Extensions, ProtocolVersion},
+    model::{ErrorCode, Extensions},
     transport::{
         StreamableHttpServerConfig, StreamableHttpService, common::http_header::HEADER_SESSION_ID,
     },
@@ -29,34 +24,40 @@ use rmcp::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{ServeError, Server, files, lines, masked, sessions::Sessions};
-use crate::{executor::Executor, files::FileStore, live::Owner};
+use super::{
+    ServeError, Server,
+    connections::{ConnectionBounds, Peer},
+    ending::{Ending, UnderWay},
+    files, lines, masked, message,
+    places::Phase,
+    sessions::{CLIENT, InSession, Pending, Sessions},
+    tracked::Tracked,
+};
+use crate::{
+    files::FileStore,
+    live::Owner,
+    secrets::Secrets,
+    shares::{Client, Share, Shares},
+};
 
 /// The path of the protocol.
-const MCP_PATH: &str = "/mcp";
+pub(super) const MCP_PATH: &str = "/mcp";
 /// The path for load balancers and people.
 const HEALTH_PATH: &str = "/health";
 /// The names of this machine in a `Host` field.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-/// How many connections are open at once, where the system allows as many.
-const MOST_CONNECTIONS: usize = 4096;
-/// How many there are where nobody knows what the system allows: less than the file descriptors
-/// that a process usually has.
-const USUAL_CONNECTIONS: usize = 512;
-/// How long a client may take for the fields of a request, silence between requests included.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-/// How long a client may take for the body of a request.
-const BODY_TIME: Duration = Duration::from_secs(30);
-/// How long answers that are on their way may hold up the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
-/// How long accepting pauses when the system has no descriptor left.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How many bytes the messages of all clients may take while they are read and answered.
+const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
+/// What answering a message takes besides its text, about.
+const ANSWERING: u64 = 16 * 1024;
+/// A body up to this size is read whatever the others take.
+const SMALL_BODY: usize = 64 * 1024;
+/// How long to wait before it is looked again whether there is room for a large body.
+const LOOK: Duration = Duration::from_millis(50);
+/// After how many seconds a client should come back when there is no room.
+const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 
 /// An answer; one that sends a file may break off.
 pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
@@ -89,160 +90,55 @@ impl HttpOptions {
     }
 }
 
-/// Listens and serves until `shutdown` is cancelled.
-///
-/// # Errors
-///
-/// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
-pub async fn serve_http(
-    server: Server,
-    options: HttpOptions,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let address = options.listen;
-    options.require_token(address)?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { address, source })?;
-    serve_listener(server, listener, options, shutdown).await
+/// Says whose request it is: the session that it was made in, at its address. There is one client
+/// without an address on stdio.
+pub(super) fn client(extensions: &Extensions) -> Client {
+    let peer = extensions.get::<http::request::Parts>().and_then(|it| it.extensions.get::<Peer>());
+    let session = extensions.get::<InSession>().map_or("", |InSession(id)| id);
+    Client { host: peer.map_or("", |peer| &peer.host).to_owned(), session: session.to_owned() }
 }
 
-/// Serves on a listener that is bound already; see [`serve_http`].
-///
-/// # Errors
-///
-/// Those of [`serve_http`].
-pub async fn serve_listener(
-    server: Server,
-    listener: TcpListener,
-    options: HttpOptions,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let address = listener
-        .local_addr()
-        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
-    options.require_token(address)?;
-    tracing::info!("listening on http://{address}{MCP_PATH}");
-    // Clients are elsewhere, where a path says nothing.
-    server.files().publish();
-    server.files().sweep().await;
-    server.ends_with(&shutdown);
-    let endpoint = Arc::new(Endpoint::new(server, options, address, shutdown.clone()));
-    let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(most_connections()));
-    while let Some(Ok(place)) =
-        shutdown.run_until_cancelled(Arc::clone(&places).acquire_owned()).await
-    {
-        let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await else { break };
-        match accepted {
-            Ok((stream, client)) => {
-                let (endpoint, shutdown) = (Arc::clone(&endpoint), shutdown.clone());
-                connections.spawn(async move {
-                    converse(stream, client, endpoint, shutdown).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    connections.close();
-    // Calls were dropped by the shutdown; a client that does not read is not waited for.
-    let _ = tokio::time::timeout(LAST_ANSWERS, connections.wait()).await;
-    Ok(())
-}
-
-/// Returns how many clients fit: half of the file descriptors are for what their calls open.
-fn most_connections() -> usize {
-    #[cfg(unix)]
-    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        let half = usize::try_from(limit / 2).unwrap_or(usize::MAX);
-        return half.clamp(1, MOST_CONNECTIONS);
-    }
-    USUAL_CONNECTIONS.min(MOST_CONNECTIONS)
-}
-
-/// Serves one connection; at a shutdown the request that is being answered is the last one.
-async fn converse(
-    stream: TcpStream,
-    client: SocketAddr,
-    endpoint: Arc<Endpoint>,
-    shutdown: CancellationToken,
-) {
-    // Events are small writes that would wait for each other's acknowledgment.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let service = service_fn(|mut request: Request<Incoming>| {
-        let endpoint = Arc::clone(&endpoint);
-        request.extensions_mut().insert(Client(client));
-        async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+/// Says whose the streams are that a request opens. A request that names a session without being
+/// in one is one without.
+pub(super) fn owner(extensions: &Extensions) -> Owner {
+    match (extensions.get::<http::request::Parts>(), extensions.get::<InSession>()) {
+        (None, _) => Owner::Session(String::new()),
+        (Some(_), Some(InSession(id))) => Owner::Session((**id).to_owned()),
+        (Some(_), None) => Owner::Anybody,
     }
 }
 
-/// The other end of the connection on which a request came.
-#[derive(Debug, Clone, Copy)]
-struct Client(SocketAddr);
-
-/// Names whose request it is: the session, or where there are none, the connection. Empty on
-/// stdio, where there is one client.
-pub(super) fn session(extensions: &Extensions) -> String {
-    let Some(parts) = extensions.get::<http::request::Parts>() else { return String::new() };
-    let id = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
-    match (id, parts.extensions.get::<Client>()) {
-        (Some(id), _) => id.to_owned(),
-        (None, Some(Client(address))) => address.to_string(),
-        (None, None) => String::new(),
-    }
-}
-
-/// Says whose the streams are that a request opens. A request that names a session which the
-/// revision of the protocol does not have is one without.
-pub(super) fn owner(extensions: &Extensions, version: Option<&ProtocolVersion>) -> Owner {
-    let Some(parts) = extensions.get::<http::request::Parts>() else {
-        return Owner::Session(String::new());
-    };
-    let id = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
-    match id.filter(|_| version.is_none_or(|it| *it < ProtocolVersion::V_2026_07_28)) {
-        Some(id) => Owner::Session(id.to_owned()),
-        None => Owner::Anybody,
-    }
+/// What lasts as long as the handler of a message.
+#[derive(Debug)]
+struct Held {
+    _memory: Share,
+    _under_way: UnderWay,
+    _pending: Option<Pending>,
 }
 
 /// What is behind the address.
-struct Endpoint {
+pub(super) struct Endpoint {
     mcp: StreamableHttpService<Server, Sessions>,
+    sessions: Arc<Sessions>,
+    /// What the messages of all clients take.
+    memory: Shares,
+    bounds: ConnectionBounds,
+    ending: Ending,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
-    executor: Executor,
+    secrets: Secrets,
 }
 
 impl Endpoint {
-    fn new(
+    /// Serves the tools of `server`; its sessions end with `end`.
+    pub(super) fn new(
         server: Server,
         options: HttpOptions,
         address: SocketAddr,
-        shutdown: CancellationToken,
+        end: CancellationToken,
+        ending: &Ending,
     ) -> Self {
         let health = json!({
             "status": "ok",
@@ -268,24 +164,56 @@ impl Endpoint {
             .with_allowed_origins(origins)
             .enforce_origin_validation()
             .with_json_response(true)
-            .with_max_request_body_bytes(lines::MOST_LINE_BYTES)
-            .with_cancellation_token(shutdown);
-        let (files, executor) = (server.files().clone(), server.executor().clone());
+            .with_max_request_body_bytes(message::MOST_BYTES)
+            .with_cancellation_token(end);
+        let files = server.files().clone();
+        let secrets = server.executor().secrets().clone();
         if let Some(token) = &options.token {
-            executor.secrets().add("http_token", token.expose_secret());
+            secrets.add("http_token", token.expose_secret());
         }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
+        let bounds = server.bounds();
         let make = move || Ok(server.for_session());
         Self {
-            mcp: StreamableHttpService::new(make, sessions, config),
+            mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
+            sessions,
+            memory: Shares::new(MOST_IN_MEMORY),
+            bounds,
+            ending: ending.clone(),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
-            executor,
+            secrets,
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answers a request, and notes on its connection that it does.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
+        let under_way = self.ending.begin();
+        let peer = request.extensions().get::<Peer>().cloned();
+        let Some(Peer { host, place }) = peer else {
+            // Every request comes on a connection.
+            let answer = text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no connection");
+            let place = super::places::Places::new(1).take(([127, 0, 0, 1], 0).into());
+            return answer.map(|body| Tracked::new(body, Arc::new(place), under_way));
+        };
+        place.set(Phase::Answering);
+        let listens = request.method() == Method::GET && request.uri().path() == MCP_PATH;
+        let is_health = request.uri().path() == HEALTH_PATH;
+        let answer = if place.is_at_door() && !is_health {
+            busy("all connections are taken; try again later")
+        } else {
+            let client = Client { host: (*host).to_owned(), session: String::new() };
+            CLIENT.scope(client, self.dispatch(request)).await
+        };
+        let listens = listens && answer.status() == StatusCode::OK;
+        answer.map(|body| {
+            let body = Tracked::new(body, place, under_way);
+            if listens { body.ending_with(&self.ending) } else { body }
+        })
+    }
+
+    async fn dispatch(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
         match (path, request.method()) {
@@ -320,7 +248,10 @@ impl Endpoint {
         }
         let checked = self.check_names(request.uri().clone(), request.headers()).await;
         match checked {
-            Ok(()) => files::answer(&self.files, request).await,
+            Ok(()) => tokio::select! {
+                answer = files::answer(&self.files, request, self.bounds.pace()) => answer,
+                () = self.ending.leaving() => busy("the server is ending; nothing was kept"),
+            },
             Err(refused) => *refused,
         }
     }
@@ -351,39 +282,92 @@ impl Endpoint {
         let (mut parts, body) = request.into_parts();
         // The token has done its work, and the library passes the fields on to handlers.
         parts.headers.remove(header::AUTHORIZATION);
-        let too_long = || text_answer(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long");
-        if body.size_hint().lower() > lines::MOST_LINE_BYTES as u64 {
-            return too_long();
-        }
-        let body = Limited::new(body, lines::MOST_LINE_BYTES);
-        let body = match tokio::time::timeout(BODY_TIME, body.collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_long(),
-            Ok(Err(_)) => return text_answer(StatusCode::BAD_REQUEST, "the body broke off"),
-            Err(_) => return text_answer(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        let read = self.read(&parts, body).await;
+        let (body, held) = match read {
+            Ok(read) => read,
+            Err(refused) => return *refused,
         };
+        parts.extensions.insert(Arc::new(held));
         let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
             value.as_bytes().to_ascii_lowercase().starts_with(b"application/json")
         });
-        if let Some(reply) = lines::check_tree(&body) {
-            return json_answer(StatusCode::BAD_REQUEST, reply.into());
-        }
-        // What its values take is counted among the answers that are being read.
-        let room = self.executor.room("");
-        if room.grow(lines::tree_bytes(&body)).is_err() {
-            return text_answer(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many large messages and answers at once; try again later",
-            );
-        }
+        let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
-        drop(room);
+        if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && !has_session {
+            // Nothing else fails there.
+            return busy("there is no room for another session; try again later");
+        }
         // The library blames the content type for a body that is no message.
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            let rejection = self.executor.secrets().message(lines::rejection(&body));
+            let rejection = self.secrets.message(lines::rejection(&body));
             return json_answer(StatusCode::BAD_REQUEST, rejection.into());
         }
-        masked::answer(answer, self.executor.secrets()).await.map(unfailing)
+        masked::answer(answer, &self.secrets).await.map(unfailing)
+    }
+
+    /// Reads a message, within the bounds of all.
+    async fn read(
+        &self,
+        parts: &http::request::Parts,
+        mut body: Incoming,
+    ) -> Result<(Bytes, Held), Box<Answer>> {
+        let refuse = |status, text| Box::new(text_answer(status, text));
+        let too_long = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is too long");
+        if body.size_hint().lower() > message::MOST_BYTES as u64 {
+            return Err(too_long());
+        }
+        let Some(peer) = parts.extensions.get::<Peer>() else {
+            return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no connection"));
+        };
+        peer.place.set(Phase::Reading);
+        let client = Client { host: (*peer.host).to_owned(), session: String::new() };
+        let mut memory = self.memory.nothing(&client);
+        let mut text = BytesMut::new();
+        let reading = async {
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else {
+                    return Err(refuse(StatusCode::BAD_REQUEST, "the body broke off"));
+                };
+                let Ok(piece) = frame.into_data() else { continue };
+                let size = text.len() + piece.len();
+                if size > message::MOST_BYTES {
+                    return Err(too_long());
+                }
+                if size > SMALL_BODY {
+                    grow(&mut memory, piece.len() as u64).await;
+                }
+                text.extend_from_slice(&piece);
+            }
+            Ok(())
+        };
+        let late = |_| refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+        tokio::time::timeout(self.bounds.body, reading).await.map_err(late)??;
+        peer.place.set(Phase::Answering);
+        let reject = |status, message: &str| {
+            let text = lines::error_line(&lines::id_of(&text), ErrorCode::INVALID_REQUEST, message);
+            Err(Box::new(json_answer(status, text.into())))
+        };
+        let weight = match message::weigh(&text) {
+            Ok(weight) => weight,
+            Err(error) => return reject(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
+        };
+        let rest = (weight + ANSWERING).saturating_sub(memory.amount());
+        let waiting = tokio::time::timeout(self.bounds.body, grow(&mut memory, rest));
+        if waiting.await.is_err() {
+            return Err(Box::new(busy("too much is being answered; try again later")));
+        }
+        let session = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
+        let pending = match session.zip(lines::request_id(&text)) {
+            Some((session, id)) => match self.sessions.begin(session, &id) {
+                Ok(pending) => pending,
+                Err(refused) => {
+                    return reject(StatusCode::TOO_MANY_REQUESTS, &refused.to_string());
+                }
+            },
+            None => None,
+        };
+        let held = Held { _memory: memory, _under_way: self.ending.begin(), _pending: pending };
+        Ok((text.freeze(), held))
     }
 
     /// Answers a browser that asks whether a page may call.
@@ -423,6 +407,20 @@ impl Endpoint {
         });
         presented.is_some_and(|presented| is_same(&digest(presented), token))
     }
+}
+
+/// Takes more memory as soon as there is some.
+async fn grow(memory: &mut Share, bytes: u64) {
+    while !memory.grow(bytes) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Says that there is no room, and when to come back.
+fn busy(text: &'static str) -> Answer {
+    let mut answer = text_answer(StatusCode::SERVICE_UNAVAILABLE, text);
+    answer.headers_mut().insert(header::RETRY_AFTER, COME_BACK);
+    answer
 }
 
 /// Lets the page at `origin` read the answer, unless it was refused.

@@ -2,11 +2,11 @@
 //!
 //! Takes a reader and gives the protocol library's transport. It differs from the library's own in
 //! what it does with input that is no message: a line that is not JSON, is no request or is longer
-//! than [`MOST_LINE_BYTES`] gets an error reply and the next line is read, so that one bad line
+//! than [`MOST_BYTES`] gets an error reply and the next line is read, so that one bad line
 //! costs a client neither its session nor its patience. Lines that are too long are never held in
 //! memory. Writing is a task of its own that joins what is ready into one write.
 
-use std::{io, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
@@ -14,21 +14,29 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{json::cost, secrets::Secrets};
+use super::{
+    ending::{Ending, UnderWay},
+    message::{self, MOST_BYTES},
+};
+use crate::{
+    secrets::Secrets,
+    shares::{Client, Share, Shares},
+};
 
-/// The longest line that is read.
-pub(super) const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
-/// The values of a message take at most so many bytes of memory.
-const MOST_TREE_BYTES: u64 = 128 * 1024 * 1024;
-/// The values of a shorter message take little.
-const SHORT_BYTES: usize = 64 * 1024;
+/// How many bytes the messages of the client may take while they are answered.
+const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
+/// An id that is longer does not come back in an error.
+const MOST_ECHO: usize = 256;
+/// What answering a message takes besides its text, about.
+const ANSWERING: u64 = 16 * 1024;
 /// What the line buffer keeps after a long line.
 const KEPT_LINE_BYTES: usize = 64 * 1024;
 /// How much is read at once.
@@ -55,6 +63,15 @@ pub(super) struct Lines<R> {
     reply: Option<Vec<u8>>,
     write: Option<mpsc::Sender<Vec<u8>>>,
     connection: CancellationToken,
+    ending: Ending,
+    memory: Shares,
+}
+
+/// What lasts as long as the handler of a message.
+#[derive(Debug)]
+struct Held {
+    _memory: Share,
+    _under_way: UnderWay,
 }
 
 /// What is to be done with a line.
@@ -71,6 +88,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         read: R,
         write: mpsc::Sender<Vec<u8>>,
         connection: CancellationToken,
+        ending: Ending,
     ) -> Self {
         Self {
             read: BufReader::with_capacity(READ_BYTES, read),
@@ -81,6 +99,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             reply: None,
             write: Some(write),
             connection,
+            ending,
+            memory: Shares::new(MOST_IN_MEMORY),
         }
     }
 
@@ -98,7 +118,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             let end = memchr::memchr(b'\n', available);
             let taken = end.map_or(available.len(), |end| end + 1);
-            let too_long = self.line.len() + taken > MOST_LINE_BYTES;
+            let too_long = self.line.len() + taken > MOST_BYTES;
             let started_skipping = too_long && !self.skipping;
             if too_long {
                 self.line = Vec::new();
@@ -112,7 +132,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 self.skipping = false;
             }
             if started_skipping {
-                let message = format!("message longer than {MOST_LINE_BYTES} bytes");
+                let message = format!("message longer than {MOST_BYTES} bytes");
                 self.reply = Some(error_line(&Value::Null, ErrorCode::PARSE_ERROR, &message));
                 return Ok(false);
             }
@@ -122,9 +142,33 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
+    /// Counts a request for as long as it is answered. What answers or cancels one always passes:
+    /// others wait for it.
+    fn hold(&self, line: Line, weight: u64) -> Line {
+        let Line::Message(mut message) = line else { return line };
+        if !is_request(&message) {
+            return Line::Message(message);
+        }
+        let Some(memory) = self.memory.take(&Client::only(), weight + ANSWERING) else {
+            let text = "too much is being answered; wait for some of it";
+            let id = id_of(&self.line);
+            return Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, text));
+        };
+        message::cut_introduction(&mut message);
+        let held = Held { _memory: memory, _under_way: self.ending.begin() };
+        message.insert_extension(Arc::new(held));
+        Line::Message(message)
+    }
+
     /// Takes the line out of the buffer and decides about it.
     fn take_line(&mut self) -> Line {
-        let line = parse(&self.line);
+        let line = match message::weigh(&self.line) {
+            Ok(weight) => self.hold(parse(&self.line), weight),
+            Err(error) => {
+                let id = id_of(&self.line);
+                Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, &error.to_string()))
+            }
+        };
         self.line.clear();
         self.line.shrink_to(KEPT_LINE_BYTES);
         match line {
@@ -244,9 +288,6 @@ fn parse(line: &[u8]) -> Line {
     if line.is_empty() {
         return Line::Ignore;
     }
-    if tree_bytes(line) > MOST_TREE_BYTES {
-        return Line::Reply(too_complex());
-    }
     if let Ok(message) = serde_json::from_slice(line) {
         return Line::Message(Box::new(message));
     }
@@ -271,19 +312,30 @@ fn parse(line: &[u8]) -> Line {
     }
 }
 
-/// Returns how many bytes of memory the values of a message take; nothing of a short one.
-pub(super) fn tree_bytes(message: &[u8]) -> u64 {
-    if message.len() > SHORT_BYTES { cost::of_bytes(message) } else { 0 }
+/// The parts of a message that say whose answer a reply is.
+#[derive(Deserialize)]
+struct Heading<'text> {
+    #[serde(borrow)]
+    id: Option<&'text RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'text, str>>,
 }
 
-/// Returns the reply to a message whose values take too much memory, or `None` when they do not.
-pub(super) fn check_tree(message: &[u8]) -> Option<Vec<u8>> {
-    (tree_bytes(message) > MOST_TREE_BYTES).then(too_complex)
+/// Returns the id of a message, if it may come back.
+pub(super) fn id_of(text: &[u8]) -> Value {
+    let heading: Option<Heading<'_>> = serde_json::from_slice(text).ok();
+    let id = heading.and_then(|heading| heading.id).map(RawValue::get);
+    let id = id.filter(|id| id.len() <= MOST_ECHO);
+    id.and_then(|id| serde_json::from_str(id).ok())
+        .filter(|id: &Value| id.is_string() || id.is_number())
+        .unwrap_or(Value::Null)
 }
 
-fn too_complex() -> Vec<u8> {
-    let message = "the message has too many values or levels";
-    error_line(&Value::Null, ErrorCode::INVALID_REQUEST, message)
+/// Returns the text of the id of a request; `None` when the message is another one.
+pub(super) fn request_id(text: &[u8]) -> Option<String> {
+    let heading: Heading<'_> = serde_json::from_slice(text).ok()?;
+    heading.method?;
+    heading.id.map(|id| id.get().to_owned())
 }
 
 /// Returns the reply to an HTTP body that is no message.
@@ -297,30 +349,9 @@ pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
 }
 
 /// Makes an error reply; the library's own leaves out an `id` that is not known.
-fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
+pub(super) fn error_line(id: &Value, code: ErrorCode, message: &str) -> Vec<u8> {
     let error = ErrorData::new(code, message.to_owned(), None);
     let mut line = json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string().into_bytes();
     line.push(b'\n');
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_of_values_alone_is_refused() {
-        let call = |items: &str| {
-            format!(
-                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{{"x":[{items}0]}}}}}}"#
-            )
-        };
-        let many = call(&"[],".repeat(2_000_000));
-        let reply = check_tree(many.as_bytes()).unwrap();
-        assert!(String::from_utf8_lossy(&reply).contains("too many values or levels"));
-        assert!(matches!(parse(many.as_bytes()), Line::Reply(_)));
-        let long = call(&format!("\"{}\",", "x".repeat(4_000_000)));
-        assert!(matches!(parse(long.as_bytes()), Line::Message(_)));
-        assert_eq!(tree_bytes(call("").as_bytes()), 0);
-    }
 }

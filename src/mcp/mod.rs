@@ -11,13 +11,18 @@
 
 mod budget;
 mod builtin;
+mod connections;
 mod consent;
+mod ending;
 mod files;
+mod guarded;
 mod http;
 mod instructions;
 mod lines;
 mod masked;
+mod message;
 mod objects;
+mod places;
 mod progress;
 mod prompts;
 mod resources;
@@ -28,12 +33,14 @@ mod stdio;
 mod streams;
 mod tasks;
 mod tools;
+mod tracked;
 
 pub use self::{
-    http::{HttpOptions, serve_http, serve_listener},
+    connections::{ConnectionBounds, serve_http, serve_listener},
+    http::HttpOptions,
     instructions::{BackendSummary, instructions},
     server::Server,
-    stdio::{serve_stdio, serve_streams, shutdown_on_signals},
+    stdio::{serve_stdio, serve_streams},
 };
 
 /// Why serving ended otherwise than asked for.

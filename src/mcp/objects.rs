@@ -21,7 +21,7 @@ use rmcp::{
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, http, progress, result};
+use super::{Server, ending::Stopped, http, progress, result};
 use crate::{
     executor::CallError,
     gate::Pending,
@@ -30,6 +30,7 @@ use crate::{
         watch::{Found, MOST_URIS, Resources, Watcher},
     },
     outcome::Payload,
+    shares::Client,
     text::line,
 };
 
@@ -102,11 +103,11 @@ impl Served {
         let admitted = self.resources.read_call(found).and_then(Pending::admit);
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
-        let reporter = progress::Reporter::new(http::session(&context.extensions));
+        let reporter = progress::Reporter::new(http::client(&context.extensions));
         let call = Box::pin(server.executor().execute(admitted, &reporter));
-        let done = progress::run(context, &reporter, call).await;
-        let cancelled = || ErrorData::internal_error("the read was cancelled", None);
-        let outcome = done.ok_or_else(cancelled)?.map_err(|error| match &error {
+        let done = progress::run(context, server.ending(), &reporter, call).await;
+        let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
+        let outcome = done.map_err(stopped)?.map_err(|error| match &error {
             CallError::Api(api) if matches!(api.status, 404 | 410) => {
                 ErrorData::resource_not_found(error.for_model(), None)
             }
@@ -138,8 +139,8 @@ impl Served {
         if !self.resources.is_watchable(uri) {
             return Err(unknown(uri));
         }
-        let session = http::session(&context.extensions);
-        let watcher = self.watcher(&session, &context.peer).map_err(failed)?;
+        let client = http::client(&context.extensions);
+        let watcher = self.watcher(&client, &context.peer).map_err(failed)?;
         let watched = tokio::select! {
             watched = watcher.watch(uri) => watched.map_err(failed),
             () = context.ct.cancelled() => {
@@ -148,14 +149,14 @@ impl Served {
             }
         };
         if watched.is_err() {
-            self.leave(&session);
+            self.leave(&client.session);
         }
         watched
     }
 
     /// Stops watching a resource.
     pub(super) fn unsubscribe(&self, uri: &str, context: &RequestContext<RoleServer>) {
-        let session = http::session(&context.extensions);
+        let session = http::client(&context.extensions).session;
         let watcher = self.sessions().get(&session).map(|known| Arc::clone(&known.watcher));
         if let Some(watcher) = watcher {
             watcher.forget(uri);
@@ -174,12 +175,17 @@ impl Served {
         drop(gone);
     }
 
-    fn watcher(&self, session: &str, peer: &Peer<RoleServer>) -> Result<Arc<Watcher>, StreamError> {
+    fn watcher(
+        &self,
+        client: &Client,
+        peer: &Peer<RoleServer>,
+    ) -> Result<Arc<Watcher>, StreamError> {
+        let session = client.session.as_str();
         let mut sessions = self.sessions();
         if let Some(known) = sessions.get(session) {
             return Ok(Arc::clone(&known.watcher));
         }
-        let watcher = Arc::new(self.resources.watcher()?);
+        let watcher = Arc::new(self.resources.watcher(client)?);
         let (told, peer, name) = (Arc::clone(&watcher), peer.clone(), session.to_owned());
         let all = Arc::downgrade(&self.sessions);
         let task = tokio::spawn(async move {
@@ -217,7 +223,8 @@ impl Served {
             context.cancelled().await;
             return Ok(());
         }
-        let watcher = self.resources.watcher().map_err(failed)?;
+        let client = http::client(&context.request_context().extensions);
+        let watcher = self.resources.watcher(&client).map_err(failed)?;
         let sink = context.sink();
         let told = async {
             for uri in accepted {

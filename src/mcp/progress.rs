@@ -18,8 +18,10 @@ use rmcp::{
 };
 use tokio::{sync::Notify, time::Instant};
 
+use super::ending::{Ending, Stopped};
 use crate::{
     outcome::{Observer, Progress},
+    shares::Client,
     text,
 };
 
@@ -33,15 +35,15 @@ const LAST_SEND: Duration = Duration::from_millis(200);
 /// Takes the reports of a call; only the newest is kept.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
-    session: String,
+    client: Client,
     newest: Mutex<Option<Progress>>,
     news: Notify,
 }
 
 impl Reporter {
-    /// Takes the reports of a call that `session` makes.
-    pub(super) fn new(session: String) -> Self {
-        Self { session, ..Self::default() }
+    /// Takes the reports of a call that `client` makes.
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, ..Self::default() }
     }
 
     fn take(&self) -> Option<Progress> {
@@ -56,23 +58,34 @@ impl Observer for Reporter {
     }
 
     fn session(&self) -> &str {
-        &self.session
+        &self.client.session
+    }
+
+    fn client(&self) -> Client {
+        self.client.clone()
     }
 }
 
-/// Drives `call` to its end; returns `None` when the request was cancelled first.
+/// Drives `call` to its end, unless the request is cancelled first or the server ends.
+///
+/// # Errors
+///
+/// Why the call was stopped.
 pub(super) async fn run<T>(
     context: &RequestContext<RoleServer>,
+    ending: &Ending,
     reporter: &Reporter,
     call: impl Future<Output = T>,
-) -> Option<T> {
+) -> Result<T, Stopped> {
     let Some(token) = context.meta.get_progress_token() else {
         return tokio::select! {
             biased;
-            () = context.ct.cancelled() => None,
-            result = call => Some(result),
+            () = context.ct.cancelled() => Err(Stopped::Cancelled),
+            result = call => Ok(result),
+            () = ending.left() => Err(Stopped::Ending),
         };
     };
+    let mut left = pin!(ending.left());
     let mut call = pin!(call);
     let mut channel = Channel::new(context.peer.clone(), token);
     loop {
@@ -80,11 +93,12 @@ pub(super) async fn run<T>(
         let is_sending = channel.sending.is_some();
         tokio::select! {
             biased;
-            () = context.ct.cancelled() => return None,
+            () = context.ct.cancelled() => return Err(Stopped::Cancelled),
             result = &mut call => {
                 channel.finish(reporter).await;
-                return Some(result);
+                return Ok(result);
             }
+            () = &mut left => return Err(Stopped::Ending),
             () = channel.sent(), if is_sending => {}
             () = reporter.news.notified(), if may_send => channel.report(reporter),
             // Also wakes when the interval since the last notification is over.

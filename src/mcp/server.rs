@@ -6,7 +6,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rmcp::{
@@ -29,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget,
     builtin::{self, Builtin, TaskArguments},
+    connections::ConnectionBounds,
     consent::{Answer, Consents, Retry},
+    ending::{Ending, Stopped, TOO_LATE},
     http, objects,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
@@ -62,6 +65,10 @@ pub struct Server {
     calls: Arc<Calls>,
     /// A longer result is cut.
     most_chars: usize,
+    /// How long calls may go on when the program ends.
+    grace: Duration,
+    bounds: ConnectionBounds,
+    ending: Ending,
 }
 
 struct Shared {
@@ -72,8 +79,6 @@ struct Shared {
     prompts: Vec<ExamplePrompt>,
     consents: Consents,
     builtins: Vec<Builtin>,
-    /// Cancelled when the program ends.
-    shutdown: OnceLock<CancellationToken>,
     streams: Hub,
     objects: objects::Served,
 }
@@ -107,18 +112,44 @@ impl Server {
             prompts,
             consents,
             builtins,
-            shutdown: OnceLock::new(),
             streams: Hub::default(),
             objects: objects::Served::new(watched),
         };
-        let most_chars = Limits::default().result_chars;
-        Self { shared: Arc::new(shared), calls: Arc::default(), most_chars }
+        let Limits { result_chars: most_chars, shutdown_grace: grace, .. } = Limits::default();
+        Self {
+            shared: Arc::new(shared),
+            calls: Arc::default(),
+            most_chars,
+            grace,
+            bounds: ConnectionBounds::default(),
+            ending: Ending::new(&CancellationToken::new()),
+        }
     }
 
     /// Cuts results of more than `most` characters; by default as [`Limits`] say.
     #[must_use]
     pub fn with_most_chars(self, most: usize) -> Self {
         Self { most_chars: most, ..self }
+    }
+
+    /// Lets calls go on for `grace` when the program ends; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Bounds the connections of HTTP clients.
+    #[must_use]
+    pub fn with_connections(self, bounds: ConnectionBounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    pub(super) fn bounds(&self) -> ConnectionBounds {
+        self.bounds
     }
 
     /// Returns how many characters a result may have.
@@ -133,13 +164,17 @@ impl Server {
 
     /// Returns a server of the same tools for another session.
     pub(super) fn for_session(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), calls: Arc::default(), ..*self }
+        Self { calls: Arc::default(), ..self.clone() }
     }
 
-    /// Says what is cancelled when the program ends: the tasks of calls then go on.
-    pub(super) fn ends_with(&self, shutdown: &CancellationToken) {
-        // A server that is served twice ends with the first.
-        let _ = self.shared.shutdown.set(shutdown.clone());
+    /// Returns the same server, which ends so.
+    pub(super) fn ending_with(self, ending: &Ending) -> Self {
+        Self { ending: ending.clone(), ..self }
+    }
+
+    /// Returns how it ends.
+    pub(super) fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// Returns the directory of files.
@@ -260,7 +295,17 @@ impl Server {
                     Err(refusal) => return failure(refusal.to_string()),
                 };
                 let budget = wait.unwrap_or_else(|| usual(context));
-                executor.watch_task(&right, budget, reporter).await
+                let handle = &handle;
+                tokio::select! {
+                    biased;
+                    watched = executor.watch_task(&right, budget, reporter) => watched,
+                    () = self.ending.leaving() => {
+                        return failure(format!(
+                            "the server is ending; the task {handle} goes on: call task_wait with \
+                             it when the server is back"
+                        ));
+                    }
+                }
             }
         };
         match outcome {
@@ -298,7 +343,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
         let version = context.protocol_version();
-        let room = self.executor().room(&http::session(&context.extensions));
+        let room = self.executor().room(&http::client(&context.extensions));
         let fit = budget::fit(outcome, entry, self.files(), self.most_chars, &room);
         let (outcome, notice) = Box::pin(fit).await;
         let link = match &outcome.payload {
@@ -450,7 +495,10 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        Box::pin(self.shared.objects.listen(&context)).await
+        tokio::select! {
+            listened = Box::pin(self.shared.objects.listen(&context)) => listened,
+            () = self.ending.closing() => Ok(()),
+        }
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -471,17 +519,22 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let retry = Retry::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
-        let reporter = Reporter::new(http::session(&context.extensions));
-        let cancelled = || Ok(result::failure("the call was cancelled".to_owned()).into());
+        if self.ending.is_closing() {
+            return Ok(result::failure(TOO_LATE.to_owned()).into());
+        }
+        let reporter = Reporter::new(http::client(&context.extensions));
+        // At the end of the server; nobody waits for the answer of a cancelled request.
+        let stopped = |why: Stopped| Ok(result::failure(why.to_string()).into());
         if let Some(tool) = streams::builtin(self.shared.gate.catalog(), &request.name) {
             let call = Box::pin(tool.run(self, arguments, &context));
-            let done = progress::run(&context, &reporter, call).await;
-            return done.map_or_else(cancelled, |result| Ok(result.into()));
+            let done = progress::run(&context, &self.ending, &reporter, call).await;
+            return done.map_or_else(stopped, |result| Ok(result.into()));
         }
         if let Some(builtin) = self.builtin(&request.name) {
             let call =
                 Box::pin(self.perform_builtin(builtin, arguments, retry, &context, &reporter));
-            return progress::run(&context, &reporter, call).await.map_or_else(cancelled, Ok);
+            let done = progress::run(&context, &self.ending, &reporter, call).await;
+            return done.map_or_else(stopped, Ok);
         }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
@@ -490,7 +543,7 @@ impl ServerHandler for Server {
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
-        let leave = Leave::at(self.shared.shutdown.get().cloned());
+        let leave = Leave::at(Some(self.ending.token()));
         let has_tasks = pending.entry().tasks().is_some() || pending.entry().tool().is_none();
         if has_tasks {
             let mut calls = self.calls.lock();
@@ -499,13 +552,12 @@ impl ServerHandler for Server {
             calls.insert(context.id.clone(), leave.clone());
         }
         let call = Box::pin(self.perform(pending, retry, leave, &context, &reporter));
-        let response = progress::run(&context, &reporter, call).await;
+        let response = progress::run(&context, &self.ending, &reporter, call).await;
         // After a cancellation, whose reason comes a moment later, there is nobody to answer.
-        if has_tasks && response.is_some() {
+        if has_tasks && !matches!(response, Err(Stopped::Cancelled)) {
             self.calls.lock().remove(&context.id);
         }
-        // Seen at a shutdown only: nobody waits for the answer of a cancelled request.
-        response.map_or_else(cancelled, Ok)
+        response.map_or_else(stopped, Ok)
     }
 
     async fn on_cancelled(
@@ -531,14 +583,15 @@ impl ServerHandler for Server {
         let id = TaskId::read(&request.task_id)?;
         let right = gate.check_task(&id.handle).map_err(refused)?;
         let looked = executor.watch_task(&right, Budget::AtOnce, &());
-        let looked = progress::run(&context, &Reporter::default(), looked).await;
-        let looked = looked.ok_or_else(|| ErrorData::internal_error("cancelled", None))?;
+        let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
+        let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
+        let looked = looked.map_err(stopped)?;
         let catalog = gate.catalog();
         let backend = catalog.task_backend(&id.handle.backend);
         let begun_by =
             backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
         let output = begun_by.and_then(|entry| entry.output.as_deref());
-        let room = executor.room(&http::session(&context.extensions));
+        let room = executor.room(&http::client(&context.extensions));
         tasks::shown(&id, looked, output, &|bytes| room.grow(bytes).is_ok())
     }
 

@@ -1,133 +1,298 @@
-//! Sessions of clients before 2026-07-28, with a bound on their number.
+//! Sessions of clients before 2026-07-28, with bounds on their number and on what each holds.
 //!
 //! Such a client should end its session and often does not. An idle session ends by itself after
-//! [`IDLE`]; when there are too many before that, the one that was silent for longest makes room,
-//! and its client opens another when it comes back, as the protocol asks.
+//! [`IDLE`]; when there are too many before that, one makes room, and its client opens another when
+//! it comes back, as the protocol asks. It is one of the address that has the most, and there the
+//! one that was silent for longest; never one that has a request under way.
+//!
+//! A session holds little: what is left of its client's introduction (1 KB), the identifiers of its
+//! requests under way (of [`MOST_PENDING`] at most), the last 16 notifications, and the URIs that it
+//! watches (256 KB at most).
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
     transport::streamable_http_server::{
         SessionId, SessionManager,
-        session::{ServerSseMessage, local::LocalSessionManager},
+        session::{
+            ServerSseMessage,
+            local::{LocalSessionManager, LocalSessionManagerError},
+        },
     },
 };
 use tokio::time::Instant;
 
-use crate::live::Hub;
+use super::message;
+use crate::{live::Hub, shares::Client};
 
-/// How long a session may be silent.
+/// How long a session may be silent, unless somebody listens to it.
 const IDLE: Duration = Duration::from_secs(3600);
 /// How many sessions there may be; one takes about 60 KB.
 const MOST_SESSIONS: usize = 500;
+/// How many requests of a session may be under way.
+const MOST_PENDING: usize = 256;
+/// How long it may take until a session knows that it ends.
+const TO_CLOSE: Duration = Duration::from_secs(1);
 
-type Error = <LocalSessionManager as SessionManager>::Error;
+tokio::task_local! {
+    /// Whose request is being handled.
+    pub(super) static CLIENT: Client;
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("all {0} sessions have requests under way; try again later")]
+    Full(usize),
+    #[error(transparent)]
+    Local(#[from] LocalSessionManagerError),
+}
+
+/// Why a request of a session is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("the session has {MOST_PENDING} requests under way; wait for one of them")]
+    TooMany,
+    #[error("a request of the session with this id is under way")]
+    SameId,
+}
+
+/// Says in which session a message came: one that exists.
+#[derive(Debug, Clone)]
+pub(super) struct InSession(pub(super) SessionId);
 
 /// The library's sessions in memory, bounded.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    /// When each session was last heard of.
-    heard: Mutex<HashMap<SessionId, Instant>>,
+    open: Arc<Mutex<HashMap<SessionId, Open>>>,
     most: usize,
     /// Those of a session end with it.
     streams: Hub,
 }
 
+/// What is known of a session.
+#[derive(Debug)]
+struct Open {
+    host: String,
+    /// When it was last heard of.
+    heard: Instant,
+    /// Its requests under way.
+    pending: HashSet<String>,
+    /// How many connections listen to it.
+    listeners: usize,
+}
+
+/// A request of a session while it is under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    open: Arc<Mutex<HashMap<SessionId, Open>>>,
+    session: SessionId,
+    id: String,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = open.get_mut(&self.session) {
+            known.pending.remove(&self.id);
+            known.heard = Instant::now();
+        }
+    }
+}
+
+/// A connection that listens to a session.
+struct Listener {
+    open: Arc<Mutex<HashMap<SessionId, Open>>>,
+    session: SessionId,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = open.get_mut(&self.session) {
+            known.listeners -= 1;
+            known.heard = Instant::now();
+        }
+    }
+}
+
 impl Sessions {
     pub(super) fn new(streams: Hub) -> Self {
         let mut local = LocalSessionManager::default();
-        local.session_config.keep_alive = Some(IDLE);
-        Self { local, heard: Mutex::default(), most: MOST_SESSIONS, streams }
+        // Who is silent is decided here.
+        local.session_config.keep_alive = None;
+        // Only what was cancelled is left, and nobody comes back for that.
+        local.session_config.completed_cache_ttl = Duration::ZERO;
+        Self { local, open: Arc::default(), most: MOST_SESSIONS, streams }
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashMap<SessionId, Instant>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the session that was silent for longest when there is no room for another.
-    fn take_surplus(&self) -> Option<SessionId> {
-        let mut heard = self.heard();
-        if heard.len() < self.most {
-            return None;
+    /// Notes that a request of a session is under way; `None` when there is no such session.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub(super) fn begin(&self, session: &str, id: &str) -> Result<Option<Pending>, Refused> {
+        let mut open = self.open();
+        let Some((session, _)) = open.get_key_value(session) else { return Ok(None) };
+        let session = Arc::clone(session);
+        let Some(known) = open.get_mut(&session) else { return Ok(None) };
+        if known.pending.contains(id) {
+            return Err(Refused::SameId);
         }
-        let oldest = heard.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone())?;
-        heard.remove(&oldest);
-        Some(oldest)
+        if known.pending.len() >= MOST_PENDING {
+            return Err(Refused::TooMany);
+        }
+        known.pending.insert(id.to_owned());
+        drop(open);
+        Ok(Some(Pending { open: Arc::clone(&self.open), session, id: id.to_owned() }))
+    }
+
+    /// Takes out the sessions that were silent for too long, and one more when there is no room for
+    /// another one of `host`.
+    fn take_surplus(&self, host: &str) -> Result<Vec<SessionId>, SessionError> {
+        let now = Instant::now();
+        let mut open = self.open();
+        let is_idle = |it: &Open| it.pending.is_empty();
+        let is_over =
+            |it: &Open| is_idle(it) && it.listeners == 0 && now.duration_since(it.heard) >= IDLE;
+        let mut surplus: Vec<SessionId> =
+            open.iter().filter(|(_, it)| is_over(it)).map(|(id, _)| Arc::clone(id)).collect();
+        if open.len() - surplus.len() >= self.most {
+            let mut counts: HashMap<&str, usize> = HashMap::from([(host, 1)]);
+            for it in open.values() {
+                *counts.entry(&it.host).or_default() += 1;
+            }
+            let own = counts.get(host).copied().unwrap_or_default();
+            let count = |it: &Open| counts.get(it.host.as_str()).copied().unwrap_or_default();
+            let goes = open
+                .iter()
+                // Nobody is pushed out by an address that has more.
+                .filter(|(_, it)| is_idle(it) && count(it) >= own)
+                .max_by_key(|(_, it)| (count(it), it.listeners == 0, Reverse(it.heard)));
+            match goes {
+                Some((id, _)) => surplus.push(Arc::clone(id)),
+                None => return Err(SessionError::Full(self.most)),
+            }
+        }
+        for id in &surplus {
+            open.remove(id);
+        }
+        Ok(surplus)
+    }
+
+    async fn close(&self, id: &SessionId) {
+        self.open().remove(id);
+        self.streams.close_all(id);
+        // One that waits for its client to read does not hear.
+        let closing = tokio::time::timeout(TO_CLOSE, self.local.close_session(id)).await;
+        if !matches!(closing, Ok(Ok(()))) {
+            tracing::debug!("a session ends without a word");
+        }
+    }
+
+    fn listen<S>(&self, id: &SessionId, stream: S) -> impl Stream<Item = ServerSseMessage> + use<S>
+    where
+        S: Stream<Item = ServerSseMessage>,
+    {
+        let listener = self.open().get_mut(id).map(|known| {
+            known.listeners += 1;
+            Listener { open: Arc::clone(&self.open), session: Arc::clone(id) }
+        });
+        stream.inspect(move |_| {
+            // It lasts as long as the stream.
+            let _ = &listener;
+        })
     }
 }
 
 impl SessionManager for Sessions {
-    type Error = Error;
+    type Error = SessionError;
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
-    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Error> {
-        if let Some(surplus) = self.take_surplus() {
-            tracing::debug!("too many sessions: the one that was silent for longest ends");
-            self.streams.close_all(&surplus);
-            self.local.close_session(&surplus).await?;
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
+        let client = CLIENT.try_with(Client::clone).unwrap_or_default();
+        for surplus in self.take_surplus(&client.host)? {
+            tracing::debug!("a session that was silent for long ends");
+            self.close(&surplus).await;
         }
         let (id, transport) = self.local.create_session().await?;
-        self.heard().insert(id.clone(), Instant::now());
+        let open = Open {
+            host: client.host,
+            heard: Instant::now(),
+            pending: HashSet::new(),
+            listeners: 0,
+        };
+        self.open().insert(Arc::clone(&id), open);
         Ok((id, transport))
     }
 
     async fn initialize_session(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<ServerJsonRpcMessage, Error> {
-        self.local.initialize_session(id, message).await
+        mut message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, SessionError> {
+        message::cut_introduction(&mut message);
+        message.insert_extension(InSession(Arc::clone(id)));
+        Ok(self.local.initialize_session(id, message).await?)
     }
 
-    async fn has_session(&self, id: &SessionId) -> Result<bool, Error> {
+    async fn has_session(&self, id: &SessionId) -> Result<bool, SessionError> {
         // Asked for at the beginning of each request.
-        if let Some(at) = self.heard().get_mut(id) {
-            *at = Instant::now();
+        if let Some(known) = self.open().get_mut(id) {
+            known.heard = Instant::now();
         }
-        self.local.has_session(id).await
+        Ok(self.local.has_session(id).await?)
     }
 
-    async fn close_session(&self, id: &SessionId) -> Result<(), Error> {
-        self.heard().remove(id);
-        self.streams.close_all(id);
-        self.local.close_session(id).await
+    async fn close_session(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.close(id).await;
+        Ok(())
     }
 
     async fn create_stream(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        self.local.create_stream(id, message).await
+        mut message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
+        message.insert_extension(InSession(Arc::clone(id)));
+        Ok(self.local.create_stream(id, message).await?)
     }
 
     async fn accept_message(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
-    ) -> Result<(), Error> {
-        self.local.accept_message(id, message).await
+        mut message: ClientJsonRpcMessage,
+    ) -> Result<(), SessionError> {
+        message.insert_extension(InSession(Arc::clone(id)));
+        Ok(self.local.accept_message(id, message).await?)
     }
 
     async fn create_standalone_stream(
         &self,
         id: &SessionId,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        self.local.create_standalone_stream(id).await
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
+        let stream = self.local.create_standalone_stream(id).await?;
+        Ok(self.listen(id, stream))
     }
 
     async fn resume(
         &self,
         id: &SessionId,
         last_event_id: String,
-    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        self.local.resume(id, last_event_id).await
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
+        let stream = self.local.resume(id, last_event_id).await?;
+        Ok(self.listen(id, stream))
     }
 }
 
@@ -135,23 +300,103 @@ impl SessionManager for Sessions {
 mod tests {
     use super::*;
 
+    fn sessions(most: usize) -> Sessions {
+        Sessions { most, ..Sessions::new(Hub::default()) }
+    }
+
+    /// Opens a session of a host, a second after the one before.
+    async fn open(sessions: &Sessions, host: &str) -> Result<SessionId, SessionError> {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let client = Client { host: host.to_owned(), session: String::new() };
+        let created = CLIENT.scope(client, sessions.create_session()).await;
+        // A session without its transport is one that waits.
+        created.map(|(id, transport)| {
+            std::mem::forget(transport);
+            id
+        })
+    }
+
+    fn alive(sessions: &Sessions, ids: &[SessionId]) -> Vec<bool> {
+        ids.iter().map(|id| sessions.open().contains_key(id)).collect()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_session_that_was_silent_for_longest_makes_room() {
-        let sessions = Sessions { most: 2, ..Sessions::new(Hub::default()) };
+        let sessions = sessions(2);
         let mut ids = Vec::new();
         for _ in 0..2 {
-            ids.push(sessions.create_session().await.unwrap().0);
-            tokio::time::advance(Duration::from_secs(1)).await;
+            ids.push(open(&sessions, "a").await.unwrap());
         }
-        assert!(sessions.has_session(&ids[0]).await.unwrap());
         tokio::time::advance(Duration::from_secs(1)).await;
-        ids.push(sessions.create_session().await.unwrap().0);
-        let mut alive = Vec::new();
-        for id in &ids {
-            alive.push(sessions.has_session(id).await.unwrap());
-        }
-        assert_eq!(alive, [true, false, true]);
+        assert!(sessions.has_session(&ids[0]).await.unwrap());
+        ids.push(open(&sessions, "a").await.unwrap());
+        assert_eq!(alive(&sessions, &ids), [true, false, true]);
         sessions.close_session(&ids[2]).await.unwrap();
-        assert_eq!(sessions.heard().len(), 1);
+        assert_eq!(sessions.open().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_with_a_request_under_way_stays() {
+        let sessions = sessions(2);
+        let busy = open(&sessions, "a").await.unwrap();
+        let call = sessions.begin(&busy, "1").unwrap().unwrap();
+        let idle = open(&sessions, "a").await.unwrap();
+        let third = open(&sessions, "a").await.unwrap();
+        assert_eq!(alive(&sessions, &[busy.clone(), idle, third.clone()]), [true, false, true]);
+        let other = sessions.begin(&third, "1").unwrap().unwrap();
+        let error = open(&sessions, "b").await.unwrap_err();
+        assert_eq!(error.to_string(), "all 2 sessions have requests under way; try again later");
+        drop((call, other));
+        assert!(open(&sessions, "b").await.is_ok());
+        assert_eq!(alive(&sessions, &[busy, third]).iter().filter(|it| **it).count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_address_that_has_the_most_makes_room() {
+        let sessions = sessions(4);
+        let first = open(&sessions, "b").await.unwrap();
+        let mut many = Vec::new();
+        for _ in 0..5 {
+            many.push(open(&sessions, "a").await.unwrap());
+        }
+        assert_eq!(alive(&sessions, &many), [false, false, true, true, true]);
+        assert_eq!(alive(&sessions, &[first.clone()]), [true]);
+        // Nobody is pushed out by one who has more.
+        let calls: Vec<_> = many[2..].iter().map(|id| sessions.begin(id, "1").unwrap()).collect();
+        assert!(open(&sessions, "a").await.is_err());
+        drop(calls);
+        assert!(open(&sessions, "c").await.is_ok());
+        assert_eq!(alive(&sessions, &[first]), [true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_ends_and_who_listens_stays() {
+        let sessions = sessions(9);
+        let silent = open(&sessions, "a").await.unwrap();
+        let listened = open(&sessions, "a").await.unwrap();
+        let stream = sessions.listen(&listened, futures_util::stream::pending());
+        tokio::time::advance(IDLE).await;
+        let ids = [silent, listened];
+        open(&sessions, "a").await.unwrap();
+        assert_eq!(alive(&sessions, &ids), [false, true]);
+        drop(stream);
+        tokio::time::advance(IDLE).await;
+        open(&sessions, "a").await.unwrap();
+        assert_eq!(alive(&sessions, &ids), [false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_of_a_session_are_counted_and_have_ids_of_their_own() {
+        let sessions = sessions(2);
+        let id = open(&sessions, "a").await.unwrap();
+        let mut pending = Vec::new();
+        for number in 0..MOST_PENDING {
+            pending.push(sessions.begin(&id, &number.to_string()).unwrap().unwrap());
+        }
+        assert_eq!(sessions.begin(&id, "7").unwrap_err(), Refused::SameId);
+        assert_eq!(sessions.begin(&id, "x").unwrap_err(), Refused::TooMany);
+        pending.pop();
+        assert!(sessions.begin(&id, "x").unwrap().is_some());
+        assert!(sessions.begin("no such session", "1").unwrap().is_none());
     }
 }

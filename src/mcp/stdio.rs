@@ -18,13 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ServeError, Server,
+    ending::{Ending, STREAM_ENDING},
     lines::{self, Lines},
 };
 
 /// How long a client that does not read may hold up the end.
 const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// Serves the client on standard input and output until it goes away or `shutdown` is cancelled.
+/// Serves the client on standard input and output until it goes away or `shutdown` is cancelled;
+/// what is under way then has the grace time of the server.
 ///
 /// # Errors
 ///
@@ -51,13 +53,24 @@ pub async fn serve_streams(
     write: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    server.ends_with(&shutdown);
+    let ending = Ending::new(&shutdown);
+    let server = server.ending_with(&ending);
     // Calls listen to this token through their requests.
-    let connection = shutdown.child_token();
+    let connection = CancellationToken::new();
+    let end = tokio::spawn({
+        let (ending, connection) = (ending.clone(), connection.clone());
+        let (grace, streams) = (server.grace(), server.streams().clone());
+        async move {
+            ending.closing().await;
+            streams.end_all(STREAM_ENDING);
+            ending.run(grace).await;
+            connection.cancel();
+        }
+    });
     let (queue, queued) = lines::queue();
     let secrets = server.executor().secrets().clone();
     let mut writer = tokio::spawn(lines::write_all(write, queued, secrets, connection.clone()));
-    let transport = Lines::new(read, queue, connection.clone());
+    let transport = Lines::new(read, queue, connection.clone(), ending);
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {
             Ok(reason) => {
@@ -77,39 +90,8 @@ pub async fn serve_streams(
     if tokio::time::timeout(LAST_WRITES, &mut writer).await.is_err() {
         writer.abort();
     }
+    end.abort();
     ended
-}
-
-/// Returns a token that is cancelled by SIGTERM, SIGINT or Ctrl-C; a second signal has the effect
-/// that the system gives it.
-///
-/// # Errors
-///
-/// [`ServeError::Internal`] when the system takes no signal handler.
-pub fn shutdown_on_signals() -> Result<CancellationToken, ServeError> {
-    let shutdown = CancellationToken::new();
-    let cancelled = shutdown.clone();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).map_err(|error| ServeError::Internal(error.to_string()));
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            cancelled.cancel();
-        });
-    }
-    #[cfg(not(unix))]
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            cancelled.cancel();
-        }
-    });
-    Ok(shutdown)
 }
 
 #[cfg(unix)]

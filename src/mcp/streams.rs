@@ -215,10 +215,10 @@ pub(super) async fn perform(
     call: &Admitted<'_>,
     context: &RequestContext<RoleServer>,
 ) -> Option<Result<Outcome, String>> {
-    let session = http::session(&context.extensions);
+    let client = http::client(&context.extensions);
     let executor = server.executor();
     if live::is_open(call) {
-        let opened = server.streams().open(executor, call, owner(context), &session).await;
+        let opened = server.streams().open(executor, call, owner(context), &client).await;
         return Some(opened.map_err(|error| error.to_string()).map(|handle| {
             let payload = Payload::Json(JsonText::from(&json!({ "stream": handle })));
             let note = "read it with stream_read, and close it with stream_close".to_owned();
@@ -227,14 +227,14 @@ pub(super) async fn perform(
         }));
     }
     if live::subscribes(call) {
-        let collected = live::collect(executor, call, &session).await;
+        let collected = live::collect(server.streams(), executor, call, &client).await;
         return Some(collected.map_err(|error| error.to_string()));
     }
     None
 }
 
 fn owner(context: &RequestContext<RoleServer>) -> Owner {
-    http::owner(&context.extensions, context.protocol_version().as_ref())
+    http::owner(&context.extensions)
 }
 
 /// Writes what a read gives; items keep every digit.

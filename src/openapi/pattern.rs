@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_pattern_is_bounded() {
-        assert!(Pattern::new(&"*a".repeat(256)).is_ok_and(|it| !it.matches(&"a".repeat(10_000))));
+        assert!(Pattern::new(&"*a".repeat(256)).is_ok_and(|it| it.matches(&"a".repeat(10_000))));
         assert!(Pattern::new(&"*a".repeat(257)).is_err());
     }
 

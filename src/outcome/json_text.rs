@@ -33,7 +33,17 @@ impl JsonText {
 
     /// Joins compact JSON texts into an array.
     pub(crate) fn array(items: &[&str]) -> Self {
-        Self(format!("[{}]", items.join(",")))
+        let length = items.iter().map(|item| item.len() + 1).sum::<usize>() + 2;
+        let mut text = String::with_capacity(length);
+        text.push('[');
+        for (number, item) in items.iter().enumerate() {
+            if number > 0 {
+                text.push(',');
+            }
+            text.push_str(item);
+        }
+        text.push(']');
+        Self(text)
     }
 
     /// Makes a JSON string of a text.

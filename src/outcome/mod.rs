@@ -10,6 +10,7 @@ use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration}
 use serde_json::{Map, Value};
 
 use self::task::TaskReport;
+use crate::shares::Client;
 
 pub use self::{
     json_text::JsonText,
@@ -154,6 +155,11 @@ pub trait Observer: Send + Sync {
     /// Names whose call it is: when calls have to wait, the sessions take turns.
     fn session(&self) -> &str {
         ""
+    }
+
+    /// Says who makes the call: what is scarce is shared among clients.
+    fn client(&self) -> Client {
+        Client { host: String::new(), session: self.session().to_owned() }
     }
 }
 

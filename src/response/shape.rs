@@ -122,14 +122,19 @@ pub(crate) fn select<E>(
 /// Cuts an array to `most` items without taking its items apart.
 fn cut(text: JsonText, most: usize) -> (JsonText, Option<String>) {
     let Some(mut items) = text.items() else { return (text, None) };
-    let shown: Vec<&str> = items.by_ref().take(most).collect();
-    match page::cut_note(shown.len() + items.count(), Some(most)) {
-        Some(note) => (JsonText::array(&shown), Some(note)),
-        None => {
-            drop(shown);
-            (text, None)
-        }
+    // Items are parts of the text.
+    let start = text.as_str().as_ptr().addr();
+    let (mut shown, mut end) = (0, "[".len());
+    for item in items.by_ref().take(most) {
+        shown += 1;
+        end = item.as_ptr().addr().saturating_sub(start) + item.len();
     }
+    let Some(note) = page::cut_note(shown + items.count(), Some(most)) else { return (text, None) };
+    let mut part = text.into_string();
+    part.truncate(end);
+    part.push(']');
+    part.shrink_to_fit();
+    (JsonText::trusted(part), Some(note))
 }
 
 #[cfg(test)]

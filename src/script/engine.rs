@@ -28,9 +28,10 @@ use rquickjs::{
     CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Runtime,
     context::{EvalOptions, intrinsic},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc as events};
+use tokio::sync::mpsc as events;
 
 use super::left;
+use crate::shares::{Client, Queue, Turn};
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.
@@ -59,6 +60,12 @@ const MOST_LINE_BYTES: usize = 2048;
 
 /// How many scripts run at once; each may take [`MEMORY`].
 pub const MOST_RUNS: usize = 16;
+
+/// So many of them are kept for clients that run none or few: a script may last for minutes.
+const KEPT_RUNS: usize = 2;
+
+/// How many scripts may wait for their turn.
+const MOST_WAITING: usize = 1024;
 
 /// How long compiling may take.
 const COMPILE_TIME: Duration = Duration::from_secs(2);
@@ -155,23 +162,23 @@ pub struct Reply {
 /// The right to run one script.
 #[derive(Debug)]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
-/// All slots of the program.
+/// All slots of the program; those who wait take turns.
 #[derive(Debug, Clone)]
-pub struct Slots(Arc<Semaphore>);
+pub struct Slots(Queue);
 
 impl Default for Slots {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_RUNS)))
+        Self(Queue::keeping(KEPT_RUNS, MOST_RUNS, MOST_WAITING))
     }
 }
 
 impl Slots {
-    /// Waits for a slot.
-    pub async fn take(&self) -> Option<Slot> {
-        Arc::clone(&self.0).acquire_owned().await.ok().map(|permit| Slot { _permit: permit })
+    /// Waits for a slot; there is none when too many wait.
+    pub async fn take(&self, client: &Client) -> Option<Slot> {
+        self.0.turn(client).await.ok().map(|turn| Slot { _turn: turn })
     }
 }
 

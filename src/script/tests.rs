@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::shares::Client;
+
 use super::{
     engine::{Event, Failure, Job, MOST_CALLS, MOST_LINES, Reply, Run, Slots},
     *,
@@ -180,7 +182,7 @@ async fn run_with(
         tools: vec!["get".to_owned(), "set".to_owned()],
         deadline: Instant::now() + time,
     };
-    let slot = Slots::default().take().await.unwrap();
+    let slot = Slots::default().take(&Client::only()).await.unwrap();
     let mut run = Run::start(job, slot).unwrap();
     let (mut calls, mut log) = (Vec::new(), Vec::new());
     loop {
@@ -452,9 +454,9 @@ async fn dropping_a_run_ends_it() {
             tools: Vec::new(),
             deadline: Instant::now() + Duration::from_secs(600),
         };
-        busy.push(Run::start(job, slots.take().await.unwrap()).unwrap());
+        busy.push(Run::start(job, slots.take(&Client::only()).await.unwrap()).unwrap());
     }
     drop(busy);
     // There is a slot again, because the threads have ended.
-    assert!(slots.take().await.is_some());
+    assert!(slots.take(&Client::only()).await.is_some());
 }

@@ -46,9 +46,14 @@ impl Escape {
 
 /// Returns whether an escape, or a byte that shows nothing, may begin with `byte`.
 pub(super) fn may_begin(byte: u8) -> bool {
-    is_starter(byte)
-        || (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'))
-        || matches!(byte, 0x7F | 0xC2 | 0xE2 | 0xEF)
+    is_starter(byte) || may_be_unseen(byte)
+}
+
+/// Returns whether a byte that shows nothing, or several that show nothing together, may begin with
+/// `byte`.
+pub(super) fn may_be_unseen(byte: u8) -> bool {
+    let is_control = (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+    is_control | (byte == 0x7F) | (byte == 0xC2) | (byte == 0xE2) | (byte == 0xEF)
 }
 
 /// Returns whether `byte` begins an escape that is written.
@@ -59,6 +64,8 @@ pub(super) fn is_starter(byte: u8) -> bool {
 /// Returns whether somebody would see it, or an end of a line.
 fn is_shown(letter: char) -> bool {
     match letter {
+        // The start of a sequence, which is passed over as a whole once it is there.
+        '\u{1B}' => true,
         '\t' | '\n' | '\r' => true,
         '\u{AD}'
         | '\u{200B}'..='\u{200F}'
@@ -171,6 +178,8 @@ fn unseen(text: &[u8]) -> Option<Escape> {
             let end = rest.iter().take(MOST_SEQUENCE).position(|byte| (0x40..0x7F).contains(byte));
             end.map_or(1, |end| end + 3)
         }
+        // What is between goes first.
+        [0x1B, next, ..] if may_be_unseen(*next) => return None,
         [byte, ..] if *byte < 0x20 || *byte == 0x7F => {
             if matches!(byte, b'\t' | b'\n' | b'\r') {
                 return None;

@@ -163,9 +163,7 @@ impl Finder {
                 for skip in 0..4 {
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
-                    if !self.is_escaped(&bytes, Reading::Loose, escapes::is_starter)
-                        && !self.has_runs(&bytes)
-                    {
+                    if !self.is_deeper(&bytes) {
                         continue;
                     }
                     let all = bytes.iter().enumerate();
@@ -177,6 +175,10 @@ impl Finder {
                 let run = text.part(run);
                 for skip in 0..2 {
                     runs::decode_hex(run.bytes, skip, &mut bytes);
+                    let is_there = |finder: &AhoCorasick| finder.is_match(&bytes);
+                    if !self.long.as_ref().is_some_and(is_there) && !self.is_deeper(&bytes) {
+                        continue;
+                    }
                     let all = bytes.iter().enumerate();
                     let all = all.map(|(at, byte)| (*byte, skip + at * 2..skip + at * 2 + 2));
                     self.search(run.decoded(all).text(), escapes, left, found);
@@ -185,9 +187,9 @@ impl Finder {
         }
         let Some(left) = escapes.checked_sub(1) else { return };
         // What nobody sees goes first: it may be within an escape.
-        if self.is_escaped(text.bytes, Reading::Unseen, escapes::may_begin) {
+        if has_unseen(text.bytes) {
             self.search(text.unescaped(Reading::Unseen).text(), left, runs, found);
-        } else if self.is_escaped(text.bytes, Reading::Loose, escapes::is_starter) {
+        } else if self.is_escaped(text.bytes) {
             let strict = text.unescaped(Reading::Strict);
             self.search(strict.text(), left, runs, found);
             let loose = memchr::memchr(b'&', text.bytes)
@@ -199,17 +201,22 @@ impl Finder {
         }
     }
 
-    /// Returns whether there is an escape that may be a part of a secret; one may begin with a byte
-    /// that `begins` accepts.
-    fn is_escaped(&self, text: &[u8], reading: Reading, begins: impl Fn(u8) -> bool) -> bool {
+    /// Returns whether what was decoded may be a spelling of its own.
+    fn is_deeper(&self, text: &[u8]) -> bool {
+        self.is_escaped(text) || self.has_runs(text)
+    }
+
+    /// Returns whether there is an escape that may be a part of a secret.
+    fn is_escaped(&self, text: &[u8]) -> bool {
         let counts = |byte: u8| {
             escapes::is_starter(byte)
+                || byte == 0x1B
                 || self.alphabet.get(usize::from(byte)).copied().unwrap_or_default()
         };
         let mut rest = text;
-        while let Some(at) = rest.iter().position(|byte| begins(*byte)) {
+        while let Some(at) = memchr::memchr3(b'\\', b'%', b'&', rest) {
             rest = rest.get(at..).unwrap_or_default();
-            let Some(escape) = escapes::read(rest, reading) else {
+            let Some(escape) = escapes::read(rest, Reading::Loose) else {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
             };
@@ -229,6 +236,19 @@ impl Finder {
     fn has_runs(&self, text: &[u8]) -> bool {
         runs::base64(text, self.least.base64).next().is_some()
     }
+}
+
+/// Returns whether there is something that nobody sees.
+fn has_unseen(text: &[u8]) -> bool {
+    // Most blocks have no byte that could begin it, which is found out without branches.
+    text.chunks(64).enumerate().any(|(number, block)| {
+        block.iter().fold(false, |found, byte| found | escapes::may_be_unseen(*byte))
+            && (number * 64..number * 64 + block.len()).any(|at| {
+                let rest = text.get(at..).unwrap_or_default();
+                rest.first().copied().is_some_and(escapes::may_be_unseen)
+                    && escapes::read(rest, Reading::Unseen).is_some()
+            })
+    })
 }
 
 /// Writes spaces as forms do.

@@ -66,16 +66,16 @@ pub(super) fn hex(text: &[u8], least: usize) -> impl Iterator<Item = Range<usize
 
 /// Decodes a run of Base64 from its byte `skip` on into `bytes`.
 pub(super) fn decode_base64(run: &[u8], skip: usize, bytes: &mut Vec<u8>) {
-    bytes.clear();
     let run = run.get(skip..).unwrap_or_default();
-    let mut groups = run.chunks_exact(4);
-    for group in &mut groups {
-        if let [a, b, c, d] = *group {
-            let (a, b, c, d) = (value(a), value(b), value(c), value(d));
-            bytes.extend_from_slice(&[(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d]);
-        }
+    let (groups, rest) = run.as_chunks::<4>();
+    bytes.clear();
+    bytes.resize(groups.len() * 3, 0);
+    let (places, _) = bytes.as_chunks_mut::<3>();
+    for (place, [a, b, c, d]) in places.iter_mut().zip(groups) {
+        let (a, b, c, d) = (value(*a), value(*b), value(*c), value(*d));
+        *place = [(a << 2) | (b >> 4), (b << 4) | (c >> 2), (c << 6) | d];
     }
-    match *groups.remainder() {
+    match *rest {
         [a, b] => bytes.push((value(a) << 2) | (value(b) >> 4)),
         [a, b, c] => {
             let (a, b, c) = (value(a), value(b), value(c));

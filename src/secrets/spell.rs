@@ -33,14 +33,19 @@ pub(crate) fn spell(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
         0 => json(text, choices),
         1 => percent(text, choices),
         2 => html(text, choices),
-        3 => base64(text, choices),
-        4 => hex(text, choices),
+        3 if !has_unseen(text) => base64(text, choices),
+        4 if !has_unseen(text) => hex(text, choices),
         5 => wide(text, choices),
         6 => unseen(text, choices),
         7 => json(&percent(text, choices), choices),
         8 => percent(&json(text, choices), choices),
         _ => text.to_vec(),
     }
+}
+
+/// Returns whether there is something that nobody sees. In Base64 and in digits that is not found.
+fn has_unseen(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| matches!(pair, [0xE2, 0x80] | [0xC2, 0xAD] | [0x1B, _]))
 }
 
 /// Writes some letters as escapes of JSON.
@@ -146,8 +151,6 @@ fn unseen(text: &[u8], choices: &mut Choices<'_>) -> Vec<u8> {
         out.push_str(match choices.below(6) {
             1 => "\u{200B}",
             2 => "\u{AD}",
-            3 => "\0",
-            4 => "\u{1B}[0m",
             _ => "",
         });
     }

@@ -43,12 +43,23 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
         all.extend(parts(&next).map(Spelling::whole));
         meant = next;
     }
+    // What stands before it may make an escape of its first letters, as `\` does with `n`.
+    let letters = bytes.iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let is_letter = bytes.first().is_some_and(|byte| b"nrtv0\"'`\\/".contains(byte));
+    for count in 1..=letters.max(usize::from(is_letter)) {
+        let rest = bytes.get(count..).unwrap_or_default();
+        if rest.len() >= SHORTEST {
+            all.extend(parts(rest).map(Spelling::whole));
+        }
+    }
     parts(bytes).for_each(|part| in_base64(part, all));
     // UTF-16: what both orders of bytes have in common.
     let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).take(MOST).collect();
     if secret.is_ascii() {
         let core = wide.get(..wide.len().saturating_sub(1)).unwrap_or_default();
         parts(core).for_each(|part| in_base64(part, all));
+        // In hexadecimal digits.
+        all.extend(parts(core).map(Spelling::whole));
         return;
     }
     let swapped: Vec<u8> = secret.encode_utf16().flat_map(u16::to_be_bytes).take(MOST).collect();

@@ -175,6 +175,8 @@ proptest! {
         behind in "[ -~]{0,9}",
     ) {
         prop_assume!(secret.trim() == secret && !super::short::is_short(&secret));
+        // What is left of a short one whose escapes are taken out occurs by chance.
+        prop_assume!(secret.len() >= 16 || !secret.contains(['\\', '%', '&']));
         let secrets = secrets(&[&secret]);
         let mut choices = Choices::new(&choices);
         let once = spell::spell(secret.as_bytes(), &mut choices);

@@ -70,6 +70,9 @@ pub enum FilterError {
     /// It took longer than this.
     #[error("takes longer than {} s", .0.as_secs_f64())]
     Time(Duration),
+    /// The program: so many others wait for their turn.
+    #[error("has no turn: {0} others wait; try again later")]
+    Busy(usize),
     /// The system: the process cannot be started, or ended for no known reason.
     #[error("cannot run: {0}")]
     Process(String),

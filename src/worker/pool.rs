@@ -11,14 +11,22 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
-    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 
+use crate::shares::{Client, Full, Queue};
+
 use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
 
-/// The number of filters that run at the same time; more wait for their turn.
-const MOST: usize = 4;
+/// The number of filters that run at the same time, and one for a client that has none; more wait
+/// for their turn, which goes round among the clients.
+const MOST: usize = 5;
+
+/// How many of them are kept for such a client.
+const KEPT: usize = 1;
+
+/// How many filters may wait.
+const MOST_WAITING: usize = 2048;
 
 /// How much of what a dying child says is read.
 const LAST_WORDS: u64 = 4096;
@@ -28,6 +36,8 @@ const LAST_WORDS: u64 = 4096;
 pub struct Filters {
     pool: Arc<Pool>,
     time: Duration,
+    /// Whose they are.
+    client: Client,
 }
 
 /// The children of a process.
@@ -35,7 +45,7 @@ pub struct Pool {
     /// The program to start; `None` for this one.
     executable: Option<PathBuf>,
     idle: Mutex<Vec<Worker>>,
-    turns: Semaphore,
+    turns: Queue,
 }
 
 impl fmt::Debug for Filters {
@@ -47,7 +57,7 @@ impl fmt::Debug for Filters {
 impl Default for Filters {
     /// The children are this program.
     fn default() -> Self {
-        Self::of(None)
+        Self::new(None)
     }
 }
 
@@ -83,13 +93,19 @@ impl From<io::Error> for Unanswered {
 impl Filters {
     /// The children are `executable`, which is this program: a test is another one.
     pub fn with_executable(executable: impl Into<PathBuf>) -> Self {
-        Self::of(Some(executable.into()))
+        Self::new(Some(executable.into()))
     }
 
-    fn of(executable: Option<PathBuf>) -> Self {
-        let turns = Semaphore::new(MOST);
+    fn new(executable: Option<PathBuf>) -> Self {
+        let turns = Queue::keeping(KEPT, MOST, MOST_WAITING);
         let pool = Pool { executable, idle: Mutex::default(), turns };
-        Self { pool: Arc::new(pool), time: TIME }
+        Self { pool: Arc::new(pool), time: TIME, client: Client::only() }
+    }
+
+    /// Returns the same children, which run filters of `client`.
+    #[must_use]
+    pub fn of(&self, client: &Client) -> Self {
+        Self { pool: Arc::clone(&self.pool), time: self.time, client: client.clone() }
     }
 
     /// Lets a program take `time` instead of [`TIME`].
@@ -139,8 +155,8 @@ impl Filters {
         room: impl Fn(u64) -> Result<(), u64> + Send,
     ) -> Result<String, FilterError> {
         let pool = &*self.pool;
-        // The semaphore is never closed.
-        let _turn = pool.turns.acquire().await.map_err(|error| ended(&error))?;
+        let turn = pool.turns.turn(&self.client).await;
+        let _turn = turn.map_err(|Full(waiting)| FilterError::Busy(waiting))?;
         let deadline = Instant::now() + self.time;
         let late = FilterError::Time(self.time);
         let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

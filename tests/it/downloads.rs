@@ -500,15 +500,22 @@ async fn what_a_killed_process_left_is_removed_where_the_server_sends_no_parts()
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_call_says_what_it_leaves() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        interrupted(signal, code).await;
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted(signal: &str, expected: i32) {
     let home = tempfile::tempdir().unwrap();
     let whole = content();
     let upstream =
         Upstream::start(vec![stalled(&[BINARY, RANGES, VERSION], &whole, 2 * MIB)]).await;
     let child = until_written(&upstream, home.path(), 2 * MIB as u64, true).await;
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let interrupt = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(interrupt.unwrap().success());
     let (code, _, err) = output(child).await;
-    assert_eq!(code, Some(130), "{err}");
+    assert_eq!(code, Some(expected), "{err}");
     assert!(err.contains("interrupted: the transfer stopped and nothing was kept"), "{err}");
     let files = home.path().join("files");
     assert!(names(&files).is_empty());

@@ -405,7 +405,8 @@ async fn opened(upstream: &Upstream, hub: &Hub) -> Result<String, String> {
     let bench = bench(&upstream.url());
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
     let call = bench.gate.check("follow", arguments).and_then(Pending::admit).unwrap();
-    let handle = hub.open(&bench.executor, &call, Owner::Anybody, "a").await;
+    let handle =
+        hub.open(&bench.executor, &call, Owner::Anybody, &dadl_mcp::shares::Client::only()).await;
     handle.map_err(|error| error.to_string())
 }
 

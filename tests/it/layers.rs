@@ -7,6 +7,7 @@ const ORDER: &[&str] = &[
     "secrets",
     "text",
     "json",
+    "shares",
     "jq",
     "script",
     "descriptor",

@@ -114,7 +114,7 @@ fn session(name: &str) -> Owner {
 async fn open(bench: &Harness, hub: &Hub, tool: &str) -> Result<String, StreamError> {
     let name = if tool == "watch" { "stream_open" } else { "open" };
     let call = admitted(bench, tool, json!({ name: true }));
-    hub.open(&bench.executor, &call, session("a"), "a").await
+    hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only()).await
 }
 
 /// Opens a stream of events that begins with `body`.
@@ -276,8 +276,9 @@ async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_i
         assert!(hub.list(&other).is_empty(), "{other:?}");
     }
     let call = admitted(&bench, "watch", json!({ "stream_open": true }));
+    let only = dadl_mcp::shares::Client::only();
     let (free, _two) = tokio::join!(
-        hub.open(&bench.executor, &call, Owner::Anybody, "1.2.3.4:5"),
+        hub.open(&bench.executor, &call, Owner::Anybody, &only),
         feed.begin("text/event-stream", "data: 1\n\n"),
     );
     let free = free.unwrap();
@@ -474,7 +475,9 @@ pub(crate) mod events {
     async fn subscribed(bench: &Harness, hub: &Hub, collections: &[&str]) -> String {
         let arguments = json!({ "open": true, "subscribe": collections });
         let call = admitted(bench, "open_events_stream", arguments);
-        hub.open(&bench.executor, &call, session("a"), "a").await.unwrap()
+        hub.open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only())
+            .await
+            .unwrap()
     }
 
     fn described(item: &Value) -> Option<&str> {
@@ -505,7 +508,14 @@ pub(crate) mod events {
         let arguments = json!({ "subscribe": ["VM"], "max_items": 3 });
         let call = admitted(&bench, "open_events_stream", arguments);
         simulator.make_changes(1_000_000, per_second(500));
-        let outcome = dadl_mcp::live::collect(&bench.executor, &call, "a").await.unwrap();
+        let outcome = dadl_mcp::live::collect(
+            &Hub::default(),
+            &bench.executor,
+            &call,
+            &dadl_mcp::shares::Client::only(),
+        )
+        .await
+        .unwrap();
         let dadl_mcp::outcome::Payload::Json(text) = outcome.payload else { panic!() };
         assert_eq!(text.value().unwrap().as_array().unwrap().len(), 3);
         assert_eq!(outcome.notes, ["stopped after 3 items (`max_items`); there may be more"]);
@@ -523,7 +533,10 @@ pub(crate) mod events {
         let call =
             admitted(&bench, "open_events_stream", json!({ "open": true, "subscribe": ["VM"] }));
         let hub = Hub::default();
-        let error = hub.open(&bench.executor, &call, session("a"), "a").await.unwrap_err();
+        let error = hub
+            .open(&bench.executor, &call, session("a"), &dadl_mcp::shares::Client::only())
+            .await
+            .unwrap_err();
         let error = error.to_string();
         assert!(
             error.contains("cannot subscribe to VM") && error.contains("exclude_tools"),

@@ -30,14 +30,14 @@ fn options(listen: &str) -> HttpOptions {
 
 /// A server on a socket.
 pub(crate) struct Site {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    serving: JoinHandle<Result<(), ServeError>>,
+    pub(crate) address: SocketAddr,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
     _served: Served,
 }
 
 impl Site {
-    async fn start(url: &str) -> Self {
+    pub(crate) async fn start(url: &str) -> Self {
         Self::start_with(url, |_| {}).await
     }
 
@@ -60,7 +60,23 @@ impl Site {
     }
 
     /// Sends a request and reads the head of the answer.
-    async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
+        Reply::read(self.start_sending(method, path, fields, body).await).await
+    }
+
+    async fn start_sending(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let mut request = format!("{method} {path} HTTP/1.1\r\nContent-Length: {}\r\n", body.len());
         if !fields.iter().any(|(name, _)| *name == "Host") {
@@ -72,7 +88,22 @@ impl Site {
         request.push_str("\r\n");
         request.push_str(body);
         stream.write_all(request.as_bytes()).await.unwrap();
-        Reply::read(stream).await
+        stream
+    }
+
+    /// Sends a request of 2026-07-28 and reads nothing yet.
+    pub(crate) async fn stateless_started(&self, method: &str, parameters: Value) -> TcpStream {
+        let parameters = with_meta(parameters);
+        let name = parameters["name"].as_str().unwrap_or_default().to_owned();
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+        let fields = [
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json, text/event-stream"),
+            ("MCP-Protocol-Version", STATELESS),
+            ("Mcp-Method", method),
+            ("Mcp-Name", name.as_str()),
+        ];
+        self.start_sending("POST", "/mcp", &fields, &message.to_string()).await
     }
 
     /// Posts a message to the protocol's path.
@@ -179,6 +210,13 @@ impl Reply {
     pub(crate) async fn json(&mut self) -> Value {
         assert_eq!(self.field("content-type").as_deref(), Some("application/json"));
         serde_json::from_str(&self.text().await).unwrap()
+    }
+
+    /// Reads a line of what is there or comes.
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.stream.read_line(&mut line).await.unwrap(), 0, "no more lines");
+        line
     }
 
     /// Reads the next event that carries a message.

@@ -52,6 +52,11 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// Serves the same otherwise.
+    pub(crate) fn changed(self, change: impl FnOnce(Server) -> Server) -> Self {
+        Self { server: change(self.server), ..self }
+    }
+
     /// The directory of files.
     pub(crate) fn files(&self) -> std::path::PathBuf {
         self.harness.executor.files().directory().to_owned()
@@ -84,7 +89,8 @@ pub(crate) fn serve_tools(
 pub(crate) fn serve_harness(harness: Harness, instructions: &str) -> Served {
     let executor = Arc::new(harness.executor.clone());
     let server = Server::new(harness.gate.clone(), executor, instructions.to_owned());
-    Served { server, harness }
+    // Tests do not wait.
+    Served { server: server.with_grace(Duration::ZERO), harness }
 }
 
 /// A server of another descriptor, which allows everything.

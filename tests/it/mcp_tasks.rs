@@ -188,6 +188,29 @@ async fn a_host_that_lost_its_patience_and_a_restart_leave_the_task_alone() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_hands_its_tasks_over() {
+    let silent = Answer::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec());
+    let upstream = Upstream::start(vec![pending(), silent]).await;
+    let mut client = client(&upstream).await;
+    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
+    requests(&upstream, 2).await;
+    let wait = json!({ "name": "task_wait", "arguments": { "task": HANDLE } });
+    client.start(2, "tools/call", wait).await;
+    requests(&upstream, 3).await;
+    client.shutdown.cancel();
+    let mut answers = [client.receive().await, client.receive().await];
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    let [call, wait] = answers;
+    assert_eq!(call["result"]["structuredContent"]["task"]["handle"], HANDLE, "{call}");
+    assert!(call.to_string().contains("task_wait"), "{call}");
+    assert!(failure(&wait).contains(&format!("the task {HANDLE} goes on")), "{wait}");
+    assert!(client.next().await.is_none());
+    client.ended().await.unwrap();
+    settled().await;
+    assert!(!lines(&upstream).iter().any(|line| line == CANCEL));
+}
+
+#[tokio::test]
 async fn cancelling_task_wait_ends_the_waiting_only() {
     let upstream = Upstream::start(vec![running()]).await;
     let mut client = client(&upstream).await;

@@ -238,7 +238,7 @@ fn call_within(descriptor: &std::path::Path, url: &str, tool: &str) -> String {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_body_that_grows_does_not_fill_the_memory() {
-    const SIZE: usize = 12_000_000;
+    const SIZE: usize = 10_000_000;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fake.dadl");
     std::fs::write(&file, TOOLS).unwrap();

@@ -140,7 +140,10 @@ async fn a_stream_comes_again_after_a_bounded_pause() {
         let arguments = json!({ "open": true }).as_object().unwrap().clone();
         let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
         let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
-        let stream = hub.open(&bench.executor, &call, owner.clone(), "").await.unwrap();
+        let stream = hub
+            .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::Client::only())
+            .await
+            .unwrap();
         let mut seen = 0;
         while seen < 2 {
             let wait = Duration::from_secs(300);

@@ -162,7 +162,10 @@ async fn a_stream_that_is_opened_again_says_so_too_and_ends_when_mcp_is_turned_o
     let arguments = json!({ "open": true }).as_object().unwrap().clone();
     let call = bench.gate.check("events", arguments).unwrap().admit().unwrap();
     let (hub, owner) = (Hub::default(), Owner::Session(String::new()));
-    let stream = hub.open(&bench.executor, &call, owner.clone(), "").await.unwrap();
+    let stream = hub
+        .open(&bench.executor, &call, owner.clone(), &dadl_mcp::shares::Client::only())
+        .await
+        .unwrap();
     let reason = loop {
         let wait = Duration::from_secs(300);
         let batch = hub.read(&stream, &owner, wait, 100, 1_000_000).await.unwrap();
@@ -392,7 +395,9 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
     }
     let arguments = json!({ "open": true, "subscribe": ["VM"] }).as_object().unwrap().clone();
     let call = bench.gate.check("open_events_stream", arguments).unwrap().admit().unwrap();
-    let opened = Hub::default().open(&bench.executor, &call, Owner::Anybody, "").await;
+    let opened = Hub::default()
+        .open(&bench.executor, &call, Owner::Anybody, &dadl_mcp::shares::Client::only())
+        .await;
     assert!(opened.unwrap_err().to_string().contains(text));
 
     let person = bench.gate.clone().at(Door::Terminal);

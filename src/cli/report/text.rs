@@ -295,6 +295,39 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// What has color holds no sequence but those of the renderer.
+        #[test]
+        fn nothing_of_a_file_steers_a_terminal(
+            text in text::hostile(),
+            message in text::hostile(),
+            start in 0..60_usize,
+            length in 0..60_usize,
+        ) {
+            let finding = Diagnostic {
+                code: code::PATH,
+                severity: Severity::Error,
+                message: message.clone(),
+                span: start..start + length,
+                label: message.clone(),
+                help: Some(message),
+                fix: None,
+            };
+            let source = Source::new(text.clone(), text);
+            let plain = render(&source, &finding, Color::Never);
+            // What depends on a neighbor may have lost it where a long line is cut.
+            let depends = |it: char| {
+                matches!(it, '\u{200c}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
+            };
+            for character in plain.chars().filter(|it| !depends(*it)).map(String::from) {
+                assert_eq!(text::shown(&character), character);
+            }
+            let styles = regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
+            let colored = render(&source, &finding, Color::Always);
+            assert_eq!(styles.replace_all(&colored, ""), plain);
+        }
+    }
+
     #[test]
     fn shows_no_control_characters_of_a_file() {
         let source = Source::new("a.dadl", "\"\\e[31m\": 1\n\u{9b}x: 1\n");

@@ -1,0 +1,147 @@
+//! Signals that end the program.
+//!
+//! The first one asks it to end, the second one ends it at once. On Unix these are SIGTERM, SIGINT
+//! and SIGHUP, elsewhere Ctrl-C, Ctrl-Break and the end of the session. A hangup that whoever started
+//! the program told it to ignore (`nohup`) stays ignored.
+
+use std::io;
+
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+
+/// Which signal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Hangup,
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    /// Returns how a command ends that was stopped by it.
+    pub(super) const fn exit(self) -> Exit {
+        match self {
+            Self::Hangup => Exit::HungUp,
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate => Exit::Terminated,
+        }
+    }
+}
+
+/// Listens to all of them from now on.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    stop: tokio::signal::windows::CtrlBreak,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
+    #[cfg(windows)]
+    shutdown: tokio::signal::windows::CtrlShutdown,
+}
+
+impl Signals {
+    /// Begins to listen.
+    pub(super) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose()?;
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                hangup,
+            })
+        }
+        #[cfg(windows)]
+        {
+            use tokio::signal::windows;
+            Ok(Self {
+                interrupt: windows::ctrl_c()?,
+                stop: windows::ctrl_break()?,
+                close: windows::ctrl_close()?,
+                shutdown: windows::ctrl_shutdown()?,
+            })
+        }
+    }
+
+    /// Waits for one of them.
+    #[cfg(unix)]
+    pub(super) async fn next(&mut self) -> Signal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = hangup => Signal::Hangup,
+        }
+    }
+
+    /// Waits for one of them.
+    #[cfg(windows)]
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.stop.recv() => Signal::Interrupt,
+            _ = self.close.recv() => Signal::Hangup,
+            _ = self.shutdown.recv() => Signal::Terminate,
+        }
+    }
+
+    /// Runs a server: the first signal cancels `shutdown`, and the second one stops waiting for it.
+    pub(super) async fn end<T>(
+        mut self,
+        shutdown: &CancellationToken,
+        serving: impl Future<Output = T>,
+    ) -> Result<T, Signal> {
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            served = &mut serving => return Ok(served),
+            signal = self.next() => {
+                tracing::debug!(?signal, "the program was asked to end");
+                shutdown.cancel();
+            }
+        }
+        tokio::select! {
+            served = &mut serving => Ok(served),
+            signal = self.next() => Err(signal),
+        }
+    }
+}
+
+/// Returns whether the program was started to outlive its terminal, where the system tells.
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored(&status).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Reads the signals that are ignored, one bit each, SIGHUP first.
+#[cfg(unix)]
+fn ignored(status: &str) -> Option<u64> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_is_found() {
+        assert_eq!(ignored("Name:\tx\nSigIgn:\t0000000000001001\n"), Some(0x1001));
+        assert_eq!(ignored("SigIgn:\tx\n"), None);
+        assert_eq!(ignored(""), None);
+    }
+}

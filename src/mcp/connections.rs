@@ -1,0 +1,233 @@
+//! Connections of HTTP clients: who has a place, how slow a client may be, and how they end.
+//!
+//! A connection is bounded in every state. Between requests and while the fields of one arrive, by
+//! [`ConnectionBounds::head`]; while a body arrives, by the time or the pace of it; while an answer
+//! is written, by the pace at which it is taken; and in all by [`ConnectionBounds::life`], after
+//! which it ends with the request that is being answered. What lasts as long as it is wanted, such
+//! as a stream of events, ends when it is wanted no more.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    ServeError, Server,
+    ending::{Ending, LAST_ANSWERS, STREAM_ENDING},
+    guarded::{Guarded, Pace},
+    http::{Endpoint, HttpOptions, MCP_PATH},
+    places::{Place, Places, host_of},
+};
+
+/// How many connections are open at once, where the system allows as many.
+const MOST_CONNECTIONS: usize = 4096;
+/// How many there are where nobody knows what the system allows: less than the file descriptors
+/// that a process usually has.
+const USUAL_CONNECTIONS: usize = 512;
+/// How long accepting pauses when the system has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The fields of a request have so many bytes at most, and as much is read or written at once.
+const BUFFER: usize = 64 * 1024;
+/// How long a client at the door may stay.
+const AT_DOOR: Duration = Duration::from_secs(5);
+/// How long connections on which nothing is being answered may hold up the end.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// How much of the server a connection may take, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionBounds {
+    /// How many there are at once; half of the file descriptors of the process unless it is said.
+    pub most: Option<usize>,
+    /// How long a client may take for the fields of a request, silence between requests included.
+    pub head: Duration,
+    /// How long a client may take for the body of a message.
+    pub body: Duration,
+    /// How long a client may take nothing of an answer, or send nothing of a file.
+    pub patience: Duration,
+    /// How many bytes a second it takes or sends over longer times.
+    pub least_rate: u32,
+    /// After so long, the request that is being answered is the last one.
+    pub life: Duration,
+}
+
+impl Default for ConnectionBounds {
+    fn default() -> Self {
+        Self {
+            most: None,
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
+            least_rate: 256,
+            life: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl ConnectionBounds {
+    pub(super) fn pace(&self) -> Pace {
+        Pace { patience: self.patience, least: self.least_rate }
+    }
+
+    /// Returns how many clients fit: half of the file descriptors are for what their calls open.
+    fn places(&self) -> usize {
+        if let Some(most) = self.most {
+            return most;
+        }
+        #[cfg(unix)]
+        if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+            let half = usize::try_from(limit / 2).unwrap_or(usize::MAX);
+            return half.clamp(1, MOST_CONNECTIONS);
+        }
+        USUAL_CONNECTIONS.min(MOST_CONNECTIONS)
+    }
+}
+
+/// The other end of the connection on which a request came.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Whose connection it is.
+    pub(super) host: Arc<str>,
+    pub(super) place: Arc<Place>,
+}
+
+/// Listens and serves until `shutdown` is cancelled; what is under way then has the grace time of
+/// the server.
+///
+/// # Errors
+///
+/// [`ServeError::TokenRequired`] and [`ServeError::Listen`], before anything is served.
+pub async fn serve_http(
+    server: Server,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = options.listen;
+    options.require_token(address)?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    serve_listener(server, listener, options, shutdown).await
+}
+
+/// Serves on a listener that is bound already; see [`serve_http`].
+///
+/// # Errors
+///
+/// Those of [`serve_http`].
+pub async fn serve_listener(
+    server: Server,
+    listener: TcpListener,
+    options: HttpOptions,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = listener
+        .local_addr()
+        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    options.require_token(address)?;
+    tracing::info!("listening on http://{address}{MCP_PATH}");
+    // Clients are elsewhere, where a path says nothing.
+    server.files().publish();
+    server.files().sweep().await;
+    let ending = Ending::new(&shutdown);
+    let server = server.ending_with(&ending);
+    let (bounds, grace, streams) = (server.bounds(), server.grace(), server.streams().clone());
+    // Sessions end after their calls.
+    let sessions = CancellationToken::new();
+    let endpoint = Arc::new(Endpoint::new(server, options, address, sessions.clone(), &ending));
+    let connections = TaskTracker::new();
+    let places = Places::new(bounds.places());
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, client)) => {
+                let place = Arc::new(places.take(client));
+                let peer = Peer { host: host_of(client).into(), place };
+                let (endpoint, ending) = (Arc::clone(&endpoint), ending.clone());
+                connections.spawn(converse(stream, peer, endpoint, bounds, ending));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    streams.end_all(STREAM_ENDING);
+    ending.run(grace).await;
+    sessions.cancel();
+    // What is answered is being written; a client that does not read is not waited for.
+    let last = if ending.is_idle() { LAST_WRITES } else { LAST_ANSWERS };
+    let _ = tokio::time::timeout(last, connections.wait()).await;
+    Ok(())
+}
+
+/// Serves one connection; at the end of its life, or of the server, the request that is being
+/// answered is the last one.
+async fn converse(
+    stream: TcpStream,
+    peer: Peer,
+    endpoint: Arc<Endpoint>,
+    bounds: ConnectionBounds,
+    ending: Ending,
+) {
+    // Events are small writes that would wait for each other's acknowledgment.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let place = Arc::clone(&peer.place);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let endpoint = Arc::clone(&endpoint);
+        request.extensions_mut().insert(peer.clone());
+        async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
+    });
+    let (head, life, pace) = if place.is_at_door() {
+        (AT_DOOR, AT_DOOR, Pace { patience: AT_DOOR, ..bounds.pace() })
+    } else {
+        (bounds.head, bounds.life, bounds.pace())
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(BUFFER)
+        .keep_alive(!place.is_at_door())
+        .serve_connection(TokioIo::new(Guarded::new(stream, pace)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = place.gone() => None,
+        () = async {
+            tokio::select! {
+                () = ending.closing() => {}
+                () = tokio::time::sleep(life) => {}
+            }
+        } => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                () = place.gone() => None,
+            }
+        }
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        None => tracing::debug!("a connection made room for another one"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_leave_time_for_people() {
+        let bounds = ConnectionBounds::default();
+        assert!(bounds.places() >= 1 && bounds.places() <= MOST_CONNECTIONS);
+        assert!(bounds.life > bounds.patience && bounds.patience >= bounds.head);
+        let few = ConnectionBounds { most: Some(3), ..bounds };
+        assert_eq!(few.places(), 3);
+    }
+}

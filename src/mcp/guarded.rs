@@ -1,0 +1,261 @@
+//! A connection whose other end has to take what it asked for.
+//!
+//! Who is slow is served: what counts is that something goes on. A peer has [`Pace::patience`] in
+//! hand, which silence uses up and every byte restores a little, so that a byte now and then is as
+//! little use as none.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How slow a peer may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// How long nothing at all may go on.
+    pub(super) patience: Duration,
+    /// Bytes a second, over longer times.
+    pub(super) least: u32,
+}
+
+/// Waits for a peer.
+#[derive(Debug)]
+struct Patience {
+    pace: Pace,
+    /// When the patience is over; `None` while nobody waits.
+    end: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(pace: Pace) -> Self {
+        Self { pace, end: None, timer: None }
+    }
+
+    /// Notes that bytes have moved.
+    fn moved(&mut self, bytes: usize) {
+        if let Some(end) = self.end {
+            let earned = Duration::from_secs(1) * u32::try_from(bytes).unwrap_or(u32::MAX)
+                / self.pace.least.max(1);
+            self.end = Some((end + earned).min(Instant::now() + self.pace.patience));
+        }
+    }
+
+    /// Notes that there is nothing to wait for.
+    fn rest(&mut self) {
+        self.end = None;
+    }
+
+    /// Waits, once the other side has to do something; ready when the patience is over.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let end = *self.end.get_or_insert_with(|| Instant::now() + self.pace.patience);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        if timer.deadline() != end {
+            timer.as_mut().reset(end);
+        }
+        timer.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into())
+    }
+}
+
+/// A stream of bytes that fails when the peer does not take what is written.
+#[derive(Debug)]
+pub(super) struct Guarded<S> {
+    inner: S,
+    writing: Patience,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(inner: S, pace: Pace) -> Self {
+        Self { inner, writing: Patience::new(pace) }
+    }
+
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.writing.moved(bytes);
+                Poll::Ready(Ok(bytes))
+            }
+            Poll::Ready(failed) => Poll::Ready(failed),
+            Poll::Pending => self.writing.poll(context).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.written(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, pieces);
+        self.written(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    /// Called when all that there was is written.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_flush(context))?;
+        self.writing.rest();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// A body that fails when its sender is too slow.
+#[derive(Debug)]
+pub(super) struct Paced<B> {
+    body: B,
+    is_over: bool,
+    reading: Patience,
+}
+
+impl<B> Paced<B> {
+    pub(super) fn new(body: B, pace: Pace) -> Self {
+        Self { body, is_over: false, reading: Patience::new(pace) }
+    }
+}
+
+impl<B, E> Stream for Paced<B>
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.body).poll_next(context) {
+            Poll::Ready(Some(Ok(piece))) => {
+                self.reading.moved(piece.len());
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                let late = ready!(self.reading.poll(context));
+                self.is_over = true;
+                Poll::Ready(Some(Err(late)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const PACE: Pace = Pace { patience: Duration::from_secs(60), least: 100 };
+
+    /// Lets a peer take `bytes` every `pause` and returns after how many seconds it is given up.
+    async fn given_up(bytes: usize, pause: u64) -> Option<u64> {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut guarded = Guarded::new(ours, PACE);
+        let start = Instant::now();
+        let reading = tokio::spawn(async move {
+            let mut buffer = vec![0; bytes];
+            loop {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                if theirs.read_exact(&mut buffer).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let body = vec![0; 20_000];
+        let written = guarded.write_all(&body).await;
+        reading.abort();
+        let error = written.err()?;
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        Some(start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up() {
+        assert_eq!(given_up(64, 1000).await, Some(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_now_and_then_is_as_little_use_as_none() {
+        let after = given_up(1, 10).await.unwrap();
+        assert!((60..90).contains(&after), "{after}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_peer_gets_everything() {
+        assert_eq!(given_up(64, 1).await.is_none(), 64 >= PACE.least);
+        let fast = Pace { least: 50, ..PACE };
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut guarded = Guarded::new(ours, fast);
+        let reading = tokio::spawn(async move {
+            let (mut buffer, mut all) = (vec![0; 64], 0);
+            while let Ok(count @ 1..) = theirs.read(&mut buffer).await {
+                all += count;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            all
+        });
+        guarded.write_all(&vec![0; 20_000]).await.unwrap();
+        guarded.flush().await.unwrap();
+        // Silence when there is nothing to take costs nothing.
+        tokio::time::sleep(Duration::from_secs(7200)).await;
+        guarded.write_all(&[0; 100]).await.unwrap();
+        drop(guarded);
+        assert_eq!(reading.await.unwrap(), 20_100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        use futures_util::StreamExt as _;
+        let trickle = |bytes: usize| {
+            let pieces = futures_util::stream::unfold(0, move |count| async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                (count < 300).then(|| (Ok::<_, io::Error>(Bytes::from(vec![0; bytes])), count + 1))
+            });
+            Paced::new(Box::pin(pieces), PACE).collect::<Vec<_>>()
+        };
+        assert!(trickle(1).await.iter().any(Result::is_err));
+        assert!(trickle(200).await.iter().all(Result::is_ok));
+    }
+}

@@ -1,0 +1,38 @@
+//! What is scarce, and who gets it.
+//!
+//! Everything that one client could take from another is given out here: turns that come back soon
+//! by a [`Queue`], where who waits gets the next one by turns, and places and bytes that are held
+//! for long by [`Shares`], whose last part is kept for those who have little. A lone client of a
+//! process is bounded by nothing but the whole.
+
+mod counted;
+mod queue;
+
+pub use self::{
+    counted::{Share, Shares},
+    queue::{Full, Queue, Turn},
+};
+
+/// Who wants something.
+///
+/// Clients of one address are one host, however many sessions or connections they make, and the
+/// sessions of a host share what it gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// Where the client is; empty for the only one of a process.
+    pub host: String,
+    /// Its session; empty for clients without one.
+    pub session: String,
+}
+
+impl Client {
+    /// The only client of a process.
+    pub const fn only() -> Self {
+        Self { host: String::new(), session: String::new() }
+    }
+
+    /// Returns whether there is no other.
+    pub fn is_only(&self) -> bool {
+        self.host.is_empty()
+    }
+}

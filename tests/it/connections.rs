@@ -1,0 +1,259 @@
+//! Clients that hold connections, sessions and memory, and one client beside another.
+
+use std::time::Duration;
+
+use dadl_mcp::{
+    mcp::ConnectionBounds,
+    shares::Client,
+    worker::{FilterError, Filters},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    mcp_http::Site,
+    mcp_support::{Served, serve, text},
+    upstream::{Answer, Upstream},
+};
+
+const HANGING: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[1";
+const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn bounded(url: &str, change: impl FnOnce(&mut ConnectionBounds)) -> Served {
+    let mut bounds = ConnectionBounds::default();
+    change(&mut bounds);
+    serve(url).changed(|server| server.with_connections(bounds))
+}
+
+async fn site(url: &str, change: impl FnOnce(&mut ConnectionBounds)) -> Site {
+    Site::start_served(bounded(url, change), |_| {}).await
+}
+
+/// Reads until the other side closes the connection.
+async fn until_closed(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    // A connection that is reset is closed as well.
+    let _ = stream.read_to_end(&mut all).await;
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_end_the_connection() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    tokio::time::pause();
+    let requests = HEALTH.repeat(1000);
+    // Sooner or later the server cannot write and stops reading; it must not wait for ever.
+    while stream.write_all(&requests).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn silence_trickling_and_half_a_request_end_the_connection() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let half: [&[u8]; 6] = [
+        b"",
+        b"GET /hea",
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"PUT /files/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx",
+        HEALTH,
+    ];
+    for sent in half {
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        tokio::time::pause();
+        let answer = until_closed(&mut stream).await;
+        tokio::time::resume();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn heads_and_chunks_without_an_end_are_refused() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let many = format!("GET /health HTTP/1.1\r\n{}", "X: y\r\n".repeat(20_000));
+    let long = format!("GET /health HTTP/1.1\r\nX: {}", "y".repeat(1_000_000));
+    let extension = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;{}",
+        "x".repeat(1_000_000)
+    );
+    for sent in [many, long, extension] {
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let sending = async {
+            // It may be closed before everything is sent.
+            let _ = write.write_all(sent.as_bytes()).await;
+        };
+        let mut answer = Vec::new();
+        let reading = async {
+            let _ = read.read_to_end(&mut answer).await;
+        };
+        tokio::join!(sending, reading);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    assert_eq!(site.send("GET", "/health", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_newcomer_is_answered_although_all_connections_are_taken() {
+    let site = site("http://127.0.0.1:9/", |bounds| bounds.most = Some(4)).await;
+    let mut idle = Vec::new();
+    for _ in 0..12 {
+        idle.push(TcpStream::connect(site.address).await.unwrap());
+        assert_eq!(site.send("GET", "/health", &[], "").await.status, 200);
+    }
+    assert_eq!(site.stateless("tools/list", json!({})).await.status, 200);
+    // The first ones made room.
+    assert_eq!(until_closed(&mut idle[0]).await, "");
+}
+
+#[tokio::test]
+async fn health_is_answered_although_all_connections_work() {
+    let upstream = Upstream::start(vec![Answer::Hang(HANGING.to_vec())]).await;
+    let site = site(&upstream.url(), |bounds| bounds.most = Some(2)).await;
+    let session = site.session(json!({})).await;
+    let mut calls = Vec::new();
+    for id in 0..2 {
+        let call = json!({
+            "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "list_things" }
+        });
+        calls.push(site.in_session(&session, &call).await);
+        upstream.request_arrived().await;
+    }
+    for _ in 0..100 {
+        assert_eq!(site.send("GET", "/health", &[], "").await.status, 200);
+    }
+    let mut reply = site.stateless("tools/list", json!({})).await;
+    assert_eq!((reply.status, reply.field("retry-after").as_deref()), (503, Some("5")));
+    assert!(reply.text().await.contains("all connections are taken"));
+    drop(calls.pop());
+    // Its place is free as soon as the server knows.
+    while site.stateless("tools/list", json!({})).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_connection_ends_between_requests_and_no_stream_is_cut() {
+    let minute = Duration::from_secs(60);
+    let site = site("http://127.0.0.1:9/", |bounds| {
+        (bounds.life, bounds.head) = (minute, 10 * minute);
+    })
+    .await;
+    let session = site.session(json!({})).await;
+    let mut kept = TcpStream::connect(site.address).await.unwrap();
+    kept.write_all(HEALTH).await.unwrap();
+    let fields = [("Accept", "text/event-stream"), ("Mcp-Session-Id", session.as_str())];
+    let mut stream = site.send("GET", "/mcp", &fields, "").await;
+    assert_eq!(stream.status, 200);
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    assert!(until_closed(&mut kept).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(begun.elapsed().as_secs() / 60, 1);
+    while begun.elapsed() < 60 * minute {
+        stream.line().await;
+    }
+    // A session that somebody listens to does not end, however long it is silent.
+    let ping = json!({ "jsonrpc": "2.0", "id": 5, "method": "ping" });
+    assert_eq!(site.in_session(&session, &ping).await.event().await["id"], 5);
+}
+
+#[tokio::test]
+async fn messages_are_bounded_before_they_are_built() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let initialize = |experimental: Value| {
+        json!({
+            "jsonrpc": "2.0", "id": 3, "method": "initialize", "params": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": { "experimental": { "x": experimental } },
+                "clientInfo": { "name": "test", "version": "1" },
+            },
+        })
+    };
+    let mut reply =
+        site.post(&[], &initialize(json!({ "y": vec![0; 4_000_000] })).to_string()).await;
+    assert_eq!(reply.status, 413);
+    let answer = reply.json().await;
+    assert_eq!(answer["id"], 3);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("values"), "{answer}");
+    let mut reply =
+        site.post(&[], &initialize(json!({ "y": "z".repeat(70_000) })).to_string()).await;
+    let answer = reply.json().await;
+    assert_eq!(
+        answer["error"]["message"], "`initialize` has 70215 bytes, and may have 65536",
+        "{answer}"
+    );
+    let mut reply =
+        site.post(&[], &initialize(json!({ "y": "z".repeat(50_000) })).to_string()).await;
+    assert_eq!(reply.event().await["result"]["serverInfo"]["name"], "dadl-mcp");
+    let id = "i".repeat(5_000);
+    let message = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+    let mut reply = site.post(&[], &message.to_string()).await;
+    assert_eq!(reply.json().await["error"]["message"], "`id` has 5002 bytes, and may have 4096");
+}
+
+#[tokio::test]
+async fn two_requests_of_a_session_under_way_have_two_ids() {
+    let upstream = Upstream::start(vec![Answer::Hang(HANGING.to_vec())]).await;
+    let site = site(&upstream.url(), |_| {}).await;
+    let session = site.session(json!({})).await;
+    let call = json!({
+        "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": { "name": "list_things" }
+    });
+    let first = site.in_session(&session, &call).await;
+    upstream.request_arrived().await;
+    let mut second = site.in_session(&session, &call).await;
+    assert_eq!(second.status, 429);
+    let answer = second.json().await;
+    assert_eq!(answer["id"], "a");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("this id"), "{answer}");
+    // Another session may have a request of that id.
+    let other = site.session(json!({})).await;
+    assert_eq!(site.in_session(&other, &call).await.status, 200);
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_session_that_a_client_invents_is_none() {
+    let upstream = Upstream::start(vec![Answer::json(200, "[1]")]).await;
+    let site = site(&upstream.url(), |_| {}).await;
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    assert_eq!(site.in_session(&"s".repeat(40_000), &message).await.status, 404);
+    let fields = [
+        ("Mcp-Session-Id", "mine"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "list_things"),
+    ];
+    let parameters = crate::mcp_support::with_meta(json!({ "name": "list_things" }));
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
+    let mut reply = site.post(&fields, &message.to_string()).await;
+    assert_eq!(text(&reply.json().await), "[1]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_one_client_leave_room_for_those_of_another() {
+    let filters = Filters::with_executable(env!("CARGO_BIN_EXE_dadl-mcp"));
+    let host = |name: &str| Client { host: name.to_owned(), session: String::new() };
+    let (greedy, modest) = (host("192.0.2.1"), host("192.0.2.2"));
+    // Without an end, for as long as anybody may wait.
+    let endless = filters.of(&greedy).with_time(Duration::from_secs(3600));
+    let mut hogs: Vec<_> = (0..40)
+        .map(|_| {
+            let endless = endless.clone();
+            tokio::spawn(async move { endless.run("def f: f; f", b"1").await })
+        })
+        .collect();
+    let result = filters.of(&modest).run(". + 1", b"1").await.unwrap();
+    assert_eq!(result, "2");
+    hogs.drain(..).for_each(|hog| hog.abort());
+    // Who gave up left the queue.
+    let ended = filters.of(&greedy).with_time(Duration::from_secs(60)).run(".", b"1").await;
+    assert!(!matches!(ended, Err(FilterError::Busy(_))), "{ended:?}");
+}
