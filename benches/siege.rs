@@ -173,7 +173,7 @@ async fn attack(kind: Kind, address: SocketAddr, known: &str) -> std::io::Result
         },
         Kind::ManySessions => {
             drop(stream);
-            session(address, 9_000).await?;
+            session(address, 400).await?;
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
         Kind::ManyStreams => {

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ServeError, Server,
     ending::{Ending, LAST_ANSWERS, STREAM_ENDING},
-    guarded::{Guarded, Pace},
+    guarded::{Guarded, Haste, Pace},
     http::{Endpoint, HttpOptions, MCP_PATH},
     places::{Place, Places, host_of},
 };
@@ -178,10 +178,18 @@ async fn converse(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let place = Arc::clone(&peer.place);
+    let haste = Haste::default();
+    let hurry = haste.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let endpoint = Arc::clone(&endpoint);
         request.extensions_mut().insert(peer.clone());
-        async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
+        let pause = hurry.pause();
+        async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            Ok::<_, Infallible>(endpoint.answer(request).await)
+        }
     });
     let (head, life, pace) = if place.is_at_door() {
         (AT_DOOR, AT_DOOR, Pace { patience: AT_DOOR, ..bounds.pace() })
@@ -193,7 +201,7 @@ async fn converse(
         .header_read_timeout(head)
         .max_buf_size(BUFFER)
         .keep_alive(!place.is_at_door())
-        .serve_connection(TokioIo::new(Guarded::new(stream, pace)), service);
+        .serve_connection(TokioIo::new(Guarded::new(stream, pace, haste)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

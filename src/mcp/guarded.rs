@@ -8,6 +8,10 @@ use std::{
     future::Future as _,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -67,16 +71,46 @@ impl Patience {
     }
 }
 
+/// The longest pause before a request that came before the answer to the one before it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a client waits for its answers. One that does not would have the server answer as fast
+/// as it can, beside others who wait; it pauses for longer and longer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Haste {
+    /// Everything that has come was read since the last request began.
+    waited: Arc<AtomicBool>,
+    /// How many requests in a row did not wait.
+    hasty: Arc<AtomicU32>,
+}
+
+impl Haste {
+    /// Called when a request begins; returns how long it has to wait.
+    pub(super) fn pause(&self) -> Duration {
+        if self.waited.swap(false, Ordering::Relaxed) {
+            self.hasty.store(0, Ordering::Relaxed);
+            return Duration::ZERO;
+        }
+        let hasty = self.hasty.fetch_add(1, Ordering::Relaxed);
+        // The first request may have come with the connection, and a few are nobody's burden.
+        match hasty.saturating_sub(8) {
+            0 => Duration::ZERO,
+            many => (Duration::from_millis(1) * (1 << many.min(10))).min(LONGEST_PAUSE),
+        }
+    }
+}
+
 /// A stream of bytes that fails when the peer does not take what is written.
 #[derive(Debug)]
 pub(super) struct Guarded<S> {
     inner: S,
     writing: Patience,
+    haste: Haste,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(inner: S, pace: Pace) -> Self {
-        Self { inner, writing: Patience::new(pace) }
+    pub(super) fn new(inner: S, pace: Pace, haste: Haste) -> Self {
+        Self { inner, writing: Patience::new(pace), haste }
     }
 
     fn written(
@@ -101,7 +135,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_pending() {
+            self.haste.waited.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 
@@ -192,7 +230,7 @@ mod tests {
     /// Lets a peer take `bytes` every `pause` and returns after how many seconds it is given up.
     async fn given_up(bytes: usize, pause: u64) -> Option<u64> {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = Guarded::new(ours, PACE);
+        let mut guarded = Guarded::new(ours, PACE, Haste::default());
         let start = Instant::now();
         let reading = tokio::spawn(async move {
             let mut buffer = vec![0; bytes];
@@ -227,7 +265,7 @@ mod tests {
         assert_eq!(given_up(64, 1).await.is_none(), 64 >= PACE.least);
         let fast = Pace { least: 50, ..PACE };
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = Guarded::new(ours, fast);
+        let mut guarded = Guarded::new(ours, fast, Haste::default());
         let reading = tokio::spawn(async move {
             let (mut buffer, mut all) = (vec![0; 64], 0);
             while let Ok(count @ 1..) = theirs.read(&mut buffer).await {
@@ -257,5 +295,16 @@ mod tests {
         };
         assert!(trickle(1).await.iter().any(Result::is_err));
         assert!(trickle(200).await.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn who_does_not_wait_for_answers_waits_for_longer_and_longer() {
+        let haste = Haste::default();
+        let pauses: Vec<u128> = (0..30).map(|_| haste.pause().as_millis()).collect();
+        assert_eq!(pauses[..9], [0; 9]);
+        assert_eq!(pauses[9..12], [2, 4, 8]);
+        assert_eq!(pauses[29], 1000);
+        haste.waited.store(true, Ordering::Relaxed);
+        assert!(haste.pause().is_zero() && haste.pause().is_zero());
     }
 }

@@ -17,6 +17,8 @@ use crate::json::cost;
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// The largest `initialize`.
 const MOST_INITIALIZE: usize = 64 * 1024;
+/// The values of it take at most so many bytes of memory.
+const MOST_INTRODUCED: u64 = 256 * 1024;
 /// How much a message may have besides the arguments of a call.
 const MOST_BESIDES: usize = 256 * 1024;
 /// The largest id, method, progress token, cursor, name or URI.
@@ -90,12 +92,12 @@ pub(super) fn weigh(text: &[u8]) -> Result<u64, TooMuch> {
     }
     // Of a small one no part is large.
     if text.len() > MOST_NAME {
-        check(text)?;
+        check(text, tree)?;
     }
     Ok(text.len() as u64 + tree)
 }
 
-fn check(text: &[u8]) -> Result<(), TooMuch> {
+fn check(text: &[u8], tree: u64) -> Result<(), TooMuch> {
     // What is no message is refused by whoever builds it; it keeps nothing.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return bound("a message without the shape of one", text.len(), MOST_BESIDES);
@@ -107,6 +109,9 @@ fn check(text: &[u8]) -> Result<(), TooMuch> {
     bound("`method`", length(method), MOST_NAME)?;
     if method.is_some_and(|method| method.get() == "\"initialize\"") {
         bound("`initialize`", text.len(), MOST_INITIALIZE)?;
+        if tree > MOST_INTRODUCED {
+            return Err(TooMuch::Values);
+        }
     }
     let is_object = |part: &&RawValue| part.get().starts_with('{');
     let params: Params<'_> = match params.filter(is_object) {
@@ -220,7 +225,8 @@ mod tests {
             })
         };
         assert!(weight(&initialize(40_000)).is_err());
-        let text = initialize(9_000).to_string();
+        assert_eq!(weight(&initialize(9_000)), Err(TooMuch::Values));
+        let text = initialize(400).to_string();
         assert!(weigh(text.as_bytes()).is_ok());
         let mut message: ClientJsonRpcMessage = serde_json::from_str(&text).unwrap();
         cut_introduction(&mut message);
@@ -246,7 +252,7 @@ mod tests {
         #[test]
         fn nothing_makes_it_fail(text in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = weigh(&text);
-            let _ = check(&text);
+            let _ = check(&text, 1);
         }
     }
 }

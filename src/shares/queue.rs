@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 
 use super::Client;
 
+/// Who has more than so many more waiting than another one makes room for it.
+const UNEVEN: usize = 2;
+
 /// Lets a bounded number of things run at once; a clone is the same queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -209,7 +212,7 @@ impl State {
         let Some(busiest) = self.hosts.iter_mut().max_by_key(|host| host.waiting) else {
             return false;
         };
-        let is_own = busiest.waiting <= own_waiting + 1;
+        let is_own = busiest.waiting <= own_waiting + UNEVEN;
         let host = if is_own {
             match self.hosts.iter_mut().find(|host| host.name == client.host) {
                 Some(host) => host,
@@ -221,7 +224,7 @@ impl State {
         let Some(session) = host.sessions.iter_mut().max_by_key(|it| it.calls.len()) else {
             return false;
         };
-        if is_own && session.calls.len() <= own_calls + 1 {
+        if is_own && session.calls.len() <= own_calls + UNEVEN {
             return false;
         }
         let Some(last) = session.calls.pop_back() else { return false };
