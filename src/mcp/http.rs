@@ -343,13 +343,15 @@ impl Endpoint {
         let late = |_| refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long");
         tokio::time::timeout(self.bounds.body, reading).await.map_err(late)??;
         peer.place.set(Phase::Answering);
-        let reject = |status, message: &str| {
-            let text = lines::error_line(&lines::id_of(&text), ErrorCode::INVALID_REQUEST, message);
+        let reject = |status, code, message: &str| {
+            let text = lines::error_line(&lines::id_of(&text), code, message);
             Err(Box::new(json_answer(status, text.into())))
         };
         let weight = match message::weigh(&text) {
             Ok(weight) => weight,
-            Err(error) => return reject(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string()),
+            Err(error) => {
+                return reject(StatusCode::PAYLOAD_TOO_LARGE, error.code(), &error.to_string());
+            }
         };
         let rest = (weight + ANSWERING).saturating_sub(memory.amount());
         let waiting = tokio::time::timeout(self.bounds.body, grow(&mut memory, rest));
@@ -361,7 +363,10 @@ impl Endpoint {
             Some((session, id)) => match self.sessions.begin(session, &id) {
                 Ok(pending) => pending,
                 Err(refused) => {
-                    return reject(StatusCode::TOO_MANY_REQUESTS, &refused.to_string());
+                    return {
+                        let code = ErrorCode::INVALID_REQUEST;
+                        reject(StatusCode::TOO_MANY_REQUESTS, code, &refused.to_string())
+                    };
                 }
             },
             None => None,

@@ -166,7 +166,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             Ok(weight) => self.hold(parse(&self.line), weight),
             Err(error) => {
                 let id = id_of(&self.line);
-                Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, &error.to_string()))
+                Line::Reply(error_line(&id, error.code(), &error.to_string()))
             }
         };
         self.line.clear();

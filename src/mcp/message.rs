@@ -6,7 +6,8 @@
 //! introduction is cut to what is used.
 
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, Implementation, InitializeRequestParams, JsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, Implementation, InitializeRequestParams,
+    JsonRpcMessage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,6 +41,16 @@ pub(super) enum TooMuch {
     /// Its parts cannot be told.
     #[error("the message is large, and its parts cannot be told: {0}")]
     Unclear(String),
+}
+
+impl TooMuch {
+    /// Returns the code of JSON-RPC for it: what is not built cannot be read.
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Values => ErrorCode::PARSE_ERROR,
+            Self::Part { .. } | Self::Unclear(_) => ErrorCode::INVALID_REQUEST,
+        }
+    }
 }
 
 /// The parts of a message that are looked at.

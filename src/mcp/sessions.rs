@@ -360,7 +360,7 @@ mod tests {
             many.push(open(&sessions, "a").await.unwrap());
         }
         assert_eq!(alive(&sessions, &many), [false, false, true, true, true]);
-        assert_eq!(alive(&sessions, &[first.clone()]), [true]);
+        assert_eq!(alive(&sessions, std::slice::from_ref(&first)), [true]);
         // Nobody is pushed out by one who has more.
         let calls: Vec<_> = many[2..].iter().map(|id| sessions.begin(id, "1").unwrap()).collect();
         assert!(open(&sessions, "a").await.is_err());
