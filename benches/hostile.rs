@@ -172,8 +172,8 @@ impl Client {
         let session = session.map(|id| id.to_str().unwrap().to_owned());
         let text = answer.text().await?;
         let lines = text.lines().map(|line| line.strip_prefix("data:").unwrap_or(line));
-        let found = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let found = found.filter(|message| message["id"] == 1).last();
+        let mut found = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = found.rfind(|message| message["id"] == 1);
         Ok((session, found.unwrap_or_default()))
     }
 

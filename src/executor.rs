@@ -273,7 +273,7 @@ impl Executor {
             }
         };
         match concluded {
-            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..outcome }),
+            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(room), ..*outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
                 drop(turns);
@@ -308,7 +308,7 @@ impl Executor {
                 finish(target, plan, answer, &filters).await?
             }
         };
-        Ok(Concluded::Whole(outcome))
+        Ok(Concluded::Whole(Box::new(outcome)))
     }
 
     fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {
@@ -539,7 +539,7 @@ enum Received {
 enum Concluded {
     /// The id of a task that began.
     Task(String),
-    Whole(Outcome),
+    Whole(Box<Outcome>),
 }
 
 /// Returns whether an answer may go on without an end, whatever the descriptor says.

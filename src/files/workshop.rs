@@ -194,10 +194,10 @@ impl Workshop {
     }
 
     pub(super) fn remove_if_empty(&self) {
-        let Ok(entries) = fs::read_dir(&self.path) else { return };
+        let Ok(mut entries) = fs::read_dir(&self.path) else { return };
         let is_marker =
             |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == MARKER);
-        if !entries.map(is_marker).all(|is_marker| is_marker) {
+        if !entries.all(is_marker) {
             return;
         }
         let takes_store = self.marker.metadata().is_ok_and(|marker| marker.len() > 0);

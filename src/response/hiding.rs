@@ -4,6 +4,7 @@
 //! hidden that has the name of one that they select, wherever it is. Where no name tells what is
 //! hidden, or the body cannot be taken apart, nothing of it is shown.
 
+use http::StatusCode;
 use serde_json::Value;
 
 use super::{
@@ -33,6 +34,10 @@ pub(crate) fn read(rejection: Rejection<'_>, tool: &Tool) -> ApiError {
     }
     let text = std::str::from_utf8(rejection.body).ok();
     let parted = text.and_then(|text| in_json(text, &tool.response));
+    // The words of the status, which many servers send as the body, are nobody's data.
+    if text.is_some_and(|text| is_phrase(rejection.status, text)) {
+        return api_error::read(rejection, &tool.errors);
+    }
     let Some((body, hidden)) = parted else {
         let mut error = api_error::read(Rejection { body: b"", ..rejection }, &tool.errors);
         if !rejection.body.trim_ascii().is_empty() {
@@ -43,6 +48,12 @@ pub(crate) fn read(rejection: Rejection<'_>, tool: &Tool) -> ApiError {
     let error = api_error::read(Rejection { body: body.as_bytes(), ..rejection }, &tool.errors);
     let provider_code = error.provider_code.map(|code| in_text(code, &hidden));
     ApiError { message: in_text(error.message, &hidden), provider_code, ..error }
+}
+
+fn is_phrase(status: u16, text: &str) -> bool {
+    let status = StatusCode::from_u16(status).ok();
+    let phrase = status.and_then(|status| status.canonical_reason());
+    phrase.is_some_and(|phrase| phrase.eq_ignore_ascii_case(text.trim()))
 }
 
 /// Hides values in the JSON text of an error, and returns it with the texts that were hidden. `None`

@@ -300,7 +300,8 @@ fn escape_around(text: &[u8], at: usize) -> Option<Range<usize>> {
         _ => 2,
     };
     (1..=5).filter_map(|back| at.checked_sub(back)).find_map(|start| {
-        let is_start = text.get(start) == Some(&b'\\') && backslashes_before(text, start) % 2 == 0;
+        let is_start =
+            text.get(start) == Some(&b'\\') && backslashes_before(text, start).is_multiple_of(2);
         let end = start + length(start);
         (is_start && end > at).then(|| start..end.min(text.len()))
     })

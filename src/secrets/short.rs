@@ -214,11 +214,11 @@ fn is_whole(before: &[u8], behind: &[u8]) -> bool {
     }
     let begins =
         matches!(before.last(), None | Some(b'"' | b'\'' | b'`' | b'>' | b'\n' | b'=' | b':'));
-    let ends = match behind {
-        [] | [b'"' | b'\'' | b'`' | b'<' | b'\n' | b'\r' | b'&' | b'@', ..] => true,
-        [b'\\', b'"' | b'n' | b'r', ..] => true,
-        _ => false,
-    };
+    let ends = matches!(
+        behind,
+        [] | [b'"' | b'\'' | b'`' | b'<' | b'\n' | b'\r' | b'&' | b'@', ..]
+            | [b'\\', b'"' | b'n' | b'r', ..]
+    );
     begins && ends && !is_key(behind)
 }
 

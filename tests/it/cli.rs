@@ -346,7 +346,7 @@ async fn calls_a_backend() {
     assert_eq!(file.code, 5, "the VM is gone: {}", file.err);
 
     // A wrong token is told from a missing one.
-    let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "wrong");
+    let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "not-the-t0ken");
     let run = cli.run(&["doctor", "--dadl", "xen-orchestra", "--url", &url]);
     assert_eq!(run.code, 1);
     assert!(run.out.contains("the credential is wrong or expired"), "{}", run.out);

@@ -171,7 +171,7 @@ async fn download(on_stdio: bool, fields: &[(&str, &str)], stage: Stage, name: &
     assert_eq!(code, Some(0), "{case}: {err}");
     assert!(out.contains(&sha256(&whole)), "{case}: {out}");
     let saved = shared.files().join("export-2.raw");
-    assert_eq!(shared.others(), [saved.clone()], "{case}");
+    assert_eq!(shared.others(), std::slice::from_ref(&saved), "{case}");
     assert!(std::fs::read(saved).unwrap() == whole, "{case}");
     assert!(!shared.files().join(WORKSHOP).exists(), "{case}: {:?}", unfinished(&shared.files()));
     assert_eq!(err.contains("were there already"), continues, "{case}: {err}");
@@ -300,7 +300,7 @@ async fn a_signal_at_any_stage_of_an_upload_leaves_the_file_alone() {
             signal(&child, name);
             ended(child).await;
             drop(reading);
-            assert_eq!(shared.others(), [disk.clone()], "{name} after {bytes} bytes");
+            assert_eq!(shared.others(), std::slice::from_ref(&disk), "{name} after {bytes} bytes");
             assert_eq!(std::fs::read(&disk).unwrap(), vec![7; 300_000]);
             assert!(!shared.files().join(WORKSHOP).exists());
         }
@@ -312,17 +312,17 @@ fn file_server(shared: &Shared) -> (Child, String) {
     let mut command = shared.command("http://127.0.0.1:9/", &["serve", "--http", "127.0.0.1:0"]);
     let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
-    loop {
+    let address = loop {
         let mut line = String::new();
         assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
         if let Some(at) = line.find("listening on http://") {
             let rest = &line[at + "listening on http://".len()..];
-            let address = rest.split('/').next().unwrap().to_owned();
-            // The log goes on.
-            std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-            return (child, address);
+            break rest.split('/').next().unwrap().to_owned();
         }
-    }
+    };
+    // The log goes on.
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    (child, address)
 }
 
 fn exchange(address: &str, head: &str, body: &[u8]) -> String {
