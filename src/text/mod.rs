@@ -2,7 +2,7 @@
 //!
 //! Descriptors, servers, files and arguments bring text that this program shows. Some characters
 //! in it are no text: they steer a terminal, change the order in which a line is read, or are seen
-//! by nobody and read by a model all the same. This module says which ones ([`kind`]), and how
+//! by nobody and read by a model all the same. This module says which ones (`kind`), and how
 //! each place shows them:
 //!
 //! | place | function | what is left of such a character |

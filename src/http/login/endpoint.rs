@@ -109,7 +109,7 @@ impl TokenEndpoint {
     ///
     /// # Errors
     ///
-    /// See [`ClientError`]: `guard` may not let it connect.
+    /// There can be no client: `guard` may not let it connect.
     pub fn new(
         url: Url,
         auth: ClientAuth,
