@@ -283,7 +283,10 @@ async fn a_full_disk_is_noticed_before_the_first_byte() {
         outcome = call => panic!("{outcome:?}"),
         () = async { while harness.files().is_empty() { tokio::task::yield_now().await; } } => {}
     }
-    assert_eq!(harness.files(), Vec::<String>::new());
+    // Whoever writes notices that nobody waits.
+    while !harness.files().is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A small file system of its own, where this user may have one.
