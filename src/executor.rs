@@ -66,7 +66,7 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
-        hiding,
+        growth, hiding,
     },
     script::engine::Slots,
     secrets::Secrets,
@@ -423,7 +423,7 @@ impl Executor {
             if size > announced {
                 target.take_room(piece.len() as u64, plan)?;
             }
-            body.extend_from_slice(&piece);
+            growth::append(&mut body, &piece);
             rest.after(piece.len()).await;
         }
         Ok(body.freeze())

@@ -21,6 +21,7 @@ use crate::{
         MASK,
         collect::Collector,
         decode::{BodyType, DecodeError},
+        growth,
         rpc::{self, Head, Reply},
         rpc_error::{self, Refused},
     },
@@ -186,7 +187,7 @@ impl Executor {
             let Some(piece) = pieces.next().await else { return Ok(body.freeze()) };
             let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
             target.take_room(piece.len() as u64, plan)?;
-            body.extend_from_slice(&piece);
+            growth::append(&mut body, &piece);
             rest.after(piece.len()).await;
         }
     }

@@ -113,7 +113,9 @@ impl Stream<'_> {
                 break;
             };
             let Some(piece) = next else {
-                let note = self.end()?;
+                // The last line may be long.
+                let (room, pending) = (self.target.room, self.collector.pending());
+                let note = room.work(pending, || self.end()).await?;
                 is_cut = note.is_some();
                 notes.extend(note.or_else(|| self.ended()));
                 break;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{
     decode::{self, DecodeError},
     event_stream::EventDecoder,
+    growth,
 };
 use crate::{outcome::JsonText, secrets::Secrets};
 
@@ -84,17 +85,16 @@ impl Collector {
                         return Ok(());
                     }
                     *number += 1;
-                    let is_item = if pending.is_empty() {
-                        push_line(line, *number, &mut self.array, &self.secrets)?
+                    let line = if pending.is_empty() {
+                        Bytes::copy_from_slice(line)
                     } else {
-                        pending.extend_from_slice(line);
-                        let is_item = push_line(pending, *number, &mut self.array, &self.secrets)?;
-                        pending.clear();
-                        is_item
+                        growth::append_to(pending, line);
+                        std::mem::take(pending).into()
                     };
+                    let is_item = push_line(line, *number, &mut self.array, &self.secrets)?;
                     self.items += usize::from(is_item);
                 }
-                pending.extend_from_slice(rest);
+                growth::append_to(pending, rest);
                 Ok(())
             }
         }
@@ -107,7 +107,7 @@ impl Collector {
         {
             let line = std::mem::take(pending);
             self.items +=
-                usize::from(push_line(&line, *number + 1, &mut self.array, &self.secrets)?);
+                usize::from(push_line(line.into(), *number + 1, &mut self.array, &self.secrets)?);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Collector {
         if self.items >= self.most || line.iter().all(u8::is_ascii_whitespace) {
             return Ok(EndOfList::Whole);
         }
-        match push_line(&line, *number + 1, &mut self.array, &self.secrets) {
+        match push_line(line.into(), *number + 1, &mut self.array, &self.secrets) {
             Ok(is_item) => {
                 self.items += usize::from(is_item);
                 Ok(EndOfList::Unterminated)
@@ -209,12 +209,12 @@ fn separate(array: &mut String) {
 
 /// Appends the value of a line; returns whether it has one.
 fn push_line(
-    line: &[u8],
+    line: Bytes,
     number: usize,
     array: &mut String,
     secrets: &Secrets,
 ) -> Result<bool, DecodeError> {
-    let line = &secrets.body(Bytes::copy_from_slice(line));
+    let line = &secrets.body(line);
     let fail = |reason: String| DecodeError {
         expected: "NDJSON",
         reason: format!("line {number}: {reason}"),
@@ -229,7 +229,7 @@ fn push_line(
     }
     let value = JsonText::parse(text).map_err(|error| fail(error.to_string()))?;
     separate(array);
-    array.push_str(value.as_str());
+    growth::append_text(array, value.as_str());
     Ok(true)
 }
 

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use serde_json::Value;
 
+use super::growth;
 use crate::outcome::JsonText;
 
 /// A longer identifier is dropped, in bytes.
@@ -70,7 +71,7 @@ impl EventDecoder {
             if is_pair {
                 continue;
             }
-            self.line.extend_from_slice(text);
+            growth::append_to(&mut self.line, text);
             if end.is_some() {
                 let line = std::mem::take(&mut self.line);
                 self.end_line(&line);
