@@ -243,7 +243,7 @@ backend:
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(128))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
         /// Whatever a descriptor and a model write, the question says what is about to happen.
         #[test]

@@ -1,3 +1,5 @@
+//! What may be shown, tried with text of every kind.
+
 use std::{borrow::Cow, collections::HashMap};
 
 use proptest::prelude::*;
@@ -175,7 +177,7 @@ fn what_unicode_calls_invisible_is_not_plain() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn a_terminal_gets_text_only(bytes in bytes()) {
