@@ -1,16 +1,13 @@
 //! Bounds of what happens at once.
 //!
-//! [`Bounds`] let so many calls run; the others wait for their turns. A [`Memory`] counts the bytes
-//! of the answers that are being read.
+//! [`Bounds`] let so many calls run; the others wait for their turns. A [`Room`] counts the bytes of an
+//! answer that is being read, within a share of what all answers may take.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     config::Limits,
-    shares::{Client, Full, Queue, Turn},
+    shares::{Client, Full, Queue, Share, Shares, Turn},
 };
 
 use super::work::Work;
@@ -26,7 +23,7 @@ pub(super) struct Bounds {
     transfers: Queue,
     /// By position of the backend, each with its bound.
     of_backends: Arc<[(Queue, usize)]>,
-    memory: Memory,
+    memory: Shares,
     work: Work,
 }
 
@@ -49,7 +46,7 @@ impl Bounds {
                 limits.queued,
             ),
             of_backends: of_backends.collect(),
-            memory: Memory::new(limits.memory),
+            memory: Shares::new(limits.memory),
             work: Work::default(),
         }
     }
@@ -62,7 +59,8 @@ impl Bounds {
     /// Returns the room of a call of `client`, which takes nothing yet.
     pub(super) fn room(&self, client: &Client) -> Room {
         Room {
-            share: Arc::new(Share { memory: self.memory.clone(), bytes: AtomicU64::new(0) }),
+            share: Arc::new(Mutex::new(self.memory.nothing(client))),
+            most: self.limits.memory,
             work: self.work.clone(),
             client: client.clone(),
         }
@@ -100,79 +98,45 @@ impl Bounds {
     }
 }
 
-/// The bytes that answers take while they are read; a clone counts with it.
-#[derive(Debug, Clone)]
-pub(super) struct Memory {
-    used: Arc<AtomicU64>,
-    most: u64,
-}
-
 /// Where one call reads its answer: the bytes that it takes, and the turns to work on it.
 ///
 /// The bytes are given back when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
-    share: Arc<Share>,
+    share: Arc<Mutex<Share>>,
+    most: u64,
     work: Work,
     client: Client,
-}
-
-/// The bytes of one call.
-#[derive(Debug)]
-struct Share {
-    memory: Memory,
-    bytes: AtomicU64,
 }
 
 /// There is no room for more: the bound, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom(pub(crate) u64);
 
-impl Memory {
-    /// Has room for `most` bytes.
-    pub(super) fn new(most: u64) -> Self {
-        Self { used: Arc::default(), most }
-    }
-
-    /// Returns how many bytes are taken.
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-}
-
 impl Room {
     /// Takes room for more bytes.
     pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
-        let Memory { used, most } = &self.share.memory;
-        let grown = |used: u64| used.checked_add(bytes).filter(|sum| sum <= most);
-        match used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown) {
-            Ok(_) => {
-                self.share.bytes.fetch_add(bytes, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => Err(NoRoom(*most)),
-        }
+        if self.share().grow(bytes) { Ok(()) } else { Err(NoRoom(self.most)) }
     }
 
     /// Takes room for `after` bytes instead of `before`, which it has taken.
     pub(crate) fn resize(&self, before: u64, after: u64) -> Result<(), NoRoom> {
-        let Some(less) = before.checked_sub(after) else { return self.grow(after - before) };
-        let Share { memory, bytes } = &*self.share;
-        let less = less.min(bytes.load(Ordering::Relaxed));
-        bytes.fetch_sub(less, Ordering::Relaxed);
-        memory.used.fetch_sub(less, Ordering::Relaxed);
-        Ok(())
+        match before.checked_sub(after) {
+            None => self.grow(after - before),
+            Some(less) => {
+                self.share().shrink(less);
+                Ok(())
+            }
+        }
+    }
+
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on an answer of `size` bytes where that holds up nobody else.
     pub(crate) async fn work<T>(&self, size: usize, step: impl FnOnce() -> T) -> T {
         self.work.step(&self.client, size, step).await
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.memory.used.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -195,5 +159,15 @@ mod tests {
         assert_eq!((two.resize(1, 7), two.resize(0, 0)), (Err(NoRoom(10)), Ok(())));
         drop(two);
         assert_eq!((clone.resize(99, 0), bounds.used()), (Ok(()), 0));
+    }
+
+    #[test]
+    fn one_address_does_not_take_the_memory_of_all() {
+        let bounds = Bounds::new(Limits { memory: 80, ..Limits::default() }, std::iter::empty());
+        let client = |host: &str| Client { host: host.to_owned(), session: String::new() };
+        let (greedy, other) = (bounds.room(&client("a")), bounds.room(&client("b")));
+        assert_eq!(greedy.grow(70), Ok(()));
+        assert_eq!(greedy.grow(1), Err(NoRoom(80)));
+        assert_eq!(other.grow(10), Ok(()));
     }
 }
