@@ -32,6 +32,8 @@ const BLOCK: usize = 256 * 1024;
 struct Least {
     base64: usize,
     hex: usize,
+    /// So many bytes of ASCII in a row; none where a secret is something else.
+    ascii: usize,
 }
 
 /// Looks for secrets.
@@ -85,14 +87,19 @@ impl Finder {
         let mut alphabet = [false; 256];
         let bytes = all.iter().flat_map(|spelling| &spelling.bytes);
         let bytes = bytes.chain(b"+").chain(short.iter().flat_map(short::Finder::bytes));
-        for byte in bytes.copied().chain(*b"#;{}ux0123456789abcdefABCDEF") {
+        for byte in bytes.copied().chain(*b"#;{}") {
             if let Some(known) = alphabet.get_mut(usize::from(byte)) {
                 *known = true;
             }
         }
+        // The letters of escapes, whose escapes they may be.
+        for (byte, known) in (0..=u8::MAX).zip(&mut alphabet) {
+            *known |= byte.is_ascii_alphanumeric();
+        }
         let shortest = wanted.iter().map(|it| it.value.len()).min().unwrap_or_default();
         let shortest = shortest.max(short::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
+        let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
         let bytes = all.iter().map(|Spelling { bytes, .. }| bytes);
         Self {
             // More spellings than it can hold would be gigabytes.
@@ -101,7 +108,11 @@ impl Finder {
             forms: (!forms.is_empty()).then(|| AhoCorasick::new(forms).ok()).flatten(),
             short,
             alphabet,
-            least: Least { base64: (shortest * 4).div_ceil(3), hex: shortest * 2 },
+            least: Least {
+                base64: (shortest * 4).div_ceil(3),
+                hex: shortest * 2,
+                ascii: if is_ascii { shortest } else { 0 },
+            },
             most: longest.min(spellings::PART) * MOST_WIDE,
         }
     }
@@ -160,7 +171,8 @@ impl Finder {
             let mut bytes = Vec::new();
             for run in runs::base64(text.bytes, self.least.base64) {
                 let run = text.part(run);
-                for skip in 0..4 {
+                let readable = runs::readable(run.bytes, self.least.ascii);
+                for skip in (0..runs::GROUPINGS).filter(|skip| readable.get(*skip) == Some(&true)) {
                     runs::decode_base64(run.bytes, skip, &mut bytes);
                     // What is only Base64 is one of the spellings.
                     if !self.is_deeper(&bytes) {
@@ -206,16 +218,22 @@ impl Finder {
         self.is_escaped(text) || self.has_runs(text)
     }
 
-    /// Returns whether there is an escape that may be a part of a secret.
+    /// Returns whether there is an escape that may be a part of a secret, or become one.
     fn is_escaped(&self, text: &[u8]) -> bool {
         let counts = |byte: u8| {
             escapes::is_starter(byte)
                 || byte == 0x1B
                 || self.alphabet.get(usize::from(byte)).copied().unwrap_or_default()
         };
+        // One backslash escapes the next, layer by layer, until one is left.
+        let is_told_apart = self.alphabet.get(usize::from(b'\\')).copied().unwrap_or_default();
         let mut rest = text;
         while let Some(at) = memchr::memchr3(b'\\', b'%', b'&', rest) {
             rest = rest.get(at..).unwrap_or_default();
+            if !is_told_apart && rest.starts_with(br"\\") {
+                let count = rest.iter().take_while(|byte| **byte == b'\\').count();
+                rest = rest.get(count - 1..).unwrap_or_default();
+            }
             let Some(escape) = escapes::read(rest, Reading::Loose) else {
                 rest = rest.get(1..).unwrap_or_default();
                 continue;
@@ -240,15 +258,16 @@ impl Finder {
 
 /// Returns whether there is something that nobody sees.
 fn has_unseen(text: &[u8]) -> bool {
-    // Most blocks have no byte that could begin it, which is found out without branches.
-    text.chunks(64).enumerate().any(|(number, block)| {
-        block.iter().fold(false, |found, byte| found | escapes::may_be_unseen(*byte))
-            && (number * 64..number * 64 + block.len()).any(|at| {
-                let rest = text.get(at..).unwrap_or_default();
-                rest.first().copied().is_some_and(escapes::may_be_unseen)
-                    && escapes::read(rest, Reading::Unseen).is_some()
-            })
-    })
+    let is_unseen = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        rest.first().copied().is_some_and(escapes::may_be_unseen)
+            && escapes::read(rest, Reading::Unseen).is_some()
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    let is_in_word = |number: usize| (number * 8..number * 8 + 8).any(is_unseen);
+    let mut words = words.iter().enumerate();
+    words.any(|(number, word)| !escapes::is_plain(*word) && is_in_word(number))
+        || (text.len() - rest.len()..text.len()).any(is_unseen)
 }
 
 /// Writes spaces as forms do.

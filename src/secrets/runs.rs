@@ -20,6 +20,74 @@ const BASE64: [u8; 256] = {
     table
 };
 
+/// Whether each character of Base64 can be part of a byte of ASCII: 255 in the byte `n` of the number
+/// where it can when it is the character `(4 - n) % 4` of a group. The last one of a group always can.
+#[expect(clippy::indexing_slicing, reason = "the tables are 256 long, and this is a constant")]
+const READABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let value = BASE64[at];
+        if value != 255 {
+            let mut readable = 0x0000_FF00;
+            // The highest bits of the three bytes of a group.
+            if value & 0b10_0000 == 0 {
+                readable |= 0x0000_00FF;
+            }
+            if value & 0b00_1000 == 0 {
+                readable |= 0xFF00_0000;
+            }
+            if value & 0b00_0010 == 0 {
+                readable |= 0x00FF_0000;
+            }
+            table[at] = readable;
+        }
+        at += 1;
+    }
+    table
+};
+
+/// More pairs in a row need not be counted.
+const MOST_PAIRS: usize = 100;
+
+/// So many ways there are to cut a run into groups.
+pub(super) const GROUPINGS: usize = 4;
+
+/// Returns from which of its first characters on a run of Base64 may have `least` bytes of ASCII in a row;
+/// that it has none from another one is certain.
+///
+/// What people and programs write is ASCII wherever it could hold a secret that is, and most of what only
+/// looks like Base64 (names, paths, identifiers) is none, which is found out without decoding.
+pub(super) fn readable(run: &[u8], least: usize) -> [bool; GROUPINGS] {
+    const ONE_EACH: u32 = 0x0101_0101;
+    const TOP_OF_EACH: u32 = 0x8080_8080;
+    // Every third byte has a character more, and a pair may be cut off at the beginning.
+    let characters = least + least.saturating_sub(1) / 3;
+    let pairs = (characters.saturating_sub(1) / 2).min(MOST_PAIRS);
+    if pairs == 0 {
+        return [true; GROUPINGS];
+    }
+    let to_top = ONE_EACH * (0x80 - u32::try_from(pairs).unwrap_or(1));
+    // Four counters of pairs, one for each grouping, in the bytes of a number.
+    let (mut counts, mut found) = (0_u32, 0_u32);
+    let of = |byte: u8| READABLE.get(usize::from(byte)).copied().unwrap_or_default();
+    let mut count = |pair: u32| {
+        counts = (counts + ONE_EACH) & pair;
+        found |= (counts + to_top) & TOP_OF_EACH;
+        // What has been found is counted no more.
+        counts &= !((found >> 7) * 0xFF);
+    };
+    let (groups, rest) = run.as_chunks::<GROUPINGS>();
+    for [a, b, c, d] in groups {
+        count(of(*a) & of(*b).rotate_left(8));
+        count(of(*c).rotate_left(16) & of(*d).rotate_left(24));
+    }
+    if let [a, b, ..] = rest {
+        count(of(*a) & of(*b).rotate_left(8));
+    }
+    [0x80, 0x8000, 0x80_0000, 0x8000_0000].map(|top| found & top != 0)
+}
+
 fn value(byte: u8) -> u8 {
     BASE64.get(usize::from(byte)).copied().unwrap_or(255)
 }
@@ -127,5 +195,30 @@ mod tests {
         assert_eq!(made_of_base64(4, 1), 6..8);
         decode_hex(b"f68656c", 1, &mut bytes);
         assert_eq!(bytes, b"hel");
+    }
+
+    #[test]
+    fn what_only_looks_like_base64_is_not_decoded() {
+        let path = b"/rest/v0/vms/f07ab729-c0e8-721c-45ec-f11276300001";
+        assert_eq!(readable(path, 8), [false; GROUPINGS]);
+        assert_eq!(readable(b"xxaGVsbG8gd29ybGQ", 11), [false, false, true, false]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_readable_is_told_without_decoding(
+            run in "[A-Za-z0-9+/_-]{0,40}|[a-f]{0,300}",
+            least in 0_usize..12,
+        ) {
+            let run = run.as_bytes();
+            let mut bytes = Vec::new();
+            let found = readable(run, least);
+            for (skip, found) in found.into_iter().enumerate() {
+                decode_base64(run, skip, &mut bytes);
+                let longest = bytes.split(|byte| !byte.is_ascii()).map(<[u8]>::len).max();
+                let expected = least == 0 || longest >= Some(least);
+                proptest::prop_assert!(found || !expected, "{skip}");
+            }
+        }
     }
 }
