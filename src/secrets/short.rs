@@ -1,7 +1,10 @@
 //! Secrets so short that they occur by chance: they are masked as a whole value or beside a name,
 //! and never within a word.
 
+use std::ops::Range;
+
 use aho_corasick::AhoCorasick;
+use memchr::memmem;
 
 use super::{finder::Wanted, spellings};
 
@@ -10,6 +13,9 @@ pub(super) const SHORTEST: usize = 8;
 
 /// What stands between a name and a value.
 const MOST_BETWEEN: usize = 12;
+
+/// So many spellings are looked for one by one.
+const MOST_PASSES: usize = 16;
 
 /// The longest name before a value.
 const MOST_NAME: usize = 64;
@@ -94,10 +100,50 @@ fn is_common(secret: &str) -> bool {
 /// Looks for short secrets.
 #[derive(Debug)]
 pub(super) struct Finder {
-    values: AhoCorasick,
+    values: Values,
     spellings: Vec<Spelled>,
     /// The names of credentials, in lower case, letters and digits only.
     names: Vec<String>,
+}
+
+/// Finds spellings; one pass for each is faster than one for all while they are few, since hardly any byte
+/// is looked at by itself.
+#[derive(Debug)]
+enum Values {
+    Few(Vec<memmem::Finder<'static>>),
+    Many(AhoCorasick),
+}
+
+impl Values {
+    fn new(spellings: &[Spelled]) -> Option<Self> {
+        let bytes = spellings.iter().map(|it| &it.bytes);
+        if spellings.len() <= MOST_PASSES {
+            return Some(Self::Few(
+                bytes.map(|bytes| memmem::Finder::new(bytes).into_owned()).collect(),
+            ));
+        }
+        AhoCorasick::new(bytes).ok().map(Self::Many)
+    }
+
+    /// Calls `found` with the number of a spelling, and with a place.
+    fn find(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
+        match self {
+            Self::Few(all) => {
+                for (number, one) in all.iter().enumerate() {
+                    let mut from = 0;
+                    while let Some(at) = text.get(from..).and_then(|rest| one.find(rest)) {
+                        let start = from + at;
+                        found(number, start..start + one.needle().len());
+                        from = start + 1;
+                    }
+                }
+            }
+            Self::Many(all) => {
+                let places = all.find_overlapping_iter(text);
+                places.for_each(|place| found(place.pattern().as_usize(), place.range()));
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -115,6 +161,8 @@ impl Finder {
             let mut bytes = Vec::new();
             spellings::of_short(value, &mut bytes);
             let is_common = is_common(value);
+            bytes.sort_unstable();
+            bytes.dedup();
             all.extend(bytes.into_iter().map(|bytes| Spelled { bytes, is_common }));
             for name in *own {
                 let last = name.rsplit(['/', '.']).next().unwrap_or(name);
@@ -127,7 +175,7 @@ impl Finder {
         if all.is_empty() {
             return None;
         }
-        let values = AhoCorasick::new(all.iter().map(|it| &it.bytes)).ok()?;
+        let values = Values::new(&all)?;
         Some(Self { values, spellings: all, names })
     }
 
@@ -137,20 +185,19 @@ impl Finder {
     }
 
     /// Finds whole values, and values beside a name.
-    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(std::ops::Range<usize>)) {
-        for place in self.values.find_overlapping_iter(text) {
-            let (before, behind) = text.split_at(place.start());
+    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+        self.values.find(text, |number, place| {
+            let (before, behind) = text.split_at(place.start);
             let behind = behind.get(place.len()..).unwrap_or_default();
             if before.last().is_some_and(is_word) || behind.first().is_some_and(is_word) {
-                continue;
+                return;
             }
-            let is_common =
-                self.spellings.get(place.pattern().as_usize()).is_none_or(|it| it.is_common);
+            let is_common = self.spellings.get(number).is_none_or(|it| it.is_common);
             if (!is_common && is_whole(before, behind)) || self.is_named(before, behind, is_common)
             {
-                found(place.range());
+                found(place);
             }
-        }
+        });
     }
 
     /// Returns whether a name stands before a value: `"password": "..."`, `token=...`.
