@@ -37,6 +37,7 @@ mod includes;
 mod jq;
 mod jq_oracle;
 mod jsonrpc;
+mod kept;
 #[cfg(target_os = "linux")]
 mod keyring;
 #[cfg(target_os = "linux")]

@@ -323,6 +323,43 @@ async fn files_expire() {
 }
 
 #[tokio::test]
+async fn a_file_whose_time_is_over_by_the_clock_alone_stays() {
+    let pdf = Answer::full(200, &[("Content-Type", "application/pdf")], b"%PDF");
+    let site = Site::start(vec![pdf], defaults()).await;
+    let answer = site.call("export", json!({})).await;
+    let path = answer["result"]["structuredContent"]["url"].as_str().unwrap().to_owned();
+    let directory = site.harness.executor.files().directory();
+    // The clock of this machine has jumped behind what the record says.
+    let mut records = 0;
+    for entry in std::fs::read_dir(directory.join(".store")).unwrap() {
+        let record = entry.unwrap().path();
+        if record.extension().is_some_and(|it| it == "json") {
+            let mut fields: Value =
+                serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+            assert!(fields["expires"].as_u64().unwrap() > 1);
+            fields["expires"] = json!(1);
+            std::fs::write(&record, fields.to_string()).unwrap();
+            records += 1;
+        }
+    }
+    assert_eq!(records, 1);
+    // Another process looks at it for the first time.
+    let clock = Arc::new(SystemTime::now);
+    let resolver = Arc::new(SystemResolver);
+    let other = FileStore::with_parts(directory.to_owned(), defaults(), clock, resolver);
+    other.publish();
+    let credential = Fixed(Ok(String::new()));
+    let url = site.upstream.url();
+    let harness = Harness::with_files(TOOLS, &url, credential, |_| {}, |_| other);
+    let id = path.split('/').find(|part| part.len() == 32).unwrap();
+    // What the API answers to it is no matter of this test.
+    let _ = harness.call("attach", json!({ "file": format!("dadl-file:{id}") })).await;
+    let requests = site.upstream.requests();
+    assert!(requests.len() == 2 && requests[1].contains("%PDF"), "{requests:?}");
+    assert_eq!(site.send("GET", &path, &[], b"").await.status, 200);
+}
+
+#[tokio::test]
 async fn nothing_else_is_behind_the_path() {
     let site = Site::start(vec![], defaults()).await;
     let uploaded = site.upload("x.txt", b"x").await;
