@@ -23,4 +23,5 @@ pub(crate) mod retry;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
+pub(crate) use self::under_way::LAST_WAIT;
 pub use self::{reach::reach, under_way::settled, upload::BodyTooLarge};
