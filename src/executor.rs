@@ -70,7 +70,7 @@ use crate::{
     },
     script::engine::Slots,
     secrets::Secrets,
-    shares::Client,
+    shares::{Client, Queue},
     worker::Filters,
 };
 
@@ -113,6 +113,11 @@ impl Executor {
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
         self.bounds.used()
+    }
+
+    /// Returns turns for transfers that are no part of calls: as many as calls have.
+    pub(crate) fn transfer_queue(&self) -> Queue {
+        self.bounds.transfer_queue()
     }
 
     /// Returns room for what is made of an answer beside it.

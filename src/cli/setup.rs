@@ -110,13 +110,15 @@ pub(super) async fn run(
         }
     };
     let checked = tokio::select! {
-        checked = check => Ok(checked?),
+        // Who was interrupted is not told of what came of that.
+        biased;
         signal = async {
             match &mut signals {
                 Some(signals) => signals.next().await,
                 None => std::future::pending().await,
             }
         } => Err(signal),
+        checked = check => Ok(checked?),
     };
     if !matches!(checked, Ok(true)) {
         // A login may go on after the check that needed it.

@@ -34,12 +34,14 @@ pub(super) struct Whole {
     /// Locked until it has its name.
     pub(super) file: File,
     pub(super) part: PartFile,
+    /// For whose client it was saved.
+    pub(super) host: String,
 }
 
 impl Whole {
     /// Gives the file a name that nobody has.
     pub(super) fn settle(self) -> Result<SavedFile, FileError> {
-        let Self { store, id, name, wanted, content_type, size, digest, expires, file, part } =
+        let Self { store, id, name, wanted, content_type, size, digest, expires, file, part, host } =
             self;
         let directory = store.directory();
         let sha256 = hexadecimal(&digest);
@@ -50,6 +52,7 @@ impl Whole {
             file: None,
             content_type: content_type.clone(),
             size,
+            host: Some(host).filter(|host| !host.is_empty()),
             sha256: sha256.clone(),
             expires,
             until,

@@ -27,6 +27,7 @@ mod every_tool;
 mod examples;
 mod executor;
 mod fetching;
+mod footprint;
 mod harness;
 mod health;
 mod hostile;
