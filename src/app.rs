@@ -5,7 +5,7 @@
 //! missing one says so.
 
 mod flows;
-mod openapi;
+pub(crate) mod openapi;
 mod operator;
 
 use std::{
@@ -271,7 +271,8 @@ fn load(
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| [setting(format!("{origin}: {error}"))])?;
-    let (source, loaded) = descriptor::load_with(source, &mut folder);
+    let (source, mut loaded) = descriptor::load_with(source, &mut folder);
+    openapi::fill_in(&mut loaded, &folder);
     let Some(mut descriptor) = loaded.descriptor else {
         return Err(vec![BuildProblem::Descriptor {
             backend: backend.name.clone(),

@@ -5,7 +5,7 @@
 //! followed within the document, members are looked at to a bounded depth.
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::report::{Remarks, at, item};
 use crate::descriptor::model::ParamKind;
@@ -85,6 +85,10 @@ pub struct Shape {
     pub min: Option<String>,
     /// The greatest number or length.
     pub max: Option<String>,
+    /// `minimum`.
+    pub minimum: Option<Number>,
+    /// `maximum`.
+    pub maximum: Option<Number>,
     /// What the server takes when it gets nothing.
     pub default: Option<Value>,
     /// A value that fits.
@@ -175,7 +179,8 @@ impl<'doc> Schemas<'doc> {
         None
     }
 
-    fn follow(&mut self, reference: &str, place: &str) -> Option<(&'doc Value, String)> {
+    /// Follows one reference, as `resolve` does.
+    pub(super) fn follow(&mut self, reference: &str, place: &str) -> Option<(&'doc Value, String)> {
         let Some(pointer) = reference.strip_prefix('#') else {
             let message = format!("`{}` refers to another document", excerpt(reference));
             self.remarks.lost(
@@ -434,6 +439,9 @@ impl<'doc> Schemas<'doc> {
         };
         shape.min = bound(["minimum", "minLength", "minItems"], "exclusiveMinimum", "more than");
         shape.max = bound(["maximum", "maxLength", "maxItems"], "exclusiveMaximum", "less than");
+        let plain = |key: &str| map.get(key).and_then(Value::as_number).cloned();
+        shape.minimum = plain("minimum");
+        shape.maximum = plain("maximum");
     }
 
     fn values(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
@@ -625,6 +633,8 @@ fn merged(first: Shape, second: Shape) -> Shape {
         format: first.format.or(second.format),
         min: first.min.or(second.min),
         max: first.max.or(second.max),
+        minimum: first.minimum.or(second.minimum),
+        maximum: first.maximum.or(second.maximum),
         default: first.default.or(second.default),
         example: first.example.or(second.example),
         description: first.description.or(second.description),
@@ -667,6 +677,8 @@ fn united(variants: Vec<Shape>) -> Shape {
         whole.format = whole.format.filter(|format| variant.format.as_ref() == Some(format));
         whole.min = whole.min.filter(|min| variant.min.as_ref() == Some(min));
         whole.max = whole.max.filter(|max| variant.max.as_ref() == Some(max));
+        whole.minimum = whole.minimum.filter(|it| variant.minimum.as_ref() == Some(it));
+        whole.maximum = whole.maximum.filter(|it| variant.maximum.as_ref() == Some(it));
         whole.default = whole.default.or(variant.default);
         whole.example = whole.example.or(variant.example);
         whole.description = whole.description.or(variant.description);

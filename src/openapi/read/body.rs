@@ -368,6 +368,7 @@ impl<'doc> Reader<'doc> {
             description,
             listing: String::new(),
             is_guess: false,
+            shape: self.kept(shape),
             place: place.to_owned(),
         }
     }

@@ -226,6 +226,7 @@ impl<'doc> Reader<'doc> {
                 description: String::new(),
                 listing: String::new(),
                 is_guess: true,
+                shape: None,
                 place: operation.place.clone(),
             });
         }
@@ -492,8 +493,14 @@ impl<'doc> Reader<'doc> {
             description,
             listing: text::facts(shape).into_iter().next().filter(|_| listed).unwrap_or_default(),
             is_guess,
+            shape: self.kept(shape),
             place: place.to_owned(),
         }
+    }
+
+    /// Returns what is kept of a shape.
+    pub(super) fn kept(&self, shape: &Shape) -> Option<Box<Shape>> {
+        self.keeps_shapes.then(|| Box::new(shape.clone()))
     }
 
     /// Writes what a schema says about a value into one line.
