@@ -53,7 +53,7 @@ pub use self::{
     space::{Gauge, Space},
     time::Clock,
 };
-use crate::{config::FileSettings, outcome::transfer};
+use crate::{config::FileSettings, outcome::transfer, text::head};
 
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
@@ -333,7 +333,7 @@ impl FileStore {
             _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
-            reference: reference.chars().take(LONGEST_REFERENCE).collect(),
+            reference: head(reference, LONGEST_REFERENCE).to_owned(),
             reason,
             advice: self.advice(),
         })
@@ -456,15 +456,6 @@ fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
         return FileError::DiskFull { total: None, usable: 0 };
     }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

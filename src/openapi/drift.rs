@@ -18,11 +18,11 @@ use super::{
     text,
 };
 use crate::{
-    catalog::nearest,
     descriptor::model::{
         Access, Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind,
         Placement, Tool,
     },
+    names::nearest_loosely,
 };
 
 /// So many paths one operation stands for, when values are written into its path.
@@ -396,7 +396,7 @@ impl Pair<'_> {
                 text::word(input.kind),
                 place_word(input.location)
             );
-            if let Some(near) = nearest(&input.name, names) {
+            if let Some(near) = nearest_loosely(&input.name, names) {
                 message.push_str(&format!("; it has `{near}`"));
             }
             found.push(self.difference(

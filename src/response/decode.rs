@@ -6,6 +6,7 @@ use super::{MASK, collect::Collector};
 use crate::{
     outcome::{JsonText, Payload},
     secrets::Secrets,
+    text::cut_bytes,
 };
 
 /// How much of a body that makes no sense is shown.
@@ -96,13 +97,10 @@ pub fn excerpt(body: &[u8]) -> String {
         }
         words.push_str(word);
         if words.len() > EXCERPT {
-            let cut = words.char_indices().map(|(at, _)| at).take_while(|at| *at <= EXCERPT).last();
-            words.truncate(cut.unwrap_or_default());
-            words.push('…');
             break;
         }
     }
-    words
+    cut_bytes(&words, EXCERPT).into_owned()
 }
 
 fn json(body: &[u8]) -> Result<JsonText, DecodeError> {

@@ -32,7 +32,7 @@ use crate::{
     config::BackendSettings,
     descriptor::login::{OAuth2, Session},
     secrets::{MASK, Secrets},
-    text::{line, plain},
+    text::{cut, line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
@@ -154,12 +154,7 @@ fn words(text: &str, secrets: &[&str], known: &Secrets) -> String {
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
-    let line = line(&plain(&text)).into_owned();
-    let mut short: String = line.chars().take(MOST_WORDS).collect();
-    if line.chars().count() > MOST_WORDS {
-        short.push_str("..");
-    }
-    short
+    cut(&line(&plain(&text)), MOST_WORDS).into_owned()
 }
 
 #[cfg(test)]
@@ -172,6 +167,9 @@ mod tests {
             words("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
             "no such client [REDACTED]"
         );
-        assert_eq!(words(&"x".repeat(400), &[], &Secrets::default()).len(), MOST_WORDS + 2);
+        assert_eq!(
+            words(&"x".repeat(400), &[], &Secrets::default()).chars().count(),
+            MOST_WORDS + 1
+        );
     }
 }
