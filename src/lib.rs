@@ -23,6 +23,7 @@ pub mod jq;
 mod json;
 pub mod live;
 pub mod mcp;
+pub mod names;
 pub mod openapi;
 pub mod outcome;
 pub mod response;

@@ -5,10 +5,8 @@ use serde_json::Value;
 
 use crate::{
     config::BackendSettings,
-    descriptor::{
-        diagnostic::nearest,
-        model::{Descriptor, Param, ParamKind},
-    },
+    descriptor::model::{Descriptor, Param, ParamKind},
+    names::{OrMeant, nearest},
 };
 
 /// Changes `descriptor` as `settings` say.
@@ -75,8 +73,7 @@ fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), St
     }
     let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
     let meant = nearest(name, params.map(|param| param.name.as_str()));
-    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-    Err(format!("`defaults`: no tool has a parameter `{name}`{meant}"))
+    Err(format!("`defaults`: no tool has a parameter `{name}`{}", OrMeant(meant)))
 }
 
 fn set(param: &mut Param, value: &Value) -> Result<(), String> {

@@ -30,11 +30,11 @@ use crate::{
         store::{Place, StoreError},
     },
     descriptor::{
-        diagnostic::nearest,
         login::Grant,
         model::{Auth, CredentialName, Setup},
     },
     http::{self, login::ClientIdentity},
+    names::{meant_or, nearest},
     text,
 };
 
@@ -238,10 +238,9 @@ fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Fail
     found.cloned().ok_or_else(|| {
         let name = args.backend.as_deref().unwrap_or_default();
         let failure = Failure::usage(format!("there is no backend \"{name}\""));
-        match nearest(name, names()) {
-            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
-            None => failure.hint(format!("there are {}", names().collect::<Vec<_>>().join(", "))),
-        }
+        failure.hint(meant_or(nearest(name, names()), || {
+            format!("there are {}", names().collect::<Vec<_>>().join(", "))
+        }))
     })
 }
 

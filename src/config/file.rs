@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
@@ -17,11 +17,8 @@ use crate::{
         source::Source,
         yaml::{self, Node, Value},
     },
+    names::header,
 };
-
-/// Header fields that belong to the runtime.
-const OWN_HEADERS: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::CONTENT_LENGTH, header::COOKIE, header::HOST];
 
 /// What a file holds.
 #[derive(Debug)]
@@ -275,7 +272,7 @@ impl Reader {
                 self.error(code::HEADER_PARAM, &entry.key_span, message, "");
                 continue;
             };
-            if OWN_HEADERS.contains(&name) {
+            if header::is_ours(name.as_str()) {
                 let message = format!("{what} cannot be set here");
                 let help = "a credential comes from a CREDENTIAL_ variable; the rest follows \
                             from the request";

@@ -30,7 +30,6 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::{
@@ -46,6 +45,8 @@ use super::{
     keyring::{self, Keyring, KeyringError},
     trust::{self, Doubt},
 };
+pub use crate::text::fingerprint;
+use crate::text::head;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -503,16 +504,11 @@ fn add(stored: &mut BTreeMap<String, Entry>, entries: &[(&str, Stored)]) {
 
 /// Names the lock under which the entries of a backend change their place.
 fn place_lock(backend: &str) -> String {
-    fingerprint(&format!("place of {backend}")).chars().take(16).collect()
+    head(&fingerprint(&format!("place of {backend}")), 16).to_owned()
 }
 
 fn revision() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-/// Returns what tells two values apart without showing either: SHA-256 in hexadecimal digits.
-pub fn fingerprint(value: &str) -> String {
-    Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ use crate::{
     config::FileSettings,
     outcome::transfer,
     shares::{Client, Queue},
+    text::head,
 };
 
 /// Bytes are read in pieces of this size.
@@ -380,7 +381,7 @@ impl FileStore {
             _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
-            reference: reference.chars().take(LONGEST_REFERENCE).collect(),
+            reference: head(reference, LONGEST_REFERENCE).to_owned(),
             reason,
             advice: self.advice(),
         })
@@ -503,15 +504,6 @@ fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
         return FileError::DiskFull { total: None, usable: 0 };
     }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    FILES_PATH, FileError, FileStore, REFERENCE, hexadecimal,
+    FILES_PATH, FileError, FileStore, REFERENCE,
     index::{self, Id, Record},
     io_error, name, place,
     saving::PartFile,
     time::{self, Uptime},
 };
-use crate::outcome::SavedFile;
+use crate::{outcome::SavedFile, text};
 
 /// A file whose bytes are all there.
 pub(super) struct Whole {
@@ -44,7 +44,7 @@ impl Whole {
         let Self { store, id, name, wanted, content_type, size, digest, expires, file, part, host } =
             self;
         let directory = store.directory();
-        let sha256 = hexadecimal(&digest);
+        let sha256 = text::hex(&digest);
         let metadata = file.metadata().map_err(|error| io_error("read", part.path(), &error))?;
         let (expires, until) = expires.unzip();
         let mut record = Record {

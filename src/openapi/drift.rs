@@ -18,11 +18,11 @@ use super::{
     text,
 };
 use crate::{
-    catalog::nearest,
     descriptor::model::{
         Access, Auth, BodyKind, Descriptor, Location, PageStrategy, Param, ParamKind, Placement,
         Tool,
     },
+    names::nearest_loosely,
 };
 
 /// So many values of an enumeration are named in a message.
@@ -288,7 +288,7 @@ impl Pair<'_> {
                 text::word(input.kind),
                 place_word(input.location)
             );
-            if let Some(near) = nearest(&input.name, names) {
+            if let Some(near) = nearest_loosely(&input.name, names) {
                 message.push_str(&format!("; it has `{near}`"));
             }
             found.push(self.difference(

@@ -9,6 +9,7 @@ use crate::{
     json::scan,
     outcome::{JsonText, Payload},
     secrets::Secrets,
+    text::cut_bytes,
 };
 
 /// How much of a body that makes no sense is shown.
@@ -115,13 +116,10 @@ pub fn excerpt(body: &[u8]) -> String {
         }
         words.push_str(word);
         if words.len() > EXCERPT {
-            let cut = words.char_indices().map(|(at, _)| at).take_while(|at| *at <= EXCERPT).last();
-            words.truncate(cut.unwrap_or_default());
-            words.push('…');
             break;
         }
     }
-    words
+    cut_bytes(&words, EXCERPT).into_owned()
 }
 
 /// Takes the JSON of a body, which becomes the text: there is no second one.

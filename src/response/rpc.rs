@@ -8,6 +8,7 @@ use super::decode::{self, DecodeError};
 use crate::{
     json::{cost, scan},
     outcome::{JsonText, Payload},
+    text::cut,
 };
 
 /// The line before a list is not longer; what is, begins another answer.
@@ -105,7 +106,7 @@ fn check_id(given: Option<&str>, id: u64) -> Result<(), String> {
     match given {
         Some(given) if given == id.to_string() => Ok(()),
         Some(given) => {
-            let given: String = given.chars().take(40).collect();
+            let given = cut(given, 40);
             Err(format!("its id is {given}, and that of the request is {id}"))
         }
         None => Err(format!("it has no id, and that of the request is {id}")),

@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 const ORDER: &[&str] = &[
     "secrets",
     "text",
+    "names",
     "json",
     "shares",
     "jq",
