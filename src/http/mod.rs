@@ -25,7 +25,11 @@ pub(crate) mod upload;
 
 use crate::descriptor::model::Method;
 
-pub use self::{reach::reach, under_way::settled, upload::BodyTooLarge};
+pub use self::{
+    reach::{ReachError, reach},
+    under_way::settled,
+    upload::BodyTooLarge,
+};
 
 fn wire_method(method: Method) -> reqwest::Method {
     match method {
