@@ -23,6 +23,7 @@ pub(crate) mod retry;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
+pub(crate) use self::under_way::LAST_WAIT;
 use crate::descriptor::model::Method;
 
 pub use self::{

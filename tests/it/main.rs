@@ -64,6 +64,8 @@ mod returns;
 mod secrets;
 mod seen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod signals;
 mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;
