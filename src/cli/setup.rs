@@ -300,7 +300,7 @@ fn ask_all(
             found => found.map_err(Failure::settings)?,
         };
         match (variable, args.from_env, present) {
-            (Some(_), true, Some((value, _))) => draft.set(name, value),
+            (Some(_), true, Some(present)) => draft.set(name, present.value),
             (Some(variable), ..) => {
                 writeln!(console.err, "`{name}` comes from {variable}")?;
             }

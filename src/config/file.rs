@@ -369,25 +369,38 @@ pub(super) fn is_level(word: &str) -> bool {
     !word.is_empty() && word.chars().all(allowed)
 }
 
-/// Says what is wrong with a base URL; one with placeholders is checked when they are filled.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
+/// What is wrong with the URL of a setting, in words that follow its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlProblem {
+    /// Whoever reads the file reads it too.
+    #[error("must not hold a user name or a password; use a credential")]
+    Credentials,
+    /// It is none.
+    #[error("is no URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    /// Paths are appended to it.
+    #[error("must not have a query or a fragment")]
+    Query,
+    /// It is something else, or none.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+}
+
+/// Finds what is wrong with a base URL; one with placeholders is checked when they are filled.
+pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let placeholder = text.starts_with('{');
-        return if placeholder {
-            Ok(())
-        } else {
-            Err("must begin with http:// or https://".into())
-        };
+        return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };
     }
     if text.contains('{') {
         return Ok(());
     }
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text)?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or a password; use a credential".into());
+        return Err(UrlProblem::Credentials);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".into());
+        return Err(UrlProblem::Query);
     }
     Ok(())
 }

@@ -74,18 +74,37 @@ pub enum Place {
     Keyring,
 }
 
-/// A stored credential.
+/// The value of a credential.
 #[derive(Debug, Clone)]
-pub struct Stored {
-    /// The value.
+pub struct Credential {
+    /// What is secret, or names a user or a client.
     pub value: SecretString,
-    /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
-    pub replaces: Option<String>,
     /// The access token that came with a refresh token, for other processes: a server that
     /// replaces refresh tokens may end the access tokens that came before.
     pub access: Option<Access>,
+}
+
+impl From<SecretString> for Credential {
+    fn from(value: SecretString) -> Self {
+        Self { value, access: None }
+    }
+}
+
+/// A credential that is stored, or will be.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What it is.
+    pub credential: Credential,
+    /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
+    pub replaces: Option<String>,
     /// Where it may go; an entry of before does not say.
     pub origins: Option<BTreeSet<Origin>>,
+}
+
+impl From<Credential> for Stored {
+    fn from(credential: Credential) -> Self {
+        Self { credential, replaces: None, origins: None }
+    }
 }
 
 /// An access token whose end is known.
