@@ -87,7 +87,7 @@ impl<'doc> Reader<'doc> {
                 return Answer { file: Some(None), ..Answer::default() };
             }
             let place = at(&at(&place, media), "schema");
-            let members = paging(&self.schemas.shape(schema, &place));
+            let members = self.paging(schema, &place);
             return Answer { members, schema: Some(place), ..Answer::default() };
         }
         if content.keys().any(|media| is_stream(media)) {
@@ -107,6 +107,11 @@ impl<'doc> Reader<'doc> {
             [one] if content.len() == 1 => file(Some(one)),
             _ => file(None),
         }
+    }
+
+    /// Returns the members that may tell how a list goes on; a descriptor says that itself.
+    fn paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
+        if self.keeps_shapes { Vec::new() } else { paging(&self.schemas.shape(schema, place)) }
     }
 
     fn produced(
@@ -130,7 +135,7 @@ impl<'doc> Reader<'doc> {
         if produces.iter().any(|media| is_json(media)) || produces.is_empty() {
             let Some(schema) = schema else { return Answer::default() };
             let place = at(place, "schema");
-            let members = paging(&self.schemas.shape(schema, &place));
+            let members = self.paging(schema, &place);
             return Answer { members, schema: Some(place), ..Answer::default() };
         }
         if produces.iter().all(|media| is_stream(media)) {
