@@ -61,15 +61,9 @@ impl Reader {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.findings.push(Diagnostic {
-            code,
-            severity: Severity::Error,
-            message: message.into(),
-            span: span.clone(),
-            label: String::new(),
-            help: Some(help.into()).filter(|help| !help.is_empty()),
-            fix: None,
-        });
+        let mut finding = Diagnostic::new(Severity::Error, code, span.clone(), message);
+        finding.help = Some(help.into()).filter(|help| !help.is_empty());
+        self.findings.push(finding);
     }
 
     /// Opens a mapping.

@@ -263,6 +263,16 @@ backends:
 }
 
 #[test]
+fn header_fields_of_the_program_cannot_be_set() {
+    for name in crate::names::header::OURS {
+        let text =
+            format!("backends:\n  - name: a\n    dadl: a.dadl\n    headers: {{{name}: x}}\n");
+        let errors = errors(&text);
+        assert!(errors.contains(&format!("header `{name}` cannot be set here")), "{errors}");
+    }
+}
+
+#[test]
 fn a_file_without_backends_says_so() {
     insta::assert_snapshot!(errors(""), @r"
         1:1: D009 the file is empty []

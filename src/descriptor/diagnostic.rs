@@ -47,6 +47,17 @@ pub struct Edit {
 }
 
 impl Diagnostic {
+    /// Makes a finding that says what is wrong, and nothing else yet.
+    pub fn new(
+        severity: Severity,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        Self { code, severity, message, span, label: String::new(), help: None, fix: None }
+    }
+
     /// Sets the words under the marked bytes.
     pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();

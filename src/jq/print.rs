@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jaq_json::Val;
 
-use super::{RunError, number};
+use super::{RunError, corrections::number};
 use crate::text::cut_bytes;
 
 /// A message of a failed program is cut to this many bytes.

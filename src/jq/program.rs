@@ -11,7 +11,10 @@ use jaq_core::{
 };
 use jaq_json::{Val, read};
 
-use super::{native, parse as input_parser, print, rewrite};
+use super::{
+    corrections::{native, rewrite},
+    parse as input_parser, print,
+};
 use crate::text::cut;
 
 /// A program longer than this is refused, in bytes.

@@ -156,15 +156,7 @@ impl<'tree> Context<'tree> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        let finding = Diagnostic {
-            code,
-            severity,
-            message,
-            span: span.clone(),
-            label: String::new(),
-            help: None,
-            fix: None,
-        };
+        let finding = Diagnostic::new(severity, code, span.clone(), message);
         let is_first_error = severity == Severity::Error && !self.has_error;
         self.has_error |= is_first_error;
         if self.findings.len() >= MAX_FINDINGS && !is_first_error {

@@ -296,7 +296,7 @@ fn arguments<'tree>(
             is_unknown = true;
             continue;
         };
-        if let Some(unknown) = placeholder(&value) {
+        if let Some(unknown) = stray_placeholder(&value) {
             names_task = true;
             let message = format!("`{unknown}` stands for nothing");
             context
@@ -336,7 +336,7 @@ fn arguments<'tree>(
 }
 
 /// Returns a placeholder in braces that is none.
-fn placeholder(value: &Json) -> Option<String> {
+fn stray_placeholder(value: &Json) -> Option<String> {
     match value {
         Json::String(text) => {
             let rest = text.replace(TASK, "");
@@ -346,8 +346,8 @@ fn placeholder(value: &Json) -> Option<String> {
             let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
             is_name.then(|| format!("{{{name}}}"))
         }
-        Json::Array(items) => items.iter().find_map(placeholder),
-        Json::Object(members) => members.values().find_map(placeholder),
+        Json::Array(items) => items.iter().find_map(stray_placeholder),
+        Json::Object(members) => members.values().find_map(stray_placeholder),
         _ => None,
     }
 }
