@@ -14,7 +14,7 @@ use crate::{
     catalog::{Entry, EntryParam},
     descriptor::model::Location,
     executor::Room,
-    files::{FileStore, Incoming},
+    files::{FileError, FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
     shares::Client,
@@ -45,7 +45,7 @@ pub(super) struct Notice {
     unit: Unit,
     place: String,
     /// The whole answer, or why it could not be kept.
-    whole: Result<SavedFile, String>,
+    whole: Result<SavedFile, FileError>,
     advice: String,
 }
 
@@ -111,7 +111,7 @@ async fn keep(
     content_type: &str,
     entry: Option<&Entry>,
     (files, client): (&FileStore, &Client),
-) -> Result<SavedFile, String> {
+) -> Result<SavedFile, FileError> {
     let extension = if content_type == "application/json" { "json" } else { "txt" };
     let name = entry.map_or("result", |entry| &entry.name);
     let name = format!("{name}.{extension}");
@@ -125,7 +125,7 @@ async fn keep(
         client,
     };
     let body = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from(text))]);
-    files.save(incoming, body, &()).await.map_err(|error| error.to_string())
+    files.save(incoming, body, &()).await
 }
 
 /// Names the arguments that would make the answer smaller.

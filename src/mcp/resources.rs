@@ -93,8 +93,8 @@ fn unknown(uri: &str) -> ErrorData {
     ErrorData::resource_not_found(format!("no resource \"{uri}\"; a file may have expired"), None)
 }
 
-fn invalid(message: String) -> ErrorData {
-    ErrorData::invalid_params(message, None)
+fn invalid(error: RangeError) -> ErrorData {
+    ErrorData::invalid_params(error.to_string(), None)
 }
 
 async fn read_file(files: &FileStore, uri: &str) -> Result<ResourceContents, ErrorData> {
@@ -130,6 +130,25 @@ async fn read_range(path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>
     Ok(bytes)
 }
 
+/// Why a range is not read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum RangeError {
+    #[error("`{}` is neither `offset` nor `length`", short(.0))]
+    Name(String),
+    #[error("`{name}={}` is no number of bytes", short(.value))]
+    Number { name: &'static str, value: String },
+    #[error("`{0}` is there twice")]
+    Twice(&'static str),
+    #[error("offset {offset} is beyond the end: the file has {size} bytes")]
+    Offset { offset: u64, size: u64 },
+    #[error("length {0} is more than the {MOST_BYTES} bytes of one read")]
+    Length(u64),
+    #[error(
+        "the file has {0} bytes; read it in ranges, the first with `?offset=0&length={MOST_BYTES}`"
+    )]
+    Whole(u64),
+}
+
 /// Which bytes of a file are asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Range {
@@ -139,42 +158,37 @@ struct Range {
 
 impl Range {
     /// Reads `offset=N&length=M`.
-    fn parse(query: &str) -> Result<Self, String> {
+    fn parse(query: &str) -> Result<Self, RangeError> {
         let mut range = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let place = match name {
-                "offset" => &mut range.offset,
-                "length" => &mut range.length,
-                _ => return Err(format!("`{}` is neither `offset` nor `length`", short(name))),
+            let (name, place) = match name {
+                "offset" => ("offset", &mut range.offset),
+                "length" => ("length", &mut range.length),
+                _ => return Err(RangeError::Name(name.to_owned())),
             };
             let number = value.parse();
             let number =
-                number.map_err(|_| format!("`{name}={}` is no number of bytes", short(value)))?;
+                number.map_err(|_| RangeError::Number { name, value: value.to_owned() })?;
             if place.replace(number).is_some() {
-                return Err(format!("`{name}` is there twice"));
+                return Err(RangeError::Twice(name));
             }
         }
         Ok(range)
     }
 
     /// Returns offset and length within a file of this size.
-    fn within(&self, size: u64) -> Result<(u64, u64), String> {
+    fn within(&self, size: u64) -> Result<(u64, u64), RangeError> {
         let offset = self.offset.unwrap_or_default();
         if offset > size || (offset == size && size > 0) {
-            return Err(format!("offset {offset} is beyond the end: the file has {size} bytes"));
+            return Err(RangeError::Offset { offset, size });
         }
         let rest = size - offset;
         match self.length {
-            Some(length) if length > MOST_BYTES => {
-                Err(format!("length {length} is more than the {MOST_BYTES} bytes of one read"))
-            }
+            Some(length) if length > MOST_BYTES => Err(RangeError::Length(length)),
             Some(length) => Ok((offset, length.min(rest))),
             None if self.offset.is_some() => Ok((offset, rest.min(MOST_BYTES))),
-            None if size > MOST_BYTES => Err(format!(
-                "the file has {size} bytes; read it in ranges, the first with \
-                 `?offset=0&length={MOST_BYTES}`"
-            )),
+            None if size > MOST_BYTES => Err(RangeError::Whole(size)),
             None => Ok((0, size)),
         }
     }
@@ -208,7 +222,7 @@ mod tests {
             ("offset=1&offset=2", 5, "twice"),
             ("size=1", 5, "neither"),
         ] {
-            let error = within(query, size).unwrap_err();
+            let error = within(query, size).unwrap_err().to_string();
             assert!(error.contains(reason), "{query}: {error}");
         }
     }

@@ -24,19 +24,19 @@ use rmcp::{
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     budget,
-    builtin::{self, Builtin, TaskArguments},
+    builtin::{self, Builtin},
     connections::ConnectionBounds,
     consent::{Answer, Consents, Retry},
     ending::{Ending, Stopped, TOO_LATE},
-    http, objects,
+    http, objects, opening,
     progress::{self, Reporter},
     prompts::{self, ExamplePrompt},
-    resources, result, streams,
+    resources, result,
     tasks::{self, TaskId},
     tools,
 };
@@ -99,7 +99,6 @@ impl Server {
         let gate = gate.at(Door::Mcp);
         let builtins = Builtin::needed(&gate);
         let built_in = builtins.iter().map(|builtin| builtin.tool());
-        let built_in = built_in.chain(streams::tools(gate.catalog()));
         let tools = gate.catalog().listed().map(tools::tool).chain(built_in).collect();
         let prompts = prompts::of_examples(gate.catalog());
         let consents = Consents::new();
@@ -187,6 +186,16 @@ impl Server {
         &self.shared.streams
     }
 
+    /// Returns the gate.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.shared.gate
+    }
+
+    /// Returns the built-in tools that are listed.
+    pub(super) fn builtins(&self) -> &[Builtin] {
+        &self.shared.builtins
+    }
+
     /// Returns the listed built-in tool of this name.
     fn builtin(&self, name: &str) -> Option<Builtin> {
         self.shared.builtins.iter().copied().find(|builtin| builtin.name() == name)
@@ -198,7 +207,7 @@ impl Server {
     }
 
     /// Asks if need be.
-    async fn admit<'gate>(
+    pub(super) async fn admit<'gate>(
         &self,
         pending: Pending<'gate>,
         retry: Retry,
@@ -239,9 +248,9 @@ impl Server {
             Err(response) => return response,
         };
         // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
-        match Box::pin(streams::perform(self, &call, context)).await {
+        match Box::pin(opening::perform(self, &call, context)).await {
             Some(Ok(outcome)) => return self.shown(outcome, Some(entry), context).await.into(),
-            Some(Err(failure)) => return result::failure(failure).into(),
+            Some(Err(error)) => return result::failure(error.to_string()).into(),
             None => {}
         }
         let budget = if as_task { Budget::AtOnce } else { usual(context) };
@@ -259,68 +268,11 @@ impl Server {
             Err(error) => result::failure(error.for_model()).into(),
         }
     }
-
-    /// Runs a tool that belongs to no descriptor.
-    async fn perform_builtin(
-        &self,
-        builtin: Builtin,
-        arguments: Map<String, Value>,
-        retry: Retry,
-        context: &RequestContext<RoleServer>,
-        reporter: &Reporter,
-    ) -> CallToolResponse {
-        let Shared { gate, executor, builtins, .. } = &*self.shared;
-        let failure = |text: String| result::failure(text).into();
-        let TaskArguments { handle, wait } = match TaskArguments::read(builtin, arguments) {
-            Ok(arguments) => arguments,
-            Err(reason) => return failure(reason),
-        };
-        let right = gate.check_task(&handle);
-        let outcome = match builtin {
-            Builtin::TaskCancel => {
-                let pending = match gate.check_cancel(&handle) {
-                    Ok(pending) => pending,
-                    Err(refusal) => return failure(refusal.to_string()),
-                };
-                let call = match self.admit(pending, retry, context).await {
-                    Ok(call) => call,
-                    Err(response) => return response,
-                };
-                let right = right.as_ref().ok();
-                executor.cancel_task(call, &handle, right, reporter).await
-            }
-            Builtin::TaskWait => {
-                let right = match right {
-                    Ok(right) => right,
-                    Err(refusal) => return failure(refusal.to_string()),
-                };
-                let budget = wait.unwrap_or_else(|| usual(context));
-                let handle = &handle;
-                tokio::select! {
-                    biased;
-                    watched = executor.watch_task(&right, budget, reporter) => watched,
-                    () = self.ending.leaving() => {
-                        return failure(format!(
-                            "the server is ending; the task {handle} goes on: call task_wait with \
-                             it when the server is back"
-                        ));
-                    }
-                }
-            }
-        };
-        match outcome {
-            Ok(mut outcome) => {
-                builtin::advise(&mut outcome, builtins);
-                self.shown(outcome, None, context).await.into()
-            }
-            Err(error) => result::failure(error.for_model()).into(),
-        }
-    }
 }
 
 /// Returns how long a call waits for a task when it does not say: longer for a host that asked to
 /// hear how far it is.
-fn usual(context: &RequestContext<RoleServer>) -> Budget {
+pub(super) fn usual(context: &RequestContext<RoleServer>) -> Budget {
     match context.meta.get_progress_token() {
         Some(_) => Budget::Heard,
         None => Budget::Usual,
@@ -336,7 +288,7 @@ fn is_impatience(reason: Option<&str>) -> bool {
 
 impl Server {
     /// Makes the result of a call that went well, cut to what a host shows.
-    async fn shown(
+    pub(super) async fn shown(
         &self,
         outcome: Outcome,
         entry: Option<&Entry>,
@@ -502,9 +454,6 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        if let Some(tool) = streams::tools(self.shared.gate.catalog()).find(|it| it.name == name) {
-            return Some(tool);
-        }
         if let Some(builtin) = self.builtin(name) {
             return Some(builtin.tool());
         }
@@ -525,14 +474,8 @@ impl ServerHandler for Server {
         let reporter = Reporter::new(http::client(&context.extensions));
         // At the end of the server; nobody waits for the answer of a cancelled request.
         let stopped = |why: Stopped| Ok(result::failure(why.to_string()).into());
-        if let Some(tool) = streams::builtin(self.shared.gate.catalog(), &request.name) {
-            let call = Box::pin(tool.run(self, arguments, &context));
-            let done = progress::run(&context, &self.ending, &reporter, call).await;
-            return done.map_or_else(stopped, |result| Ok(result.into()));
-        }
         if let Some(builtin) = self.builtin(&request.name) {
-            let call =
-                Box::pin(self.perform_builtin(builtin, arguments, retry, &context, &reporter));
+            let call = Box::pin(builtin.run(self, arguments, retry, &context, &reporter));
             let done = progress::run(&context, &self.ending, &reporter, call).await;
             return done.map_or_else(stopped, Ok);
         }

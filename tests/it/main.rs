@@ -45,6 +45,7 @@ mod kills;
 mod large;
 mod layers;
 mod live;
+mod login_trouble;
 mod mcp_files;
 mod mcp_http;
 mod mcp_stdio;

@@ -1,0 +1,166 @@
+//! Tools that belong to no descriptor: going on with a task and cancelling it; reading, listing and
+//! closing the streams that are open.
+//!
+//! They are listed after those of the catalog, and only where an allowed tool needs them. Their
+//! names are reserved (see [`RESERVED`](crate::catalog::RESERVED)). What they do to an API passes the
+//! gate like any call.
+
+mod arguments;
+mod streams;
+mod tasks;
+
+use std::sync::Arc;
+
+use rmcp::{
+    RoleServer,
+    model::{CallToolResponse, Tool, ToolAnnotations},
+    service::RequestContext,
+};
+use serde_json::{Map, Value, json};
+
+pub(super) use self::tasks::advise;
+use super::{Server, consent::Retry, progress::Reporter};
+use crate::{access::Decision, catalog::Entry, gate::Gate};
+
+/// A tool that belongs to no descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Builtin {
+    /// Waits for a task that a call began.
+    TaskWait,
+    /// Asks a task to stop.
+    TaskCancel,
+    /// Takes what an open stream has brought.
+    StreamRead,
+    /// Lists the open streams.
+    StreamList,
+    /// Closes one.
+    StreamClose,
+}
+
+/// What hosts are told about one.
+struct Listing {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    properties: &'static [Property],
+    effect: Effect,
+}
+
+/// A parameter: its name, its type in JSON Schema, and what it is.
+struct Property {
+    name: &'static str,
+    kind: &'static str,
+    description: &'static str,
+    is_required: bool,
+}
+
+impl Property {
+    const fn required(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Self { name, kind, description, is_required: true }
+    }
+
+    const fn optional(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Self { name, kind, description, is_required: false }
+    }
+}
+
+/// What a call changes, in the words of the protocol.
+struct Effect {
+    is_read_only: bool,
+    is_destructive: bool,
+    is_idempotent: bool,
+    is_open_world: bool,
+}
+
+impl Builtin {
+    /// All, in the order of the list.
+    const ALL: [Self; 5] =
+        [Self::TaskWait, Self::TaskCancel, Self::StreamRead, Self::StreamList, Self::StreamClose];
+
+    /// Returns those that the allowed tools of `gate` need.
+    pub(super) fn needed(gate: &Gate) -> Vec<Self> {
+        let is_allowed = |entry: &Entry| entry.decision == Decision::Allow;
+        let starters: Vec<_> = gate.catalog().task_starters().collect();
+        let mut cancels = starters.iter().filter_map(|tools| tools.cancel.as_ref());
+        let can_wait = starters.iter().any(|tools| is_allowed(&tools.watch));
+        let can_cancel = cancels.any(is_allowed);
+        let opens = |entry: &Entry| entry.tool().is_some_and(|tool| tool.response.is_stream());
+        let has_streams = gate.catalog().listed().any(opens);
+        let is_needed = |builtin: &Self| match builtin {
+            Self::TaskWait => can_wait,
+            Self::TaskCancel => can_cancel,
+            Self::StreamRead | Self::StreamList | Self::StreamClose => has_streams,
+        };
+        Self::ALL.into_iter().filter(is_needed).collect()
+    }
+
+    /// Returns the name.
+    pub(super) fn name(self) -> &'static str {
+        self.listing().name
+    }
+
+    const fn listing(self) -> Listing {
+        match self {
+            Self::TaskWait => tasks::WAIT,
+            Self::TaskCancel => tasks::CANCEL,
+            Self::StreamRead => streams::READ,
+            Self::StreamList => streams::LIST,
+            Self::StreamClose => streams::CLOSE,
+        }
+    }
+
+    /// Makes the tool that hosts see.
+    pub(super) fn tool(self) -> Tool {
+        let Listing { name, title, description, properties, effect } = self.listing();
+        let property = |it: &Property| {
+            (it.name.to_owned(), json!({ "type": it.kind, "description": it.description }))
+        };
+        let required = properties.iter().filter(|it| it.is_required).map(|it| it.name);
+        let required: Vec<&str> = required.collect();
+        let mut schema = Map::new();
+        schema.insert("type".to_owned(), "object".into());
+        let properties = properties.iter().map(property).collect();
+        schema.insert("properties".to_owned(), Value::Object(properties));
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), json!(required));
+        }
+        let annotations = ToolAnnotations::new()
+            .read_only(effect.is_read_only)
+            .destructive(effect.is_destructive)
+            .idempotent(effect.is_idempotent)
+            .open_world(effect.is_open_world);
+        Tool::new_with_raw(name, Some(description.into()), Arc::new(schema))
+            .with_title(title)
+            .with_annotations(annotations)
+    }
+
+    /// Runs it.
+    pub(super) async fn run(
+        self,
+        server: &Server,
+        arguments: Map<String, Value>,
+        retry: Retry,
+        context: &RequestContext<RoleServer>,
+        reporter: &Reporter,
+    ) -> CallToolResponse {
+        match self {
+            Self::TaskWait => tasks::wait(server, arguments, context, reporter).await,
+            Self::TaskCancel => tasks::cancel(server, arguments, retry, context, reporter).await,
+            Self::StreamRead => streams::read(server, arguments, context).await,
+            Self::StreamList => streams::list(server, arguments, context),
+            Self::StreamClose => streams::close(server, arguments, context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_reserved() {
+        let mut names = Builtin::ALL.map(Builtin::name);
+        names.sort_unstable();
+        assert_eq!(names, crate::catalog::RESERVED);
+    }
+}
