@@ -12,9 +12,8 @@ use crate::mcp_http::Reply;
 
 /// The greatest number of sessions.
 const SESSIONS: usize = 500;
-/// A session keeps little of its introduction, so that all together take less than this: about
-/// 256 KB each in a build for tests. What they said would be 32 MB of text alone, and many times
-/// that as values.
+/// All of them together take less than this, in KB. A session holds about 130 KB in a build for
+/// tests, its tasks and buffers included; one introduction that was kept whole could take 500 MB.
 const MOST_GROWTH: u64 = 128 * 1024;
 
 /// The memory of a process that is in use, in KB.
