@@ -5,9 +5,8 @@ use bytes::Bytes;
 use super::{
     decode::{self, DecodeError},
     event_stream::EventDecoder,
-    growth,
 };
-use crate::{json::scan, outcome::JsonText, secrets::Secrets};
+use crate::{growth, json::scan, outcome::JsonText, secrets::Secrets};
 
 /// An item with more bytes is not copied without need.
 const LARGE: usize = 1024 * 1024;
