@@ -18,6 +18,7 @@ pub mod descriptor;
 pub mod executor;
 pub mod files;
 pub mod gate;
+mod growth;
 pub mod http;
 pub mod jq;
 mod json;

@@ -131,9 +131,10 @@ impl Stream<'_> {
             size += piece.len() as u64;
             rest.after(piece.len()).await;
             let (before, fitting) = (self.collector.size(), self.collector.so_far());
-            // Only a long line takes long.
-            let pending = self.collector.pending() + piece.len();
-            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            // Only the end of a long item takes long.
+            let ends = self.collector.may_end(&piece);
+            let long = if ends { self.collector.pending() + piece.len() } else { 0 };
+            let pushed = self.target.room.work(long, || self.collector.push(&piece)).await;
             pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             if let Some(note) = self.too_much(grown as u64, &mut counted, fitting)? {

@@ -4,8 +4,9 @@ use bytes::{Buf as _, Bytes};
 use encoding_rs::Encoding;
 use mime::Mime;
 
-use super::{MASK, collect::Collector, growth};
+use super::{MASK, collect::Collector};
 use crate::{
+    growth,
     json::scan,
     outcome::{JsonText, Payload},
     secrets::Secrets,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::decode::{self, DecodeError};
 use crate::{
+    growth,
     json::{cost, scan},
     outcome::{JsonText, Payload},
     text::cut,
@@ -92,9 +93,10 @@ pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
     let start = result.as_ptr().addr().saturating_sub(text.as_str().as_ptr().addr());
     let end = start + result.len();
     let mut text = text.into_string();
+    let before = text.len();
     text.truncate(end);
     text.drain(..start);
-    Ok(Reply::Result(JsonText::trusted(text)))
+    Ok(Reply::Result(JsonText::trusted(growth::shortened(text, before))))
 }
 
 /// Says why a body is no answer.

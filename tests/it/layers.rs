@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 /// The modules from left to right: each uses only those before it.
 const ORDER: &[&str] = &[
+    "growth",
     "secrets",
     "text",
     "names",
