@@ -347,7 +347,7 @@ fn joined(problems: &[operator::OperatorError]) -> String {
 )]
 struct RotationError {
     name: CredentialName,
-    error: CredentialError,
+    error: Box<CredentialError>,
 }
 
 /// Refuses a refresh token that each use replaces when there is nowhere to keep the next one: the
@@ -356,7 +356,7 @@ fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<
     let Auth::OAuth2(oauth2) = &descriptor.auth else { return Ok(()) };
     let Some(name) = oauth2.rotating() else { return Ok(()) };
     let checked = credentials.store().and_then(|store| Ok(store.check_writable()?));
-    checked.map_err(|error| RotationError { name: name.clone(), error })
+    checked.map_err(|error| RotationError { name: name.clone(), error: Box::new(error) })
 }
 
 impl LoadedBackend {

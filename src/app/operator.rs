@@ -39,7 +39,7 @@ pub(super) enum DefaultError {
     File,
     /// It has another type.
     #[error("must be of the type {wanted}, not {value}")]
-    Type { wanted: &'static str, value: Value },
+    Type { wanted: &'static str, value: Box<Value> },
 }
 
 fn known_logins(known: &[String]) -> String {
@@ -120,7 +120,8 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
     let wanted = param.kind.schema_type();
     let fits = param.kind.coerce(value.clone());
     // A parameter with a default is never missing.
-    param.default = Some(fits.map_err(|value| DefaultError::Type { wanted, value })?);
+    param.default =
+        Some(fits.map_err(|value| DefaultError::Type { wanted, value: Box::new(value) })?);
     Ok(())
 }
 

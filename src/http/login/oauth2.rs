@@ -289,7 +289,7 @@ impl Chain<'_> {
     }
 
     fn unkept(&self, error: SourceError) -> LoginError {
-        LoginError::Unkept { name: self.name.clone(), error }
+        LoginError::Unkept { name: self.name.clone(), error: Box::new(error) }
     }
 
     fn remember(&self, unsaved: Option<SecretString>) {
