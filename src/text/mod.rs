@@ -14,7 +14,7 @@
 //! | words of a descriptor, for a model | [`plain`] | nothing |
 //! | a value, for a model | [`unsmuggled`] | as it came, but for what hides text: U+FFFD |
 //!
-//! What is too long is cut, with one mark ([`cut`](mod@cut)).
+//! What is too long is cut, with one mark (`cut`).
 //!
 //! Text in any script stays readable: the joiners of Persian and of Indic scripts, emoji of several
 //! characters, combining marks and right-to-left letters are no such characters where they belong.

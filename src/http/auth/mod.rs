@@ -6,7 +6,7 @@
 //! (`Set-Cookie` for the same name), the new value goes with the requests that the cookie is for,
 //! until it ends or is refused; then the configured one does again.
 //!
-//! Access tokens and sessions are obtained by [`login`], a little before the old one
+//! Access tokens and sessions are obtained by [`login`](super::login), a little before the old one
 //! ends. Calls that need one at the same time share one renewal, and its failure.
 
 mod applied;
