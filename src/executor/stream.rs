@@ -129,7 +129,7 @@ impl Stream<'_> {
                 }
             };
             size += piece.len() as u64;
-            rest.after(piece.len()).await;
+            rest.after_lines(&piece).await;
             let (before, fitting) = (self.collector.size(), self.collector.so_far());
             // Only the end of a long item takes long.
             let ends = self.collector.may_end(&piece);
