@@ -4,7 +4,8 @@
 //! `cargo bench --bench hostile` prints for each shape and tool the peak memory of the server above idle
 //! (`VmHWM`) beside its bound (`max_memory` and three times `max_response_size`), how long pings took, and
 //! how the calls ended. `DADL_BENCH_MIB` is the size of an answer (60), `DADL_BENCH_CALLERS` how many ask
-//! at once (8), and `DADL_BENCH_SHAPES` has the names of shapes, with commas, when not all are wanted.
+//! at once (8), `DADL_BENCH_SHAPES` names some of the shapes (`line,event`), and `DADL_BENCH_PROGRAM` is a
+//! program that was built otherwise.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
 #![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
@@ -228,7 +229,8 @@ impl Server {
     fn start(home: &Path, url: &str) -> Self {
         let file = home.join("hostile.dadl");
         std::fs::write(&file, TOOLS).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        let program = std::env::var("DADL_BENCH_PROGRAM");
+        let mut child = Command::new(program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dadl-mcp")))
             .args(["serve", "--http", "127.0.0.1:0", "--url", url, "--dadl"])
             .arg(&file)
             .arg("--files")
