@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Dialect, Item, Reader};
 use crate::{
     descriptor::model::{Location, ParamKind},
+    names::header,
     openapi::{
         model::{Input, Operation},
         report::{at, item},
@@ -21,17 +22,6 @@ const MAX_DESCRIPTION: usize = 200;
 
 /// So many parameters of an operation are read.
 const MAX_PARAMETERS: usize = 1_000;
-
-/// Fields that belong to the program.
-const RESERVED: [&str; 7] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "host",
-    "proxy-authorization",
-    "transfer-encoding",
-];
 
 /// Fields that OpenAPI describes elsewhere (OpenAPI 3.1, "Parameter Object").
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
@@ -271,7 +261,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(&parameter.place, message, "correct the name");
             return true;
         }
-        if RESERVED.contains(&lower.as_str()) {
+        if header::is_ours(&lower) {
             let message = format!("the program alone sets the header `{shown}`; left out");
             let help = "a credential belongs below `auth`";
             self.schemas.remarks.lost(&parameter.place, message, help);
