@@ -101,7 +101,8 @@ impl Finder {
         for (byte, known) in (0..=u8::MAX).zip(&mut alphabet) {
             *known |= byte.is_ascii_alphanumeric();
         }
-        let shortest = wanted.iter().map(|it| it.value.len()).min().unwrap_or_default();
+        let shortest =
+            wanted.iter().map(|it| spellings::least_of(it.value)).min().unwrap_or_default();
         let shortest = shortest.max(short::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
