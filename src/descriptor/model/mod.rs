@@ -30,7 +30,7 @@ pub use self::{
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
     param::{Location, Param, ParamKind, StreamArgument},
-    request::{BodyKind, Method, Rpc},
+    request::{BodyKind, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };

@@ -2,9 +2,37 @@
 
 use std::{fmt, sync::Arc};
 
+use super::Pagination;
+use crate::descriptor::template::PathTemplate;
+
+/// What a call of a tool sends.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A request with a method and a path of its own (`backend.type: rest`).
+    Http(Http),
+    /// A POST to the path of all tools, whose body names the method (`backend.type: jsonrpc`); the
+    /// parameters are the members of `params`.
+    Rpc(Rpc),
+}
+
+/// An operation of a REST API.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// The request method (RFC 9110, section 9).
+    pub method: Method,
+    /// The path below the base URL.
+    pub path: PathTemplate,
+    /// How the body parameters become a body.
+    pub body: BodyKind,
+    /// Pagination that applies to this tool.
+    pub pagination: Option<Pagination>,
+}
+
 /// A method of a JSON-RPC 2.0 API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rpc {
+    /// Where the requests of all methods go; it has no placeholders.
+    pub path: PathTemplate,
     /// `rpc_method`: the name that requests have.
     pub method: String,
     /// Semantic codes by error code; goes before the table of the specification.
