@@ -95,7 +95,7 @@ async fn answers_conform() {
     for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
     {
         let paths: Vec<_> =
-            tool.params.iter().filter(|param| param.location == Location::Path).collect();
+            tool.params.iter().filter(|param| param.is_in(Location::Path)).collect();
         let schema = schema(tool, &descriptor);
         let has_fields = tool.params.iter().any(|param| param.name == "fields");
         let mut all: Vec<Map<String, Value>> = vec![Map::new()];
@@ -138,10 +138,9 @@ async fn ids(
     param: &str,
 ) -> Vec<Map<String, Value>> {
     let collection = tool.path().as_str().split('/').nth(1).unwrap();
-    let list = descriptor
-        .tools
-        .iter()
-        .find(|list| list.method == Method::Get && list.path.as_str() == format!("/{collection}"));
+    let list = descriptor.tools.iter().find(|list| {
+        list.method() == Method::Get && list.path().as_str() == format!("/{collection}")
+    });
     // A user may look at own tokens only.
     if tool.name == "list_auth_tokens" {
         return vec![Map::from_iter([(param.to_owned(), "me".into())])];
@@ -348,7 +347,7 @@ async fn secrets_are_hidden() {
     let mut hidden = 0;
     for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
     {
-        let id = tool.params.iter().find(|param| param.location == Location::Path);
+        let id = tool.params.iter().find(|param| param.is_in(Location::Path));
         let mut all = vec![Map::new()];
         if let Some(id) = id {
             all = ids(&harness, &descriptor, tool, &id.name).await;

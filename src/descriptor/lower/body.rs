@@ -93,10 +93,10 @@ pub(super) fn kind<'tree>(
     context: &mut Context<'tree>,
 ) -> BodyKind {
     let body: Vec<&(Param, &Entry<'_>)> =
-        params.iter().filter(|(param, _)| param.location == Location::Body).collect();
+        params.iter().filter(|(param, _)| param.is_in(Location::Body)).collect();
     let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
     for (param, entry) in params {
-        if is_file(param) && param.location != Location::Body {
+        if is_file(param) && !param.is_in(Location::Body) {
             let message = format!("the file `{}` is not in the body", param.name);
             context
                 .error(code::FILE_PLACE, &entry.key_span, message)

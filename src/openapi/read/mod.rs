@@ -7,7 +7,7 @@ mod params;
 mod security;
 mod server;
 
-pub(super) use params::{place_word, push};
+pub(super) use params::push;
 
 use std::collections::{HashMap, HashSet};
 
