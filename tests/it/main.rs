@@ -31,6 +31,7 @@ mod harness;
 mod health;
 mod hostile;
 mod hosts;
+mod house;
 mod import;
 mod imports;
 mod includes;
