@@ -2,10 +2,13 @@
 //!
 //! `cargo bench --bench siege` takes a quarter of an hour: 1,000 connections of each kind for two
 //! minutes, one kind after the other, all from the address of the client that behaves and against a
-//! server of its own on loopback. `DADL_BENCH_SECONDS` is the time for each kind, and
-//! `DADL_BENCH_CONNECTIONS` their number. It prints the time of short calls before and during each
-//! siege, their errors, the memory of the server (`VmRSS`), and how many descriptors it has open a
-//! minute later.
+//! server of its own on loopback. `DADL_BENCH_SECONDS` is the time for each kind,
+//! `DADL_BENCH_CONNECTIONS` their number, `DADL_BENCH_KINDS` names some of the kinds
+//! (`HalfABody,Pipelining`), and `DADL_BENCH_PROGRAM` is a program that was built otherwise. It
+//! prints the time of short calls before and during each siege, their errors, the memory of the
+//! server (`VmRSS`), and how many descriptors it has open a minute later.
+//!
+//! The client that behaves has a thread of its own: it must not wait for those that do not.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
 #![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
@@ -18,6 +21,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -60,7 +64,9 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        let program = std::env::var("DADL_BENCH_PROGRAM");
+        let program = program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dadl-mcp"));
+        let mut child = Command::new(program)
             .args(["serve", "--demo", "--http", "127.0.0.1:0"])
             .env_clear()
             .env("HOME", std::env::temp_dir())
@@ -228,8 +234,8 @@ impl Prober {
         }
     }
 
-    /// Calls until `end` and returns the median, the 99th percentile, their number and the errors.
-    async fn probe(&mut self, end: Instant) -> (Duration, Duration, usize, Vec<String>) {
+    /// Calls until `end`.
+    async fn probe(&mut self, end: Instant) -> Probed {
         let (mut times, mut errors) = (Vec::new(), Vec::new());
         while Instant::now() < end {
             match self.call().await {
@@ -240,8 +246,51 @@ impl Prober {
         }
         times.sort_unstable();
         let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-        (at(50), at(99), times.len(), errors)
+        let longest = times.last().copied().unwrap_or_default();
+        Probed { median: at(50), late: at(99), longest, count: times.len(), errors }
     }
+}
+
+/// What the client that behaves has seen.
+struct Probed {
+    median: Duration,
+    late: Duration,
+    longest: Duration,
+    count: usize,
+    errors: Vec<String>,
+}
+
+impl std::fmt::Display for Probed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { median, late, longest, count, errors } = self;
+        let errors = errors.len();
+        write!(
+            formatter,
+            "{count} calls, median {median:.2?}, 99% {late:.2?}, longest {longest:.2?}, \
+             {errors} errors"
+        )
+    }
+}
+
+/// Gives the client that behaves a thread of its own, and asks it to call until a time.
+fn prober(
+    url: String,
+    session: String,
+) -> (mpsc::Sender<Instant>, tokio::sync::mpsc::Receiver<Probed>) {
+    let (ask, asked) = mpsc::channel::<Instant>();
+    let (give, given) = tokio::sync::mpsc::channel(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut prober = Prober { http, url, session, next: 0 };
+        while let Ok(end) = asked.recv() {
+            let probed = runtime.block_on(prober.probe(end));
+            if give.blocking_send(probed).is_err() {
+                return;
+            }
+        }
+    });
+    (ask, given)
 }
 
 fn variable(name: &str, usual: u64) -> u64 {
@@ -253,18 +302,18 @@ async fn run() {
     let connections = variable("DADL_BENCH_CONNECTIONS", 1000);
     let server = Server::start();
     let address = server.address;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let id = session(address, 0).await.unwrap();
-    let url = format!("http://{address}/mcp");
-    let mut prober = Prober { http, url, session: id, next: 0 };
-    let (median, late, count, errors) =
-        prober.probe(Instant::now() + Duration::from_secs(10)).await;
-    assert_eq!(errors, Vec::<String>::new());
-    let (memory, open) = (server.memory(), server.descriptors());
-    println!(
-        "alone: {count} calls, median {median:?}, 99% {late:?}; {memory:.1} MiB, {open} descriptors"
-    );
-    for kind in KINDS {
+    let (ask, mut given) = prober(format!("http://{address}/mcp"), id);
+    ask.send(Instant::now() + Duration::from_secs(10)).unwrap();
+    let alone = given.recv().await.unwrap();
+    assert_eq!(alone.errors, Vec::<String>::new());
+    println!("alone: {alone}; {:.1} MiB, {} descriptors", server.memory(), server.descriptors());
+    let wanted = std::env::var("DADL_BENCH_KINDS").unwrap_or_default();
+    let is_wanted = |kind: &Kind| {
+        let name = format!("{kind:?}");
+        wanted.is_empty() || wanted.split(',').any(|wanted| wanted == name)
+    };
+    for kind in KINDS.into_iter().filter(is_wanted) {
         let end = Instant::now() + seconds;
         let mut known = Vec::new();
         for _ in 0..40 {
@@ -293,16 +342,16 @@ async fn run() {
             }
             most
         };
-        let ((median, late, count, errors), (memory, open)) =
-            tokio::join!(prober.probe(end), watch);
+        ask.send(end).unwrap();
+        let (probed, (memory, open)) = tokio::join!(given.recv(), watch);
+        let probed = probed.unwrap();
         attackers.iter().for_each(tokio::task::JoinHandle::abort);
         let ended = ended.load(Ordering::Relaxed);
         println!(
-            "{kind:?}: {count} calls, median {median:?}, 99% {late:?}, {} errors; at most \
-             {memory:.1} MiB and {open} descriptors; {ended} connections were closed",
-            errors.len()
+            "{kind:?}: {probed}; at most {memory:.1} MiB and {open} descriptors; {ended} \
+             connections were closed"
         );
-        for error in errors.iter().take(3) {
+        for error in probed.errors.iter().take(3) {
             println!("    {error}");
         }
         let begun = Instant::now();

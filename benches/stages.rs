@@ -17,7 +17,10 @@ use dadl_mcp::{
     access::{Levels, Policy},
     call::{self, BaseUrl, Door},
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Confirm},
+    config::{
+        BackendSettings, Confirm,
+        credentials::{CredentialSource, SourceError},
+    },
     descriptor::{
         self,
         model::{CredentialName, Descriptor},
@@ -26,10 +29,7 @@ use dadl_mcp::{
     executor::Executor,
     files::FileStore,
     gate::Gate,
-    http::{
-        auth::{Authenticator, CredentialSource},
-        backend::Backend,
-    },
+    http::{auth::Authenticator, backend::Backend},
     secrets::Secrets,
 };
 use divan::Bencher;
@@ -191,7 +191,7 @@ fn serve(mut stream: TcpStream, answers: &[String]) {
 struct Fixed;
 
 impl CredentialSource for Fixed {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
         Ok("a-token-of-the-benchmark".into())
     }
 }

@@ -31,7 +31,7 @@ use crate::{
         AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, PrivateAddress, Settings,
         binding::Recipient,
         bundled::{self, Unused},
-        credentials::Credentials,
+        credentials::{CredentialSource, Credentials, SourceError},
         store::Access,
     },
     descriptor::{
@@ -43,11 +43,7 @@ use crate::{
     executor::Executor,
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
-    http::{
-        auth::{Authenticator, CredentialSource},
-        backend::Backend,
-        guard::Guard,
-    },
+    http::{auth::Authenticator, backend::Backend, guard::Guard},
     secrets::Secrets,
 };
 
@@ -393,23 +389,21 @@ impl Looked {
     fn recipient(&self) -> Recipient<'_> {
         Recipient { backend: &self.settings, origins: &self.origins }
     }
+
+    fn missing(&self, name: &CredentialName) -> SourceError {
+        SourceError::Missing(Credentials::missing(&self.settings, name))
+    }
 }
 
 impl CredentialSource for Looked {
-    fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
-        match self.credentials.resolve(self.recipient(), name) {
-            Ok(Some(secret)) => Ok(secret),
-            Ok(None) => Err(Credentials::missing(&self.settings, name)),
-            Err(error) => Err(error.to_string()),
-        }
+    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
+        let found = self.credentials.resolve(self.recipient(), name)?;
+        found.ok_or_else(|| self.missing(name))
     }
 
-    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
-        match self.credentials.latest(self.recipient(), name) {
-            Ok(Some(latest)) => Ok(latest),
-            Ok(None) => Err(Credentials::missing(&self.settings, name)),
-            Err(error) => Err(error.to_string()),
-        }
+    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), SourceError> {
+        let latest = self.credentials.latest(self.recipient(), name)?;
+        latest.ok_or_else(|| self.missing(name))
     }
 
     fn replace(
@@ -417,21 +411,17 @@ impl CredentialSource for Looked {
         name: &CredentialName,
         value: &SecretString,
         access: Option<&Access>,
-    ) -> Result<(), String> {
-        let replaced = self.credentials.replace(self.recipient(), name, value, access);
-        replaced.map_err(|error| error.to_string())
+    ) -> Result<(), SourceError> {
+        Ok(self.credentials.replace(self.recipient(), name, value, access)?)
     }
 
-    fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
-        let checked = self.credentials.check_replaceable(self.recipient(), name);
-        checked.map_err(|error| error.to_string())
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
+        Ok(self.credentials.check_replaceable(self.recipient(), name)?)
     }
 
-    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
-        match self.credentials.try_lock(&self.settings, name) {
-            Ok(lock) => Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>)),
-            Err(error) => Err(error.to_string()),
-        }
+    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, SourceError> {
+        let lock = self.credentials.try_lock(&self.settings, name)?;
+        Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
     }
 
     fn may_wait(&self, writes: bool) -> bool {

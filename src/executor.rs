@@ -382,11 +382,11 @@ impl Executor {
         let body = self.read(target, plan, response).await?;
         let size = body.len() as u64;
         let decoded = || {
-            Ok(match decode::decode(&secrets.body(body), content_type)? {
+            Ok(match decode::decode(secrets.body(body), content_type, target.most())? {
                 // What a charset hides shows itself only now.
                 Payload::Text { content_type, text } => {
                     let content_type = secrets.text(&content_type).into_owned();
-                    Payload::Text { content_type, text: secrets.text(&text).into_owned() }
+                    Payload::Text { content_type, text: secrets.masked(text) }
                 }
                 payload => payload,
             })

@@ -18,15 +18,15 @@ use dadl_mcp::{
     access::{Levels, Policy},
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::{BackendSettings, Confirm},
+    config::{
+        BackendSettings, Confirm,
+        credentials::{CredentialSource, SourceError},
+    },
     descriptor::{self, model::CredentialName, source::Source},
     executor::Executor,
     files::FileStore,
     gate::Gate,
-    http::{
-        auth::{Authenticator, CredentialSource},
-        backend::Backend,
-    },
+    http::{auth::Authenticator, backend::Backend},
     mcp::{self, Server},
 };
 use libfuzzer_sys::fuzz_target;
@@ -59,7 +59,7 @@ backend:
 struct Fixed;
 
 impl CredentialSource for Fixed {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
         Ok(SECRET.into())
     }
 }
@@ -99,7 +99,11 @@ fn server() -> Server {
     let backend = Backend::new(settings, BaseUrl::parse(&url).expect("a URL"), authenticator);
     let files = FileStore::new(std::env::temp_dir().join("dadl-mcp-fuzz"));
     let executor = Executor::new(vec![backend], files);
-    Server::new(Gate::new(Arc::new(catalog), vec![Confirm::Never]), Arc::new(executor), String::new())
+    Server::new(
+        Gate::new(Arc::new(catalog), vec![Confirm::Never]),
+        Arc::new(executor),
+        String::new(),
+    )
 }
 
 fuzz_target!(|bytes: &[u8]| {

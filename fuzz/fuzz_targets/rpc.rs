@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let _ = head(line, 7);
-    if let Ok(Reply::Result(text)) = read(bytes, 7) {
+    if let Ok(Reply::Result(text)) = read(bytes.to_vec().into(), 7) {
         assert!(JsonText::parse(text.as_str()).is_ok());
     }
 });

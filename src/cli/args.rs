@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::report::Format;
 use crate::{
     access::Levels,
-    config::{Overrides, parse_levels},
+    config::{Overrides, PrivateHost, parse_levels},
     descriptor::units,
     openapi::pattern::Pattern,
     outcome::task::TaskHandle,
@@ -130,6 +130,10 @@ pub struct BackendArgs {
     /// Send the calls of --dadl to this base URL
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "dadl")]
     pub url: Option<String>,
+    /// Let this host have a private address where the descriptor of --dadl leads there, such as its
+    /// token endpoint: a name for every port, or name:port; can be repeated
+    #[arg(long = "allow-private-host", value_name = "HOST", requires = "dadl")]
+    pub allow_private_hosts: Vec<PrivateHost>,
     /// Call the backend of --dadl this
     #[arg(long, value_name = "NAME", requires = "dadl")]
     pub name: Option<String>,
@@ -533,9 +537,28 @@ pub struct TaskArgs {
 
 impl From<&BackendArgs> for Overrides {
     fn from(args: &BackendArgs) -> Self {
-        let BackendArgs { config, dadl, url, name, ca_file, tls_skip_verify, access, files } =
-            args.clone();
-        Self { config, dadl, url, name, ca_file, tls_skip_verify, access, files }
+        let BackendArgs {
+            config,
+            dadl,
+            url,
+            allow_private_hosts,
+            name,
+            ca_file,
+            tls_skip_verify,
+            access,
+            files,
+        } = args.clone();
+        Self {
+            config,
+            dadl,
+            url,
+            allow_private_hosts,
+            name,
+            ca_file,
+            tls_skip_verify,
+            access,
+            files,
+        }
     }
 }
 
@@ -612,6 +635,10 @@ mod tests {
         let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
         assert!(parse("dadl-mcp list --dadl x --url https://x.example --name x"));
         assert!(!parse("dadl-mcp list --url https://x.example"));
+        let twice = "--allow-private-host a.lan --allow-private-host [fd00::1]:8443";
+        assert!(parse(&format!("dadl-mcp list --dadl x {twice}")));
+        assert!(!parse("dadl-mcp list --dadl x --allow-private-host https://a.lan"));
+        assert!(!parse("dadl-mcp list --allow-private-host a.lan"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
         assert!(!parse("dadl-mcp serve --allowed-host x"));

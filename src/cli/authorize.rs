@@ -64,15 +64,22 @@ struct Attempt {
     redirect: Url,
 }
 
-/// Asks a person to agree; returns the refresh token.
-pub(super) async fn refresh_token(
+/// What a person agreed to: a code that can be used once, for a refresh token.
+pub(super) struct Granted {
+    endpoint: TokenEndpoint,
+    attempt: Attempt,
+    code: SecretString,
+}
+
+/// Asks a person to agree.
+pub(super) async fn ask(
     oauth2: &OAuth2,
     consent: &Consent,
     identity: &ClientIdentity,
     backend: &LoadedBackend,
     paste: bool,
     console: &mut Console,
-) -> Result<SecretString, Failure> {
+) -> Result<Granted, Failure> {
     let token_url = oauth2.token_url.clone();
     let token_url =
         token_url.ok_or_else(|| anyhow::anyhow!("the descriptor has no `token_url`"))?;
@@ -107,21 +114,33 @@ pub(super) async fn refresh_token(
             attempt.pasted(line.trim())?
         }
     };
-    let parameters = [
-        ("grant_type", "authorization_code"),
-        ("code", code.expose_secret()),
-        ("redirect_uri", attempt.redirect.as_str()),
-        ("code_verifier", &attempt.verifier),
-    ];
-    let tokens = endpoint.ask(Some(identity), &parameters).await.map_err(|error| {
-        anyhow::anyhow!("the token endpoint at {} refuses the login ({error})", endpoint.host())
-    })?;
-    tokens.refresh.ok_or_else(|| {
-        Failure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
-            "many servers give one only for the scope `offline_access`, or with \
-             `authorization_params: {access_type: offline, prompt: consent}`",
-        )
-    })
+    Ok(Granted { endpoint, attempt, code })
+}
+
+impl Granted {
+    /// Returns the refresh token. The server takes the code once, and gives what nobody can get a
+    /// second time.
+    pub(super) async fn refresh_token(
+        self,
+        identity: &ClientIdentity,
+    ) -> Result<SecretString, Failure> {
+        let Self { endpoint, attempt, code } = self;
+        let parameters = [
+            ("grant_type", "authorization_code"),
+            ("code", code.expose_secret()),
+            ("redirect_uri", attempt.redirect.as_str()),
+            ("code_verifier", &attempt.verifier),
+        ];
+        let tokens = endpoint.ask(Some(identity), &parameters).await.map_err(|error| {
+            anyhow::anyhow!("the token endpoint at {} refuses the login ({error})", endpoint.host())
+        })?;
+        tokens.refresh.ok_or_else(|| {
+            Failure::from(anyhow::anyhow!("the server gave no refresh token")).hint(
+                "many servers give one only for the scope `offline_access`, or with \
+                 `authorization_params: {access_type: offline, prompt: consent}`",
+            )
+        })
+    }
 }
 
 impl Attempt {

@@ -15,6 +15,7 @@ use super::{
     failure::Failure,
     load,
     screen::Paint,
+    signals::Signals,
 };
 use crate::{
     config::{
@@ -118,10 +119,14 @@ pub(super) async fn run(
             describe(&settings, &mut report);
             let proxied = is_proxied(&environment);
             let credentials = Credentials::new(environment).noting(&SECRETS);
+            let mut signals = Signals::listen()?;
             for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
                 let alone = settings.only(&backend.name);
-                backend::examine(&alone, &credentials, proxied, &mut report).await;
+                tokio::select! {
+                    () = backend::examine(&alone, &credentials, proxied, &mut report) => {}
+                    signal = signals.next() => return Ok(signal.exit()),
+                }
             }
         }
         Err(failure) if args.json || !console.out_is_terminal => {

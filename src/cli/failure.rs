@@ -234,8 +234,8 @@ impl From<CallError> for Failure {
             CallError::Argument(_)
             | CallError::BodyTooLarge(BodyTooLarge { size: Some(_), .. })
             | CallError::File(FileError::Reference { .. }) => Exit::Usage,
-            CallError::Settings { .. } => Exit::Settings,
             error if error.is_unreachable() => Exit::Unreachable,
+            CallError::Login { .. } | CallError::Settings { .. } => Exit::Settings,
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, error);

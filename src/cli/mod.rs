@@ -87,17 +87,13 @@ fn dispatch(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     match command {
-        Command::Call(args) => one_shot()?.block_on(async {
-            let done = call::run(args, environment, console).await;
-            settle().await;
-            done
-        }),
+        Command::Call(args) => to_the_end(call::run(args, environment, console)),
         Command::Check(args) => complete::check(&args, console),
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
-        Command::Doctor(args) => one_shot()?.block_on(doctor::run(&args, environment, console)),
+        Command::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
         Command::Drift(args) => drift::run(&args, console),
-        Command::Health(args) => one_shot()?.block_on(health::run(&args, environment, console)),
+        Command::Health(args) => to_the_end(health::run(&args, environment, console)),
         Command::Import(args) => import::run(&args, is_quiet, console),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
@@ -119,16 +115,22 @@ fn dispatch(
             runtime.shutdown_background();
             done
         }
-        Command::Setup(args) => one_shot()?.block_on(setup::run(&args, environment, console)),
+        Command::Setup(args) => to_the_end(setup::run(&args, environment, console)),
         Command::Show(args) => show::run(&args, environment, console),
         Command::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
-        Command::Task(args) => one_shot()?.block_on(task::run(args, environment, console)),
-        Command::Watch(args) => one_shot()?.block_on(async {
-            let done = watch::run(args, environment, console).await;
-            settle().await;
-            done
-        }),
+        Command::Task(args) => to_the_end(task::run(args, environment, console)),
+        Command::Watch(args) => to_the_end(watch::run(args, environment, console)),
     }
+}
+
+/// Runs a subcommand that makes calls: a call may leave a login behind whose server has replaced
+/// what is stored.
+fn to_the_end(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    one_shot()?.block_on(async {
+        let done = command.await;
+        settle().await;
+        done
+    })
 }
 
 /// Waits for requests that should not be broken off, until a further signal comes.

@@ -49,6 +49,8 @@ pub(super) async fn run(
     let http = http_options(&args, &environment)?;
     #[cfg(unix)]
     raise_descriptor_limit();
+    // What is done at the start may include a login, which a signal must not break off.
+    let (signals, shutdown) = (Signals::listen()?, CancellationToken::new());
     // The simulator runs for as long as the tools are served.
     let (app, _simulator) = if args.demo {
         let (app, simulator) =
@@ -62,7 +64,6 @@ pub(super) async fn run(
     }
     let most_chars = args.max_result_chars.map(|most| most as usize);
     let server = server(app, most_chars);
-    let (signals, shutdown) = (Signals::listen()?, CancellationToken::new());
     let served = match http {
         None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {

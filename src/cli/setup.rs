@@ -10,12 +10,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     args::{SetupArgs, StoreArg},
-    authorize,
+    authorize::{self, Granted},
     console::{Console, SECRETS},
     doctor,
     exit::Exit,
     failure::Failure,
-    load, stored,
+    load,
+    signals::{Signal, Signals},
+    stored,
 };
 use crate::{
     app::{App, LoadedBackend},
@@ -32,7 +34,7 @@ use crate::{
         login::Grant,
         model::{Auth, CredentialName, Setup},
     },
-    http::login::ClientIdentity,
+    http::{self, login::ClientIdentity},
     text,
 };
 
@@ -73,21 +75,80 @@ pub(super) async fn run(
     let origins = loaded.origins();
     let recipient = Recipient { backend: &backend, origins: &origins };
     ask_all(args, loaded, recipient, &draft, console)?;
-    authorize(args, loaded, recipient, &draft, console).await?;
-    if !args.no_check && !doctor::verify(&settings, &draft, &environment, console).await? {
-        if !draft.has_replaced() {
+    let granted = authorize(args, loaded, recipient, &draft, console).await?;
+    let is_obtained = granted.is_some();
+    // Until now there was nothing to lose. Where a server gives what it gives once, the end waits.
+    let mut signals = match is_given_once(&loaded.descriptor.auth) {
+        true => Some(Signals::listen()?),
+        false => None,
+    };
+    let store = |console: &mut Console| store(&draft, recipient, (place, is_chosen), console);
+    let interrupted = |signal: Signal, is_kept: bool, console: &mut Console| {
+        if is_kept {
+            store(console)?;
+        }
+        // The terminal may be gone.
+        let _ = console.note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
+        Ok(signal.exit())
+    };
+    if let (Some((granted, identity, name)), Some(signals)) = (granted, &mut signals) {
+        let exchange = granted.refresh_token(&identity);
+        match signals.holding(http::LAST_WAIT, exchange).await {
+            Ok((token, stopped)) => {
+                draft.set(name, token?);
+                if let Some(signal) = stopped {
+                    return interrupted(signal, true, console);
+                }
+            }
+            Err(signal) => return interrupted(signal, false, console),
+        }
+    }
+    let check = async {
+        match args.no_check {
+            true => Ok(true),
+            false => doctor::verify(&settings, &draft, &environment, console).await,
+        }
+    };
+    let checked = tokio::select! {
+        checked = check => Ok(checked?),
+        signal = async {
+            match &mut signals {
+                Some(signals) => signals.next().await,
+                None => std::future::pending().await,
+            }
+        } => Err(signal),
+    };
+    if !matches!(checked, Ok(true)) {
+        // A login may go on after the check that needed it.
+        super::settle().await;
+    }
+    match checked {
+        Ok(true) => store(console)?,
+        // The login worked, and what was entered is of no use any more.
+        Ok(false) if draft.has_replaced() => {
+            store(console)?;
+            let error = "the login works, but the check does not; as the server has replaced the \
+                         refresh token, the credentials were stored";
+            return Err(anyhow::anyhow!(error).into());
+        }
+        Ok(false) => {
             let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
             return Err(Failure::from(error)
                 .hint("`dadl-mcp setup --no-check` stores credentials without trying them"));
         }
-        // The login worked, and what was entered is of no use any more.
-        store(&draft, recipient, (place, is_chosen), console)?;
-        let error = "the login works, but the check does not; as the server has replaced the \
-                     refresh token, the credentials were stored";
-        return Err(anyhow::anyhow!(error).into());
+        Err(signal) => {
+            return interrupted(signal, is_obtained || draft.has_replaced(), console);
+        }
     }
-    store(&draft, recipient, (place, is_chosen), console)?;
     Ok(Exit::Ok)
+}
+
+/// What is said where an end came before the check.
+const KEPT: &str = "interrupted; what the server gave was stored without a check";
+
+/// Returns whether a server replaces what was entered, or gives what it gives once.
+fn is_given_once(auth: &Auth) -> bool {
+    matches!(auth, Auth::OAuth2(oauth2) if matches!(oauth2.grant, Grant::RefreshToken { .. }))
 }
 
 /// Decides where the credentials will be, and finds out whether that works; says whether the
@@ -351,31 +412,30 @@ fn ask(
     Ok(Some(text.into()))
 }
 
-/// Lets a person agree, where that is how the refresh token comes.
-async fn authorize(
+/// Lets a person agree, where that is how the refresh token comes; returns who asks for it then,
+/// and what it is called.
+async fn authorize<'auth>(
     args: &SetupArgs,
-    backend: &LoadedBackend,
+    backend: &'auth LoadedBackend,
     recipient: Recipient<'_>,
     draft: &Credentials,
     console: &mut Console,
-) -> Result<(), Failure> {
-    let Auth::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(()) };
-    let Grant::RefreshToken { client_id, client_secret, refresh_token, consent, .. } =
-        &oauth2.grant
+) -> Result<Option<(Granted, ClientIdentity, &'auth CredentialName)>, Failure> {
+    let Auth::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(None) };
+    let Grant::RefreshToken {
+        client_id, client_secret, refresh_token, consent: Some(consent), ..
+    } = &oauth2.grant
     else {
-        return Ok(());
+        return Ok(None);
     };
-    let Some(consent) = consent else { return Ok(()) };
     let value = |name: &CredentialName| {
         let found = draft.resolve(recipient, name).map_err(Failure::settings)?;
         found.ok_or_else(|| Failure::settings(Credentials::missing(&backend.settings, name)))
     };
     let secret = client_secret.as_ref().map(value).transpose()?;
     let identity = ClientIdentity { id: value(client_id)?, secret };
-    let token =
-        authorize::refresh_token(oauth2, consent, &identity, backend, args.paste, console).await?;
-    draft.set(refresh_token, token);
-    Ok(())
+    let granted = authorize::ask(oauth2, consent, &identity, backend, args.paste, console).await?;
+    Ok(Some((granted, identity, refresh_token)))
 }
 
 /// Says what is where now.

@@ -4,7 +4,7 @@
 //! and SIGHUP, elsewhere Ctrl-C, Ctrl-Break and the end of the session. A hangup that whoever started
 //! the program told it to ignore (`nohup`) stays ignored.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +96,25 @@ impl Signals {
             _ = self.stop.recv() => Signal::Interrupt,
             _ = self.close.recv() => Signal::Hangup,
             _ = self.shutdown.recv() => Signal::Terminate,
+        }
+    }
+
+    /// Runs what should not be broken off: after a signal it has `grace` to end, unless another one
+    /// comes. What it gives comes with the signal that came meanwhile.
+    pub(super) async fn holding<T>(
+        &mut self,
+        grace: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<(T, Option<Signal>), Signal> {
+        let mut work = std::pin::pin!(work);
+        let signal = tokio::select! {
+            done = &mut work => return Ok((done, None)),
+            signal = self.next() => signal,
+        };
+        tokio::select! {
+            done = &mut work => Ok((done, Some(signal))),
+            signal = self.next() => Err(signal),
+            () = tokio::time::sleep(grace) => Err(signal),
         }
     }
 

@@ -25,7 +25,13 @@ pub(super) async fn run(
     let watch = Watch::new(console.err_is_terminal);
     let outcome = if args.cancel {
         let call = admit(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
-        app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &watch).await?
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &watch) => {
+                outcome?
+            }
+            signal = signals.next() => return Ok(signal.exit()),
+        }
     } else {
         let right = right?;
         let budget = match args.wait {

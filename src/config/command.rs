@@ -17,6 +17,9 @@ impl BackendSettings {
                 if let Some(url) = &self.url {
                     flag("--url", url);
                 }
+                for host in &self.allow_private_hosts {
+                    flag("--allow-private-host", &host.to_string());
+                }
                 if super::load::name_of(&self.dadl) != self.name {
                     flag("--name", &self.name);
                 }
@@ -66,6 +69,13 @@ mod tests {
         assert_eq!(
             backend.setup_command(),
             "dadl-mcp setup shop --dadl shop --url https://shop.example/v1 --tls-skip-verify"
+        );
+        backend.allow_private_hosts =
+            ["sso.lan:8443", "[fd00::1]"].map(|it| it.parse().unwrap()).into();
+        assert_eq!(
+            backend.setup_command(),
+            "dadl-mcp setup shop --dadl shop --url https://shop.example/v1 --allow-private-host \
+             sso.lan:8443 --allow-private-host '[fd00::1]' --tls-skip-verify"
         );
         backend.provenance = Provenance::Named("./backends.yaml".into());
         assert_eq!(backend.setup_command(), "dadl-mcp setup shop --config ./backends.yaml");

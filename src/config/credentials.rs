@@ -16,6 +16,7 @@
 //! **Invariant:** values are [`SecretString`]s, and no text made here holds one.
 
 mod file;
+mod source;
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +26,11 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::file::SecretFileError;
 pub(crate) use self::file::read;
+pub use self::{
+    file::SecretFileError,
+    source::{CredentialSource, SourceError},
+};
 use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},

@@ -11,7 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    BackendSettings, FileSettings, Limits, Places, Provenance, Settings, dirs,
+    BackendSettings, FileSettings, Limits, Places, PrivateHost, Provenance, Settings, dirs,
     env_vars::{self, Environment},
     file,
     trust::{self, Doubt},
@@ -37,6 +37,8 @@ pub struct Overrides {
     pub dadl: Option<String>,
     /// `--url` of that backend.
     pub url: Option<String>,
+    /// `--allow-private-host` of that backend.
+    pub allow_private_hosts: Vec<PrivateHost>,
     /// `--name` of that backend.
     pub name: Option<String>,
     /// `--ca-file` of that backend.
@@ -223,6 +225,7 @@ fn from_flags(
     }
     let mut backend = BackendSettings::new(name, dadl);
     backend.url.clone_from(&overrides.url);
+    backend.allow_private_hosts.clone_from(&overrides.allow_private_hosts);
     backend.ca_file = overrides.ca_file.as_ref().map(|path| directory.join(path));
     backend.tls_skip_verify = overrides.tls_skip_verify;
     backend.policy.levels = Levels::new([ALL]);

@@ -10,7 +10,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use url::{Host, Url};
 
-use super::{BackendSettings, address};
+use super::{BackendSettings, Provenance, address, command::quoted};
 
 /// A key of a descriptor whose value is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +45,25 @@ pub struct PrivateAddress {
     pub host: String,
     /// What the host was resolved to, when it had to be.
     pub address: Option<IpAddr>,
+    /// Whether the backend comes from flags, so that flags can say that it is meant.
+    pub is_from_flags: bool,
 }
 
 impl fmt::Display for PrivateAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, descriptor, host, address } = self;
+        let Self { key, descriptor, host, address, is_from_flags } = self;
         write!(formatter, "`{}` of the descriptor {descriptor} leads to ", key.as_str())?;
         match address {
             Some(address) => write!(formatter, "{host}, which has the private address {address}")?,
             None => write!(formatter, "the private address {host}")?,
         }
-        let url = if *key == AddressKey::BaseUrl { "set `url` of the backend, or " } else { "" };
+        let is_base = *key == AddressKey::BaseUrl;
+        if *is_from_flags {
+            let url = if is_base { "give it with `--url`, or " } else { "" };
+            let host = quoted(host);
+            return write!(formatter, "; if that is meant, {url}add `--allow-private-host {host}`");
+        }
+        let url = if is_base { "set `url` of the backend, or " } else { "" };
         write!(
             formatter,
             "; if that is meant, {url}write `allow_private_hosts: [\"{host}\"]` for the backend"
@@ -86,9 +94,19 @@ impl FromStr for PrivateHost {
     }
 }
 
+impl fmt::Display for PrivateHost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(formatter, ":{port}"))
+    }
+}
+
 /// A text names no host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no host")]
+#[error(
+    "this is no host; write a name such as `sso.example.com`, or `sso.example.com:8443`; an IPv6 \
+     address in brackets"
+)]
 pub struct NoHost;
 
 /// Where one backend may lead; see the module.
@@ -98,6 +116,7 @@ pub struct Reach {
     own: Option<url::Origin>,
     named: Vec<PrivateHost>,
     descriptor: String,
+    is_from_flags: bool,
 }
 
 impl BackendSettings {
@@ -109,6 +128,7 @@ impl BackendSettings {
             own: is_own.then(|| base.origin()),
             named: self.allow_private_hosts.clone(),
             descriptor: self.dadl.clone(),
+            is_from_flags: self.provenance == Provenance::Flags,
         }
     }
 }
@@ -152,7 +172,9 @@ impl Reach {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        PrivateAddress { key, descriptor: self.descriptor.clone(), host, address }
+        let Self { descriptor, is_from_flags, .. } = self;
+        let (descriptor, is_from_flags) = (descriptor.clone(), *is_from_flags);
+        PrivateAddress { key, descriptor, host, address, is_from_flags }
     }
 }
 
@@ -212,6 +234,7 @@ mod tests {
 
     fn settings(operators: Option<&str>, hosts: &[&str]) -> BackendSettings {
         let mut settings = BackendSettings::new("b", "b.dadl");
+        settings.provenance = Provenance::Own;
         settings.url = operators.map(str::to_owned);
         settings.allow_private_hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
         settings
@@ -235,6 +258,42 @@ mod tests {
             error,
             @r#"`token_url` of the descriptor b.dadl leads to the private address 10.0.0.1; if that is meant, write `allow_private_hosts: ["10.0.0.1"]` for the backend"#
         );
+    }
+
+    #[test]
+    fn a_backend_of_flags_is_told_the_flags() {
+        let mut settings = settings(None, &[]);
+        settings.provenance = Provenance::Flags;
+        let refused = |key, private: &str| {
+            let reach = settings.reach(&url("http://10.0.0.1"), None);
+            reach.check(key, &url(private)).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(
+            refused(AddressKey::TokenUrl, "https://[fd00::1]:8443/token"),
+            @"`token_url` of the descriptor b.dadl leads to the private address [fd00::1]:8443; if that is meant, add `--allow-private-host '[fd00::1]:8443'`"
+        );
+        insta::assert_snapshot!(
+            refused(AddressKey::BaseUrl, "https://10.0.0.2"),
+            @"`base_url` of the descriptor b.dadl leads to the private address 10.0.0.2; if that is meant, give it with `--url`, or add `--allow-private-host 10.0.0.2`"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_host_reads_as_it_is_written(
+            name in "[a-z][a-z0-9-]{0,8}(\\.[a-z][a-z0-9]{0,5}){0,2}\\.?|\\[fd00::[1-9]\\]|10\\.0\\.0\\.[1-9]",
+            port in proptest::option::of(1_u16..),
+        ) {
+            let text = match port {
+                Some(port) => format!("{name}:{port}"),
+                None => name,
+            };
+            if let Ok(host) = text.parse::<PrivateHost>() {
+                prop_assert_eq!(host.to_string().parse(), Ok(host));
+            }
+        }
     }
 
     #[test]

@@ -321,6 +321,10 @@ impl Failed {
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Self {
         let whole = error.for_model();
+        if let Some(inner) = error.inner() {
+            let inner = Self::from(inner.clone());
+            return Self { message: whole.clone(), whole, ..inner };
+        }
         match error {
             CallError::Api(error) => Self {
                 code: error.code.clone(),
@@ -331,6 +335,7 @@ impl From<CallError> for Failed {
             },
             CallError::Argument(_) => Self::new("invalid_input", whole),
             CallError::Send(_) => Self::new("unavailable", whole),
+            error if error.is_transient() => Self::new("unavailable", whole),
             CallError::Task(error) => match *error {
                 TaskError::OutOfTime { .. } => Self::new("timeout", whole),
                 // What a script shows or compares is the reason in the words of the API.

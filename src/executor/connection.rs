@@ -65,7 +65,7 @@ impl Connection {
             match self.pieces.next().await {
                 Some(Ok(piece)) => {
                     self.collector.push(&piece).map_err(|error| self.undecodable(error))?;
-                    if self.collector.size() as u64 > self.most_bytes {
+                    if self.collector.is_over() || self.collector.size() as u64 > self.most_bytes {
                         return Err(broken(format!(
                             "an item is larger than {} bytes",
                             self.most_bytes
@@ -185,6 +185,7 @@ impl Executor {
                 return Err(CallError::NoStream { request, content_type });
             }
         };
+        let collector = collector.within(most_bytes);
         Ok(Connection { collector, most_bytes, hides, pieces: response.bytes_stream().boxed() })
     }
 

@@ -1,11 +1,18 @@
 //! Why a call has no result.
 
+use std::time::Duration;
+
 use super::{TaskError, UploadSizeError};
 use crate::{
     call::ArgumentError,
     descriptor::json_path::PathError,
     files::FileError,
-    http::{backend::ExchangeError, error::SendError, upload::BodyTooLarge},
+    http::{
+        backend::ExchangeError,
+        error::{SendError, SendErrorKind},
+        login::LoginError,
+        upload::BodyTooLarge,
+    },
     outcome::ApiError,
     response::decode::DecodeError,
     text,
@@ -84,6 +91,14 @@ pub enum CallError {
         /// What is wrong with it.
         error: FilterError,
     },
+    /// The operator or the remote: there is no credential to send. Nothing was sent.
+    #[error("backend \"{backend}\": {error}")]
+    Login {
+        /// The name of the backend.
+        backend: String,
+        /// Why not.
+        error: Box<LoginError>,
+    },
     /// The caller: its jq program gives no result.
     #[error("the answer to {request} arrived, but the jq filter {error}")]
     Jq {
@@ -148,7 +163,7 @@ pub enum CallError {
         /// The path.
         path: String,
     },
-    /// The operator: client or credential.
+    /// The operator: the client.
     #[error("{message}")]
     Settings {
         /// What is missing or wrong, naming the setting.
@@ -195,9 +210,10 @@ impl From<ExchangeError> for CallError {
     fn from(error: ExchangeError) -> Self {
         match error {
             ExchangeError::BodyTooLarge(error) => Self::BodyTooLarge(error),
+            ExchangeError::Client(..) => Self::Settings { message: error.to_string() },
             ExchangeError::File(error) => Self::File(error),
+            ExchangeError::Login(backend, error) => Self::Login { backend, error },
             ExchangeError::Send(error) => Self::Send(error),
-            settings => Self::Settings { message: settings.to_string() },
         }
     }
 }
@@ -219,23 +235,53 @@ impl CallError {
     fn rejection(&self) -> Option<&ApiError> {
         match self {
             Self::Api(error) => Some(error),
-            Self::Page { error, .. } => error.rejection(),
+            other => other.inner()?.rejection(),
+        }
+    }
+
+    /// Returns whether the same call may have a result a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Api(error) => error.is_transient(),
+            Self::Busy { .. } | Self::Crowded { .. } => true,
+            Self::Filter { error, .. } | Self::Jq { error, .. } | Self::Transform { error, .. } => {
+                error.is_transient()
+            }
+            Self::Login { error, .. } => error.is_transient(),
+            Self::Send(error) => error.kind.is_transient(),
+            other => other.inner().is_some_and(Self::is_transient),
+        }
+    }
+
+    /// Returns how long to wait for that, when it is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after,
+            Self::Login { error, .. } => error.retry_after(),
+            Self::Send(SendError { kind: SendErrorKind::RateLimited { wait }, .. }) => Some(*wait),
+            other => other.inner()?.retry_after(),
+        }
+    }
+
+    /// Returns what kept one request of several from its result.
+    pub(crate) fn inner(&self) -> Option<&Self> {
+        match self {
+            Self::Page { error, .. } => Some(error),
             Self::Task(error) => match &**error {
-                TaskError::Unseen { error, .. } => error.rejection(),
+                TaskError::Unseen { error, .. } => Some(error),
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// Returns whether the backend could not be reached or did not answer in time.
+    /// Returns whether the backend, or what gives its credential, could not be reached, did not answer
+    /// in time or cannot do so now.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Page { error, .. } => error.is_unreachable(),
-            Self::Task(error) => {
-                matches!(&**error, TaskError::Unseen { error, .. } if error.is_unreachable())
-            }
-            _ => matches!(self, Self::Send(_)),
+            Self::Login { error, .. } => error.is_transient(),
+            Self::Send(_) => true,
+            other => other.inner().is_some_and(Self::is_unreachable),
         }
     }
 }

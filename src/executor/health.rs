@@ -222,7 +222,10 @@ fn error_code(error: &CallError) -> &'static str {
             SendErrorKind::Tls(_) => "tls_error",
             _ => "protocol_error",
         },
-        CallError::Argument(_) | CallError::Settings { .. } => "not_configured",
+        CallError::Login { error, .. } if error.is_transient() => "protocol_error",
+        CallError::Argument(_) | CallError::Login { .. } | CallError::Settings { .. } => {
+            "not_configured"
+        }
         _ => "protocol_error",
     }
 }

@@ -59,8 +59,11 @@ impl Target<'_> {
         if rules.transform.is_none() && callers_jq(self.call).is_none() {
             return Ok(payload);
         }
-        let text = JsonText::parse(text).unwrap_or_else(|_| JsonText::string(text));
-        Ok(Payload::Json(text))
+        if let Ok(text) = JsonText::parse(text) {
+            return Ok(Payload::Json(text));
+        }
+        let text = JsonText::string_within(text, self.most());
+        text.map(Payload::Json).ok_or_else(|| self.too_large(plan))
     }
 
     /// Selects the result in an answer.

@@ -138,7 +138,7 @@ impl Executor {
         let body = self.read_rest(target, plan, start, pieces);
         let body = tokio::time::timeout_at(target.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
-        let read = || rpc::read(&backend.secrets().body(body), sent.id);
+        let read = || rpc::read(backend.secrets().body(body), sent.id);
         match target.room.work(to_usize(size), read).await.map_err(odd)? {
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
@@ -237,7 +237,7 @@ impl Executor {
             body.extend_from_slice(&piece.map_err(broken)?);
         }
         let body = backend.masked(body.freeze()).await;
-        match rpc::read(&body, sent.id).map_err(odd)? {
+        match rpc::read(body, sent.id).map_err(odd)? {
             Reply::Result(_) => Err(CallError::NoStream {
                 request: request(),
                 content_type: "that of a single result".to_owned(),

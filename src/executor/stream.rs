@@ -90,6 +90,7 @@ impl Stream<'_> {
             let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
             return Ok(Collected { payload: Payload::Empty, size: 0, notes, is_cut: false });
         }
+        self.collector = self.collector.within(backend.settings().max_response_bytes);
         let bounds = Bounds::of(self.target.call, tool, backend);
         // Lines that nobody called a stream are a long list; when it goes on without an end
         // nevertheless, the time for a call ends it.
@@ -194,7 +195,7 @@ impl Stream<'_> {
             Err(error) => (error, "all answers that are read take too much (`max_memory`)"),
             Ok(()) => {
                 *counted += grown;
-                if self.collector.size() as u64 <= limit {
+                if self.collector.size() as u64 <= limit && !self.collector.is_over() {
                     return Ok(None);
                 }
                 (self.target.too_large(self.plan), "they are too large (`max_response_size`)")

@@ -34,7 +34,7 @@ use crate::{
         upload::Activity,
     },
     outcome::{
-        Held, JsonText, Observer, Outcome, Payload, SWITCHED_OFF,
+        Held, JsonText, Observer, Outcome, Payload,
         task::{TaskHandle, TaskReport},
     },
     response::{api_error::Rejection, hiding, shape},
@@ -634,28 +634,16 @@ impl<'run> Watcher<'run> {
 
     /// Decides whether another look may help.
     fn missed(&self, error: CallError) -> Missed {
-        let retry_after = match &error {
-            CallError::Api(error) => {
-                // Somebody has decided so.
-                let is_off = error.code == SWITCHED_OFF;
-                let passes = !is_off && matches!(error.status, 408 | 425 | 429 | 500..=599);
-                passes.then_some(error.retry_after)
-            }
-            CallError::Send(SendError { kind, .. }) => match kind {
-                SendErrorKind::RateLimited { wait } => Some(Some(*wait)),
-                SendErrorKind::Timeout { .. } => Some(None),
-                kind => kind.is_transient().then_some(None),
-            },
-            _ => None,
-        };
-        match (retry_after, error) {
-            (Some(retry_after), error) => Missed::Passing { error, retry_after },
-            (None, error @ CallError::Task(_)) => Missed::Lasting(error),
-            (None, error) => {
-                let (handle, error) = (self.right.handle().clone(), Box::new(error));
-                Missed::Lasting(TaskError::Unseen { handle, error }.into())
-            }
+        if error.is_transient() {
+            return Missed::Passing { retry_after: error.retry_after(), error };
         }
+        Missed::Lasting(match error {
+            error @ CallError::Task(_) => error,
+            error => {
+                let (handle, error) = (self.right.handle().clone(), Box::new(error));
+                TaskError::Unseen { handle, error }.into()
+            }
+        })
     }
 
     /// Makes the end of the task the outcome of the call that began it: the rules of its tool

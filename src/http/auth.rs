@@ -26,11 +26,14 @@ use url::Url;
 
 use super::{
     cookie::{self, Cookie, Renewal},
-    login::{self, Login, LoginError, Memory, Renewed, Site},
+    login::{self, Login, LoginError, Memory, Renewed, Site, Unsendable},
     under_way::UnderWay,
 };
 use crate::{
-    config::store::{Access, fingerprint},
+    config::{
+        credentials::{CredentialSource, SourceError},
+        store::{Access, fingerprint},
+    },
     descriptor::{
         model::{Auth, CredentialName, Placement},
         rules::{AuthRules, Refused},
@@ -44,77 +47,6 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 /// A login that was refused is not tried again for this long, unless a credential has changed:
 /// callers come again at once, and many servers lock an account after a few attempts.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
-
-/// Finds the value of a credential, and keeps those that servers replace.
-///
-/// The text of an error is shown to callers: it names variables, never values.
-pub trait CredentialSource: Send + Sync {
-    /// Returns the value of `name`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says where the credential was looked for.
-    fn find(&self, name: &CredentialName) -> Result<SecretString, String>;
-
-    /// Returns the value of `name` after all replacements, by other processes too, and the access
-    /// token that the last of them got.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::find`].
-    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), String> {
-        Ok((self.find(name)?, None))
-    }
-
-    /// Keeps the value that a server gave instead of the one it had, with the access token that
-    /// came with it; on the disk when it returns.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says why it cannot be kept.
-    fn replace(
-        &self,
-        name: &CredentialName,
-        value: &SecretString,
-        access: Option<&Access>,
-    ) -> Result<(), String> {
-        let _ = (value, access);
-        Err(format!("there is no store for `{name}`"))
-    }
-
-    /// Finds out whether [`Self::replace`] will take a value, before a server gives one.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says why it will not.
-    fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
-        let _ = name;
-        Ok(())
-    }
-
-    /// Keeps others from renewing with `name` until the result is dropped; `None` while somebody
-    /// else does.
-    ///
-    /// # Errors
-    ///
-    /// A sentence that says why there can be no lock.
-    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
-        let _ = name;
-        Ok(Some(Box::new(())))
-    }
-
-    /// Returns whether the other methods may wait for something slower than a file, such as a
-    /// person who unlocks a keyring; `writes` asks for [`Self::replace`].
-    fn may_wait(&self, writes: bool) -> bool {
-        let _ = writes;
-        false
-    }
-
-    /// Returns where the secrets are noted that are in use.
-    fn secrets(&self) -> Secrets {
-        Secrets::default()
-    }
-}
 
 /// A source whose answers are waited for, without holding up a thread that serves others. What it
 /// gives is noted as a secret.
@@ -136,14 +68,17 @@ impl Source {
     }
 
     /// See [`CredentialSource::find`].
-    pub(crate) async fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
+    pub(crate) async fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
         let found = self.find_public(name).await?;
         self.secrets.add(&name.0, found.expose_secret());
         Ok(found)
     }
 
     /// Finds what is a credential and no secret: the name of a user or of a client.
-    pub(crate) async fn find_public(&self, name: &CredentialName) -> Result<SecretString, String> {
+    pub(crate) async fn find_public(
+        &self,
+        name: &CredentialName,
+    ) -> Result<SecretString, SourceError> {
         let name = name.clone();
         self.ask(false, move |source| source.find(&name)).await
     }
@@ -152,7 +87,7 @@ impl Source {
     pub(crate) async fn latest(
         &self,
         name: &CredentialName,
-    ) -> Result<(SecretString, Option<Access>), String> {
+    ) -> Result<(SecretString, Option<Access>), SourceError> {
         let own = name.clone();
         let (value, access) = self.ask(false, move |source| source.latest(&own)).await?;
         self.secrets.add(&name.0, value.expose_secret());
@@ -170,7 +105,7 @@ impl Source {
         value: &SecretString,
         access: Option<&Access>,
         lock: Option<Box<dyn Send>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SourceError> {
         self.secrets.add_derived(&name.0, value.expose_secret());
         let (name, value, access) = (name.clone(), value.clone(), access.cloned());
         let replace = move |source: &dyn CredentialSource| {
@@ -182,27 +117,30 @@ impl Source {
     }
 
     /// See [`CredentialSource::check_replaceable`].
-    pub(crate) async fn check_replaceable(&self, name: &CredentialName) -> Result<(), String> {
+    pub(crate) async fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
         let name = name.clone();
         self.ask(false, move |source| source.check_replaceable(&name)).await
     }
 
     /// See [`CredentialSource::try_lock`].
-    pub(crate) fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, String> {
+    pub(crate) fn try_lock(
+        &self,
+        name: &CredentialName,
+    ) -> Result<Option<Box<dyn Send>>, SourceError> {
         self.inner.try_lock(name)
     }
 
     async fn ask<T: Send + 'static>(
         &self,
         writes: bool,
-        question: impl FnOnce(&dyn CredentialSource) -> Result<T, String> + Send + 'static,
-    ) -> Result<T, String> {
+        question: impl FnOnce(&dyn CredentialSource) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
         if !self.inner.may_wait(writes) {
             return question(self.inner.as_ref());
         }
         let source = Arc::clone(&self.inner);
         let asked = tokio::task::spawn_blocking(move || question(source.as_ref()));
-        asked.await.unwrap_or_else(|_| Err("the keyring was not asked; call again".to_owned()))
+        asked.await.unwrap_or(Err(SourceError::NotAsked))
     }
 }
 
@@ -228,7 +166,7 @@ struct State {
 /// A login that the server refused.
 struct Refusal {
     /// What it said.
-    error: String,
+    error: LoginError,
     /// What tells the credentials from others.
     given: String,
     /// When to try again.
@@ -251,7 +189,7 @@ struct HeldCookie {
 }
 
 /// A renewal that is under way, for all who wait for it.
-type Flight = Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, String>> + Send>>>;
+type Flight = Shared<Pin<Box<dyn Future<Output = Result<Arc<Applied>, LoginError>> + Send>>>;
 
 /// A credential in the form in which it is sent.
 #[derive(Default)]
@@ -300,8 +238,8 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// A sentence that says which credential is missing or unusable, or why a login failed.
-    pub(crate) async fn applied<E: From<String>>(
+    /// A credential is missing or unusable, or a login failed.
+    pub(crate) async fn applied<E: From<LoginError>>(
         &self,
         path: &str,
         site: impl FnOnce() -> Result<Site, E>,
@@ -461,7 +399,7 @@ impl State {
     }
 
     /// Looks up a credential that is sent as it is.
-    async fn looked_up(&self) -> Result<Arc<Applied>, String> {
+    async fn looked_up(&self) -> Result<Arc<Applied>, LoginError> {
         let applied = Arc::new(self.prepare().await?);
         self.hold(Held::forever(Arc::clone(&applied)));
         Ok(applied)
@@ -485,20 +423,17 @@ impl State {
             let _landing = Landing(&state);
             state.renew(&site).await
         });
-        let begun: Flight = async move {
-            task.await.unwrap_or_else(|_| Err("the login was interrupted; call again".to_owned()))
-        }
-        .boxed()
-        .shared();
+        let begun: Flight =
+            async move { task.await.unwrap_or(Err(LoginError::Interrupted)) }.boxed().shared();
         *flight = Some(begun.clone());
         Ok(begun)
     }
 
     /// Logs in, and holds what that gives.
-    async fn renew(&self, site: &Site) -> Result<Arc<Applied>, String> {
+    async fn renew(&self, site: &Site) -> Result<Arc<Applied>, LoginError> {
         let Some(login) = self.login() else { return self.looked_up().await };
         let renewed = match self.refused().await {
-            Some(error) => Err(LoginError::from(error)),
+            Some(error) => Err(error),
             None => login::renew(login, &self.source, &self.memory, site).await,
         };
         match renewed {
@@ -508,8 +443,8 @@ impl State {
                 self.hold(Held { applied: Arc::clone(&applied), ends, renew });
                 Ok(applied)
             }
-            Err(LoginError { text: error, is_refusal }) => {
-                if is_refusal {
+            Err(error) => {
+                if matches!(error, LoginError::Refused { .. }) {
                     self.remember(&error).await;
                 }
                 // Renewal comes early: until the old one ends there is time for more attempts.
@@ -528,7 +463,7 @@ impl State {
     }
 
     /// Returns the refusal of the login that would be tried again.
-    async fn refused(&self) -> Option<String> {
+    async fn refused(&self) -> Option<LoginError> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?;
         let now_given = self.given().await;
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
@@ -537,8 +472,7 @@ impl State {
         let Refusal { error, given, .. } = refusal.as_ref()?;
         match left {
             Some(left) if *given == now_given => {
-                let seconds = left.as_secs_f32().ceil();
-                Some(format!("{error}; with the same credentials the next try is in {seconds} s"))
+                Some(LoginError::RefusedBefore { refusal: error.to_string(), left })
             }
             _ => {
                 *refusal = None;
@@ -547,9 +481,9 @@ impl State {
         }
     }
 
-    async fn remember(&self, error: &str) {
+    async fn remember(&self, error: &LoginError) {
         let until = Instant::now() + REFUSED_PAUSE;
-        let refusal = Refusal { error: error.to_owned(), given: self.given().await, until };
+        let refusal = Refusal { error: error.clone(), given: self.given().await, until };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 
@@ -565,7 +499,7 @@ impl State {
         fingerprint(&all)
     }
 
-    async fn prepare(&self) -> Result<Applied, String> {
+    async fn prepare(&self) -> Result<Applied, LoginError> {
         match &self.auth {
             Auth::Basic { username, password } => {
                 let (username, password) = match password {
@@ -576,19 +510,20 @@ impl State {
                     None => (self.source.find(username).await?, SecretString::default()),
                 };
                 if username.expose_secret().contains(':') {
-                    return Err("a user name for Basic authentication cannot contain `:`".into());
+                    return Err(LoginError::UserName);
                 }
                 let pair = format!("{}:{}", username.expose_secret(), password.expose_secret());
                 let encoded = STANDARD.encode(&pair);
                 self.source.secrets.add_derived("basic", &pair);
                 self.source.secrets.add_derived("basic", &encoded);
-                let value = sensitive(&format!("Basic {encoded}"))?;
+                let value = sensitive(&format!("Basic {encoded}"))
+                    .map_err(|reason| reason.of("the user name or the password"))?;
                 Ok(Applied::fields(vec![(header::AUTHORIZATION, value)]))
             }
             Auth::Token { credential, placement } => {
                 let token = self.source.find(credential).await?;
                 Applied::token(placement, &token)
-                    .map_err(|error| format!("credential `{credential}` {error}"))
+                    .map_err(|reason| reason.of(format!("credential `{credential}`")))
             }
             // The last two are logins, which [`State::renew`] makes.
             Auth::None | Auth::OAuth2(_) | Auth::Session(_) => Ok(Applied::default()),
@@ -612,7 +547,7 @@ impl Applied {
     }
 
     /// Sends `token` at `placement`.
-    pub(crate) fn token(placement: &Placement, token: &SecretString) -> Result<Self, String> {
+    pub(crate) fn token(placement: &Placement, token: &SecretString) -> Result<Self, Unsendable> {
         let value = token.expose_secret();
         let (field, query) = match placement {
             Placement::Cookie(name) => (Some((header::COOKIE, cookie(name, value)?)), None),
@@ -625,7 +560,7 @@ impl Applied {
     }
 
     /// Sends a cookie as a backend has set it.
-    fn renewed_cookie(name: &str, value: &str) -> Result<Self, String> {
+    fn renewed_cookie(name: &str, value: &str) -> Result<Self, Unsendable> {
         let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
         Ok(Self { is_renewed: true, ..Self::fields(fields) })
     }
@@ -654,17 +589,16 @@ impl Applied {
 }
 
 /// Makes the value of a `Cookie` field.
-fn cookie(name: &str, value: &str) -> Result<HeaderValue, String> {
+fn cookie(name: &str, value: &str) -> Result<HeaderValue, Unsendable> {
     if value.contains([';', ',', ' ', '"', '\\']) {
-        return Err("has characters that a cookie cannot hold (RFC 6265)".to_owned());
+        return Err(Unsendable::Cookie);
     }
     sensitive(&format!("{name}={value}"))
 }
 
 /// Makes a header value that `Debug` does not print.
-pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| "has characters that a header field cannot hold".to_owned())?;
+pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, Unsendable> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| Unsendable::Field)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -676,13 +610,13 @@ mod tests {
     struct Fixed(&'static str);
 
     impl CredentialSource for Fixed {
-        fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+        fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
             Ok(self.0.into())
         }
     }
 
     /// Nothing here waits.
-    fn looked_up(state: &State) -> Result<Arc<Applied>, String> {
+    fn looked_up(state: &State) -> Result<Arc<Applied>, LoginError> {
         state.looked_up().now_or_never().unwrap()
     }
 
@@ -737,7 +671,7 @@ mod tests {
     fn refuses_a_token_that_would_break_the_header() {
         let auth = token(Placement::Cookie("session".into()));
         let authenticator = Authenticator::new(auth, Box::new(Fixed("a;b")));
-        let error = looked_up(&authenticator.state).err().unwrap();
+        let error = looked_up(&authenticator.state).err().unwrap().to_string();
         assert!(error.contains("cookie cannot hold"), "{error}");
         assert!(!error.contains("a;b"), "{error}");
     }
@@ -786,7 +720,7 @@ mod tests {
     fn a_refused_credential_is_looked_up_again() {
         struct Counting(std::sync::atomic::AtomicU32);
         impl CredentialSource for Counting {
-            fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+            fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
                 let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 Ok(format!("token-{number}").into())
             }
@@ -818,9 +752,9 @@ mod tests {
     async fn a_keyring_that_waits_for_somebody_holds_up_nobody_else() {
         struct Locked(Mutex<std::sync::mpsc::Receiver<()>>);
         impl CredentialSource for Locked {
-            fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
+            fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
                 let unlocked = self.0.lock().unwrap().recv_timeout(Duration::from_secs(60));
-                unlocked.map(|()| "tok".into()).map_err(|error| error.to_string())
+                unlocked.map(|()| "tok".into()).map_err(|_| SourceError::NotAsked)
             }
 
             fn may_wait(&self, writes: bool) -> bool {

@@ -18,12 +18,13 @@ use super::{
     error::{SendError, SendErrorKind},
     expect::Sending,
     guard::Guard,
-    login::Site,
+    login::{LoginError, Site},
     pace::Pacer,
     rate_limit::Throttle,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
     upload::{self, Activity, Attached, BodyTooLarge, UploadError},
+    wire_method,
 };
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
@@ -62,12 +63,12 @@ pub enum ExchangeError {
     /// The operator: the client cannot be built.
     #[error("backend \"{0}\": {1}")]
     Client(String, ClientError),
-    /// The operator: a credential is missing or unusable.
-    #[error("backend \"{0}\": {1}")]
-    Credential(String, String),
     /// The caller: the file to be sent cannot be.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is no credential to send; nothing was sent.
+    #[error("backend \"{0}\": {1}")]
+    Login(String, Box<LoginError>),
     /// The request brought no answer.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -345,9 +346,7 @@ impl Backend {
         };
         self.authenticator.applied(path, site).await.map_err(|error| match error {
             Unready::Client(error) => error,
-            Unready::Credential(error) => {
-                ExchangeError::Credential(self.settings.name.clone(), error)
-            }
+            Unready::Login(error) => ExchangeError::Login(self.settings.name.clone(), error.into()),
         })
     }
 
@@ -536,22 +535,11 @@ pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {
 /// Why there is no credential.
 enum Unready {
     Client(ExchangeError),
-    Credential(String),
+    Login(LoginError),
 }
 
-impl From<String> for Unready {
-    fn from(error: String) -> Self {
-        Self::Credential(error)
-    }
-}
-
-fn wire_method(method: Method) -> reqwest::Method {
-    match method {
-        Method::Delete => reqwest::Method::DELETE,
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
+impl From<LoginError> for Unready {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
     }
 }

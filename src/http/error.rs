@@ -96,10 +96,16 @@ impl SendErrorKind {
         if error.is_connect() { Self::Connect(chain) } else { Self::Interrupted(chain) }
     }
 
-    /// Returns whether another attempt may help.
+    /// Returns whether it may be otherwise a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Timeout { .. }) || self.is_quick()
+    }
+
+    /// Returns whether another attempt may help within the same call: of what passes, that which does
+    /// not take its time.
     ///
     /// Whether it is allowed as well depends on the method; see `http::retry`.
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_quick(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Dns(_) | Self::Interrupted(_))
             || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
     }

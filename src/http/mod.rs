@@ -23,4 +23,18 @@ pub(crate) mod retry;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
+pub(crate) use self::under_way::LAST_WAIT;
+use crate::descriptor::model::Method;
+
 pub use self::{reach::reach, under_way::settled, upload::BodyTooLarge};
+
+fn wire_method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+    }
+}

@@ -42,7 +42,7 @@ impl RetryRules<'_> {
 
     /// Returns whether this failure may be followed by another attempt.
     pub(crate) fn repeats_failure(&self, kind: &SendErrorKind) -> bool {
-        kind.is_transient() && (self.may_repeat() || kind.is_before_request())
+        kind.is_quick() && (self.may_repeat() || kind.is_before_request())
     }
 
     /// Returns how long an answer asks to wait, in the tool's own field or in `Retry-After`.

@@ -6,7 +6,7 @@ use std::{sync::LazyLock, time::Duration};
 use tokio::sync::watch;
 
 /// A process that ends waits this long.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// How many such requests this process has.
 static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));

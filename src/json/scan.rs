@@ -115,6 +115,24 @@ pub(crate) fn unquote(string: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str(string).ok().map(Cow::Owned)
 }
 
+/// Returns a text as a JSON string, in a block of its length.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = Vec::with_capacity(quoted_length(text));
+    // Writing to a vector cannot fail, and what is written is UTF-8.
+    let _ = serde_json::to_writer(&mut quoted, text);
+    String::from_utf8(quoted).unwrap_or_default()
+}
+
+/// Returns how long a text is as a JSON string.
+pub(crate) fn quoted_length(text: &str) -> usize {
+    let more = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 1,
+        0..0x20 => 5,
+        _ => 0,
+    });
+    text.len() + more.sum::<usize>() + 2
+}
+
 /// Returns the value that the names lead to, object by object.
 pub(crate) fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> {
     names.iter().try_fold(text, |text, name| {
@@ -125,10 +143,43 @@ pub(crate) fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> 
 
 /// Checks a text and drops the white space between its tokens.
 pub(crate) fn compacted(text: &str) -> Result<String, serde_json::Error> {
-    serde_json::from_str::<IgnoredAny>(text)?;
+    check(text)?;
     let mut compacted = String::with_capacity(text.len());
     compact(text, &mut compacted);
     Ok(compacted)
+}
+
+/// Checks that a text is JSON.
+pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ())
+}
+
+/// Drops the white space between the tokens of valid JSON where it is: there is no second text.
+pub(crate) fn compact_in_place(text: String) -> String {
+    let mut bytes = text.into_bytes();
+    let (mut from, mut to) = (0, 0);
+    while let Some(byte) = bytes.get(from) {
+        let end = match byte {
+            b'"' => string_end(&bytes, from).unwrap_or(bytes.len()),
+            byte if byte.is_ascii_whitespace() => {
+                from += 1;
+                continue;
+            }
+            _ => {
+                let rest = bytes.get(from..).unwrap_or_default();
+                let is_end = |byte: &u8| *byte == b'"' || byte.is_ascii_whitespace();
+                from + rest.iter().position(is_end).unwrap_or(rest.len())
+            }
+        };
+        if from > to {
+            bytes.copy_within(from..end, to);
+        }
+        to += end - from;
+        from = end;
+    }
+    bytes.truncate(to);
+    // Invariant: only ASCII was taken out.
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Appends `text`, which is valid JSON, without the white space between its tokens.
@@ -173,8 +224,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn white_space_goes_without_a_second_text() {
+        let text = String::from(" { \"a b\" : [ 1 , \"\\\" \\\\\" ] ,\n\t\"\u{e9} \" : null } ");
+        let place = text.as_ptr();
+        let compact = compact_in_place(text);
+        assert_eq!(compact, "{\"a b\":[1,\"\\\" \\\\\"],\"\u{e9} \":null}");
+        assert_eq!(compact.as_ptr(), place);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_text_is_compacted_where_it_is_as_in_a_second_one(value in value()) {
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            let compacted = compacted(&pretty).unwrap();
+            prop_assert_eq!(&compacted, &value.to_string());
+            prop_assert_eq!(compact_in_place(pretty), compacted);
+        }
+
+        #[test]
+        fn a_quoted_text_has_the_length_that_was_told(text in any::<String>()) {
+            let expected = Value::from(text.as_str()).to_string();
+            prop_assert_eq!(quoted_length(&text), expected.len());
+            prop_assert_eq!(quoted(&text), expected);
+        }
 
         #[test]
         fn items_and_members_are_those_of_the_tree(value in value()) {

@@ -17,7 +17,7 @@ use crate::{
     },
     gate::{Admitted, Gate, Pending},
     json::scan,
-    outcome::{JsonText, Observer, Progress, SWITCHED_OFF},
+    outcome::{JsonText, Observer, Progress},
     shares::Client,
 };
 
@@ -74,11 +74,7 @@ impl From<CallError> for StreamError {
     fn from(error: CallError) -> Self {
         let is_final = match &error {
             // What the server refuses once, it refuses again, unless it says that it is busy.
-            CallError::Api(error) if error.code == SWITCHED_OFF => true,
-            CallError::Api(error) => {
-                // A JSON-RPC error has the status of a success.
-                (200..500).contains(&error.status) && !matches!(error.status, 408 | 425 | 429)
-            }
+            CallError::Api(error) => !error.is_transient(),
             CallError::Argument(_) | CallError::NoStream { .. } => true,
             _ => false,
         };

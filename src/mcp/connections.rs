@@ -21,6 +21,7 @@ use super::{
     http::{Endpoint, HttpOptions, MCP_PATH},
     places::{Place, Places, host_of},
 };
+use crate::shares::Client;
 
 /// How many connections are open at once, where the system allows as many.
 const MOST_CONNECTIONS: usize = 4096;
@@ -91,6 +92,13 @@ pub(super) struct Peer {
     /// Whose connection it is.
     pub(super) host: Arc<str>,
     pub(super) place: Arc<Place>,
+}
+
+impl Peer {
+    /// Returns who that is, as long as no session is known.
+    pub(super) fn client(&self) -> Client {
+        Client { host: (*self.host).to_owned(), session: String::new() }
+    }
 }
 
 /// Listens and serves until `shutdown` is cancelled; what is under way then has the grace time of
@@ -184,9 +192,13 @@ async fn converse(
         let endpoint = Arc::clone(&endpoint);
         request.extensions_mut().insert(peer.clone());
         let pause = hurry.pause();
+        let client = peer.client();
         async move {
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+            if let Some(pause) = pause {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                endpoint.lanes().hasty.pass(&client).await;
             }
             Ok::<_, Infallible>(endpoint.answer(request).await)
         }

@@ -75,7 +75,7 @@ impl Patience {
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether a client waits for its answers. One that does not would have the server answer as fast
-/// as it can, beside others who wait; it pauses for longer and longer.
+/// as it can, beside others who wait; it lets them go first, and pauses for longer and longer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Haste {
     /// Everything that has come was read since the last request began.
@@ -85,18 +85,19 @@ pub(super) struct Haste {
 }
 
 impl Haste {
-    /// Called when a request begins; returns how long it has to wait.
-    pub(super) fn pause(&self) -> Duration {
+    /// Called when a request begins; returns how long it has to pause, and `None` when it is not
+    /// hasty.
+    pub(super) fn pause(&self) -> Option<Duration> {
         if self.waited.swap(false, Ordering::Relaxed) {
             self.hasty.store(0, Ordering::Relaxed);
-            return Duration::ZERO;
+            return None;
         }
         let hasty = self.hasty.fetch_add(1, Ordering::Relaxed);
         // The first request may have come with the connection, and a few are nobody's burden.
-        match hasty.saturating_sub(8) {
+        Some(match hasty.saturating_sub(8) {
             0 => Duration::ZERO,
             many => (Duration::from_millis(1) * (1 << many.min(10))).min(LONGEST_PAUSE),
-        }
+        })
     }
 }
 
@@ -300,11 +301,11 @@ mod tests {
     #[test]
     fn who_does_not_wait_for_answers_waits_for_longer_and_longer() {
         let haste = Haste::default();
-        let pauses: Vec<u128> = (0..30).map(|_| haste.pause().as_millis()).collect();
+        let pauses: Vec<u128> = (0..30).map(|_| haste.pause().unwrap().as_millis()).collect();
         assert_eq!(pauses[..9], [0; 9]);
         assert_eq!(pauses[9..12], [2, 4, 8]);
         assert_eq!(pauses[29], 1000);
         haste.waited.store(true, Ordering::Relaxed);
-        assert!(haste.pause().is_zero() && haste.pause().is_zero());
+        assert_eq!((haste.pause(), haste.pause()), (None, Some(Duration::ZERO)));
     }
 }

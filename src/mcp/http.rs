@@ -18,7 +18,8 @@ use hyper::body::{Body as _, Incoming};
 use rmcp::{
     model::{ErrorCode, Extensions},
     transport::{
-        StreamableHttpServerConfig, StreamableHttpService, common::http_header::HEADER_SESSION_ID,
+        StreamableHttpServerConfig, StreamableHttpService,
+        common::http_header::{HEADER_MCP_METHOD, HEADER_SESSION_ID},
     },
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,7 +31,9 @@ use super::{
     ServeError, Server,
     connections::{ConnectionBounds, Peer},
     ending::{Ending, UnderWay},
-    files, lines, masked, message,
+    files,
+    lane::Lanes,
+    lines, masked, message,
     places::Phase,
     sessions::{CLIENT, InSession, Pending, Sessions},
     tracked::Tracked,
@@ -54,6 +57,8 @@ const MOST_IN_MEMORY: u64 = 512 * 1024 * 1024;
 const ANSWERING: u64 = 16 * 1024;
 /// A body up to this size is read whatever the others take.
 const SMALL_BODY: usize = 64 * 1024;
+/// So much of a body is read at once; between the pieces of the rest others have their turns.
+const AT_ONCE: usize = 16 * 1024;
 /// How long to wait before it is looked again whether there is room for a large body.
 const LOOK: Duration = Duration::from_millis(50);
 /// After how many seconds a client should come back when there is no room.
@@ -122,6 +127,7 @@ pub(super) struct Endpoint {
     sessions: Arc<Sessions>,
     /// What the messages of all clients take.
     memory: Shares,
+    lanes: Lanes,
     bounds: ConnectionBounds,
     ending: Ending,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
@@ -178,6 +184,7 @@ impl Endpoint {
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,
             memory: Shares::new(MOST_IN_MEMORY),
+            lanes: Lanes::default(),
             bounds,
             ending: ending.clone(),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
@@ -187,11 +194,17 @@ impl Endpoint {
         }
     }
 
+    /// Returns what goes one after the other.
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
     /// Answers a request, and notes on its connection that it does.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Tracked> {
         let under_way = self.ending.begin();
         let peer = request.extensions().get::<Peer>().cloned();
-        let Some(Peer { host, place }) = peer else {
+        let client = peer.as_ref().map(Peer::client).unwrap_or_default();
+        let Some(Peer { place, .. }) = peer else {
             // Every request comes on a connection.
             let answer = text_answer(StatusCode::INTERNAL_SERVER_ERROR, "no connection");
             let place = super::places::Places::new(1).take(([127, 0, 0, 1], 0).into());
@@ -203,7 +216,6 @@ impl Endpoint {
         let answer = if place.is_at_door() && !is_health {
             busy("all connections are taken; try again later")
         } else {
-            let client = Client { host: (*host).to_owned(), session: String::new() };
             CLIENT.scope(client, self.dispatch(request)).await
         };
         let listens = listens && answer.status() == StatusCode::OK;
@@ -320,7 +332,10 @@ impl Endpoint {
             return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no connection"));
         };
         peer.place.set(Phase::Reading);
-        let client = Client { host: (*peer.host).to_owned(), session: String::new() };
+        let client = peer.client();
+        if opens_session(parts) {
+            self.lanes.opening.pass(&client).await;
+        }
         let mut memory = self.memory.nothing(&client);
         let mut text = BytesMut::new();
         let reading = async {
@@ -337,6 +352,9 @@ impl Endpoint {
                     grow(&mut memory, piece.len() as u64).await;
                 }
                 text.extend_from_slice(&piece);
+                if size > AT_ONCE {
+                    self.lanes.reading.pass(&client).await;
+                }
             }
             Ok(())
         };
@@ -412,6 +430,15 @@ impl Endpoint {
         });
         presented.is_some_and(|presented| is_same(&digest(presented), token))
     }
+}
+
+/// Returns whether a request opens a session, if it does anything: later revisions of the protocol,
+/// which have none, name the method.
+fn opens_session(parts: &http::request::Parts) -> bool {
+    let method = parts.headers.get(HEADER_MCP_METHOD);
+    parts.method == Method::POST
+        && !parts.headers.contains_key(HEADER_SESSION_ID)
+        && method.is_none_or(|method| method == "initialize")
 }
 
 /// Takes more memory as soon as there is some.

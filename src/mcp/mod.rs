@@ -18,6 +18,7 @@ mod files;
 mod guarded;
 mod http;
 mod instructions;
+mod lane;
 mod lines;
 mod masked;
 mod message;

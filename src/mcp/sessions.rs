@@ -12,7 +12,10 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -71,16 +74,26 @@ pub(super) struct InSession(pub(super) SessionId);
 /// The library's sessions in memory, bounded.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    open: Arc<Mutex<HashMap<SessionId, Open>>>,
+    open: Arc<Mutex<Table>>,
     most: usize,
     /// Those of a session end with it.
     streams: Hub,
+}
+
+/// The sessions, and how many of them each host has: every request asks for the first, and the
+/// second is not counted anew for every session that is opened.
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<SessionId, Open>,
+    hosts: HashMap<String, Arc<AtomicUsize>>,
 }
 
 /// What is known of a session.
 #[derive(Debug)]
 struct Open {
     host: String,
+    /// How many its host has.
+    of_host: Arc<AtomicUsize>,
     /// When it was last heard of.
     heard: Instant,
     /// Its requests under way.
@@ -92,7 +105,7 @@ struct Open {
 /// A request of a session while it is under way.
 #[derive(Debug)]
 pub(super) struct Pending {
-    open: Arc<Mutex<HashMap<SessionId, Open>>>,
+    open: Arc<Mutex<Table>>,
     session: SessionId,
     id: String,
 }
@@ -100,7 +113,7 @@ pub(super) struct Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = open.get_mut(&self.session) {
+        if let Some(known) = open.sessions.get_mut(&self.session) {
             known.pending.remove(&self.id);
             known.heard = Instant::now();
         }
@@ -109,17 +122,43 @@ impl Drop for Pending {
 
 /// A connection that listens to a session.
 struct Listener {
-    open: Arc<Mutex<HashMap<SessionId, Open>>>,
+    open: Arc<Mutex<Table>>,
     session: SessionId,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = open.get_mut(&self.session) {
+        if let Some(known) = open.sessions.get_mut(&self.session) {
             known.listeners -= 1;
             known.heard = Instant::now();
         }
+    }
+}
+
+impl Table {
+    fn insert(&mut self, id: SessionId, host: String) {
+        let of_host = match self.hosts.get(&host) {
+            Some(count) => Arc::clone(count),
+            None => Arc::clone(self.hosts.entry(host.clone()).or_default()),
+        };
+        of_host.fetch_add(1, Ordering::Relaxed);
+        let (heard, pending) = (Instant::now(), HashSet::new());
+        self.sessions.insert(id, Open { host, of_host, heard, pending, listeners: 0 });
+    }
+
+    fn remove(&mut self, id: &SessionId) {
+        let Some(gone) = self.sessions.remove(id) else { return };
+        if gone.of_host.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.hosts.remove(&gone.host);
+        }
+    }
+}
+
+impl Open {
+    /// Returns how many sessions its host has.
+    fn count(&self) -> usize {
+        self.of_host.load(Ordering::Relaxed)
     }
 }
 
@@ -133,7 +172,7 @@ impl Sessions {
         Self { local, open: Arc::default(), most: MOST_SESSIONS, streams }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Open>> {
+    fn open(&self) -> MutexGuard<'_, Table> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -144,9 +183,9 @@ impl Sessions {
     /// [`Refused`]
     pub(super) fn begin(&self, session: &str, id: &str) -> Result<Option<Pending>, Refused> {
         let mut open = self.open();
-        let Some((session, _)) = open.get_key_value(session) else { return Ok(None) };
+        let Some((session, _)) = open.sessions.get_key_value(session) else { return Ok(None) };
         let session = Arc::clone(session);
-        let Some(known) = open.get_mut(&session) else { return Ok(None) };
+        let Some(known) = open.sessions.get_mut(&session) else { return Ok(None) };
         if known.pending.contains(id) {
             return Err(Refused::SameId);
         }
@@ -166,16 +205,18 @@ impl Sessions {
         let is_idle = |it: &Open| it.pending.is_empty();
         let is_over =
             |it: &Open| is_idle(it) && it.listeners == 0 && now.duration_since(it.heard) >= IDLE;
-        let mut surplus: Vec<SessionId> =
-            open.iter().filter(|(_, it)| is_over(it)).map(|(id, _)| Arc::clone(id)).collect();
-        if open.len() - surplus.len() >= self.most {
-            let mut counts: HashMap<&str, usize> = HashMap::from([(host, 1)]);
-            for it in open.values() {
-                *counts.entry(&it.host).or_default() += 1;
-            }
-            let own = counts.get(host).copied().unwrap_or_default();
-            let count = |it: &Open| counts.get(it.host.as_str()).copied().unwrap_or_default();
+        let over = open.sessions.iter().filter(|(_, it)| is_over(it));
+        let mut surplus: Vec<SessionId> = over.map(|(id, _)| Arc::clone(id)).collect();
+        if open.sessions.len() - surplus.len() >= self.most {
+            // The one that is to be opened counts.
+            let known = open.hosts.get(host);
+            let own = known.map_or(0, |count| count.load(Ordering::Relaxed)) + 1;
+            let count = |it: &Open| match known {
+                Some(known) if Arc::ptr_eq(known, &it.of_host) => own,
+                _ => it.count(),
+            };
             let goes = open
+                .sessions
                 .iter()
                 // Nobody is pushed out by an address that has more.
                 .filter(|(_, it)| is_idle(it) && count(it) >= own)
@@ -205,7 +246,7 @@ impl Sessions {
     where
         S: Stream<Item = ServerSseMessage>,
     {
-        let listener = self.open().get_mut(id).map(|known| {
+        let listener = self.open().sessions.get_mut(id).map(|known| {
             known.listeners += 1;
             Listener { open: Arc::clone(&self.open), session: Arc::clone(id) }
         });
@@ -227,13 +268,7 @@ impl SessionManager for Sessions {
             self.close(&surplus).await;
         }
         let (id, transport) = self.local.create_session().await?;
-        let open = Open {
-            host: client.host,
-            heard: Instant::now(),
-            pending: HashSet::new(),
-            listeners: 0,
-        };
-        self.open().insert(Arc::clone(&id), open);
+        self.open().insert(Arc::clone(&id), client.host);
         Ok((id, transport))
     }
 
@@ -249,7 +284,7 @@ impl SessionManager for Sessions {
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, SessionError> {
         // Asked for at the beginning of each request.
-        if let Some(known) = self.open().get_mut(id) {
+        if let Some(known) = self.open().sessions.get_mut(id) {
             known.heard = Instant::now();
         }
         Ok(self.local.has_session(id).await?)
@@ -317,7 +352,7 @@ mod tests {
     }
 
     fn alive(sessions: &Sessions, ids: &[SessionId]) -> Vec<bool> {
-        ids.iter().map(|id| sessions.open().contains_key(id)).collect()
+        ids.iter().map(|id| sessions.open().sessions.contains_key(id)).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -332,7 +367,9 @@ mod tests {
         ids.push(open(&sessions, "a").await.unwrap());
         assert_eq!(alive(&sessions, &ids), [true, false, true]);
         sessions.close_session(&ids[2]).await.unwrap();
-        assert_eq!(sessions.open().len(), 1);
+        assert_eq!(sessions.open().sessions.len(), 1);
+        sessions.close_session(&ids[0]).await.unwrap();
+        assert!(sessions.open().hosts.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,7 +48,12 @@ impl JsonText {
 
     /// Makes a JSON string of a text.
     pub(crate) fn string(text: &str) -> Self {
-        Self(Value::from(text).to_string())
+        Self(scan::quoted(text))
+    }
+
+    /// The same, unless it would be longer than `most` bytes: a text can become six times as long.
+    pub(crate) fn string_within(text: &str, most: usize) -> Option<Self> {
+        (scan::quoted_length(text) <= most).then(|| Self::string(text))
     }
 
     /// Returns the items of an array, one by one.

@@ -189,7 +189,18 @@ pub struct ApiError {
     pub attempts: u32,
 }
 
+/// Returns whether an answer with this status may be another a moment later.
+pub(crate) fn is_transient_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
+}
+
 impl ApiError {
+    /// Returns whether the answer may be another a moment later.
+    pub fn is_transient(&self) -> bool {
+        // Somebody has decided so.
+        self.code != SWITCHED_OFF && is_transient_status(self.status)
+    }
+
     /// Says what a caller can do about it, as far as the status tells; that of a JSON-RPC error tells
     /// nothing, but its code does.
     pub fn next_step(&self) -> Option<&'static str> {

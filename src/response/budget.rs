@@ -51,7 +51,7 @@ pub(crate) fn json(text: &JsonText, most: usize) -> Cutting {
     if fits(text.as_str(), most) {
         return Cutting::Fits;
     }
-    match list(text, most, DEEPEST) {
+    match list(text.as_str(), most, DEEPEST) {
         Some(cut) => Cutting::Items(cut),
         None => {
             let text = text.as_str();
@@ -81,8 +81,8 @@ fn whole(text: &str) -> Cut<String> {
 }
 
 /// Cuts the largest list in `text`: `text` itself, or the largest member, object by object.
-fn list(text: &JsonText, most: usize, depth: usize) -> Option<Cut<JsonText>> {
-    if let Some(items) = text.items() {
+fn list(text: &str, most: usize, depth: usize) -> Option<Cut<JsonText>> {
+    if let Some(items) = scan::items(text) {
         let mut length = "[]".len();
         let mut fitting: Vec<&str> = Vec::new();
         let mut total = 0;
@@ -101,14 +101,14 @@ fn list(text: &JsonText, most: usize, depth: usize) -> Option<Cut<JsonText>> {
         return (shown > 0).then_some(Cut { part, shown, total, unit, place });
     }
     let depth = depth.checked_sub(1)?;
-    let (name, largest) = text.members()?.max_by_key(|(_, value)| value.len())?;
-    let others = count(text.as_str()).saturating_sub(count(largest));
+    let (name, largest) = scan::members(text)?.max_by_key(|(_, value)| value.len())?;
+    let others = count(text).saturating_sub(count(largest));
     let room = most.checked_sub(others).filter(|room| *room >= LEAST_SHARE)?;
     // Both are parts of the same text.
-    let from = largest.as_ptr().addr().checked_sub(text.as_str().as_ptr().addr())?;
-    let before = text.as_str().get(..from)?;
-    let after = text.as_str().get(from + largest.len()..)?;
-    let cut = list(&JsonText::trusted(largest.to_owned()), room, depth)?;
+    let from = largest.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let before = text.get(..from)?;
+    let after = text.get(from + largest.len()..)?;
+    let cut = list(largest, room, depth)?;
     let object = [before, cut.part.as_str(), after].concat();
     let name = scan::unquote(name)?;
     let place = match cut.place.as_str() {
@@ -143,6 +143,16 @@ mod tests {
             Cutting::Items(cut) => (cut.part.into_string(), cut.shown, cut.total, cut.place),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_list_far_within_is_cut_and_told_with_its_place() {
+        let list = format!("[{}0]", "0,".repeat(500));
+        let text = format!("{}{list}{}", "{\"a\":".repeat(7), "}".repeat(7));
+        let Cutting::Items(cut) = json(&JsonText::trusted(text), 200) else { panic!("not cut") };
+        assert!(cut.part.as_str().starts_with(&("{\"a\":".repeat(7) + "[0,")));
+        assert!(JsonText::parse(cut.part.as_str()).is_ok() && cut.part.as_str().len() <= 200);
+        assert_eq!((cut.total, cut.place.as_str()), (501, "a.a.a.a.a.a.a"));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use super::{
     event_stream::EventDecoder,
     growth,
 };
-use crate::{outcome::JsonText, secrets::Secrets};
+use crate::{json::scan, outcome::JsonText, secrets::Secrets};
+
+/// An item with more bytes is not copied without need.
+const LARGE: usize = 1024 * 1024;
 
 /// Stands for a line that breaks off.
 const NOT_QUOTED: &str = "…";
@@ -17,6 +20,10 @@ const NOT_QUOTED: &str = "…";
 pub(crate) struct Collector {
     source: Source,
     most: usize,
+    /// The bytes that an item has at most.
+    most_bytes: usize,
+    /// Whether an item had more.
+    is_over: bool,
     items: usize,
     array: String,
     secrets: Secrets,
@@ -59,7 +66,13 @@ impl Collector {
 
     fn new(source: Source, most: Option<usize>, secrets: &Secrets) -> Self {
         let (most, secrets) = (most.unwrap_or(usize::MAX), secrets.clone());
-        Self { source, most, items: 0, array: "[".to_owned(), secrets }
+        let (most_bytes, is_over) = (usize::MAX, false);
+        Self { source, most, most_bytes, is_over, items: 0, array: "[".to_owned(), secrets }
+    }
+
+    /// Takes no item that has more than `bytes` as JSON.
+    pub(crate) fn within(self, bytes: u64) -> Self {
+        Self { most_bytes: usize::try_from(bytes).unwrap_or(usize::MAX), ..self }
     }
 
     /// Takes the next bytes; what comes after the last item that is wanted is dropped.
@@ -68,10 +81,14 @@ impl Collector {
             Source::Events(decoder) => {
                 decoder.push(bytes);
                 while self.items < self.most
+                    && !self.is_over
                     && let Some(event) = decoder.next_event()
                 {
-                    separate(&mut self.array);
-                    self.array.push_str(&self.secrets.json(event.to_json().as_str()));
+                    let Some(json) = event.into_json(self.most_bytes) else {
+                        self.is_over = true;
+                        break;
+                    };
+                    add(&mut self.array, self.secrets.masked_json(json.into_string()));
                     self.items += 1;
                 }
                 Ok(())
@@ -171,6 +188,11 @@ impl Collector {
         self.items = so_far.items;
     }
 
+    /// Returns whether there was an item that is too large, which is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Returns whether no further item is wanted.
     pub(crate) fn is_full(&self) -> bool {
         self.items >= self.most
@@ -201,10 +223,17 @@ impl Collector {
     }
 }
 
-fn separate(array: &mut String) {
+/// Adds an item to an array that has no end yet. A large item becomes the array where it is the first.
+fn add(array: &mut String, mut item: String) {
+    if array.len() == 1 && item.len() > LARGE {
+        item.insert(0, '[');
+        *array = item;
+        return;
+    }
     if array.len() > 1 {
         array.push(',');
     }
+    growth::append_text(array, &item);
 }
 
 /// Appends the value of a line; returns whether it has one.
@@ -214,22 +243,28 @@ fn push_line(
     array: &mut String,
     secrets: &Secrets,
 ) -> Result<bool, DecodeError> {
-    let line = &secrets.body(line);
-    let fail = |reason: String| DecodeError {
+    let fail = |line: &[u8], reason: String| DecodeError {
         expected: "NDJSON",
         reason: format!("line {number}: {reason}"),
         excerpt: decode::excerpt(line),
     };
-    let text = std::str::from_utf8(line)
-        .map_err(|error| fail(format!("byte {} is not UTF-8", error.valid_up_to())))?;
+    // From here on there is one text, which becomes the item.
+    let line = Vec::from(secrets.body(line));
+    let mut text = String::from_utf8(line).map_err(|error| {
+        let reason = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
+        fail(error.as_bytes(), reason)
+    })?;
     // RFC 7464 puts a record separator before each text.
-    let text = text.strip_prefix('\x1E').unwrap_or(text).trim();
+    if text.starts_with('\x1E') {
+        text.remove(0);
+    }
+    text.truncate(text.trim_end().len());
+    text.drain(..text.len() - text.trim_start().len());
     if text.is_empty() {
         return Ok(false);
     }
-    let value = JsonText::parse(text).map_err(|error| fail(error.to_string()))?;
-    separate(array);
-    growth::append_text(array, value.as_str());
+    scan::check(&text).map_err(|error| fail(text.as_bytes(), error.to_string()))?;
+    add(array, scan::compact_in_place(text));
     Ok(true)
 }
 
@@ -260,6 +295,29 @@ mod tests {
         assert!(error.contains("line 2"), "{error}");
         let error = collect(lines(), &[b"{}\n\xff\n"]).unwrap_err();
         assert!(error.contains("line 2: byte 0 is not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_long_line_becomes_the_array() {
+        let line = format!("\x1E [ \"{}\" ] \r\n", "x".repeat(LARGE));
+        let mut collector = Collector::lines(None, &Secrets::default());
+        for piece in line.as_bytes().chunks(100_000) {
+            collector.push(piece).unwrap();
+        }
+        collector.push(b"2\n").unwrap();
+        let expected = format!("[[\"{}\"],2]", "x".repeat(LARGE));
+        assert!(collector.finish().as_str() == expected);
+    }
+
+    #[test]
+    fn an_event_that_becomes_too_large_is_none() {
+        let mut collector = Collector::events(None, &Secrets::default()).within(1000);
+        collector.push(b"data: 1\n\ndata: ").unwrap();
+        collector.push(&[1].repeat(900)).unwrap();
+        assert!(!collector.is_over());
+        collector.push(b"\n\ndata: 2\n\n").unwrap();
+        assert!(collector.is_over());
+        assert_eq!(collector.finish().as_str(), r#"[{"event":"message","data":1}]"#);
     }
 
     #[test]

@@ -1,15 +1,24 @@
 //! Decodes a whole body by its content type (RFC 9110, section 8.3).
 
+use bytes::{Buf as _, Bytes};
+use encoding_rs::Encoding;
 use mime::Mime;
 
-use super::{MASK, collect::Collector};
+use super::{MASK, collect::Collector, growth};
 use crate::{
+    json::scan,
     outcome::{JsonText, Payload},
     secrets::Secrets,
 };
 
 /// How much of a body that makes no sense is shown.
 const EXCERPT: usize = 200;
+
+/// A byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// So much of a text is decoded at once, in bytes.
+const PIECE: usize = 16 * 1024;
 
 /// What kind of body a content type announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,22 +82,32 @@ fn beginning(excerpt: &str) -> String {
     }
 }
 
-/// Decodes `body`; binary bodies never come here.
-pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Payload, DecodeError> {
+/// Decodes `body`; binary bodies never come here. Text has at most `most` bytes, in UTF-8.
+pub fn decode(
+    body: Bytes,
+    content_type: Option<&str>,
+    most: usize,
+) -> Result<Payload, DecodeError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Payload::Empty);
     }
     match BodyType::of(content_type) {
         BodyType::Json => json(body).map(Payload::Json),
-        BodyType::Ndjson => ndjson(body).map(Payload::Json),
-        BodyType::Unknown => Ok(json(body).map_or_else(|_| text(body, None), Payload::Json)),
-        BodyType::Text | BodyType::EventStream | BodyType::Binary => Ok(text(body, content_type)),
+        BodyType::Ndjson => ndjson(&body).map(Payload::Json),
+        BodyType::Unknown if is_json(&body) => json(body).map(Payload::Json),
+        BodyType::Unknown => text(body, None, most),
+        BodyType::Text | BodyType::EventStream | BodyType::Binary => text(body, content_type, most),
     }
+}
+
+/// Returns as much of a body as its excerpt is made of.
+pub(super) fn start(body: &[u8]) -> &[u8] {
+    body.get(..EXCERPT * 4).unwrap_or(body)
 }
 
 /// Returns the start of a body for an error message, on one line.
 pub fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body.get(..EXCERPT * 4).unwrap_or(body));
+    let text = String::from_utf8_lossy(start(body));
     let mut words = String::with_capacity(EXCERPT);
     for word in text.split_whitespace() {
         if !words.is_empty() {
@@ -105,14 +124,29 @@ pub fn excerpt(body: &[u8]) -> String {
     words
 }
 
-fn json(body: &[u8]) -> Result<JsonText, DecodeError> {
+/// Takes the JSON of a body, which becomes the text: there is no second one.
+fn json(mut body: Bytes) -> Result<JsonText, DecodeError> {
     // A byte order mark is no JSON (RFC 8259, section 8.1), yet some servers send one.
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    JsonText::parse(utf8(body, "JSON")?).map_err(|error| DecodeError {
+    if body.starts_with(MARK) {
+        body.advance(MARK.len());
+    }
+    let fail = |reason: String, body: &[u8]| DecodeError {
         expected: "JSON",
-        reason: error.to_string(),
+        reason,
         excerpt: excerpt(body),
-    })
+    };
+    // JSON is UTF-8 (RFC 8259, section 8.1).
+    let text = String::from_utf8(Vec::from(body)).map_err(|error| {
+        let reason = format!("byte {} is not UTF-8", error.utf8_error().valid_up_to());
+        fail(reason, error.as_bytes())
+    })?;
+    scan::check(&text).map_err(|error| fail(error.to_string(), text.as_bytes()))?;
+    Ok(JsonText::trusted(scan::compact_in_place(text)))
+}
+
+fn is_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(MARK).unwrap_or(body);
+    std::str::from_utf8(body).is_ok_and(|text| scan::check(text).is_ok())
 }
 
 fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
@@ -122,25 +156,52 @@ fn ndjson(body: &[u8]) -> Result<JsonText, DecodeError> {
     Ok(collector.finish())
 }
 
-/// JSON is UTF-8 (RFC 8259, section 8.1).
-fn utf8<'body>(body: &'body [u8], expected: &'static str) -> Result<&'body str, DecodeError> {
-    std::str::from_utf8(body).map_err(|error| DecodeError {
-        expected,
-        reason: format!("byte {} is not UTF-8", error.valid_up_to()),
-        excerpt: excerpt(body),
-    })
-}
-
-fn text(body: &[u8], content_type: Option<&str>) -> Payload {
+/// Reads a text by its charset. In UTF-8 it can take three times the bytes.
+fn text(body: Bytes, content_type: Option<&str>, most: usize) -> Result<Payload, DecodeError> {
     let charset = content_type
         .and_then(|text| text.parse::<Mime>().ok())
         .and_then(|mime| mime.get_param(mime::CHARSET).map(|name| name.to_string()));
-    let encoding = charset
-        .and_then(|name| encoding_rs::Encoding::for_label(name.as_bytes()))
-        .unwrap_or(encoding_rs::UTF_8);
-    let (text, _, _) = encoding.decode(body);
+    let encoding =
+        charset.and_then(|name| Encoding::for_label(name.as_bytes())).unwrap_or(encoding_rs::UTF_8);
+    // What begins with a mark says itself what it is.
+    let (encoding, mark) = Encoding::for_bom(&body).unwrap_or((encoding, 0));
+    let is_text = encoding == encoding_rs::UTF_8 && std::str::from_utf8(&body).is_ok();
+    let text = if is_text {
+        let text = Vec::from(body.slice(mark..));
+        String::from_utf8(text).unwrap_or_default()
+    } else {
+        let rest = body.get(mark..).unwrap_or_default();
+        in_utf8(rest, encoding, most).ok_or_else(|| DecodeError {
+            expected: "text",
+            reason: format!("in UTF-8 it has more than {most} bytes (`max_response_size`)"),
+            excerpt: excerpt(&body),
+        })?
+    };
     let content_type = content_type.unwrap_or("text/plain").to_owned();
-    Payload::Text { content_type, text: text.into_owned() }
+    Ok(Payload::Text { content_type, text })
+}
+
+/// Decodes `body` piece by piece; `None` when it has more than `most` bytes then.
+fn in_utf8(body: &[u8], encoding: &'static Encoding, most: usize) -> Option<String> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let mut text = String::new();
+    let mut piece = String::with_capacity(PIECE * 4);
+    let mut rest = body;
+    loop {
+        let now = rest.get(..PIECE).unwrap_or(rest);
+        let is_last = now.len() == rest.len();
+        // What a piece becomes has room: three bytes for one, and what was left of the last one.
+        let (_, read, _) = decoder.decode_to_string(now, &mut piece, is_last);
+        if text.len() + piece.len() > most {
+            return None;
+        }
+        growth::append_text(&mut text, &piece);
+        piece.clear();
+        rest = rest.get(read..).unwrap_or_default();
+        if is_last && rest.is_empty() {
+            return Some(text);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +209,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    fn decode(body: &[u8], content_type: Option<&str>) -> Result<Payload, DecodeError> {
+        super::decode(Bytes::copy_from_slice(body), content_type, usize::MAX)
+    }
 
     fn value(body: &[u8], content_type: &str) -> Value {
         match decode(body, Some(content_type)).unwrap() {
@@ -203,6 +268,58 @@ mod tests {
         assert!(matches!(decode(b" \n", Some("text/plain")).unwrap(), Payload::Empty));
         assert!(matches!(decode(b"[1]", None).unwrap(), Payload::Json(_)));
         assert!(matches!(decode(b"hello", None).unwrap(), Payload::Text { .. }));
+    }
+
+    #[test]
+    fn a_text_that_becomes_longer_has_a_bound() {
+        let decoded = |body: &[u8], charset: &str, most| {
+            let content_type = format!("text/plain; charset={charset}");
+            super::decode(Bytes::copy_from_slice(body), Some(&content_type), most)
+        };
+        for (body, charset) in [(vec![0x80; 60_000], "windows-1252"), (vec![0xFF; 60_000], "utf-8")]
+        {
+            let error = decoded(&body, charset, 179_999).unwrap_err().to_string();
+            assert!(error.contains("max_response_size"), "{error}");
+            let Payload::Text { text, .. } = decoded(&body, charset, 180_000).unwrap() else {
+                panic!("no text")
+            };
+            assert_eq!(text.chars().count(), 60_000);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_what_its_decoder_makes_of_it_at_once() {
+        let texts = ["\u{65e5}\u{672c}\u{8a9e} x".repeat(9_000), "caf\u{e9} ".repeat(9_000)];
+        for name in ["shift_jis", "iso-2022-jp", "utf-16le", "euc-jp", "windows-1252", "utf-8"] {
+            let encoding = Encoding::for_label(name.as_bytes()).unwrap();
+            for text in &texts {
+                let mut bytes = match name {
+                    "utf-16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                    _ => encoding.encode(text).0.into_owned(),
+                };
+                bytes.push(0xE3);
+                let expected = encoding.decode_without_bom_handling(&bytes).0;
+                assert_eq!(in_utf8(&bytes, encoding, usize::MAX).unwrap(), expected, "{name}");
+            }
+        }
+        for (body, expected) in [(&b"\xFF\xFEa\0"[..], "a"), (b"\xEF\xBB\xBFa\xC3\xA9", "a\u{e9}")]
+        {
+            let Payload::Text { text, .. } = decode(body, Some("text/plain")).unwrap() else {
+                panic!("no text")
+            };
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn json_is_not_copied() {
+        let body = Vec::from(b"[ 1 , 2 ]".repeat(1));
+        let place = body.as_ptr();
+        let Payload::Json(text) = super::decode(body.into(), Some("application/json"), 0).unwrap()
+        else {
+            panic!("no JSON")
+        };
+        assert_eq!((text.as_str(), text.as_str().as_ptr()), ("[1,2]", place));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Server-sent events (HTML Living Standard, section 9.2.6), decoded piece by piece.
 
-use std::{collections::VecDeque, fmt::Write as _};
-
-use serde_json::Value;
+use std::{borrow::Cow, collections::VecDeque};
 
 use super::growth;
-use crate::outcome::JsonText;
+use crate::{json::scan, outcome::JsonText};
 
 /// A longer identifier is dropped, in bytes.
 const LONGEST_ID: usize = 1024;
+
+/// In a longer line, what is no text becomes a question mark, which is no longer than what it stands for.
+const LONG_LINE: usize = 1024 * 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +24,29 @@ pub struct Event {
 
 impl Event {
     /// Returns `{"event", "id", "data"}`; `data` is a value when it is JSON, and an identifier that
-    /// is not there is left out.
-    pub fn to_json(&self) -> JsonText {
-        let mut text = format!("{{\"event\":{}", Value::from(self.event.as_str()));
-        if let Some(id) = &self.id {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ",\"id\":{}", Value::from(id.as_str()));
+    /// is not there is left out. `None` when it would be longer than `most` bytes: as a string a text
+    /// can become six times as long.
+    pub fn into_json(self, most: usize) -> Option<JsonText> {
+        let Self { event, id, data } = self;
+        let mut start = format!("{{\"event\":{}", JsonText::string_within(&event, most)?.as_str());
+        drop(event);
+        if let Some(id) = id {
+            start.push_str(",\"id\":");
+            start.push_str(JsonText::string(&id).as_str());
         }
-        text.push_str(",\"data\":");
-        match JsonText::parse(&self.data) {
-            Ok(data) => text.push_str(data.as_str()),
-            Err(_) => text.push_str(&Value::from(self.data.as_str()).to_string()),
+        start.push_str(",\"data\":");
+        let mut text = if scan::check(&data).is_ok() {
+            scan::compact_in_place(data)
+        } else {
+            JsonText::string_within(&data, most)?.into_string()
+        };
+        if start.len() + text.len() + 1 > most {
+            return None;
         }
+        text.reserve_exact(start.len() + 1);
+        text.insert_str(0, &start);
         text.push('}');
-        JsonText::trusted(text)
+        Some(JsonText::trusted(text))
     }
 }
 
@@ -96,7 +106,7 @@ impl EventDecoder {
 
     /// Returns how many bytes wait for the end of their event.
     pub fn pending(&self) -> usize {
-        self.line.len() + self.data.len()
+        self.line.len() + self.event.len() + self.data.len()
     }
 
     /// Returns whether the end of an event is missing.
@@ -113,7 +123,7 @@ impl EventDecoder {
             self.end_event();
             return;
         }
-        let text = String::from_utf8_lossy(line);
+        let text = text_of(line);
         let (field, value) = text.split_once(':').unwrap_or((&text, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
@@ -121,7 +131,7 @@ impl EventDecoder {
                 if std::mem::replace(&mut self.has_data, true) {
                     self.data.push('\n');
                 }
-                self.data.push_str(value);
+                growth::append_text(&mut self.data, value);
             }
             "event" => value.clone_into(&mut self.event),
             // It is part of each event that follows.
@@ -148,10 +158,28 @@ impl EventDecoder {
     }
 }
 
+/// Returns what a line says; what is no text in it is replaced.
+fn text_of(line: &[u8]) -> Cow<'_, str> {
+    if line.len() <= LONG_LINE {
+        return String::from_utf8_lossy(line);
+    }
+    if let Ok(text) = std::str::from_utf8(line) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(line.len());
+    for chunk in line.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push('?');
+        }
+    }
+    Cow::Owned(text)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -161,7 +189,7 @@ mod tests {
             decoder.push(piece);
         }
         std::iter::from_fn(|| decoder.next_event())
-            .map(|event| event.to_json().value().unwrap())
+            .map(|event| event.into_json(usize::MAX).unwrap().value().unwrap())
             .collect()
     }
 
@@ -186,6 +214,31 @@ mod tests {
         assert_eq!((decoder.last_id(), decoder.retry()), (Some("7"), Some(1500)));
         decoder.push(b"retry: 99999999999999999999999\n\n");
         assert_eq!(decoder.retry(), Some(u64::MAX));
+    }
+
+    #[test]
+    fn an_event_has_a_bound_however_it_is_written() {
+        let event = |data: &str| Event { event: "e".into(), id: None, data: data.to_owned() };
+        let json = |data: &str, most| event(data).into_json(most).map(JsonText::into_string);
+        let written = r#"{"event":"e","data":[1]}"#;
+        assert_eq!(json(" [ 1 ] ", written.len()).as_deref(), Some(written));
+        assert_eq!(json("[1]", written.len() - 1), None);
+        assert_eq!(json(&"\u{1}".repeat(100), 600), None);
+        assert!(json(&"\u{1}".repeat(100), 700).is_some());
+        let name = Event { event: "\u{1}".repeat(100), id: None, data: "1".into() };
+        assert_eq!(name.into_json(500), None);
+    }
+
+    #[test]
+    fn a_long_line_that_is_no_text_becomes_no_longer() {
+        let mut decoder = EventDecoder::default();
+        decoder.push(b"data: ");
+        decoder.push(&[0xFF].repeat(LONG_LINE));
+        decoder.push(b"\xC3\xA9\n");
+        assert!(decoder.pending() <= LONG_LINE + 2);
+        decoder.push(b"\n");
+        let event = decoder.next_event().unwrap();
+        assert!(event.data.starts_with("??") && event.data.ends_with("?\u{e9}"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! JSON-RPC 2.0 answers (section 5 of its specification), and the lists that some servers send in
 //! their place: a first line with the response object, then a JSON value a line.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::decode::{self, DecodeError};
@@ -68,8 +69,11 @@ pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
 /// # Errors
 ///
 /// It is no response object, or that of another request.
-pub fn read(body: &[u8], id: u64) -> Result<Reply, DecodeError> {
-    let Payload::Json(text) = decode::decode(body, Some("application/json"))? else {
+pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
+    // The body becomes the text.
+    let start = decode::start(&whole).to_vec();
+    let body = start.as_slice();
+    let Payload::Json(text) = decode::decode(whole, Some("application/json"), 0)? else {
         return Err(odd("it is empty".to_owned(), body));
     };
     let none = "it is no JSON object with `result` or `error`";
@@ -83,7 +87,13 @@ pub fn read(body: &[u8], id: u64) -> Result<Reply, DecodeError> {
     }
     let result = members.result.ok_or_else(|| odd(none.to_owned(), body))?;
     check_id(members.id, id).map_err(|reason| odd(reason, body))?;
-    Ok(Reply::Result(JsonText::trusted(result.to_owned())))
+    // It is a part of the text, and what is around it goes.
+    let start = result.as_ptr().addr().saturating_sub(text.as_str().as_ptr().addr());
+    let end = start + result.len();
+    let mut text = text.into_string();
+    text.truncate(end);
+    text.drain(..start);
+    Ok(Reply::Result(JsonText::trusted(text)))
 }
 
 /// Says why a body is no answer.
@@ -154,11 +164,11 @@ mod tests {
     use super::*;
 
     fn error(body: &str) -> String {
-        read(body.as_bytes(), 7).unwrap_err().to_string()
+        read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap_err().to_string()
     }
 
     fn result(body: &str) -> String {
-        match read(body.as_bytes(), 7).unwrap() {
+        match read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap() {
             Reply::Result(text) => text.into_string(),
             other => panic!("{other:?}"),
         }
@@ -197,11 +207,17 @@ mod tests {
             let body = format!(r#"{{"id":{id},"error":{{"code":-1,"message":"m","data":[2]}}}}"#);
             let expected =
                 RpcError { code: Some(-1), message: "m".to_owned(), data: Some(json!([2])) };
-            assert_eq!(read(body.as_bytes(), 7).unwrap(), Reply::Error(expected));
+            assert_eq!(
+                read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
+                Reply::Error(expected)
+            );
         }
         for (body, message) in [(r#"{"error":"gone"}"#, "gone"), (r#"{"error":{}}"#, "")] {
             let expected = RpcError { message: message.to_owned(), ..RpcError::default() };
-            assert_eq!(read(body.as_bytes(), 7).unwrap(), Reply::Error(expected));
+            assert_eq!(
+                read(Bytes::copy_from_slice(body.as_bytes()), 7).unwrap(),
+                Reply::Error(expected)
+            );
         }
     }
 
@@ -222,14 +238,14 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = head(&body, 1);
-            let _ = read(&body, 1);
+            let _ = read(body.into(), 1);
         }
 
         #[test]
         fn any_response_is_read_or_refused(id in any::<u64>(), members in "[{}a-z0-9:,\"$\\[\\]]{0,60}") {
             let body = format!(r#"{{"id":{id},"jsonrpc":"2.0",{members}}}"#);
             let _ = head(body.as_bytes(), id);
-            if let Ok(Reply::Result(text)) = read(body.as_bytes(), id) {
+            if let Ok(Reply::Result(text)) = read(Bytes::copy_from_slice(body.as_bytes()), id) {
                 prop_assert!(JsonText::parse(text.as_str()).is_ok());
             }
         }

@@ -24,6 +24,10 @@ const MOST_RUNS: u8 = 2;
 /// A byte of a secret is written with no more bytes of a text that is searched as one.
 const MOST_WIDE: usize = 40;
 
+/// Where there are more, all of the text is one: it was made of secrets, and a list of the places would
+/// take more memory than the text.
+const MOST_FOUND: usize = 512 * 1024;
+
 /// What is taken apart at once.
 const BLOCK: usize = 256 * 1024;
 
@@ -118,7 +122,7 @@ impl Finder {
     }
 
     /// Returns where secrets are in `text`, in order, apart from each other; each range begins and
-    /// ends between characters and between escapes.
+    /// ends between characters and between escapes. What holds too many is one secret.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         if self.long.is_none() && self.short.is_none() {
@@ -132,6 +136,9 @@ impl Finder {
             let block = rest.get(..BLOCK + self.most).unwrap_or(rest);
             self.beneath(Text::plain(block, from), MOST_ESCAPES, MOST_RUNS, &mut found);
             from += BLOCK;
+        }
+        if found.len() >= MOST_FOUND {
+            return std::iter::once(0..text.len()).collect();
         }
         merged(text, found)
     }
@@ -151,17 +158,22 @@ impl Finder {
                 let before = before && place.start().checked_sub(1).is_some_and(is_own);
                 let behind = behind && is_own(place.end());
                 let start = place.start() - usize::from(before);
-                found.push(text.origin(start..place.end() + usize::from(behind)));
+                note(found, text.origin(start..place.end() + usize::from(behind)));
+                if found.len() >= MOST_FOUND {
+                    return;
+                }
             }
         }
         if let Some(forms) = &self.forms
             && memchr::memchr(b'+', text.bytes).is_some()
         {
             let places = with_pluses(text.bytes);
-            found.extend(forms.find_overlapping_iter(&places).map(|it| text.origin(it.range())));
+            for place in forms.find_overlapping_iter(&places) {
+                note(found, text.origin(place.range()));
+            }
         }
         if let Some(short) = &self.short {
-            short.find(text.bytes, |range| found.push(text.origin(range)));
+            short.find(text.bytes, |range| note(found, text.origin(range)));
         }
     }
 
@@ -253,6 +265,13 @@ impl Finder {
 
     fn has_runs(&self, text: &[u8]) -> bool {
         runs::base64(text, self.least.base64).next().is_some()
+    }
+}
+
+/// Notes a place, unless there are too many.
+fn note(found: &mut Vec<Range<usize>>, place: Range<usize>) {
+    if found.len() < MOST_FOUND {
+        found.push(place);
     }
 }
 

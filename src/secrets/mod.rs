@@ -41,6 +41,9 @@ pub use self::writer::MaskedWriter;
 /// What stands where a value was hidden.
 pub const MASK: &str = "[REDACTED]";
 
+/// The same as JSON.
+const JSON_MASK: &str = "\"[REDACTED]\"";
+
 /// So many values that servers gave are remembered.
 const MOST_DERIVED: usize = 128;
 
@@ -165,7 +168,24 @@ impl Secrets {
         let mut clean = Vec::with_capacity(text.len());
         json::replace(text.as_bytes(), &found, &mut clean);
         // Invariant: ranges begin and end between characters.
-        Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
+        Cow::Owned(utf8(clean))
+    }
+
+    /// Returns a text without secrets, which is the same one when there are none.
+    pub fn masked(&self, text: String) -> String {
+        match self.text(&text) {
+            Cow::Owned(masked) => masked,
+            Cow::Borrowed(_) => text,
+        }
+    }
+
+    /// Returns JSON without secrets, which is the same text when there are none.
+    pub fn masked_json(&self, text: String) -> String {
+        match self.json(&text) {
+            Cow::Owned(masked) => masked,
+            Cow::Borrowed(same) if same.len() == text.len() => text,
+            Cow::Borrowed(mask) => mask.to_owned(),
+        }
     }
 
     /// Returns a body without secrets: JSON, JSON values line by line, or any other text.
@@ -174,7 +194,11 @@ impl Secrets {
         if found.is_empty() {
             return body;
         }
-        if is_json(&body) {
+        let is_json = is_json(&body);
+        if is_whole(&found, &body) {
+            return Bytes::from_static(if is_json { JSON_MASK } else { MASK }.as_bytes());
+        }
+        if is_json {
             return json::masked(&body, &found, |text| self.find(text), false).into();
         }
         let mut clean = Vec::with_capacity(body.len());
@@ -188,8 +212,11 @@ impl Secrets {
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
+        if is_whole(&found, text.as_bytes()) {
+            return Cow::Borrowed(JSON_MASK);
+        }
         let clean = json::masked(text.as_bytes(), &found, |text| self.find(text), false);
-        Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
+        Cow::Owned(utf8(clean))
     }
 
     /// Returns a message of JSON-RPC without secrets; what names it stays.
@@ -268,6 +295,17 @@ pub fn is_secret(name: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     has(&["pass", "secret", "token", "key"])
         || !has(&["user", "mail", "login", "account", "client_id"])
+}
+
+/// Returns whether all of a text is a secret.
+fn is_whole(found: &[Range<usize>], text: &[u8]) -> bool {
+    found.first() == Some(&(0..text.len()))
+}
+
+/// Makes a text of what was masked, which is one.
+fn utf8(clean: Vec<u8>) -> String {
+    String::from_utf8(clean)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Returns whether `body` is JSON values.

@@ -25,6 +25,30 @@ fn hides(text: &str, expected: &str) {
     assert_eq!(clean, expected, "{text}");
 }
 
+/// Memory is bounded for what was made of secrets, too: no place is told then.
+#[test]
+fn a_text_that_is_made_of_secrets_is_one() {
+    let secrets = Secrets::default();
+    secrets.add("token", "hunter22-secret");
+    let many = 600_000;
+    let json = format!("[{}0]", "\"hunter22-secret\",".repeat(many));
+    assert_eq!(secrets.json(&json), "\"[REDACTED]\"");
+    assert_eq!(secrets.masked_json(json.clone()), "\"[REDACTED]\"");
+    assert_eq!(&secrets.body(json.into())[..], b"\"[REDACTED]\"");
+    let text = "hunter22-secret ".repeat(many);
+    assert_eq!(secrets.text(&text), "[REDACTED]");
+    assert_eq!(secrets.masked(text.clone()), "[REDACTED]");
+    assert_eq!(&secrets.body(text.into())[..], b"[REDACTED]");
+    let message = format!("{{\"id\":1,\"result\":\"{}\"}}", "hunter22-secret ".repeat(many));
+    let message = secrets.message(message.into_bytes());
+    assert_eq!(message, br#"{"id":1,"result":"[REDACTED]"}"#);
+    // Short ones count alike.
+    let secrets = Secrets::default();
+    secrets.add("pin", "q7x");
+    let json = format!("[{}0]", "\"q7x\",".repeat(many));
+    assert_eq!(secrets.json(&json), "\"[REDACTED]\"");
+}
+
 #[test]
 fn usual_spellings_are_masked() {
     hides(&format!("a {SECRET} b"), "a [REDACTED] b");

@@ -79,6 +79,11 @@ pub enum FilterError {
 }
 
 impl FilterError {
+    /// Returns whether it may be otherwise a moment later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Room(_))
+    }
+
     /// Returns the same without what it may quote of the input.
     #[must_use]
     pub fn without_data(self) -> Self {

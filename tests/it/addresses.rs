@@ -15,8 +15,8 @@ use dadl_mcp::{
     app::{App, BuildError},
     call::BaseUrl,
     config::{
-        BackendSettings, FileSettings, Limits, Places, Settings, credentials::Credentials,
-        env_vars::Environment,
+        BackendSettings, FileSettings, Limits, Places, Provenance, Settings,
+        credentials::Credentials, env_vars::Environment,
     },
     files::Resolver,
     http::{self, guard::Guard},
@@ -25,7 +25,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::upstream::{Answer, Upstream};
+use crate::{
+    setup::{Home, ROTATING, rotating},
+    upstream::{Answer, Upstream},
+};
 
 const ID: &str = "client-identifier-7";
 const SECRET: &str = "s3cr3t-of-the-client";
@@ -91,6 +94,7 @@ impl Program {
         let path = home.path().join("fake.dadl");
         std::fs::write(&path, text).unwrap();
         let mut backend = BackendSettings::new("fake", path.to_str().unwrap());
+        backend.provenance = Provenance::Own;
         backend.policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         change(&mut backend);
         let settings = Settings {
@@ -390,4 +394,29 @@ async fn through_a_proxy_the_name_is_judged() {
     let lines: Vec<String> =
         proxy.requests().iter().map(|it| it.lines().next().unwrap().to_owned()).collect();
     assert_eq!(lines, ["GET http://api.example/v1/things HTTP/1.1"; 3]);
+}
+
+#[tokio::test]
+async fn flags_name_a_private_host_as_settings_do() {
+    let (login, api) = rotating().await;
+    let home = Home::new(ROTATING, &format!("http://{}", login.address), &api.url())
+        .with("CREDENTIAL_FAKE_ID", "client-7")
+        .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
+    let host = login.address.to_string();
+    let flag = format!("--allow-private-host {host}");
+    for command in [&["call", "get"][..], &["doctor"], &["setup", "--from-env"]] {
+        let refused = home.run(command, "").await;
+        assert_ne!(refused.code, 0);
+        let said = refused.out + &refused.err;
+        assert!(said.contains(&format!("if that is meant, add `{flag}`")), "{command:?}: {said}");
+    }
+    // Another port is another place.
+    let elsewhere = format!("--allow-private-host=127.0.0.1:{}", login.address.port() ^ 1);
+    assert_ne!(home.run(&["call", "get", &elsewhere], "").await.code, 0);
+    assert!(login.requests().is_empty());
+    let flags = ["--allow-private-host", "sso.example", "--allow-private-host", &host];
+    let run = home.run(&[&["call", "get"], &flags[..]].concat(), "").await;
+    assert_eq!(run.code, 0, "{}", run.err);
+    let run = home.run(&["call", "get", "--allow-private-host", "http://a/"], "").await;
+    assert!(run.code == 2 && run.err.contains("write a name such as"), "{}", run.err);
 }

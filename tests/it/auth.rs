@@ -8,7 +8,11 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dadl_mcp::{
-    config::store::Access, descriptor::model::CredentialName, http::auth::CredentialSource,
+    config::{
+        credentials::{CredentialSource, SourceError},
+        store::Access,
+    },
+    descriptor::model::CredentialName,
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -52,8 +56,9 @@ impl Vault {
 }
 
 impl CredentialSource for Vault {
-    fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
-        self.get(&name.0).map(Into::into).ok_or_else(|| format!("`{name}` is not set"))
+    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
+        let missing = || SourceError::Missing(format!("`{name}` is not set"));
+        self.get(&name.0).map(Into::into).ok_or_else(missing)
     }
 
     fn replace(
@@ -61,9 +66,9 @@ impl CredentialSource for Vault {
         name: &CredentialName,
         value: &SecretString,
         _: Option<&Access>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SourceError> {
         if *self.broken.lock().unwrap() {
-            return Err("the disk is full".to_owned());
+            return Err(SourceError::Missing("the disk is full".to_owned()));
         }
         self.set(&name.0, value.expose_secret());
         Ok(())
@@ -373,7 +378,7 @@ async fn a_revoked_refresh_token_says_what_to_run() {
 async fn a_refresh_token_that_another_process_replaced_is_looked_up_again() {
     struct Shared(Vault);
     impl CredentialSource for Shared {
-        fn find(&self, name: &CredentialName) -> Result<SecretString, String> {
+        fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
             let found = self.0.find(name);
             if name.0 == "refresh" {
                 // Between the look-up and the request somebody else is faster.

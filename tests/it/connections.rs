@@ -73,6 +73,69 @@ async fn silence_trickling_and_half_a_request_end_the_connection() {
 }
 
 #[tokio::test]
+async fn requests_that_do_not_wait_are_answered_in_their_order() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let session = site.session(json!({})).await;
+    let ping = |id: usize| {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }).to_string();
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nMcp-Session-Id: {session}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let mut connections = Vec::new();
+    for number in 0..20 {
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        let missing = format!("GET /missing{number} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let last = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let health = String::from_utf8_lossy(HEALTH);
+        let sent = format!("{health}{missing}{}{health}{missing}{last}", ping(100 + number));
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        connections.push(stream);
+    }
+    for (number, stream) in connections.iter_mut().enumerate() {
+        let answer = until_closed(stream).await;
+        let id = format!("\"id\":{}", 100 + number);
+        let expected =
+            ["\"status\":\"ok\"", "404", &id, "\"status\":\"ok\"", "404", "\"status\":\"ok\""];
+        let mut rest = answer.as_str();
+        for part in expected {
+            let found = rest.split_once(part);
+            rest = found.unwrap_or_else(|| panic!("no {part} in {rest} of {answer}")).1;
+        }
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), expected.len(), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_that_opens_sessions_and_sends_long_messages_is_served() {
+    let site = site("http://127.0.0.1:9/", |_| {}).await;
+    let own = site.session(json!({})).await;
+    let crowd = (0..100).map(|_| site.session(json!({})));
+    let (mut crowd, ping) = tokio::join!(futures_util::future::join_all(crowd), async {
+        let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+        site.in_session(&own, &ping).await.event().await
+    });
+    assert_eq!(ping["id"], 1);
+    crowd.sort_unstable();
+    crowd.dedup();
+    assert_eq!(crowd.len(), 100);
+    // Each longer than what is read at once.
+    let long = crowd.iter().enumerate().map(|(number, session)| {
+        let message = json!({
+            "jsonrpc": "2.0", "id": number, "method": "ping",
+            "params": { "_meta": { "x": "y".repeat(100_000 + number) } },
+        });
+        let site = &site;
+        async move { site.in_session(session, &message).await.event().await["id"].clone() }
+    });
+    let ids = futures_util::future::join_all(long).await;
+    assert_eq!(ids, (0..100).map(|number| json!(number)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn heads_and_chunks_without_an_end_are_refused() {
     let site = site("http://127.0.0.1:9/", |_| {}).await;
     let many = format!("GET /health HTTP/1.1\r\n{}", "X: y\r\n".repeat(20_000));

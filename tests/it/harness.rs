@@ -6,7 +6,10 @@ use dadl_mcp::{
     access::{Levels, Policy},
     call::BaseUrl,
     catalog::{BackendTools, Catalog},
-    config::BackendSettings,
+    config::{
+        BackendSettings,
+        credentials::{CredentialSource, SourceError},
+    },
     descriptor::{
         self,
         model::{CredentialName, Descriptor},
@@ -15,10 +18,7 @@ use dadl_mcp::{
     executor::{CallError, Executor},
     files::FileStore,
     gate::{Consent, Gate},
-    http::{
-        auth::{Authenticator, CredentialSource},
-        backend::Backend,
-    },
+    http::{auth::Authenticator, backend::Backend},
     outcome::{Outcome, Payload},
 };
 use secrecy::SecretString;
@@ -28,8 +28,8 @@ use serde_json::Value;
 pub(crate) struct Fixed(pub(crate) Result<String, String>);
 
 impl CredentialSource for Fixed {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, String> {
-        self.0.clone().map(Into::into)
+    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
+        self.0.clone().map(Into::into).map_err(SourceError::Missing)
     }
 }
 

@@ -28,13 +28,13 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// A directory of files in which others have theirs.
-struct Shared {
+pub(crate) struct Shared {
     home: tempfile::TempDir,
     theirs: BTreeMap<PathBuf, String>,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut theirs = BTreeMap::new();
         let id = "0123456789abcdef".repeat(2);
@@ -57,12 +57,16 @@ impl Shared {
         Self { home, theirs }
     }
 
-    fn files(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn files(&self) -> PathBuf {
         self.home.path().join("files")
     }
 
     /// Checks that all of theirs is there, and returns what else has a name.
-    fn others(&self) -> Vec<PathBuf> {
+    pub(crate) fn others(&self) -> Vec<PathBuf> {
         for (path, text) in &self.theirs {
             assert_eq!(std::fs::read_to_string(path).unwrap(), *text, "{}", path.display());
         }
@@ -98,7 +102,7 @@ enum Stage {
 }
 
 /// Waits until the only unfinished file has so many bytes, and can be continued where it should be.
-async fn until_written(child: &mut Child, files: &Path, size: u64, continues: bool) {
+pub(crate) async fn until_written(child: &mut Child, files: &Path, size: u64, continues: bool) {
     loop {
         let kept = unfinished(files);
         let length = |name: &String| {
@@ -363,15 +367,24 @@ async fn a_server_that_ends_in_the_middle_of_an_upload_keeps_what_was_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_under_way_is_not_lost() {
-    for name in SIGNALS {
+    // Everything that logs in at a terminal; `setup` has tests of its own.
+    let commands: [&[&str]; 3] = [&["call", "get"], &["doctor"], &["health"]];
+    for (name, command) in SIGNALS.into_iter().flat_map(|name| commands.map(|it| (name, it))) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let home = Home::new(ROTATING, &origin, &origin)
+            .declaring_health()
             .with("CREDENTIAL_FAKE_ID", "client-7")
             .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
-        let mut child = home.command(&["call", "get"]).spawn().unwrap();
+        let mut child = home.command(command).spawn().unwrap();
         let (listener, mut stream) = tokio::task::spawn_blocking(move || {
-            let stream = read_some(&listener, 100);
+            // Who only looks whether somebody listens sends nothing.
+            let stream = loop {
+                let (mut stream, _) = listener.accept().unwrap();
+                if stream.read_exact(&mut [0; 100]).is_ok() {
+                    break stream;
+                }
+            };
             (listener, stream)
         })
         .await
@@ -387,10 +400,10 @@ async fn a_login_that_is_under_way_is_not_lost() {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         let _ = stream.write_all(format!("{head}{body}").as_bytes());
         let code = child.wait().await.unwrap().code();
-        assert!(name != "INT" || code == Some(130), "{name}: {code:?}");
+        assert!(name != "INT" || code == Some(130), "{name} {command:?}: {code:?}");
         // A process that hears the signal waits for the token that replaces its own.
         let expected = code.map(|_| "refresh-token-1");
-        assert_eq!(home.stored("fake_refresh").as_deref(), expected, "{name}");
+        assert_eq!(home.stored("fake_refresh").as_deref(), expected, "{name} {command:?}");
         drop(listener);
     }
 }

@@ -400,8 +400,8 @@ async fn a_model_opens_reads_lists_and_closes() {
     let answer = client.call(6, "stream_read", json!({ "stream": handle })).await;
     assert!(failure(&answer).contains("there is no stream"), "{answer}");
     let answer = client.call(7, "stream_read", json!({ "wait": -1, "of": 1 })).await;
-    let expected = "the arguments of `stream_read` cannot be used: `wait` must be seconds, 0 or \
-                    more; there is no parameter `of`";
+    let expected = "the arguments of `stream_read` cannot be used: `stream` (string) is required; \
+                    `wait` must be seconds, 0 or more; there is no parameter `of`";
     assert_eq!(failure(&answer), expected);
 }
 

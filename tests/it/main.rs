@@ -45,6 +45,7 @@ mod kills;
 mod large;
 mod layers;
 mod live;
+mod login_trouble;
 mod mcp_files;
 mod mcp_http;
 mod mcp_stdio;
@@ -64,6 +65,8 @@ mod returns;
 mod secrets;
 mod seen;
 mod setup;
+#[cfg(target_os = "linux")]
+mod signals;
 mod simulate;
 #[path = "../../src/secrets/spell.rs"]
 mod spell;

@@ -57,6 +57,16 @@ backend:
         std::fs::write(self.directory.path().join("fake.dadl"), text).unwrap();
     }
 
+    /// Lets the descriptor declare a health check.
+    pub(crate) fn declaring_health(self) -> Self {
+        let path = self.directory.path().join("fake.dadl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("features: [", "features: [health, ");
+        let text = text.replace("  setup:\n", "  health: { path: /things }\n  setup:\n");
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
     pub(crate) fn path(&self) -> &std::path::Path {
         self.directory.path()
     }
@@ -404,6 +414,115 @@ async fn a_replaced_refresh_token_is_stored_although_the_check_fails() {
 
 pub(crate) const ROTATING: &str = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: fake_id, \
      refresh_token_credential: fake_refresh, rotates_refresh_token: true";
+
+/// A server that answers when it is told to.
+struct Slow(tokio::net::TcpListener);
+
+impl Slow {
+    async fn start() -> (Self, String) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        (Self(listener), origin)
+    }
+
+    /// Waits for a request; who only looks whether somebody listens makes none.
+    async fn request(&self) -> tokio::net::TcpStream {
+        loop {
+            let (mut stream, _) = self.0.accept().await.unwrap();
+            let mut request = [0; 4096];
+            if stream.read(&mut request).await.unwrap_or_default() > 0 {
+                return stream;
+            }
+        }
+    }
+}
+
+/// Answers with tokens.
+async fn give(stream: &mut tokio::net::TcpStream, number: u32) {
+    let Answer::Bytes(answer) = tokens(number) else { unreachable!() };
+    stream.write_all(&answer).await.unwrap();
+}
+
+/// The signals that end a command, and how it ends.
+#[cfg(unix)]
+fn ends() -> Vec<(rustix::process::Signal, i32)> {
+    use rustix::process::Signal;
+    let mut all = vec![(Signal::TERM, 143), (Signal::INT, 130)];
+    all.extend((!crate::ending::ignores_hangup()).then_some((Signal::HUP, 129)));
+    all
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let id = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_login_gives_once_is_stored_although_setup_is_interrupted() {
+    for (name, code) in ends() {
+        let (slow, origin) = Slow::start().await;
+        let home = Home::new(CONSENT, &origin, &origin);
+        let run = Consenting::start(&home, &["setup"], "client-7\n").await;
+        let (redirect, state) = (run.parameter("redirect_uri"), run.parameter("state"));
+        assert_eq!(visit(&format!("{redirect}?code=the-code&state={state}")).await.0, 200);
+        // The server has the code, and the person is impatient.
+        let mut stream = slow.request().await;
+        signal(&run.child, name);
+        give(&mut stream, 1).await;
+        let run = run.end().await;
+        assert_eq!(run.code, code, "{}", run.err);
+        assert!(run.err.contains("stored without a check"), "{}", run.err);
+        assert_eq!(home.stored("fake_refresh").as_deref(), Some("refresh-token-1"));
+        assert_eq!(home.stored("fake_id").as_deref(), Some("client-7"));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_the_check_replaces_is_stored_although_setup_is_interrupted() {
+    for (name, code) in ends() {
+        for gives in [true, false] {
+            let (slow, origin) = Slow::start().await;
+            let home = Home::new(ROTATING, &origin, &origin);
+            let mut child = home.command(&["setup"]).spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(b"client-7\nrefresh-token-0\n").await.unwrap();
+            let mut stream = slow.request().await;
+            signal(&child, name);
+            if gives {
+                give(&mut stream, 1).await;
+            }
+            drop(stream);
+            let run = Run::from(child.wait_with_output().await.unwrap());
+            assert_eq!(run.code, code, "{}", run.err);
+            let stored = home.stored("fake_refresh");
+            assert_eq!(stored.as_deref(), gives.then_some("refresh-token-1"), "{}", run.err);
+            assert_eq!(run.err.contains("interrupted; nothing was stored"), !gives, "{}", run.err);
+            assert_eq!(home.store().exists(), gives);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_ends_setup_at_once() {
+    let (slow, origin) = Slow::start().await;
+    let home = Home::new(CONSENT, &origin, &origin);
+    let mut run = Consenting::start(&home, &["setup"], "client-7\n").await;
+    let (redirect, state) = (run.parameter("redirect_uri"), run.parameter("state"));
+    assert_eq!(visit(&format!("{redirect}?code=the-code&state={state}")).await.0, 200);
+    let _stream = slow.request().await;
+    while run.child.try_wait().unwrap().is_none() {
+        signal(&run.child, rustix::process::Signal::INT);
+        tokio::task::yield_now().await;
+    }
+    let run = run.end().await;
+    assert_eq!(run.code, 130, "{}", run.err);
+    assert!(run.err.contains("interrupted; nothing was stored"), "{}", run.err);
+    assert!(!home.store().exists());
+}
 
 /// A token endpoint that gives the tokens 1 to 5, and the API for them.
 pub(crate) async fn rotating() -> (Upstream, Upstream) {

@@ -388,7 +388,10 @@ fn hint(error: &CallError, backend: &LoadedBackend) -> String {
             }
             kind => kind.hint().to_owned(),
         },
-        CallError::Settings { .. } => {
+        CallError::Login { error, .. } if error.is_transient() => {
+            "the login may work a moment later: try again".to_owned()
+        }
+        CallError::Login { .. } | CallError::Settings { .. } => {
             let name = &backend.settings.name;
             format!("`dadl-mcp setup {name}` asks for the credentials and tries them")
         }

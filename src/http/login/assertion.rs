@@ -31,20 +31,47 @@ pub(super) struct ServiceAccount {
     token_uri: Option<String>,
 }
 
+/// Why a service account is of no use. The operator's fault; the text shows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// It is something else.
+    #[error("is not a service account: a JSON object with `client_email` and `private_key`")]
+    Malformed,
+    /// Neither it nor the descriptor says where tokens come from.
+    #[error("names no `token_uri`")]
+    NoTokenUri,
+    /// It is no URL.
+    #[error("names a `token_uri` that is no URL")]
+    TokenUri,
+    /// No secret goes there.
+    #[error("names an unusable `token_uri`: {0}")]
+    UnusableTokenUri(&'static str),
+    /// It is no key.
+    #[error("has a `private_key` that is no PEM key")]
+    NoPem,
+    /// It is another kind of key.
+    #[error("has a `private_key` that is no RSA key")]
+    NoRsa,
+    /// It is broken or short.
+    #[error("has a `private_key` that is no RSA key of 2048 bits or more")]
+    WeakRsa,
+    /// It is broken in another way.
+    #[error("has a `private_key` that cannot sign")]
+    CannotSign,
+}
+
 impl ServiceAccount {
-    /// Reads a service account; the text of an error shows nothing of it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|_| {
-            "is not a service account: a JSON object with `client_email` and `private_key`".into()
-        })
+    /// Reads a service account.
+    pub(super) fn parse(text: &str) -> Result<Self, AccountError> {
+        serde_json::from_str(text).map_err(|_| AccountError::Malformed)
     }
 
     /// Returns the token endpoint that the account names.
-    pub(super) fn token_url(&self) -> Result<Url, String> {
-        let text = self.token_uri.as_deref().ok_or("names no `token_uri`")?;
-        let url = Url::parse(text).map_err(|_| "names a `token_uri` that is no URL")?;
-        check_endpoint(&url)
-            .map_err(|reason| format!("names an unusable `token_uri`: {reason}"))?;
+    pub(super) fn token_url(&self) -> Result<Url, AccountError> {
+        let text = self.token_uri.as_deref().ok_or(AccountError::NoTokenUri)?;
+        let url = Url::parse(text).map_err(|_| AccountError::TokenUri)?;
+        check_endpoint(&url).map_err(AccountError::UnusableTokenUri)?;
         Ok(url)
     }
 
@@ -55,7 +82,7 @@ impl ServiceAccount {
         scopes: &[String],
         subject: Option<&str>,
         now: SystemTime,
-    ) -> Result<String, String> {
+    ) -> Result<String, AccountError> {
         let seconds = |time: Option<SystemTime>| {
             time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_secs()
         };
@@ -79,7 +106,7 @@ impl ServiceAccount {
         let key = self.key()?;
         let mut signature = vec![0; key.public().modulus_len()];
         key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
-            .map_err(|_| "has a `private_key` that cannot sign")?;
+            .map_err(|_| AccountError::CannotSign)?;
         Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
@@ -88,14 +115,14 @@ impl ServiceAccount {
         &self.private_key
     }
 
-    fn key(&self) -> Result<RsaKeyPair, String> {
+    fn key(&self) -> Result<RsaKeyPair, AccountError> {
         let der = PrivateKeyDer::from_pem_slice(self.private_key.as_bytes())
-            .map_err(|_| "has a `private_key` that is no PEM key")?;
+            .map_err(|_| AccountError::NoPem)?;
         let key = match &der {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-            _ => return Err("has a `private_key` that is no RSA key".into()),
+            _ => return Err(AccountError::NoRsa),
         };
-        key.map_err(|_| "has a `private_key` that is no RSA key of 2048 bits or more".into())
+        key.map_err(|_| AccountError::WeakRsa)
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::{no_answer, read, words};
+use super::{NoAnswer, no_answer, read, retry_after, words};
 use crate::{
     call::BaseUrl,
     config::{AddressKey, BackendSettings},
@@ -23,6 +23,7 @@ use crate::{
         guard::Guard,
     },
     json::cost,
+    outcome,
     secrets::Secrets,
 };
 
@@ -34,6 +35,19 @@ const LARGEST_TREE: u64 = 4 * 1024 * 1024;
 
 /// Kinds of tokens that a request would have to prove more for (RFC 9449 and drafts).
 const BOUND_KINDS: &[&str] = &["dpop", "mac", "pop"];
+
+/// Codes that say no (RFC 6749, section 5.2), whatever the status.
+const REFUSALS: &[&str] = &[
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+];
+
+/// Codes that say nothing about the credentials, whatever the status.
+const TRANSIENT: &[&str] = &["server_error", "slow_down", "temporarily_unavailable"];
 
 /// Where tokens come from.
 #[derive(Debug, Clone)]
@@ -78,7 +92,21 @@ pub enum TokenError {
         /// The server's clock, when it tells.
         server_time: Option<SystemTime>,
     },
-    /// There was no answer, or none that can be used.
+    /// The server cannot do it now.
+    Unavailable {
+        /// What came.
+        reason: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// There was no answer.
+    NoAnswer {
+        /// What happened.
+        reason: String,
+        /// Whether that may pass.
+        is_transient: bool,
+    },
+    /// There was an answer that cannot be used.
     Unusable(String),
 }
 
@@ -89,7 +117,9 @@ impl fmt::Display for TokenError {
                 write!(formatter, "{error}: {words}")
             }
             Self::Refused { error, description: None, .. } => formatter.write_str(error),
-            Self::Unusable(reason) => formatter.write_str(reason),
+            Self::NoAnswer { reason, .. }
+            | Self::Unavailable { reason, .. }
+            | Self::Unusable(reason) => formatter.write_str(reason),
         }
     }
 }
@@ -98,6 +128,15 @@ impl TokenError {
     /// Returns whether the server refused with this code.
     pub fn is(&self, code: &str) -> bool {
         matches!(self, Self::Refused { error, .. } if error == code)
+    }
+}
+
+impl From<NoAnswer> for TokenError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::Broken { reason, is_transient } => Self::NoAnswer { reason, is_transient },
+            NoAnswer::TooLarge => Self::Unusable(error.to_string()),
+        }
     }
 }
 
@@ -148,7 +187,7 @@ impl TokenEndpoint {
         let (request, secrets) = self.request(identity, parameters)?;
         let asked = Instant::now();
         let response = request.send().await;
-        let response = response.map_err(|error| TokenError::Unusable(no_answer(error)))?;
+        let response = response.map_err(no_answer)?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_redirection() {
             return Err(TokenError::Unusable(format!(
@@ -156,7 +195,7 @@ impl TokenEndpoint {
                 status.as_u16()
             )));
         }
-        let body = read(response).await.map_err(TokenError::Unusable)?;
+        let body = read(response).await?;
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         let tokens = understand(status, &headers, &body, (&secrets, &self.secrets), asked)?;
         self.secrets.add_derived("access_token", tokens.access.expose_secret());
@@ -239,7 +278,11 @@ fn understand(
     (secrets, known): (&[&str], &Secrets),
     asked: Instant,
 ) -> Result<Tokens, TokenError> {
-    let unusable = |reason: String| Err(TokenError::Unusable(reason));
+    let transient = outcome::is_transient_status(status.as_u16());
+    let unavailable =
+        |reason| TokenError::Unavailable { reason, retry_after: retry_after(headers) };
+    let unusable =
+        |reason| Err(if transient { unavailable(reason) } else { TokenError::Unusable(reason) });
     let text = std::str::from_utf8(body).ok();
     let Some(Value::Object(answer)) = text.and_then(|text| cost::tree(text, LARGEST_TREE)) else {
         return unusable(format!("it answered HTTP {} without JSON", status.as_u16()));
@@ -248,13 +291,17 @@ fn understand(
     let Some(access) = text("access_token").filter(|_| status.is_success()) else {
         // Some servers refuse with status 200.
         return match text("error") {
-            Some(error) => Err(TokenError::Refused {
-                error: words(error, secrets, known),
-                description: text("error_description").map(|text| words(text, secrets, known)),
-                server_time: headers
-                    .get(header::DATE)
-                    .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok()),
-            }),
+            Some(error) => {
+                let passes = TRANSIENT.contains(&error) || transient && !REFUSALS.contains(&error);
+                let refused = TokenError::Refused {
+                    error: words(error, secrets, known),
+                    description: text("error_description").map(|text| words(text, secrets, known)),
+                    server_time: headers
+                        .get(header::DATE)
+                        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok()),
+                };
+                Err(if passes { unavailable(refused.to_string()) } else { refused })
+            }
             None => unusable(format!("it answered HTTP {} without a token", status.as_u16())),
         };
     };
@@ -314,6 +361,29 @@ mod tests {
             assert_eq!(error.to_string(), "invalid_client: [REDACTED] with [REDACTED]?");
             assert!(error.is("invalid_client"));
         }
+    }
+
+    #[test]
+    fn what_passes_is_no_refusal() {
+        let transient = |status, code: &str| {
+            let error = answer(status, &json!({ "error": code }).to_string()).unwrap_err();
+            matches!(error, TokenError::Unavailable { .. })
+        };
+        for code in TRANSIENT {
+            assert!(transient(400, code) && transient(200, code), "{code}");
+        }
+        for code in REFUSALS {
+            assert!(!transient(400, code) && !transient(500, code), "{code}");
+        }
+        // What frameworks write into the bodies of all their errors.
+        assert!(transient(503, "Service Unavailable") && transient(429, "rate_limited"));
+        assert!(!transient(401, "Unauthorized"));
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
+        let status = http::StatusCode::SERVICE_UNAVAILABLE;
+        let error = understand(status, &headers, b"", (&[], &Secrets::default()), Instant::now());
+        let retry_after = Some(Duration::from_secs(7));
+        let reason = "it answered HTTP 503 without JSON".to_owned();
+        assert_eq!(error.unwrap_err(), TokenError::Unavailable { reason, retry_after });
     }
 
     #[test]

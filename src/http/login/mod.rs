@@ -10,27 +10,42 @@
 
 mod assertion;
 mod endpoint;
+mod error;
 mod oauth2;
 mod session;
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-pub use self::endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens};
+use self::oauth2::LOCK_WAIT;
+pub use self::{
+    assertion::AccountError,
+    endpoint::{ClientIdentity, TokenEndpoint, TokenError, Tokens},
+    error::{LoginError, Unsendable},
+};
 use super::{
     auth::{Applied, Source},
+    error::SendErrorKind,
     guard::{self, Guard},
+    rate_limit,
 };
 use crate::{
     call::BaseUrl,
     config::BackendSettings,
-    descriptor::login::{OAuth2, Session},
+    descriptor::{
+        login::{OAuth2, Session},
+        model::RateLimit,
+    },
+    outcome::chain,
     secrets::{MASK, Secrets},
     text::{line, plain},
 };
@@ -69,22 +84,6 @@ pub(crate) struct Renewed {
     pub(crate) renew: Option<Instant>,
 }
 
-/// Why a login gave nothing: a sentence for the operator, without secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LoginError {
-    /// The sentence.
-    pub(crate) text: String,
-    /// Whether the server was asked and said no: asking again with the same credentials gives the
-    /// same, and may lock an account.
-    pub(crate) is_refusal: bool,
-}
-
-impl From<String> for LoginError {
-    fn from(text: String) -> Self {
-        Self { text, is_refusal: false }
-    }
-}
-
 /// What a login remembers between two renewals.
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -121,31 +120,55 @@ pub(crate) async fn renew(
             }
         }
     };
-    tokio::time::timeout(LONGEST, renewed).await.unwrap_or_else(|_| {
-        Err(format!("the login took longer than {} s", LONGEST.as_secs()).into())
-    })
+    tokio::time::timeout(LONGEST, renewed).await.unwrap_or(Err(LoginError::Slow))
+}
+
+/// Why a request of a login brought no answer, or none that is read.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    /// The network or the remote.
+    #[error("{reason}")]
+    Broken { reason: String, is_transient: bool },
+    /// The remote.
+    #[error("its answer is larger than {MOST_BYTES} bytes")]
+    TooLarge,
 }
 
 /// Says why a request brought no answer.
-fn no_answer(error: reqwest::Error) -> String {
-    match guard::refusal(&error) {
+fn no_answer(error: reqwest::Error) -> NoAnswer {
+    let is_transient = is_transient(&error);
+    let reason = match guard::refusal(&error) {
         Some(refused) => refused.to_string(),
-        None => format!("no answer ({})", crate::outcome::chain(&error.without_url())),
-    }
+        None => format!("no answer ({})", chain(&error.without_url())),
+    };
+    NoAnswer::Broken { reason, is_transient }
+}
+
+fn is_transient(error: &reqwest::Error) -> bool {
+    // Which bound it was does not matter here.
+    SendErrorKind::from_reqwest(error, Duration::ZERO, Duration::ZERO).is_transient()
 }
 
 /// Reads an answer up to [`MOST_BYTES`].
-async fn read(response: reqwest::Response) -> Result<Bytes, String> {
+async fn read(response: reqwest::Response) -> Result<Bytes, NoAnswer> {
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
     while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|error| crate::outcome::chain(&error.without_url()))?;
+        let piece = piece.map_err(|error| {
+            let is_transient = is_transient(&error);
+            NoAnswer::Broken { reason: chain(&error.without_url()), is_transient }
+        })?;
         if body.len() + piece.len() > MOST_BYTES {
-            return Err(format!("its answer is larger than {MOST_BYTES} bytes"));
+            return Err(NoAnswer::TooLarge);
         }
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
+}
+
+/// Returns how long an answer asks to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    rate_limit::reset(headers, &RateLimit::default(), SystemTime::now())
 }
 
 /// Makes a server's words fit for a message: without `secrets` and `known`, on one line, not too long.

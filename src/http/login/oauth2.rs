@@ -14,16 +14,13 @@ use super::{
     assertion::ServiceAccount,
 };
 use crate::{
-    config::store::Access,
+    config::{credentials::SourceError, store::Access},
     descriptor::{
         login::{Grant, OAuth2},
         model::CredentialName,
     },
     http::auth::{Applied, Source},
 };
-
-/// Refusals that say nothing about the credentials.
-const TRANSIENT: &[&str] = &["server_error", "slow_down", "temporarily_unavailable"];
 
 /// Clocks that differ by more make another assertion worth a try.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -33,7 +30,7 @@ const SHARED_MARGIN: Duration = Duration::from_secs(10);
 
 /// How long to wait for another process that renews with the same refresh token, and how often
 /// to look.
-const LOCK_WAIT: Duration = Duration::from_secs(45);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Obtains an access token.
@@ -57,7 +54,7 @@ pub(super) async fn renew(
         }
         Grant::JwtBearer { service_account, subject } => {
             let account = source.find(service_account).await?;
-            let wrong = |error: String| format!("credential `{service_account}` {error}");
+            let wrong = |error| LoginError::Account { name: service_account.clone(), error };
             let account = ServiceAccount::parse(account.expose_secret()).map_err(wrong)?;
             source.secrets().add("private_key", account.private_key());
             let url = match &oauth2.token_url {
@@ -73,7 +70,7 @@ pub(super) async fn renew(
                     ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
                     ("assertion", assertion.as_str()),
                 ];
-                Ok::<_, String>(endpoint.ask(None, &parameters).await)
+                Ok::<_, LoginError>(endpoint.ask(None, &parameters).await)
             };
             let now = SystemTime::now();
             let mut tokens = ask(now).await?;
@@ -97,7 +94,7 @@ pub(super) async fn renew(
     };
     let lifetime = tokens.lifetime;
     let applied = Applied::token(&oauth2.placement, &tokens.access)
-        .map_err(|error| format!("the access token {error}"))?;
+        .map_err(|reason| reason.of("the access token"))?;
     let ends = lifetime.and_then(|lifetime| tokens.asked.checked_add(lifetime));
     // A margin that is longer than half of the lifetime would renew for nearly every call.
     let early = lifetime.map(|lifetime| lifetime - oauth2.renew_before.min(lifetime / 2));
@@ -110,7 +107,7 @@ async fn identity(
     source: &Source,
     id: &CredentialName,
     secret: Option<&CredentialName>,
-) -> Result<ClientIdentity, String> {
+) -> Result<ClientIdentity, SourceError> {
     let secret = match secret {
         Some(name) => Some(source.find(name).await?),
         None => None,
@@ -120,19 +117,18 @@ async fn identity(
 
 /// Makes a client for the token endpoint: that of the descriptor, or the one that a service account
 /// names, which is the operator's own.
-fn endpoint(oauth2: &OAuth2, own: Option<Url>, site: &Site) -> Result<TokenEndpoint, String> {
+fn endpoint(oauth2: &OAuth2, own: Option<Url>, site: &Site) -> Result<TokenEndpoint, LoginError> {
     let Site { settings, base, guard, .. } = site;
-    let made = match (own, &oauth2.token_url) {
+    Ok(match (own, &oauth2.token_url) {
         (_, Some(url)) => {
-            TokenEndpoint::new(url.clone(), oauth2.client_auth, settings, base, guard)
+            TokenEndpoint::new(url.clone(), oauth2.client_auth, settings, base, guard)?
         }
         (Some(url), None) => {
             let guard = guard.clone().covering(&url);
-            TokenEndpoint::new(url, oauth2.client_auth, settings, base, &guard)
+            TokenEndpoint::new(url, oauth2.client_auth, settings, base, &guard)?
         }
-        (None, None) => return Err("the descriptor has no `token_url`".to_owned()),
-    };
-    made.map_err(|error| error.to_string())
+        (None, None) => return Err(LoginError::NoTokenUrl),
+    })
 }
 
 fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
@@ -143,8 +139,16 @@ fn differ(ours: SystemTime, theirs: SystemTime) -> bool {
 /// Says what happened, and what to do.
 fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &Site) -> LoginError {
     let host = endpoint.host();
-    let TokenError::Refused { error: code, .. } = error else {
-        return format!("no access token from the token endpoint at {host}: {error}").into();
+    let none = || format!("no access token from the token endpoint at {host}: {error}");
+    let code = match error {
+        TokenError::Refused { error, .. } => error,
+        TokenError::Unavailable { retry_after, .. } => {
+            return LoginError::Unavailable { text: none(), retry_after: *retry_after };
+        }
+        TokenError::NoAnswer { is_transient, .. } => {
+            return LoginError::NoAnswer { text: none(), is_transient: *is_transient };
+        }
+        TokenError::Unusable(_) => return LoginError::Unusable { text: none() },
     };
     let names: Vec<String> = grant.credentials().iter().map(|name| format!("`{name}`")).collect();
     let next = match (code.as_str(), grant) {
@@ -155,10 +159,8 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
         ("invalid_scope", _) => "the client may not have the `scopes` of the descriptor".to_owned(),
         _ => format!("check the credentials {}", names.join(", ")),
     };
-    LoginError {
-        text: format!("the token endpoint at {host} refuses the login ({error}); {next}"),
-        is_refusal: !TRANSIENT.contains(&code.as_str()),
-    }
+    let text = format!("the token endpoint at {host} refuses the login ({error}); {next}");
+    LoginError::Refused { text }
 }
 
 /// A refresh token and those that replace it.
@@ -232,32 +234,28 @@ impl Chain<'_> {
     }
 
     /// Waits until no other process renews with the same token.
-    async fn lock(&self) -> Result<Box<dyn Send>, String> {
+    async fn lock(&self) -> Result<Box<dyn Send>, LoginError> {
         let until = Instant::now() + LOCK_WAIT;
         loop {
             if let Some(lock) = self.source.try_lock(self.name)? {
                 return Ok(lock);
             }
             if Instant::now() >= until {
-                return Err(format!(
-                    "another process has been renewing with `{}` for {} s; end it",
-                    self.name,
-                    LOCK_WAIT.as_secs()
-                ));
+                return Err(LoginError::Busy { name: self.name.clone() });
             }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }
 
     /// Returns the refresh token to use, and the access token that came with it.
-    async fn current(&self) -> Result<(SecretString, Option<Access>), String> {
+    async fn current(&self) -> Result<(SecretString, Option<Access>), LoginError> {
         let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(unsaved) = unsaved else {
-            return self.source.latest(self.name).await;
+            return Ok(self.source.latest(self.name).await?);
         };
         match self.source.replace(self.name, &unsaved, None, None).await {
             Ok(()) => self.remember(None),
-            Err(error) if self.rotates => return Err(self.unkept(&error)),
+            Err(error) if self.rotates => return Err(self.unkept(error)),
             Err(_) => {}
         }
         Ok((unsaved, None))
@@ -269,7 +267,7 @@ impl Chain<'_> {
         new: &SecretString,
         access: Option<&Access>,
         lock: Option<Box<dyn Send>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), LoginError> {
         // Only those who take turns can share.
         let access = access.filter(|_| self.rotates);
         // The time for a login may end while a keyring waits for somebody.
@@ -279,19 +277,15 @@ impl Chain<'_> {
             return Ok(());
         };
         if self.rotates {
-            return Err(self.unkept(&error));
+            return Err(self.unkept(error));
         }
         let name = self.name;
         tracing::warn!("the new refresh token `{name}` is lost when this process ends: {error}");
         Ok(())
     }
 
-    fn unkept(&self, error: &str) -> String {
-        format!(
-            "the server replaced the refresh token `{}`, and the new one cannot be stored ({error}); \
-             make the store writable before this process ends, and call again",
-            self.name
-        )
+    fn unkept(&self, error: SourceError) -> LoginError {
+        LoginError::Unkept { name: self.name.clone(), error }
     }
 
     fn remember(&self, unsaved: Option<SecretString>) {

@@ -1,0 +1,102 @@
+//! Where a backend's credentials come from, as whoever sends them sees it.
+
+use secrecy::SecretString;
+
+use super::CredentialError;
+use crate::{config::store::Access, descriptor::model::CredentialName, secrets::Secrets};
+
+/// Why there is no credential, or why it cannot be kept. The operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is none; a sentence that says where it was looked for.
+    #[error("{0}")]
+    Missing(String),
+    /// Nothing can take one that a server replaces.
+    #[error("there is no store for `{0}`")]
+    NoStore(CredentialName),
+    /// The process is about to end, most likely.
+    #[error("the keyring was not asked; call again")]
+    NotAsked,
+    /// It is there, and cannot be used or replaced.
+    #[error(transparent)]
+    Unusable(#[from] CredentialError),
+}
+
+impl SourceError {
+    /// Returns whether it may be otherwise when the same is asked again.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::NotAsked)
+    }
+}
+
+/// Finds the value of a credential, and keeps those that servers replace.
+///
+/// The text of an error is shown to callers: it names variables, never values.
+pub trait CredentialSource: Send + Sync {
+    /// Returns the value of `name`.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or none that can be used.
+    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError>;
+
+    /// Returns the value of `name` after all replacements, by other processes too, and the access
+    /// token that the last of them got.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::find`].
+    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), SourceError> {
+        Ok((self.find(name)?, None))
+    }
+
+    /// Keeps the value that a server gave instead of the one it had, with the access token that
+    /// came with it; on the disk when it returns.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be kept.
+    fn replace(
+        &self,
+        name: &CredentialName,
+        value: &SecretString,
+        access: Option<&Access>,
+    ) -> Result<(), SourceError> {
+        let _ = (value, access);
+        Err(SourceError::NoStore(name.clone()))
+    }
+
+    /// Finds out whether [`Self::replace`] will take a value, before a server gives one.
+    ///
+    /// # Errors
+    ///
+    /// It will not.
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
+        let _ = name;
+        Ok(())
+    }
+
+    /// Keeps others from renewing with `name` until the result is dropped; `None` while somebody
+    /// else does.
+    ///
+    /// # Errors
+    ///
+    /// There can be no lock.
+    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, SourceError> {
+        let _ = name;
+        Ok(Some(Box::new(())))
+    }
+
+    /// Returns whether the other methods may wait for something slower than a file, such as a
+    /// person who unlocks a keyring; `writes` asks for [`Self::replace`].
+    fn may_wait(&self, writes: bool) -> bool {
+        let _ = writes;
+        false
+    }
+
+    /// Returns where the secrets are noted that are in use.
+    fn secrets(&self) -> Secrets {
+        Secrets::default()
+    }
+}
