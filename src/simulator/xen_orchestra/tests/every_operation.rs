@@ -132,10 +132,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
     let user = client.find("users", "name:bob").await;
     let group = client.find("groups", "name:developers").await;
     if operation.method == Method::DELETE && collection == "acl-roles" {
-        for member in [format!("users/{user}"), format!("groups/{group}")] {
-            let target = format!("/acl-roles/{id}/{member}");
-            client.send(Method::PUT, &target, "", Bytes::new()).await;
-        }
+        assign(client, &id, &user, &group).await;
     }
     if operation.method == Method::PUT && last == "{id}.{format}" {
         let disk = client.object(&format!("/vdis/{id}")).await;
@@ -159,6 +156,14 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
     }
     fill(client, operation, &mut setting.body).await;
     setting
+}
+
+/// Gives a role to a user and a group.
+async fn assign(client: &Client, role: &str, user: &str, group: &str) {
+    for member in [format!("users/{user}"), format!("groups/{group}")] {
+        let target = format!("/acl-roles/{role}/{member}");
+        client.send(Method::PUT, &target, "", Bytes::new()).await;
+    }
 }
 
 /// Opens the stream of events, and has it bring those of machines.
