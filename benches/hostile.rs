@@ -4,7 +4,8 @@
 //! `cargo bench --bench hostile` prints for each shape and tool the peak memory of the server above idle
 //! (`VmHWM`) beside its bound (`max_memory` and three times `max_response_size`), how long pings took, and
 //! how the calls ended. `DADL_BENCH_MIB` is the size of an answer (60), `DADL_BENCH_CALLERS` how many ask
-//! at once (8).
+//! at once (8), `DADL_BENCH_SHAPES` names some of the shapes (`line,event`), and `DADL_BENCH_PROGRAM` is a
+//! program that was built otherwise.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement for people")]
 #![expect(clippy::indexing_slicing, reason = "a JSON value that is absent is null")]
@@ -28,6 +29,8 @@ use serde_json::{Value, json};
 /// `max_memory` and three times `max_response_size`, by default, in KiB.
 const BOUND: u64 = (256 + 3 * 64) * 1024;
 
+const CREDENTIAL: &str = "s3cr3t-4-hostile";
+
 const TOOLS: &str = r#"
 spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
 requires: { features: [redact] }
@@ -35,7 +38,7 @@ backend:
   name: hostile
   type: rest
   description: "In bad faith"
-  auth: { type: bearer, credential: none }
+  auth: { type: bearer, credential: hostile }
   defaults: { errors: { message_path: "$.error" } }
   tools:
     plain: { method: GET, path: "/{shape}", access: read, description: "Plain.", params: { shape: { type: string, in: path, required: true } } }
@@ -44,11 +47,11 @@ backend:
     first: { method: GET, path: "/{shape}", access: read, description: "First.", params: { shape: { type: string, in: path, required: true } }, response: { result_path: "$[*]", max_items: 10 } }
 "#;
 
-fn shape(name: &str, size: usize) -> (&'static str, String) {
+fn shape(name: &str, size: usize) -> (&'static str, Vec<u8>) {
     let row =
         |item: &str| format!("[{}{item}]", format!("{item},").repeat(size / (item.len() + 1)));
     let json = "application/json";
-    match name {
+    let (content_type, body) = match name {
         "arrays" => (json, row("[]")),
         "objects" => (json, row(r#"{"":{}}"#)),
         "numbers" => (json, row("0")),
@@ -62,11 +65,24 @@ fn shape(name: &str, size: usize) -> (&'static str, String) {
         "lines" => ("application/x-ndjson", "[[]]\n".repeat(size / 5)),
         "line" => ("application/x-ndjson", row("[]")),
         "passwords" => (json, row(r#"{"password":0}"#)),
+        // What is looked through object by object on the way to the list.
+        "far" => (json, format!("{}{}{}", r#"{"a":"#.repeat(7), row("[]"), "}".repeat(7))),
+        // A server knows the credential.
+        "secrets" => (json, row(&format!("\"{CREDENTIAL}\""))),
+        // As a JSON string it is six times as long.
+        "event" => ("text/event-stream", format!("data: {}\n\n", "\x01".repeat(size))),
+        // In UTF-8 these are three times as long.
+        "charset" => return ("text/plain; charset=windows-1252", b"\x80".repeat(size)),
+        "garbage" => {
+            let body = [&b"data: "[..], &b"\xFF".repeat(size), b"\n\n"].concat();
+            return ("text/event-stream", body);
+        }
         other => panic!("{other}"),
-    }
+    };
+    (content_type, body.into_bytes())
 }
 
-const SHAPES: [&str; 10] = [
+const SHAPES: [&str; 15] = [
     "arrays",
     "objects",
     "numbers",
@@ -77,19 +93,31 @@ const SHAPES: [&str; 10] = [
     "lines",
     "line",
     "passwords",
+    "far",
+    "secrets",
+    "event",
+    "charset",
+    "garbage",
 ];
+
+/// Returns the shapes that are asked for.
+fn wanted() -> Vec<&'static str> {
+    let named = std::env::var("DADL_BENCH_SHAPES").unwrap_or_default();
+    let is_named = |shape: &str| named.is_empty() || named.split(',').any(|name| name == shape);
+    SHAPES.into_iter().filter(|shape| is_named(shape)).collect()
+}
 
 /// Answers each request with the shape that its path names.
 fn upstream(size: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let answers: BTreeMap<&str, Vec<u8>> = SHAPES
-        .iter()
+    let answers: BTreeMap<&str, Vec<u8>> = wanted()
+        .into_iter()
         .map(|name| {
             let (content_type, body) = shape(name, size);
             let mut packer =
                 flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            packer.write_all(body.as_bytes()).unwrap();
+            packer.write_all(&body).unwrap();
             let packed = packer.finish().unwrap();
             println!("{name}: {} KiB of gzip are {} MiB", packed.len() / 1024, body.len() >> 20);
             let head = format!(
@@ -97,7 +125,7 @@ fn upstream(size: usize) -> String {
                  Content-Length: {}\r\nConnection: close\r\n\r\n",
                 packed.len()
             );
-            (*name, [head.as_bytes(), &packed].concat())
+            (name, [head.as_bytes(), &packed].concat())
         })
         .collect();
     let answers = Arc::new(answers);
@@ -201,12 +229,14 @@ impl Server {
     fn start(home: &Path, url: &str) -> Self {
         let file = home.join("hostile.dadl");
         std::fs::write(&file, TOOLS).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        let program = std::env::var("DADL_BENCH_PROGRAM");
+        let mut child = Command::new(program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dadl-mcp")))
             .args(["serve", "--http", "127.0.0.1:0", "--url", url, "--dadl"])
             .arg(&file)
             .arg("--files")
             .arg(home.join("files"))
             .env("HOME", home)
+            .env("CREDENTIAL_HOSTILE", CREDENTIAL)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -263,7 +293,7 @@ async fn main() {
     }
     let idle = server.memory("VmRSS");
     println!("idle: {} MiB; bound above it: {} MiB", idle / 1024, BOUND / 1024);
-    for shape in SHAPES {
+    for shape in wanted() {
         for tool in ["plain", "redacted", "selected", "first"] {
             server.reset();
             let done = Arc::new(AtomicBool::new(false));

@@ -5,7 +5,7 @@
 //! missing one says so.
 
 mod flows;
-mod openapi;
+pub(crate) mod openapi;
 mod operator;
 
 use std::{
@@ -19,7 +19,6 @@ use std::{
     thread,
 };
 
-use secrecy::SecretString;
 use url::Url;
 
 pub use self::flows::{CredentialProblem, Flow, Goal};
@@ -29,10 +28,8 @@ use crate::{
     catalog::{BackendTools, Catalog},
     config::{
         AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, PrivateAddress, Settings,
-        binding::Recipient,
         bundled::{self, Unused},
-        credentials::{CredentialSource, Credentials, SourceError},
-        store::Access,
+        credentials::{BackendCredentials, CredentialError, Credentials},
     },
     descriptor::{
         self,
@@ -44,7 +41,6 @@ use crate::{
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
     http::{auth::Authenticator, backend::Backend, guard::Guard},
-    secrets::Secrets,
 };
 
 /// Everything that a run needs, ready for calls.
@@ -271,7 +267,8 @@ fn load(
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
     let source = located.into_source().map_err(|error| [setting(format!("{origin}: {error}"))])?;
-    let (source, loaded) = descriptor::load_with(source, &mut folder);
+    let (source, mut loaded) = descriptor::load_with(source, &mut folder);
+    openapi::fill_in(&mut loaded, &folder);
     let Some(mut descriptor) = loaded.descriptor else {
         return Err(vec![BuildProblem::Descriptor {
             backend: backend.name.clone(),
@@ -281,8 +278,10 @@ fn load(
     };
     let mut problems = Vec::new();
     let base = base_url(backend, &descriptor).map_err(|found| problems.push(*found)).ok();
-    problems.extend(operator::apply(backend, &mut descriptor).map_err(setting).err());
-    problems.extend(check_rotation(&descriptor, credentials).map_err(setting).err());
+    let applied = operator::apply(backend, &mut descriptor);
+    problems.extend(applied.map_err(|errors| setting(joined(&errors))).err());
+    let rotation = check_rotation(&descriptor, credentials);
+    problems.extend(rotation.map_err(|error| setting(error.to_string())).err());
     let Some(base) = base else { return Err(problems) };
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
     for (key, url) in addresses(&descriptor) {
@@ -334,18 +333,30 @@ fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)
     })
 }
 
+/// Joins problems to one sentence.
+fn joined(problems: &[operator::OperatorError]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// A refresh token that each use replaces, and nowhere to keep the next one. The operator's fault.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "each use of the refresh token `{name}` gives a new one, which has to be stored, but {error}; \
+     set XDG_STATE_HOME to a directory that can be written and that lasts"
+)]
+struct RotationError {
+    name: CredentialName,
+    error: Box<CredentialError>,
+}
+
 /// Refuses a refresh token that each use replaces when there is nowhere to keep the next one: the
 /// login would be lost with the process.
-fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<(), String> {
+fn check_rotation(descriptor: &Descriptor, credentials: &Credentials) -> Result<(), RotationError> {
     let Auth::OAuth2(oauth2) = &descriptor.auth else { return Ok(()) };
     let Some(name) = oauth2.rotating() else { return Ok(()) };
     let checked = credentials.store().and_then(|store| Ok(store.check_writable()?));
-    checked.map_err(|error| {
-        format!(
-            "each use of the refresh token `{name}` gives a new one, which has to be stored, but \
-             {error}; set XDG_STATE_HOME to a directory that can be written and that lasts"
-        )
-    })
+    checked.map_err(|error| RotationError { name: name.clone(), error: Box::new(error) })
 }
 
 impl LoadedBackend {
@@ -369,68 +380,13 @@ impl LoadedBackend {
 
 /// Makes what adds the credential of a backend; it looks for it when the first call does.
 fn authenticator(backend: &LoadedBackend, credentials: &Credentials) -> Authenticator {
-    let source = Looked {
+    let source = BackendCredentials {
         credentials: credentials.clone(),
-        settings: backend.settings.clone(),
+        backend: backend.settings.clone(),
         origins: backend.origins(),
     };
     let Descriptor { auth, auth_rules, .. } = &*backend.descriptor;
     Authenticator::with_rules(auth.clone(), auth_rules.clone(), Box::new(source))
-}
-
-/// Credentials as one backend sees them.
-struct Looked {
-    credentials: Credentials,
-    settings: BackendSettings,
-    origins: BTreeSet<Origin>,
-}
-
-impl Looked {
-    fn recipient(&self) -> Recipient<'_> {
-        Recipient { backend: &self.settings, origins: &self.origins }
-    }
-
-    fn missing(&self, name: &CredentialName) -> SourceError {
-        SourceError::Missing(Credentials::missing(&self.settings, name))
-    }
-}
-
-impl CredentialSource for Looked {
-    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
-        let found = self.credentials.resolve(self.recipient(), name)?;
-        found.ok_or_else(|| self.missing(name))
-    }
-
-    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), SourceError> {
-        let latest = self.credentials.latest(self.recipient(), name)?;
-        latest.ok_or_else(|| self.missing(name))
-    }
-
-    fn replace(
-        &self,
-        name: &CredentialName,
-        value: &SecretString,
-        access: Option<&Access>,
-    ) -> Result<(), SourceError> {
-        Ok(self.credentials.replace(self.recipient(), name, value, access)?)
-    }
-
-    fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
-        Ok(self.credentials.check_replaceable(self.recipient(), name)?)
-    }
-
-    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, SourceError> {
-        let lock = self.credentials.try_lock(&self.settings, name)?;
-        Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
-    }
-
-    fn may_wait(&self, writes: bool) -> bool {
-        self.credentials.may_wait(&self.settings, writes)
-    }
-
-    fn secrets(&self) -> Secrets {
-        self.credentials.secrets().clone()
-    }
 }
 
 /// Names the patterns of `tools` and `exclude_tools` that match no tool.

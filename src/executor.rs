@@ -25,7 +25,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
@@ -57,6 +57,7 @@ use crate::{
     descriptor::model::{Composite, PageBehavior, Pagination, StreamArgument, Tool},
     files::FileStore,
     gate::{Admitted, Pending},
+    growth,
     http::{
         backend::{Backend, Exchange, Refusal, start_of},
         retry::RetryRules,
@@ -66,11 +67,11 @@ use crate::{
         api_error::{self, Rejection},
         collect::Collector,
         decode::{self, BodyType},
-        growth, hiding,
+        hiding,
     },
     script::engine::Slots,
     secrets::Secrets,
-    shares::Client,
+    shares::{Client, Queue},
     worker::Filters,
 };
 
@@ -113,6 +114,11 @@ impl Executor {
     /// Returns how many bytes the answers take that are being read.
     pub fn bytes_in_memory(&self) -> u64 {
         self.bounds.used()
+    }
+
+    /// Returns turns for transfers that are no part of calls: as many as calls have.
+    pub(crate) fn transfer_queue(&self) -> Queue {
+        self.bounds.transfer_queue()
     }
 
     /// Returns room for what is made of an answer beside it.
@@ -411,7 +417,7 @@ impl Executor {
             return Err(target.too_large(plan));
         }
         target.take_room(announced, plan)?;
-        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or_default());
+        let mut body = growth::buffer(usize::try_from(announced).unwrap_or_default());
         let mut rest = Rest::default();
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {

@@ -23,6 +23,7 @@ use crate::{
         model::{Access, Composite, Tool},
         task::{TaskCall, Tasks},
     },
+    names::OrMeant,
     outcome::task::TaskHandle,
 };
 
@@ -71,17 +72,13 @@ pub enum Refusal {
         reason: String,
     },
     /// The caller's fault: there is no such tool.
-    #[error("unknown tool \"{name}\"{}", did_you_mean(nearest.as_deref()))]
+    #[error("unknown tool \"{name}\"{:#}", OrMeant(nearest.as_deref()))]
     UnknownTool {
         /// The name that was asked for.
         name: String,
         /// A listed tool with a similar name.
         nearest: Option<String>,
     },
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; did you mean \"{name}\"?")).unwrap_or_default()
 }
 
 /// A call that fits its schema and is allowed; a dangerous one still needs a person's consent.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::descriptor::model::Access;
+use crate::{descriptor::model::Access, text::cut};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
@@ -79,10 +79,10 @@ impl ToolPatterns {
             .map(|pattern| {
                 let text = pattern.into();
                 if text.len() > LONGEST_PATTERN || text.matches('{').count() > MOST_BRACES {
-                    let start: String = text.chars().take(40).collect();
                     return Err(format!(
-                        "`{start}..` is no glob: one has at most {LONGEST_PATTERN} bytes and \
-                         {MOST_BRACES} braces"
+                        "`{}` is no glob: one has at most {LONGEST_PATTERN} bytes and \
+                         {MOST_BRACES} braces",
+                        cut(&text, 40)
                     ));
                 }
                 let glob = globset::Glob::new(&text)

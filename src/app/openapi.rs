@@ -1,12 +1,13 @@
-//! Fetches the OpenAPI document of a backend whose operator allows it (`fetch_openapi`).
+//! OpenAPI documents for descriptors that name one: a file beside the descriptor, or what the backend
+//! itself has, when its operator allows it (`fetch_openapi`).
 //!
-//! The document comes from below the backend's own base URL, with its credential, and within
+//! A fetched document comes from below the backend's own base URL, with its credential, and within
 //! bounds of time and size: a start never waits long, and one without the document is a start all
 //! the same. All backends are asked at once. A login that this takes is the one that calls use: the
 //! authenticator is the backend's own, and the client is not, as its connections end with the
 //! runtime that made them.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::{StreamExt as _, future::join_all};
@@ -16,22 +17,97 @@ use url::Url;
 use super::LoadedBackend;
 use crate::{
     call::{CallPlan, Door, PlannedBody},
+    config::folder::Folder,
     descriptor::{
+        Loaded, code,
+        diagnostic::{Diagnostic, Severity},
         model::{ErrorRules, Method},
-        openapi,
     },
     files::FileStore,
     http::{
         auth::Authenticator,
-        backend::{Backend, Exchange},
+        backend::{Backend, Exchange, ExchangeError},
+        error::SendError,
         retry::RetryRules,
         settled,
         upload::Activity,
     },
+    openapi::{self, DocumentError},
 };
 
 /// A start waits so long for all documents together.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the document of a backend is not used, in words that follow a colon.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    /// Nothing says where it is.
+    #[error("the descriptor has no `openapi_source`")]
+    NoSource,
+    /// It is read without being fetched.
+    #[error("it is a file beside the descriptor, and `fetch_openapi` has no effect")]
+    IsBeside,
+    /// The descriptor has something else where its URL should be.
+    #[error("{0} is no URL: {1}")]
+    NoUrl(String, url::ParseError),
+    /// The credential does not go there.
+    #[error("{0} is not below the base URL of the backend")]
+    Elsewhere(String),
+    /// No runtime can be made.
+    #[error("{0}")]
+    Runtime(Arc<io::Error>),
+    /// It takes too long.
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    /// The answer breaks off.
+    #[error("{0}")]
+    Broken(SendError),
+    /// There is no answer.
+    #[error("{0}")]
+    Exchange(ExchangeError),
+    /// The answer to this request has this status.
+    #[error("{0} was answered with HTTP {1}")]
+    Status(String, u16),
+    /// What came is none.
+    #[error("{0}")]
+    Document(DocumentError),
+    /// It is that of another API, or of another version.
+    #[error("it has none of the tools")]
+    NoTools,
+}
+
+/// Fills in what a descriptor does not say, out of the document beside it; one that is of no use is a
+/// finding.
+pub(crate) fn fill_in(loaded: &mut Loaded, folder: &Folder) {
+    let Some(document) = loaded.document.clone() else { return };
+    let path = &document.path;
+    let unreadable = |reason: &dyn fmt::Display| {
+        Some(format!("the OpenAPI document `{path}` cannot be read: {reason}"))
+    };
+    let message = match folder.read(path, openapi::MAX_BYTES) {
+        Ok((_, bytes)) => match &mut loaded.descriptor {
+            Some(descriptor) => match openapi::enrich(descriptor, &bytes) {
+                Ok(0) => Some(format!("the OpenAPI document `{path}` has none of the tools")),
+                Ok(_) => None,
+                Err(error) => unreadable(&error),
+            },
+            // Every problem is told at once.
+            None => openapi::read(&bytes).err().and_then(|error| unreadable(&error)),
+        },
+        Err(error) => unreadable(&error),
+    };
+    if let Some(message) = message {
+        loaded.add(Diagnostic {
+            code: code::OPENAPI,
+            severity: Severity::Warning,
+            message,
+            span: document.span,
+            label: "the tools are served without it".to_owned(),
+            help: None,
+            fix: None,
+        });
+    }
+}
 
 /// Fetches what is to be fetched and adds it to the descriptors; returns a sentence for each
 /// document that is not there. The backends and `authenticators` have the same order.
@@ -59,10 +135,9 @@ pub(super) fn fetch_all(
     for ((at, ..), bytes) in wanted.iter().zip(fetched) {
         let Some(backend) = backends.get_mut(*at) else { continue };
         let added = bytes.and_then(|bytes| {
-            let document = openapi::parse(&bytes)?;
             let descriptor = Arc::make_mut(&mut backend.descriptor);
-            match openapi::enrich(descriptor, &document) {
-                0 => Err("it has none of the tools".to_owned()),
+            match openapi::enrich(descriptor, &bytes).map_err(FetchError::Document)? {
+                0 => Err(FetchError::NoTools),
                 count => Ok(count),
             }
         });
@@ -76,18 +151,18 @@ pub(super) fn fetch_all(
     warnings
 }
 
-fn warning(backend: &LoadedBackend, reason: &str) -> String {
+fn warning(backend: &LoadedBackend, reason: &FetchError) -> String {
     let name = &backend.settings.name;
     format!("backend \"{name}\": its OpenAPI document is not used: {reason}")
 }
 
 /// Returns where the document is: below the base URL, as it is or as the descriptor has it.
-fn document_url(backend: &LoadedBackend) -> Result<Url, String> {
+fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
     let Some(source) = &backend.descriptor.openapi_source else {
-        return Err("the descriptor has no `openapi_source`".to_owned());
+        return Err(FetchError::NoSource);
     };
     if !source.contains("://") {
-        return Err("it is a file beside the descriptor, and `fetch_openapi` has no effect".into());
+        return Err(FetchError::IsBeside);
     }
     // An operator who names another place means the document of that place.
     let declared = backend.descriptor.base_url.as_deref().map(|base| base.trim_end_matches('/'));
@@ -96,27 +171,26 @@ fn document_url(backend: &LoadedBackend) -> Result<Url, String> {
         Some(rest) => format!("{}/{rest}", backend.base.as_str().trim_end_matches('/')),
         None => source.clone(),
     };
-    let url = Url::parse(&text).map_err(|error| format!("{text} is no URL: {error}"))?;
-    if backend.base.contains(&url) {
-        Ok(url)
-    } else {
-        Err(format!("{source} is not below the base URL of the backend"))
-    }
+    let url = Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error))?;
+    if backend.base.contains(&url) { Ok(url) } else { Err(FetchError::Elsewhere(source.clone())) }
 }
 
 type Wanted = (usize, Url, Backend);
 
 /// Fetches all documents on a runtime of their own.
-fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, String>> {
+fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, FetchError>> {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return wanted.iter().map(|_| Err(error.to_string())).collect(),
+        Err(error) => {
+            let error = Arc::new(error);
+            return wanted.iter().map(|_| Err(FetchError::Runtime(Arc::clone(&error)))).collect();
+        }
     };
     let fetched = runtime.block_on(async {
         let fetched = wanted.iter().map(|(_, url, backend)| async move {
             match tokio::time::timeout(TIMEOUT, fetch(backend, url, files)).await {
                 Ok(bytes) => bytes,
-                Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+                Err(_) => Err(FetchError::Timeout),
             }
         });
         let fetched = join_all(fetched).await;
@@ -129,7 +203,7 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, String>> {
     fetched
 }
 
-async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8>, String> {
+async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8>, FetchError> {
     let accept = HeaderValue::from_static("application/json, application/yaml;q=0.9, */*;q=0.1");
     let plan = CallPlan {
         method: Method::Get,
@@ -144,17 +218,17 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
     let rules =
         RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
     let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
-    let Exchange { response, .. } = sent.map_err(|error| error.to_string())?;
+    let Exchange { response, .. } = sent.map_err(FetchError::Exchange)?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {
-        return Err(format!("{request} was answered with HTTP {}", response.status().as_u16()));
+        return Err(FetchError::Status(request, response.status().as_u16()));
     }
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
     while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|error| backend.failure(&plan, &error).to_string())?;
+        let piece = piece.map_err(|error| FetchError::Broken(backend.failure(&plan, &error)))?;
         if body.len() + piece.len() > openapi::MAX_BYTES {
-            return Err(format!("it is larger than {} bytes", openapi::MAX_BYTES));
+            return Err(FetchError::Document(DocumentError::TooLarge));
         }
         body.extend_from_slice(&piece);
     }

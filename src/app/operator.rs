@@ -1,22 +1,64 @@
 //! What an operator decides about a descriptor: which of its logins is used, and what parameters
 //! are when a caller says nothing.
 
+use http::HeaderName;
 use serde_json::Value;
 
 use crate::{
     config::BackendSettings,
-    descriptor::{
-        diagnostic::nearest,
-        model::{Descriptor, Param, ParamKind},
-    },
+    descriptor::model::{Descriptor, Param, ParamKind},
+    names::{OrMeant, nearest},
 };
+
+/// A setting that does not fit the descriptor. The operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum OperatorError {
+    /// A default that is none for a parameter of its name.
+    #[error("`defaults`: `{name}` of the tool `{tool}` {problem}")]
+    Default { name: String, tool: String, problem: DefaultError },
+    /// A login that the descriptor does not have.
+    #[error("`login`: the descriptor has no login `{name}`: {}", known_logins(.known))]
+    Login { name: String, known: Vec<String> },
+    /// A header field that would tell the API something else about where calls come from than the
+    /// descriptor does. The same for all calls is the operator's word.
+    #[error(
+        "`headers`: `{name}` tells the API which calls come through MCP, so that its administrator \
+         can turn them off (`switch` of the descriptor); remove it"
+    )]
+    Mark { name: HeaderName },
+    /// A default for a parameter that no tool has.
+    #[error("`defaults`: no tool has a parameter `{name}`{}", OrMeant(.meant.as_deref()))]
+    Parameter { name: String, meant: Option<String> },
+}
+
+/// Why a value is no default of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DefaultError {
+    /// Each call names its own.
+    #[error("is a file, which has no default")]
+    File,
+    /// It has another type.
+    #[error("must be of the type {wanted}, not {value}")]
+    Type { wanted: &'static str, value: Box<Value> },
+}
+
+fn known_logins(known: &[String]) -> String {
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    match known.as_slice() {
+        [] => "it has none to choose from; remove `login`".to_owned(),
+        known => format!("it has {}; without `login` its `auth` counts", known.join(", ")),
+    }
+}
 
 /// Changes `descriptor` as `settings` say.
 ///
 /// # Errors
 ///
-/// Sentences about settings that do not fit the descriptor.
-pub(super) fn apply(settings: &BackendSettings, descriptor: &mut Descriptor) -> Result<(), String> {
+/// All settings that do not fit the descriptor.
+pub(super) fn apply(
+    settings: &BackendSettings,
+    descriptor: &mut Descriptor,
+) -> Result<(), Vec<OperatorError>> {
     let mut problems = Vec::new();
     if let Some(name) = &settings.login {
         problems.extend(choose(name, descriptor).err());
@@ -25,39 +67,30 @@ pub(super) fn apply(settings: &BackendSettings, descriptor: &mut Descriptor) -> 
         problems.extend(fill(name, value, descriptor).err());
     }
     problems.extend(unmarked(settings, descriptor));
-    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// Finds a header field of the operator's that would tell the API something else about where calls
-/// come from than the descriptor does. The same for all calls is the operator's word.
-fn unmarked(settings: &BackendSettings, descriptor: &Descriptor) -> Option<String> {
+/// Finds a header field that contradicts a mark of the descriptor.
+fn unmarked(settings: &BackendSettings, descriptor: &Descriptor) -> Option<OperatorError> {
     let marks = &descriptor.switch.as_ref()?.headers;
     let other = settings.headers.iter().find(|(name, value)| {
         marks.iter().any(|(mark, expected)| mark == name && expected != value)
     })?;
-    let name = &other.0;
-    Some(format!(
-        "`headers`: `{name}` tells the API which calls come through MCP, so that its administrator \
-         can turn them off (`switch` of the descriptor); remove it"
-    ))
+    Some(OperatorError::Mark { name: other.0.clone() })
 }
 
-fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), String> {
+fn choose(name: &str, descriptor: &mut Descriptor) -> Result<(), OperatorError> {
     let logins = &descriptor.auth_rules.logins;
     if let Some(login) = logins.get(name) {
         descriptor.auth = login.clone();
         return Ok(());
     }
-    let known: Vec<String> = logins.keys().map(|name| format!("`{name}`")).collect();
-    let known = match known.as_slice() {
-        [] => "it has none to choose from; remove `login`".to_owned(),
-        known => format!("it has {}; without `login` its `auth` counts", known.join(", ")),
-    };
-    Err(format!("`login`: the descriptor has no login `{name}`: {known}"))
+    let known = logins.keys().map(ToString::to_string).collect();
+    Err(OperatorError::Login { name: name.to_owned(), known })
 }
 
 /// Makes `value` the default of every parameter called `name`.
-fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), String> {
+fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), OperatorError> {
     let tools = descriptor.tools.iter_mut().map(|tool| (&tool.name, &mut tool.params));
     let composites = descriptor.composites.iter_mut().map(|it| (&it.name, &mut it.params));
     let checks = descriptor.health.iter_mut().map(|it| (&it.tool.name, &mut it.tool.params));
@@ -65,8 +98,10 @@ fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), St
     for (tool, params) in tools.chain(composites).chain(checks) {
         for param in params.iter_mut().filter(|param| param.name == name) {
             found = true;
-            set(param, value).map_err(|problem| {
-                format!("`defaults`: `{name}` of the tool `{tool}` {problem}")
+            set(param, value).map_err(|problem| OperatorError::Default {
+                name: name.to_owned(),
+                tool: tool.clone(),
+                problem,
             })?;
         }
     }
@@ -74,20 +109,19 @@ fn fill(name: &str, value: &Value, descriptor: &mut Descriptor) -> Result<(), St
         return Ok(());
     }
     let params = descriptor.tools.iter().flat_map(|tool| &tool.params);
-    let meant = nearest(name, params.map(|param| param.name.as_str()));
-    let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-    Err(format!("`defaults`: no tool has a parameter `{name}`{meant}"))
+    let meant = nearest(name, params.map(|param| param.name.as_str())).map(str::to_owned);
+    Err(OperatorError::Parameter { name: name.to_owned(), meant })
 }
 
-fn set(param: &mut Param, value: &Value) -> Result<(), String> {
+fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
     if param.kind == ParamKind::FileUrl {
-        return Err("is a file, which has no default".to_owned());
+        return Err(DefaultError::File);
     }
     let wanted = param.kind.schema_type();
     let fits = param.kind.coerce(value.clone());
     // A parameter with a default is never missing.
     param.default =
-        Some(fits.map_err(|value| format!("must be of the type {wanted}, not {value}"))?);
+        Some(fits.map_err(|value| DefaultError::Type { wanted, value: Box::new(value) })?);
     Ok(())
 }
 
@@ -115,14 +149,20 @@ mod tests {
         Arc::unwrap_or_clone(fixture::descriptor("shop", tools))
     }
 
-    fn applied(change: impl FnOnce(&mut BackendSettings)) -> Result<Descriptor, String> {
+    fn applied(
+        change: impl FnOnce(&mut BackendSettings),
+    ) -> Result<Descriptor, Vec<OperatorError>> {
         let mut settings = BackendSettings::new("shop", "shop");
         change(&mut settings);
         let mut descriptor = descriptor();
         apply(&settings, &mut descriptor).map(|()| descriptor)
     }
 
-    fn defaults(name: &str, value: Value) -> Result<Descriptor, String> {
+    fn text(problems: &[OperatorError]) -> String {
+        crate::app::joined(problems)
+    }
+
+    fn defaults(name: &str, value: Value) -> Result<Descriptor, Vec<OperatorError>> {
         applied(|settings| drop(settings.defaults.insert(name.to_owned(), value)))
     }
 
@@ -143,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said() {
-        let problem = |name: &str, value| defaults(name, value).unwrap_err();
+        let problem = |name: &str, value| text(&defaults(name, value).unwrap_err());
         assert_eq!(
             problem("cuont", json!(1)),
             "`defaults`: no tool has a parameter `cuont`; did you mean `count`?"
@@ -154,7 +194,7 @@ mod tests {
         );
         assert!(problem("dc", json!(["main"])).contains("must be of the type string"));
         let login = |name: &str| applied(|settings| settings.login = Some(name.to_owned()));
-        assert!(login("password").unwrap_err().contains("none to choose from"));
+        assert!(text(&login("password").unwrap_err()).contains("none to choose from"));
     }
 
     #[test]
@@ -169,7 +209,7 @@ mod tests {
             apply(&settings, &mut descriptor)
         };
         for value in ["", "Mcp", "person"] {
-            let problem = with("X-Door", value).unwrap_err();
+            let problem = text(&with("X-Door", value).unwrap_err());
             assert!(problem.contains("`x-door` tells the API which calls"), "{problem}");
         }
         assert_eq!(with("X-Door", "mcp"), Ok(()));
@@ -184,7 +224,7 @@ mod tests {
         descriptor.auth_rules.logins.insert("key".to_owned(), login.clone());
         let mut settings = BackendSettings::new("shop", "shop");
         settings.login = Some("kee".to_owned());
-        let problem = apply(&settings, &mut descriptor).unwrap_err();
+        let problem = text(&apply(&settings, &mut descriptor).unwrap_err());
         assert!(problem.contains("no login `kee`: it has `key`"), "{problem}");
         settings.login = Some("key".to_owned());
         apply(&settings, &mut descriptor).unwrap();

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::descriptor::template::PathTemplate;
+use crate::{descriptor::template::PathTemplate, names::path::placeholders};
 
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
 /// slash, so that a tool's path can be appended to it as text.
@@ -45,9 +45,7 @@ impl BaseUrl {
     /// Parses a base URL. Its path is kept; a trailing slash makes no difference.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
         let text = text.trim();
-        if let Some((_, rest)) = text.split_once('{')
-            && let Some((name, _)) = rest.split_once('}')
-        {
+        if let Some(name) = placeholders(text).next() {
             return Err(BaseUrlError::Placeholder(name.to_owned()));
         }
         let url = Url::parse(text)?;

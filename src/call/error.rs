@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::{
     catalog::Entry,
     descriptor::model::{Param, ParamKind},
+    names::Meant,
+    text::cut,
 };
 
 /// Arguments that cannot be sent. The caller's fault; nothing was sent.
@@ -121,10 +123,9 @@ impl fmt::Display for ArgumentProblem {
             }
             Self::Unknown { name, nearest } => {
                 // A mistaken name can be anything, a whole document included.
-                let shown: String = name.chars().take(64).collect();
-                write!(formatter, "there is no parameter `{shown}`")?;
+                write!(formatter, "there is no parameter `{}`", cut(name, 64))?;
                 match nearest {
-                    Some(nearest) => write!(formatter, ", did you mean `{nearest}`?"),
+                    Some(nearest) => write!(formatter, ", {}", Meant(nearest)),
                     None => Ok(()),
                 }
             }

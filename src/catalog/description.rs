@@ -7,7 +7,11 @@
 use std::borrow::Cow;
 
 use super::Operation;
-use crate::{descriptor::model::Deprecation, text::plain};
+use crate::{
+    descriptor::model::Deprecation,
+    names::words,
+    text::{cut_prose, plain},
+};
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;
@@ -25,7 +29,7 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
         let notice = notice(deprecation, replacement);
         // Room for a full stop and a space.
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
-        text = cut(&text, room);
+        text = cut_prose(&text, room).0.into_owned();
         append(&mut text, &notice);
     }
     for (key, value) in operation.hints() {
@@ -39,17 +43,17 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
             _ => append(&mut text, &format!("{}: {value}", sentence_case(&plain(key)))),
         }
     }
-    cut(&text, DESCRIPTION_MAX)
+    cut_prose(&text, DESCRIPTION_MAX).0.into_owned()
 }
 
 /// Returns the tool's name in words: `list_vms` becomes `List VMs`.
 pub(crate) fn title(name: &str) -> String {
     let mut title = String::with_capacity(name.len() + 8);
-    for word in words(&plain(name)).split(' ') {
+    for word in words(&plain(name)) {
         if !title.is_empty() {
             title.push(' ');
         }
-        push_word(&mut title, word);
+        push_word(&mut title, &word);
     }
     capitalize(&title)
 }
@@ -77,7 +81,7 @@ fn notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
     let mut notice = String::from("Deprecated");
     if !reason.is_empty() {
         notice.push_str(": ");
-        notice.push_str(&cut(&reason, DEPRECATION_MAX));
+        notice.push_str(&cut_prose(&reason, DEPRECATION_MAX).0);
     }
     if let Some(replacement) = replacement {
         append(&mut notice, &format!("Use {replacement}."));
@@ -99,21 +103,8 @@ fn end(text: &mut String) {
     }
 }
 
-/// Cuts a text after at most `max` characters, at a sentence if one ends late enough.
-fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    // Room for a space and the ellipsis.
-    let head: String = text.chars().take(max.saturating_sub(2)).collect();
-    let sentence = head.rfind(". ").map(|at| at + 1).filter(|at| *at >= head.len() / 2);
-    let end = sentence.or_else(|| head.rfind(' ')).unwrap_or(head.len());
-    let kept = head.get(..end).unwrap_or(&head).trim_end_matches([' ', ',', ';', ':', '(']);
-    if sentence.is_some() { format!("{kept} …") } else { format!("{kept}…") }
-}
-
 fn sentence_case(key: &str) -> String {
-    capitalize(&words(key))
+    capitalize(&words(key).join(" "))
 }
 
 fn capitalize(text: &str) -> String {
@@ -123,28 +114,6 @@ fn capitalize(text: &str) -> String {
     capitalized.extend(first);
     capitalized.push_str(characters.as_str());
     capitalized
-}
-
-/// Writes a name in lower case, with a space at punctuation and where lower case turns into upper
-/// case.
-fn words(name: &str) -> String {
-    let mut words = String::with_capacity(name.len() + 8);
-    let mut after_lower = false;
-    for character in name.chars() {
-        let wanted = character.is_alphanumeric();
-        let boundary = !wanted || (after_lower && character.is_uppercase());
-        if boundary && !words.is_empty() && !words.ends_with(' ') {
-            words.push(' ');
-        }
-        after_lower = character.is_lowercase();
-        match character {
-            _ if !wanted => {}
-            'a'..='z' | '0'..='9' => words.push(character),
-            _ => words.extend(character.to_lowercase()),
-        }
-    }
-    words.truncate(words.trim_end().len());
-    words
 }
 
 /// Abbreviations that the rule of [`push_word`] misses or would take for a plural.
@@ -205,6 +174,9 @@ mod tests {
             ("getUserById", "Get user by ID"),
             ("vm.start-all", "VM start all"),
             ("ping", "Ping"),
+            ("listHTTPServers", "List HTTP servers"),
+            ("getVMs", "Get VMs"),
+            ("vm2Name", "Vm2 name"),
         ];
         for (name, expected) in cases {
             assert_eq!(title(name), expected);

@@ -21,19 +21,20 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::description::collapse;
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
     name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
     output::Output,
 };
-pub(crate) use self::{description::collapse, name::nearest};
 use crate::{
     access::{Decision, Policy},
     descriptor::{
         model::{Access, Composite, Descriptor, Health, Param, Tool},
         task::Tasks,
     },
+    names::nearest_loosely,
 };
 
 /// The position of a backend in the settings.
@@ -215,7 +216,7 @@ impl Catalog {
 
     /// Returns the listed name that `name` was probably meant to be.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.listed().map(|entry| entry.name.as_str()))
+        nearest_loosely(name, self.listed().map(|entry| entry.name.as_str()))
     }
 }
 
@@ -500,9 +501,9 @@ impl Entry {
     /// finds its property.
     pub fn nearest_property(&self, name: &str) -> Option<&str> {
         let on_the_wire = self.params.iter().find(|param| param.param.name == name);
-        on_the_wire
-            .map(|param| param.property.as_str())
-            .or_else(|| nearest(name, self.params.iter().map(|param| param.property.as_str())))
+        on_the_wire.map(|param| param.property.as_str()).or_else(|| {
+            nearest_loosely(name, self.params.iter().map(|param| param.property.as_str()))
+        })
     }
 
     /// Returns the compiled schema of all parameters. Compiling waits for the first call, because

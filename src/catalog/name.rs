@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sha2::{Digest, Sha256};
+use crate::names::{joined, suffixed};
 
 /// The longest tool name: hosts allow 64 characters with their own prefix counted in.
 pub const TOOL_NAME_MAX: usize = 45;
@@ -19,9 +19,6 @@ pub const PROPERTY_NAME_MAX: usize = 64;
 /// on what is allowed, and that renames nothing.
 pub const RESERVED: [&str; 5] =
     ["stream_close", "stream_list", "stream_read", "task_cancel", "task_wait"];
-
-/// The hexadecimal digits of a hash suffix.
-const HASH_DIGITS: usize = 6;
 
 /// A name on its way to being unique.
 #[derive(Debug)]
@@ -64,7 +61,7 @@ pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
         .iter()
         .map(|&name| {
             let exact = is_property_name(name);
-            let mapped = if exact { name.to_owned() } else { words(name) };
+            let mapped = if exact { name.to_owned() } else { joined(name, is_property_character) };
             Candidate { identity: name.to_owned(), mapped, exact }
         })
         .collect();
@@ -73,19 +70,15 @@ pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
 
 /// Returns whether hosts accept `name` for a property.
 fn is_property_name(name: &str) -> bool {
-    (1..=PROPERTY_NAME_MAX).contains(&name.len())
-        && name.chars().all(|c| is_word(c) || matches!(c, '.' | '-'))
+    (1..=PROPERTY_NAME_MAX).contains(&name.len()) && name.chars().all(is_property_character)
+}
+
+fn is_property_character(character: char) -> bool {
+    is_word(character) || matches!(character, '.' | '-')
 }
 
 fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
-}
-
-/// Joins the acceptable parts of `name`: `filter[name]` becomes `filter_name`, `ids[]` `ids`.
-fn words(name: &str) -> String {
-    let accepted = |c: char| is_word(c) || matches!(c, '.' | '-');
-    let parts: Vec<_> = name.split(|c| !accepted(c)).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "param".to_owned() } else { parts.join("_") }
 }
 
 /// Makes the names unique and short enough, and none of `reserved`.
@@ -152,58 +145,11 @@ fn settle(candidates: &[Candidate], max: usize, reserved: &[&str]) -> Vec<String
 
 /// Returns the name, cut if needed, with a hash of its identity behind.
 fn with_hash(candidate: &Candidate, max: usize, salt: u32) -> String {
-    let mut hasher = Sha256::new().chain_update(&candidate.identity);
+    let mut identity = candidate.identity.clone().into_bytes();
     if salt > 0 {
-        hasher.update(salt.to_be_bytes());
+        identity.extend(salt.to_be_bytes());
     }
-    let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    // Mapped names are ASCII, so that every byte is a boundary.
-    let stem: String = candidate.mapped.chars().take(max - HASH_DIGITS - 1).collect();
-    let hash: String = hash.chars().take(HASH_DIGITS).collect();
-    format!("{}_{hash}", stem.trim_end_matches('_'))
-}
-
-/// Returns the known name that `name` was probably meant to be.
-///
-/// Case, hyphens and dots are ignored; a known name that contains the whole of `name` as its end
-/// (a tool without its backend's prefix) counts as near.
-pub(crate) fn nearest<'known>(
-    name: &str,
-    known: impl Iterator<Item = &'known str>,
-) -> Option<&'known str> {
-    let plain = |text: &str| -> String {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            // No known name is longer; a mistaken argument can be.
-            .take(2 * PROPERTY_NAME_MAX)
-            .collect()
-    };
-    let wanted = plain(name);
-    if wanted.is_empty() {
-        return None;
-    }
-    let score = |candidate: &str| {
-        let candidate = plain(candidate);
-        if candidate == wanted {
-            return 2.0;
-        }
-        let similarity = strsim::normalized_damerau_levenshtein(&candidate, &wanted);
-        if wanted.len() >= 3 && candidate.ends_with(&wanted) {
-            1.0 + similarity
-        } else {
-            similarity
-        }
-    };
-    known
-        .map(|candidate| (score(candidate), candidate))
-        .filter(|(score, _)| *score >= 0.6)
-        // `max_by` prefers the last of equals; the first is the stable choice.
-        .fold(None, |best: Option<(f64, &str)>, next| match best {
-            Some(best) if best.0 >= next.0 => Some(best),
-            _ => Some(next),
-        })
-        .map(|(_, candidate)| candidate)
+    suffixed(&candidate.mapped, &identity, max)
 }
 
 #[cfg(test)]
@@ -317,16 +263,5 @@ mod tests {
             tools(1, &pairs);
             tools(2, &pairs);
         }
-    }
-
-    #[test]
-    fn finds_the_nearest_name() {
-        let near = |name| nearest(name, ["list_vms", "get_vm", "name_label", "id"].into_iter());
-        assert_eq!(near("list_vm"), Some("list_vms"));
-        assert_eq!(near("nameLabel"), Some("name_label"));
-        assert_eq!(near("label"), Some("name_label"));
-        assert_eq!(near("frobnicate"), None);
-        assert_eq!(near(""), None);
-        assert_eq!(near(&"z".repeat(100_000)), None);
     }
 }

@@ -10,6 +10,7 @@ use super::{
     rewrite,
 };
 use crate::{
+    app::openapi,
     config::folder::Folder,
     descriptor::{
         self, code,
@@ -189,7 +190,8 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
         Ok(source) => {
             outcome.readable += 1;
             let mut folder = Folder::beside(path);
-            let (source, loaded) = descriptor::check_with(source, &mut folder);
+            let (source, mut loaded) = descriptor::check_with(source, &mut folder);
+            openapi::fill_in(&mut loaded, &folder);
             let wanted = loaded.descriptor.as_ref().map(Wanted::of).unwrap_or_default();
             CheckedFile { source, diagnostics: loaded.diagnostics, wanted }
         }

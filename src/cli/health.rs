@@ -18,8 +18,8 @@ use crate::{
     call::Door,
     catalog::BackendId,
     config::env_vars::Environment,
-    descriptor::diagnostic::nearest,
     executor::HealthReport,
+    names::{OrMeant, nearest},
     text,
 };
 
@@ -48,11 +48,8 @@ pub(super) async fn run(
         .collect();
     if let (Some(name), true) = (&args.backend, chosen.is_empty()) {
         let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
-        let meant = match nearest(name, names) {
-            Some(meant) => format!("; did you mean \"{meant}\"?"),
-            None => String::new(),
-        };
-        return Err(Failure::settings(format!("there is no backend \"{name}\"{meant}")));
+        let meant = OrMeant(nearest(name, names));
+        return Err(Failure::settings(format!("there is no backend \"{name}\"{meant:#}")));
     }
     let checks = chosen.iter().map(|(at, _)| check(&app, BackendId(*at)));
     let mut signals = Signals::listen()?;

@@ -16,9 +16,8 @@ use super::{
     rewrite,
 };
 use crate::{
-    descriptor::openapi::MAX_BYTES,
     openapi::{
-        self, Api,
+        self, Api, MAX_BYTES,
         import::{ImportError, Imported, Options},
         report::{Kind, Remark, Remarks},
     },

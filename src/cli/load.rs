@@ -10,10 +10,11 @@ use crate::{
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
     descriptor::{
         code,
-        diagnostic::{Severity, nearest},
+        diagnostic::Severity,
         model::{Access, Descriptor},
         source::Position,
     },
+    names::{OrMeant, nearest},
 };
 
 /// Loads the backends that `args` and `environment` name, for calls through `door`.
@@ -79,10 +80,7 @@ pub(super) fn unknown_levels(backend: &LoadedBackend) -> Vec<String> {
         for level in levels.to_string().split(", ") {
             if !is_known(level, &backend.descriptor) {
                 let known = ["read", "write", "admin", "dangerous", UNCLASSIFIED, ALL];
-                let meant = match nearest(level, known) {
-                    Some(level) => format!("; did you mean `{level}`?"),
-                    None => String::new(),
-                };
+                let meant = OrMeant(nearest(level, known));
                 warnings.push(format!("no tool has the access level `{level}`{meant}"));
             }
         }

@@ -30,11 +30,11 @@ use crate::{
         store::{Place, StoreError},
     },
     descriptor::{
-        diagnostic::nearest,
         login::Grant,
         model::{Auth, CredentialName, Setup},
     },
     http::{self, login::ClientIdentity},
+    names::{meant_or, nearest},
     text,
 };
 
@@ -110,13 +110,15 @@ pub(super) async fn run(
         }
     };
     let checked = tokio::select! {
-        checked = check => Ok(checked?),
+        // Who was interrupted is not told of what came of that.
+        biased;
         signal = async {
             match &mut signals {
                 Some(signals) => signals.next().await,
                 None => std::future::pending().await,
             }
         } => Err(signal),
+        checked = check => Ok(checked?),
     };
     if !matches!(checked, Ok(true)) {
         // A login may go on after the check that needed it.
@@ -236,10 +238,9 @@ fn choose(args: &SetupArgs, settings: &Settings) -> Result<BackendSettings, Fail
     found.cloned().ok_or_else(|| {
         let name = args.backend.as_deref().unwrap_or_default();
         let failure = Failure::usage(format!("there is no backend \"{name}\""));
-        match nearest(name, names()) {
-            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
-            None => failure.hint(format!("there are {}", names().collect::<Vec<_>>().join(", "))),
-        }
+        failure.hint(meant_or(nearest(name, names()), || {
+            format!("there are {}", names().collect::<Vec<_>>().join(", "))
+        }))
     })
 }
 
@@ -299,7 +300,7 @@ fn ask_all(
             found => found.map_err(Failure::settings)?,
         };
         match (variable, args.from_env, present) {
-            (Some(_), true, Some((value, _))) => draft.set(name, value),
+            (Some(_), true, Some(present)) => draft.set(name, present.value),
             (Some(variable), ..) => {
                 writeln!(console.err, "`{name}` comes from {variable}")?;
             }

@@ -17,7 +17,7 @@ use crate::{
         env_vars::Environment,
         store::{Forgotten, Listed, Place, Store},
     },
-    descriptor::diagnostic::nearest,
+    names::{meant_or, nearest},
 };
 
 /// Lists what is stored, by backend.
@@ -114,8 +114,7 @@ pub(super) fn forget(
 
 fn nothing(backend: &str, known: &BTreeMap<String, Place>) -> Failure {
     let failure = Failure::usage(format!("nothing is stored for a backend \"{backend}\""));
-    match nearest(backend, known.keys().map(String::as_str)) {
-        Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
-        None => failure.hint("`dadl-mcp setup --list` shows what is stored"),
-    }
+    failure.hint(meant_or(nearest(backend, known.keys().map(String::as_str)), || {
+        "`dadl-mcp setup --list` shows what is stored".to_owned()
+    }))
 }

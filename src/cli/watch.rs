@@ -14,12 +14,12 @@ use crate::{
     catalog::{BackendId, Entry},
     config::env_vars::Environment,
     descriptor::{
-        diagnostic::nearest,
         events::Events,
         model::{Location, StreamArgument},
     },
     gate::Pending,
     live::{Hub, LONGEST_WAIT, Owner, Phase},
+    names::{OrMeant, nearest},
     shares::Client,
 };
 
@@ -74,11 +74,8 @@ fn find<'app>(app: &'app App, name: &str) -> Result<(BackendId, &'app LoadedBack
         return Ok((BackendId(at), backend));
     }
     let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
-    let meant = match nearest(name, names) {
-        Some(meant) => format!("; did you mean \"{meant}\"?"),
-        None => String::new(),
-    };
-    Err(Failure::settings(format!("there is no backend \"{name}\"{meant}")))
+    let meant = OrMeant(nearest(name, names));
+    Err(Failure::settings(format!("there is no backend \"{name}\"{meant:#}")))
 }
 
 /// Checks that what is named fits what the stream carries.

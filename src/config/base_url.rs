@@ -46,21 +46,21 @@ impl BackendSettings {
 mod tests {
     use super::*;
 
-    fn base_url(url: Option<&str>, of_descriptor: Option<&str>) -> Result<String, String> {
+    fn base_url(url: Option<&str>, of_descriptor: Option<&str>) -> Result<String, BaseUrlProblem> {
         let mut backend = BackendSettings::new("b", "b.dadl");
         backend.url = url.map(str::to_owned);
         backend.variables.insert("HOST".to_owned(), "http://127.0.0.1".to_owned());
-        backend.base_url(of_descriptor).map_err(|problem| problem.to_string())
+        backend.base_url(of_descriptor)
     }
 
     #[test]
     fn the_operators_url_wins_and_may_be_private() {
         let url = base_url(Some("http://10.0.0.1/rest"), Some("https://x.example"));
-        assert_eq!(url.as_deref(), Ok("http://10.0.0.1/rest"));
-        assert_eq!(base_url(None, Some("{HOST}/v1")).as_deref(), Ok("http://127.0.0.1/v1"));
-        assert_eq!(base_url(None, Some("https://x.example")).as_deref(), Ok("https://x.example"));
+        assert_eq!(url, Ok("http://10.0.0.1/rest".to_owned()));
+        assert_eq!(base_url(None, Some("{HOST}/v1")).unwrap(), "http://127.0.0.1/v1");
+        assert_eq!(base_url(None, Some("https://x.example")).unwrap(), "https://x.example");
         assert_eq!(
-            base_url(None, None).unwrap_err(),
+            base_url(None, None).unwrap_err().to_string(),
             "it has no `url`, and its descriptor has no `base_url`"
         );
     }
@@ -82,7 +82,7 @@ mod tests {
             "http://192.0.2.1",
             "http://xo.internal",
         ] {
-            let error = base_url(None, Some(url)).unwrap_err();
+            let error = base_url(None, Some(url)).unwrap_err().to_string();
             assert!(error.contains("private address"), "{url}: {error}");
         }
     }

@@ -118,12 +118,12 @@ mod tests {
         provenance: Provenance,
         wanted: &[&str],
         bound: Option<&[&str]>,
-    ) -> Result<Bound, String> {
+    ) -> Result<Bound, BindingError> {
         let mut backend = BackendSettings::new("shop", "shop");
         backend.provenance = provenance;
         let recipient = Recipient { backend: &backend, origins: &origins(wanted) };
         let bound = bound.map(origins);
-        recipient.check("key", bound.as_ref()).map_err(|error| error.to_string())
+        recipient.check("key", bound.as_ref())
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
             assert!(check(provenance, &[a], Some(&[])).is_err());
         }
         assert_eq!(
-            check(Provenance::Own, &[a, b], Some(&[a])).unwrap_err(),
+            check(Provenance::Own, &[a, b], Some(&[a])).unwrap_err().to_string(),
             "the stored credential `key` of backend \"shop\" goes to https://a.example only, not \
              to https://b.example; if it should, run `dadl-mcp setup shop`"
         );
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(check(Provenance::Named("x".into()), &[a], None), Ok(Bound::NotYet));
         assert!(check(Provenance::Own, &[], None).is_err());
         assert_eq!(
-            check(Provenance::Flags, &[a], None).unwrap_err(),
+            check(Provenance::Flags, &[a], None).unwrap_err().to_string(),
             "the stored credential `key` of backend \"shop\" does not say yet where it may go, \
              and flags do not decide that; run `dadl-mcp setup shop --dadl shop` once"
         );

@@ -15,10 +15,12 @@ use super::{
     folder::Folder,
     trust::{self, Doubt},
 };
-use crate::descriptor::{
-    diagnostic::nearest,
-    model::CredentialName,
-    source::{MAX_BYTES, Source, SourceError},
+use crate::{
+    descriptor::{
+        model::CredentialName,
+        source::{MAX_BYTES, Source, SourceError},
+    },
+    names::{OrMeant, nearest},
 };
 
 /// The descriptors inside the binary, by name.
@@ -93,7 +95,7 @@ impl fmt::Display for Unused {
 #[non_exhaustive]
 pub enum LocateError {
     /// Nothing has this path or name.
-    #[error("descriptor `{dadl}` was not found{}", did_you_mean(*nearest, there.as_deref()))]
+    #[error("descriptor `{dadl}` was not found{}", or_meant(*nearest, there.as_deref()))]
     NotFound {
         /// What the settings say.
         dadl: String,
@@ -122,11 +124,10 @@ pub enum LocateError {
     },
 }
 
-fn did_you_mean(nearest: Option<&str>, there: Option<&str>) -> String {
+fn or_meant(nearest: Option<&str>, there: Option<&str>) -> String {
     match (there, nearest) {
         (Some(path), _) => format!("; there is {path}: write `{path}` if you mean that file"),
-        (None, Some(name)) => format!("; did you mean `{name}`?"),
-        (None, None) => String::new(),
+        (None, nearest) => OrMeant(nearest).to_string(),
     }
 }
 

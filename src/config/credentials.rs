@@ -29,15 +29,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub(crate) use self::file::read;
 pub use self::{
     file::SecretFileError,
-    source::{CredentialSource, SourceError},
+    source::{BackendCredentials, CredentialSource, SourceError},
 };
+pub use super::store::Credential;
 use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},
     dirs,
     env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES},
     keyring::{Keyring, KeyringError, OsKeyring},
-    store::{Access, Place, Store, StoreError, StoreLock, Stored, fingerprint},
+    store::{Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
 use crate::{
     descriptor::model::CredentialName,
@@ -59,26 +60,11 @@ type Draft = Arc<Mutex<Drafted>>;
 #[derive(Debug, Default)]
 struct Drafted {
     /// By the name of the credential.
-    values: BTreeMap<String, Value>,
+    values: BTreeMap<String, Stored>,
     /// Whether a server has replaced one of them, so that the one before is of no use.
     replaced: bool,
     /// Whether what is stored does not count, as it cannot be read.
     ignores_store: bool,
-}
-
-/// A value of a draft.
-#[derive(Debug, Clone)]
-struct Value {
-    secret: SecretString,
-    access: Option<Access>,
-    /// See [`Stored::replaces`].
-    replaces: Option<String>,
-}
-
-impl From<SecretString> for Value {
-    fn from(secret: SecretString) -> Self {
-        Self { secret, access: None, replaces: None }
-    }
 }
 
 /// Where a value of [`Credentials::draft`] comes from.
@@ -145,8 +131,7 @@ impl OutsidePlace {
 /// A credential and the variable or file that it comes from.
 struct Found {
     origin: String,
-    secret: SecretString,
-    access: Option<Access>,
+    credential: Credential,
 }
 
 impl Credentials {
@@ -204,7 +189,7 @@ impl Credentials {
     /// Adds a value to the draft.
     pub fn set(&self, name: &CredentialName, value: SecretString) {
         if let Some(mut draft) = self.drafted() {
-            draft.values.insert(name.0.clone(), value.into());
+            draft.values.insert(name.0.clone(), Credential::from(value).into());
         }
     }
 
@@ -221,7 +206,7 @@ impl Credentials {
     ) -> Result<(), CredentialError> {
         let stored = self.store()?.entry(&backend.name, &name.0)?;
         if let (Some(stored), Some(mut draft)) = (stored, self.drafted()) {
-            draft.values.insert(name.0.clone(), stored.into());
+            draft.values.insert(name.0.clone(), stored);
         }
         Ok(())
     }
@@ -269,11 +254,10 @@ impl Credentials {
     ) -> Result<Committed, CredentialError> {
         let values = self.drafted().map(|draft| draft.values.clone()).unwrap_or_default();
         let mut entries = Vec::new();
-        for (name, Value { secret, access, replaces }) in values.clone() {
+        for (name, Stored { credential, replaces, .. }) in values.clone() {
             let now = self.replaced(backend, &CredentialName(name.clone()))?;
             let origins = Some(origins.clone());
-            let stored = Stored { value: secret, replaces: now.or(replaces), access, origins };
-            entries.push((name, stored));
+            entries.push((name, Stored { credential, replaces: now.or(replaces), origins }));
         }
         let entries: Vec<(&str, Stored)> =
             entries.iter().map(|(name, stored)| (name.as_str(), stored.clone())).collect();
@@ -294,8 +278,7 @@ impl Credentials {
         store.is_some_and(|store| store.may_wait(&backend.name, writes))
     }
 
-    /// Returns the value of a credential that servers replace, as the last one of them left it,
-    /// and the access token that came with it.
+    /// Returns a credential that servers replace, as the last one of them left it.
     ///
     /// # Errors
     ///
@@ -304,11 +287,11 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-    ) -> Result<Option<(SecretString, Option<Access>)>, CredentialError> {
-        Ok(self.find_latest(recipient, name)?.map(|found| (found.secret, found.access)))
+    ) -> Result<Option<Credential>, CredentialError> {
+        Ok(self.find_latest(recipient, name)?.map(|found| found.credential))
     }
 
-    /// Stores the value that a server gave instead of the one it had; it goes where that one went.
+    /// Stores what a server gave instead of what it had; it goes where that went.
     ///
     /// # Errors
     ///
@@ -317,20 +300,17 @@ impl Credentials {
         &self,
         recipient: Recipient<'_>,
         name: &CredentialName,
-        value: &SecretString,
-        access: Option<&Access>,
+        credential: &Credential,
     ) -> Result<(), CredentialError> {
         if let Some(mut draft) = self.drafted() {
-            let value = Value { access: access.cloned(), ..value.clone().into() };
-            draft.values.insert(name.0.clone(), value);
+            draft.values.insert(name.0.clone(), credential.clone().into());
             draft.replaced = true;
             return Ok(());
         }
         self.check_replaceable(recipient, name)?;
         let Recipient { backend, origins } = recipient;
-        let (replaces, access) = (self.replaced(backend, name)?, access.cloned());
-        let origins = Some(origins.clone());
-        let stored = Stored { value: value.clone(), replaces, access, origins };
+        let (replaces, origins) = (self.replaced(backend, name)?, Some(origins.clone()));
+        let stored = Stored { credential: credential.clone(), replaces, origins };
         Ok(self.store()?.save(&backend.name, &[(&name.0, stored)])?)
     }
 
@@ -366,12 +346,12 @@ impl Credentials {
         name: &CredentialName,
     ) -> Result<Option<String>, CredentialError> {
         let outside = self.find_outside(backend, name)?;
-        Ok(outside.map(|found| fingerprint(found.secret.expose_secret())))
+        Ok(outside.map(|found| fingerprint(found.credential.value.expose_secret())))
     }
 
     fn find_drafted(&self, name: &CredentialName) -> Option<Found> {
-        let Value { secret, access, .. } = self.drafted()?.values.get(&name.0)?.clone();
-        Some(Found { origin: DRAFTED.to_owned(), secret, access })
+        let Stored { credential, .. } = self.drafted()?.values.get(&name.0)?.clone();
+        Some(Found { origin: DRAFTED.to_owned(), credential })
     }
 
     /// Keeps other processes from renewing with the same credential; `None` while one does.
@@ -424,7 +404,7 @@ impl Credentials {
         recipient: Recipient<'_>,
         name: &CredentialName,
     ) -> Result<Option<SecretString>, CredentialError> {
-        Ok(self.find(recipient, name)?.map(|found| found.secret))
+        Ok(self.find(recipient, name)?.map(|found| found.credential.value))
     }
 
     /// Returns the variable that gives the credential, without its value.
@@ -491,7 +471,7 @@ impl Credentials {
         let Some(outside) = self.find_outside(recipient.backend, name)? else {
             return self.find_stored(recipient, name, |_| true);
         };
-        let print = fingerprint(outside.secret.expose_secret());
+        let print = fingerprint(outside.credential.value.expose_secret());
         let replaced = |stored: &Stored| stored.replaces.as_ref() == Some(&print);
         Ok(Some(self.find_stored(recipient, name, replaced)?.unwrap_or(outside)))
     }
@@ -503,7 +483,7 @@ impl Credentials {
     ) -> Result<Option<Found>, CredentialError> {
         for variable in Self::variables(backend, name) {
             if let Some(secret) = self.environment.secret(&variable)? {
-                return Ok(Some(Found { origin: variable, secret, access: None }));
+                return Ok(Some(Found { origin: variable, credential: secret.into() }));
             }
         }
         Ok(None)
@@ -527,7 +507,7 @@ impl Credentials {
             match self.drafted() {
                 // It is bound when the draft is stored.
                 Some(mut draft) => {
-                    draft.values.insert(name.0.clone(), stored.clone().into());
+                    draft.values.insert(name.0.clone(), stored.clone());
                 }
                 None => {
                     store.bind(backend, recipient.origins)?;
@@ -539,14 +519,7 @@ impl Credentials {
             }
         }
         let place = store.place(backend)?.unwrap_or(Place::File);
-        let Stored { value, access, .. } = stored;
-        Ok(Some(Found { origin: store.name(place), secret: value, access }))
-    }
-}
-
-impl From<Stored> for Value {
-    fn from(Stored { value, replaces, access, .. }: Stored) -> Self {
-        Self { secret: value, access, replaces }
+        Ok(Some(Found { origin: store.name(place), credential: stored.credential }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
@@ -17,11 +17,8 @@ use crate::{
         source::Source,
         yaml::{self, Node, Value},
     },
+    names::header,
 };
-
-/// Header fields that belong to the runtime.
-const OWN_HEADERS: [HeaderName; 4] =
-    [header::AUTHORIZATION, header::CONTENT_LENGTH, header::COOKIE, header::HOST];
 
 /// What a file holds.
 #[derive(Debug)]
@@ -275,7 +272,7 @@ impl Reader {
                 self.error(code::HEADER_PARAM, &entry.key_span, message, "");
                 continue;
             };
-            if OWN_HEADERS.contains(&name) {
+            if header::is_ours(name.as_str()) {
                 let message = format!("{what} cannot be set here");
                 let help = "a credential comes from a CREDENTIAL_ variable; the rest follows \
                             from the request";
@@ -372,25 +369,38 @@ pub(super) fn is_level(word: &str) -> bool {
     !word.is_empty() && word.chars().all(allowed)
 }
 
-/// Says what is wrong with a base URL; one with placeholders is checked when they are filled.
-pub(super) fn check_url(text: &str) -> Result<(), String> {
+/// What is wrong with the URL of a setting, in words that follow its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlProblem {
+    /// Whoever reads the file reads it too.
+    #[error("must not hold a user name or a password; use a credential")]
+    Credentials,
+    /// It is none.
+    #[error("is no URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    /// Paths are appended to it.
+    #[error("must not have a query or a fragment")]
+    Query,
+    /// It is something else, or none.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+}
+
+/// Finds what is wrong with a base URL; one with placeholders is checked when they are filled.
+pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         let placeholder = text.starts_with('{');
-        return if placeholder {
-            Ok(())
-        } else {
-            Err("must begin with http:// or https://".into())
-        };
+        return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };
     }
     if text.contains('{') {
         return Ok(());
     }
-    let url = Url::parse(text).map_err(|error| format!("is no URL: {error}"))?;
+    let url = Url::parse(text)?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or a password; use a credential".into());
+        return Err(UrlProblem::Credentials);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or a fragment".into());
+        return Err(UrlProblem::Query);
     }
     Ok(())
 }

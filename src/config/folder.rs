@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::descriptor::{
-    Files, openapi,
+    Files, FolderError,
     source::{MAX_BYTES, Source, SourceError},
 };
 
@@ -37,11 +37,11 @@ impl Folder {
     /// # Errors
     ///
     /// Says why there is none.
-    pub fn fragment(&self, path: &str) -> Result<Source, String> {
+    pub fn fragment(&self, path: &str) -> Result<Source, FolderError> {
         let (name, bytes) = self.read(path, MAX_BYTES)?;
         Source::from_bytes(name, bytes).map_err(|error| match error {
-            SourceError::TooLarge { .. } => format!("it is larger than {MAX_BYTES} bytes"),
-            encoding @ SourceError::Encoding { .. } => encoding.to_string(),
+            SourceError::TooLarge { .. } => FolderError::TooLarge(MAX_BYTES),
+            encoding @ SourceError::Encoding { .. } => FolderError::Encoding(encoding),
         })
     }
 
@@ -51,9 +51,9 @@ impl Folder {
     /// # Errors
     ///
     /// Says why there is none.
-    pub(crate) fn read(&self, path: &str, limit: usize) -> Result<(String, Vec<u8>), String> {
+    pub(crate) fn read(&self, path: &str, limit: usize) -> Result<(String, Vec<u8>), FolderError> {
         let Some(folder) = &self.path else {
-            return Err("a descriptor inside the program has no folder".to_owned());
+            return Err(FolderError::Bundled);
         };
         let relative = Path::new(path);
         let is_plain = relative
@@ -61,35 +61,28 @@ impl Folder {
             .all(|component| matches!(component, Component::Normal(_) | Component::CurDir));
         // A backslash separates on Windows alone; a colon there names a drive or a stream.
         if path.is_empty() || !is_plain || path.contains(['\\', ':', '\0']) {
-            return Err("the path leaves the folder of the descriptor".to_owned());
+            return Err(FolderError::PathLeaves);
         }
         let file = folder.join(relative);
         let name = file.strip_prefix("./").unwrap_or(&file).display().to_string();
-        let no_file = |error: std::io::Error| error.to_string();
-        let resolved = fs::canonicalize(&file).map_err(no_file)?;
-        if !resolved.starts_with(fs::canonicalize(folder).map_err(no_file)?) {
-            return Err("a link leads out of the folder of the descriptor".to_owned());
+        let resolved = fs::canonicalize(&file).map_err(FolderError::Unreadable)?;
+        if !resolved.starts_with(fs::canonicalize(folder).map_err(FolderError::Unreadable)?) {
+            return Err(FolderError::LinkLeaves);
         }
         // Opening something else than a file may wait for ever.
-        if !fs::metadata(&resolved).map_err(no_file)?.is_file() {
-            return Err("it is not a file".to_owned());
+        if !fs::metadata(&resolved).map_err(FolderError::Unreadable)?.is_file() {
+            return Err(FolderError::NotAFile);
         }
         let mut bytes = Vec::new();
-        let opened = File::open(&resolved).map_err(no_file)?;
-        opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(no_file)?;
+        let opened = File::open(&resolved).map_err(FolderError::Unreadable)?;
+        opened.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(FolderError::Unreadable)?;
         Ok((name, bytes))
     }
 }
 
 impl Files for Folder {
-    fn fragment(&mut self, path: &str) -> Result<Source, String> {
+    fn fragment(&mut self, path: &str) -> Result<Source, FolderError> {
         Self::fragment(self, path)
-    }
-
-    fn openapi(&mut self, path: &str) -> Option<Result<Vec<u8>, String>> {
-        // What is at a URL is not beside the descriptor.
-        let is_here = !path.contains("://");
-        is_here.then(|| self.read(path, openapi::MAX_BYTES).map(|(_, bytes)| bytes))
     }
 }
 
@@ -110,10 +103,10 @@ mod tests {
         let absolute = inner.join("common/a.yaml").display().to_string();
         for path in ["", "../secret.yaml", "common/../../secret.yaml", "c:x", &absolute] {
             let error = folder.fragment(path).unwrap_err();
-            assert_eq!(error, "the path leaves the folder of the descriptor", "{path}");
+            assert_eq!(error.to_string(), "the path leaves the folder of the descriptor", "{path}");
         }
         assert!(folder.fragment("missing.yaml").is_err());
-        assert_eq!(folder.fragment("common").unwrap_err(), "it is not a file");
+        assert_eq!(folder.fragment("common").unwrap_err().to_string(), "it is not a file");
         assert!(Folder::NONE.fragment("a.yaml").is_err());
     }
 
@@ -130,6 +123,6 @@ mod tests {
         let folder = Folder::beside(&inner.join("x.dadl"));
         assert_eq!(folder.fragment("in.yaml").unwrap().text(), "a: 1");
         let error = folder.fragment("out.yaml").unwrap_err();
-        assert_eq!(error, "a link leads out of the folder of the descriptor");
+        assert_eq!(error.to_string(), "a link leads out of the folder of the descriptor");
     }
 }

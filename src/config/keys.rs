@@ -45,7 +45,12 @@ pub const LIMITS: &[Key] = &[
         "A longer result is cut where an item ends; the whole goes to the directory of files",
     ),
     key("max_calls", "number", "`512`", "For calls that wait for an answer at the same time"),
-    key("max_transfers", "number", "`256`", "For files that are sent or received at the same time"),
+    key(
+        "max_transfers",
+        "number",
+        "`256`",
+        "For files that calls send or receive at the same time, and as many that clients put at `/files` or fetch there",
+    ),
     key(
         "max_queued_calls",
         "number",

@@ -122,10 +122,9 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let access = match (&overrides.access, environment.get(env_vars::ACCESS)) {
             (Some(levels), _) => Some(levels.clone()),
-            (None, Some(text)) => Some(
-                parse_levels(text)
-                    .map_err(|reason| SettingsError::Flag { name: env_vars::ACCESS, reason })?,
-            ),
+            (None, Some(text)) => Some(parse_levels(text).map_err(|error| {
+                SettingsError::Flag { name: env_vars::ACCESS, reason: error.to_string() }
+            })?),
             (None, None) => None,
         };
         let files = overrides
@@ -184,16 +183,27 @@ fn files_of_this_process() -> PathBuf {
     std::env::temp_dir().join(format!("dadl-mcp-files-{}", Uuid::new_v4()))
 }
 
+/// Why a text is no list of access levels.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LevelsError {
+    /// It has no word.
+    #[error("no access level is given")]
+    Empty,
+    /// A word of it is none.
+    #[error("`{0}` is no access level")]
+    Word(String),
+}
+
 /// Reads access levels separated by commas.
 ///
 /// # Errors
 ///
-/// Says which word is none.
-pub fn parse_levels(text: &str) -> Result<Levels, String> {
+/// See [`LevelsError`].
+pub fn parse_levels(text: &str) -> Result<Levels, LevelsError> {
     let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !file::is_level(word)) {
-        Some(word) => Err(format!("`{word}` is no access level")),
-        None if words.is_empty() => Err("no access level is given".to_owned()),
+        Some(word) => Err(LevelsError::Word((*word).to_owned())),
+        None if words.is_empty() => Err(LevelsError::Empty),
         None => Ok(Levels::new(words)),
     }
 }

@@ -36,7 +36,7 @@ pub use self::{
     bundled::Places,
     files::FileSettings,
     limits::Limits,
-    load::{Overrides, SettingsError, parse_levels},
+    load::{LevelsError, Overrides, SettingsError, parse_levels},
     origin::{Origin, OriginError},
     reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };

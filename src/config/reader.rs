@@ -6,11 +6,14 @@
 
 use std::{fmt, ops::Range, time::Duration};
 
-use crate::descriptor::{
-    code,
-    diagnostic::{Code, Diagnostic, Severity, nearest},
-    units,
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        diagnostic::{Code, Diagnostic, Severity},
+        units,
+        yaml::{Entry, Node, Value},
+    },
+    names::{meant_or, nearest},
 };
 
 /// The findings so far.
@@ -58,15 +61,9 @@ impl Reader {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.findings.push(Diagnostic {
-            code,
-            severity: Severity::Error,
-            message: message.into(),
-            span: span.clone(),
-            label: String::new(),
-            help: Some(help.into()).filter(|help| !help.is_empty()),
-            fix: None,
-        });
+        let mut finding = Diagnostic::new(Severity::Error, code, span.clone(), message);
+        finding.help = Some(help.into()).filter(|help| !help.is_empty());
+        self.findings.push(finding);
     }
 
     /// Opens a mapping.
@@ -104,11 +101,9 @@ impl Reader {
     }
 
     pub(super) fn unknown_key(&mut self, section: Section<'_>, entry: &Entry<'_>, known: &[&str]) {
-        let help = match nearest(&entry.key, known.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("known keys are {}", list(known)),
-        };
         let message = format!("unknown key `{}` in {}", entry.key, section.what);
+        let meant = nearest(&entry.key, known.iter().copied());
+        let help = meant_or(meant, || format!("known keys are {}", list(known)));
         self.error(code::UNKNOWN_KEY, &entry.key_span, message, help);
     }
 
@@ -257,11 +252,9 @@ impl Reader {
         let found = choices.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let help = match nearest(text.value, words.iter().copied()) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known values are {}", list(&words)),
-            };
             let message = format!("unknown value `{}` of `{key}`", text.value);
+            let meant = nearest(text.value, words.iter().copied());
+            let help = meant_or(meant, || format!("known values are {}", list(&words)));
             self.error(code::UNKNOWN_VALUE, &text.span, message, help);
         }
         found.map(|(_, choice)| *choice)

@@ -30,7 +30,6 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use self::{
@@ -46,6 +45,8 @@ use super::{
     keyring::{self, Keyring, KeyringError},
     trust::{self, Doubt},
 };
+pub use crate::text::fingerprint;
+use crate::text::head;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -73,18 +74,37 @@ pub enum Place {
     Keyring,
 }
 
-/// A stored credential.
+/// The value of a credential.
 #[derive(Debug, Clone)]
-pub struct Stored {
-    /// The value.
+pub struct Credential {
+    /// What is secret, or names a user or a client.
     pub value: SecretString,
-    /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
-    pub replaces: Option<String>,
     /// The access token that came with a refresh token, for other processes: a server that
     /// replaces refresh tokens may end the access tokens that came before.
     pub access: Option<Access>,
+}
+
+impl From<SecretString> for Credential {
+    fn from(value: SecretString) -> Self {
+        Self { value, access: None }
+    }
+}
+
+/// A credential that is stored, or will be.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What it is.
+    pub credential: Credential,
+    /// The [`fingerprint`] of the value from outside that this one replaced, when there was one.
+    pub replaces: Option<String>,
     /// Where it may go; an entry of before does not say.
     pub origins: Option<BTreeSet<Origin>>,
+}
+
+impl From<Credential> for Stored {
+    fn from(credential: Credential) -> Self {
+        Self { credential, replaces: None, origins: None }
+    }
 }
 
 /// An access token whose end is known.
@@ -503,16 +523,11 @@ fn add(stored: &mut BTreeMap<String, Entry>, entries: &[(&str, Stored)]) {
 
 /// Names the lock under which the entries of a backend change their place.
 fn place_lock(backend: &str) -> String {
-    fingerprint(&format!("place of {backend}")).chars().take(16).collect()
+    head(&fingerprint(&format!("place of {backend}")), 16).to_owned()
 }
 
 fn revision() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-/// Returns what tells two values apart without showing either: SHA-256 in hexadecimal digits.
-pub fn fingerprint(value: &str) -> String {
-    Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

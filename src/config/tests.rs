@@ -263,6 +263,16 @@ backends:
 }
 
 #[test]
+fn header_fields_of_the_program_cannot_be_set() {
+    for name in crate::names::header::OURS {
+        let text =
+            format!("backends:\n  - name: a\n    dadl: a.dadl\n    headers: {{{name}: x}}\n");
+        let errors = errors(&text);
+        assert!(errors.contains(&format!("header `{name}` cannot be set here")), "{errors}");
+    }
+}
+
+#[test]
 fn a_file_without_backends_says_so() {
     insta::assert_snapshot!(errors(""), @r"
         1:1: D009 the file is empty []
@@ -304,10 +314,14 @@ impl Home {
         Environment::from_iter([("HOME", self.0.path().to_str().unwrap())])
     }
 
-    fn load(&self, overrides: &Overrides, environment: &Environment) -> Result<Settings, String> {
+    fn load(
+        &self,
+        overrides: &Overrides,
+        environment: &Environment,
+    ) -> Result<Settings, SettingsError> {
         let directory = self.0.path().join("work");
         std::fs::create_dir_all(&directory).unwrap();
-        Settings::load(overrides, environment, &directory).map_err(|error| error.to_string())
+        Settings::load(overrides, environment, &directory)
     }
 
     /// The name of the only backend.
@@ -322,11 +336,11 @@ fn finds_the_file_that_is_named_or_the_users_own() {
     let home = Home::new();
     let environment = home.environment();
     let none = Overrides::default();
-    let error = home.load(&none, &environment).unwrap_err();
+    let error = home.load(&none, &environment).unwrap_err().to_string();
     insta::assert_snapshot!(error, @"there is nothing to load: no --dadl was given, and no backends.yaml was found");
     // Whoever filled the working directory does not say where credentials go.
     home.write("work/backends.yaml", "project");
-    let error = home.load(&none, &environment).unwrap_err();
+    let error = home.load(&none, &environment).unwrap_err().to_string();
     insta::assert_snapshot!(error, @"./backends.yaml is there, but nobody named it: settings decide where credentials go, and the files of a directory may be somebody else's");
     home.write(".config/dadl-mcp/backends.yaml", "user");
     let own = home.load(&none, &environment).unwrap();
@@ -352,7 +366,7 @@ fn finds_the_file_that_is_named_or_the_users_own() {
     assert_eq!(flags.backends[0].provenance, Provenance::Flags);
     assert_eq!(flags.places.folders, [home.0.path().join(".config/dadl-mcp/descriptors")]);
     let missing = Overrides { config: Some("missing.yaml".into()), ..Overrides::default() };
-    assert!(home.load(&missing, &environment).unwrap_err().contains("missing.yaml"));
+    assert!(home.load(&missing, &environment).unwrap_err().to_string().contains("missing.yaml"));
 }
 
 #[test]
@@ -377,14 +391,14 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
     let environment = environment.with("DADL_MCP_ACCESS", "read, admin");
     assert!(allows(&default, &environment, Access::Admin));
     let environment = environment.with("DADL_MCP_ACCESS", "re ad");
-    let error = home.load(&default, &environment).unwrap_err();
+    let error = home.load(&default, &environment).unwrap_err().to_string();
     assert_eq!(error, "DADL_MCP_ACCESS: `re ad` is no access level");
 }
 
 #[test]
 fn flags_are_checked_like_the_file() {
     let home = Home::new();
-    let error = |overrides| home.load(&overrides, &home.environment()).unwrap_err();
+    let error = |overrides| home.load(&overrides, &home.environment()).unwrap_err().to_string();
     let dadl = || Overrides { dadl: Some("a.dadl".into()), ..Overrides::default() };
     insta::assert_snapshot!(error(Overrides { name: Some("A".into()), ..dadl() }), @"--name: `A` is no name for a backend: use lower-case letters, digits and hyphens, and begin with a letter");
     insta::assert_snapshot!(error(Overrides { url: Some("xo.example".into()), ..dadl() }), @"--url: it must begin with http:// or https://");

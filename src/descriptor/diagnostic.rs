@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::names::{Meant, meant_or};
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -45,6 +47,17 @@ pub struct Edit {
 }
 
 impl Diagnostic {
+    /// Makes a finding that says what is wrong, and nothing else yet.
+    pub fn new(
+        severity: Severity,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        let message = message.into();
+        Self { code, severity, message, span, label: String::new(), help: None, fix: None }
+    }
+
     /// Sets the words under the marked bytes.
     pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
@@ -57,6 +70,19 @@ impl Diagnostic {
         self
     }
 
+    /// Says which name was meant, where one was.
+    pub fn meant(&mut self, name: Option<&str>) -> &mut Self {
+        if let Some(name) = name {
+            self.help(Meant(name).to_string());
+        }
+        self
+    }
+
+    /// Says which name was meant, or else what there is.
+    pub fn meant_or(&mut self, name: Option<&str>, known: impl FnOnce() -> String) -> &mut Self {
+        self.help(meant_or(name, known))
+    }
+
     /// Sets the change that mends it.
     pub fn fix(&mut self, span: Range<usize>, replacement: impl Into<String>) -> &mut Self {
         self.fix = Some(Box::new(Edit { span, replacement: replacement.into() }));
@@ -67,36 +93,3 @@ impl Diagnostic {
 /// The stable code of a rule; listed in `docs/checks.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
-
-/// Returns the known name that is nearest to `name`, when one is near enough to be meant.
-pub fn nearest<'known>(
-    name: &str,
-    known: impl IntoIterator<Item = &'known str>,
-) -> Option<&'known str> {
-    let length = name.chars().count();
-    let limit = (length / 3).max(1);
-    known
-        .into_iter()
-        // The distance is at least the difference of the lengths, and much cheaper to have.
-        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Returns the known name that is nearest to `name`, when exactly one is.
-pub fn only_nearest<'known>(
-    name: &str,
-    known: impl IntoIterator<Item = &'known str> + Clone,
-) -> Option<&'known str> {
-    let first = nearest(name, known.clone())?;
-    let distance = strsim::damerau_levenshtein(name, first);
-    let length = name.chars().count();
-    let is_as_near = |other: &&str| {
-        *other != first
-            && other.chars().count().abs_diff(length) <= distance
-            && strsim::damerau_levenshtein(name, other) <= distance
-    };
-    known.into_iter().find(is_as_near).is_none().then_some(first)
-}

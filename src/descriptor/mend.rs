@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use super::{
-    Files, Loaded, NoFiles, check_with,
+    Files, Loaded, check_with,
     diagnostic::{Code, Diagnostic, Edit, Severity},
+    files::NoFiles,
     source::Source,
 };
 

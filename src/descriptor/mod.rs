@@ -9,6 +9,7 @@ pub mod code;
 pub mod condition;
 pub mod diagnostic;
 pub mod events;
+mod files;
 pub mod format;
 pub mod json_path;
 mod lint;
@@ -16,7 +17,6 @@ pub mod login;
 mod lower;
 pub mod mend;
 pub mod model;
-pub mod openapi;
 pub mod receivers;
 pub mod rules;
 pub mod source;
@@ -26,11 +26,16 @@ pub mod template;
 pub(crate) mod units;
 pub(crate) mod yaml;
 
+use std::ops::Range;
+
 use diagnostic::{Diagnostic, Severity};
+use files::NoFiles;
 use lower::include::{self, Fragments, Merged};
 use model::Descriptor;
 use source::{Source, SourceError};
 use yaml::Node;
+
+pub use files::{Files, FolderError};
 
 /// So many findings of one file are kept, errors first.
 const MAX_FINDINGS: usize = 1_000;
@@ -42,6 +47,26 @@ pub struct Loaded {
     pub descriptor: Option<Descriptor>,
     /// All findings, by their place in the file.
     pub diagnostics: Vec<Diagnostic>,
+    /// The OpenAPI document beside the file, if it names one: whoever reads files may fill in with it
+    /// what the descriptor does not say.
+    pub document: Option<Document>,
+}
+
+/// Where a descriptor says that its OpenAPI document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its path, from the folder of the descriptor on.
+    pub path: String,
+    /// Where the descriptor says so.
+    pub span: Range<usize>,
+}
+
+impl Loaded {
+    /// Adds a finding that was made after loading.
+    pub fn add(&mut self, finding: Diagnostic) {
+        self.diagnostics.push(finding);
+        settle(&mut self.diagnostics);
+    }
 }
 
 /// Reads a descriptor out of `source`, which cannot include fragments.
@@ -63,37 +88,10 @@ fn read(source: &Source, with_lints: bool) -> Loaded {
         (path, fragment.map(|_| 0..0))
     };
     let fragments: Fragments = paths.into_iter().map(without).collect();
-    finish(root, source, &fragments, &mut NoFiles, with_lints, diagnostics)
+    finish(root, source, &fragments, with_lints, diagnostics)
 }
 
-/// The files beside a descriptor.
-pub trait Files {
-    /// Returns the fragment at a path as `includes` has it.
-    ///
-    /// # Errors
-    ///
-    /// Says why there is none, in words that follow a colon.
-    fn fragment(&mut self, path: &str) -> Result<Source, String>;
-
-    /// Returns the bytes of the OpenAPI document at a path as `openapi_source` has it; `None` when
-    /// nobody looks for it.
-    fn openapi(&mut self, path: &str) -> Option<Result<Vec<u8>, String>>;
-}
-
-/// For a text that is in no folder.
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn fragment(&mut self, _: &str) -> Result<Source, String> {
-        Err("this text has no folder".to_owned())
-    }
-
-    fn openapi(&mut self, _: &str) -> Option<Result<Vec<u8>, String>> {
-        None
-    }
-}
-
-/// Reads a descriptor out of `source`, the fragments that it includes and its OpenAPI document.
+/// Reads a descriptor out of `source` and the fragments that it includes.
 ///
 /// The spans of findings refer to the source that comes back.
 pub fn load_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
@@ -111,14 +109,14 @@ fn read_with(mut source: Source, with_lints: bool, files: &mut dyn Files) -> (So
     let root = yaml::parse(source.text(), &mut diagnostics);
     let paths = root.as_ref().map(include::paths).unwrap_or_default();
     if paths.is_empty() {
-        let loaded = finish(root, &source, &Fragments::new(), files, with_lints, diagnostics);
+        let loaded = finish(root, &source, &Fragments::new(), with_lints, diagnostics);
         return (source, loaded);
     }
     let fragments = include::read(paths, &mut source, &mut |path| files.fragment(path));
     // The first tree borrowed a source that has grown since.
     let mut diagnostics = Vec::new();
     let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
-    let loaded = finish(root, &source, &fragments, files, with_lints, diagnostics);
+    let loaded = finish(root, &source, &fragments, with_lints, diagnostics);
     (source, loaded)
 }
 
@@ -127,11 +125,10 @@ fn finish<'tree>(
     root: Option<Node<'tree>>,
     source: &'tree Source,
     fragments: &Fragments,
-    files: &mut dyn Files,
     with_lints: bool,
     mut diagnostics: Vec<Diagnostic>,
 ) -> Loaded {
-    let mut descriptor = None;
+    let (mut descriptor, mut document) = (None, None);
     if let Some(root) = root {
         let merged = include::merge(&root, source, fragments, &mut diagnostics);
         let tree = match &merged {
@@ -143,9 +140,7 @@ fn finish<'tree>(
             let (lowered, findings) = lower::lower(tree, source);
             descriptor = lowered;
             diagnostics.extend(findings);
-            if let Some(descriptor) = &mut descriptor {
-                diagnostics.extend(enrich(descriptor, tree, files));
-            }
+            document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));
             if with_lints {
                 diagnostics.extend(allow::without_allowed(lint::run(tree, source), source));
             }
@@ -161,6 +156,15 @@ fn finish<'tree>(
             fix: None,
         });
     }
+    settle(&mut diagnostics);
+    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+        descriptor = None;
+    }
+    Loaded { descriptor, diagnostics, document }
+}
+
+/// Sorts findings by their place, and leaves out what there are too many of.
+fn settle(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() > MAX_FINDINGS {
         diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         diagnostics.truncate(MAX_FINDINGS);
@@ -171,40 +175,18 @@ fn finish<'tree>(
         key(left).cmp(&key(right)).then_with(|| left.message.cmp(&right.message))
     });
     diagnostics.dedup();
-    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
-        descriptor = None;
-    }
-    Loaded { descriptor, diagnostics }
 }
 
-/// Adds what the OpenAPI document beside the file says; one that is of no use is a finding.
-fn enrich(
-    descriptor: &mut Descriptor,
-    tree: &Node<'_>,
-    files: &mut dyn Files,
-) -> Option<Diagnostic> {
-    let path = descriptor.openapi_source.clone()?;
-    let document = files.openapi(&path)?.and_then(|bytes| openapi::parse(&bytes));
-    let message = match document.map(|document| openapi::enrich(descriptor, &document)) {
-        Ok(0) => format!("the OpenAPI document `{path}` has none of the tools"),
-        Ok(_) => return None,
-        Err(reason) => format!("the OpenAPI document `{path}` cannot be read: {reason}"),
-    };
-    let span = ["backend", "openapi_source"].iter().try_fold(tree, |node, key| match &node.value {
+/// Returns where the document beside the file is; what is at a URL is not beside it.
+fn document_of(descriptor: &Descriptor, tree: &Node<'_>) -> Option<Document> {
+    let path = descriptor.openapi_source.clone().filter(|path| !path.contains("://"))?;
+    let node = ["backend", "openapi_source"].iter().try_fold(tree, |node, key| match &node.value {
         yaml::Value::Mapping(entries) => {
             entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
         }
         _ => None,
     });
-    Some(Diagnostic {
-        code: code::OPENAPI,
-        severity: Severity::Warning,
-        message,
-        span: span.map(|node| node.span.clone()).unwrap_or_default(),
-        label: "the tools are served without it".to_owned(),
-        help: None,
-        fix: None,
-    })
+    Some(Document { path, span: node.map(|node| node.span.clone()).unwrap_or_default() })
 }
 
 /// Turns the bytes of a file that cannot be read as text into a finding.

@@ -125,7 +125,7 @@ impl Source {
 
     /// Returns where `offset` is in its file; an offset behind the end counts as the end.
     pub fn position(&self, offset: usize) -> Position {
-        let offset = floor_char_boundary(&self.text, offset);
+        let offset = self.text.floor_char_boundary(offset);
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index));
         let before = self.slice(start.copied().unwrap_or_default()..offset);
@@ -146,8 +146,8 @@ impl Source {
 
     /// Returns `span` cut to the text and to whole characters, so that it can be shown.
     pub fn clamp(&self, span: &Range<usize>) -> Range<usize> {
-        let start = floor_char_boundary(&self.text, span.start);
-        let end = floor_char_boundary(&self.text, span.end).max(start);
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.floor_char_boundary(span.end).max(start);
         start..end
     }
 }
@@ -155,15 +155,6 @@ impl Source {
 /// Returns where lines begin, the first one excepted.
 fn line_starts(text: &str) -> impl Iterator<Item = usize> {
     text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1)
-}
-
-/// Returns the nearest character boundary that is not behind `offset`.
-fn floor_char_boundary(text: &str, offset: usize) -> usize {
-    let mut at = offset.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{condition::Condition, json_path::JsonPath};
-use crate::json::scan;
+use crate::{json::scan, text::cut};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
 pub const TASK: &str = "{task}";
@@ -182,7 +182,7 @@ impl Tasks {
         };
         let Some((_, phase)) = self.states.iter().find(|(known, _)| *known == state) else {
             let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
-            let state = cut(&state, LONGEST_TEXT);
+            let state = cut(&state, LONGEST_TEXT).into_owned();
             return Err(format!(
                 "is in the state \"{state}\", which the descriptor does not know (it knows {})",
                 known.join(", ")
@@ -201,7 +201,7 @@ impl Tasks {
                 let name = steps.name.look(step).and_then(scalar)?;
                 let done = steps.progress.as_ref().and_then(|path| path.look(step));
                 let percent = done.and_then(percent);
-                Some(Step { name: cut(&name, LONGEST_TEXT), percent })
+                Some(Step { name: cut(&name, LONGEST_TEXT).into_owned(), percent })
             })
         });
         let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.look(shown));
@@ -210,7 +210,7 @@ impl Tasks {
             percent: at(&self.progress).and_then(percent),
             message: at(&self.message)
                 .and_then(scalar)
-                .map(|text| cut(&text, LONGEST_TEXT))
+                .map(|text| cut(&text, LONGEST_TEXT).into_owned())
                 .filter(|text| !text.is_empty()),
             steps: steps.collect(),
             state,
@@ -223,9 +223,9 @@ impl Tasks {
         let text = found.find_map(|value| match value {
             "null" => None,
             text if text.starts_with('"') => scalar(text).filter(|text| !text.trim().is_empty()),
-            other => Some(cut(other, LONGEST_REASON)),
+            other => Some(cut(other, LONGEST_REASON).into_owned()),
         })?;
-        Some(cut(text.trim(), LONGEST_REASON))
+        Some(cut(text.trim(), LONGEST_REASON).into_owned())
     }
 
     /// Returns the wait before look number `look`, from 0.
@@ -249,14 +249,6 @@ fn scalar(value: &str) -> Option<String> {
         text if text.starts_with('"') => scan::unquote(text).map(Cow::into_owned),
         other => Some(other.to_owned()),
     }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    let mut short: String = text.chars().take(most).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ impl Executor {
             ttl: tool.response.ttl.or(backend.settings().file_ttl),
             idle: backend.settings().timeouts.read,
             is_upload: false,
+            client: target.room.client(),
         };
         let validator = validator(headers);
         let known = leftover.as_ref().map(|leftover| leftover.validator.clone());

@@ -40,11 +40,7 @@ impl Bounds {
         Self {
             limits,
             calls: Queue::new(limits.calls, limits.queued),
-            transfers: Queue::keeping(
-                limits.transfers / KEPT_TRANSFERS,
-                limits.transfers,
-                limits.queued,
-            ),
+            transfers: transfer_queue(&limits),
             of_backends: of_backends.collect(),
             memory: Shares::new(limits.memory),
             work: Work::default(),
@@ -64,6 +60,11 @@ impl Bounds {
             work: self.work.clone(),
             client: client.clone(),
         }
+    }
+
+    /// Makes turns for transfers.
+    pub(super) fn transfer_queue(&self) -> Queue {
+        transfer_queue(&self.limits)
     }
 
     /// Waits until a call of the backend at `backend` may be sent. One that transfers a file, which
@@ -98,6 +99,11 @@ impl Bounds {
     }
 }
 
+/// Makes turns for transfers, of which the last part is for those who have few.
+fn transfer_queue(limits: &Limits) -> Queue {
+    Queue::keeping(limits.transfers / KEPT_TRANSFERS, limits.transfers, limits.queued)
+}
+
 /// Where one call reads its answer: the bytes that it takes, and the turns to work on it.
 ///
 /// The bytes are given back when the last clone is dropped.
@@ -114,6 +120,11 @@ pub(crate) struct Room {
 pub(crate) struct NoRoom(pub(crate) u64);
 
 impl Room {
+    /// Returns whose call it is.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Takes room for more bytes.
     pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
         if self.share().grow(bytes) { Ok(()) } else { Err(NoRoom(self.most)) }

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
     descriptor::model::{Rpc, Tool},
+    growth,
     http::backend::{Backend, Exchange, MOST_ERROR_BYTES},
     outcome::Payload,
     response::{
         MASK,
         collect::Collector,
         decode::{BodyType, DecodeError},
-        growth,
         rpc::{self, Head, Reply},
         rpc_error::{self, Refused},
     },

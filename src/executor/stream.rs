@@ -23,6 +23,9 @@ use crate::{
 /// Events are collected this long unless the author says otherwise.
 const DURATION: Duration = Duration::from_secs(30);
 
+/// A line takes as long as so many bytes of one, whatever is in it.
+const BYTES_A_LINE: usize = 512;
+
 /// How much of a stream is collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
@@ -129,11 +132,14 @@ impl Stream<'_> {
                 }
             };
             size += piece.len() as u64;
-            rest.after(piece.len()).await;
+            rest.after_lines(&piece).await;
             let (before, fitting) = (self.collector.size(), self.collector.so_far());
-            // Only a long line takes long.
-            let pending = self.collector.pending() + piece.len();
-            let pushed = self.target.room.work(pending, || self.collector.push(&piece)).await;
+            // Only the end of a long item takes long, and many ends do.
+            let ends = self.collector.may_end(&piece);
+            let long = if ends { self.collector.pending() + piece.len() } else { 0 };
+            let lines = memchr::memchr_iter(b'\n', &piece).count();
+            let long = long.max(lines.saturating_mul(BYTES_A_LINE));
+            let pushed = self.target.room.work(long, || self.collector.push(&piece)).await;
             pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             if let Some(note) = self.too_much(grown as u64, &mut counted, fitting)? {

@@ -53,6 +53,9 @@ impl Work {
     }
 }
 
+/// A line takes as long as so many bytes that are only read.
+const LINE: usize = 256;
+
 /// Lets others have the thread while a body is read: what is unpacked from little that has arrived
 /// comes without a pause.
 #[derive(Debug, Default)]
@@ -61,6 +64,12 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// Notes that a piece of a stream was read, whose lines are taken apart here.
+    pub(super) async fn after_lines(&mut self, piece: &[u8]) {
+        let lines = memchr::memchr2_iter(b'\n', b'\r', piece).count();
+        self.after(piece.len().saturating_add(lines.saturating_mul(LINE))).await;
+    }
+
     /// Notes that `bytes` were read, and pauses now and then.
     pub(super) async fn after(&mut self, bytes: usize) {
         self.bytes += bytes;
@@ -68,5 +77,24 @@ impl Rest {
             self.bytes = 0;
             tokio::task::yield_now().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn short_lines_pause_more_often_than_what_is_only_read() {
+        let pauses = |piece: &[u8]| {
+            let mut rest = Rest::default();
+            // A pause is what is not ready at once.
+            (0..100).filter(|_| rest.after_lines(piece).now_or_never().is_none()).count()
+        };
+        assert_eq!(pauses(&b"x".repeat(8 * 1024)), 5);
+        assert_eq!(pauses(&b"[0]\n".repeat(2 * 1024)), 100);
+        assert_eq!(pauses(b"[0]\n"), 0);
     }
 }

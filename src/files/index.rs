@@ -61,6 +61,9 @@ pub(crate) struct Record {
     pub(crate) content_type: String,
     /// In bytes.
     pub(crate) size: u64,
+    /// The host for whose client it was saved, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<String>,
     /// In lower-case hexadecimal.
     pub(crate) sha256: String,
     /// When it is removed, in seconds since 1970.
@@ -165,6 +168,12 @@ impl Index {
     /// Returns the number of files and of their bytes as of the last look.
     pub(crate) fn usage(&self) -> (u64, u64) {
         (self.records.len() as u64, self.records.values().map(|record| record.size).sum())
+    }
+
+    /// Returns the same of one host.
+    pub(crate) fn usage_of(&self, host: &str) -> (u64, u64) {
+        let own = self.records.values().filter(|record| record.host.as_deref() == Some(host));
+        own.fold((0, 0), |(files, bytes), record| (files + 1, bytes + record.size))
     }
 
     /// Removes a file and its record; says whether there was one.

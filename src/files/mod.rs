@@ -25,6 +25,7 @@ mod unfinished;
 mod workshop;
 
 use std::{
+    collections::HashMap,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -53,7 +54,12 @@ pub use self::{
     space::{Gauge, Space},
     time::Clock,
 };
-use crate::{config::FileSettings, outcome::transfer};
+use crate::{
+    config::FileSettings,
+    outcome::transfer,
+    shares::{Client, Queue},
+    text::head,
+};
 
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
@@ -80,6 +86,8 @@ struct Inner {
     published: OnceLock<String>,
     client: OnceLock<Result<reqwest::Client, String>>,
     state: Mutex<State>,
+    /// Batches on their way to the disk.
+    writes: Queue,
 }
 
 #[derive(Default)]
@@ -90,6 +98,24 @@ struct State {
     unfinished_bytes: u64,
     /// What was announced and has not come yet.
     awaited_bytes: u64,
+    /// The unfinished files of each host.
+    of_hosts: HashMap<String, Usage>,
+}
+
+/// What files take: how many there are, and their bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Usage {
+    files: u64,
+    bytes: u64,
+}
+
+impl State {
+    /// Returns what a host has here, finished or not.
+    fn usage_of(&self, host: &str) -> Usage {
+        let (files, bytes) = self.index.usage_of(host);
+        let unfinished = self.of_hosts.get(host).copied().unwrap_or_default();
+        Usage { files: files + unfinished.files, bytes: bytes + unfinished.bytes }
+    }
 }
 
 /// Why a file could not be read or written.
@@ -153,6 +179,18 @@ pub enum FileError {
         /// The bound, in files or in bytes.
         limit: u64,
     },
+    /// The client: what is left is for those who have less here.
+    #[error(
+        "the file does not fit: you have most of what is here, and the rest of `{setting}` \
+         ({limit}) is kept for others; nothing was kept. Remove files with DELETE, or wait until \
+         they expire"
+    )]
+    Share {
+        /// The key that sets the bound.
+        setting: &'static str,
+        /// The bound, in files or in bytes.
+        limit: u64,
+    },
     /// The caller: the reference names nothing that may be sent.
     #[error("file \"{reference}\" {reason}; {advice}")]
     Reference {
@@ -180,6 +218,12 @@ pub(crate) struct Upload {
 /// The bytes of a file or of a body.
 pub(crate) type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 
+/// How many batches are written at once: the disk is busy with them, and who waits for a turn of
+/// its own is not far from it.
+fn at_once() -> usize {
+    2 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
 /// A file that is about to be saved.
 pub(crate) struct Incoming<'a> {
     /// What it should be called.
@@ -194,6 +238,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) idle: Duration,
     /// Whether a client sends it, so that `max_upload_size` counts.
     pub(crate) is_upload: bool,
+    /// For whom it is saved: it counts as theirs for as long as it is kept.
+    pub(crate) client: &'a Client,
 }
 
 impl FileError {
@@ -238,7 +284,9 @@ impl FileStore {
     ) -> Self {
         let (published, client, state) = Default::default();
         let gauge: Gauge = Arc::new(space::of);
-        let inner = Inner { directory, settings, time, resolver, gauge, published, client, state };
+        let writes = Queue::new(at_once(), usize::MAX);
+        let inner =
+            Inner { directory, settings, time, resolver, gauge, published, client, state, writes };
         Self { inner: Arc::new(inner) }
     }
 
@@ -333,7 +381,7 @@ impl FileStore {
             _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
-            reference: reference.chars().take(LONGEST_REFERENCE).collect(),
+            reference: head(reference, LONGEST_REFERENCE).to_owned(),
             reason,
             advice: self.advice(),
         })
@@ -456,15 +504,6 @@ fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
         return FileError::DiskFull { total: None, usable: 0 };
     }
     FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ pub(super) const LONGEST_NAME: usize = 120;
 /// Returns a name that may be shown and sent: the last part, without control characters.
 pub(super) fn display_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = text::line(&text::plain(name)).chars().take(LONGEST_NAME).collect();
+    let name: String = text::head(&text::line(&text::plain(name)), LONGEST_NAME).to_owned();
     if name.is_empty() { "file".to_owned() } else { name }
 }
 

@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    FILES_PATH, FileError, FileStore, REFERENCE, hexadecimal,
+    FILES_PATH, FileError, FileStore, REFERENCE,
     index::{self, Id, Record},
     io_error, name, place,
     saving::PartFile,
     time::{self, Uptime},
 };
-use crate::outcome::SavedFile;
+use crate::{outcome::SavedFile, text};
 
 /// A file whose bytes are all there.
 pub(super) struct Whole {
@@ -34,15 +34,17 @@ pub(super) struct Whole {
     /// Locked until it has its name.
     pub(super) file: File,
     pub(super) part: PartFile,
+    /// For whose client it was saved.
+    pub(super) host: String,
 }
 
 impl Whole {
     /// Gives the file a name that nobody has.
     pub(super) fn settle(self) -> Result<SavedFile, FileError> {
-        let Self { store, id, name, wanted, content_type, size, digest, expires, file, part } =
+        let Self { store, id, name, wanted, content_type, size, digest, expires, file, part, host } =
             self;
         let directory = store.directory();
-        let sha256 = hexadecimal(&digest);
+        let sha256 = text::hex(&digest);
         let metadata = file.metadata().map_err(|error| io_error("read", part.path(), &error))?;
         let (expires, until) = expires.unzip();
         let mut record = Record {
@@ -50,6 +52,7 @@ impl Whole {
             file: None,
             content_type: content_type.clone(),
             size,
+            host: Some(host).filter(|host| !host.is_empty()),
             sha256: sha256.clone(),
             expires,
             until,

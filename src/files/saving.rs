@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{
-    FileError, FileStore, Incoming, READ_BUFFER,
+    FileError, FileStore, Incoming, READ_BUFFER, State,
     index::{self, Id},
     io_error,
     name::{display_name, safe_name},
@@ -34,6 +34,7 @@ use crate::{
         Observer, SavedFile,
         transfer::{Direction, Meter},
     },
+    shares::{Client, leaves_room},
 };
 
 /// Bytes are hashed and written in batches of about this size.
@@ -77,6 +78,7 @@ impl Drop for PartFile {
 /// The room that an unfinished file takes.
 struct Room {
     store: FileStore,
+    client: Client,
     /// What counts against the quota: what is there, or what was announced if that is more.
     bytes: u64,
     /// What was announced and is not there yet.
@@ -85,25 +87,34 @@ struct Room {
 
 impl Room {
     /// Takes room for a file of which nothing is there yet.
-    fn take(store: &FileStore, total: Option<u64>) -> Result<Self, FileError> {
+    fn take(store: &FileStore, client: &Client, total: Option<u64>) -> Result<Self, FileError> {
         let (files, bytes) = store.limits();
         let space = store.space();
         let mut state = store.state();
         let (stored, stored_bytes) = state.index.usage();
-        if let Some(limit) = files.filter(|limit| stored + state.unfinished >= *limit) {
-            return Err(FileError::Quota { setting: "max_files", limit });
+        if let Some(limit) = files {
+            let own = |state: &State| state.usage_of(&client.host).files + 1;
+            fits(("max_files", limit), stored + state.unfinished + 1, client, &state, own)?;
         }
         let announced = total.unwrap_or_default();
         let expected = stored_bytes.saturating_add(state.unfinished_bytes);
-        if let Some(limit) = bytes.filter(|limit| expected.saturating_add(announced) > *limit) {
-            return Err(FileError::Quota { setting: "max_total_size", limit });
+        if let Some(limit) = bytes {
+            let own = |state: &State| state.usage_of(&client.host).bytes.saturating_add(announced);
+            let all = expected.saturating_add(announced);
+            fits(("max_total_size", limit), all, client, &state, own)?;
         }
         space::check(space, announced, &state)?;
         state.unfinished += 1;
         state.unfinished_bytes += announced;
         state.awaited_bytes += announced;
+        if !client.is_only() {
+            let own = state.of_hosts.entry(client.host.clone()).or_default();
+            own.files += 1;
+            own.bytes += announced;
+        }
         drop(state);
-        Ok(Self { store: store.clone(), bytes: announced, awaited: announced })
+        let (store, client) = (store.clone(), client.clone());
+        Ok(Self { store, client, bytes: announced, awaited: announced })
     }
 
     /// Counts bytes that came, of which there are `received` now.
@@ -113,8 +124,13 @@ impl Room {
         let mut state = self.store.state();
         let (_, stored) = state.index.usage();
         let expected = stored.saturating_add(state.unfinished_bytes).saturating_add(more);
-        if let Some(limit) = limit.filter(|limit| more > 0 && expected > *limit) {
-            return Err(FileError::Quota { setting: "max_total_size", limit });
+        if let Some(limit) = limit.filter(|_| more > 0) {
+            let client = &self.client;
+            let own = |state: &State| state.usage_of(&client.host).bytes.saturating_add(more);
+            fits(("max_total_size", limit), expected, client, &state, own)?;
+        }
+        if let Some(own) = state.of_hosts.get_mut(&self.client.host) {
+            own.bytes += more;
         }
         let arrived = came.min(self.awaited);
         state.unfinished_bytes += more;
@@ -131,7 +147,31 @@ impl Drop for Room {
         state.unfinished -= 1;
         state.unfinished_bytes -= self.bytes;
         state.awaited_bytes -= self.awaited;
+        if let Some(own) = state.of_hosts.get_mut(&self.client.host) {
+            own.files -= 1;
+            own.bytes -= self.bytes;
+            if own.files == 0 {
+                state.of_hosts.remove(&self.client.host);
+            }
+        }
     }
+}
+
+/// Checks that a bound of all files holds, and that what is left of it is for those who have little.
+fn fits(
+    (setting, limit): (&'static str, u64),
+    all: u64,
+    client: &Client,
+    state: &State,
+    own: impl FnOnce(&State) -> u64,
+) -> Result<(), FileError> {
+    if all > limit {
+        return Err(FileError::Quota { setting, limit });
+    }
+    if client.is_only() || leaves_room(limit, all, own(state)) {
+        return Ok(());
+    }
+    Err(FileError::Share { setting, limit })
 }
 
 /// A file that is being saved. Dropping it removes what is there.
@@ -170,7 +210,7 @@ impl FileStore {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.sweep().await;
-        let room = Room::take(self, incoming.total)?;
+        let room = Room::take(self, incoming.client, incoming.total)?;
         let (file, part, id) = self.make().await?;
         let writer = Writer::Idle(SparseFile::new(file, Sha256::new()));
         Ok(Saving::new(self, room, id, incoming, writer, part))
@@ -198,7 +238,7 @@ impl FileStore {
         let offset = leftover.offset();
         let Leftover { file, part, id, mut mark, .. } = leftover;
         let rest = incoming.total.map(|total| total.saturating_sub(offset));
-        let mut room = Room::take(self, rest)?;
+        let mut room = Room::take(self, incoming.client, rest)?;
         // What is there counts as well.
         room.grow(0, rest.unwrap_or_default().saturating_add(offset))?;
         let mut part = PartFile::new(&self.inner.directory, part);
@@ -285,7 +325,7 @@ impl Saving {
         writer: Writer,
         part: PartFile,
     ) -> Self {
-        let Incoming { name, content_type, total, ttl, idle, is_upload } = incoming;
+        let Incoming { name, content_type, total, ttl, idle, is_upload, client: _ } = incoming;
         Self {
             store: store.clone(),
             room,
@@ -393,7 +433,11 @@ impl Saving {
         }
         let (store, path) = (self.store.clone(), self.part.path.clone());
         let is_announced = self.total.is_some();
+        // The disk goes round among those who write.
+        let turn = store.inner.writes.turn(&self.room.client).await;
+        let turn = turn.map_err(|full| io_error("write", &path, &io::Error::other(full)))?;
         self.writer = Some(Writer::Busy(tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             // Room for what was announced was there at the start.
             if !is_announced {
                 space::check_now(store.space())?;
@@ -468,13 +512,25 @@ impl Saving {
             let ttl = ttl.max(Duration::from_secs(1));
             (time::seconds(now.clock).saturating_add(ttl.as_secs()), now.uptime.after(ttl))
         });
+        let host = room.client.host.clone();
         let finished = tokio::task::spawn_blocking(move || {
             let whole = sparse.finish().map_err(|error| io_error("write", &part.path, &error));
             let (digest, file) = whole?;
             let size = received;
-            let saved =
-                Whole { store, id, name, wanted, content_type, size, digest, expires, file, part }
-                    .settle()?;
+            let saved = Whole {
+                store,
+                id,
+                name,
+                wanted,
+                content_type,
+                size,
+                digest,
+                expires,
+                file,
+                part,
+                host,
+            }
+            .settle()?;
             // Until here another process could go on with it.
             drop(mark);
             Ok(saved)

@@ -18,8 +18,11 @@ fn named(total: Option<u64>) -> Incoming<'static> {
         ttl: None,
         idle: Duration::from_secs(60),
         is_upload: false,
+        client: &ONLY,
     }
 }
+
+static ONLY: Client = Client::only();
 
 fn pieces(texts: &[&'static str]) -> impl Stream<Item = Result<Bytes, io::Error>> + Unpin {
     let pieces: Vec<_> = texts.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
@@ -299,6 +302,57 @@ async fn quotas_name_their_setting() {
     save(&store, None, "1").await;
     std::fs::remove_file(store.directory().join("a-2.bin")).unwrap();
     save(&store, None, "2").await;
+}
+
+fn host(name: &str) -> Client {
+    Client { host: name.to_owned(), session: String::new() }
+}
+
+#[tokio::test]
+async fn the_last_part_of_a_quota_is_for_those_who_have_little() {
+    let bench = Bench::new(FileSettings {
+        max_files: Some(16),
+        max_total_bytes: Some(80),
+        ..FileSettings::default()
+    });
+    let (greedy, modest) = (host("192.0.2.1"), host("192.0.2.2"));
+    let of =
+        |client, total| Incoming { client, ttl: Some(Duration::from_secs(60)), ..named(total) };
+    let ten = "1234567890";
+    let store = bench.store();
+    for _ in 0..7 {
+        store.save(of(&greedy, None), pieces(&[ten]), &()).await.unwrap();
+    }
+    // Also after a restart, whether the length was announced or not.
+    let store = bench.store();
+    for total in [None, Some(1)] {
+        let error = store.save(of(&greedy, total), pieces(&["1"]), &()).await.unwrap_err();
+        assert!(error.to_string().contains("the rest of `max_total_size` (80) is kept"), "{error}");
+    }
+    let mut first = store.begin(of(&modest, Some(5))).await.unwrap();
+    let error = store.save(of(&modest, Some(6)), pieces(&["1"]), &()).await.unwrap_err();
+    assert!(error.to_string().contains("`max_total_size`"), "{error}");
+    store.save(of(&modest, None), pieces(&["12345"]), &()).await.unwrap();
+    first.receive(pieces(&["12345"]), &()).await.unwrap();
+    first.finish(&()).await.unwrap();
+    // What is full is full for everybody.
+    let third = host("192.0.2.3");
+    let error = store.save(of(&third, None), pieces(&["1"]), &()).await.unwrap_err();
+    assert!(error.to_string().contains("in backends.yaml is 80"), "{error}");
+    // Their number has shares as well, and what has expired counts no more.
+    bench.pass(60);
+    for _ in 0..14 {
+        store.save(of(&greedy, None), pieces(&[]), &()).await.unwrap();
+    }
+    let error = store.save(of(&greedy, None), pieces(&[]), &()).await.unwrap_err();
+    assert!(error.to_string().contains("the rest of `max_files` (16) is kept"), "{error}");
+    for _ in 0..2 {
+        store.save(of(&modest, None), pieces(&[]), &()).await.unwrap();
+    }
+    assert!(store.state().of_hosts.is_empty());
+    // The only client of a process has everything.
+    bench.pass(60);
+    store.save(named(Some(80)), pieces(&[&ten.repeat(8).leak()[..]]), &()).await.unwrap();
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use super::{
     time::{self, Uptime},
     workshop::{self, PART, Workshop},
 };
+use crate::text;
 
 /// Ends the name of a record.
 const UNFINISHED: &str = "unfinished";
@@ -35,7 +36,7 @@ pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 
 impl Fingerprint {
     fn record(&self, directory: &Path) -> Option<PathBuf> {
-        let digest = super::hexadecimal(&self.0);
+        let digest = text::hex(&self.0);
         let id = Id::parse(digest.get(..32)?)?;
         Some(workshop::path_of(directory, &id, UNFINISHED))
     }
@@ -132,7 +133,7 @@ pub(super) fn mark(
     let record = Record {
         part: id.as_str().to_owned(),
         inode: index::inode(&metadata),
-        request: super::hexadecimal(&request.0),
+        request: text::hex(&request.0),
         validator: validator.to_owned(),
         total,
         boot: time::boot()?.to_owned(),
@@ -155,7 +156,7 @@ pub(super) fn take(
 ) -> Option<Leftover> {
     let path = request.record(directory)?;
     let record = read(&path)?;
-    let same = record.request == super::hexadecimal(&request.0);
+    let same = record.request == text::hex(&request.0);
     if !same || record.is_published != is_published || time::boot() != Some(&record.boot) {
         return None;
     }

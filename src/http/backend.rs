@@ -267,19 +267,9 @@ impl Backend {
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
-            let pause = match &outcome {
-                // Somebody has decided so: it does not pass.
-                _ if refusal == Some(Refusal::SwitchedOff) => None,
-                Ok((Answered { response, .. }, _))
-                    if rules.repeats_status(response.status().as_u16()) =>
-                {
-                    rules.delay(retry, rules.retry_after(response.headers()))
-                }
-                Err(ExchangeError::Send(error)) if rules.repeats_failure(&error.kind) => {
-                    rules.delay(retry, None)
-                }
-                _ => None,
-            };
+            // Of what somebody has decided, nothing passes.
+            let may_pass = refusal != Some(Refusal::SwitchedOff);
+            let pause = may_pass.then(|| pause_after(&outcome, rules, retry)).flatten();
             // A pause that would outlast the whole call is no help: the caller learns when to
             // come back instead.
             let pause = pause.filter(|pause| !outlasts(*pause));
@@ -298,8 +288,7 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    let _sending = sending;
-                    Ok(Exchange { response, attempts, retry_after, refusal, _sending })
+                    Ok(Exchange { response, attempts, retry_after, refusal, _sending: sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -517,6 +506,20 @@ struct Answered {
 
 /// What one request came to.
 type Attempted = Result<(Answered, Sending), ExchangeError>;
+
+/// Returns how long to wait before retry number `retry`; `None` when there is none.
+fn pause_after(outcome: &Attempted, rules: RetryRules<'_>, retry: u32) -> Option<Duration> {
+    match outcome {
+        Ok((Answered { response, .. }, _)) => {
+            let repeats = rules.repeats_status(response.status().as_u16());
+            repeats.then(|| rules.delay(retry, rules.retry_after(response.headers()))).flatten()
+        }
+        Err(ExchangeError::Send(error)) => {
+            rules.repeats_failure(&error.kind).then(|| rules.delay(retry, None)).flatten()
+        }
+        Err(_) => None,
+    }
+}
 
 /// Reads the start of the body of an error.
 pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {

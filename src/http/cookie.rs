@@ -7,7 +7,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, header};
+use jiff::civil::{Date, Time};
 use url::{Host, Url};
+
+use crate::outcome::timestamp;
 
 /// A longer name and value are no cookie.
 const MOST_BYTES: usize = 4096;
@@ -184,17 +187,13 @@ pub fn date(text: &str) -> Option<SystemTime> {
         year => year,
     };
     let (day, month) = (day?, month?);
-    if year < 1601
-        || hour > 23
-        || minute > 59
-        || second > 59
-        || day == 0
-        || day > length(year, month)
-    {
+    if year < 1601 || second > 59 {
         return None;
     }
-    let days = days_since_epoch(year, month, day);
-    let seconds = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+    let number = |number: u32| i8::try_from(number).ok();
+    let day = Date::new(i16::try_from(year).ok()?, number(month)?, number(day)?).ok()?;
+    let clock = Time::new(number(hour)?, number(minute)?, number(second)?, 0).ok()?;
+    let seconds = timestamp::seconds(day.to_datetime(clock));
     let away = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 { UNIX_EPOCH.checked_sub(away) } else { UNIX_EPOCH.checked_add(away) }
 }
@@ -221,27 +220,6 @@ fn month_of(token: &str) -> Option<u32> {
     let start = token.get(..3)?.to_ascii_lowercase();
     let at = MONTHS.iter().position(|month| *month == start)?;
     u32::try_from(at + 1).ok()
-}
-
-/// Returns how many days a month has.
-fn length(year: u32, month: u32) -> u32 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Returns the number of a day of the Gregorian calendar.
-fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
-    // Years that begin in March have their leap day at the end.
-    let (year, month) = (i64::from(year) - i64::from(month <= 2), i64::from((month + 9) % 12));
-    let of_year = (153 * month + 2) / 5 + i64::from(day) - 1;
-    let era = year.div_euclid(400);
-    let year = year.rem_euclid(400);
-    era * 146_097 + year * 365 + year / 4 - year / 100 + of_year - 719_468
 }
 
 #[cfg(test)]

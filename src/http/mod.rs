@@ -26,7 +26,11 @@ pub(crate) mod upload;
 pub(crate) use self::under_way::LAST_WAIT;
 use crate::descriptor::model::Method;
 
-pub use self::{reach::reach, under_way::settled, upload::BodyTooLarge};
+pub use self::{
+    reach::{ReachError, reach},
+    under_way::settled,
+    upload::BodyTooLarge,
+};
 
 fn wire_method(method: Method) -> reqwest::Method {
     match method {

@@ -1,21 +1,16 @@
 //! The jq language (<https://jqlang.org/manual/v1.7/>): programs are compiled and run here.
 //!
-//! The interpreter is `jaq`. Where it differs from jq 1.7, definitions in `defs.jq`, a few native
-//! filters and a rewritten program tree bring it closer; `docs/guide.md` lists what remains. A
-//! program reads its input and nothing else: no files, no modules, no environment, no further
-//! inputs.
+//! The interpreter is `jaq`. Where it differs from jq 1.7, `corrections` bring it closer, and
+//! `docs/guide.md` lists what remains. A program reads its input and nothing else: no files, no
+//! modules, no environment, no further inputs.
 //!
 //! Nothing here bounds time, memory or depth: an interpreter cannot be interrupted from outside.
 //! Only a process of its own (the module `worker`) may call [`Program::run`].
 
-mod native;
-mod number;
+mod corrections;
 mod parse;
-mod pattern;
-mod place;
 mod print;
 mod program;
-mod rewrite;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use jaq_json::Val;
 
-use super::{RunError, number};
+use super::{RunError, corrections::number};
+use crate::text::cut_bytes;
 
 /// A message of a failed program is cut to this many bytes.
 const LONGEST_MESSAGE: usize = 500;
@@ -50,13 +51,7 @@ pub(super) fn message(value: &Val) -> String {
         Val::TStr(text) | Val::BStr(text) => text.to_vec(),
         other => json(other),
     };
-    let mut text = String::from_utf8_lossy(&text).into_owned();
-    if text.len() > LONGEST_MESSAGE {
-        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST_MESSAGE);
-        text.truncate(end.last().unwrap_or_default());
-        text.push('…');
-    }
-    text
+    cut_bytes(&String::from_utf8_lossy(&text), LONGEST_MESSAGE).into_owned()
 }
 
 /// Returns `value` as JSON, of any size.

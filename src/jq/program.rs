@@ -11,7 +11,11 @@ use jaq_core::{
 };
 use jaq_json::{Val, read};
 
-use super::{native, parse as input_parser, print, rewrite};
+use super::{
+    corrections::{native, rewrite},
+    parse as input_parser, print,
+};
+use crate::text::cut;
 
 /// A program longer than this is refused, in bytes.
 pub const LONGEST_PROGRAM: usize = 16 * 1024;
@@ -288,11 +292,9 @@ fn undefined(text: &str, found: Option<(&str, Undefined)>) -> CompileError {
 
 /// Names what stands where something else is expected, at most its start.
 fn instead(found: &str) -> String {
-    let start: String = found.chars().take(20).collect();
-    if start.is_empty() {
-        ", but the program ends".to_owned()
-    } else {
-        format!(" instead of `{start}`")
+    match found {
+        "" => ", but the program ends".to_owned(),
+        found => format!(" instead of `{}`", cut(found, 20)),
     }
 }
 

@@ -94,7 +94,7 @@ fn the_library_compiles() {
 
 #[test]
 fn a_program_gets_all_definitions_that_it_uses() {
-    for (name, arity) in native::names() {
+    for (name, arity) in corrections::native::names() {
         let program = match arity {
             0 => name.to_owned(),
             _ => format!("{name}({})", vec!["."; arity].join("; ")),

@@ -2,7 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
+
+use crate::growth;
+
+/// The parser remembers each level of what it checks.
+const DEEPEST: usize = 512 * 1024;
 
 /// Returns where the value that begins at `start` ends.
 pub(crate) fn end(bytes: &[u8], start: usize) -> Option<usize> {
@@ -117,7 +122,7 @@ pub(crate) fn unquote(string: &str) -> Option<Cow<'_, str>> {
 
 /// Returns a text as a JSON string, in a block of its length.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = Vec::with_capacity(quoted_length(text));
+    let mut quoted = growth::bytes(quoted_length(text));
     // Writing to a vector cannot fail, and what is written is UTF-8.
     let _ = serde_json::to_writer(&mut quoted, text);
     String::from_utf8(quoted).unwrap_or_default()
@@ -144,19 +149,53 @@ pub(crate) fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> 
 /// Checks a text and drops the white space between its tokens.
 pub(crate) fn compacted(text: &str) -> Result<String, serde_json::Error> {
     check(text)?;
-    let mut compacted = String::with_capacity(text.len());
+    let mut compacted = growth::text(text.len());
     compact(text, &mut compacted);
     Ok(compacted)
 }
 
 /// Checks that a text is JSON.
 pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+    if is_too_deep(text.as_bytes()) {
+        return Err(serde_json::Error::custom(format!("it is nested more than {DEEPEST} deep")));
+    }
     serde_json::from_str::<IgnoredAny>(text).map(|_| ())
 }
 
-/// Drops the white space between the tokens of valid JSON where it is: there is no second text.
+/// Returns whether values are nested deeper than anything that makes sense; a short text has no room for it.
+fn is_too_deep(bytes: &[u8]) -> bool {
+    if bytes.len() <= DEEPEST {
+        return false;
+    }
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => match string_end(bytes, at) {
+                Some(end) => {
+                    at = end;
+                    continue;
+                }
+                None => return false,
+            },
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Drops the white space between the tokens of valid JSON where it is: there is no second text, unless the
+/// white space was most of it.
 pub(crate) fn compact_in_place(text: String) -> String {
     let mut bytes = text.into_bytes();
+    let before = bytes.len();
     let (mut from, mut to) = (0, 0);
     while let Some(byte) = bytes.get(from) {
         let end = match byte {
@@ -179,7 +218,7 @@ pub(crate) fn compact_in_place(text: String) -> String {
     }
     bytes.truncate(to);
     // Invariant: only ASCII was taken out.
-    String::from_utf8(bytes).unwrap_or_default()
+    growth::shortened(String::from_utf8(bytes).unwrap_or_default(), before)
 }
 
 /// Appends `text`, which is valid JSON, without the white space between its tokens.
@@ -222,6 +261,16 @@ mod tests {
             assert!(members(text).into_iter().flatten().count() <= 1, "{text}");
             let _ = end(text.as_bytes(), 0);
         }
+    }
+
+    #[test]
+    fn nothing_is_nested_without_a_bound() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(check(&nested(DEEPEST)).is_ok());
+        let error = check(&nested(DEEPEST + 1)).unwrap_err().to_string();
+        assert!(error.contains("nested more than 524288 deep"), "{error}");
+        assert!(check(&format!("[\"{}\"]", "[".repeat(DEEPEST + 1))).is_ok());
+        assert!(check(&format!("[{}[]]", "[],".repeat(DEEPEST))).is_ok());
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::{
     gate::Admitted,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
     shares::{Client, Share, Shares},
+    text::cut,
 };
 
 /// How many streams may be open in all; the last of them are for clients that have few.
@@ -301,7 +302,7 @@ impl Hub {
         let found = streams.get(handle).map(|slot| &slot.stream);
         // Another session learns as little as from a handle that never was.
         let own = found.filter(|stream| stream.owner == Owner::Anybody || stream.owner == *owner);
-        own.cloned().ok_or_else(|| NoSuchStream(handle.chars().take(80).collect()))
+        own.cloned().ok_or_else(|| NoSuchStream(cut(handle, 80).into_owned()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {

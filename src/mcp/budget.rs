@@ -17,6 +17,7 @@ use crate::{
     files::{FileError, FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
+    shares::Client,
 };
 
 /// How long a whole answer is kept.
@@ -91,7 +92,7 @@ pub(super) async fn fit(
             return (Outcome { status, payload, notes, next, held }, None);
         }
     };
-    let whole = keep(whole, &content_type, entry, files).await;
+    let whole = keep(whole, &content_type, entry, (files, room.client())).await;
     let Cut { shown, total, unit, place, .. } = counted;
     let notice =
         Notice { shown, total, unit, place, whole, advice: entry.map(advice).unwrap_or_default() };
@@ -109,7 +110,7 @@ async fn keep(
     text: String,
     content_type: &str,
     entry: Option<&Entry>,
-    files: &FileStore,
+    (files, client): (&FileStore, &Client),
 ) -> Result<SavedFile, FileError> {
     let extension = if content_type == "application/json" { "json" } else { "txt" };
     let name = entry.map_or("result", |entry| &entry.name);
@@ -121,6 +122,7 @@ async fn keep(
         ttl: Some(KEPT),
         idle: IDLE,
         is_upload: false,
+        client,
     };
     let body = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from(text))]);
     files.save(incoming, body, &()).await

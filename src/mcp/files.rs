@@ -8,7 +8,7 @@ use std::{io, ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyDataStream, BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::json;
@@ -17,15 +17,18 @@ use tokio_util::io::ReaderStream;
 
 use super::{
     guarded::{Pace, Paced},
-    http::{Answer, json_answer, text_answer},
+    http::{Answer, busy, json_answer, text_answer},
 };
 use crate::{
     files::{self, FILES_PATH, FileError, FileStore, Id, Record},
     outcome::SavedFile,
+    shares::{Client, Full, Queue, Turn},
 };
 
 /// How long a client may be silent in the middle of an upload.
 const IDLE: Duration = Duration::from_secs(60);
+/// What is said to those for whom there is no room to wait.
+const FULL: &str = "too many files are being sent and fetched (`max_transfers`); try again later";
 /// Bytes are read in pieces of this size.
 const READ_BUFFER: usize = 256 * 1024;
 /// What stays as it is in a file name (RFC 8187, `attr-char`).
@@ -52,14 +55,26 @@ pub(super) fn name_in(path: &str) -> Option<&str> {
 }
 
 /// Answers a request whose path is `/files` or `/files/NAME`.
-pub(super) async fn answer(store: &FileStore, request: Request<Incoming>, pace: Pace) -> Answer {
+///
+/// Who sends or fetches a file has a turn for that long, as among the calls that do: one client does
+/// not keep others from theirs, and who waits has sent nothing yet.
+pub(super) async fn answer(
+    store: &FileStore,
+    (transfers, client): (&Queue, &Client),
+    request: Request<Incoming>,
+    pace: Pace,
+) -> Answer {
     let name = name_in(request.uri().path()).unwrap_or_default().to_owned();
     match *request.method() {
-        Method::GET | Method::HEAD if !name.is_empty() => {
-            let is_head = request.method() == Method::HEAD;
-            download(store, &name, request.headers(), is_head).await
-        }
-        Method::POST | Method::PUT => upload(store, &name, request, pace).await,
+        Method::HEAD if !name.is_empty() => download(store, &name, request.headers(), None).await,
+        Method::GET if !name.is_empty() => match transfers.turn(client).await {
+            Ok(turn) => download(store, &name, request.headers(), Some(turn)).await,
+            Err(Full(_)) => busy(FULL),
+        },
+        Method::POST | Method::PUT => match transfers.turn(client).await {
+            Ok(_turn) => upload(store, &name, client, request, pace).await,
+            Err(Full(_)) => busy(FULL),
+        },
         Method::DELETE if !name.is_empty() => {
             let id = Id::parse(&name);
             match id {
@@ -81,7 +96,13 @@ pub(super) async fn answer(store: &FileStore, request: Request<Incoming>, pace: 
 }
 
 /// Saves the body of a request; `name` is what the client calls it.
-async fn upload(store: &FileStore, name: &str, request: Request<Incoming>, pace: Pace) -> Answer {
+async fn upload(
+    store: &FileStore,
+    name: &str,
+    client: &Client,
+    request: Request<Incoming>,
+    pace: Pace,
+) -> Answer {
     let name = match name {
         "" => "file".to_owned(),
         name => percent_decode_str(name).decode_utf8_lossy().into_owned(),
@@ -107,6 +128,7 @@ async fn upload(store: &FileStore, name: &str, request: Request<Incoming>, pace:
         ttl: None,
         idle: IDLE,
         is_upload: true,
+        client,
     };
     match store.save(incoming, Paced::new(BodyDataStream::new(body), pace), &()).await {
         Ok(saved) => created(&name, saved),
@@ -139,7 +161,7 @@ fn refused(error: &FileError) -> Answer {
         FileError::Quota { setting: "max_upload_size", .. } => {
             (StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
         }
-        FileError::DiskFull { .. } | FileError::Quota { .. } => {
+        FileError::DiskFull { .. } | FileError::Quota { .. } | FileError::Share { .. } => {
             (StatusCode::INSUFFICIENT_STORAGE, error.to_string())
         }
         FileError::Interrupted { .. } => {
@@ -153,8 +175,8 @@ fn refused(error: &FileError) -> Answer {
     json_answer(status, json!({ "error": message }).to_string().into())
 }
 
-/// Sends a file, or the part of it that `Range` names.
-async fn download(store: &FileStore, id: &str, headers: &HeaderMap, is_head: bool) -> Answer {
+/// Sends a file, or the part of it that `Range` names; without a turn, what is said about it.
+async fn download(store: &FileStore, id: &str, headers: &HeaderMap, turn: Option<Turn>) -> Answer {
     let Some(id) = Id::parse(id) else { return missing() };
     let Some((record, path)) = store.stored(&id).await else { return missing() };
     let Ok(mut file) = tokio::fs::File::open(&path).await else { return missing() };
@@ -177,11 +199,16 @@ async fn download(store: &FileStore, id: &str, headers: &HeaderMap, is_head: boo
     if *part.start() > 0 && file.seek(io::SeekFrom::Start(*part.start())).await.is_err() {
         return missing();
     }
-    let body = if is_head {
-        Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
-    } else {
+    let body = if let Some(turn) = turn {
         let pieces = ReaderStream::with_capacity(file.take(length), READ_BUFFER);
-        StreamBody::new(futures_util::TryStreamExt::map_ok(pieces, Frame::data)).boxed()
+        let held = move |piece| {
+            // Until the last piece has been taken.
+            let _ = &turn;
+            Frame::data(piece)
+        };
+        StreamBody::new(futures_util::TryStreamExt::map_ok(pieces, held)).boxed()
+    } else {
+        http_body_util::Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
     };
     let mut answer = Response::new(body);
     if let Some(range) = &range {

@@ -42,7 +42,7 @@ use crate::{
     files::FileStore,
     live::Owner,
     secrets::Secrets,
-    shares::{Client, Share, Shares},
+    shares::{Client, Queue, Share, Shares},
 };
 
 /// The path of the protocol.
@@ -134,6 +134,8 @@ pub(super) struct Endpoint {
     token: Option<[u8; 32]>,
     health: Bytes,
     files: FileStore,
+    /// The files that clients send and fetch by themselves; those of calls are counted apart.
+    transfers: Queue,
     secrets: Secrets,
 }
 
@@ -173,6 +175,7 @@ impl Endpoint {
             .with_max_request_body_bytes(message::MOST_BYTES)
             .with_cancellation_token(end);
         let files = server.files().clone();
+        let transfers = server.executor().transfer_queue();
         let secrets = server.executor().secrets().clone();
         if let Some(token) = &options.token {
             secrets.add("http_token", token.expose_secret());
@@ -190,6 +193,7 @@ impl Endpoint {
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
+            transfers,
             secrets,
         }
     }
@@ -259,9 +263,11 @@ impl Endpoint {
             return unauthorized();
         }
         let checked = self.check_names(request.uri().clone(), request.headers()).await;
+        let client = CLIENT.try_with(Client::clone).unwrap_or_default();
+        let turns = (&self.transfers, &client);
         match checked {
             Ok(()) => tokio::select! {
-                answer = files::answer(&self.files, request, self.bounds.pace()) => answer,
+                answer = files::answer(&self.files, turns, request, self.bounds.pace()) => answer,
                 () = self.ending.leaving() => busy("the server is ending; nothing was kept"),
             },
             Err(refused) => *refused,
@@ -449,7 +455,7 @@ async fn grow(memory: &mut Share, bytes: u64) {
 }
 
 /// Says that there is no room, and when to come back.
-fn busy(text: &'static str) -> Answer {
+pub(super) fn busy(text: &'static str) -> Answer {
     let mut answer = text_answer(StatusCode::SERVICE_UNAVAILABLE, text);
     answer.headers_mut().insert(header::RETRY_AFTER, COME_BACK);
     answer

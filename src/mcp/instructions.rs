@@ -4,7 +4,7 @@
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
 //! because another one talks much.
 
-use crate::text::{self, plain};
+use crate::text::{self, cut_bytes, plain};
 
 /// Most bytes of the whole text.
 const MOST_BYTES: usize = 2000;
@@ -81,16 +81,10 @@ fn fair_share(lengths: impl Iterator<Item = usize>, mut room: usize) -> usize {
 
 /// Cuts a text at a character boundary.
 fn cut(text: &str, most: usize) -> String {
-    const MARK: &str = "..";
     if text.len() <= most {
         return text.to_owned();
     }
-    let mut end = most.saturating_sub(MARK.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let start = text.get(..end).unwrap_or_default().trim_end();
-    format!("{start}{MARK}")
+    cut_bytes(text, most.saturating_sub('…'.len_utf8())).into_owned()
 }
 
 #[cfg(test)]

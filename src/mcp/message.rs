@@ -12,7 +12,7 @@ use rmcp::model::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::json::cost;
+use crate::{json::cost, text::head};
 
 /// The largest message, in bytes.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -172,7 +172,7 @@ fn cut_params(params: &mut InitializeRequestParams) {
         capabilities.extensions = None;
     }
     let Implementation { name, version, .. } = &params.client_info;
-    let kept = |text: &str| text.chars().take(MOST_KEPT).collect::<String>();
+    let kept = |text: &str| head(text, MOST_KEPT).to_owned();
     params.client_info = Implementation::new(kept(name), kept(version));
 }
 

@@ -31,7 +31,7 @@ use crate::{
     },
     outcome::Payload,
     shares::Client,
-    text::line,
+    text::{cut, line},
 };
 
 /// The least time between two notifications about the same resource.
@@ -273,7 +273,7 @@ async fn tell(watcher: &Watcher, peer: &Peer<RoleServer>) {
 }
 
 fn unknown(uri: &str) -> ErrorData {
-    let uri: String = uri.chars().take(200).collect();
+    let uri = cut(uri, 200);
     ErrorData::resource_not_found(format!("there is no resource \"{uri}\""), None)
 }
 

@@ -4,7 +4,7 @@
 //! `file://` one below the directory of files, where host and server share a machine. A file may be
 //! larger than any message, so that it is read in ranges: `?offset=N&length=M`.
 
-use std::{io, path::Path};
+use std::{borrow::Cow, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::{
@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     files::{FileStore, REFERENCE, Readable},
     outcome::SavedFile,
-    text::line,
+    text::{cut, line},
 };
 
 /// The bytes of one read: with base64, a message of 1.4 MB.
@@ -89,7 +89,7 @@ fn meta(value: &serde_json::Value) -> MetaObject {
 }
 
 fn unknown(uri: &str) -> ErrorData {
-    let uri: String = uri.chars().take(LONGEST_URI).collect();
+    let uri = short(uri);
     ErrorData::resource_not_found(format!("no resource \"{uri}\"; a file may have expired"), None)
 }
 
@@ -194,8 +194,8 @@ impl Range {
     }
 }
 
-fn short(text: &str) -> String {
-    text.chars().take(LONGEST_URI).collect()
+fn short(text: &str) -> Cow<'_, str> {
+    cut(text, LONGEST_URI)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! Such a client should end its session and often does not. An idle session ends by itself after
 //! [`IDLE`]; when there are too many before that, one makes room, and its client opens another when
-//! it comes back, as the protocol asks. It is one of the address that has the most, and there the
-//! one that was silent for longest; never one that has a request under way.
+//! it comes back, as the protocol asks. It is one of the address that has the most, and there one that
+//! was never used rather than one that was, and of these the one that was silent for longest; never
+//! one that has a request under way.
 //!
 //! A session holds little: what is left of its client's introduction (1 KB), the identifiers of its
 //! requests under way (of [`MOST_PENDING`] at most), the last 16 notifications, and the URIs that it
@@ -100,6 +101,8 @@ struct Open {
     pending: HashSet<String>,
     /// How many connections listen to it.
     listeners: usize,
+    /// Whether it ever had a request: many are opened by those who want nothing else.
+    is_used: bool,
 }
 
 /// A request of a session while it is under way.
@@ -144,7 +147,8 @@ impl Table {
         };
         of_host.fetch_add(1, Ordering::Relaxed);
         let (heard, pending) = (Instant::now(), HashSet::new());
-        self.sessions.insert(id, Open { host, of_host, heard, pending, listeners: 0 });
+        let open = Open { host, of_host, heard, pending, listeners: 0, is_used: false };
+        self.sessions.insert(id, open);
     }
 
     fn remove(&mut self, id: &SessionId) {
@@ -193,6 +197,7 @@ impl Sessions {
             return Err(Refused::TooMany);
         }
         known.pending.insert(id.to_owned());
+        known.is_used = true;
         drop(open);
         Ok(Some(Pending { open: Arc::clone(&self.open), session, id: id.to_owned() }))
     }
@@ -220,7 +225,9 @@ impl Sessions {
                 .iter()
                 // Nobody is pushed out by an address that has more.
                 .filter(|(_, it)| is_idle(it) && count(it) >= own)
-                .max_by_key(|(_, it)| (count(it), it.listeners == 0, Reverse(it.heard)));
+                .max_by_key(|(_, it)| {
+                    (count(it), !it.is_used, it.listeners == 0, Reverse(it.heard))
+                });
             match goes {
                 Some((id, _)) => surplus.push(Arc::clone(id)),
                 None => return Err(SessionError::Full(self.most)),
@@ -353,6 +360,19 @@ mod tests {
 
     fn alive(sessions: &Sessions, ids: &[SessionId]) -> Vec<bool> {
         ids.iter().map(|id| sessions.open().sessions.contains_key(id)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_that_are_only_opened_push_out_none_that_is_used() {
+        let sessions = sessions(3);
+        let mut ids = vec![open(&sessions, "a").await.unwrap()];
+        drop(sessions.begin(&ids[0], "1").unwrap());
+        for _ in 0..9 {
+            ids.push(open(&sessions, "a").await.unwrap());
+        }
+        let alive = alive(&sessions, &ids);
+        assert!(alive[0], "{alive:?}");
+        assert_eq!(alive.iter().filter(|alive| **alive).count(), 3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,7 @@
 //! Compares a descriptor with what an API says about itself.
 //!
-//! Operations are matched by method and path, whatever the placeholders are called. A descriptor may
-//! write a value into the path where the document has a placeholder with a list of values
-//! (`/vms/{id}.xva` for `/vms/{id}.{format}`); then each value needs its tool.
+//! Where a descriptor writes a value into the path for which the document has a placeholder with a
+//! list of values (`/vms/{id}.xva` for `/vms/{id}.{format}`), each value needs its tool.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,20 +12,18 @@ use serde_json::Value;
 
 use super::{
     exposure,
+    matching::{self, Fixed, Targets, path_input, placeholders},
     model::{Api, Body, Input, Operation, anonymous},
     read::place_word,
     text,
 };
 use crate::{
-    catalog::nearest,
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Location, Method, PageStrategy, Param, ParamKind,
-        Placement, Tool,
+        Access, Auth, BodyKind, Descriptor, Location, PageStrategy, Param, ParamKind, Placement,
+        Tool,
     },
+    names::nearest_loosely,
 };
-
-/// So many paths one operation stands for, when values are written into its path.
-const MAX_PATHS: usize = 64;
 
 /// So many values of an enumeration are named in a message.
 const MAX_NAMED: usize = 12;
@@ -126,28 +123,14 @@ pub struct Drift {
     pub deprecated_left_out: usize,
 }
 
-/// An operation under one of its paths.
-#[derive(Clone)]
-struct Target {
-    operation: usize,
-    /// The values that are written into the path, by the number of the placeholder.
-    fixed: Vec<(usize, String)>,
-}
-
 /// Compares `descriptor` with `api`.
 pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
-    let targets = targets(api);
-    let base = base_path(descriptor.base_url.as_deref());
+    let targets = Targets::new(api, descriptor.base_url.as_deref());
     let mut drift = Drift::default();
-    let mut covered: HashMap<usize, Vec<Vec<(usize, String)>>> = HashMap::new();
+    let mut covered: HashMap<usize, Vec<Fixed>> = HashMap::new();
     let mut unmatched = Vec::new();
     for tool in &descriptor.tools {
-        // Documents have paths with a query, too.
-        let whole = tool.path.as_str();
-        let path = whole.split('?').next().unwrap_or_default();
-        let target = find(&targets, tool.method, whole, &base)
-            .or_else(|| find(&targets, tool.method, path, &base));
-        let Some(target) = target else {
+        let Some(target) = targets.of(tool) else {
             unmatched.push(tool);
             continue;
         };
@@ -158,7 +141,7 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     }
     if let Auth::Session(session) = &descriptor.auth {
         let login = &session.login;
-        if let Some(target) = find(&targets, login.method, login.path.as_str(), &base) {
+        if let Some(target) = targets.find(login.method, login.path.as_str()) {
             covered.entry(target.operation).or_default().push(Vec::new());
         }
     }
@@ -219,99 +202,8 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
     }
 }
 
-/// Returns the operations by method and path, without the names of placeholders.
-fn targets(api: &Api) -> HashMap<(Method, String), Target> {
-    let mut targets = HashMap::new();
-    // A path as the document has it counts before one that values are written into.
-    for (index, operation) in api.operations.iter().enumerate() {
-        add(&mut targets, api, operation.method, &operation.path, index, &[]);
-    }
-    for (index, operation) in api.operations.iter().enumerate() {
-        for (path, fixed) in expanded(operation) {
-            add(&mut targets, api, operation.method, &path, index, &fixed);
-        }
-    }
-    targets
-}
-
-fn add(
-    targets: &mut HashMap<(Method, String), Target>,
-    api: &Api,
-    method: Method,
-    path: &str,
-    operation: usize,
-    fixed: &[(usize, String)],
-) {
-    let plain = anonymous(path);
-    for path in [plain.clone(), format!("{}{plain}", api.base.path)] {
-        for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
-            targets
-                .entry((method, path))
-                .or_insert_with(|| Target { operation, fixed: fixed.to_vec() });
-        }
-    }
-}
-
-/// Returns the paths with values for the placeholders that have a list of them.
-fn expanded(operation: &Operation) -> Vec<(String, Vec<(usize, String)>)> {
-    let mut paths: Vec<(String, Vec<(usize, String)>)> = vec![(operation.path.clone(), Vec::new())];
-    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
-        let Some(input) = path_input(operation, &name) else { continue };
-        let values: Vec<&str> = input.values.iter().filter_map(Value::as_str).collect();
-        if values.is_empty() || values.len() != input.values.len() {
-            continue;
-        }
-        let mut more = Vec::new();
-        for (path, fixed) in &paths {
-            for value in &values {
-                if paths.len() + more.len() >= MAX_PATHS {
-                    break;
-                }
-                let mut fixed = fixed.clone();
-                fixed.push((number, (*value).to_owned()));
-                more.push((path.replacen(&format!("{{{name}}}"), value, 1), fixed));
-            }
-        }
-        paths.extend(more);
-    }
-    paths.remove(0);
-    paths
-}
-
-fn path_input<'api>(operation: &'api Operation, name: &str) -> Option<&'api Input> {
-    let mut inputs = operation.inputs.iter();
-    inputs.find(|input| input.location == Location::Path && input.name == name)
-}
-
-fn placeholders(path: &str) -> Vec<String> {
-    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-    names.map(|(name, _)| name.to_owned()).collect()
-}
-
-fn find<'map>(
-    targets: &'map HashMap<(Method, String), Target>,
-    method: Method,
-    path: &str,
-    base: &str,
-) -> Option<&'map Target> {
-    let plain = anonymous(path);
-    let rooted = if plain.starts_with('/') { plain.clone() } else { format!("/{plain}") };
-    [plain, rooted.clone(), format!("{base}{rooted}")].into_iter().find_map(|path| {
-        let trimmed = path.trim_end_matches('/').to_owned();
-        targets.get(&(method, path)).or_else(|| targets.get(&(method, trimmed)))
-    })
-}
-
-/// Returns the path of a base URL, whose host may be a placeholder.
-fn base_path(url: Option<&str>) -> String {
-    let url = url.unwrap_or_default();
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
-    path.trim_end_matches('/').to_owned()
-}
-
 /// Reports the values of a placeholder that no tool writes into its path.
-fn uncovered(operation: &Operation, covered: &[Vec<(usize, String)>]) -> Vec<Difference> {
+fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
     let mut found = Vec::new();
     for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
         let fixed: Vec<&String> = covered
@@ -396,7 +288,7 @@ impl Pair<'_> {
                 text::word(input.kind),
                 place_word(input.location)
             );
-            if let Some(near) = nearest(&input.name, names) {
+            if let Some(near) = nearest_loosely(&input.name, names) {
                 message.push_str(&format!("; it has `{near}`"));
             }
             found.push(self.difference(
@@ -455,22 +347,11 @@ impl Pair<'_> {
 
     /// Compares the parameters of the path, which are told apart by their order.
     fn in_path(&self, used: &mut BTreeSet<usize>, found: &mut Vec<Difference>) {
-        let theirs: Vec<String> = placeholders(&self.operation.path)
-            .into_iter()
-            .enumerate()
-            .filter(|(number, _)| !self.fixed.iter().any(|(at, _)| at == number))
-            .map(|(_, name)| name)
-            .collect();
-        for (name, own) in theirs.iter().zip(self.tool.path.placeholders()) {
-            let params = self.tool.params.iter().enumerate();
-            let own = params
-                .into_iter()
-                .find(|(_, param)| param.location == Location::Path && param.name == own);
-            let (Some(input), Some((at, param))) = (path_input(self.operation, name), own) else {
-                continue;
-            };
+        for (at, input) in matching::in_path(self.tool, self.operation, self.fixed) {
             used.insert(at);
-            self.values(input, param, found);
+            if let Some(param) = self.tool.params.get(at) {
+                self.values(input, param, found);
+            }
         }
         for (at, param) in self.tool.params.iter().enumerate() {
             if param.location == Location::Path {
@@ -480,21 +361,8 @@ impl Pair<'_> {
     }
 
     fn param(&self, input: &Input) -> Option<(usize, &Param)> {
-        let params = || self.tool.params.iter().enumerate();
-        let is_place = |param: &Param| param.location == input.location;
-        let plain = |name: &str| name.trim_end_matches("[]").to_owned();
-        params().find(|(_, param)| is_place(param) && param.name == input.name).or_else(|| {
-            params().find(|(_, param)| {
-                is_place(param)
-                    && if input.location == Location::Header {
-                        param.name.eq_ignore_ascii_case(&input.name)
-                    } else {
-                        input.location == Location::Query
-                            && (param.name.ends_with("[]") || input.name.ends_with("[]"))
-                            && plain(&param.name) == plain(&input.name)
-                    }
-            })
-        })
+        let at = matching::param(self.tool, input)?;
+        Some((at, self.tool.params.get(at)?))
     }
 
     /// Compares the one parameter that is the whole body, whatever its name is.

@@ -1,8 +1,12 @@
 //! Differences that somebody has looked at, each with the reason why it stays.
 
+use std::fmt;
+
+use thiserror::Error;
+
 use super::{
     drift::{Difference, What},
-    pattern::Pattern,
+    pattern::{Pattern, PatternError},
 };
 use crate::descriptor::yaml::{self, Entry, Node, Value};
 
@@ -33,6 +37,67 @@ pub struct Exception {
     message: Option<Pattern>,
 }
 
+/// One thing that is wrong with a file of exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{line}: {what}")]
+pub struct Problem {
+    /// The line that it is on, from 1.
+    pub line: usize,
+    /// What it is.
+    pub what: Wrong,
+}
+
+/// What can be wrong with a file of exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Wrong {
+    /// The file is not YAML.
+    #[error("{0}")]
+    Yaml(String),
+    /// Nothing reads this key.
+    #[error("unknown key `{0}`")]
+    Key(String),
+    /// There are more than anybody has a reason for.
+    #[error("more than {} exceptions", MAX_EXCEPTIONS)]
+    TooMany,
+    /// The file has something else.
+    #[error("the file needs a list under `exceptions`")]
+    NoList,
+    /// An item of the list is something else.
+    #[error("an exception is a mapping")]
+    NoMapping,
+    /// A text is no pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A word is none of [`What`].
+    #[error("`{0}` is no difference; there are {known}", known = Known)]
+    Difference(String),
+    /// Nothing says why a difference stays.
+    #[error("an exception needs a `reason`")]
+    NoReason,
+    /// An exception for everything.
+    #[error(
+        "an exception needs at least one of `difference`, `operation`, `tool`, `parameter` or \
+         `message`"
+    )]
+    AboutNothing,
+}
+
+/// The words for all that can differ.
+struct Known;
+
+impl fmt::Display for Known {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<&str> = What::ALL.iter().map(|it| it.as_str()).collect();
+        formatter.write_str(&known.join(", "))
+    }
+}
+
+impl Wrong {
+    fn on(self, line: usize) -> Problem {
+        Problem { line, what: self }
+    }
+}
+
 /// What is left of the differences.
 #[derive(Debug, Default)]
 pub struct Judged<'a> {
@@ -49,14 +114,14 @@ impl Exceptions {
     ///
     /// # Errors
     ///
-    /// Each message has its line in front.
-    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+    /// Says all that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut findings = Vec::new();
         let root = yaml::parse(text, &mut findings);
         let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        let mut problems: Vec<String> = findings
-            .iter()
-            .map(|finding| format!("{}: {}", line(finding.span.start), finding.message))
+        let mut problems: Vec<Problem> = findings
+            .into_iter()
+            .map(|finding| Wrong::Yaml(finding.message).on(line(finding.span.start)))
             .collect();
         let Some(root) = root else {
             if problems.is_empty() {
@@ -68,11 +133,8 @@ impl Exceptions {
             Value::Null => return Ok(Self::default()),
             Value::Mapping(entries) => {
                 for entry in entries.iter().filter(|entry| entry.key != "exceptions") {
-                    problems.push(format!(
-                        "{}: unknown key `{}`",
-                        line(entry.key_span.start),
-                        entry.key
-                    ));
+                    let unknown = Wrong::Key(entry.key.to_string());
+                    problems.push(unknown.on(line(entry.key_span.start)));
                 }
                 root.get("exceptions")
             }
@@ -82,7 +144,7 @@ impl Exceptions {
         match items.map(|items| (&items.value, items.span.start)) {
             Some((Value::Sequence(items), _)) => {
                 if items.len() > MAX_EXCEPTIONS {
-                    problems.push(format!("1: more than {MAX_EXCEPTIONS} exceptions"));
+                    problems.push(Wrong::TooMany.on(1));
                 }
                 for item in items.iter().take(MAX_EXCEPTIONS) {
                     match exception(item, line(item.span.start)) {
@@ -92,7 +154,7 @@ impl Exceptions {
                 }
             }
             Some((Value::Null, _)) => {}
-            _ => problems.push("1: the file needs a list under `exceptions`".to_owned()),
+            _ => problems.push(Wrong::NoList.on(1)),
         }
         if problems.is_empty() { Ok(Self { list }) } else { Err(problems) }
     }
@@ -150,9 +212,9 @@ impl Exception {
     }
 }
 
-fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
+fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
     let Value::Mapping(entries) = &node.value else {
-        return Err(vec![format!("{line}: an exception is a mapping")]);
+        return Err(vec![Wrong::NoMapping.on(line)]);
     };
     let mut problems = Vec::new();
     let mut exception = Exception {
@@ -169,7 +231,7 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
         let mut pattern = || match Pattern::new(text) {
             Ok(pattern) => Some(pattern),
             Err(problem) => {
-                problems.push(format!("{line}: {problem}"));
+                problems.push(Wrong::from(problem).on(line));
                 None
             }
         };
@@ -187,21 +249,15 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
                 for word in words {
                     match What::ALL.iter().find(|what| what.as_str() == word) {
                         Some(what) => exception.what.push(*what),
-                        None => {
-                            let known: Vec<&str> = What::ALL.iter().map(|it| it.as_str()).collect();
-                            problems.push(format!(
-                                "{line}: `{word}` is no difference; there are {}",
-                                known.join(", ")
-                            ));
-                        }
+                        None => problems.push(Wrong::Difference(word.to_owned()).on(line)),
                     }
                 }
             }
-            other => problems.push(format!("{line}: unknown key `{other}`")),
+            other => problems.push(Wrong::Key(other.to_owned()).on(line)),
         }
     }
     if exception.reason.is_empty() {
-        problems.push(format!("{line}: an exception needs a `reason`"));
+        problems.push(Wrong::NoReason.on(line));
     }
     let is_about_nothing = exception.what.is_empty()
         && exception.operation.is_none()
@@ -209,8 +265,7 @@ fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<String>> {
         && exception.parameter.is_none()
         && exception.message.is_none();
     if is_about_nothing {
-        let keys = "`difference`, `operation`, `tool`, `parameter` or `message`";
-        problems.push(format!("{line}: an exception needs at least one of {keys}"));
+        problems.push(Wrong::AboutNothing.on(line));
     }
     if problems.is_empty() { Ok(exception) } else { Err(problems) }
 }

@@ -2,25 +2,31 @@
 //!
 //! [`read()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
 //! for each thing that a descriptor cannot say, and for each that is wrong in the document and was
-//! mended. [`import()`] writes an [`Api`] down as a descriptor, and [`drift()`] compares one with
-//! a descriptor.
+//! mended. [`import()`] writes an [`Api`] down as a descriptor, [`drift()`] compares one with a
+//! descriptor, and [`enrich()`] fills in what a descriptor does not say.
 //!
 //! The reader works on plain JSON values and not on a typed model of OpenAPI: typed readers refuse
 //! a document for its first mistake, and nearly every document that an API serves has some. Whatever
 //! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
 
+mod document;
 pub mod drift;
+mod enrich;
 pub mod exceptions;
 mod exposure;
 pub mod import;
+mod matching;
 mod model;
 pub mod pattern;
 mod read;
 pub mod report;
+mod results;
 mod schema;
 mod text;
 
+pub use document::{DocumentError, MAX_BYTES};
 pub use drift::drift;
+pub use enrich::enrich;
 pub use exposure::Exposure;
 pub use import::import;
 pub use model::{Answer, Api, Auth, Base, Body, Input, Operation, Scheme};

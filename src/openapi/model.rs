@@ -1,12 +1,15 @@
 //! An API as a document describes it, in the words of a descriptor.
 //!
 //! What a descriptor cannot say is not here: it was reported while the document was read. `import`
-//! writes an [`Api`] down, and `drift` compares one with a descriptor, so that both have the same
-//! understanding of a document.
+//! writes an [`Api`] down, `drift` compares one with a descriptor, and `enrich` fills in what a
+//! descriptor does not say, so that all have the same understanding of a document.
 
 use serde_json::Value;
 
-use super::{exposure::Exposure, schema::Kinds};
+use super::{
+    exposure::Exposure,
+    schema::{Kinds, Shape},
+};
 use crate::descriptor::model::{Location, Method, ParamKind};
 
 /// What a document describes.
@@ -93,6 +96,8 @@ pub struct Input {
     pub listing: String,
     /// Whether the type is a guess.
     pub is_guess: bool,
+    /// What its schema says; kept only for filling in a descriptor.
+    pub(super) shape: Option<Box<Shape>>,
     /// Where it is in the document.
     pub place: String,
 }
@@ -125,6 +130,8 @@ pub struct Answer {
     pub has_link: bool,
     /// Members of a JSON answer that may tell how a list goes on: paths and types.
     pub members: Vec<(String, Kinds)>,
+    /// Where the schema of a JSON answer is, of one that says that all is well.
+    pub(super) schema: Option<String>,
 }
 
 /// How requests authenticate.

@@ -1,6 +1,22 @@
 //! Patterns in which `*` stands for any text; the braces of paths stand for themselves.
 
+use thiserror::Error;
+
 use crate::access::LONGEST_PATTERN;
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// There is nothing in it.
+    #[error("a pattern is empty")]
+    Empty,
+    /// It has more than its bound.
+    #[error("a pattern has more than {} bytes", LONGEST_PATTERN)]
+    TooLong,
+    /// What is wrong with this one.
+    #[error("`{0}` is no pattern: {1}")]
+    Malformed(String, globset::ErrorKind),
+}
 
 /// A pattern, compiled.
 #[derive(Debug, Clone)]
@@ -15,12 +31,12 @@ impl Pattern {
     /// # Errors
     ///
     /// Says which one is none.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, PatternError> {
         if text.is_empty() {
-            return Err("a pattern is empty".to_owned());
+            return Err(PatternError::Empty);
         }
         if text.len() > LONGEST_PATTERN {
-            return Err(format!("a pattern has more than {LONGEST_PATTERN} bytes"));
+            return Err(PatternError::TooLong);
         }
         let mut escaped = String::new();
         for character in text.chars() {
@@ -30,7 +46,9 @@ impl Pattern {
             escaped.push(character);
         }
         let glob = globset::GlobBuilder::new(&escaped).backslash_escape(true).build();
-        let glob = glob.map_err(|error| format!("`{text}` is no pattern: {}", error.kind()))?;
+        let malformed =
+            |error: globset::Error| PatternError::Malformed(text.to_owned(), error.kind().clone());
+        let glob = glob.map_err(malformed)?;
         Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
     }
 

@@ -10,7 +10,10 @@ use std::{borrow::Cow, fmt};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
-use crate::json::{cost, scan};
+use crate::{
+    growth,
+    json::{cost, scan},
+};
 
 /// A JSON value as compact text (RFC 8259).
 #[derive(Clone, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl JsonText {
     /// Joins compact JSON texts into an array.
     pub(crate) fn array(items: &[&str]) -> Self {
         let length = items.iter().map(|item| item.len() + 1).sum::<usize>() + 2;
-        let mut text = String::with_capacity(length);
+        let mut text = growth::text(length);
         text.push('[');
         for (number, item) in items.iter().enumerate() {
             if number > 0 {
@@ -78,7 +81,7 @@ impl JsonText {
             let mut parser = serde_json::Deserializer::from_str(text);
             text = parser.deserialize_map(Member(name)).ok()??.get();
         }
-        Some(Self(text.to_owned()))
+        Some(Self(growth::copy(text)))
     }
 
     /// Returns the text.

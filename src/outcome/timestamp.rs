@@ -2,7 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::{
+    SignedDuration,
+    civil::{Date, DateTime, date},
+};
 use serde_json::Value;
+
+/// What everything is counted from.
+const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// Larger numbers are milliseconds: as seconds they would be beyond the year 5000.
 const MOST_SECONDS: f64 = 1e11;
@@ -16,7 +23,7 @@ const FIRST: i64 = -62_167_219_200;
 /// Returns `time` as RFC 3339 text in UTC, to the second.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    format(i64::try_from(since.as_secs()).unwrap_or(LAST).min(LAST))
+    format(i64::try_from(since.as_secs()).unwrap_or(LAST).min(LAST)).unwrap_or_default()
 }
 
 /// Reads a point in time: RFC 3339, a date, an HTTP date, or a number of seconds or milliseconds
@@ -30,7 +37,7 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
                 Ok(number) => from_number(number),
                 Err(_) => parse(text)
                     .filter(|seconds| (FIRST..=LAST).contains(seconds))
-                    .map(format)
+                    .and_then(format)
                     .or_else(|| httpdate::parse_http_date(text).ok().map(rfc3339)),
             }
         }
@@ -42,20 +49,20 @@ pub(crate) fn normalize(value: &Value) -> Option<String> {
 fn from_number(number: f64) -> Option<String> {
     let seconds = if number > MOST_SECONDS { number / 1000.0 } else { number };
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    (seconds >= 1.0 && seconds <= LAST as f64).then(|| format(seconds as i64))
+    (seconds >= 1.0 && seconds <= LAST as f64).then(|| format(seconds as i64)).flatten()
 }
 
 /// Reads `2026-10-01`, with a time and an offset if there are; no offset means UTC.
 fn parse(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let mut numbers = date.split('-');
-    let year: i64 = digits(numbers.next()?, 4)?;
-    let month = digits(numbers.next()?, 2).filter(|month| (1..=12).contains(month))?;
-    let day = digits(numbers.next()?, 2).filter(|day| (1..=31).contains(day))?;
+    let year = i16::try_from(digits(numbers.next()?, 4)?).ok()?;
+    let month = i8::try_from(digits(numbers.next()?, 2)?).ok()?;
+    let day = i8::try_from(digits(numbers.next()?, 2)?).ok()?;
     if numbers.next().is_some() {
         return None;
     }
-    let midnight = days(year, month, day) * 86_400;
+    let midnight = seconds(Date::new(year, month, day).ok()?.at(0, 0, 0, 0));
     if rest.is_empty() {
         return Some(midnight);
     }
@@ -67,8 +74,8 @@ fn parse(text: &str) -> Option<i64> {
     let hour = digits(numbers.next()?, 2).filter(|hour| *hour < 24)?;
     let minute = digits(numbers.next()?, 2).filter(|minute| *minute < 60)?;
     let second = numbers.next().map_or(Some(0), |second| digits(second, 2))?;
-    let seconds = midnight + hour * 3600 + minute * 60 + second.min(59);
-    Some(seconds - offset_seconds(offset.trim_start())?)
+    let there = midnight + hour * 3600 + minute * 60 + second.min(59);
+    Some(there - offset_seconds(offset.trim_start())?)
 }
 
 fn offset_seconds(text: &str) -> Option<i64> {
@@ -89,30 +96,22 @@ fn digits(text: &str, count: usize) -> Option<i64> {
     fits.then(|| text.parse().ok()).flatten()
 }
 
-/// Returns the days from 1970-01-01 to a date of the Gregorian calendar (the algorithm of Howard
-/// Hinnant's "chrono-Compatible Low-Level Date Algorithms").
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+/// Returns the point in time of the calendar so many seconds after 1970 began, in UTC.
+///
+/// A civil time, because `jiff::Timestamp` ends before the year 9999 does.
+pub(crate) fn moment(seconds: i64) -> Option<DateTime> {
+    EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()
+}
+
+/// Returns the seconds from the start of 1970 to a point in time of the calendar, in UTC.
+pub(crate) fn seconds(moment: DateTime) -> i64 {
+    moment.duration_since(EPOCH).as_secs()
 }
 
 /// Writes seconds since 1970.
-fn format(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let of_day = seconds.rem_euclid(86_400);
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day % 3600 / 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+fn format(seconds: i64) -> Option<String> {
+    // Without a fraction it is written to the second.
+    moment(seconds).map(|moment| format!("{moment}Z"))
 }
 
 #[cfg(test)]
@@ -128,6 +127,9 @@ mod tests {
             (json!("2026-10-01T12:30:45.123+02:00"), "2026-10-01T10:30:45Z"),
             (json!("2026-10-01 12:30:45 -0130"), "2026-10-01T14:00:45Z"),
             (json!("2024-02-29"), "2024-02-29T00:00:00Z"),
+            (json!("0000-01-01"), "0000-01-01T00:00:00Z"),
+            (json!("9999-12-31T23:59:59Z"), "9999-12-31T23:59:59Z"),
+            (json!(LAST * 1000), "9999-12-31T23:59:59Z"),
             (json!("2026-10-01 12:30:45 UTC"), "2026-10-01T12:30:45Z"),
             (json!(1_790_857_845), "2026-10-01T12:30:45Z"),
             (json!(1_790_857_845_000_i64), "2026-10-01T12:30:45Z"),
@@ -148,6 +150,9 @@ mod tests {
             json!(-1),
             json!(1e30),
             json!("2026-13-01"),
+            json!("2026-02-29"),
+            json!("2026-02-31T00:00:00Z"),
+            json!("2026-00-10"),
             json!("2026-10-01T25:00:00Z"),
             json!("2026-10-01X"),
             json!(null),
@@ -174,7 +179,7 @@ mod tests {
 
         #[test]
         fn reads_what_it_writes(seconds in 1..LAST) {
-            let text = format(seconds);
+            let text = format(seconds).unwrap();
             assert_eq!(parse(&text), Some(seconds));
             assert_eq!(normalize(&json!(text.clone())), Some(text));
         }

@@ -10,6 +10,7 @@ use crate::{
     },
     json::{cost, scan},
     outcome::{ApiError, JsonText},
+    text::cut,
 };
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.
@@ -146,16 +147,8 @@ fn sentence(value: &str) -> Option<String> {
         fields.collect::<Option<Vec<_>>>().map(|fields| fields.join("; "))
     });
     let text = fields.or_else(|| texts(value)).unwrap_or_else(|| plain(value));
-    let short = cut(text.trim(), MOST_DETAILS);
+    let short = cut(text.trim(), MOST_DETAILS).into_owned();
     (!short.is_empty()).then_some(short)
-}
-
-fn cut(text: &str, most: usize) -> String {
-    let mut short: String = text.chars().take(most).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 fn is_empty(value: &str) -> bool {
@@ -164,7 +157,7 @@ fn is_empty(value: &str) -> bool {
 
 fn plain(value: &str) -> String {
     let text = if value.starts_with('"') { scan::unquote(value) } else { Some(value.into()) };
-    cut(&text.unwrap_or_default(), MOST_MESSAGE)
+    cut(&text.unwrap_or_default(), MOST_MESSAGE).into_owned()
 }
 
 /// Says something when the body has no message: its start, or the reason phrase.

@@ -5,9 +5,8 @@ use bytes::Bytes;
 use super::{
     decode::{self, DecodeError},
     event_stream::EventDecoder,
-    growth,
 };
-use crate::{json::scan, outcome::JsonText, secrets::Secrets};
+use crate::{growth, json::scan, outcome::JsonText, secrets::Secrets};
 
 /// An item with more bytes is not copied without need.
 const LARGE: usize = 1024 * 1024;
@@ -216,6 +215,20 @@ impl Collector {
         }
     }
 
+    /// Returns whether an item may end in these bytes, which come next.
+    pub(crate) fn may_end(&self, bytes: &[u8]) -> bool {
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        match &self.source {
+            Source::Lines { .. } => memchr::memchr(b'\n', bytes).is_some(),
+            // An empty line does that.
+            Source::Events(_) => {
+                let mut places = memchr::memchr2_iter(b'\n', b'\r', bytes);
+                bytes.first().is_some_and(is_end)
+                    || places.any(|at| bytes.get(at + 1).is_some_and(is_end))
+            }
+        }
+    }
+
     /// Returns the array.
     pub(crate) fn finish(mut self) -> JsonText {
         self.array.push(']');
@@ -388,6 +401,25 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_item_comes_only_where_one_may_end(
+            text in "(data: ?[0-9]{1,3}|: ?c|id: 1|[0-9]{1,3}|\r\n|\n|\r){0,30}",
+            size in 1_usize..9,
+        ) {
+            for mut collector in [
+                Collector::lines(None, &Secrets::default()),
+                Collector::events(None, &Secrets::default()),
+            ] {
+                for piece in text.as_bytes().chunks(size) {
+                    let (before, may_end) = (collector.items(), collector.may_end(piece));
+                    if collector.push(piece).is_err() {
+                        break;
+                    }
+                    prop_assert!(may_end || collector.items() == before);
+                }
+            }
+        }
 
         #[test]
         fn any_bytes_are_collected_or_refused(

@@ -4,11 +4,13 @@ use bytes::{Buf as _, Bytes};
 use encoding_rs::Encoding;
 use mime::Mime;
 
-use super::{MASK, collect::Collector, growth};
+use super::{MASK, collect::Collector};
 use crate::{
+    growth,
     json::scan,
     outcome::{JsonText, Payload},
     secrets::Secrets,
+    text::cut_bytes,
 };
 
 /// How much of a body that makes no sense is shown.
@@ -115,13 +117,10 @@ pub fn excerpt(body: &[u8]) -> String {
         }
         words.push_str(word);
         if words.len() > EXCERPT {
-            let cut = words.char_indices().map(|(at, _)| at).take_while(|at| *at <= EXCERPT).last();
-            words.truncate(cut.unwrap_or_default());
-            words.push('…');
             break;
         }
     }
-    words
+    cut_bytes(&words, EXCERPT).into_owned()
 }
 
 /// Takes the JSON of a body, which becomes the text: there is no second one.
@@ -313,7 +312,7 @@ mod tests {
 
     #[test]
     fn json_is_not_copied() {
-        let body = Vec::from(b"[ 1 , 2 ]".repeat(1));
+        let body = b"[ 1 , 2 ]".to_vec();
         let place = body.as_ptr();
         let Payload::Json(text) = super::decode(body.into(), Some("application/json"), 0).unwrap()
         else {

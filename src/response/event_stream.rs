@@ -2,8 +2,7 @@
 
 use std::{borrow::Cow, collections::VecDeque};
 
-use super::growth;
-use crate::{json::scan, outcome::JsonText};
+use crate::{growth, json::scan, outcome::JsonText};
 
 /// A longer identifier is dropped, in bytes.
 const LONGEST_ID: usize = 1024;

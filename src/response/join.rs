@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{json::scan, outcome::JsonText};
+use crate::{growth, json::scan, outcome::JsonText};
 
 /// The pages so far: one list, in the place where the first page had its own.
 #[derive(Debug)]
@@ -49,20 +49,21 @@ pub(crate) enum Added {
 impl Joined {
     /// Begins with the first page, after `result_path`; gives it back when it has no list.
     pub(crate) fn begin(page: JsonText) -> Result<Self, JsonText> {
-        let Some((place, head, list, tail)) = around(&page) else { return Err(page) };
-        let Some(count) = list.items().map(Iterator::count) else { return Err(page) };
-        let text = inner(&list).to_owned();
+        let Some((place, head, list, tail)) = around(page.as_str()) else { return Err(page) };
+        let Some(count) = scan::items(list).map(Iterator::count) else { return Err(page) };
+        let text = growth::copy(inner(list));
         let part = Part { range: 0..text.len(), count };
+        let (head, tail) = (head.to_owned(), tail.to_owned());
         Ok(Self { head, tail, place, items: text, count, first: part.clone(), last: part })
     }
 
     /// Adds the next page, after `result_path`.
     pub(crate) fn add(&mut self, page: &JsonText) -> Added {
         let list = match &self.place {
-            Place::Whole => Some(page.clone()),
-            Place::Member(name) => page.member(&[name]),
+            Place::Whole => Some(page.as_str()),
+            Place::Member(name) => scan::at(page.as_str(), &[name]),
         };
-        let items = list.as_ref().and_then(|list| Some((inner(list), list.items()?.count())));
+        let items = list.and_then(|list| Some((inner(list), scan::items(list)?.count())));
         let Some((text, count)) = items else { return Added::Odd };
         let is_repeated =
             |part: &Part| self.items.get(part.range.clone()).is_some_and(|known| known == text);
@@ -70,10 +71,10 @@ impl Joined {
             return Added::Repeated;
         }
         if !self.items.is_empty() && count > 0 {
-            self.items.push(',');
+            growth::append_text(&mut self.items, ",");
         }
         let from = self.items.len();
-        self.items.push_str(text);
+        growth::append_text(&mut self.items, text);
         self.count += count;
         self.last = Part { range: from..self.items.len(), count };
         Added::Yes
@@ -97,30 +98,26 @@ impl Joined {
     /// Returns the joined answer.
     pub(crate) fn into_text(self) -> JsonText {
         let Self { head, tail, items, .. } = self;
-        JsonText::trusted([&head, "[", &items, "]", &tail].concat())
+        JsonText::trusted(growth::join(&[&head, "[", &items, "]", &tail]))
     }
 }
 
 /// Finds the list of a page, and what is around it.
-fn around(page: &JsonText) -> Option<(Place, String, JsonText, String)> {
-    if page.as_str().starts_with('[') {
-        return Some((Place::Whole, String::new(), page.clone(), String::new()));
+fn around(page: &str) -> Option<(Place, &str, &str, &str)> {
+    if page.starts_with('[') {
+        return Some((Place::Whole, "", page, ""));
     }
-    let members = page.members()?;
-    let mut lists = members.filter(|(_, value)| value.starts_with('['));
+    let mut lists = scan::members(page)?.filter(|(_, value)| value.starts_with('['));
     let (Some((name, list)), None) = (lists.next(), lists.next()) else { return None };
     // Both are parts of the same text.
-    let from = list.as_ptr().addr().checked_sub(page.as_str().as_ptr().addr())?;
-    let head = page.as_str().get(..from)?.to_owned();
-    let tail = page.as_str().get(from + list.len()..)?.to_owned();
-    let list = JsonText::trusted(list.to_owned());
+    let from = list.as_ptr().addr().checked_sub(page.as_ptr().addr())?;
+    let (head, tail) = (page.get(..from)?, page.get(from + list.len()..)?);
     Some((Place::Member(scan::unquote(name)?.into_owned()), head, list, tail))
 }
 
 /// Returns what is between the brackets of a list.
-fn inner(list: &JsonText) -> &str {
-    let text = list.as_str();
-    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default()
+fn inner(list: &str) -> &str {
+    list.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default()
 }
 
 #[cfg(test)]

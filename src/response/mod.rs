@@ -8,7 +8,6 @@ pub(crate) mod budget;
 pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;
-pub(crate) mod growth;
 pub(crate) mod hiding;
 pub(crate) mod join;
 pub mod page;

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::decode::{self, DecodeError};
 use crate::{
+    growth,
     json::{cost, scan},
     outcome::{JsonText, Payload},
+    text::cut,
 };
 
 /// The line before a list is not longer; what is, begins another answer.
@@ -91,9 +93,10 @@ pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
     let start = result.as_ptr().addr().saturating_sub(text.as_str().as_ptr().addr());
     let end = start + result.len();
     let mut text = text.into_string();
+    let before = text.len();
     text.truncate(end);
     text.drain(..start);
-    Ok(Reply::Result(JsonText::trusted(text)))
+    Ok(Reply::Result(JsonText::trusted(growth::shortened(text, before))))
 }
 
 /// Says why a body is no answer.
@@ -105,7 +108,7 @@ fn check_id(given: Option<&str>, id: u64) -> Result<(), String> {
     match given {
         Some(given) if given == id.to_string() => Ok(()),
         Some(given) => {
-            let given: String = given.chars().take(40).collect();
+            let given = cut(given, 40);
             Err(format!("its id is {given}, and that of the request is {id}"))
         }
         None => Err(format!("it has no id, and that of the request is {id}")),

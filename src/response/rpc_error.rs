@@ -13,6 +13,7 @@ use super::{MASK, hiding, rpc::RpcError};
 use crate::{
     descriptor::model::{ResponseRules, Rpc},
     outcome::ApiError,
+    text::cut_bytes,
 };
 
 /// Section 5.1 of the specification.
@@ -220,10 +221,7 @@ fn violation(item: &Value, property: &dyn Fn(&str) -> String) -> Option<String> 
 /// Returns a message without its stack, on one line and not too long.
 fn plain(message: &str) -> String {
     let text = without_stack(message).split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().find(|(at, _)| *at >= MOST_MESSAGE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
+    cut_bytes(&text, MOST_MESSAGE).into_owned()
 }
 
 /// Returns data without stacks: neither members of that name nor texts that are some.

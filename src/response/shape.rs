@@ -10,6 +10,7 @@ use crate::{
         json_path::{JsonPath, PathError},
         model::ResponseRules,
     },
+    growth,
     outcome::JsonText,
 };
 
@@ -114,7 +115,7 @@ pub(crate) fn select<E>(
     }
     if path.is_singular() {
         let found = path.first(text.as_str()).map_err(failed)?.ok_or_else(nothing)?;
-        return Ok(JsonText::trusted(found.to_owned()));
+        return Ok(JsonText::trusted(growth::copy(found)));
     }
     path.array(text.as_str(), most.max(text.as_str().len())).map(JsonText::trusted).map_err(failed)
 }
@@ -131,10 +132,10 @@ fn cut(text: JsonText, most: usize) -> (JsonText, Option<String>) {
     }
     let Some(note) = page::cut_note(shown + items.count(), Some(most)) else { return (text, None) };
     let mut part = text.into_string();
+    let before = part.len();
     part.truncate(end);
     part.push(']');
-    part.shrink_to_fit();
-    (JsonText::trusted(part), Some(note))
+    (JsonText::trusted(growth::shortened(part, before)), Some(note))
 }
 
 #[cfg(test)]

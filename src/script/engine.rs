@@ -31,7 +31,10 @@ use rquickjs::{
 use tokio::sync::mpsc as events;
 
 use super::left;
-use crate::shares::{Client, Queue, Turn};
+use crate::{
+    shares::{Client, Queue, Turn},
+    text::cut_bytes,
+};
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.
@@ -444,7 +447,8 @@ fn host<'js>(
     host.set("wantsLog", Function::new(ctx.clone(), wants_log)?)?;
     let sender = outbox.clone();
     let log = move |level: String, text: String| {
-        let _ = sender.send(Event::Log { level, text: cut(text) });
+        let _ =
+            sender.send(Event::Log { level, text: cut_bytes(&text, MOST_LINE_BYTES).into_owned() });
     };
     host.set("log", Function::new(ctx.clone(), log)?)?;
     let shared = Rc::clone(state);
@@ -452,20 +456,14 @@ fn host<'js>(
     host.set("done", Function::new(ctx.clone(), move |text| drop(done(text)))?)?;
     let shared = Rc::clone(state);
     let fail = move |message: String, stack: String| {
-        let failure = Failure { message: explain(cut(message)), line: line_of(&stack) };
+        let failure = Failure {
+            message: explain(cut_bytes(&message, MOST_LINE_BYTES).into_owned()),
+            line: line_of(&stack),
+        };
         drop(shared.end.replace(Some(Err(failure))));
     };
     host.set("fail", Function::new(ctx.clone(), fail)?)?;
     Ok(host)
-}
-
-/// Cuts a line of the log.
-fn cut(mut text: String) -> String {
-    if text.len() > MOST_LINE_BYTES {
-        text.truncate(text.floor_char_boundary(MOST_LINE_BYTES));
-        text.push('…');
-    }
-    text
 }
 
 /// Says which limit the engine means.

@@ -14,6 +14,7 @@ use super::{
     spellings::{self, Spelling},
     view::Text,
 };
+use crate::growth;
 
 /// So many layers of escapes are taken out.
 const MOST_ESCAPES: u8 = 6;
@@ -100,7 +101,8 @@ impl Finder {
         for (byte, known) in (0..=u8::MAX).zip(&mut alphabet) {
             *known |= byte.is_ascii_alphanumeric();
         }
-        let shortest = wanted.iter().map(|it| it.value.len()).min().unwrap_or_default();
+        let shortest =
+            wanted.iter().map(|it| spellings::least_of(it.value)).min().unwrap_or_default();
         let shortest = shortest.max(short::SHORTEST);
         let longest = wanted.iter().map(|it| it.value.len()).max().unwrap_or_default();
         let is_ascii = wanted.iter().all(|it| it.value.is_ascii());
@@ -271,7 +273,7 @@ impl Finder {
 /// Notes a place, unless there are too many.
 fn note(found: &mut Vec<Range<usize>>, place: Range<usize>) {
     if found.len() < MOST_FOUND {
-        found.push(place);
+        growth::push(found, place);
     }
 }
 
@@ -291,29 +293,30 @@ fn has_unseen(text: &[u8]) -> bool {
 
 /// Writes spaces as forms do.
 fn with_pluses(text: &[u8]) -> Vec<u8> {
-    text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect()
+    let mut pluses = growth::bytes(text.len());
+    pluses.extend(text.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }));
+    pluses
 }
 
 /// Puts ranges in order, joins what overlaps or touches, and widens each so that no escape and no
 /// character of `text` is cut.
 pub(super) fn merged(text: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
     found.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut merged: Vec<Range<usize>> = Vec::new();
-    for range in found {
-        match merged.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => merged.push(range),
+    joined(&mut found, |range| range);
+    joined(&mut found, |range| widen(text, range));
+    found
+}
+
+/// Changes each range, and joins what overlaps or touches then; they are in order.
+fn joined(ranges: &mut Vec<Range<usize>>, change: impl Fn(Range<usize>) -> Range<usize>) {
+    ranges.iter_mut().for_each(|range| *range = change(range.clone()));
+    ranges.dedup_by(|next, last| {
+        let is_joined = next.start <= last.end;
+        if is_joined {
+            last.end = last.end.max(next.end);
         }
-    }
-    let mut widened: Vec<Range<usize>> = Vec::with_capacity(merged.len());
-    for range in merged {
-        let range = widen(text, range);
-        match widened.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => widened.push(range),
-        }
-    }
-    widened
+        is_joined
+    });
 }
 
 /// Widens a range to whole escapes of JSON and whole characters.

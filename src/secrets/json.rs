@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::MASK;
+use crate::growth;
 
 /// What the protocol needs to tell messages apart: members of a message, and of its parameters.
 const ENVELOPE: [&[&[u8]]; 2] =
@@ -19,7 +20,7 @@ pub(super) fn masked(
     find: impl Fn(&[u8]) -> Vec<Range<usize>>,
     is_message: bool,
 ) -> Vec<u8> {
-    let mut clean = Vec::with_capacity(text.len() + found.len() * MASK.len());
+    let mut clean = growth::bytes(text.len() + found.len() * MASK.len());
     let mut found = found.iter().peekable();
     let mut place = Place::default();
     let mut at = 0;

@@ -37,6 +37,7 @@ use serde::de::IgnoredAny;
 
 use self::finder::{Finder, Wanted};
 pub use self::writer::MaskedWriter;
+use crate::growth;
 
 /// What stands where a value was hidden.
 pub const MASK: &str = "[REDACTED]";
@@ -165,7 +166,7 @@ impl Secrets {
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
-        let mut clean = Vec::with_capacity(text.len());
+        let mut clean = growth::bytes(text.len());
         json::replace(text.as_bytes(), &found, &mut clean);
         // Invariant: ranges begin and end between characters.
         Cow::Owned(utf8(clean))
@@ -201,7 +202,7 @@ impl Secrets {
         if is_json {
             return json::masked(&body, &found, |text| self.find(text), false).into();
         }
-        let mut clean = Vec::with_capacity(body.len());
+        let mut clean = growth::bytes(body.len());
         json::replace(&body, &found, &mut clean);
         clean.into()
     }

@@ -2,7 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
-use super::{escapes::Reading, short::SHORTEST, view::Text};
+use super::{
+    escapes::{self, Reading},
+    short::SHORTEST,
+    view::Text,
+};
 
 /// A longer secret is looked for in parts of this length.
 pub(super) const PART: usize = 1024;
@@ -12,6 +16,12 @@ const MOST: usize = 64 * 1024;
 
 /// So many layers of what looks like escapes are taken out of a secret.
 const MOST_LAYERS: usize = 4;
+
+/// So many bytes of a secret at most can be those of an escape that began before it.
+const MOST_EATEN: usize = 4;
+
+/// So many bytes of a secret at most can be those of an escape that goes on behind it.
+const LONGEST_ESCAPE: usize = 16;
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,16 +53,26 @@ pub(super) fn of_long(secret: &str, all: &mut Vec<Spelling>) {
         all.extend(parts(&next).map(Spelling::whole));
         meant = next;
     }
-    // What stands before it may make an escape of its first letters, as `\` does with `n`.
-    let letters = bytes.iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let is_letter = bytes.first().is_some_and(|byte| b"nrtv0\"'`\\/".contains(byte));
-    for count in 1..=letters.max(usize::from(is_letter)) {
-        let rest = bytes.get(count..).unwrap_or_default();
-        if rest.len() >= SHORTEST {
+    // What stands before it may make an escape of its beginning, as `\` does with `n` and `%` with two
+    // digits, also of those that it is written with.
+    for count in 1..=MOST_EATEN {
+        for text in [bytes, &meant] {
+            let rest = text.get(count..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
             all.extend(parts(rest).map(Spelling::whole));
         }
     }
+    // Its backslashes, one by one, may be taken for those of escapes around them.
+    let plain: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\\').collect();
+    if plain.len() >= SHORTEST && plain.len() < bytes.len() {
+        all.extend(parts(&plain).map(Spelling::whole));
+    }
+    // What stands behind it may make an escape of its last ones, as a quote does with `\`.
+    for text in [bytes, &meant] {
+        all.extend(before_escapes(text).flat_map(parts).map(Spelling::whole));
+    }
     parts(bytes).for_each(|part| in_base64(part, all));
+    let rest = bytes.get(MOST_EATEN..).filter(|rest| rest.len() >= SHORTEST).unwrap_or_default();
+    parts(rest).for_each(|part| in_base64(part, all));
     // UTF-16: what both orders of bytes have in common.
     let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).take(MOST).collect();
     if secret.is_ascii() {
@@ -86,6 +106,21 @@ pub(super) fn of_short(secret: &str, all: &mut Vec<Vec<u8>>) {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     all.push(hex.to_ascii_uppercase().into_bytes());
     all.push(hex.into_bytes());
+}
+
+/// Returns how many bytes what is looked for of a secret has at least, where escapes around it take some.
+pub(super) fn least_of(secret: &str) -> usize {
+    let bytes = secret.as_bytes();
+    let ends = before_escapes(bytes).map(<[u8]>::len);
+    let backslashes = bytes.iter().filter(|byte| **byte == b'\\').count();
+    ends.chain([bytes.len().saturating_sub(MOST_EATEN + backslashes)]).min().unwrap_or_default()
+}
+
+/// Returns what stands before each sign near the end with which an escape may begin that ends behind it.
+fn before_escapes(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let signs = bytes.iter().enumerate().rev().take(LONGEST_ESCAPE);
+    let ends = signs.filter(|(_, byte)| escapes::is_starter(**byte)).map(|(end, _)| end);
+    ends.filter(|end| *end >= SHORTEST).filter_map(|end| bytes.get(..end))
 }
 
 /// Cuts a long secret; the last part is as long as the others.

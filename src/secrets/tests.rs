@@ -189,6 +189,31 @@ fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() }
 }
 
+#[test]
+fn a_secret_that_ends_like_the_beginning_of_an_escape_is_found() {
+    for secret in [
+        r"Aa0:  aA0   AAA\",
+        r"Aa0\u-a\A0-AAA-bcd",
+        "Aa0-aA0-AAA-bcd%",
+        r"Aa0-aA0-AAA-bc\u00",
+        "Aa0-aA0-AAA-bc&am",
+        "Aa0-aA0-AAA-bc%4",
+    ] {
+        let secrets = secrets(&[secret]);
+        for behind in ["", "\"", "n", "41", "p;", "41\"}"] {
+            let mut spelled = vec![secret.to_owned(), secret.replace(' ', "+")];
+            spelled.push(secret.replace(' ', "+").replacen('A', "%41", 1));
+            spelled.push(secret.replacen('A', r"\u0041", 1));
+            spelled.push(secret.replacen('A', "&#65;", 2));
+            for spelled in spelled {
+                let text = format!("x {spelled}{behind}");
+                let clean = secrets.text(&text).into_owned();
+                assert!(clean.contains(MASK), "{text:?} -> {clean:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -202,6 +227,9 @@ proptest! {
         prop_assume!(secret.trim() == secret && !super::short::is_short(&secret));
         // What is left of a short one whose escapes are taken out occurs by chance.
         prop_assume!(secret.len() >= 16 || !secret.contains(['\\', '%', '&']));
+        // Whose backslash is whose cannot be told from a mix of spellings (SECURITY.md).
+        prop_assume!(!secret.contains('\\'));
+        prop_assume!(secret.len() >= 12 || !before.contains(['\\', '%', '&']));
         let secrets = secrets(&[&secret]);
         let mut choices = Choices::new(&choices);
         let once = spell::spell(secret.as_bytes(), &mut choices);

@@ -10,6 +10,13 @@ use super::Client;
 /// The last part of everything is kept for hosts that hold less than that part.
 const PART: u64 = 8;
 
+/// Returns whether a host may hold `own` of `most`, of which `used` is taken then: the last part is
+/// for those who have little.
+pub fn leaves_room(most: u64, used: u64, own: u64) -> bool {
+    let kept = most / PART;
+    used <= most - kept || own <= kept
+}
+
 /// So much of something for all clients together; a clone counts with it.
 ///
 /// Nobody waits: there is room or there is none, so that no two clients can wait for each other.
@@ -65,8 +72,7 @@ impl Shares {
         };
         if !host.is_empty() {
             let own = state.hosts.get(host).copied().unwrap_or_default().saturating_add(amount);
-            let kept = self.most / PART;
-            if used > self.most - kept && own > kept {
+            if !leaves_room(self.most, used, own) {
                 return false;
             }
             match state.hosts.get_mut(host) {

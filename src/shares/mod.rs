@@ -9,7 +9,7 @@ mod counted;
 mod queue;
 
 pub use self::{
-    counted::{Share, Shares},
+    counted::{Share, Shares, leaves_room},
     queue::{Full, Queue, Turn},
 };
 

@@ -67,7 +67,8 @@ enum Given {
 }
 
 /// Why there is no turn: so many wait already.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} wait for a turn")]
 pub struct Full(pub usize);
 
 impl Queue {

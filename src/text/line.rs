@@ -41,19 +41,6 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Writes the start of a text on one line, of at most `most` characters and a mark where it is cut.
-pub fn start_of(text: &str, most: usize) -> String {
-    // What is never shown need not be cleaned; an escape has ten characters at most.
-    let room = most.saturating_add(1).saturating_mul(4);
-    let head = text.char_indices().nth(room).map_or(text, |(at, _)| text.get(..at).unwrap_or(text));
-    let line = line(head);
-    match line.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default().trim_end()),
-        None if head.len() < text.len() => format!("{line}…"),
-        None => line.into_owned(),
-    }
-}
-
 /// Returns whether a character is drawn on the one before it.
 pub(super) fn is_mark(character: char) -> bool {
     // The standard library escapes what extends a grapheme, and what cannot be printed.

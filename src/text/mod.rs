@@ -14,10 +14,14 @@
 //! | words of a descriptor, for a model | [`plain`] | nothing |
 //! | a value, for a model | [`unsmuggled`] | as it came, but for what hides text: U+FFFD |
 //!
+//! What is too long is cut, with one mark (`cut`).
+//!
 //! Text in any script stays readable: the joiners of Persian and of Indic scripts, emoji of several
 //! characters, combining marks and right-to-left letters are no such characters where they belong.
 
 mod cleaner;
+mod cut;
+mod hex;
 mod kind;
 mod line;
 mod quoted;
@@ -30,7 +34,9 @@ use std::borrow::Cow;
 pub(crate) use self::tests::hostile;
 pub use self::{
     cleaner::Cleaner,
-    line::{line, start_of},
+    cut::{cut, cut_bytes, cut_prose, head, start_of},
+    hex::{fingerprint, hex},
+    line::line,
     quoted::{LONGEST_SHOWN, quoted, quoted_json},
 };
 use self::{cleaner::Machine, kind::is_plain};

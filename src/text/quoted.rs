@@ -9,10 +9,10 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     cleaner::write_json,
+    hex::fingerprint,
     kind::{Kind, kind},
     line::{is_mark, is_unprintable},
 };
@@ -68,8 +68,7 @@ fn cut(exact: &str) -> String {
     };
     let (hidden, tail) =
         (exact.get(head.len()..from).unwrap_or_default(), exact.get(from..).unwrap_or_default());
-    let digest: String =
-        Sha256::digest(hidden.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = fingerprint(hidden);
     let count = hidden.len();
     format!("{head}… ({count} characters are not shown here, their SHA-256 is {digest}) …{tail}")
 }

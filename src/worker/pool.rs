@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::shares::{Client, Full, Queue};
+use crate::{
+    growth,
+    shares::{Client, Full, Queue},
+};
 
 use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
 
@@ -258,7 +261,8 @@ impl Worker {
             .filter(|_| length <= 2 * OUTPUT)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
         room(length as u64).map_err(Unanswered::Room)?;
-        let mut bytes = vec![0; length];
+        let mut bytes = growth::bytes(length);
+        bytes.resize(length, 0);
         self.stdout.read_exact(&mut bytes).await?;
         Ok(Answer { status, bytes, retires })
     }

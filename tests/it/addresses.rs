@@ -204,7 +204,7 @@ async fn requests_of_every_kind_are_refused_alike() {
     // `doctor` connects by itself.
     let guard = &program.app.backends[0].guard;
     let base = BaseUrl::parse(&base).unwrap();
-    let error = http::reach(&base, Duration::from_secs(5), guard).await.unwrap_err();
+    let error = http::reach(&base, Duration::from_secs(5), guard).await.unwrap_err().to_string();
     assert!(error.contains("which has the private address 127.0.0.1"), "{error}");
     assert!(api.requests().is_empty());
 }
@@ -346,7 +346,7 @@ async fn the_guard_stands_where_the_connection_is_made() {
     // and one on this machine would.
     let reach = settings.reach(base.as_url(), None);
     let guard = Guard::new(reach).with_resolver(Arc::new(Everywhere::at("127.0.0.1 ::1")));
-    let error = http::reach(&base, Duration::from_secs(5), &guard).await.unwrap_err();
+    let error = http::reach(&base, Duration::from_secs(5), &guard).await.unwrap_err().to_string();
     assert!(error.contains("has the private address 127.0.0.1"), "{error}");
 }
 

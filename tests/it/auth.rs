@@ -8,10 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use dadl_mcp::{
-    config::{
-        credentials::{CredentialSource, SourceError},
-        store::Access,
-    },
+    config::credentials::{Credential, CredentialSource, SourceError},
     descriptor::model::CredentialName,
 };
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -61,16 +58,11 @@ impl CredentialSource for Vault {
         self.get(&name.0).map(Into::into).ok_or_else(missing)
     }
 
-    fn replace(
-        &self,
-        name: &CredentialName,
-        value: &SecretString,
-        _: Option<&Access>,
-    ) -> Result<(), SourceError> {
+    fn replace(&self, name: &CredentialName, new: &Credential) -> Result<(), SourceError> {
         if *self.broken.lock().unwrap() {
             return Err(SourceError::Missing("the disk is full".to_owned()));
         }
-        self.set(&name.0, value.expose_secret());
+        self.set(&name.0, new.value.expose_secret());
         Ok(())
     }
 }

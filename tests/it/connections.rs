@@ -10,12 +10,12 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::{
     mcp_http::Site,
-    mcp_support::{Served, serve, text},
+    mcp_support::{Served, serve, serve_tools, text, with_meta},
     upstream::{Answer, Upstream},
 };
 
@@ -277,6 +277,85 @@ async fn two_requests_of_a_session_under_way_have_two_ids() {
 }
 
 #[tokio::test]
+async fn a_session_with_a_call_under_way_is_not_pushed_out() {
+    let upstream = Upstream::start(vec![Answer::Hang(HANGING.to_vec())]).await;
+    let site = site(&upstream.url(), |_| {}).await;
+    let busy = site.session(json!({})).await;
+    let call = json!({
+        "jsonrpc": "2.0", "id": "a", "method": "tools/call", "params": { "name": "list_things" }
+    });
+    let under_way = site.in_session(&busy, &call).await;
+    upstream.request_arrived().await;
+    let idle = site.session(json!({})).await;
+    // As many as there may be.
+    for _ in 0..500 {
+        site.session(json!({})).await;
+    }
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    assert_eq!(site.in_session(&busy, &ping).await.status, 200);
+    assert_eq!(site.in_session(&idle, &ping).await.status, 404, "one had to go");
+    drop(under_way);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_filters_of_one_address_do_not_hold_up_another() {
+    let upstream = Upstream::start(vec![Answer::json(200, "[1]")]).await;
+    let site = Site::start_served(serve_tools(FILTERED, &upstream.url(), |_| {}), |_| {}).await;
+    let parameters =
+        |program: &str| with_meta(json!({ "name": "get", "arguments": { "jq": program } }));
+    let mut hogs = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let request = request_of(&site, parameters("def f: f; f"));
+        let address = site.address;
+        hogs.spawn(async move {
+            // All of this network is this machine.
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut stream = socket.connect(address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let _ = stream.read_u8().await;
+        });
+    }
+    while upstream.requests().len() < 10 {
+        tokio::task::yield_now().await;
+    }
+    let mut reply = site.stateless_with("tools/call", parameters("map(. + 1)")).await;
+    assert_eq!(text(&reply.json().await), "[2]");
+    // Whoever waits in one queue with the others is answered after them.
+    let ended = std::iter::from_fn(|| hogs.try_join_next()).count();
+    assert!(ended < 5, "{ended} of those who came before were done");
+}
+
+/// A call of 2026-07-28.
+#[cfg(target_os = "linux")]
+fn request_of(site: &Site, parameters: Value) -> String {
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
+    let body = message.to_string();
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: \
+         application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: \
+         tools/call\r\nMcp-Name: get\r\nContent-Length: {}\r\n\r\n{body}",
+        site.address,
+        body.len()
+    )
+}
+
+/// A tool whose answer a caller may filter.
+#[cfg(target_os = "linux")]
+const FILTERED: &str = r#"
+spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+backend:
+  name: fake
+  type: rest
+  description: "A fake"
+  auth: { type: bearer, credential: fake_token }
+  tools:
+    get: { method: GET, path: /things, access: read, description: "Things.", response: { allow_jq_override: true } }
+"#;
+
+#[tokio::test]
 async fn a_session_that_a_client_invents_is_none() {
     let upstream = Upstream::start(vec![Answer::json(200, "[1]")]).await;
     let site = site(&upstream.url(), |_| {}).await;
@@ -288,7 +367,7 @@ async fn a_session_that_a_client_invents_is_none() {
         ("Mcp-Method", "tools/call"),
         ("Mcp-Name", "list_things"),
     ];
-    let parameters = crate::mcp_support::with_meta(json!({ "name": "list_things" }));
+    let parameters = with_meta(json!({ "name": "list_things" }));
     let message =
         json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": parameters });
     let mut reply = site.post(&fields, &message.to_string()).await;

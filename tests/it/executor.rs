@@ -229,6 +229,21 @@ async fn an_answer_beyond_the_bound_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_text_that_its_charset_makes_too_long_is_refused() {
+    let body = vec![0x80; 400_000];
+    for charset in ["windows-1252", "utf-8"] {
+        let content_type = format!("text/plain; charset={charset}");
+        let headers = [("Content-Type", content_type.as_str())];
+        let upstream = Upstream::start(vec![Answer::full(200, &headers, &body)]).await;
+        let bench = bench_with(&upstream.url(), |settings| {
+            settings.max_response_bytes = 1_000_000;
+        });
+        let text = failure(&bench, "get").await;
+        assert!(text.contains("in UTF-8 it has more than 1000000 bytes"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_unpacks_beyond_the_bound_is_not_unpacked() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for _ in 0..32 {

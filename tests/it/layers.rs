@@ -4,8 +4,10 @@ use std::{fs, path::Path};
 
 /// The modules from left to right: each uses only those before it.
 const ORDER: &[&str] = &[
+    "growth",
     "secrets",
     "text",
+    "names",
     "json",
     "shares",
     "jq",

@@ -27,6 +27,7 @@ mod every_tool;
 mod examples;
 mod executor;
 mod fetching;
+mod footprint;
 mod harness;
 mod health;
 mod hostile;
@@ -38,6 +39,7 @@ mod includes;
 mod jq;
 mod jq_oracle;
 mod jsonrpc;
+mod kept;
 #[cfg(target_os = "linux")]
 mod keyring;
 #[cfg(target_os = "linux")]

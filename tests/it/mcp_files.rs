@@ -8,7 +8,7 @@ use std::{
 };
 
 use dadl_mcp::{
-    config::FileSettings,
+    config::{FileSettings, Limits},
     files::{FileStore, SystemResolver},
     mcp::{self, HttpOptions, Server},
 };
@@ -87,6 +87,15 @@ impl Site {
         settings: FileSettings,
         change: impl FnOnce(&mut HttpOptions),
     ) -> Self {
+        Self::start_bounded(answers, settings, Limits::default(), change).await
+    }
+
+    async fn start_bounded(
+        answers: Vec<Answer>,
+        settings: FileSettings,
+        limits: Limits,
+        change: impl FnOnce(&mut HttpOptions),
+    ) -> Self {
         let upstream = Upstream::start(answers).await;
         let now = Arc::new(Mutex::new(SystemTime::now()));
         let clock = Arc::clone(&now);
@@ -96,7 +105,7 @@ impl Site {
         };
         let credential = Fixed(Ok(String::new()));
         let harness = Harness::with_files(TOOLS, &upstream.url(), credential, |_| {}, files);
-        let executor = Arc::new(harness.executor.clone());
+        let executor = Arc::new(harness.executor.clone().with_limits(limits));
         let server = Server::new(harness.gate.clone(), executor, "One fake.".to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -320,6 +329,43 @@ async fn files_expire() {
     let error = failure(&answer);
     assert!(error.contains("is not in the store; it may have expired"), "{error}");
     assert!(error.contains("upload it with PUT to /files"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_whose_time_is_over_by_the_clock_alone_stays() {
+    let pdf = Answer::full(200, &[("Content-Type", "application/pdf")], b"%PDF");
+    let site = Site::start(vec![pdf], defaults()).await;
+    let answer = site.call("export", json!({})).await;
+    let path = answer["result"]["structuredContent"]["url"].as_str().unwrap().to_owned();
+    let directory = site.harness.executor.files().directory();
+    // The clock of this machine has jumped behind what the record says.
+    let mut records = 0;
+    for entry in std::fs::read_dir(directory.join(".store")).unwrap() {
+        let record = entry.unwrap().path();
+        if record.extension().is_some_and(|it| it == "json") {
+            let mut fields: Value =
+                serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+            assert!(fields["expires"].as_u64().unwrap() > 1);
+            fields["expires"] = json!(1);
+            std::fs::write(&record, fields.to_string()).unwrap();
+            records += 1;
+        }
+    }
+    assert_eq!(records, 1);
+    // Another process looks at it for the first time.
+    let clock = Arc::new(SystemTime::now);
+    let resolver = Arc::new(SystemResolver);
+    let other = FileStore::with_parts(directory.to_owned(), defaults(), clock, resolver);
+    other.publish();
+    let credential = Fixed(Ok(String::new()));
+    let url = site.upstream.url();
+    let harness = Harness::with_files(TOOLS, &url, credential, |_| {}, |_| other);
+    let id = path.split('/').find(|part| part.len() == 32).unwrap();
+    // What the API answers to it is no matter of this test.
+    let _ = harness.call("attach", json!({ "file": format!("dadl-file:{id}") })).await;
+    let requests = site.upstream.requests();
+    assert!(requests.len() == 2 && requests[1].contains("%PDF"), "{requests:?}");
+    assert_eq!(site.send("GET", &path, &[], b"").await.status, 200);
 }
 
 #[tokio::test]
@@ -550,4 +596,81 @@ async fn a_form_is_no_file() {
     let stated = [("Content-Type", "text/x-special")];
     let reply = site.send("PUT", "/files/a.csv", &stated, b"1,2").await;
     assert_eq!(reply.json()["content_type"], "text/x-special");
+}
+
+/// A client at another address of this machine.
+#[cfg(target_os = "linux")]
+async fn connect_from(address: &str, site: &Site) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+    socket.connect(site.address).await.unwrap()
+}
+
+/// Begins an upload of two bytes, of which one comes.
+#[cfg(target_os = "linux")]
+async fn half_an_upload(address: &str, site: &Site) -> TcpStream {
+    let mut stream = connect_from(address, site).await;
+    let host = site.address;
+    let head = format!("PUT /files/a HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n1");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Sends the rest, and returns the status.
+#[cfg(target_os = "linux")]
+async fn whole_upload(mut stream: TcpStream) -> u16 {
+    // A server that refuses need not read on.
+    let _ = stream.write_all(b"2").await;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+}
+
+/// Waits until so many uploads have begun.
+#[cfg(target_os = "linux")]
+async fn begun(site: &Site, count: usize) {
+    let directory = site.harness.executor.files().directory().to_owned();
+    let is_part = |name: &String| name.ends_with(".part");
+    while crate::downloads::unfinished(&directory).into_iter().filter(is_part).count() != count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn uploads_of_one_client_leave_room_for_those_of_another() {
+    let limits = Limits { transfers: 8, queued: 2, ..Limits::default() };
+    let site = Site::start_bounded(Vec::new(), defaults(), limits, |_| {}).await;
+    let (greedy, modest) = ("127.0.0.2", "127.0.0.3");
+    let mut under_way = Vec::new();
+    for count in 1..=7 {
+        under_way.push(half_an_upload(greedy, &site).await);
+        begun(&site, count).await;
+    }
+    let waiting = half_an_upload(greedy, &site).await;
+    // The last turn is for somebody else, as often as it is needed.
+    for _ in 0..3 {
+        assert_eq!(whole_upload(half_an_upload(modest, &site).await).await, 201);
+    }
+    begun(&site, 7).await;
+    // Who only asks about a file needs none.
+    assert_eq!(site.send("HEAD", "/files/0", &[], b"").await.status, 404);
+    // Who waits gets the next one.
+    assert_eq!(whole_upload(under_way.remove(0)).await, 201);
+    assert_eq!(whole_upload(waiting).await, 201);
+    for stream in under_way {
+        assert_eq!(whole_upload(stream).await, 201);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn files_of_one_client_leave_room_for_those_of_another() {
+    let settings = FileSettings { max_files: Some(8), ..defaults() };
+    let site = Site::start(Vec::new(), settings).await;
+    let (greedy, modest) = ("127.0.0.2", "127.0.0.3");
+    for expected in [201, 201, 201, 201, 201, 201, 201, 507, 507] {
+        assert_eq!(whole_upload(half_an_upload(greedy, &site).await).await, expected);
+    }
+    assert_eq!(whole_upload(half_an_upload(modest, &site).await).await, 201);
 }

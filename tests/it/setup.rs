@@ -486,20 +486,26 @@ async fn what_the_check_replaces_is_stored_although_setup_is_interrupted() {
         for gives in [true, false] {
             let (slow, origin) = Slow::start().await;
             let home = Home::new(ROTATING, &origin, &origin);
-            let mut child = home.command(&["setup"]).spawn().unwrap();
+            let mut child = home.command(&["setup", "-v"]).spawn().unwrap();
             let mut input = child.stdin.take().unwrap();
             input.write_all(b"client-7\nrefresh-token-0\n").await.unwrap();
             let mut stream = slow.request().await;
             signal(&child, name);
+            // It has heard it.
+            let mut log = BufReader::new(child.stderr.take().unwrap());
+            let mut err = String::new();
+            while !err.contains("waiting for requests that are under way") {
+                assert_ne!(log.read_line(&mut err).await.unwrap(), 0, "{err}");
+            }
             if gives {
                 give(&mut stream, 1).await;
             }
             drop(stream);
-            let run = Run::from(child.wait_with_output().await.unwrap());
-            assert_eq!(run.code, code, "{}", run.err);
+            log.read_to_string(&mut err).await.unwrap();
+            assert_eq!(child.wait().await.unwrap().code(), Some(code), "{err}");
             let stored = home.stored("fake_refresh");
-            assert_eq!(stored.as_deref(), gives.then_some("refresh-token-1"), "{}", run.err);
-            assert_eq!(run.err.contains("interrupted; nothing was stored"), !gives, "{}", run.err);
+            assert_eq!(stored.as_deref(), gives.then_some("refresh-token-1"), "{err}");
+            assert_eq!(err.contains("interrupted; nothing was stored"), !gives, "{err}");
             assert_eq!(home.store().exists(), gives);
         }
     }

@@ -170,6 +170,33 @@ async fn a_flood_ends_in_an_error_that_names_the_bound() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_too_large_as_json_ends_the_stream() {
+    let long = "\u{1}".repeat(200_000);
+    for (before, items) in [("", 0), ("data: 1\n\n", 1)] {
+        let body = format!("{before}data: {long}\n\ndata: 2\n\n");
+        let answer = Answer::Close(head("text/event-stream", &body));
+        let upstream = Upstream::start(vec![answer]).await;
+        let key = Fixed(Ok(TOKEN.into()));
+        let bench = Harness::new(&descriptor("max_items: 5"), &upstream.url(), key, |settings| {
+            settings.max_response_bytes = 1_000_000;
+        });
+        match bench.call("watch", json!({})).await {
+            Ok(outcome) => {
+                assert_eq!(value(&outcome), json!([{"event": "message", "data": 1}]));
+                let note = "stopped after 1 items: they are too large (`max_response_size`)";
+                assert!(outcome.notes[0].starts_with(note), "{:?}", outcome.notes);
+                assert_eq!(items, 1);
+            }
+            Err(error) => {
+                let error = error.for_model();
+                assert!(error.contains("1000000 bytes (`max_response_size`"), "{error}");
+                assert_eq!(items, 0);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_broken_line_is_an_error_that_says_which() {
     let upstream =
         Upstream::start(vec![Answer::Close(head("application/x-ndjson", "{}\nnope\n"))]).await;

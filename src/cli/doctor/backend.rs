@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{Report, switch};
 use crate::{
-    app::{App, LoadedBackend},
+    app::{App, LoadedBackend, openapi},
     call::Door,
     catalog::{BackendId, Catalog, Entry},
     cli::load,
@@ -81,7 +81,8 @@ fn describe_descriptor(
             return false;
         }
     };
-    let (_, loaded) = descriptor::load_with(source, &mut folder);
+    let (_, mut loaded) = descriptor::load_with(source, &mut folder);
+    openapi::fill_in(&mut loaded, &folder);
     let found = counted(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {
         (Some(descriptor), true) => {

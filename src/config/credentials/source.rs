@@ -1,9 +1,15 @@
 //! Where a backend's credentials come from, as whoever sends them sees it.
 
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 
-use super::CredentialError;
-use crate::{config::store::Access, descriptor::model::CredentialName, secrets::Secrets};
+use super::{Credential, CredentialError, Credentials};
+use crate::{
+    config::{BackendSettings, Origin, binding::Recipient},
+    descriptor::model::CredentialName,
+    secrets::Secrets,
+};
 
 /// Why there is no credential, or why it cannot be kept. The operator's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,29 +47,23 @@ pub trait CredentialSource: Send + Sync {
     /// There is none, or none that can be used.
     fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError>;
 
-    /// Returns the value of `name` after all replacements, by other processes too, and the access
-    /// token that the last of them got.
+    /// Returns `name` after all replacements, by other processes too, with the access token that the
+    /// last of them got.
     ///
     /// # Errors
     ///
     /// As [`Self::find`].
-    fn latest(&self, name: &CredentialName) -> Result<(SecretString, Option<Access>), SourceError> {
-        Ok((self.find(name)?, None))
+    fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+        Ok(self.find(name)?.into())
     }
 
-    /// Keeps the value that a server gave instead of the one it had, with the access token that
-    /// came with it; on the disk when it returns.
+    /// Keeps what a server gave instead of what it had; on the disk when it returns.
     ///
     /// # Errors
     ///
     /// It cannot be kept.
-    fn replace(
-        &self,
-        name: &CredentialName,
-        value: &SecretString,
-        access: Option<&Access>,
-    ) -> Result<(), SourceError> {
-        let _ = (value, access);
+    fn replace(&self, name: &CredentialName, credential: &Credential) -> Result<(), SourceError> {
+        let _ = credential;
         Err(SourceError::NoStore(name.clone()))
     }
 
@@ -98,5 +98,59 @@ pub trait CredentialSource: Send + Sync {
     /// Returns where the secrets are noted that are in use.
     fn secrets(&self) -> Secrets {
         Secrets::default()
+    }
+}
+
+/// Credentials as one backend sees them.
+#[derive(Debug, Clone)]
+pub struct BackendCredentials {
+    /// Where they are looked up.
+    pub credentials: Credentials,
+    /// Whose they are.
+    pub backend: BackendSettings,
+    /// Where they go, or what a login makes of them.
+    pub origins: BTreeSet<Origin>,
+}
+
+impl BackendCredentials {
+    fn recipient(&self) -> Recipient<'_> {
+        Recipient { backend: &self.backend, origins: &self.origins }
+    }
+
+    fn missing(&self, name: &CredentialName) -> SourceError {
+        SourceError::Missing(Credentials::missing(&self.backend, name))
+    }
+}
+
+impl CredentialSource for BackendCredentials {
+    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
+        let found = self.credentials.resolve(self.recipient(), name)?;
+        found.ok_or_else(|| self.missing(name))
+    }
+
+    fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+        let latest = self.credentials.latest(self.recipient(), name)?;
+        latest.ok_or_else(|| self.missing(name))
+    }
+
+    fn replace(&self, name: &CredentialName, credential: &Credential) -> Result<(), SourceError> {
+        Ok(self.credentials.replace(self.recipient(), name, credential)?)
+    }
+
+    fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
+        Ok(self.credentials.check_replaceable(self.recipient(), name)?)
+    }
+
+    fn try_lock(&self, name: &CredentialName) -> Result<Option<Box<dyn Send>>, SourceError> {
+        let lock = self.credentials.try_lock(&self.backend, name)?;
+        Ok(lock.map(|lock| Box::new(lock) as Box<dyn Send>))
+    }
+
+    fn may_wait(&self, writes: bool) -> bool {
+        self.credentials.may_wait(&self.backend, writes)
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.credentials.secrets().clone()
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, io::Write as _};
 
 use super::{
-    super::{Origin, Provenance},
+    super::{Origin, Provenance, store::Access},
     *,
 };
 
@@ -12,6 +12,10 @@ fn backend(remap: &[(&str, &str)]) -> BackendSettings {
     backend.credentials =
         remap.iter().map(|(name, other)| ((*name).into(), (*other).into())).collect();
     backend
+}
+
+fn secret(value: &str) -> Credential {
+    SecretString::from(value).into()
 }
 
 /// The origin of the backend.
@@ -23,16 +27,16 @@ fn resolve(
     variables: &[(&str, &str)],
     backend: &BackendSettings,
     name: &str,
-) -> Result<Option<String>, String> {
+) -> Result<Option<String>, CredentialError> {
     let credentials = Credentials::new(variables.iter().copied().collect());
     let name = CredentialName(name.to_owned());
     let origins = here();
     let recipient = Recipient { backend, origins: &origins };
-    let found = credentials.resolve(recipient, &name).map_err(|error| error.to_string())?;
+    let found = credentials.resolve(recipient, &name)?;
     Ok(found.map(|secret| secret.expose_secret().to_owned()))
 }
 
-fn value(text: &str) -> Result<Option<String>, String> {
+fn value(text: &str) -> Result<Option<String>, CredentialError> {
     Ok(Some(text.to_owned()))
 }
 
@@ -68,13 +72,18 @@ fn reads_files_without_their_last_line_break() {
     assert_eq!(resolve(&[("CREDENTIAL_A_FILE", path)], &backend(&[]), "a"), value(" s3cret "));
     let both = [("CREDENTIAL_A_FILE", path), ("CREDENTIAL_A", "x")];
     let error = resolve(&both, &backend(&[]), "a").unwrap_err();
-    assert_eq!(error, "both CREDENTIAL_A and CREDENTIAL_A_FILE are set; unset one of them");
+    assert_eq!(
+        error.to_string(),
+        "both CREDENTIAL_A and CREDENTIAL_A_FILE are set; unset one of them"
+    );
 }
 
 #[test]
 fn says_why_a_file_cannot_be_used() {
-    let error =
-        |path: &str| resolve(&[("CREDENTIAL_A_FILE", path)], &backend(&[]), "a").unwrap_err();
+    let error = |path: &str| {
+        let found = resolve(&[("CREDENTIAL_A_FILE", path)], &backend(&[]), "a");
+        found.unwrap_err().to_string()
+    };
     assert!(error("/no/such/file").starts_with("CREDENTIAL_A_FILE: /no/such/file cannot be"));
     let empty = tempfile::NamedTempFile::new().unwrap();
     assert!(error(empty.path().to_str().unwrap()).ends_with("is empty"));
@@ -104,17 +113,17 @@ fn the_store_comes_after_the_environment() {
         found.unwrap().map(|secret| secret.expose_secret().to_owned())
     };
     let latest =
-        |credentials: &Credentials| Ok(credentials.latest(one, &name)?.map(|(secret, _)| secret));
+        |credentials: &Credentials| Ok(credentials.latest(one, &name)?.map(|latest| latest.value));
     let bare = credentials(&[]);
     assert_eq!(text(bare.resolve(one, &name)), None);
-    bare.replace(one, &name, &"stored".into(), None).unwrap();
+    bare.replace(one, &name, &secret("stored")).unwrap();
     assert_eq!(text(bare.resolve(one, &name)).as_deref(), Some("stored"));
     assert!(bare.origin(one, &name).unwrap().unwrap().ends_with("credentials.json"));
     let set = credentials(&[("CREDENTIAL_A", "outside")]);
     assert_eq!(text(set.resolve(one, &name)).as_deref(), Some("outside"));
     // What the server gave instead of it counts, until the operator sets another.
     assert_eq!(text(latest(&set)).as_deref(), Some("outside"));
-    set.replace(one, &name, &"newer".into(), None).unwrap();
+    set.replace(one, &name, &secret("newer")).unwrap();
     assert_eq!(text(latest(&set)).as_deref(), Some("newer"));
     let reset = credentials(&[("CREDENTIAL_A", "another")]);
     assert_eq!(text(latest(&reset)).as_deref(), Some("another"));
@@ -136,11 +145,12 @@ fn a_draft_is_stored_whole_or_not_at_all() {
     assert!(!draft.has_replaced());
     let ends = std::time::SystemTime::now();
     let access = Access { token: "access-b".into(), ends };
-    draft.replace(one, &name("b"), &"newer-b".into(), Some(&access)).unwrap();
+    let credential = Credential { value: "newer-b".into(), access: Some(access) };
+    draft.replace(one, &name("b"), &credential).unwrap();
     assert!(draft.has_replaced() && !credentials.has_replaced());
     let text = |found: Option<SecretString>| found.unwrap().expose_secret().to_owned();
     let latest = |credentials: &Credentials, text: &str| {
-        credentials.latest(one, &name(text)).unwrap().map(|(secret, _)| secret)
+        credentials.latest(one, &name(text)).unwrap().map(|latest| latest.value)
     };
     assert_eq!(text(draft.resolve(one, &name("a")).unwrap()), "new-a");
     assert_eq!(text(latest(&draft, "b")), "newer-b");
@@ -150,7 +160,7 @@ fn a_draft_is_stored_whole_or_not_at_all() {
     assert_eq!(text(latest(&credentials, "a")), "new-a");
     assert_eq!(text(credentials.resolve(one, &name("a")).unwrap()), "outside");
     assert_eq!(text(credentials.resolve(one, &name("b")).unwrap()), "newer-b");
-    let (_, access) = credentials.latest(one, &name("b")).unwrap().unwrap();
+    let access = credentials.latest(one, &name("b")).unwrap().unwrap().access;
     assert_eq!(access.unwrap().token.expose_secret(), "access-b");
 }
 
@@ -220,10 +230,10 @@ fn what_is_stored_elsewhere_is_not_replaced() {
     let (first, second) = (written("https://first.example"), written("https://second.example"));
     let here = Recipient { backend: &first.0, origins: &first.1 };
     let there = Recipient { backend: &second.0, origins: &second.1 };
-    credentials.replace(here, &name, &"next".into(), None).unwrap();
+    credentials.replace(here, &name, &secret("next")).unwrap();
     for refused in [
         credentials.check_replaceable(there, &name),
-        credentials.replace(there, &name, &"stolen".into(), None),
+        credentials.replace(there, &name, &secret("stolen")),
     ] {
         assert!(matches!(refused, Err(CredentialError::Binding(_))), "{refused:?}");
     }
@@ -234,12 +244,12 @@ fn what_is_stored_elsewhere_is_not_replaced() {
     let set = |value: &str| {
         Credentials::new([("XDG_STATE_HOME", state), ("CREDENTIAL_A", value)].into_iter().collect())
     };
-    set("one").replace(here, &name, &"after-one".into(), None).unwrap();
-    assert!(set("one").replace(there, &name, &"stolen".into(), None).is_err());
+    set("one").replace(here, &name, &secret("after-one")).unwrap();
+    assert!(set("one").replace(there, &name, &secret("stolen")).is_err());
     assert!(set("one").latest(there, &name).is_err());
-    let (found, _) = set("two").latest(there, &name).unwrap().unwrap();
+    let found = set("two").latest(there, &name).unwrap().unwrap().value;
     assert_eq!(found.expose_secret(), "two");
-    set("two").replace(there, &name, &"after-two".into(), None).unwrap();
-    let (found, _) = set("two").latest(there, &name).unwrap().unwrap();
+    set("two").replace(there, &name, &secret("after-two")).unwrap();
+    let found = set("two").latest(there, &name).unwrap().unwrap().value;
     assert_eq!(found.expose_secret(), "after-two");
 }

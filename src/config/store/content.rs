@@ -9,7 +9,7 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Stored};
+use super::{Access, Credential, Stored};
 use crate::config::Origin;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -66,17 +66,19 @@ impl From<Entry> for Stored {
             let ends = UNIX_EPOCH.checked_add(Duration::from_secs(ends))?;
             Some(Access { token: token.into(), ends })
         });
-        Self { value: value.into(), replaces, access, origins }
+        let credential = Credential { value: value.into(), access };
+        Self { credential, replaces, origins }
     }
 }
 
 impl From<&Stored> for Entry {
     fn from(stored: &Stored) -> Self {
-        let access = stored.access.as_ref().map(|Access { token, ends }| AccessEntry {
+        let Credential { value, access } = &stored.credential;
+        let access = access.as_ref().map(|Access { token, ends }| AccessEntry {
             token: token.expose_secret().to_owned(),
             ends: ends.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         });
-        let value = stored.value.expose_secret().to_owned();
+        let value = value.expose_secret().to_owned();
         Self { value, replaces: stored.replaces.clone(), access, origins: stored.origins.clone() }
     }
 }

@@ -18,12 +18,12 @@ fn here() -> BTreeSet<Origin> {
 }
 
 fn stored(value: &str) -> Stored {
-    Stored { value: value.into(), replaces: None, access: None, origins: Some(here()) }
+    Stored { origins: Some(here()), ..Credential::from(SecretString::from(value)).into() }
 }
 
 fn value(store: &Store, backend: &str, name: &str) -> Option<String> {
     let entry = store.entry(backend, name).unwrap();
-    entry.map(|entry| entry.value.expose_secret().to_owned())
+    entry.map(|entry| entry.credential.value.expose_secret().to_owned())
 }
 
 #[test]
@@ -263,11 +263,12 @@ fn entries_move_between_the_file_and_the_keyring() {
 fn access_tokens_give_way_where_an_item_has_little_room() {
     let bench = Bench::new(Some(300));
     let access = Access { token: "t".repeat(200).into(), ends: UNIX_EPOCH };
-    let entry = Stored { access: Some(access), ..stored("refresh") };
+    let credential = Credential { value: "refresh".into(), access: Some(access) };
+    let entry = Stored { credential, ..stored("refresh") };
     bench.store.save("a", &[("x", entry)]).unwrap();
     let found = bench.other().entry("a", "x").unwrap().unwrap();
-    assert!(found.access.is_none());
-    assert_eq!(found.value.expose_secret(), "refresh");
+    assert!(found.credential.access.is_none());
+    assert_eq!(found.credential.value.expose_secret(), "refresh");
     let text = bench.store.save("a", &[("y", stored(&"v".repeat(400)))]).unwrap_err();
     assert!(text.to_string().contains("has room for 300 bytes in an item"), "{text}");
     assert_eq!(value(&bench.store, "a", "x").as_deref(), Some("refresh"));
@@ -335,11 +336,11 @@ fn a_store_of_the_version_before_is_read_and_bound_once() {
     for (name, text) in [("x", "s3cret"), ("y", "2")] {
         let entry = store.entry("a", name).unwrap().unwrap();
         assert_eq!(entry.origins, Some(here()));
-        assert_eq!(entry.value.expose_secret(), text);
+        assert_eq!(entry.credential.value.expose_secret(), text);
     }
     let entry = store.entry("a", "x").unwrap().unwrap();
     assert_eq!(entry.replaces.as_deref(), Some("print"));
-    assert_eq!(entry.access.unwrap().token.expose_secret(), "t");
+    assert_eq!(entry.credential.access.unwrap().token.expose_secret(), "t");
     // What belongs to others waits for them.
     assert_eq!(store.entry("b", "x").unwrap().unwrap().origins, None);
     // The version before refuses what it would take for a store without origins.
@@ -360,7 +361,7 @@ fn an_item_of_the_version_before_is_read_and_bound_once() {
     store.bind("a", &here()).unwrap();
     let other = Store::new(store.path().to_owned(), keyring.clone());
     let entry = other.entry("a", "x").unwrap().unwrap();
-    assert_eq!((entry.value.expose_secret(), entry.origins), ("s3cret", Some(here())));
+    assert_eq!((entry.credential.value.expose_secret(), entry.origins), ("s3cret", Some(here())));
     assert_eq!(keyring.accounts(), ["a (file)"]);
     let file = fs::read_to_string(store.path()).unwrap();
     assert!(file.contains("\"version\": 3") && !file.contains("s3cret"), "{file}");

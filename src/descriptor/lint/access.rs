@@ -1,81 +1,10 @@
 //! Access levels that do not fit what the request does.
 
-use super::{
-    Lint,
-    tool::{ToolView, words},
+use super::{Lint, tool::ToolView};
+use crate::{
+    descriptor::{code, diagnostic::Severity},
+    names::{verbs, words},
 };
-use crate::descriptor::{code, diagnostic::Severity};
-
-/// Words that begin the name of an operation that only reads.
-const READS: &[&str] = &[
-    "aggregate",
-    "analyze",
-    "calculate",
-    "check",
-    "compare",
-    "compute",
-    "convert",
-    "count",
-    "decode",
-    "describe",
-    "detect",
-    "diff",
-    "download",
-    "encode",
-    "estimate",
-    "evaluate",
-    "explain",
-    "export",
-    "extract",
-    "fetch",
-    "filter",
-    "find",
-    "format",
-    "get",
-    "graphql",
-    "inspect",
-    "list",
-    "load",
-    "lookup",
-    "match",
-    "monitor",
-    "parse",
-    "ping",
-    "predict",
-    "preview",
-    "probe",
-    "query",
-    "read",
-    "recommend",
-    "render",
-    "report",
-    "resolve",
-    "retrieve",
-    "return",
-    "returns",
-    "scan",
-    "search",
-    "select",
-    "show",
-    "simulate",
-    "status",
-    "suggest",
-    "summarize",
-    "test",
-    "traceroute",
-    "translate",
-    "validate",
-    "verify",
-    "view",
-];
-
-/// Words that begin the name of an operation that changes something, whatever follows.
-const CHANGES: &[&str] = &[
-    "add", "approve", "assign", "cancel", "clear", "close", "create", "delete", "disable",
-    "enable", "insert", "invite", "move", "post", "publish", "purge", "put", "reboot", "register",
-    "remove", "rename", "replace", "reset", "restart", "restore", "revoke", "save", "send", "set",
-    "shutdown", "start", "stop", "update", "upload", "write",
-];
 
 /// Words in the names of parameters that only a question has.
 const ASKS: &[&str] = &["cursor", "filter", "filters", "offset", "page", "query", "sort"];
@@ -118,18 +47,12 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
 
 /// Returns whether name, path or description say that the tool only reads.
 fn reads(tool: &ToolView<'_>) -> bool {
-    let is_reading = |word: &String| {
-        // `searchroute`, `lists`: the known word may go on.
-        READS.iter().any(|known| {
-            word.strip_prefix(known)
-                .is_some_and(|rest| known.len() > 3 || rest.is_empty() || rest == "s")
-        })
-    };
+    let is_reading = |word: &String| verbs::may_read(word);
     let last = tool.plain_path().rsplit('/').find(|part| !part.contains('{')).unwrap_or_default();
     let first =
         tool.description.split(|other: char| !other.is_alphanumeric()).find(|it| !it.is_empty());
     let name = tool.words();
-    if name.first().is_some_and(|word| CHANGES.contains(&word.as_str())) {
+    if name.first().is_some_and(|word| verbs::changes(word)) {
         return false;
     }
     let asks = |word: &String| ASKS.contains(&word.as_str());

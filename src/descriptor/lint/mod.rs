@@ -42,15 +42,7 @@ impl Lint<'_> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        self.findings.push(Diagnostic {
-            code,
-            severity,
-            message,
-            span: span.clone(),
-            label: String::new(),
-            help: None,
-            fix: None,
-        });
+        self.findings.push(Diagnostic::new(severity, code, span.clone(), message));
         // The element was pushed just above.
         self.findings.last_mut().expect("a finding was pushed")
     }

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use super::{Lint, tool::ToolView};
-use crate::descriptor::{
-    code,
-    diagnostic::Severity,
-    yaml::{Entry, Node},
+use crate::{
+    descriptor::{
+        code,
+        diagnostic::Severity,
+        yaml::{Entry, Node},
+    },
+    names::path::placeholders,
 };
 
 /// So many placeholders of a path are renamed; more have no meaning.
@@ -59,7 +62,7 @@ fn operation<'tree>(tool: &ToolView<'tree>) -> Operation<'tree> {
         method => method.to_owned(),
     };
     let mut renamed: Vec<(String, String)> = Vec::new();
-    for (number, name) in placeholders(tool.path).into_iter().enumerate() {
+    for (number, name) in names(tool.path).into_iter().enumerate() {
         path = path.replace(&format!("{{{name}}}"), &format!("{{{number}}}"));
         renamed.push((name.to_owned(), format!("{{{number}}}")));
     }
@@ -89,12 +92,10 @@ fn json(node: &Node<'_>) -> String {
 }
 
 /// Returns the names between braces, each once.
-fn placeholders(path: &str) -> Vec<&str> {
+fn names(path: &str) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for part in path.split('{').skip(1).take(MAX_PLACEHOLDERS) {
-        if let Some((name, _)) = part.split_once('}')
-            && !names.contains(&name)
-        {
+    for name in placeholders(path).take(MAX_PLACEHOLDERS) {
+        if !names.contains(&name) {
             names.push(name);
         }
     }

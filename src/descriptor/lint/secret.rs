@@ -9,8 +9,11 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use regex::Regex;
 
-use super::{Lint, Text, each_text, tool::words};
-use crate::descriptor::{code, diagnostic::Severity, yaml::Node};
+use super::{Lint, Text, each_text};
+use crate::{
+    descriptor::{code, diagnostic::Severity, yaml::Node},
+    names::words,
+};
 
 /// Forms that belong to one issuer; the first group is what must look random.
 static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::descriptor::{
-    diagnostic::nearest,
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::yaml::{Entry, Node, Value},
+    names::{nearest, words},
 };
 
 /// One entry of `tools`.
@@ -82,25 +82,4 @@ impl<'tree> ToolView<'tree> {
         let value = self.response.and_then(|response| response.get(key));
         value.is_some_and(|node| !matches!(node.value, Value::Bool(false) | Value::Null))
     }
-}
-
-/// Splits an identifier into lower-case words.
-pub(super) fn words(identifier: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut was_lower = false;
-    for character in identifier.chars() {
-        let is_start = !character.is_alphanumeric() || (was_lower && character.is_uppercase());
-        if is_start && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        if character.is_alphanumeric() {
-            word.extend(character.to_lowercase());
-        }
-        was_lower = character.is_lowercase() || character.is_ascii_digit();
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::{
-    Lint,
-    tool::{ToolView, words},
+use super::{Lint, tool::ToolView};
+use crate::{
+    descriptor::{code, diagnostic::Severity},
+    names::{path::anonymous, words},
 };
-use crate::descriptor::{code, diagnostic::Severity};
 
 /// Words in the name of a parameter that bounds or narrows a list.
 const LIMITS: &[&str] = &[
@@ -85,21 +85,6 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
                  `response.max_items`",
             );
     }
-}
-
-/// Replaces the names of placeholders.
-fn anonymous(path: &str) -> String {
-    let mut plain = String::with_capacity(path.len());
-    for (number, part) in path.split('{').enumerate() {
-        match part.split_once('}').filter(|_| number > 0) {
-            Some((_, rest)) => {
-                plain.push_str("{}");
-                plain.push_str(rest);
-            }
-            None => plain.push_str(part),
-        }
-    }
-    plain
 }
 
 /// Returns whether the name says that this is a list and the path names a collection.

@@ -8,10 +8,13 @@ use super::{
     context::{Context, Place, Section, Text, list},
     oauth2, session,
 };
-use crate::descriptor::{
-    code,
-    model::{Auth, CredentialName, Placement},
-    yaml::{Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        model::{Auth, CredentialName, Placement},
+        yaml::{Node, Value},
+    },
+    names::header,
 };
 
 /// The keys of every type, so that a key of another type is not called unknown.
@@ -43,10 +46,6 @@ const KEYS: &[&str] = &[
     "inject",
     "refresh",
 ];
-
-/// Headers that carry the message itself and never a credential.
-pub(super) const FRAMING: &[&str] =
-    &["host", "content-length", "content-type", "transfer-encoding"];
 
 /// The types of authentication that take part in what is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -224,7 +223,7 @@ fn header<'tree>(
     let usual = if kind == Kind::ApiKey { "X-API-Key" } else { "Authorization" };
     let text = written.as_ref().map_or(usual, |text| text.value);
     let name = HeaderName::from_bytes(text.as_bytes()).ok();
-    let Some(name) = name.filter(|name| !FRAMING.contains(&name.as_str())) else {
+    let Some(name) = name.filter(|name| !header::frames(name.as_str())) else {
         let span = written.as_ref().map_or(&section.span, |text| &text.span);
         context.error(
             code::AUTH_HEADER,

@@ -16,11 +16,11 @@ use super::{
 use crate::{
     descriptor::{
         code,
-        diagnostic::nearest,
         model::{Access, Composite, Health, Script, Tool},
         source::Source,
         yaml::Entry,
     },
+    names::nearest,
     script,
 };
 
@@ -228,7 +228,7 @@ fn script<'tree>(
         if is_composite {
             finding.help("a composite calls tools only; copy what the other one does");
         } else if let Some(meant) = nearest(name, known.names.iter().copied()) {
-            finding.help(format!("did you mean `api.{meant}`?"));
+            finding.meant(Some(&format!("api.{meant}")));
         }
     }
     let script = Script { code: parsed.code.clone(), first_line: layout.map(|layout| layout.line) };

@@ -8,13 +8,16 @@ use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 use super::fix;
 use crate::descriptor::{
     code,
-    diagnostic::{Code, Diagnostic, Severity, nearest, only_nearest},
+    diagnostic::{Code, Diagnostic, Severity},
     json_path::JsonPath,
     source::Source,
     units,
     yaml::{Entry, Node, Value},
 };
-use crate::jq::{CompileError, Filter};
+use crate::{
+    jq::{CompileError, Filter},
+    names::{nearest, only_nearest},
+};
 
 /// More findings of one file are counted by nobody; [`crate::descriptor::load`] keeps fewer.
 const MAX_FINDINGS: usize = 20_000;
@@ -153,15 +156,7 @@ impl<'tree> Context<'tree> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        let finding = Diagnostic {
-            code,
-            severity,
-            message,
-            span: span.clone(),
-            label: String::new(),
-            help: None,
-            fix: None,
-        };
+        let finding = Diagnostic::new(severity, code, span.clone(), message);
         let is_first_error = severity == Severity::Error && !self.has_error;
         self.has_error |= is_first_error;
         if self.findings.len() >= MAX_FINDINGS && !is_first_error {
@@ -172,11 +167,15 @@ impl<'tree> Context<'tree> {
         self.findings.last_mut().expect("a finding was pushed")
     }
 
-    /// Returns whether the nearest name may be looked for in a list without a bound: comparing
-    /// every wrong name with every other is quadratic, and nobody reads that many.
-    pub(crate) fn may_search(&mut self) -> bool {
+    /// Returns the nearest name of a list without a bound: comparing every wrong name with every
+    /// other is quadratic, and nobody reads that many, so that only the first ones are compared.
+    pub(crate) fn nearest<'known>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'known str>,
+    ) -> Option<&'known str> {
         self.searches += 1;
-        self.searches <= MAX_SEARCHES
+        if self.searches > MAX_SEARCHES { None } else { nearest(name, known) }
     }
 
     /// Notes a key that only documents.
@@ -238,17 +237,11 @@ impl<'tree> Context<'tree> {
                 &entry.key_span,
                 format!("unknown key `{}` in {place}", entry.key),
             );
-            match nearest(&entry.key, known.iter().copied()) {
-                Some(meant) => {
-                    finding.label("ignored when the file is served");
-                    finding.help(format!("did you mean `{meant}`?"));
-                    finding.fix = fix::renamed_key(entry, section.entries, known).map(Box::new);
-                }
-                None => {
-                    finding.label("ignored when the file is served");
-                    finding.help(format!("known keys are {}", list(known)));
-                }
-            }
+            finding.label("ignored when the file is served");
+            finding.meant_or(nearest(&entry.key, known.iter().copied()), || {
+                format!("known keys are {}", list(known))
+            });
+            finding.fix = fix::renamed_key(entry, section.entries, known).map(Box::new);
         }
         Some(section)
     }
@@ -427,10 +420,9 @@ impl<'tree> Context<'tree> {
             if let Some(meant) = near.or_else(|| only_nearest(text.value, words.iter().copied())) {
                 finding.fix(text.span.clone(), meant);
             }
-            match near.or_else(|| nearest(text.value, words.iter().copied())) {
-                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-                None => finding.help(format!("known values are {}", list(&words))),
-            };
+            finding.meant_or(near.or_else(|| nearest(text.value, words.iter().copied())), || {
+                format!("known values are {}", list(&words))
+            });
         }
         found.map(|(_, value)| value.clone())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::{HeaderName, HeaderValue};
+use thiserror::Error;
 
 use super::{
     auth,
@@ -11,13 +12,19 @@ use super::{
     context::{Context, Place, Section, Text},
     errors, extension, fix, health, include, jsonrpc, meta, pagination, response, tool, types,
 };
-use crate::descriptor::{
-    code,
-    diagnostic::{Diagnostic, nearest},
-    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
-    rules::AuthRules,
-    source::Source,
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        diagnostic::Diagnostic,
+        model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
+        rules::AuthRules,
+        source::Source,
+        yaml::{Entry, Node, Value},
+    },
+    names::{
+        nearest,
+        path::{self, BraceError},
+    },
 };
 
 const TOP_KEYS: &[&str] =
@@ -104,13 +111,10 @@ fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Op
                 format!("unknown key `{}` at the top of the file", entry.key),
             );
             finding.label("ignored when the file is served");
-            match nearest(&entry.key, TOP_KEYS.iter().copied()) {
-                Some(meant) => {
-                    finding.fix = fix::renamed_key(entry, top.entries(), TOP_KEYS).map(Box::new);
-                    finding.help(format!("did you mean `{meant}`?"))
-                }
-                None => finding.help("begin a key of your own with `_`"),
-            };
+            finding.meant_or(nearest(&entry.key, TOP_KEYS.iter().copied()), || {
+                "begin a key of your own with `_`".to_owned()
+            });
+            finding.fix = fix::renamed_key(entry, top.entries(), TOP_KEYS).map(Box::new);
         }
     }
     spec(&top, context);
@@ -179,9 +183,7 @@ fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
             format!("the feature `{}` is not supported by this version", feature.value),
         );
         let names = FEATURES.iter().map(|(name, _)| *name);
-        if let Some(meant) = nearest(feature.value, names).filter(|_| known.is_none()) {
-            finding.help(format!("did you mean `{meant}`?"));
-        }
+        finding.meant(nearest(feature.value, names).filter(|_| known.is_none()));
     }
 }
 
@@ -288,37 +290,39 @@ fn base_url<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Op
     let text = context.text(backend, "base_url")?;
     if let Err(reason) = check_base_url(text.value) {
         context
-            .error(code::BASE_URL, &text.span, reason)
+            .error(code::BASE_URL, &text.span, reason.to_string())
             .help("write `https://host/path`, or leave it out and set `url` for the backend");
         return None;
     }
     Some(text.value.to_owned())
 }
 
-fn check_base_url(text: &str) -> Result<(), &'static str> {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, tail) = after.split_once('}').ok_or("a brace has no partner")?;
-        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if name.is_empty() || !is_name {
-            return Err("a placeholder needs a name of letters, digits and `_`");
-        }
-        plain.push_str(before);
-        // At the start it stands for the scheme and host as well.
-        plain.push_str(if plain.is_empty() { "https://x" } else { "x" });
-        rest = tail;
-    }
-    plain.push_str(rest);
-    let url = url::Url::parse(&plain).map_err(|_| "this is not an absolute URL")?;
+/// Why a text is no base URL.
+#[derive(Debug, Clone, Copy, Error)]
+enum NoBaseUrl {
+    #[error(transparent)]
+    Braces(#[from] BraceError),
+    #[error("this is not an absolute URL")]
+    Malformed,
+    #[error("the scheme must be http or https")]
+    Scheme,
+    #[error("a base URL cannot hold a credential")]
+    Credential,
+    #[error("a base URL cannot have a query or a fragment")]
+    Query,
+}
+
+fn check_base_url(text: &str) -> Result<(), NoBaseUrl> {
+    let plain = path::filled_with_x(text)?;
+    let url = url::Url::parse(&plain).map_err(|_| NoBaseUrl::Malformed)?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err("the scheme must be http or https");
+        return Err(NoBaseUrl::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a base URL cannot hold a credential");
+        return Err(NoBaseUrl::Credential);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("a base URL cannot have a query or a fragment");
+        return Err(NoBaseUrl::Query);
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `_dadl_mcp.events`: which stream tells what changes, and what it is about.
 
 use super::context::{Context, Section};
-use crate::descriptor::{
-    code,
-    diagnostic::nearest,
-    events::{Events, Reader, Resources, Subscribe},
-    model::{Access, Descriptor, Location, Param, ParamKind, Tool},
+use crate::{
+    descriptor::{
+        code,
+        events::{Events, Reader, Resources, Subscribe},
+        model::{Access, Descriptor, Location, Param, ParamKind, Tool},
+    },
+    names::Meant,
 };
 
 const KEYS: &[&str] = &[
@@ -84,11 +86,11 @@ fn required(tool: &Tool) -> impl Iterator<Item = &Param> {
 }
 
 fn meant(descriptor: &Descriptor, name: &str, context: &mut Context<'_>) -> Option<String> {
-    if find(descriptor, name).is_some() || !context.may_search() {
+    if find(descriptor, name).is_some() {
         return None;
     }
     let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
-    nearest(name, names).map(|meant| format!("did you mean `{meant}`?"))
+    context.nearest(name, names).map(|meant| Meant(meant).to_string())
 }
 
 /// Reads how a collection is added to a stream.

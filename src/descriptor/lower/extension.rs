@@ -11,7 +11,10 @@ use super::{
     context::{Context, Section},
     events, rules, switch, task,
 };
-use crate::descriptor::{code, diagnostic::nearest, model::Descriptor};
+use crate::{
+    descriptor::{code, model::Descriptor},
+    names::Meant,
+};
 
 const KEY: &str = "_dadl_mcp";
 
@@ -63,10 +66,9 @@ fn unlisted_params<'tree>(
     for text in context.texts(extension, "unlisted_params") {
         let named = required.get(text.value);
         let (message, help) = if named.is_none() {
-            let search = context.may_search();
-            let meant = search.then(|| nearest(text.value, required.keys().copied())).flatten();
+            let meant = context.nearest(text.value, required.keys().copied());
             let message = format!("no tool has a parameter `{}`", text.value);
-            (message, meant.map(|meant| format!("did you mean `{meant}`?")))
+            (message, meant.map(|meant| Meant(meant).to_string()))
         } else if named == Some(&true) {
             let message = format!("`{}` is required and cannot be unlisted", text.value);
             (message, None)

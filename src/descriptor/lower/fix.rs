@@ -5,10 +5,13 @@
 
 use std::ops::Range;
 
-use crate::descriptor::{
-    diagnostic::{Edit, only_nearest},
-    source::Source,
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::{
+        diagnostic::Edit,
+        source::Source,
+        yaml::{Entry, Node, Value},
+    },
+    names::only_nearest,
 };
 
 /// Renames an unknown key to the one known key that is near, unless its mapping has that key.

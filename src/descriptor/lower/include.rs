@@ -11,7 +11,7 @@ use std::{
 
 use super::context::{Context, Place, Section};
 use crate::descriptor::{
-    code,
+    FolderError, code,
     diagnostic::Diagnostic,
     source::{MAX_BYTES, Source},
     yaml::{self, Entry, MAX_NODES, Node, Value},
@@ -28,7 +28,7 @@ const MARK: &str = "_fragment";
 
 /// Where the texts of fragments are in their source, or why one has no text; by the path that
 /// `includes` gives.
-pub(in crate::descriptor) type Fragments = HashMap<String, Result<Range<usize>, String>>;
+pub(in crate::descriptor) type Fragments = HashMap<String, Result<Range<usize>, FolderError>>;
 
 /// Returns the paths that a file includes, each once.
 pub(in crate::descriptor) fn paths(root: &Node<'_>) -> Vec<String> {
@@ -49,15 +49,13 @@ pub(in crate::descriptor) fn paths(root: &Node<'_>) -> Vec<String> {
 pub(in crate::descriptor) fn read(
     paths: Vec<String>,
     source: &mut Source,
-    read: &mut dyn FnMut(&str) -> Result<Source, String>,
+    read: &mut dyn FnMut(&str) -> Result<Source, FolderError>,
 ) -> Fragments {
     let mut room = MAX_BYTES;
     let mut fragments = Fragments::new();
     for path in paths {
         let text = read(&path).and_then(|fragment| {
-            room = room.checked_sub(fragment.text().len()).ok_or_else(|| {
-                format!("the fragments of a file may have {MAX_BYTES} bytes together")
-            })?;
+            room = room.checked_sub(fragment.text().len()).ok_or(FolderError::NoRoom(MAX_BYTES))?;
             Ok(source.append(&fragment))
         });
         fragments.insert(path, text);
@@ -197,8 +195,8 @@ impl<'tree> Merger<'tree> {
             Some(Ok(range)) => range,
             missing => {
                 let reason = match missing {
-                    Some(Err(reason)) => reason,
-                    _ => "its path is no text",
+                    Some(Err(reason)) => reason.to_string(),
+                    _ => "its path is no text".to_owned(),
                 };
                 context
                     .error(
@@ -350,7 +348,7 @@ fn combine<'tree>(
 
 #[cfg(test)]
 mod tests {
-    use crate::descriptor::{Loaded, load, load_with, model::Tool, source::Source};
+    use crate::descriptor::{FolderError, Loaded, load, load_with, model::Tool, source::Source};
 
     const BACKEND: &str = "\
 backend:
@@ -372,14 +370,12 @@ backend:
     struct Beside<'a>(&'a [(&'a str, &'a str)]);
 
     impl crate::descriptor::Files for Beside<'_> {
-        fn fragment(&mut self, path: &str) -> Result<Source, String> {
+        fn fragment(&mut self, path: &str) -> Result<Source, FolderError> {
             let found = self.0.iter().find(|(name, _)| *name == path);
-            let (name, text) = found.ok_or("there is no such file")?;
+            let missing =
+                || FolderError::Unreadable(std::io::Error::other("there is no such file"));
+            let (name, text) = found.ok_or_else(missing)?;
             Ok(Source::new(*name, *text))
-        }
-
-        fn openapi(&mut self, _: &str) -> Option<Result<Vec<u8>, String>> {
-            None
         }
     }
 

@@ -4,10 +4,13 @@ use http::HeaderName;
 use serde_json::Value as Json;
 
 use super::context::{Context, Place, Section};
-use crate::descriptor::{
-    code,
-    model::{Auth, Location, Param, ParamKind},
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        model::{Auth, Location, Param, ParamKind},
+        yaml::{Entry, Node, Value},
+    },
+    names::header,
 };
 
 const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
@@ -31,28 +34,17 @@ const LOCATIONS: [(&str, Location); 4] = [
     ("body", Location::Body),
 ];
 
-/// Headers that belong to the program: credentials, the target and the framing of the message.
-const RESERVED: &[&str] = &[
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "host",
-    "proxy-authorization",
-    "transfer-encoding",
-];
-
 /// Returns why no descriptor may set the header `name`, or its parsed form.
 pub(super) fn header_name(name: &str, auth: Option<&Auth>) -> Result<HeaderName, String> {
-    let header = HeaderName::from_bytes(name.as_bytes())
+    let field = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("`{name}` is not the name of a header"))?;
-    if RESERVED.contains(&header.as_str()) {
+    if header::is_ours(field.as_str()) {
         return Err(format!("the header `{name}` is set by the program only"));
     }
-    if auth.is_some_and(|auth| auth.uses_header(&header)) {
+    if auth.is_some_and(|auth| auth.uses_header(&field)) {
         return Err(format!("the header `{name}` carries the credential"));
     }
-    Ok(header)
+    Ok(field)
 }
 
 /// Lowers the `params` of a tool; each comes with the entry it was read from.

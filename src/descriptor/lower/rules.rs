@@ -5,7 +5,6 @@ use super::context::{Context, Section, Text};
 use crate::descriptor::{
     code,
     condition::Condition,
-    diagnostic::nearest,
     json_path::JsonPath,
     model::{Descriptor, Location, ParamKind, Tool},
     rules::Pace,
@@ -145,12 +144,8 @@ fn unknown<'tree>(
 ) {
     let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
     let names = names.map(|param| param.name.as_str()).filter(|name| *name != text.value);
-    let search = context.may_search();
-    let meant = search.then(|| nearest(text.value, names)).flatten().map(str::to_owned);
-    let finding = context.warning(code, &text.span, message);
-    if let Some(meant) = meant {
-        finding.help(format!("did you mean `{meant}`?"));
-    }
+    let meant = context.nearest(text.value, names);
+    context.warning(code, &text.span, message).meant(meant);
 }
 
 #[cfg(test)]

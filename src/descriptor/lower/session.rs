@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use http::HeaderName;
 
 use super::{
-    auth::{FRAMING, credential},
+    auth::credential,
     context::{Context, Place, Section, Text, list},
 };
-use crate::descriptor::{
-    code,
-    diagnostic::nearest,
-    json_path::JsonPath,
-    login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
-    model::Method,
-    template::PathTemplate,
-    yaml::{Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        json_path::JsonPath,
+        login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
+        model::Method,
+        template::PathTemplate,
+        yaml::{Node, Value},
+    },
+    names::{header, nearest},
 };
 
 /// Ends a key whose value names a credential: `password_credential` fills `password`.
@@ -236,7 +238,7 @@ fn field<'tree>(
     let text = context.required_text(item, "value");
     let name = header.and_then(|text| {
         let name = HeaderName::from_bytes(text.value.as_bytes()).ok();
-        let name = name.filter(|name| !FRAMING.contains(&name.as_str()));
+        let name = name.filter(|name| !header::frames(name.as_str()));
         if name.is_none() {
             context.error(
                 code::AUTH_HEADER,
@@ -267,12 +269,10 @@ fn field<'tree>(
             &text.span,
             format!("`{{{{{placeholder}}}}}` is not a name under `extract`"),
         );
-        match nearest(placeholder, names.iter().copied()) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None if names.is_empty() => finding
-                .help(format!("add `extract: {{{placeholder}: \"$.{placeholder}\"}}` to `login`")),
-            None => finding.help(format!("`extract` has {}", list(&names))),
-        };
+        finding.meant_or(nearest(placeholder, names.iter().copied()), || match names.as_slice() {
+            [] => format!("add `extract: {{{placeholder}: \"$.{placeholder}\"}}` to `login`"),
+            names => format!("`extract` has {}", list(names)),
+        });
     }
     Some((name.filter(|_| complete)?, template))
 }

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    diagnostic::nearest,
     model::{Access, Descriptor, Location, Param, Tool},
     switch::{Off, Switch, SwitchState},
     yaml::Value,
@@ -176,14 +175,10 @@ fn asked<'tools, 'tree>(
     context: &mut Context<'tree>,
 ) -> Option<&'tools Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
-        let search = context.may_search();
         let names = tools.iter().map(|tool| tool.name.as_str());
-        let meant = search.then(|| nearest(name.value, names)).flatten();
+        let meant = context.nearest(name.value, names);
         let message = format!("the file has no tool `{}`", name.value);
-        let finding = context.error(code::SWITCH_STATE, &name.span, message);
-        if let Some(meant) = meant {
-            finding.help(format!("did you mean `{meant}`?"));
-        }
+        context.error(code::SWITCH_STATE, &name.span, message).meant(meant);
         return None;
     };
     let is_required = |param: &&Param| {

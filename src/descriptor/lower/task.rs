@@ -15,15 +15,17 @@ use super::{
     document::names,
     rules::{conditions, one_or_more},
 };
-use crate::descriptor::{
-    code,
-    condition::Condition,
-    diagnostic::nearest,
-    json_path::JsonPath,
-    model::{Access, BodyKind, Location, Param, ParamKind, Tool},
-    task::{Phase, Steps, TASK, TaskCall, Tasks},
-    units,
-    yaml::Value,
+use crate::{
+    descriptor::{
+        code,
+        condition::Condition,
+        json_path::JsonPath,
+        model::{Access, BodyKind, Location, Param, ParamKind, Tool},
+        task::{Phase, Steps, TASK, TaskCall, Tasks},
+        units,
+        yaml::Value,
+    },
+    names::nearest,
 };
 
 const KEYS: &[&str] = &[
@@ -256,14 +258,11 @@ fn named_tool<'tree, 'tools>(
     let text = context.required_text(section, "tool")?;
     let found = known.tools.iter().find(|tool| tool.name == text.value);
     if found.is_none() && !known.names.contains(text.value) {
-        let search = context.may_search();
+        let meant = context.nearest(text.value, known.names.iter().copied());
         let message = format!("there is no tool `{}`", text.value);
-        let finding = context.error(code::TASK_CALL, &text.span, message);
-        let names = known.names.iter().copied();
-        match search.then(|| nearest(text.value, names)).flatten() {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None => finding.help("name a tool of this file; a composite cannot be used here"),
-        };
+        context.error(code::TASK_CALL, &text.span, message).meant_or(meant, || {
+            "name a tool of this file; a composite cannot be used here".to_owned()
+        });
     }
     found
 }
@@ -291,15 +290,13 @@ fn arguments<'tree>(
             let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
             let params = tool.params.iter().map(|param| param.name.as_str());
             let meant = nearest(name, params.clone());
-            let finding = context.error(code::TASK_CALL, &argument.key_span, message);
-            match meant {
-                Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-                None => finding.help(format!("it takes {}", list(&params.collect::<Vec<_>>()))),
-            };
+            context
+                .error(code::TASK_CALL, &argument.key_span, message)
+                .meant_or(meant, || format!("it takes {}", list(&params.collect::<Vec<_>>())));
             is_unknown = true;
             continue;
         };
-        if let Some(unknown) = placeholder(&value) {
+        if let Some(unknown) = stray_placeholder(&value) {
             names_task = true;
             let message = format!("`{unknown}` stands for nothing");
             context
@@ -339,7 +336,7 @@ fn arguments<'tree>(
 }
 
 /// Returns a placeholder in braces that is none.
-fn placeholder(value: &Json) -> Option<String> {
+fn stray_placeholder(value: &Json) -> Option<String> {
     match value {
         Json::String(text) => {
             let rest = text.replace(TASK, "");
@@ -349,8 +346,8 @@ fn placeholder(value: &Json) -> Option<String> {
             let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
             is_name.then(|| format!("{{{name}}}"))
         }
-        Json::Array(items) => items.iter().find_map(placeholder),
-        Json::Object(members) => members.values().find_map(placeholder),
+        Json::Array(items) => items.iter().find_map(stray_placeholder),
+        Json::Object(members) => members.values().find_map(stray_placeholder),
         _ => None,
     }
 }
@@ -520,12 +517,9 @@ fn tool_names<'tree>(
             named.insert(value);
             continue;
         }
-        let search = context.may_search();
-        let finding = context.error(code::TASK_TOOL, &span, format!("there is no tool `{value}`"));
-        let names = known.names.iter().copied();
-        if let Some(meant) = search.then(|| nearest(value, names)).flatten() {
-            finding.help(format!("did you mean `{meant}`?"));
-        }
+        let meant = context.nearest(value, known.names.iter().copied());
+        let message = format!("there is no tool `{value}`");
+        context.error(code::TASK_TOOL, &span, message).meant(meant);
     }
     Some(named)
 }

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    diagnostic::nearest,
     model::{Access, Auth, BodyKind, Deprecation, Location, Method, Pagination, Param, Rpc, Tool},
     template::PathTemplate,
     units,
@@ -279,7 +278,8 @@ fn path<'tree>(
         let at = text.value.find(&braced).unwrap_or_default();
         let span = text.part(context.source, &(at..at + braced.len()));
         let elsewhere = params.iter().any(|(param, _)| param.name == name);
-        let search = context.may_search();
+        let names = in_path().map(|(param, _)| param.name.as_str());
+        let meant = context.nearest(name, names).map(|meant| format!("{{{meant}}}"));
         let finding = context.error(
             code::PLACEHOLDER,
             &span,
@@ -288,12 +288,10 @@ fn path<'tree>(
         finding.label("no entry under `params` with `in: path`");
         if elsewhere {
             finding.help(format!("write `in: path` for the parameter `{name}`"));
-        } else if let Some(meant) =
-            search.then(|| nearest(name, in_path().map(|(param, _)| param.name.as_str()))).flatten()
-        {
-            finding.help(format!("did you mean `{{{meant}}}`?"));
         } else {
-            finding.help(format!("declare `{name}: {{type: string, in: path}}`"));
+            finding.meant_or(meant.as_deref(), || {
+                format!("declare `{name}: {{type: string, in: path}}`")
+            });
         }
     }
     for (param, entry) in in_path() {
@@ -387,15 +385,9 @@ pub(super) fn unknown_tool<'tree>(
     if names.contains(name) {
         return;
     }
-    let search = context.may_search();
-    let finding = context.warning(
-        code::UNKNOWN_TOOL,
-        span,
-        format!("`{key}` names the tool `{name}`, which does not exist"),
-    );
-    if let Some(meant) = search.then(|| nearest(name, names.iter().copied())).flatten() {
-        finding.help(format!("did you mean `{meant}`?"));
-    }
+    let meant = context.nearest(name, names.iter().copied());
+    let message = format!("`{key}` names the tool `{name}`, which does not exist");
+    context.warning(code::UNKNOWN_TOOL, span, message).meant(meant);
 }
 
 /// The hints of each tool, by its name.

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::context::{Context, Place, Section, list};
-use crate::descriptor::{
-    code,
-    diagnostic::nearest,
-    model::{TYPE_REF, Types},
-    yaml::{Entry, Node, Value},
+use crate::{
+    descriptor::{
+        code,
+        model::{TYPE_REF, Types},
+        yaml::{Entry, Node, Value},
+    },
+    names::nearest,
 };
 
 /// The words of `type`.
@@ -22,9 +24,6 @@ const WORDS: [&str; 7] = ["array", "boolean", "integer", "null", "number", "obje
 /// What may stand before the name of a type in `$ref`; authors copy schemas out of OpenAPI.
 const PREFIXES: [&str; 6] =
     [TYPE_REF, "#/components/schemas/", "#/definitions/", "#/backend/types/", "#/types/", "types."];
-
-/// For so many unknown names of a file the nearest one is looked for.
-const MAX_SEARCHES: usize = 100;
 
 /// Lowers `types`.
 pub(super) fn lower<'tree>(
@@ -167,10 +166,7 @@ fn type_words<'tree>(node: &'tree Node<'tree>, context: &mut Context<'tree>) -> 
         }
         let message = format!("`{}` is not a type of JSON", item_text(item));
         let finding = context.warning(code::SCHEMA, &item.span, message);
-        match nearest(word, WORDS) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None => finding.help(format!("the types are {}", list(&WORDS))),
-        };
+        finding.meant_or(nearest(word, WORDS), || format!("the types are {}", list(&WORDS)));
     }
     match words.len() {
         0 => None,
@@ -190,15 +186,14 @@ fn reference<'tree>(
     if names.contains(&name) {
         return Some(json!({ "$ref": format!("{TYPE_REF}{name}") }));
     }
-    context.searches += 1;
-    let search = context.searches <= MAX_SEARCHES;
+    let meant = context.nearest(name, names.iter().copied());
     let message = format!("the type `{name}` does not exist");
     let finding = context.warning(code::UNKNOWN_TYPE, &node.span, message);
     finding.label("no entry under `types`");
     if WORDS.contains(&name) {
         finding.help(format!("write `{{type: {name}}}`"));
-    } else if let Some(meant) = search.then(|| nearest(name, names.iter().copied())).flatten() {
-        finding.help(format!("did you mean `{meant}`?"));
+    } else {
+        finding.meant(meant);
     }
     None
 }

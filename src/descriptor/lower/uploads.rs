@@ -3,7 +3,6 @@
 use super::context::{Context, Place, Section, Text};
 use crate::descriptor::{
     code,
-    diagnostic::nearest,
     model::{Access, BodyKind, Descriptor, Location, Param, Tool, UploadSize},
     yaml::Value,
 };
@@ -134,12 +133,8 @@ fn unknown<'tree>(
     code: crate::descriptor::diagnostic::Code,
     context: &mut Context<'tree>,
 ) {
-    let search = context.may_search();
     let names = tools.iter().map(|tool| tool.name.as_str());
-    let meant = search.then(|| nearest(name.value, names)).flatten();
+    let meant = context.nearest(name.value, names);
     let message = format!("the file has no tool `{}`", name.value);
-    let finding = context.error(code, &name.span, message);
-    if let Some(meant) = meant {
-        finding.help(format!("did you mean `{meant}`?"));
-    }
+    context.error(code, &name.span, message).meant(meant);
 }

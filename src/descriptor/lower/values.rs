@@ -6,11 +6,13 @@
 use serde_json::{Map, Value as Json};
 
 use super::context::{Context, Place, Section};
-use crate::descriptor::{
-    code,
-    diagnostic::nearest,
-    model::Descriptor,
-    yaml::{Entry, Value},
+use crate::{
+    descriptor::{
+        code,
+        model::Descriptor,
+        yaml::{Entry, Value},
+    },
+    names::nearest,
 };
 
 /// The keywords of JSON Schema that hosts accept in an input schema, and their values.
@@ -121,12 +123,9 @@ fn keywords<'tree>(
         let known = KEYWORDS.iter().map(|(known, _)| *known);
         let message = format!("`{}` says nothing that a host lists", keyword.key);
         let finding = context.warning(code::VALUE_SCHEMA, &keyword.key_span, message);
-        match nearest(&keyword.key, known.clone()) {
-            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
-            None => {
-                finding.help(format!("the keywords are {}", known.collect::<Vec<_>>().join(", ")))
-            }
-        };
+        finding.meant_or(nearest(&keyword.key, known.clone()), || {
+            format!("the keywords are {}", known.collect::<Vec<_>>().join(", "))
+        });
     }
     if let Some(reference) = reference(&entry.value.value) {
         context
@@ -158,15 +157,11 @@ fn reference<'tree>(value: &'tree Value<'tree>) -> Option<&'tree std::ops::Range
 }
 
 fn unknown(entry: &Entry<'_>, descriptor: &Descriptor, context: &mut Context<'_>) {
-    let search = context.may_search();
     let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
     let names = names.map(|param| param.name.as_str());
-    let meant = search.then(|| nearest(&entry.key, names)).flatten();
+    let meant = context.nearest(&entry.key, names);
     let message = format!("no tool has a parameter `{}`", entry.key);
-    let finding = context.warning(code::VALUE_SCHEMA, &entry.key_span, message);
-    if let Some(meant) = meant {
-        finding.help(format!("did you mean `{meant}`?"));
-    }
+    context.warning(code::VALUE_SCHEMA, &entry.key_span, message).meant(meant);
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub enum LoginError {
         /// The refresh token.
         name: CredentialName,
         /// Why not.
-        error: SourceError,
+        error: Box<SourceError>,
     },
     /// The operator or the remote: a value that no request can hold.
     #[error("{what} {reason}")]

@@ -47,7 +47,7 @@ use crate::{
     },
     outcome::chain,
     secrets::{MASK, Secrets},
-    text::{line, plain},
+    text::{cut, line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
@@ -177,12 +177,7 @@ fn words(text: &str, secrets: &[&str], known: &Secrets) -> String {
     for secret in secrets.iter().filter(|secret| secret.len() > 2) {
         text = text.replace(secret, MASK);
     }
-    let line = line(&plain(&text)).into_owned();
-    let mut short: String = line.chars().take(MOST_WORDS).collect();
-    if line.chars().count() > MOST_WORDS {
-        short.push_str("..");
-    }
-    short
+    cut(&line(&plain(&text)), MOST_WORDS).into_owned()
 }
 
 #[cfg(test)]
@@ -195,6 +190,9 @@ mod tests {
             words("no\n such  client abc\u{7}", &["abc", "no"], &Secrets::default()),
             "no such client [REDACTED]"
         );
-        assert_eq!(words(&"x".repeat(400), &[], &Secrets::default()).len(), MOST_WORDS + 2);
+        assert_eq!(
+            words(&"x".repeat(400), &[], &Secrets::default()).chars().count(),
+            MOST_WORDS + 1
+        );
     }
 }

@@ -14,7 +14,10 @@ use super::{
     assertion::ServiceAccount,
 };
 use crate::{
-    config::{credentials::SourceError, store::Access},
+    config::{
+        credentials::{Credential, SourceError},
+        store::Access,
+    },
     descriptor::{
         login::{Grant, OAuth2},
         model::CredentialName,
@@ -184,14 +187,14 @@ impl Chain<'_> {
         if self.rotates {
             self.source.check_replaceable(self.name).await?;
         }
-        let (mut refresh, shared) = self.current().await?;
-        if let Some(tokens) = shared.and_then(|access| self.shared(access, oauth2.renew_before)) {
+        let Credential { value: mut refresh, access } = self.current().await?;
+        if let Some(tokens) = access.and_then(|access| self.shared(access, oauth2.renew_before)) {
             return Ok(tokens);
         }
         let mut answer = ask(endpoint, identity, &refresh).await;
         if answer.as_ref().is_err_and(|error| error.is("invalid_grant")) {
             // Somebody else may have replaced it, or `setup` has run again.
-            let (again, _) = self.source.latest(self.name).await?;
+            let again = self.source.latest(self.name).await?.value;
             if again.expose_secret() != refresh.expose_secret() {
                 self.remember(None);
                 refresh = again;
@@ -206,11 +209,12 @@ impl Chain<'_> {
         let replaced = tokens.refresh.as_ref();
         match replaced.filter(|new| new.expose_secret() != refresh.expose_secret()) {
             Some(new) => {
-                self.keep(new, access.as_ref(), lock).await?;
+                self.keep(Credential { value: new.clone(), access }, lock).await?;
             }
             // The old one goes on, and only other processes miss something when this fails.
             None if self.rotates => {
-                let _ = self.source.replace(self.name, &refresh, access.as_ref(), lock).await;
+                let same = Credential { value: refresh, access };
+                let _ = self.source.replace(self.name, same, lock).await;
             }
             None => {}
         }
@@ -247,32 +251,32 @@ impl Chain<'_> {
         }
     }
 
-    /// Returns the refresh token to use, and the access token that came with it.
-    async fn current(&self) -> Result<(SecretString, Option<Access>), LoginError> {
+    /// Returns the refresh token to use, with the access token that came with it.
+    async fn current(&self) -> Result<Credential, LoginError> {
         let unsaved = self.memory.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(unsaved) = unsaved else {
             return Ok(self.source.latest(self.name).await?);
         };
-        match self.source.replace(self.name, &unsaved, None, None).await {
+        let unsaved = Credential::from(unsaved);
+        match self.source.replace(self.name, unsaved.clone(), None).await {
             Ok(()) => self.remember(None),
             Err(error) if self.rotates => return Err(self.unkept(error)),
             Err(_) => {}
         }
-        Ok((unsaved, None))
+        Ok(unsaved)
     }
 
     /// Stores the refresh token that the server gave.
     async fn keep(
         &self,
-        new: &SecretString,
-        access: Option<&Access>,
+        mut new: Credential,
         lock: Option<Box<dyn Send>>,
     ) -> Result<(), LoginError> {
         // Only those who take turns can share.
-        let access = access.filter(|_| self.rotates);
+        new.access = new.access.filter(|_| self.rotates);
         // The time for a login may end while a keyring waits for somebody.
-        self.remember(Some(new.clone()));
-        let Err(error) = self.source.replace(self.name, new, access, lock).await else {
+        self.remember(Some(new.value.clone()));
+        let Err(error) = self.source.replace(self.name, new, lock).await else {
             self.remember(None);
             return Ok(());
         };
@@ -285,7 +289,7 @@ impl Chain<'_> {
     }
 
     fn unkept(&self, error: SourceError) -> LoginError {
-        LoginError::Unkept { name: self.name.clone(), error }
+        LoginError::Unkept { name: self.name.clone(), error: Box::new(error) }
     }
 
     fn remember(&self, unsaved: Option<SecretString>) {

@@ -3,6 +3,7 @@
 use serde_json_path::JsonPath as Checked;
 
 use super::{DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, Path, Segment, Selector};
+use crate::text::cut;
 
 impl Path {
     /// Compiles a path; the error says what is wrong with it.
@@ -196,8 +197,7 @@ impl<'text> Reader<'text> {
     }
 
     fn odd(&self) -> String {
-        let rest: String = self.rest.chars().take(40).collect();
-        format!("it cannot be read at `{rest}`")
+        format!("it cannot be read at `{}`", cut(self.rest, 40))
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Path, Segment, Selector};
-use crate::json::{cost, scan};
+use crate::{
+    growth,
+    json::{cost, scan},
+};
 
 /// Paths look no deeper than trees are built.
 const DEEPEST: usize = 128;
@@ -109,7 +112,7 @@ impl Path {
         if length > most.saturating_add(3) {
             return Err(PathError::Large);
         }
-        let mut array = String::with_capacity(length);
+        let mut array = growth::text(length);
         array.push('[');
         for (number, value) in found.iter().filter_map(|found| found.of(text)).enumerate() {
             if number > 0 {
@@ -154,7 +157,7 @@ impl Path {
         if length > most.max(text.len()) {
             return Err(PathError::Large);
         }
-        let mut masked = String::with_capacity(length);
+        let mut masked = growth::text(length);
         let mut at = 0;
         for found in &all {
             masked.push_str(text.get(at..found.start as usize).unwrap_or_default());
@@ -170,8 +173,12 @@ impl Path {
         if keys.is_sorted() {
             return Ok(found);
         }
-        let mut both: Vec<(u32, Found)> = keys.into_iter().zip(found).collect();
-        both.sort_by_key(|(key, _)| *key);
+        let mut both = Vec::new();
+        for pair in keys.into_iter().zip(found) {
+            growth::push(&mut both, pair);
+        }
+        // What has the same key stays in the order of the text.
+        both.sort_unstable_by_key(|(key, found)| (*key, found.start));
         Ok(both.into_iter().map(|(_, found)| found).collect())
     }
 }
@@ -253,11 +260,11 @@ impl<'run> Walk<'run> {
             }
             found = Some(self.found.len());
             let start = place(at)?;
-            self.found.push(Found { start, end: start });
+            growth::push(&mut self.found, Found { start, end: start });
             if let Some(deep) = self.path.deep {
                 let above = self.path.segments.len() - deep;
                 let frame = self.open.len().checked_sub(above).and_then(|at| self.open.get(at));
-                self.keys.push(frame.map_or(0, |frame| frame.start));
+                growth::push(&mut self.keys, frame.map_or(0, |frame| frame.start));
             }
         }
         let is_container = matches!(bytes.get(at), Some(b'[' | b'{'));

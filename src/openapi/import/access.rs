@@ -2,128 +2,9 @@
 
 use crate::{
     descriptor::model::{Access, Method},
+    names::verbs,
     openapi::{exposure, model::Operation, text::words},
 };
-
-/// Words that begin the name of an operation that only reads.
-const READS: &[&str] = &[
-    "aggregate",
-    "autocomplete",
-    "calculate",
-    "check",
-    "compare",
-    "compute",
-    "convert",
-    "count",
-    "describe",
-    "diff",
-    "download",
-    "estimate",
-    "evaluate",
-    "explain",
-    "export",
-    "fetch",
-    "filter",
-    "find",
-    "get",
-    "inspect",
-    "list",
-    "lookup",
-    "match",
-    "ping",
-    "preview",
-    "probe",
-    "query",
-    "read",
-    "render",
-    "resolve",
-    "retrieve",
-    "search",
-    "show",
-    "simulate",
-    "suggest",
-    "summarize",
-    "test",
-    "translate",
-    "validate",
-    "verify",
-    "view",
-];
-
-/// Words that begin the name of an operation that changes something, whatever its method.
-const CHANGES: &[&str] = &[
-    "accept",
-    "activate",
-    "add",
-    "approve",
-    "archive",
-    "assign",
-    "attach",
-    "cancel",
-    "clear",
-    "close",
-    "connect",
-    "create",
-    "deactivate",
-    "delete",
-    "destroy",
-    "detach",
-    "disable",
-    "disconnect",
-    "enable",
-    "execute",
-    "insert",
-    "install",
-    "invite",
-    "kill",
-    "logout",
-    "lock",
-    "merge",
-    "migrate",
-    "move",
-    "pause",
-    "patch",
-    "post",
-    "publish",
-    "purge",
-    "put",
-    "reboot",
-    "register",
-    "reject",
-    "release",
-    "remove",
-    "rename",
-    "replace",
-    "reset",
-    "restart",
-    "restore",
-    "resume",
-    "revert",
-    "revoke",
-    "rollback",
-    "run",
-    "save",
-    "scale",
-    "send",
-    "set",
-    "shutdown",
-    "start",
-    "stop",
-    "submit",
-    "suspend",
-    "sync",
-    "terminate",
-    "toggle",
-    "transfer",
-    "trigger",
-    "unlock",
-    "update",
-    "upgrade",
-    "upload",
-    "upsert",
-    "wipe",
-    "write",
-];
 
 /// Words of an operation that loses data or interrupts service.
 const DANGEROUS: &[&str] = &[
@@ -252,7 +133,7 @@ fn from_words(operation: &Operation, name: &str) -> (Access, String) {
     match method {
         Method::Get | Method::Head => {
             // `/x/reset` that is asked for with GET; `/resets` is a list.
-            if CHANGES.contains(&first) && !READS.contains(&first) {
+            if verbs::changes(first) && !verbs::reads(first) {
                 let level = match DANGEROUS.contains(&first) {
                     true => Access::Dangerous,
                     false => Access::Write,
@@ -269,8 +150,8 @@ fn from_words(operation: &Operation, name: &str) -> (Access, String) {
         }
         Method::Post | Method::Put | Method::Patch => {
             if method == Method::Post {
-                let reads = |word: &str| READS.contains(&word) && !CHANGES.contains(&word);
-                if reads(first) || (reads(verb) && !CHANGES.contains(&first)) {
+                let reads = |word: &str| verbs::reads(word) && !verbs::changes(word);
+                if reads(first) || (reads(verb) && !verbs::changes(first)) {
                     let word = if reads(first) { first } else { verb };
                     return (Access::Read, format!("{method}, but `{word}`"));
                 }

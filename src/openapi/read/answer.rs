@@ -46,13 +46,13 @@ impl<'doc> Reader<'doc> {
             // One without content says less than a later one.
             let has_content = response.contains_key("content") || response.contains_key("schema");
             if found.is_none() || has_content {
-                found = Some((response, place));
+                found = Some((status, response, place));
             }
             if has_content {
                 break;
             }
         }
-        let Some((response, place)) = found else { return Answer::default() };
+        let Some((status, response, place)) = found else { return Answer::default() };
         let has_link = match response.get("headers") {
             Some(Value::Object(headers)) => {
                 headers.keys().any(|name| name.eq_ignore_ascii_case("link"))
@@ -64,6 +64,8 @@ impl<'doc> Reader<'doc> {
             Dialect::Swagger2 => self.produced(operation, response, &place),
         };
         answer.has_link = has_link;
+        // What stands for all others may be an error.
+        answer.schema = answer.schema.filter(|_| status.starts_with('2'));
         answer
     }
 
@@ -85,8 +87,8 @@ impl<'doc> Reader<'doc> {
                 return Answer { file: Some(None), ..Answer::default() };
             }
             let place = at(&at(&place, media), "schema");
-            let members = paging(&self.schemas.shape(schema, &place));
-            return Answer { members, ..Answer::default() };
+            let members = self.paging(schema, &place);
+            return Answer { members, schema: Some(place), ..Answer::default() };
         }
         if content.keys().any(|media| is_stream(media)) {
             return Answer { is_stream: true, ..Answer::default() };
@@ -105,6 +107,11 @@ impl<'doc> Reader<'doc> {
             [one] if content.len() == 1 => file(Some(one)),
             _ => file(None),
         }
+    }
+
+    /// Returns the members that may tell how a list goes on; a descriptor says that itself.
+    fn paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
+        if self.keeps_shapes { Vec::new() } else { paging(&self.schemas.shape(schema, place)) }
     }
 
     fn produced(
@@ -127,8 +134,9 @@ impl<'doc> Reader<'doc> {
         }
         if produces.iter().any(|media| is_json(media)) || produces.is_empty() {
             let Some(schema) = schema else { return Answer::default() };
-            let members = paging(&self.schemas.shape(schema, &at(place, "schema")));
-            return Answer { members, ..Answer::default() };
+            let place = at(place, "schema");
+            let members = self.paging(schema, &place);
+            return Answer { members, schema: Some(place), ..Answer::default() };
         }
         if produces.iter().all(|media| is_stream(media)) {
             return Answer { is_stream: true, ..Answer::default() };

@@ -152,9 +152,48 @@ impl<'doc> Reader<'doc> {
         required: bool,
         place: &str,
     ) {
+        let Some(body) = self.written_as(media, shape, place) else { return };
+        if !shape.members.is_empty() && !matches!(body, Body::Raw(_)) {
+            self.members(operation, shape, required, place, &body);
+            operation.body = body;
+            return;
+        }
+        // A body that is no object with members has no form in a descriptor but a file.
+        let media = match &body {
+            Body::None => return,
+            Body::Raw(media) => media.clone(),
+            Body::Json(media) => {
+                let what = match shape.kinds.iter().next() {
+                    Some(ParamKind::Array) => "a list",
+                    Some(ParamKind::Object) => "an object with members of any name",
+                    Some(_) => "a single value",
+                    None => "anything",
+                };
+                let message = format!("the body is {what}, which is sent from a file");
+                let help = "name the members as parameters, if there are some";
+                self.schemas.remarks.lost(place, message, help);
+                media.clone().unwrap_or_else(|| "application/json".to_owned())
+            }
+            Body::Form | Body::Multipart => {
+                let message = "the form has fields of any name; left out";
+                let help = "name the fields as parameters";
+                self.schemas.remarks.lost(place, message, help);
+                if body == Body::Form {
+                    return;
+                }
+                "multipart/form-data".to_owned()
+            }
+        };
+        let input = self.file(operation, shape, required, place, &media);
+        operation.inputs.push(input);
+        operation.body = if body == Body::Multipart { body } else { Body::Raw(media) };
+    }
+
+    /// Returns how a body of this media type is written; `None` when it cannot be.
+    fn written_as(&mut self, media: &str, shape: &Shape, place: &str) -> Option<Body> {
         let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_wild = essence.contains('*');
-        let body = match essence.as_str() {
+        Some(match essence.as_str() {
             "application/json" | "text/json" => Body::Json(None),
             _ if is_wild
                 && (!shape.members.is_empty() || shape.kinds.contains(ParamKind::Object)) =>
@@ -170,7 +209,7 @@ impl<'doc> Reader<'doc> {
                 let message = format!("a body of the type `{}` cannot be built", excerpt(other));
                 let help = "the one multipart type is multipart/form-data; left out";
                 self.schemas.remarks.lost(place, message, help);
-                return;
+                return None;
             }
             other if !is_wild && other.parse::<Mime>().is_ok() => Body::Raw(other.to_owned()),
             other => {
@@ -179,44 +218,18 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.changed(place, message, help);
                 Body::Raw("application/octet-stream".to_owned())
             }
-        };
-        match &body {
-            Body::Raw(media) => {
-                let input = self.file(operation, shape, required, place, media);
-                operation.inputs.push(input);
-                operation.body = body;
-                return;
-            }
-            // A body that is no object with members has no form in a descriptor but a file.
-            Body::Json(media) if shape.members.is_empty() => {
-                let media = media.clone().unwrap_or_else(|| "application/json".to_owned());
-                let what = match shape.kinds.iter().next() {
-                    Some(ParamKind::Array) => "a list",
-                    Some(ParamKind::Object) => "an object with members of any name",
-                    Some(_) => "a single value",
-                    None => "anything",
-                };
-                let message = format!("the body is {what}, which is sent from a file");
-                let help = "name the members as parameters, if there are some";
-                self.schemas.remarks.lost(place, message, help);
-                let input = self.file(operation, shape, required, place, &media);
-                operation.inputs.push(input);
-                operation.body = Body::Raw(media);
-                return;
-            }
-            Body::Form | Body::Multipart if shape.members.is_empty() => {
-                let message = "the form has fields of any name; left out";
-                let help = "name the fields as parameters";
-                self.schemas.remarks.lost(place, message, help);
-                if body == Body::Multipart {
-                    let input = self.file(operation, shape, required, place, "multipart/form-data");
-                    operation.inputs.push(input);
-                    operation.body = body;
-                }
-                return;
-            }
-            _ => {}
-        }
+        })
+    }
+
+    /// Makes an input of each member of a body.
+    fn members(
+        &mut self,
+        operation: &mut Operation,
+        shape: &Shape,
+        required: bool,
+        place: &str,
+        body: &Body,
+    ) {
         if shape.is_open {
             let message = "the body may have members of any other name";
             let help = "add those that you need as parameters";
@@ -234,16 +247,9 @@ impl<'doc> Reader<'doc> {
                 let help = "the parameter is optional: say when it is needed";
                 self.schemas.remarks.lost(&member.place, message, help);
             }
-            self.member(
-                operation,
-                &member.name,
-                &member.shape,
-                required && member.required,
-                &member.place,
-                &body,
-            );
+            let is_required = required && member.required;
+            self.member(operation, &member.name, &member.shape, is_required, &member.place, body);
         }
-        operation.body = body;
     }
 
     fn form(&mut self, operation: &mut Operation, form: &[&Declared<'doc>], consumes: &[String]) {
@@ -368,6 +374,7 @@ impl<'doc> Reader<'doc> {
             description,
             listing: String::new(),
             is_guess: false,
+            shape: self.kept(shape),
             place: place.to_owned(),
         }
     }

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::{
+    document::{self, DocumentError},
     exposure::{self, Exposure},
     model::{Api, Base, Operation, anonymous},
     report::{Remarks, at},
@@ -22,7 +23,6 @@ use super::{
 };
 use crate::descriptor::{
     model::{Location, Method},
-    openapi,
     template::PathTemplate,
 };
 
@@ -67,13 +67,21 @@ enum Dialect {
 ///
 /// # Errors
 ///
-/// Says why the bytes are no document, in words that follow a colon.
-pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), String> {
-    let root = openapi::parse(bytes)?;
+/// Says why the bytes are no document.
+pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
+    let root = document::parse(bytes)?;
     let mut reader = Reader::new(&root);
     duplicates::report(bytes, &mut reader.schemas.remarks);
     let api = reader.api();
     Ok((api, reader.schemas.remarks))
+}
+
+/// Reads a document for filling in a descriptor, which has its own login, and in which parameters
+/// have more to say than in a comparison.
+pub(super) fn read_for_descriptor(root: &Value) -> Api {
+    let mut reader = Reader::new(root);
+    reader.keeps_shapes = true;
+    reader.api()
 }
 
 /// Reads one document.
@@ -89,6 +97,8 @@ struct Reader<'doc> {
     found: usize,
     /// How many descriptions were cut.
     cut: usize,
+    /// Whether a descriptor is filled in.
+    keeps_shapes: bool,
 }
 
 /// A path with what all of its operations share.
@@ -120,6 +130,7 @@ impl<'doc> Reader<'doc> {
             credential: None,
             found: 0,
             cut: 0,
+            keeps_shapes: false,
         }
     }
 
@@ -145,8 +156,10 @@ impl<'doc> Reader<'doc> {
         let pairs: Vec<(&Found<'_>, &Item<'_>)> =
             found.iter().filter_map(|found| Some((found, items.get(found.item)?))).collect();
         let servers = self.servers(&pairs);
-        self.security = self.security(&pairs);
-        self.credential = self.security.place();
+        if !self.keeps_shapes {
+            self.security = self.security(&pairs);
+            self.credential = self.security.place();
+        }
         let mut operations = Vec::new();
         let mut seen = HashSet::new();
         let mut inputs = 0;

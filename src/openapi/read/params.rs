@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Dialect, Item, Reader};
 use crate::{
     descriptor::model::{Location, ParamKind},
+    names::header,
     openapi::{
         model::{Input, Operation},
         report::{at, item},
@@ -21,17 +22,6 @@ const MAX_DESCRIPTION: usize = 200;
 
 /// So many parameters of an operation are read.
 const MAX_PARAMETERS: usize = 1_000;
-
-/// Fields that belong to the program.
-const RESERVED: [&str; 7] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "host",
-    "proxy-authorization",
-    "transfer-encoding",
-];
 
 /// Fields that OpenAPI describes elsewhere (OpenAPI 3.1, "Parameter Object").
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
@@ -185,7 +175,8 @@ impl<'doc> Reader<'doc> {
                     continue;
                 }
                 in_path.push(name.clone());
-                let mut input = self.input(parameter, location);
+                let shape = self.shape_of(parameter);
+                let mut input = self.input(parameter, &shape, location);
                 if parameter.value.get("required") != Some(&Value::Bool(true)) {
                     let message = format!(
                         "the path parameter `{}` is not required",
@@ -209,26 +200,31 @@ impl<'doc> Reader<'doc> {
             self.sent(operation, parameter, location);
         }
         for name in placeholders {
-            if in_path.contains(&name) {
-                continue;
+            if !in_path.contains(&name) {
+                in_path.push(name.clone());
+                self.undeclared(operation, name);
             }
-            in_path.push(name.clone());
-            let message = format!("the placeholder `{{{}}}` is not declared", excerpt(&name));
-            let help = "declare it with `in: path`; its type was taken to be string";
-            self.schemas.remarks.mended(&operation.place, message, help);
-            operation.inputs.push(Input {
-                name,
-                location: Location::Path,
-                kind: ParamKind::String,
-                kinds: Vec::new(),
-                required: true,
-                values: Vec::new(),
-                description: String::new(),
-                listing: String::new(),
-                is_guess: true,
-                place: operation.place.clone(),
-            });
         }
+    }
+
+    /// Adds the parameter of a placeholder that the document does not declare.
+    fn undeclared(&mut self, operation: &mut Operation, name: String) {
+        let message = format!("the placeholder `{{{}}}` is not declared", excerpt(&name));
+        let help = "declare it with `in: path`; its type was taken to be string";
+        self.schemas.remarks.mended(&operation.place, message, help);
+        operation.inputs.push(Input {
+            name,
+            location: Location::Path,
+            kind: ParamKind::String,
+            kinds: Vec::new(),
+            required: true,
+            values: Vec::new(),
+            description: String::new(),
+            listing: String::new(),
+            is_guess: true,
+            shape: None,
+            place: operation.place.clone(),
+        });
     }
 
     /// Reports a parameter that a descriptor cannot have.
@@ -265,7 +261,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.lost(&parameter.place, message, "correct the name");
             return true;
         }
-        if RESERVED.contains(&lower.as_str()) {
+        if header::is_ours(&lower) {
             let message = format!("the program alone sets the header `{shown}`; left out");
             let help = "a credential belongs below `auth`";
             self.schemas.remarks.lost(&parameter.place, message, help);
@@ -282,8 +278,8 @@ impl<'doc> Reader<'doc> {
 
     /// Adds a parameter of the query or header as its style sends it.
     fn sent(&mut self, operation: &mut Operation, parameter: &Declared<'doc>, location: Location) {
-        let input = self.input(parameter, location);
         let shape = self.shape_of(parameter);
+        let input = self.input(parameter, &shape, location);
         let is_object = shape.kinds.contains(ParamKind::Object)
             && !shape.kinds.contains(ParamKind::String)
             && location == Location::Query
@@ -358,13 +354,12 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Makes what a descriptor says of a parameter.
-    fn input(&mut self, parameter: &Declared<'doc>, location: Location) -> Input {
-        let shape = self.shape_of(parameter);
+    fn input(&mut self, parameter: &Declared<'doc>, shape: &Shape, location: Location) -> Input {
         let place = &parameter.place;
         let required = flag(parameter.value, "required");
         if let Some((media, _)) = content(parameter.value) {
             // A value within a value: it goes out as text.
-            let mut input = self.made(&parameter.name, location, &shape, place);
+            let mut input = self.made(&parameter.name, location, shape, place);
             let is_text = shape.kinds.contains(ParamKind::String) && media.starts_with("text/");
             if !is_text {
                 input.kind = ParamKind::String;
@@ -375,11 +370,11 @@ impl<'doc> Reader<'doc> {
             input.required = required;
             return input;
         }
-        let mut input = self.made(&parameter.name, location, &shape, place);
+        let mut input = self.made(&parameter.name, location, shape, place);
         input.required = required;
         let container = matches!(input.kind, ParamKind::Array | ParamKind::Object);
         if container {
-            match self.written(parameter, &shape, location) {
+            match self.written(parameter, shape, location) {
                 Written::Usual | Written::Members => {}
                 Written::Joined(separator) => {
                     input.kind = ParamKind::String;
@@ -480,20 +475,32 @@ impl<'doc> Reader<'doc> {
             let help = "write the type, if you know it";
             self.schemas.remarks.changed(place, message, help);
         }
-        let description = self.description(shape, place);
-        let listed = !enumeration(shape).is_empty();
+        let values = enumeration(shape);
+        // A descriptor that is filled in has its own words, or those of the shape.
+        let (description, listing) = if self.keeps_shapes {
+            (String::new(), String::new())
+        } else {
+            let listing = text::facts(shape).into_iter().next().filter(|_| !values.is_empty());
+            (self.description(shape, place), listing.unwrap_or_default())
+        };
         Input {
             name: name.to_owned(),
             location,
             kind,
             kinds: shape.kinds.iter().collect(),
             required: false,
-            values: enumeration(shape),
+            values,
             description,
-            listing: text::facts(shape).into_iter().next().filter(|_| listed).unwrap_or_default(),
+            listing,
             is_guess,
+            shape: self.kept(shape),
             place: place.to_owned(),
         }
+    }
+
+    /// Returns what is kept of a shape.
+    pub(super) fn kept(&self, shape: &Shape) -> Option<Box<Shape>> {
+        self.keeps_shapes.then(|| Box::new(shape.clone()))
     }
 
     /// Writes what a schema says about a value into one line.
@@ -534,9 +541,14 @@ impl<'doc> Reader<'doc> {
             _ => 3,
         };
         operation.inputs.sort_by_key(|input| rank(input.location));
+        self.rename_placeholders(operation);
+        self.drop_twins(operation);
+    }
+
+    /// Renames each placeholder whose name is also elsewhere: it may have any name.
+    fn rename_placeholders(&mut self, operation: &mut Operation) {
         let count =
             |inputs: &[Input], name: &str| inputs.iter().filter(|input| input.name == name).count();
-        // A placeholder may have any name: it gives way.
         let clashing: Vec<String> = operation
             .inputs
             .iter()
@@ -560,7 +572,10 @@ impl<'doc> Reader<'doc> {
                 }
             }
         }
-        // Of two others with one name, the one that a call must have stays, then the first.
+    }
+
+    /// Leaves one of two parameters with one name: the one that a call must have, else the first.
+    fn drop_twins(&mut self, operation: &mut Operation) {
         let mut kept: HashMap<String, usize> = HashMap::new();
         let mut lost = HashSet::new();
         for (index, input) in operation.inputs.iter().enumerate() {

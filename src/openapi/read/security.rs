@@ -49,71 +49,26 @@ struct Known {
 /// A requirement: all of these schemes, with their scopes.
 type Requirement = Vec<(String, Vec<String>)>;
 
+/// An operation, and the requirements of which one must be met.
+type Needed<'all, 'doc> = (&'all Found<'doc>, Vec<Requirement>);
+
 impl<'doc> Reader<'doc> {
     /// Chooses the scheme that fits most operations.
     pub(super) fn security(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Security {
         let known = self.schemes();
         let root = requirements(self.root.get("security"));
-        let of = |found: &Found<'doc>| match found.value.get("security") {
-            Some(own) => requirements(Some(own)),
-            None => root.clone(),
-        };
-        let needed: Vec<Vec<Requirement>> = all.iter().map(|(found, _)| of(found)).collect();
-        let mut undefined = BTreeSet::new();
-        let is_known = |name: &str| known.iter().any(|known| known.name == name);
-        for ((found, _), requirements) in all.iter().zip(&needed) {
-            for (name, _) in requirements.iter().flatten().filter(|(name, _)| !is_known(name)) {
-                if undefined.insert(name.clone()) {
-                    let message = format!("the security scheme `{}` is not defined", excerpt(name));
-                    let help = "define it, or check that the credential below `auth` fits";
-                    let place = match found.value.get("security") {
-                        Some(_) => at(&found.place, "security"),
-                        None => "/security".to_owned(),
-                    };
-                    self.schemas.remarks.mended(&place, message, help);
-                }
-            }
-        }
-        let fits = |requirement: &Requirement, name: &str| {
-            requirement.iter().all(|(needed, _)| needed == name || !is_known(needed))
-        };
-        let usable = || known.iter().filter(|known| known.scheme.is_some());
-        let count = |name: &str| {
-            let fitting = needed.iter().filter(|alternatives| {
-                let named =
-                    alternatives.iter().filter(|one| one.iter().any(|(needed, _)| needed == name));
-                named.into_iter().any(|one| fits(one, name))
-            });
-            fitting.count()
-        };
-        // Of two that fit as many, the one that the whole document asks for counts.
-        let is_usual = |known: &Known| root.iter().flatten().any(|(name, _)| *name == known.name);
-        let counts: Vec<((usize, bool), &Known)> =
-            usable().map(|known| ((count(&known.name), is_usual(known)), known)).collect();
-        let best = counts.iter().map(|(count, _)| *count).max().unwrap_or_default();
-        let chosen = counts.iter().find(|(count, _)| *count == best).map(|(_, known)| *known);
-        let Some(chosen) = chosen else {
+        let needed: Vec<Needed<'_, 'doc>> = all
+            .iter()
+            .map(|(found, _)| {
+                let own = found.value.get("security");
+                (*found, own.map_or_else(|| root.clone(), |own| requirements(Some(own))))
+            })
+            .collect();
+        self.report_undefined(&known, &needed);
+        let Some(chosen) = chosen(&known, &root, &needed) else {
             return Security::default();
         };
-        for ((found, _), alternatives) in all.iter().zip(&needed) {
-            // An empty requirement is one that nothing has to meet.
-            if alternatives.is_empty() || alternatives.iter().any(|one| fits(one, &chosen.name)) {
-                continue;
-            }
-            let wanted: Vec<String> = alternatives
-                .iter()
-                .map(|one| {
-                    one.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" and ")
-                })
-                .collect();
-            let message = format!(
-                "the operation takes the credential {}, and the descriptor sends {}",
-                excerpt(&wanted.join(" or ")),
-                chosen.name
-            );
-            let help = "import such operations into a descriptor of their own (--include)";
-            self.schemas.remarks.lost(&at(&found.place, "security"), message, help);
-        }
+        self.report_others(&known, chosen, &needed);
         let scopes = root
             .iter()
             .flatten()
@@ -137,6 +92,50 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&chosen.place, message, help);
         }
         Security { auth: Auth { scheme, others } }
+    }
+
+    /// Reports each scheme that an operation asks for and the document does not define.
+    fn report_undefined(&mut self, known: &[Known], needed: &[Needed<'_, 'doc>]) {
+        let mut undefined = BTreeSet::new();
+        for (found, alternatives) in needed {
+            let names = alternatives.iter().flatten().map(|(name, _)| name);
+            for name in names.filter(|name| !is_known(known, name)) {
+                if undefined.insert(name.clone()) {
+                    let message = format!("the security scheme `{}` is not defined", excerpt(name));
+                    let help = "define it, or check that the credential below `auth` fits";
+                    let place = match found.value.get("security") {
+                        Some(_) => at(&found.place, "security"),
+                        None => "/security".to_owned(),
+                    };
+                    self.schemas.remarks.mended(&place, message, help);
+                }
+            }
+        }
+    }
+
+    /// Reports each operation that takes another scheme than the chosen one.
+    fn report_others(&mut self, known: &[Known], chosen: &Known, needed: &[Needed<'_, 'doc>]) {
+        for (found, alternatives) in needed {
+            // An empty requirement is one that nothing has to meet.
+            if alternatives.is_empty()
+                || alternatives.iter().any(|one| fits(known, one, &chosen.name))
+            {
+                continue;
+            }
+            let wanted: Vec<String> = alternatives
+                .iter()
+                .map(|one| {
+                    one.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" and ")
+                })
+                .collect();
+            let message = format!(
+                "the operation takes the credential {}, and the descriptor sends {}",
+                excerpt(&wanted.join(" or ")),
+                chosen.name
+            );
+            let help = "import such operations into a descriptor of their own (--include)";
+            self.schemas.remarks.lost(&at(&found.place, "security"), message, help);
+        }
     }
 
     /// Returns the schemes in the order of the document.
@@ -242,6 +241,38 @@ impl<'doc> Reader<'doc> {
         self.schemas.remarks.changed(place, message, help);
         Scheme::Bearer
     }
+}
+
+fn is_known(known: &[Known], name: &str) -> bool {
+    known.iter().any(|known| known.name == name)
+}
+
+/// Returns whether a credential for the scheme `name` is all that a requirement asks for.
+fn fits(known: &[Known], requirement: &Requirement, name: &str) -> bool {
+    requirement.iter().all(|(needed, _)| needed == name || !is_known(known, needed))
+}
+
+/// Returns the scheme that a descriptor can have and that fits most operations.
+fn chosen<'known>(
+    known: &'known [Known],
+    root: &[Requirement],
+    needed: &[Needed<'_, '_>],
+) -> Option<&'known Known> {
+    let count = |name: &str| {
+        let fitting = needed.iter().filter(|(_, alternatives)| {
+            let mut named =
+                alternatives.iter().filter(|one| one.iter().any(|(needed, _)| needed == name));
+            named.any(|one| fits(known, one, name))
+        });
+        fitting.count()
+    };
+    // Of two that fit as many, the one that the whole document asks for counts.
+    let is_usual = |known: &Known| root.iter().flatten().any(|(name, _)| *name == known.name);
+    let usable = known.iter().filter(|known| known.scheme.is_some());
+    let counts: Vec<((usize, bool), &Known)> =
+        usable.map(|known| ((count(&known.name), is_usual(known)), known)).collect();
+    let best = counts.iter().map(|(count, _)| *count).max()?;
+    counts.into_iter().find(|(count, _)| *count == best).map(|(_, known)| known)
 }
 
 fn is_plain(name: &str) -> bool {

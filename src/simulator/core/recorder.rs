@@ -10,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
+use crate::text;
+
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
 pub struct RecordedRequest {
@@ -97,7 +99,7 @@ impl Recording {
             headers: self.headers.clone(),
             body: Bytes::copy_from_slice(&body.kept),
             body_length: body.length,
-            body_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            body_sha256: text::hex(&digest),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use crate::outcome::timestamp;
+
 /// Counts from the start of the simulator.
 #[derive(Debug)]
 pub(super) struct Clock {
@@ -44,31 +46,17 @@ pub(super) struct Date(pub(super) u64);
 impl Date {
     /// Returns `2026-01-31T23:59:59Z`.
     pub(super) fn iso(self) -> String {
-        let [year, month, day, hour, minute, second] = self.parts();
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        self.written("%Y-%m-%dT%H:%M:%SZ")
     }
 
     /// Returns `20260131_235959`.
     pub(super) fn compact(self) -> String {
-        let [year, month, day, hour, minute, second] = self.parts();
-        format!("{year:04}{month:02}{day:02}_{hour:02}{minute:02}{second:02}")
+        self.written("%Y%m%d_%H%M%S")
     }
 
-    /// Splits into year, month, day, hour, minute and second of the Gregorian calendar.
-    fn parts(self) -> [u64; 6] {
-        let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
-        // Years begin in March, so that a leap day is the last of its year; 719468 days lie between
-        // 0000-03-01 and 1970-01-01.
-        let days = days + 719_468;
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        [year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+    fn written(self, form: &str) -> String {
+        let moment = i64::try_from(self.0).ok().and_then(timestamp::moment);
+        moment.map(|moment| moment.strftime(form).to_string()).unwrap_or_default()
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) const DEFINITIONS: &[&str] = &[
 type Tree<'text> = Term<&'text str>;
 
 /// Rewrites a term and all that it consists of.
-pub(super) fn term(tree: Tree<'_>) -> Tree<'_> {
+pub(in crate::jq) fn term(tree: Tree<'_>) -> Tree<'_> {
     match tree {
         Term::Id | Term::Recurse | Term::Break(_) | Term::Var(_) => tree,
         Term::Num(digits) if digits.contains(['e', 'E']) => pipe(tree, call("_floor")),

@@ -11,7 +11,8 @@ use jaq_core::{
 };
 use jaq_json::{Error, Map, Num, Val, read};
 
-use super::{number, pattern, place, print, program, rewrite};
+use super::{number, pattern, place, rewrite};
+use crate::jq::{print, program};
 
 /// What programs work on.
 type Data = JustLut<Val>;
@@ -59,7 +60,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
 
 /// Returns the definitions that a program with this text may use, in the order in which they hide
 /// each other. The others would only take time to compile.
-pub(super) fn definitions<'text>(text: &str) -> Vec<Def<&'text str>> {
+pub(in crate::jq) fn definitions<'text>(text: &str) -> Vec<Def<&'text str>> {
     let library = &*LIBRARY;
     let mut wanted: Vec<usize> = words(text)
         .chain(rewrite::DEFINITIONS.iter().copied())
@@ -83,7 +84,7 @@ pub(super) fn definitions<'text>(text: &str) -> Vec<Def<&'text str>> {
 
 /// Returns the name and the number of arguments of each definition.
 #[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = (&'static str, usize)> {
+pub(in crate::jq) fn names() -> impl Iterator<Item = (&'static str, usize)> {
     LIBRARY.definitions.iter().map(|definition| (definition.name, definition.args.len()))
 }
 
@@ -94,7 +95,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns all native filters.
-pub(super) fn filters<'text>() -> impl Iterator<Item = (&'text str, Box<[Bind]>, Native<Data>)> {
+pub(in crate::jq) fn filters<'text>()
+-> impl Iterator<Item = (&'text str, Box<[Bind]>, Native<Data>)> {
     let theirs = jaq_core::funs::<Data>().chain(jaq_std::funs()).chain(jaq_json::funs());
     theirs
         .filter(|(name, ..)| !REMOVED.contains(name))
@@ -209,7 +211,7 @@ fn rounded(value: Val, round: fn(f64) -> f64) -> Val {
 }
 
 /// Returns `$__loc__`, which says nothing here.
-pub(super) fn location() -> Val {
+pub(in crate::jq) fn location() -> Val {
     let members = [("file", Val::from("<top-level>".to_owned())), ("line", Val::from(1_usize))];
     let members = members.map(|(key, value)| (Val::from(key.to_owned()), value));
     Val::obj(members.into_iter().collect::<Map>())

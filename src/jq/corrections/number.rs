@@ -9,7 +9,7 @@ const WHOLE: f64 = 1e17;
 
 /// Appends `number`: what the input wrote stays as it is, a double without a fraction has none,
 /// and what JSON cannot express becomes `null` or the largest double.
-pub(super) fn write(number: &Num, text: &mut Vec<u8>) {
+pub(in crate::jq) fn write(number: &Num, text: &mut Vec<u8>) {
     let number = match number {
         Num::Float(value) => *value,
         Num::Dec(written) => {

@@ -4,8 +4,16 @@
 //! is what can be taken from one: composition (`allOf`, `oneOf`, `anyOf`) is merged, references are
 //! followed within the document, members are looked at to a bounded depth.
 
+mod merge;
+mod shape;
+
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+
+use merge::{merged, united};
+use shape::MAX_MEMBERS;
+
+pub use shape::{Kinds, Member, Shape};
 
 use super::report::{Remarks, at, item};
 use crate::descriptor::model::ParamKind;
@@ -24,115 +32,6 @@ const BUDGET: usize = 8_000;
 
 /// So many schemas are looked at in a whole document.
 const TOTAL_BUDGET: usize = 2_000_000;
-
-/// An object has at most so many members.
-const MAX_MEMBERS: usize = 1_000;
-
-/// The JSON types that a value may have; none means any.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kinds(u8);
-
-impl Kinds {
-    const ORDER: [ParamKind; 6] = [
-        ParamKind::String,
-        ParamKind::Integer,
-        ParamKind::Number,
-        ParamKind::Boolean,
-        ParamKind::Array,
-        ParamKind::Object,
-    ];
-
-    /// Returns the set of one type.
-    pub(super) fn one(kind: ParamKind) -> Self {
-        let at = Self::ORDER.iter().position(|known| *known == kind);
-        Self(at.map_or(0, |at| 1 << at))
-    }
-
-    /// Returns whether nothing is known.
-    pub fn is_any(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Returns whether the type is in the set.
-    pub fn contains(self, kind: ParamKind) -> bool {
-        self.0 & Self::one(kind).0 != 0
-    }
-
-    fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// Returns the types, scalars first.
-    pub fn iter(self) -> impl Iterator<Item = ParamKind> {
-        Self::ORDER.into_iter().filter(move |kind| self.contains(*kind))
-    }
-}
-
-/// What is known about a value.
-#[derive(Debug, Clone, Default)]
-pub struct Shape {
-    /// The types that it may have.
-    pub kinds: Kinds,
-    /// The values that it may have, when they are listed; null is left out.
-    pub values: Vec<Value>,
-    /// `format`.
-    pub format: Option<String>,
-    /// The least number or length.
-    pub min: Option<String>,
-    /// The greatest number or length.
-    pub max: Option<String>,
-    /// What the server takes when it gets nothing.
-    pub default: Option<Value>,
-    /// A value that fits.
-    pub example: Option<Value>,
-    /// What the value means.
-    pub description: Option<String>,
-    /// Whether it should no longer be sent.
-    pub deprecated: bool,
-    /// Whether it comes in answers only.
-    pub read_only: bool,
-    /// Whether it is the bytes of a file.
-    pub is_binary: bool,
-    /// The items of an array.
-    pub items: Option<Box<Self>>,
-    /// The members of an object.
-    pub members: Vec<Member>,
-    /// Whether it says that an object may have other members.
-    pub is_open: bool,
-    /// Whether one of several sets of members fits.
-    pub has_variants: bool,
-    /// Required members that are not among `members`: another part may have them.
-    pub(super) wanted: Vec<String>,
-}
-
-impl Shape {
-    /// Makes the members required that another part of the schema requires.
-    fn settle(&mut self) {
-        let members = &mut self.members;
-        self.wanted.truncate(MAX_MEMBERS);
-        self.wanted.retain(|name| {
-            let found = members.iter_mut().find(|member| member.name == *name);
-            found.map(|member| member.required = true).is_none()
-        });
-    }
-}
-
-/// A member of an object.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Its name.
-    pub name: String,
-    /// Whether the object must have it.
-    pub required: bool,
-    /// Where it is in the document.
-    pub place: String,
-    /// What it is.
-    pub shape: Shape,
-}
 
 /// Reads schemas of one document.
 pub(super) struct Schemas<'doc> {
@@ -175,7 +74,8 @@ impl<'doc> Schemas<'doc> {
         None
     }
 
-    fn follow(&mut self, reference: &str, place: &str) -> Option<(&'doc Value, String)> {
+    /// Follows one reference, as `resolve` does.
+    pub(super) fn follow(&mut self, reference: &str, place: &str) -> Option<(&'doc Value, String)> {
         let Some(pointer) = reference.strip_prefix('#') else {
             let message = format!("`{}` refers to another document", excerpt(reference));
             self.remarks.lost(
@@ -434,6 +334,9 @@ impl<'doc> Schemas<'doc> {
         };
         shape.min = bound(["minimum", "minLength", "minItems"], "exclusiveMinimum", "more than");
         shape.max = bound(["maximum", "maxLength", "maxItems"], "exclusiveMaximum", "less than");
+        let plain = |key: &str| map.get(key).and_then(Value::as_number).cloned();
+        shape.minimum = plain("minimum");
+        shape.maximum = plain("maximum");
     }
 
     fn values(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
@@ -562,151 +465,6 @@ pub(super) fn example(map: &Map<String, Value>) -> Option<Value> {
         _ => None,
     });
     found.or_else(|| map.get("x-example")).filter(|value| !value.is_null()).cloned()
-}
-
-/// Joins what two schemas say that must both fit; the first one's words count.
-fn merged(first: Shape, second: Shape) -> Shape {
-    let kinds = match (first.kinds.is_any(), second.kinds.is_any()) {
-        (true, _) => second.kinds,
-        (_, true) => first.kinds,
-        // `number` beside `integer` is an integer.
-        _ => {
-            let both = first.kinds.intersection(second.kinds);
-            let number = |kinds: Kinds| kinds.contains(ParamKind::Number);
-            let integer = |kinds: Kinds| kinds.contains(ParamKind::Integer);
-            if !both.is_any() {
-                both
-            } else if (number(first.kinds) && integer(second.kinds))
-                || (integer(first.kinds) && number(second.kinds))
-            {
-                Kinds::one(ParamKind::Integer)
-            } else {
-                first.kinds
-            }
-        }
-    };
-    let values = if first.values.is_empty() {
-        second.values
-    } else if second.values.is_empty() {
-        first.values
-    } else {
-        let both: Vec<Value> =
-            first.values.iter().filter(|value| second.values.contains(value)).cloned().collect();
-        if both.is_empty() { first.values } else { both }
-    };
-    let mut members = first.members;
-    let mut room = MAX_MEMBERS.saturating_sub(members.len());
-    for member in second.members {
-        match members.iter_mut().find(|known| known.name == member.name) {
-            Some(known) => {
-                known.required |= member.required;
-                let own = std::mem::take(&mut known.shape);
-                known.shape = merged(own, member.shape);
-            }
-            None if room > 0 => {
-                room -= 1;
-                members.push(member);
-            }
-            None => {}
-        }
-    }
-    let mut wanted = first.wanted;
-    wanted.extend(second.wanted);
-    let items = match (first.items, second.items) {
-        (Some(first), Some(second)) => Some(Box::new(merged(*first, *second))),
-        (first, second) => first.or(second),
-    };
-    let mut whole = Shape {
-        kinds,
-        values,
-        members,
-        items,
-        wanted,
-        format: first.format.or(second.format),
-        min: first.min.or(second.min),
-        max: first.max.or(second.max),
-        default: first.default.or(second.default),
-        example: first.example.or(second.example),
-        description: first.description.or(second.description),
-        deprecated: first.deprecated || second.deprecated,
-        read_only: first.read_only || second.read_only,
-        is_binary: first.is_binary || second.is_binary,
-        is_open: first.is_open || second.is_open,
-        has_variants: first.has_variants || second.has_variants,
-    };
-    whole.settle();
-    whole
-}
-
-/// Joins what schemas say of which one must fit.
-fn united(variants: Vec<Shape>) -> Shape {
-    let count = variants.len();
-    let mut variants = variants.into_iter();
-    let Some(mut whole) = variants.next() else { return Shape::default() };
-    let mut seen: Vec<(String, usize)> =
-        whole.members.iter().map(|member| (member.name.clone(), 1)).collect();
-    let mut differs = false;
-    // What one variant requires, the others need not have.
-    whole.wanted.clear();
-    for variant in variants {
-        // One that says nothing allows everything.
-        whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
-            Kinds::default()
-        } else {
-            whole.kinds.union(variant.kinds)
-        };
-        if whole.values.is_empty() || variant.values.is_empty() {
-            whole.values.clear();
-        } else {
-            for value in variant.values {
-                if !whole.values.contains(&value) {
-                    whole.values.push(value);
-                }
-            }
-        }
-        whole.format = whole.format.filter(|format| variant.format.as_ref() == Some(format));
-        whole.min = whole.min.filter(|min| variant.min.as_ref() == Some(min));
-        whole.max = whole.max.filter(|max| variant.max.as_ref() == Some(max));
-        whole.default = whole.default.or(variant.default);
-        whole.example = whole.example.or(variant.example);
-        whole.description = whole.description.or(variant.description);
-        whole.is_binary |= variant.is_binary;
-        whole.is_open |= variant.is_open;
-        whole.has_variants |= variant.has_variants;
-        whole.deprecated &= variant.deprecated;
-        whole.read_only &= variant.read_only;
-        whole.items = whole.items.or(variant.items);
-        for member in variant.members {
-            match whole.members.iter_mut().find(|known| known.name == member.name) {
-                Some(known) => {
-                    known.required &= member.required;
-                    let own = std::mem::take(&mut known.shape);
-                    known.shape = united(vec![own, member.shape]);
-                    if let Some((_, times)) = seen.iter_mut().find(|(name, _)| *name == known.name)
-                    {
-                        *times += 1;
-                    }
-                }
-                None => {
-                    differs = true;
-                    if whole.members.len() < MAX_MEMBERS {
-                        seen.push((member.name.clone(), 1));
-                        whole.members.push(member);
-                    }
-                }
-            }
-        }
-    }
-    for member in &mut whole.members {
-        let times =
-            seen.iter().find(|(name, _)| *name == member.name).map_or(0, |(_, times)| *times);
-        if times < count {
-            differs = true;
-            member.required = false;
-        }
-    }
-    whole.has_variants |= differs;
-    whole
 }
 
 /// Cuts what is shown of a text of the document.

@@ -1,0 +1,79 @@
+//! A credential as requests carry it.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::{descriptor::model::Placement, http::login::Unsendable};
+
+/// A credential in the form in which it is sent.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    query: Option<(String, SecretString)>,
+    /// Whether a backend gave it instead of the configured one.
+    pub(super) is_renewed: bool,
+}
+
+impl Applied {
+    /// Sends `headers`.
+    pub(crate) fn fields(headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { headers, ..Self::default() }
+    }
+
+    /// Sends `token` at `placement`.
+    pub(crate) fn token(placement: &Placement, token: &SecretString) -> Result<Self, Unsendable> {
+        let value = token.expose_secret();
+        let (field, query) = match placement {
+            Placement::Cookie(name) => (Some((header::COOKIE, cookie_field(name, value)?)), None),
+            Placement::Header { name, prefix } => {
+                (Some((name.clone(), sensitive(&format!("{prefix}{value}"))?)), None)
+            }
+            Placement::Query(name) => (None, Some((name.clone(), token.clone()))),
+        };
+        Ok(Self { headers: field.into_iter().collect(), query, is_renewed: false })
+    }
+
+    /// Sends a cookie as a backend has set it.
+    pub(super) fn renewed_cookie(name: &str, value: &str) -> Result<Self, Unsendable> {
+        let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
+        Ok(Self { is_renewed: true, ..Self::fields(fields) })
+    }
+
+    /// Adds the credential to a request.
+    pub(crate) fn apply(&self, url: &mut Url, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            match headers.get(name).filter(|_| *name == header::COOKIE) {
+                Some(others) => {
+                    let joined = [others.as_bytes(), b"; ", value.as_bytes()].concat();
+                    // Both are legal, and what joins them is.
+                    if let Ok(mut joined) = HeaderValue::from_bytes(&joined) {
+                        joined.set_sensitive(true);
+                        headers.insert(name, joined);
+                    }
+                }
+                None => {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+        if let Some((name, value)) = &self.query {
+            url.query_pairs_mut().append_pair(name, value.expose_secret());
+        }
+    }
+}
+
+/// Makes the value of a `Cookie` field.
+pub(super) fn cookie_field(name: &str, value: &str) -> Result<HeaderValue, Unsendable> {
+    if value.contains([';', ',', ' ', '"', '\\']) {
+        return Err(Unsendable::Cookie);
+    }
+    sensitive(&format!("{name}={value}"))
+}
+
+/// Makes a header value that `Debug` does not print.
+pub(crate) fn sensitive(text: &str) -> Result<HeaderValue, Unsendable> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| Unsendable::Field)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

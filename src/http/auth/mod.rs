@@ -1,0 +1,194 @@
+//! Adds a backend's credential to its requests.
+//!
+//! Credentials are looked up when the first call needs them, and kept until a backend refuses them
+//! (401) or they end. A missing one is an error that names the variables that were tried: a call
+//! never leaves without its credential. When a backend renews the credential's cookie
+//! (`Set-Cookie` for the same name), the new value goes with the requests that the cookie is for,
+//! until it ends or is refused; then the configured one does again.
+//!
+//! Access tokens and sessions are obtained by [`login`](super::login), a little before the old one
+//! ends. Calls that need one at the same time share one renewal, and its failure.
+
+mod applied;
+mod source;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+    time::SystemTime,
+};
+
+use http::{HeaderMap, StatusCode, header};
+use url::Url;
+
+use self::state::{HeldCookie, State};
+pub(crate) use self::{
+    applied::{Applied, sensitive},
+    source::Source,
+};
+use super::{
+    cookie::{self, Cookie, Renewal},
+    login::{Login, LoginError, Site},
+};
+use crate::{
+    config::credentials::CredentialSource,
+    descriptor::{
+        model::{Auth, Placement},
+        rules::{AuthRules, Refused},
+    },
+    secrets::{MASK, Secrets},
+};
+
+/// Authenticates the requests of one backend; all clones hold the same credential.
+#[derive(Clone)]
+pub struct Authenticator {
+    state: Arc<State>,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let auth = &self.state.auth;
+        formatter.debug_struct("Authenticator").field("auth", auth).finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Authenticates by `auth` with values from `source`.
+    pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
+        Self::with_rules(auth, AuthRules::default(), source)
+    }
+
+    /// Does what [`new`](Self::new) does for an API about whose credential more is known. Which of
+    /// `rules.logins` is used has been decided: it is `auth`.
+    pub fn with_rules(auth: Auth, rules: AuthRules, source: Box<dyn CredentialSource>) -> Self {
+        Self { state: Arc::new(State::new(auth, rules, Source::new(Arc::from(source)))) }
+    }
+
+    /// Returns where the secrets are noted that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        self.state.source.secrets()
+    }
+
+    /// Returns the credential in the form in which it is sent to `path`; a login happens at `site`.
+    ///
+    /// # Errors
+    ///
+    /// A credential is missing or unusable, or a login failed.
+    pub(crate) async fn applied<E: From<LoginError>>(
+        &self,
+        path: &str,
+        site: impl FnOnce() -> Result<Site, E>,
+    ) -> Result<Arc<Applied>, E> {
+        if let Some(applied) = self.state.renewed(path) {
+            return Ok(applied);
+        }
+        if let Some(applied) = self.state.fresh() {
+            return Ok(applied);
+        }
+        if self.login().is_none() {
+            return Ok(self.state.looked_up().await?);
+        }
+        let flight = self.state.flight(site)?;
+        Ok(flight.await?)
+    }
+
+    /// Returns whether the credential comes from a login, and can be renewed by another.
+    pub fn renews(&self) -> bool {
+        self.login().is_some()
+    }
+
+    /// Returns whether the backend gave this one instead of the configured credential, which it may
+    /// still take when it takes this one no more.
+    pub(crate) fn is_renewed(&self, applied: &Arc<Applied>) -> bool {
+        let renewed = self.state.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        let is_held = renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, applied));
+        is_held || applied.is_renewed
+    }
+
+    /// Returns what answers refuse the credential, besides those with 401.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        self.state.rules.refused.as_ref()
+    }
+
+    /// Forgets the credential that a backend refused: the next call looks it up or renews it, so
+    /// that a new token in its file is found without a restart. Another one that has come in the
+    /// meantime stays.
+    pub(crate) fn forget(&self, refused: &Arc<Applied>) {
+        let mut renewed = self.state.renewed.write().unwrap_or_else(PoisonError::into_inner);
+        if renewed.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
+            *renewed = None;
+        }
+        drop(renewed);
+        let mut current = self.state.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|held| Arc::ptr_eq(&held.applied, refused)) {
+            *current = None;
+        }
+    }
+
+    /// Describes where the credential goes, with its value masked: a line for a dry run.
+    pub fn masked(&self) -> Option<String> {
+        let placement = match &self.state.auth {
+            Auth::None => return None,
+            Auth::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
+            Auth::Session(session) => {
+                let fields = session.inject.iter();
+                let fields: Vec<String> = fields
+                    .map(|(name, value)| format!("{name}: {}", value.fill(|_| MASK)))
+                    .collect();
+                return (!fields.is_empty()).then(|| fields.join("\n"));
+            }
+            Auth::OAuth2(oauth2) => &oauth2.placement,
+            Auth::Token { placement, .. } => placement,
+        };
+        Some(match placement {
+            Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),
+            Placement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
+            Placement::Query(name) => format!("(query) {name}={MASK}"),
+        })
+    }
+
+    /// Takes over what an answer of the backend from `url` does to the credential's cookie, unless
+    /// it is one that refuses something.
+    pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, url: &Url) {
+        let Auth::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
+            return;
+        };
+        let refuses = matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                | StatusCode::TOO_MANY_REQUESTS
+        );
+        if refuses || !headers.contains_key(header::SET_COOKIE) {
+            return;
+        }
+        let held = match cookie::renewal(name, headers, url, SystemTime::now()) {
+            None => return,
+            Some(Renewal::Ended) => None,
+            Some(Renewal::Set(Cookie { value, path, ends })) => {
+                if self.state.is_configured(name, &value) {
+                    None
+                } else {
+                    self.secrets().add_derived(name, &value);
+                    let Ok(applied) = Applied::renewed_cookie(name, &value) else { return };
+                    Some(HeldCookie { applied: Arc::new(applied), path, ends })
+                }
+            }
+        };
+        match &held {
+            Some(_) => {
+                tracing::info!(cookie = %name, "the backend renewed the credential's cookie")
+            }
+            None => tracing::debug!(cookie = %name, "the configured credential counts"),
+        }
+        *self.state.renewed.write().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    fn login(&self) -> Option<Login<'_>> {
+        self.state.login()
+    }
+}

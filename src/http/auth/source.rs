@@ -1,0 +1,103 @@
+//! A source of credentials that holds up nobody.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    config::credentials::{Credential, CredentialSource, SourceError},
+    descriptor::model::CredentialName,
+    secrets::Secrets,
+};
+
+/// A source whose answers are waited for, without holding up a thread that serves others. What it
+/// gives is noted as a secret.
+#[derive(Clone)]
+pub(crate) struct Source {
+    inner: Arc<dyn CredentialSource>,
+    secrets: Secrets,
+}
+
+impl Source {
+    pub(super) fn new(inner: Arc<dyn CredentialSource>) -> Self {
+        let secrets = inner.secrets();
+        Self { inner, secrets }
+    }
+
+    /// Returns where the secrets are noted that are in use.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// See [`CredentialSource::find`].
+    pub(crate) async fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
+        let found = self.find_public(name).await?;
+        self.secrets.add(&name.0, found.expose_secret());
+        Ok(found)
+    }
+
+    /// Finds what is a credential and no secret: the name of a user or of a client.
+    pub(crate) async fn find_public(
+        &self,
+        name: &CredentialName,
+    ) -> Result<SecretString, SourceError> {
+        let name = name.clone();
+        self.ask(false, move |source| source.find(&name)).await
+    }
+
+    /// See [`CredentialSource::latest`].
+    pub(crate) async fn latest(&self, name: &CredentialName) -> Result<Credential, SourceError> {
+        let own = name.clone();
+        let latest = self.ask(false, move |source| source.latest(&own)).await?;
+        self.secrets.add(&name.0, latest.value.expose_secret());
+        if let Some(access) = &latest.access {
+            self.secrets.add_derived("access_token", access.token.expose_secret());
+        }
+        Ok(latest)
+    }
+
+    /// See [`CredentialSource::replace`]. Once begun it goes on when nobody waits any more, and
+    /// `lock` is held for as long.
+    pub(crate) async fn replace(
+        &self,
+        name: &CredentialName,
+        credential: Credential,
+        lock: Option<Box<dyn Send>>,
+    ) -> Result<(), SourceError> {
+        self.secrets.add_derived(&name.0, credential.value.expose_secret());
+        let name = name.clone();
+        let replace = move |source: &dyn CredentialSource| {
+            let replaced = source.replace(&name, &credential);
+            drop(lock);
+            replaced
+        };
+        self.ask(true, replace).await
+    }
+
+    /// See [`CredentialSource::check_replaceable`].
+    pub(crate) async fn check_replaceable(&self, name: &CredentialName) -> Result<(), SourceError> {
+        let name = name.clone();
+        self.ask(false, move |source| source.check_replaceable(&name)).await
+    }
+
+    /// See [`CredentialSource::try_lock`].
+    pub(crate) fn try_lock(
+        &self,
+        name: &CredentialName,
+    ) -> Result<Option<Box<dyn Send>>, SourceError> {
+        self.inner.try_lock(name)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        writes: bool,
+        question: impl FnOnce(&dyn CredentialSource) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        if !self.inner.may_wait(writes) {
+            return question(self.inner.as_ref());
+        }
+        let source = Arc::clone(&self.inner);
+        let asked = tokio::task::spawn_blocking(move || question(source.as_ref()));
+        asked.await.unwrap_or(Err(SourceError::NotAsked))
+    }
+}

@@ -1,0 +1,23 @@
+//! What identifiers, paths and header fields are called, and which name was meant.
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | which words has an identifier? | [`words`], [`snake`], [`joined`] |
+//! | does a word say that an operation reads, or changes something? | [`verbs`] |
+//! | which known name was meant? | [`nearest`], [`only_nearest`], [`nearest_loosely`], [`Meant`] |
+//! | what is between the braces of a path? | [`path`] |
+//! | whose is a header field? | [`header`] |
+//! | how does a name stay unique? | [`suffixed`] |
+
+mod hash;
+pub mod header;
+mod near;
+pub mod path;
+pub mod verbs;
+mod words;
+
+pub use self::{
+    hash::{SUFFIX, suffixed},
+    near::{Meant, OrMeant, meant_or, nearest, nearest_loosely, only_nearest},
+    words::{joined, snake, words},
+};

@@ -1,0 +1,165 @@
+//! Paths and base URLs with placeholders in braces, as their readers see them.
+//!
+//! Whether a path is well made is for `descriptor::template` to say. What is here reads any text:
+//! a placeholder ends at the first brace that closes, and one that nothing closes is none.
+
+use thiserror::Error;
+
+/// A part of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'text> {
+    /// Text that is itself; never empty.
+    Literal(&'text str),
+    /// A name in braces.
+    Placeholder(&'text str),
+    /// All behind a brace that nothing closes.
+    Open(&'text str),
+}
+
+/// Splits a path at its braces.
+pub fn pieces(path: &str) -> impl Iterator<Item = Piece<'_>> + Clone {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let Some(inside) = rest.strip_prefix('{') else {
+            let (literal, tail) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+            rest = tail;
+            return (!literal.is_empty()).then_some(Piece::Literal(literal));
+        };
+        Some(match inside.split_once('}') {
+            Some((name, tail)) => {
+                rest = tail;
+                Piece::Placeholder(name)
+            }
+            None => {
+                rest = "";
+                Piece::Open(inside)
+            }
+        })
+    })
+}
+
+/// Returns the names in braces, in their order.
+pub fn placeholders(path: &str) -> impl Iterator<Item = &str> + Clone {
+    pieces(path).filter_map(|piece| match piece {
+        Piece::Placeholder(name) => Some(name),
+        Piece::Literal(_) | Piece::Open(_) => None,
+    })
+}
+
+/// Returns a path with the names of its placeholders left out, and all behind an open brace.
+pub fn anonymous(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    for piece in pieces(path) {
+        plain.push_str(match piece {
+            Piece::Literal(text) => text,
+            Piece::Placeholder(_) | Piece::Open(_) => "{}",
+        });
+    }
+    plain
+}
+
+/// Returns the path of a base URL, whose host may be a placeholder, without a slash at its end.
+pub fn of_base_url(url: Option<&str>) -> &str {
+    let url = url.unwrap_or_default();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
+    path.trim_end_matches('/')
+}
+
+/// What is wrong with the braces of a base URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BraceError {
+    /// Nothing closes one.
+    #[error("a brace has no partner")]
+    Open,
+    /// What is in them is no name.
+    #[error("a placeholder needs a name of letters, digits and `_`")]
+    Name,
+}
+
+/// Returns a base URL that can be parsed: `x` stands for each placeholder, and at the start for the
+/// scheme as well.
+pub fn filled_with_x(url: &str) -> Result<String, BraceError> {
+    let mut plain = String::with_capacity(url.len());
+    for piece in pieces(url) {
+        match piece {
+            Piece::Literal(text) => plain.push_str(text),
+            Piece::Open(_) => return Err(BraceError::Open),
+            Piece::Placeholder(name) => {
+                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                if name.is_empty() || !name.bytes().all(is_name) {
+                    return Err(BraceError::Name);
+                }
+                plain.push_str(if plain.is_empty() { "https://x" } else { "x" });
+            }
+        }
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_split_at_its_braces() {
+        use Piece::{Literal, Open, Placeholder};
+
+        let split = |path| pieces(path).collect::<Vec<_>>();
+        assert_eq!(split("/a/{b}/c"), [Literal("/a/"), Placeholder("b"), Literal("/c")]);
+        assert_eq!(split("{a}{}"), [Placeholder("a"), Placeholder("")]);
+        assert_eq!(split("/a}/{b"), [Literal("/a}/"), Open("b")]);
+        assert_eq!(split(""), []);
+    }
+
+    #[test]
+    fn what_nothing_closes_is_no_placeholder() {
+        assert_eq!(placeholders("/{a}/x{b}/{c").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(anonymous("/{a}/x{b}/{c/d"), "/{}/x{}/{}");
+        assert_eq!(anonymous("/a/b"), "/a/b");
+    }
+
+    #[test]
+    fn a_base_url_has_a_path() {
+        for (url, expected) in [
+            ("https://api.example.com/v1/", "/v1"),
+            ("https://api.example.com", ""),
+            ("{HOST}/api", "/api"),
+            ("https://{HOST}:8000/api", "/api"),
+            ("/api", "/api"),
+            ("v1", ""),
+            ("api.example.com/v1", "/v1"),
+        ] {
+            assert_eq!(of_base_url(Some(url)), expected, "{url}");
+        }
+        assert_eq!(of_base_url(None), "");
+    }
+
+    #[test]
+    fn placeholders_of_a_base_url_are_filled() {
+        assert_eq!(filled_with_x("{HOST}/api").as_deref(), Ok("https://x/api"));
+        assert_eq!(filled_with_x("https://{a}.b/{c}").as_deref(), Ok("https://x.b/x"));
+        assert_eq!(filled_with_x("https://{a b}"), Err(BraceError::Name));
+        assert_eq!(filled_with_x("https://{}"), Err(BraceError::Name));
+        assert_eq!(filled_with_x("https://{a"), Err(BraceError::Open));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn the_pieces_are_the_path(path in "[a/{}]{0,20}") {
+            let whole: String = pieces(&path)
+                .map(|piece| match piece {
+                    Piece::Literal(text) => text.to_owned(),
+                    Piece::Placeholder(name) => format!("{{{name}}}"),
+                    Piece::Open(text) => format!("{{{text}"),
+                })
+                .collect();
+            proptest::prop_assert_eq!(whole, path);
+        }
+    }
+}

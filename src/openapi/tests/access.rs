@@ -1,0 +1,76 @@
+//! Where an API is, and how requests authenticate.
+
+use super::*;
+
+#[test]
+fn credentials_come_from_the_schemes() {
+    let with = |schemes: Value, security: Value| {
+        let mut document =
+            get(json!([{ "name": "key", "in": "query", "schema": { "type": "string" } }]));
+        document["components"] = json!({ "securitySchemes": schemes });
+        document["security"] = security;
+        import_of(&document)
+    };
+    let auth = |scheme: Value| with(json!({ "s": scheme }), json!([{ "s": ["read"] }])).0.auth;
+    assert!(matches!(auth(json!({ "type": "http", "scheme": "Bearer" })), Auth::Token { .. }));
+    assert!(matches!(auth(json!({ "type": "http", "scheme": "basic" })), Auth::Basic { .. }));
+    assert!(matches!(auth(json!({ "type": "mutualTLS" })), Auth::None));
+    let cookie = auth(json!({ "type": "apiKey", "in": "cookie", "name": "sid" }));
+    assert!(
+        matches!(cookie, Auth::Token { placement: Placement::Cookie(name), .. } if name == "sid")
+    );
+    let flows =
+        |flow: &str, urls: Value| auth(json!({ "type": "oauth2", "flows": { flow: urls } }));
+    let urls =
+        json!({ "tokenUrl": "/token", "authorizationUrl": "https://a.example/auth", "scopes": {} });
+    assert!(matches!(flows("clientCredentials", urls.clone()), Auth::OAuth2(_)));
+    assert!(matches!(flows("authorizationCode", urls.clone()), Auth::OAuth2(_)));
+    assert!(matches!(flows("implicit", urls), Auth::Token { .. }));
+    let (descriptor, _, lines) = with(
+        json!({ "s": { "type": "apiKey", "in": "query", "name": "key" } }),
+        json!([{ "s": [] }]),
+    );
+    assert!(descriptor.tools[0].params.is_empty(), "the credential is no parameter");
+    assert!(lines.iter().any(|line| line.contains("carries the credential")), "{lines:?}");
+}
+
+#[test]
+fn the_scheme_that_most_operations_take_is_chosen() {
+    let mut document = document(json!({
+        "/a": { "get": {} },
+        "/b": { "get": { "security": [{ "other": [] }] } },
+        "/c": { "get": { "security": [] } },
+        "/d": { "get": { "security": [{ "undefined": [] }] } },
+    }));
+    document["security"] = json!([{ "main": [] }]);
+    document["components"] = json!({ "securitySchemes": {
+        "other": { "type": "http", "scheme": "basic" },
+        "main": { "type": "apiKey", "in": "header", "name": "X-Key" },
+    } });
+    let (descriptor, _, lines) = import_of(&document);
+    assert!(matches!(descriptor.auth, Auth::Token { .. }));
+    let lost: Vec<&String> = lines.iter().filter(|line| line.starts_with("lost")).collect();
+    assert_eq!(lost.len(), 1, "{lines:?}");
+    assert!(lost[0].contains("/paths/~1b/get/security"), "{lost:?}");
+}
+
+#[test]
+fn servers_become_a_base_url() {
+    let base = |servers: Value| {
+        let mut document = get(json!([]));
+        document["servers"] = servers;
+        import_of(&document).0.base_url
+    };
+    let url = |text: &str| Some(text.to_owned());
+    assert_eq!(base(json!([{ "url": "https://x.example/a/" }])), url("https://x.example/a"));
+    assert_eq!(base(json!([{ "url": "/api" }])), None);
+    assert_eq!(base(json!([{ "url": "ftp://x.example" }])), None);
+    let variables = json!([{ "url": "https://{region}.x.example/{v}", "variables": { "v": { "default": "v2" } } }]);
+    assert_eq!(base(variables), url("https://{REGION}.x.example/v2"));
+    let (descriptor, _, _) = import_of(&swagger(json!({ "/x": { "get": {} } })));
+    assert_eq!(descriptor.base_url, url("https://old.example.com/v2"));
+    let elsewhere = json!({ "/a": { "get": {} }, "/b": { "get": {}, "servers": [{ "url": "https://up.example" }] } });
+    let (descriptor, _, lines) = import_of(&document(elsewhere));
+    assert_eq!(descriptor.tools.len(), 1);
+    assert!(lines[0].contains("https://up.example"), "{lines:?}");
+}
