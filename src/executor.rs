@@ -54,7 +54,7 @@ use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
-    descriptor::model::{Composite, PageBehavior, Pagination, StreamArgument, Tool},
+    descriptor::model::{Composite, PageBehavior, Pagination, Request, StreamArgument, Tool},
     files::FileStore,
     gate::{Admitted, Pending},
     growth,
@@ -361,7 +361,7 @@ impl Executor {
     ) -> Result<Answer, CallError> {
         let tool = target.tool;
         let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
-        if let Some(sent) = rpc::of(tool.rpc.as_deref(), plan)
+        if let Some(sent) = rpc::of(tool.rpc(), plan)
             && BodyType::of(content_type) != BodyType::Binary
         {
             return self.rpc_answer(target, plan, sent, exchange).await;
@@ -443,12 +443,10 @@ fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
 fn retry_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
-        method: tool.method,
+        method: tool.method(),
         is_patient: false,
         // A backend that knows the key does the work once; a method that reads may be called again.
-        retry_unsafe: tool.retry_unsafe
-            || tool.idempotency.is_some()
-            || (tool.rpc.is_some() && tool.only_reads()),
+        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads(),
     }
 }
 
@@ -522,7 +520,7 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
 
 /// Returns the pagination of a tool whose pages this program walks through.
 fn walked(tool: &Tool) -> Option<&Pagination> {
-    let pagination = tool.pagination.as_ref()?;
+    let pagination = tool.pagination()?;
     (pagination.behavior == PageBehavior::Auto).then_some(pagination)
 }
 
@@ -552,7 +550,7 @@ enum Concluded {
 fn is_stream(target: Target<'_>, exchange: &Exchange) -> bool {
     let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
     // The first line of a JSON-RPC answer shows whether it is a list.
-    target.tool.rpc.is_some()
+    target.tool.rpc().is_some()
         || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
 }
 
@@ -569,12 +567,12 @@ fn is_download(target: Target<'_>, exchange: &Exchange) -> bool {
     let is_read = rules.transform.is_some() || callers_jq(target.call).is_some();
     let kind = BodyType::of(content_type);
     let is_binary = kind == BodyType::Binary && !is_read;
-    match tool.rpc {
+    match tool.request {
         // An error comes with the same status, and only its content type tells it from a file.
-        Some(_) => {
+        Request::Rpc(_) => {
             is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
         }
-        None => rules.binary || is_binary,
+        Request::Http(_) => rules.binary || is_binary,
     }
 }
 

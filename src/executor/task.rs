@@ -574,7 +574,7 @@ impl<'run> Watcher<'run> {
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
             errors: &tool.errors,
-            method: tool.method,
+            method: tool.method(),
             retry_unsafe: false,
             is_patient: true,
         };

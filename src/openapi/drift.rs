@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Location, PageStrategy, Param, ParamKind, Placement,
-        Tool,
+        Access, Auth, BodyKind, Descriptor, Http, Location, PageStrategy, Param, ParamKind,
+        Placement, Tool,
     },
     names::nearest_loosely,
 };
@@ -130,13 +130,13 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     let mut covered: HashMap<usize, Vec<Fixed>> = HashMap::new();
     let mut unmatched = Vec::new();
     for tool in &descriptor.tools {
-        let Some(target) = targets.of(tool) else {
+        let (Some(http), Some(target)) = (tool.http(), targets.of(tool)) else {
             unmatched.push(tool);
             continue;
         };
         covered.entry(target.operation).or_default().push(target.fixed.clone());
         let Some(operation) = api.operations.get(target.operation) else { continue };
-        let pair = Pair { descriptor, tool, operation, fixed: &target.fixed };
+        let pair = Pair { descriptor, tool, http, operation, fixed: &target.fixed };
         pair.compare(&mut drift.differences);
     }
     if let Auth::Session(session) = &descriptor.auth {
@@ -185,7 +185,7 @@ fn missing(operation: &Operation) -> Difference {
 }
 
 fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
-    let path = tool.path.as_str();
+    let path = tool.path().as_str();
     let methods = methods.get(&anonymous(path)).map(Vec::as_slice).unwrap_or_default();
     let message = if methods.is_empty() {
         "the API has no such path".to_owned()
@@ -194,7 +194,7 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
     };
     Difference {
         what: What::UnknownOperation,
-        operation: format!("{} {path}", tool.method),
+        operation: tool.line(),
         tool: Some(tool.name.clone()),
         parameter: None,
         message,
@@ -237,6 +237,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
 struct Pair<'a> {
     descriptor: &'a Descriptor,
     tool: &'a Tool,
+    http: &'a Http,
     operation: &'a Operation,
     fixed: &'a [(usize, String)],
 }
@@ -381,8 +382,8 @@ impl Pair<'_> {
             .collect();
         match in_body.as_slice() {
             // The runtime adds one.
-            [] => matches!(self.tool.body, BodyKind::Raw(_) | BodyKind::Multipart),
-            [(at, param)] if matches!(self.tool.body, BodyKind::Raw(_)) => {
+            [] => matches!(self.http.body, BodyKind::Raw(_) | BodyKind::Multipart),
+            [(at, param)] if matches!(self.http.body, BodyKind::Raw(_)) => {
                 used.insert(*at);
                 if input.required && !param.required && param.default.is_none() {
                     self.requiredness(input, param, found);
@@ -392,7 +393,7 @@ impl Pair<'_> {
             // Members where the document has an unknown body: no less than it says.
             several => {
                 used.extend(several.iter().map(|(at, _)| *at));
-                matches!(self.tool.body, BodyKind::Json | BodyKind::JsonAs(_))
+                matches!(self.http.body, BodyKind::Json | BodyKind::JsonAs(_))
                     && input.kind == ParamKind::FileUrl
             }
         }
@@ -400,10 +401,10 @@ impl Pair<'_> {
 
     /// Returns whether the parameter is sent without being one of the tool.
     fn is_covered(&self, input: &Input, used: &mut BTreeSet<usize>) -> bool {
-        let Self { tool, descriptor, .. } = self;
+        let Self { tool, http, descriptor, .. } = self;
         match input.location {
             Location::Query => {
-                let fixed = tool.path.query().unwrap_or_default();
+                let fixed = http.path.query().unwrap_or_default();
                 let in_path = fixed
                     .split('&')
                     .any(|pair| pair.split('=').next().is_some_and(|name| name == input.name));
@@ -437,7 +438,7 @@ impl Pair<'_> {
     }
 
     fn is_of_pages(&self, name: &str) -> bool {
-        let Some(pages) = &self.tool.pagination else { return false };
+        let Some(pages) = &self.http.pagination else { return false };
         let own = match &pages.strategy {
             PageStrategy::Cursor { param, .. }
             | PageStrategy::LinkHeader { param }
@@ -528,7 +529,7 @@ impl Pair<'_> {
             Body::Form => "application/x-www-form-urlencoded",
             Body::Multipart => "multipart/form-data",
         };
-        let own = match &self.tool.body {
+        let own = match &self.http.body {
             BodyKind::Json if !has_body => return,
             BodyKind::Json => "application/json",
             BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => mime.essence_str(),

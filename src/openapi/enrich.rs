@@ -35,8 +35,7 @@ pub fn enrich(descriptor: &mut Descriptor, document: &[u8]) -> Result<usize, Doc
     let targets = Targets::new(&api, descriptor.base_url.as_deref());
     let mut results = Results::new(&root, &descriptor.types);
     let mut known = 0;
-    // A document has no operation for a JSON-RPC method.
-    for tool in descriptor.tools.iter_mut().filter(|tool| tool.rpc.is_none()) {
+    for tool in &mut descriptor.tools {
         let Some(target) = targets.of(tool) else { continue };
         let Some(operation) = api.operations.get(target.operation) else { continue };
         known += 1;

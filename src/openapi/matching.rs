@@ -66,11 +66,13 @@ impl Targets {
         }
     }
 
-    /// Returns the operation that a tool calls. Documents have paths with a query, too.
+    /// Returns the operation that a tool calls; no document has one for a JSON-RPC method. Documents
+    /// have paths with a query, too.
     pub(super) fn of(&self, tool: &Tool) -> Option<&Target> {
-        let whole = tool.path.as_str();
+        let http = tool.http()?;
+        let whole = http.path.as_str();
         let path = whole.split('?').next().unwrap_or_default();
-        self.find(tool.method, whole).or_else(|| self.find(tool.method, path))
+        self.find(http.method, whole).or_else(|| self.find(http.method, path))
     }
 
     /// Returns the operation with this method and path.
@@ -143,7 +145,7 @@ pub(super) fn in_path<'api>(
         .enumerate()
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
         .map(|(_, name)| name);
-    let pairs = theirs.zip(tool.path.placeholders()).filter_map(|(name, own)| {
+    let pairs = theirs.zip(tool.path().placeholders()).filter_map(|(name, own)| {
         let is_own = |param: &Param| param.location == Location::Path && param.name == own;
         let at = tool.params.iter().position(is_own)?;
         Some((at, path_input(operation, &name)?))

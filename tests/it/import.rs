@@ -165,8 +165,8 @@ impl<'doc> Reading<'doc> {
         };
         let mut tools = self.tools.iter();
         tools.find(|tool| {
-            tool.method.as_str().eq_ignore_ascii_case(method)
-                && plain(tool.path.as_str()) == plain(path)
+            tool.method().as_str().eq_ignore_ascii_case(method)
+                && plain(tool.path().as_str()) == plain(path)
         })
     }
 
@@ -205,7 +205,7 @@ impl<'doc> Reading<'doc> {
         let name = parameter["name"].as_str().unwrap_or_default();
         let is_there = match parameter["in"].as_str() {
             // Its name is nobody's business.
-            Some("path") => tool.path.placeholders().next().is_some(),
+            Some("path") => tool.path().placeholders().next().is_some(),
             Some("body") => {
                 return self.schema(tool, &parameter["schema"], &format!("{found}/schema"));
             }

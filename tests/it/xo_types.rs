@@ -66,7 +66,7 @@ fn is_json(tool: &Tool) -> bool {
 fn every_tool_that_reads_says_what_it_returns() {
     let descriptor = descriptor();
     for tool in descriptor.tools.iter().filter(|tool| is_json(tool)) {
-        if tool.method == Method::Get {
+        if tool.method() == Method::Get {
             assert!(tool.returns.is_some(), "{}", tool.name);
         }
         if tool.description.contains("{id}") && tool.name != "add_event_subscription" {
@@ -92,7 +92,8 @@ async fn answers_conform() {
 
     let descriptor = descriptor();
     let mut objects = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method == Method::Get && is_json(tool)) {
+    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    {
         let paths: Vec<_> =
             tool.params.iter().filter(|param| param.location == Location::Path).collect();
         let schema = schema(tool, &descriptor);
@@ -136,7 +137,7 @@ async fn ids(
     tool: &Tool,
     param: &str,
 ) -> Vec<Map<String, Value>> {
-    let collection = tool.path.as_str().split('/').nth(1).unwrap();
+    let collection = tool.path().as_str().split('/').nth(1).unwrap();
     let list = descriptor
         .tools
         .iter()
@@ -355,7 +356,8 @@ async fn secrets_are_hidden() {
     let secrets = secrets_of(&simulator, &harness).await;
     let descriptor = descriptor();
     let mut hidden = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method == Method::Get && is_json(tool)) {
+    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    {
         let id = tool.params.iter().find(|param| param.location == Location::Path);
         let mut all = vec![Map::new()];
         if let Some(id) = id {
