@@ -14,7 +14,7 @@ use std::{
 use dadl_mcp::{
     app::App,
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
-    executor::{CallError, TaskError, Waiting},
+    executor::{Budget, CallContext, CallError, TaskError},
     gate::{Consent, Refusal},
     outcome::{Outcome, Payload},
     simulator::{DanubeCloud, RecordedRequest, SimulatorOptions},
@@ -63,8 +63,8 @@ impl Bench {
         let consent = Consent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         // As long as it takes, so that a task is seen to its end.
-        let waiting = Waiting { budget: dadl_mcp::executor::Budget::Longest, ..Waiting::default() };
-        self.app.executor.execute_waiting(call, &waiting, &()).await
+        let context = CallContext::default().waiting(Budget::Longest);
+        self.app.executor.execute(call, &context).await
     }
 
     async fn value(&self, tool: &str, arguments: Value) -> Value {
@@ -730,7 +730,7 @@ async fn only_what_is_pending_is_looked_at() {
     assert_eq!(value(outcome)["status"], "FAILURE");
     // The handle goes on with it, and says how it ended.
     let right = bench.app.gate.check_task(&handle.as_str().unwrap().parse().unwrap()).unwrap();
-    let ended = bench.app.executor.watch_task(&right, Default::default(), &()).await;
+    let ended = bench.app.executor.watch_task(&right, &CallContext::default()).await;
     let Err(CallError::Task(error)) = ended else { panic!("{ended:?}") };
     assert!(matches!(*error, TaskError::Failed(failure) if !failure.is_cancelled));
 }
