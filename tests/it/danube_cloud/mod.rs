@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, time::Duration};
 use dadl_mcp::{
     app::App,
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
-    executor::{CallError, Waiting},
+    executor::{Budget, CallContext, CallError},
     gate::{Consent, Refusal},
     outcome::{Outcome, Payload},
     simulator::{DanubeCloud, RecordedRequest, SimulatorOptions},
@@ -56,8 +56,8 @@ impl Bench {
         let consent = Consent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
         // As long as it takes, so that a task is seen to its end.
-        let waiting = Waiting { budget: dadl_mcp::executor::Budget::Longest, ..Waiting::default() };
-        self.app.executor.execute_waiting(call, &waiting, &()).await
+        let context = CallContext::default().waiting(Budget::Longest);
+        self.app.executor.execute(call, &context).await
     }
 
     async fn value(&self, tool: &str, arguments: Value) -> Value {

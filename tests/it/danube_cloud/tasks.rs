@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dadl_mcp::executor::{CallError, TaskError};
+use dadl_mcp::executor::{CallContext, CallError, TaskError};
 use serde_json::{Value, json};
 
 use super::{Bench, DESCRIPTOR, WEB, value};
@@ -89,7 +89,7 @@ async fn only_what_is_pending_is_looked_at() {
     assert_eq!(value(outcome)["status"], "FAILURE");
     // The handle goes on with it, and says how it ended.
     let right = bench.app.gate.check_task(&handle.as_str().unwrap().parse().unwrap()).unwrap();
-    let ended = bench.app.executor.watch_task(&right, Default::default(), &()).await;
+    let ended = bench.app.executor.watch_task(&right, &CallContext::default()).await;
     let Err(CallError::Task(error)) = ended else { panic!("{ended:?}") };
     assert!(matches!(*error, TaskError::Failed(failure) if !failure.is_cancelled));
 }
