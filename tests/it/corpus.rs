@@ -166,7 +166,7 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
                 let plan = call::plan(entry, tool, &base, &arguments, call::Door::Mcp)
                     .unwrap_or_else(|error| panic!("{}: {error}", context()));
                 assert!(base.contains(&plan.url), "{}", context());
-                assert_eq!(plan.method, tool.method, "{}", context());
+                assert_eq!(plan.method, tool.method(), "{}", context());
             }
         }
     }

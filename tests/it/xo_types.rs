@@ -138,10 +138,9 @@ async fn ids(
     param: &str,
 ) -> Vec<Map<String, Value>> {
     let collection = tool.path().as_str().split('/').nth(1).unwrap();
-    let list = descriptor
-        .tools
-        .iter()
-        .find(|list| list.method == Method::Get && list.path.as_str() == format!("/{collection}"));
+    let list = descriptor.tools.iter().find(|list| {
+        list.method() == Method::Get && list.path().as_str() == format!("/{collection}")
+    });
     // A user may look at own tokens only.
     if tool.name == "list_auth_tokens" {
         return vec![Map::from_iter([(param.to_owned(), "me".into())])];

@@ -98,7 +98,8 @@ fn what_certainly_reads_is_imported_as_such_and_no_check_asks_why() {
                 path.as_str(): { "post": { "operationId": id, "summary": "Some things" } },
             }));
             let (descriptor, text, _) = import_of(&document);
-            let tool = descriptor.tools.iter().find(|tool| tool.method.as_str() == "POST").unwrap();
+            let tool =
+                descriptor.tools.iter().find(|tool| tool.method().as_str() == "POST").unwrap();
             assert_eq!(tool.access, Some(Access::Read), "{path} {id:?}\n{text}");
             let findings = check(&Source::new("t", text.as_str())).diagnostics;
             assert!(findings.iter().all(|it| it.code != code::POST_READ), "{text}\n{findings:#?}");
@@ -121,7 +122,7 @@ fn an_imported_base_url_is_that_of_the_document() {
         // The path of the base URL may also stand before that of each tool.
         let mut whole = descriptor;
         whole.base_url = None;
-        whole.tools[0].path = PathTemplate::parse(below).unwrap();
+        whole.tools[0].http_mut().unwrap().path = PathTemplate::parse(below).unwrap();
         let (api, _) = read(document.to_string().as_bytes()).unwrap();
         let found = drift(&whole, &api).differences;
         assert!(found.iter().all(|it| it.what != What::UnknownOperation), "{url}: {found:#?}");
