@@ -6,6 +6,7 @@
 
 mod composite;
 pub(crate) mod connection;
+mod context;
 mod download;
 mod dry_run;
 mod error;
@@ -32,6 +33,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::queue::Room;
+pub use self::{
+    context::{Budget, CallContext, Leave},
+    dry_run::DryRun,
+    error::CallError,
+    health::HealthReport,
+    task::{TaskError, TaskFailure},
+    upload_size::UploadSizeError,
+};
 use self::{
     download::Download,
     file_name::file_name,
@@ -40,16 +49,9 @@ use self::{
     stream::Collected,
     work::Rest,
 };
-pub use self::{
-    dry_run::DryRun,
-    error::CallError,
-    health::HealthReport,
-    task::{Budget, Leave, TaskError, TaskFailure, Waiting},
-    upload_size::UploadSizeError,
-};
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Held, Observer, Outcome, Payload, SWITCHED_OFF};
+use crate::outcome::{ApiError, Held, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, Operation},
@@ -159,8 +161,7 @@ impl Executor {
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 
-    /// Executes a call; `observer` hears about the progress of a download, and of a task that the
-    /// call begins. For that it waits as usual.
+    /// Executes a call.
     ///
     /// # Errors
     ///
@@ -168,21 +169,7 @@ impl Executor {
     pub async fn execute(
         &self,
         call: Admitted<'_>,
-        observer: &dyn Observer,
-    ) -> Result<Outcome, CallError> {
-        self.execute_waiting(call, &Waiting::default(), observer).await
-    }
-
-    /// Executes a call, and waits for a task that it begins as `waiting` says.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`execute`](Self::execute).
-    pub async fn execute_waiting(
-        &self,
-        call: Admitted<'_>,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         if call.entry().health().is_some()
             && let Some(report) = Box::pin(self.check_health(&call)).await
@@ -191,9 +178,9 @@ impl Executor {
         }
         // Each of these is large, and a composite holds many: on the heap they take no stack.
         match call.entry().operation() {
-            Operation::Tool(tool) => Box::pin(self.request(&call, tool, waiting, observer)).await,
+            Operation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
             Operation::Composite(composite) => {
-                Box::pin(composite::run(self, &call, composite, &waiting.leave, observer)).await
+                Box::pin(composite::run(self, &call, composite, context)).await
             }
         }
     }
@@ -203,14 +190,13 @@ impl Executor {
         &self,
         call: &Admitted<'_>,
         tool: &Tool,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let plan = self.numbered(plan);
-        let client = observer.client();
-        let filters = self.filters.of(&client);
+        let client = &context.client;
+        let filters = self.filters.of(client);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
             || says(StreamArgument::Subscribe).is_some()
@@ -225,13 +211,13 @@ impl Executor {
         }
         let bound = backend.settings().timeouts.call;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
-        let turns = self.bounds.turns(call.entry().backend.0, &client, is_transfer);
+        let turns = self.bounds.turns(call.entry().backend.0, client, is_transfer);
         let busy = |reason| CallError::Busy { reason };
         let turns = tokio::time::timeout(bound, turns)
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.room(&client));
+        let (activity, room) = (Activity::default(), self.bounds.room(client));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let plan = &plan;
@@ -250,13 +236,13 @@ impl Executor {
                 return Ok(Received::Stream(download.exchange));
             }
             let answer = self.answer(target, plan, download.exchange).await?;
-            self.conclude(target, plan, answer, observer).await.map(Received::Concluded)
+            self.conclude(target, plan, answer, context).await.map(Received::Concluded)
         };
         let timed_out = || target.timed_out(plan);
         // Uploads last as long as they last, like downloads; only silence ends them.
         let is_upload = upload::is_streamed(&plan.body);
         let sent = if is_upload {
-            activity.timeout(bound, activity.observed(observer, send)).await
+            activity.timeout(bound, activity.observed(context.observer, send)).await
         } else {
             activity.timeout(bound, send).await
         };
@@ -267,13 +253,13 @@ impl Executor {
                 let ends = if is_upload { end_of_call(backend) } else { ends };
                 let target = Target { ends, ..target };
                 let answer = self.answer(target, plan, exchange).await?;
-                let concluded = self.conclude(target, plan, answer, observer);
+                let concluded = self.conclude(target, plan, answer, context);
                 let concluded = tokio::time::timeout(bound, concluded).await;
                 concluded.map_err(|_| timed_out())??
             }
             // Downloads last as long as they last; only silence ends them.
             Received::Download(download) => {
-                return self.download(target, plan, download, observer).await;
+                return self.download(target, plan, download, context.observer).await;
             }
         };
         match concluded {
@@ -281,7 +267,7 @@ impl Executor {
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
                 drop(turns);
-                task::follow(self, target, id, waiting, observer).await
+                task::follow(self, target, id, context).await
             }
         }
     }
@@ -292,7 +278,7 @@ impl Executor {
         target: Target<'_>,
         plan: &CallPlan,
         answer: Answer,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Concluded, CallError> {
         let judged = || {
             failed(target, plan, &answer)?;
@@ -305,10 +291,10 @@ impl Executor {
         let outcome = match walked(target.tool) {
             Some(pagination) => {
                 let walk = pages::Walk { executor: self, target, pagination };
-                walk.run(plan.clone(), answer, observer).await?
+                walk.run(plan.clone(), answer, context).await?
             }
             None => {
-                let filters = self.filters.of(&observer.client());
+                let filters = self.filters.of(&context.client);
                 finish(target, plan, answer, &filters).await?
             }
         };

@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::{
     exposure,
-    matching::{self, Fixed, Targets, path_input, placeholders},
-    model::{Api, Body, Input, Operation, anonymous},
+    matching::{self, Fixed, Targets, path_input},
+    model::{Api, Body, Input, Operation},
+    read::essence,
     text,
 };
 use crate::{
@@ -21,7 +22,10 @@ use crate::{
         Access, Auth, BodyKind, Descriptor, Http, Location, PageStrategy, Param, ParamKind,
         Placement, Tool,
     },
-    names::nearest_loosely,
+    names::{
+        nearest_loosely,
+        path::{anonymous, placeholders},
+    },
 };
 
 /// So many values of an enumeration are named in a message.
@@ -204,7 +208,7 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
 /// Reports the values of a placeholder that no tool writes into its path.
 fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
+    for (number, name) in placeholders(&operation.path).enumerate() {
         let fixed: Vec<&String> = covered
             .iter()
             .filter_map(|fixed| fixed.iter().find(|(at, _)| *at == number))
@@ -214,7 +218,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
         if fixed.is_empty() || covered.iter().any(|it| !it.iter().any(|(at, _)| *at == number)) {
             continue;
         }
-        let Some(input) = path_input(operation, &name) else { continue };
+        let Some(input) = path_input(operation, name) else { continue };
         let texts = input.values.iter().filter_map(Value::as_str);
         let missing: Vec<&str> =
             texts.filter(|value| !fixed.iter().any(|fixed| fixed == value)).collect();
@@ -223,7 +227,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
                 what: What::Enum,
                 operation: operation.line(),
                 tool: None,
-                parameter: Some(name.clone()),
+                parameter: Some(name.to_owned()),
                 message: format!("no tool has {} in its path", named(&missing)),
                 place: Some(input.place.clone()),
             });
@@ -500,9 +504,11 @@ impl Pair<'_> {
         let shown: Vec<String> = input.values.iter().map(text::shown).collect();
         let default = param.default.as_ref().map(text::shown);
         let is_said = |value: &String| {
+            // A description may have another mark where a value was cut.
+            let start = value.trim_end_matches('…');
             default.as_ref() == Some(value)
-                || mentions(own, value)
-                || mentions(&self.tool.description, value)
+                || mentions(own, start)
+                || mentions(&self.tool.description, start)
         };
         let unsaid: Vec<&str> =
             shown.iter().filter(|value| !is_said(value)).map(String::as_str).collect();
@@ -537,8 +543,6 @@ impl Pair<'_> {
             BodyKind::Form => "application/x-www-form-urlencoded",
             BodyKind::Multipart => "multipart/form-data",
         };
-        let essence =
-            |media: &str| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let fits = |media: &str| {
             let media = essence(media);
             media == own

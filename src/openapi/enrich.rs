@@ -15,7 +15,10 @@ use super::{
     schema::Shape,
     text,
 };
-use crate::descriptor::model::{Descriptor, Location, Param, ParamKind, Tool};
+use crate::{
+    descriptor::model::{Descriptor, Location, Param, ParamKind, Tool},
+    text::cut_prose,
+};
 
 /// A longer description is cut, in characters: models read it in each conversation.
 const MAX_DESCRIPTION: usize = 240;
@@ -101,8 +104,8 @@ fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
 
 /// Returns a text of the document as a description; `None` when it says nothing.
 pub(super) fn description(text: &str) -> Option<String> {
-    let (line, _) = text::cut(&text::prose(text), MAX_DESCRIPTION);
-    (!line.is_empty()).then_some(line)
+    let line = text::prose(text);
+    (!line.is_empty()).then(|| cut_prose(&line, MAX_DESCRIPTION).0.into_owned())
 }
 
 /// Returns what the listed schema may say about the values of a parameter, when the document

@@ -113,10 +113,11 @@ fn what_is_given_more_generously_is_what_the_tools_say() {
     }
 }
 
-/// `DADL_XO_OPENAPI` names the document; without it, the tools are compared with the page alone.
+/// `DADL_XO_OPENAPI` names the document.
 #[test]
+#[ignore = "needs DADL_XO_OPENAPI"]
 fn each_place_that_is_more_generous_than_xo_has_a_reason() {
-    let Some(file) = openapi_documents::xen_orchestra() else { return };
+    let file = openapi_documents::xen_orchestra();
     let (api, _) = openapi::read(&std::fs::read(file).unwrap()).unwrap();
     let descriptor = descriptor();
     let mut found = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::{
         login::is_loopback,
         model::{Access, Auth, Location, Method, Request},
     },
-    executor::CallError,
+    executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
 };
 
@@ -290,7 +290,7 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
         }
     };
     let needs_credential = backend.descriptor.auth != Auth::None;
-    match app.executor.execute(call, &()).await {
+    match app.executor.execute(call, &CallContext::default()).await {
         Ok(outcome) => {
             let finding = format!("{} answered HTTP {}", entry.name, outcome.status);
             match outcome.notes.first() {
