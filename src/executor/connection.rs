@@ -9,18 +9,18 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
 use super::{
-    CallError, Executor, header_text, rejection,
-    result::{Filtering, to_usize},
-    retry_rules, rpc,
+    CallError, Executor,
+    peek::header_text,
+    result::Filtering,
+    rpc,
+    send::{rejection, retry_rules},
+    step::{timed_out, to_usize},
 };
 use crate::{
     call::CallPlan,
     catalog::BackendId,
     descriptor::model::{ResponseRules, Tool},
-    http::{
-        backend::{Backend, Exchange},
-        error::SendErrorKind,
-    },
+    http::backend::{Backend, Exchange},
     outcome::{JsonText, chain},
     response::{
         collect::{Collector, EndOfList},
@@ -139,11 +139,8 @@ impl Executor {
             let _turns = self.bounds.turns(position, client, false).await.map_err(busy)?;
             self.begin(backend, tool, plan, last_id).await
         };
-        let timed_out = || {
-            let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
-            CallError::Send(backend.failed(plan, kind))
-        };
-        tokio::time::timeout(bound, connected).await.map_err(|_| timed_out())?
+        let timed_out = |_| timed_out(backend, plan);
+        tokio::time::timeout(bound, connected).await.map_err(timed_out)?
     }
 
     async fn begin(

@@ -1,0 +1,195 @@
+//! A call that is one request, from its plan to its result: plan, send, read, shape; and where a task
+//! began, follow it.
+
+use serde_json::Value;
+
+use super::{
+    CallContext, CallError, Executor,
+    download::Download,
+    pages::Walk,
+    queue::Turns,
+    result::Answer,
+    step::{Means, Step, end_of_call, to_usize},
+    task,
+};
+use crate::{
+    call::{self, CallPlan},
+    catalog::EntryParam,
+    descriptor::model::{StreamArgument, Tool},
+    gate::Admitted,
+    http::{
+        backend::{Backend, Exchange},
+        upload,
+    },
+    outcome::{Held, Outcome},
+};
+
+/// What arrived within the time of the call.
+enum Received {
+    Download(Download),
+    /// The head of an answer that may have no end.
+    Stream(Exchange),
+    Concluded(Concluded),
+}
+
+/// What an answer came to.
+enum Concluded {
+    /// The id of a task that began.
+    Task(String),
+    Whole(Box<Outcome>),
+}
+
+impl Executor {
+    /// Executes a call that is one request.
+    pub(super) async fn request(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        let backend = self.backend(call.entry())?;
+        let plan = self.plan(call, tool, backend)?;
+        refuse_stream(call)?;
+        self.check_filter(call, context).await?;
+        let turns = self.turns(call, tool, &plan, context).await?;
+        let means = Means::new(self, backend, context);
+        let step = means.step(call, tool, &plan);
+        let concluded = match step.receive().await? {
+            Received::Concluded(concluded) => concluded,
+            Received::Stream(exchange) => step.collect(exchange).await?,
+            // Downloads last as long as they last; only silence ends them.
+            Received::Download(download) => return step.download(download).await,
+        };
+        match concluded {
+            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(means.room), ..*outcome }),
+            // Tasks have a bound of their own, and leave their turn to others.
+            Concluded::Task(id) => {
+                drop(turns);
+                task::follow(step, id).await
+            }
+        }
+    }
+
+    /// Plans the request of a call.
+    pub(super) fn plan(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        backend: &Backend,
+    ) -> Result<CallPlan, CallError> {
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
+        Ok(self.numbered(plan))
+    }
+
+    /// Checks that the caller's jq program compiles.
+    async fn check_filter(
+        &self,
+        call: &Admitted<'_>,
+        context: &CallContext<'_>,
+    ) -> Result<(), CallError> {
+        let Some(jq) = callers_jq(call) else { return Ok(()) };
+        self.filters.of(&context.client).compile(jq).await.map_err(|error| {
+            let is_jq = |known: &&EntryParam| known.param.is_jq();
+            let property = call.entry().params.iter().find(is_jq);
+            let property = property.map(|known| known.property.clone()).unwrap_or_default();
+            CallError::Filter { property, error }
+        })
+    }
+
+    /// Waits until the call may be sent.
+    async fn turns(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        plan: &CallPlan,
+        context: &CallContext<'_>,
+    ) -> Result<Turns, CallError> {
+        let backend = self.backend(call.entry())?;
+        let bound = backend.settings().timeouts.call;
+        let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
+        let turns = self.bounds.turns(call.entry().backend.0, &context.client, is_transfer);
+        let busy = |reason| CallError::Busy { reason };
+        tokio::time::timeout(bound, turns)
+            .await
+            .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
+            .map_err(busy)
+    }
+}
+
+/// Refuses a call that would open a stream, which lasts longer than a call.
+fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
+    let says = |argument| call.arguments().stream(argument);
+    if says(StreamArgument::Open) == Some(&Value::Bool(true))
+        || says(StreamArgument::Subscribe).is_some()
+    {
+        return Err(CallError::NoStreams);
+    }
+    Ok(())
+}
+
+impl Step<'_> {
+    /// Sends the request, and does with its answer what has to be done within the time of the call.
+    async fn receive(self) -> Result<Received, CallError> {
+        let bound = self.backend.settings().timeouts.call;
+        // Uploads last as long as they last, like downloads; only silence ends them.
+        let received = if upload::is_streamed(&self.plan.body) {
+            let received = self.activity.observed(self.context.observer, self.send_and_read());
+            self.activity.timeout(bound, received).await
+        } else {
+            self.activity.timeout(bound, self.send_and_read()).await
+        };
+        received.ok_or_else(|| self.timed_out())?
+    }
+
+    async fn send_and_read(self) -> Result<Received, CallError> {
+        self.check_upload_size().await?;
+        let download = self.send_or_continue().await?;
+        let response = &download.exchange.response;
+        if self.is_download(response) {
+            if !self.tool.response.redact.is_empty() {
+                return Err(CallError::Redaction { request: self.request_line() });
+            }
+            return Ok(Received::Download(download));
+        }
+        if self.is_stream(response) {
+            return Ok(Received::Stream(download.exchange));
+        }
+        let answer = self.answer(download.exchange).await?;
+        self.conclude(answer).await.map(Received::Concluded)
+    }
+
+    /// Reads an answer that may have no end. What came of it is not lost when the time is up.
+    async fn collect(self, exchange: Exchange) -> Result<Concluded, CallError> {
+        let is_upload = upload::is_streamed(&self.plan.body);
+        let ends = if is_upload { end_of_call(self.backend) } else { self.ends };
+        let step = Self { ends, ..self };
+        let answer = step.answer(exchange).await?;
+        let bound = self.backend.settings().timeouts.call;
+        let concluded = tokio::time::timeout(bound, step.conclude(answer)).await;
+        concluded.map_err(|_| self.timed_out())?
+    }
+
+    /// Makes of an answer what the caller gets.
+    async fn conclude(self, answer: Answer) -> Result<Concluded, CallError> {
+        let judged = || {
+            self.judge(&answer)?;
+            task::began(self.call, &answer)
+        };
+        let size = to_usize(answer.payload.bytes());
+        if let Some(id) = self.room.work(size, judged).await? {
+            return Ok(Concluded::Task(id));
+        }
+        let outcome = match Walk::of(self) {
+            Some(walk) => walk.run(answer).await?,
+            None => self.finish(answer).await?,
+        };
+        Ok(Concluded::Whole(Box::new(outcome)))
+    }
+}
+
+/// Returns the jq program that the caller passed.
+pub(super) fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
+    let mut arguments = call.arguments().iter();
+    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
+    program.as_str().filter(|program| !program.trim().is_empty())
+}
