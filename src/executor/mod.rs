@@ -37,6 +37,7 @@ pub use self::{
     dry_run::DryRun,
     error::CallError,
     health::HealthReport,
+    queue::BusyError,
     task::{TaskError, TaskFailure},
     upload_size::UploadSizeError,
 };

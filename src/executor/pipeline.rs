@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{
-    CallContext, CallError, Executor,
+    BusyError, CallContext, CallError, Executor,
     download::Download,
     pages::Walk,
     queue::Turns,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     call::{self, CallPlan},
-    catalog::EntryParam,
+    catalog::{Entry, EntryParam},
     descriptor::model::{StreamArgument, Tool},
     gate::Admitted,
     http::{
@@ -51,7 +51,8 @@ impl Executor {
         let plan = self.plan(call, tool, backend)?;
         refuse_stream(call)?;
         self.check_filter(call, context).await?;
-        let turns = self.turns(call, tool, &plan, context).await?;
+        let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
+        let turns = self.turns(call.entry(), is_transfer, context).await?;
         let means = Means::new(self, backend, context);
         let step = means.step(call, tool, &plan);
         let concluded = match step.receive().await? {
@@ -96,23 +97,17 @@ impl Executor {
         })
     }
 
-    /// Waits until the call may be sent.
+    /// Waits until a call of `entry` may be sent, within the time of a call.
     async fn turns(
         &self,
-        call: &Admitted<'_>,
-        tool: &Tool,
-        plan: &CallPlan,
+        entry: &Entry,
+        is_transfer: bool,
         context: &CallContext<'_>,
     ) -> Result<Turns, CallError> {
-        let backend = self.backend(call.entry())?;
-        let bound = backend.settings().timeouts.call;
-        let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
-        let turns = self.bounds.turns(call.entry().backend.0, &context.client, is_transfer);
-        let busy = |reason| CallError::Busy { reason };
-        tokio::time::timeout(bound, turns)
-            .await
-            .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
-            .map_err(busy)
+        let bound = self.backend(entry)?.settings().timeouts.call;
+        let turns = self.bounds.turns(entry.backend.0, &context.client, is_transfer);
+        let turns = tokio::time::timeout(bound, turns).await;
+        Ok(turns.map_err(|_| BusyError::Late(bound))??)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads a whole answer and makes a value of it.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use http::header;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     result::Answer,
     rpc,
     step::{Step, to_usize},
-    stream::{self, Collected},
+    stream::{Bounds, Stream},
     work::Rest,
 };
 use crate::{
@@ -37,17 +37,15 @@ impl Step<'_> {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let secrets = self.backend.secrets();
-        let most = || stream::Bounds::of(self.call, self.tool, self.backend).items;
+        let most = || Bounds::of(self.call, self.tool, self.backend).items;
         let collector = match kind {
             BodyType::EventStream => Some(Collector::events(most(), secrets)),
             BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
             _ => None,
         };
         if let Some(collector) = collector {
-            let stream = stream::Stream::new(self, status, collector);
-            let Collected { payload, size, notes, is_cut } =
-                stream.collect(response.bytes_stream().boxed()).await?;
-            return Ok(Answer { status, headers, payload, size, notes, is_cut });
+            let stream = Stream::new(self, status, headers, collector);
+            return stream.collect(response.bytes_stream().boxed()).await;
         }
         let body = self.read(response).await?;
         let size = body.len() as u64;
@@ -85,7 +83,7 @@ impl Step<'_> {
         self,
         start: BytesMut,
         taken: u64,
-        mut pieces: impl Stream<Item = reqwest::Result<Bytes>> + Unpin,
+        mut pieces: impl futures_util::Stream<Item = reqwest::Result<Bytes>> + Unpin,
     ) -> Result<Bytes, CallError> {
         let limit = self.backend.settings().max_response_bytes;
         if start.len() as u64 > limit {

@@ -11,7 +11,7 @@ use super::{
     peek::header_text,
     result::Answer,
     step::{Step, to_usize},
-    stream::{Bounds, Collected, Stream},
+    stream::{Bounds, Stream},
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
@@ -125,9 +125,8 @@ impl Step<'_> {
             Ok(Opening::List(lines)) => {
                 let most = Bounds::of(self.call, self.tool, self.backend).items;
                 let collector = Collector::lines(most, secrets);
-                let stream = Stream { ends_silently: true, ..Stream::new(self, status, collector) };
-                let Collected { payload, size, notes, is_cut } = stream.collect(lines).await?;
-                return Ok(Answer { status, headers, payload, size, notes, is_cut });
+                let stream = Stream::new(self, status, headers, collector);
+                return Stream { ends_silently: true, ..stream }.collect(lines).await;
             }
             Err(Unopened::Broken(error)) => return Err(self.broken_off(&error)),
             Err(Unopened::Odd(error)) => return Err(odd(error)),

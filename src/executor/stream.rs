@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
+use http::HeaderMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{CallError, step::Step, work::Rest};
+use super::{CallError, result::Answer, step::Step, work::Rest};
 use crate::{
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
@@ -60,6 +61,7 @@ impl Bounds {
 pub(super) struct Stream<'call> {
     pub(super) step: Step<'call>,
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     pub(super) collector: Collector,
     /// Whether the server says nothing when it fails in the middle: what shows it is told.
     pub(super) ends_silently: bool,
@@ -67,21 +69,16 @@ pub(super) struct Stream<'call> {
     pub(super) is_endless: bool,
 }
 
-/// What was collected of a stream.
-pub(super) struct Collected {
-    pub(super) payload: Payload,
-    /// The number of bytes that were read.
-    pub(super) size: u64,
-    /// What was left, and why.
-    pub(super) notes: Vec<String>,
-    /// Whether there is more, or should have been.
-    pub(super) is_cut: bool,
-}
-
 impl<'call> Stream<'call> {
     /// The stream that the answer to `step` is.
-    pub(super) fn new(step: Step<'call>, status: u16, collector: Collector) -> Self {
-        Self { step, status, collector, ends_silently: false, is_endless: false }
+    pub(super) fn new(
+        step: Step<'call>,
+        status: u16,
+        headers: HeaderMap,
+        collector: Collector,
+    ) -> Self {
+        let (ends_silently, is_endless) = (false, false);
+        Self { step, status, headers, collector, ends_silently, is_endless }
     }
 
     /// Collects items until the stream ends, or enough of them are there, or a bound is reached. What
@@ -89,12 +86,14 @@ impl<'call> Stream<'call> {
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-    ) -> Result<Collected, CallError> {
+    ) -> Result<Answer, CallError> {
         let Step { backend, tool, .. } = self.step;
         let streaming = tool.response.streaming;
         if streaming.handling == StreamHandling::Skip {
             let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
-            return Ok(Collected { payload: Payload::Empty, size: 0, notes, is_cut: false });
+            let Self { status, headers, .. } = self;
+            let (payload, size, is_cut) = (Payload::Empty, 0, false);
+            return Ok(Answer { status, headers, payload, size, notes, is_cut });
         }
         self.collector = self.collector.within(backend.settings().max_response_bytes);
         let bounds = Bounds::of(self.step.call, tool, backend);
@@ -151,10 +150,10 @@ impl<'call> Stream<'call> {
             }
         }
         drop(pieces);
-        let text = self.collector.finish();
-        let payload = Payload::Json(text);
+        let payload = Payload::Json(self.collector.finish());
         self.step.resize(counted, payload.bytes())?;
-        Ok(Collected { payload, size, notes, is_cut })
+        let Self { status, headers, .. } = self;
+        Ok(Answer { status, headers, payload, size, notes, is_cut })
     }
 
     /// Says that the time is up; what brought nothing and was to be a list failed.
