@@ -167,7 +167,7 @@ impl Step<'_> {
         let Self { executor, backend, tool, plan, activity, .. } = self;
         let rules = RetryRules {
             errors: &tool.errors,
-            method: tool.method,
+            method: tool.method(),
             retry_unsafe: false,
             is_patient: false,
         };
@@ -194,7 +194,7 @@ impl Step<'_> {
 
     /// Reads the JSON of an answer at which the check `looks`.
     async fn value(self, exchange: Exchange, looks: bool) -> Result<Option<JsonText>, Fault> {
-        if self.tool.rpc.is_some() {
+        if self.tool.rpc().is_some() {
             // An error comes with the status of a success.
             return match self.answer(exchange).await {
                 Ok(Answer { payload: Payload::Json(text), .. }) => Ok(Some(text)),

@@ -72,7 +72,7 @@ enum Left {
 impl<'call> Walk<'call> {
     /// Returns the walk through the pages of a tool that gives all of them at once.
     pub(super) fn of(step: Step<'call>) -> Option<Self> {
-        let pagination = step.tool.pagination.as_ref()?;
+        let pagination = step.tool.pagination()?;
         (pagination.behavior == PageBehavior::Auto).then_some(Self { step, pagination })
     }
 

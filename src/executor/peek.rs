@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 
 use super::{pipeline::callers_jq, step::Step};
-use crate::{outcome::JsonText, response::decode::BodyType};
+use crate::{descriptor::model::Request, outcome::JsonText, response::decode::BodyType};
 
 /// Returns the field `name`, when it is text.
 pub(super) fn header_text<'headers>(
@@ -18,7 +18,7 @@ impl Step<'_> {
     pub(super) fn is_stream(&self, response: &reqwest::Response) -> bool {
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         // The first line of a JSON-RPC answer shows whether it is a list.
-        self.tool.rpc.is_some()
+        self.tool.rpc().is_some()
             || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
     }
 
@@ -33,12 +33,12 @@ impl Step<'_> {
         let is_read = rules.transform.is_some() || callers_jq(self.call).is_some();
         let kind = BodyType::of(content_type);
         let is_binary = kind == BodyType::Binary && !is_read;
-        match self.tool.rpc {
+        match self.tool.request {
             // An error comes with the same status, and only its content type tells it from a file.
-            Some(_) => {
+            Request::Rpc(_) => {
                 is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
             }
-            None => rules.binary || is_binary,
+            Request::Http(_) => rules.binary || is_binary,
         }
     }
 

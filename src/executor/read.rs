@@ -28,7 +28,7 @@ impl Step<'_> {
     pub(super) async fn answer(self, exchange: Exchange) -> Result<Answer, CallError> {
         let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
         let kind = BodyType::of(content_type);
-        if let Some(sent) = rpc::of(self.tool.rpc.as_deref(), self.plan)
+        if let Some(sent) = rpc::of(self.tool.rpc(), self.plan)
             && kind != BodyType::Binary
         {
             return self.rpc_answer(sent, exchange).await;

@@ -63,7 +63,7 @@ impl Step<'_> {
                 Payload::Json(text) => text,
                 payload => return Ok(Err(payload)),
             };
-            let signals = tool.pagination.as_ref().map(|pagination| {
+            let signals = tool.pagination().map(|pagination| {
                 (pagination, Signals::read(pagination, &plan.url, &headers, &text))
             });
             let selected = self.select(text)?;

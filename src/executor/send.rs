@@ -59,12 +59,10 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
 pub(super) fn retry_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
-        method: tool.method,
+        method: tool.method(),
         is_patient: false,
         // A backend that knows the key does the work once; a method that reads may be called again.
-        retry_unsafe: tool.retry_unsafe
-            || tool.idempotency.is_some()
-            || (tool.rpc.is_some() && tool.only_reads()),
+        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads(),
     }
 }
 

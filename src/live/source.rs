@@ -9,7 +9,7 @@ use crate::{
     catalog::BackendId,
     descriptor::{
         events::{Events, Subscribe},
-        model::{Access, Tool},
+        model::Tool,
     },
     executor::{
         CallContext, CallError, Executor,
@@ -117,7 +117,7 @@ impl Source {
     /// Returns whether the request may be sent again when the stream breaks off: what does more
     /// than to read would be done twice, and was admitted once.
     pub(super) fn may_repeat(&self) -> bool {
-        self.tool.only_reads() || self.tool.access == Some(Access::Read)
+        !self.tool.may_change()
     }
 
     pub(super) fn events(&self) -> Option<&Events> {

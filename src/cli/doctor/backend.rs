@@ -19,7 +19,7 @@ use crate::{
         self,
         diagnostic::{Diagnostic, Severity},
         login::is_loopback,
-        model::{Access, Auth, Location, Method},
+        model::{Access, Auth, Location, Method, Request},
     },
     executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
@@ -349,8 +349,12 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
         .listed()
         .filter(|entry| {
             let Some(tool) = entry.tool() else { return false };
+            let may_list = match &tool.request {
+                Request::Http(http) => http.method == Method::Get,
+                Request::Rpc(_) => true,
+            };
             tool.access == Some(Access::Read)
-                && (tool.method == Method::Get || tool.rpc.is_some())
+                && may_list
                 && !tool.response.is_stream()
                 && !tool.response.binary
                 // It never fails.

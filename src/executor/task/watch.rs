@@ -227,7 +227,7 @@ impl<'run> Watcher<'run> {
         let step = means.step(call, tool, &plan);
         let rules = RetryRules {
             errors: &tool.errors,
-            method: tool.method,
+            method: tool.method(),
             retry_unsafe: false,
             is_patient: true,
         };
