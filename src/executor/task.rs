@@ -140,7 +140,7 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
     match tasks.began(answer.status, text) {
         None => Ok(None),
         Some(Ok(id)) => Ok(Some(id)),
-        Some(Err(reason)) => Err(TaskError::Lost { reason }.into()),
+        Some(Err(error)) => Err(TaskError::Lost { reason: error.to_string() }.into()),
     }
 }
 
@@ -538,7 +538,7 @@ impl<'run> Watcher<'run> {
             };
             let read = || self.tasks.read(shown.as_str());
             let glimpse = room.work(shown.as_str().len(), read).await;
-            let glimpse = glimpse.map_err(|reason| self.unclear(reason))?;
+            let glimpse = glimpse.map_err(|error| self.unclear(error.to_string()))?;
             Ok(Seen { glimpse, shown, room: room.clone() })
         };
         match (seen.await, rejected) {
