@@ -10,7 +10,7 @@ use crate::{
     descriptor::{
         model::{
             Auth, BodyKind, Descriptor, Http, Location, Method, PageBehavior, PageStrategy,
-            Pagination, Param, ParamKind, Request, Tool,
+            Pagination, Param, ParamKind, Request, Role, Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -78,7 +78,8 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    Param { name, location, kind, required, default, description: None, omit_false: false }
+    let role = Role::Sent(location);
+    Param { name, role, kind, required, default, description: None, omit_false: false }
 }
 
 /// Makes a descriptor of these tools.
