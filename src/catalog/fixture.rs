@@ -9,8 +9,8 @@ use crate::{
     access::{Levels, Policy},
     descriptor::{
         model::{
-            Auth, BodyKind, Descriptor, ErrorRules, Location, Method, Param, ParamKind,
-            ResponseRules, Tool,
+            Auth, BodyKind, Descriptor, Http, Location, Method, Param, ParamKind, Request, Role,
+            Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -20,29 +20,16 @@ use crate::{
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.
 pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
-    Tool {
-        name: "tool".to_owned(),
+    let http = Http {
         method: Method::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
         path: PathTemplate::parse(path).unwrap(),
-        rpc: None,
-        access: None,
-        description: "A tool.".to_owned(),
-        hints: Vec::new(),
-        params: params.iter().map(|text| param(text)).collect(),
         body: BodyKind::Json,
-        nest_body_keys: false,
-        max_body_size: None,
-        idempotency: None,
-        headers: Vec::new(),
         pagination: None,
-        errors: ErrorRules::default(),
-        response: ResponseRules::default(),
-        retry_unsafe: false,
-        deprecated: None,
-        depends_on: Vec::new(),
-        value_hints: BTreeMap::new(),
-        returns: None,
-        upload_size: None,
+    };
+    Tool {
+        description: "A tool.".to_owned(),
+        params: params.iter().map(|text| param(text)).collect(),
+        ..Tool::new("tool".to_owned(), Request::Http(http))
     }
 }
 
@@ -72,7 +59,8 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    Param { name, location, kind, required, default, description: None, omit_false: false }
+    let role = Role::Sent(location);
+    Param { name, role, kind, required, default, description: None, omit_false: false }
 }
 
 /// Makes a descriptor of these tools.
