@@ -289,8 +289,8 @@ impl Executor {
             return Ok(Concluded::Task(id));
         }
         let outcome = match walked(target.tool) {
-            Some(pagination) => {
-                let walk = pages::Walk { executor: self, target, pagination };
+            Some((pagination, max_pages)) => {
+                let walk = pages::Walk { executor: self, target, pagination, max_pages };
                 walk.run(plan.clone(), answer, context).await?
             }
             None => {
@@ -502,10 +502,13 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
     Cow::Owned(plan)
 }
 
-/// Returns the pagination of a tool whose pages this program walks through.
-fn walked(tool: &Tool) -> Option<&Pagination> {
+/// Returns the pagination of a tool whose pages this program walks through, and how many at most.
+fn walked(tool: &Tool) -> Option<(&Pagination, u32)> {
     let pagination = tool.pagination()?;
-    (pagination.behavior == PageBehavior::Auto).then_some(pagination)
+    match pagination.behavior {
+        PageBehavior::Auto { max_pages } => Some((pagination, max_pages)),
+        PageBehavior::Expose => None,
+    }
 }
 
 /// Returns the jq program that the caller passed.

@@ -60,8 +60,8 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
     assert!(!entry.validator().is_valid(&json!({ "ndjsn": true })));
 }
 
-fn pages(strategy: PageStrategy) -> Option<Pagination> {
-    Some(Pagination {
+fn pages(strategy: PageStrategy) -> Option<Box<Pagination>> {
+    Some(Box::new(Pagination {
         strategy,
         limit_param: Some("limit".to_owned()),
         limit_default: Some(100),
@@ -69,11 +69,10 @@ fn pages(strategy: PageStrategy) -> Option<Pagination> {
         behavior: PageBehavior::Expose,
         total_pages: None,
         total_count: None,
-        max_pages: 10,
-    })
+    }))
 }
 
-fn offset() -> Option<Pagination> {
+fn offset() -> Option<Box<Pagination>> {
     pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
 }
 

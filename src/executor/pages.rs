@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     call::{self, Arguments, CallPlan},
-    descriptor::model::{PageStrategy, Pagination, Tool},
+    descriptor::model::{Pagination, Tool},
     outcome::{Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
@@ -28,6 +28,7 @@ pub(super) struct Walk<'call> {
     pub(super) executor: &'call Executor,
     pub(super) target: Target<'call>,
     pub(super) pagination: &'call Pagination,
+    pub(super) max_pages: u32,
 }
 
 /// Why a walk ended before the last page.
@@ -104,7 +105,7 @@ impl Walk<'_> {
             let Some(step) = following.step.clone() else {
                 break (following.more == More::Yes).then_some(Left::NoWay);
             };
-            if number >= self.pagination.max_pages {
+            if number >= self.max_pages {
                 // A page that is short of what was asked for is the last one of most backends.
                 break (following.more != More::Unknown).then_some(Left::Pages(number));
             }
@@ -173,11 +174,7 @@ impl Walk<'_> {
 
     /// Returns whether the caller asked for a page of its own.
     fn names_page(&self, arguments: &Arguments) -> bool {
-        let (PageStrategy::Cursor { param, .. }
-        | PageStrategy::LinkHeader { param }
-        | PageStrategy::Offset { param }
-        | PageStrategy::Page { param }) = &self.pagination.strategy;
-        let Some(param) = param.as_deref() else { return false };
+        let Some(param) = self.pagination.strategy.param() else { return false };
         let given = arguments.iter().find(|(known, _)| known.name == param);
         // A default is what every call without an argument has.
         given.is_some_and(|(known, value)| known.default.as_ref() != Some(value))

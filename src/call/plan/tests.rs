@@ -113,7 +113,7 @@ fn odd_names_reach_the_wire_as_declared() {
 fn the_default_limit_is_sent() {
     let page = || {
         with(tool("GET", "/vms", &[]), |tool| {
-            tool.http_mut().unwrap().pagination = Some(Pagination {
+            tool.http_mut().unwrap().pagination = Some(Box::new(Pagination {
                 strategy: PageStrategy::Offset { param: Some("offset".to_owned()) },
                 limit_param: Some("limit".to_owned()),
                 limit_default: Some(100),
@@ -121,8 +121,7 @@ fn the_default_limit_is_sent() {
                 behavior: PageBehavior::Expose,
                 total_pages: None,
                 total_count: None,
-                max_pages: 10,
-            });
+            }));
         })
     };
     assert_eq!(target(page(), json!({})), "/vms?limit=100");
