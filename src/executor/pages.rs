@@ -11,7 +11,6 @@ use url::Url;
 
 use super::{
     CallError,
-    pipeline::callers_jq,
     result::Answer,
     step::{Step, to_usize},
 };
@@ -234,7 +233,7 @@ impl<'call> Walk<'call> {
     fn enough(&self, items: usize, following: &Following) -> Option<usize> {
         let Step { call, tool, .. } = self.step;
         let most = tool.response.max_items?;
-        if tool.response.transform.is_some() || callers_jq(call).is_some() {
+        if tool.response.transform.is_some() || call.arguments().jq().is_some() {
             return None;
         }
         (items > most || (items == most && following.more == More::Yes)).then_some(most)

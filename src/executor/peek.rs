@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::{pipeline::callers_jq, step::Step};
+use super::step::Step;
 use crate::{descriptor::model::Request, outcome::JsonText, response::decode::BodyType};
 
 /// Returns the field `name`, when it is text.
@@ -30,7 +30,7 @@ impl Step<'_> {
         }
         let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
         // What a program works on is read, whatever its content type says.
-        let is_read = rules.transform.is_some() || callers_jq(self.call).is_some();
+        let is_read = rules.transform.is_some() || self.call.arguments().jq().is_some();
         let kind = BodyType::of(content_type);
         let is_binary = kind == BodyType::Binary && !is_read;
         match self.tool.request {

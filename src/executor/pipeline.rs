@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     call::{self, CallPlan},
-    catalog::{Entry, EntryParam},
-    descriptor::model::{StreamArgument, Tool},
+    catalog::Entry,
+    descriptor::model::{Role, StreamArgument, Tool},
     gate::Admitted,
     http::{
         backend::{Backend, Exchange},
@@ -88,11 +88,9 @@ impl Executor {
         call: &Admitted<'_>,
         context: &CallContext<'_>,
     ) -> Result<(), CallError> {
-        let Some(jq) = callers_jq(call) else { return Ok(()) };
+        let Some(jq) = call.arguments().jq() else { return Ok(()) };
         self.filters.of(&context.client).compile(jq).await.map_err(|error| {
-            let is_jq = |known: &&EntryParam| known.param.is_jq();
-            let property = call.entry().params.iter().find(is_jq);
-            let property = property.map(|known| known.property.clone()).unwrap_or_default();
+            let property = call.entry().property_of(Role::Jq).unwrap_or_default().to_owned();
             CallError::Filter { property, error }
         })
     }
@@ -180,11 +178,4 @@ impl Step<'_> {
         };
         Ok(Concluded::Whole(Box::new(outcome)))
     }
-}
-
-/// Returns the jq program that the caller passed.
-pub(super) fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
-    let mut arguments = call.arguments().iter();
-    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
-    program.as_str().filter(|program| !program.trim().is_empty())
 }

@@ -4,7 +4,6 @@ use http::HeaderMap;
 
 use super::{
     CallError,
-    pipeline::callers_jq,
     queue::{NoRoom, Room},
     step::{Step, to_usize},
 };
@@ -97,7 +96,7 @@ impl Step<'_> {
         if !rules.redact.is_empty() {
             return Err(CallError::Redaction { request: self.request_line() });
         }
-        if rules.transform.is_none() && callers_jq(self.call).is_none() {
+        if rules.transform.is_none() && self.call.arguments().jq().is_none() {
             return Ok(payload);
         }
         if let Ok(text) = JsonText::parse(text) {
@@ -115,7 +114,7 @@ impl Step<'_> {
 
     /// Takes a selected result through the rest of the pipeline.
     pub(super) async fn shape(self, selected: JsonText, status: u16) -> Result<Outcome, CallError> {
-        let jq = callers_jq(self.call);
+        let jq = self.call.arguments().jq();
         let filters = Filtering { filters: self.filters, room: self.room };
         let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())
             .await

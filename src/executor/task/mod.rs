@@ -20,7 +20,7 @@ use self::{
 };
 use super::{Budget, CallContext, CallError, Executor, result::Answer, step::Step};
 use crate::{
-    descriptor::task::Phase,
+    descriptor::{model::Role, task::Phase},
     gate::{Admitted, TaskRight},
     outcome::{
         Held, Outcome, Payload,
@@ -90,7 +90,7 @@ fn after(wait: Duration) -> Instant {
 
 /// Returns how long the caller of a call wants to wait for its task.
 fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
-    let (_, wait) = call.arguments().iter().find(|(param, _)| param.is_wait())?;
+    let wait = call.arguments().given(Role::Wait)?;
     Some(match wait.as_u64()? {
         0 => Budget::AtOnce,
         seconds => Budget::For(Duration::from_secs(seconds)),
