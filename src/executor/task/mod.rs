@@ -41,7 +41,7 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
     match tasks.began(answer.status, text) {
         None => Ok(None),
         Some(Ok(id)) => Ok(Some(id)),
-        Some(Err(reason)) => Err(TaskError::Lost { reason }.into()),
+        Some(Err(error)) => Err(TaskError::Lost { reason: error.to_string() }.into()),
     }
 }
 

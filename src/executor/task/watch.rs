@@ -253,7 +253,7 @@ impl<'run> Watcher<'run> {
             };
             let read = || tasks.read(shown.as_str());
             let glimpse = means.room.work(shown.as_str().len(), read).await;
-            let glimpse = glimpse.map_err(|reason| self.unclear(reason))?;
+            let glimpse = glimpse.map_err(|error| self.unclear(error.to_string()))?;
             Ok(Seen { glimpse, shown, room: means.room.clone() })
         };
         // What shows no task is what its status says.
