@@ -2,25 +2,36 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
-/// A server process with the embedded simulator, and the host's ends of its pipes.
-struct Process {
+/// A server process, and the host's ends of its pipes.
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Process {
-    fn start() -> Self {
-        let home = std::env::temp_dir();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-            .args(["serve", "--demo"])
-            .env_clear()
-            .env("HOME", home)
+    /// One with the embedded simulator.
+    fn demo() -> Command {
+        let mut command = Self::command(&std::env::temp_dir());
+        command.arg("--demo");
+        command
+    }
+
+    /// The command that serves, in a home and with nothing else.
+    pub(crate) fn command(home: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        command.arg("serve").current_dir(home).env_clear().env("HOME", home);
+        command
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -31,8 +42,9 @@ impl Process {
         Self { child, input, output }
     }
 
-    fn initialized() -> Self {
-        let mut process = Self::start();
+    /// Starts it, and says hello; returns what it answers.
+    pub(crate) fn greeted(command: &mut Command) -> (Self, Value) {
+        let mut process = Self::start(command);
         let params = json!({
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" },
@@ -40,14 +52,15 @@ impl Process {
         let answer = process.request(1, "initialize", &params);
         assert_eq!(answer["result"]["serverInfo"]["name"], "dadl-mcp");
         process.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
-        process
+        (process, answer["result"].clone())
     }
 
     fn write(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
+    /// Sends a request, and waits for its answer.
+    pub(crate) fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         self.write(format!("{message}\n").as_bytes());
         loop {
@@ -68,7 +81,7 @@ impl Process {
     }
 
     /// Closes the input and returns the exit code.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         self.input = None;
         self.child.wait().unwrap().code()
     }
@@ -84,22 +97,22 @@ impl Process {
 
 #[test]
 fn a_host_that_closes_its_end_ends_the_server() {
-    let mut process = Process::initialized();
+    let (mut process, _) = Process::greeted(&mut Process::demo());
     process.works(2);
     assert_eq!(process.end(), Some(0));
-    assert_eq!(Process::start().end(), Some(0));
+    assert_eq!(Process::start(&mut Process::demo()).end(), Some(0));
 }
 
 #[test]
 fn half_a_message_at_the_end_is_dropped() {
-    let mut process = Process::initialized();
+    let (mut process, _) = Process::greeted(&mut Process::demo());
     process.write(b"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/ca");
     assert_eq!(process.end(), Some(0));
 }
 
 #[test]
 fn noise_and_a_line_of_100_megabytes_cost_neither_session_nor_memory() {
-    let mut process = Process::initialized();
+    let (mut process, _) = Process::greeted(&mut Process::demo());
     let noise: Vec<u8> = (0..=255_u8).cycle().take(1 << 16).collect();
     process.write(&noise);
     process.write(b"\n");
