@@ -48,13 +48,14 @@ fn ok(arguments: &[&str]) -> String {
 
 /// Serves a descriptor on stdio and returns the names of the tools that a host sees.
 fn served(descriptor: &str) -> HashSet<String> {
-    let mut command = Process::command(&std::env::temp_dir());
-    command.args(["--dadl", descriptor, "--url", "http://127.0.0.1:9", "--access", "all"]);
-    let (mut process, _) = Process::greeted(&mut command);
+    let arguments = ["--url", "http://127.0.0.1:9", "--access", "all"];
+    let arguments = [&["serve", "--dadl", descriptor], &arguments[..]].concat();
+    let mut process = Process::with(&arguments, |_| {});
+    process.initialize();
     let mut names = HashSet::new();
     let mut cursor = json!({});
     for id in 2.. {
-        let page = &process.request(id, "tools/list", &cursor)["result"];
+        let page = process.request(id, "tools/list", &cursor)["result"].take();
         for tool in page["tools"].as_array().unwrap() {
             assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
             assert!(names.insert(tool["name"].as_str().unwrap().to_owned()), "{tool}");
@@ -231,7 +232,7 @@ fn accounted_for(document: &Path, descriptor: &Descriptor, report: &Value) -> (u
     let root: Value = if bytes.trim_start().starts_with('{') {
         serde_json::from_str(&bytes).unwrap()
     } else {
-        serde_yaml::from_str(&bytes).unwrap()
+        serde_saphyr::from_str(&bytes).unwrap()
     };
     let remarks = report["remarks"].as_array().unwrap();
     let places = remarks.iter().map(|remark| remark["place"].as_str().unwrap()).collect();

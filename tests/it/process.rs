@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -16,50 +15,50 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// One with the embedded simulator.
-    fn demo() -> Command {
-        let mut command = Self::command(&std::env::temp_dir());
-        command.arg("--demo");
-        command
+    /// Starts one with the embedded simulator.
+    fn start() -> Self {
+        Self::with(&["serve", "--demo"], |_| {})
     }
 
-    /// The command that serves, in a home and with nothing else.
-    pub(crate) fn command(home: &Path) -> Command {
+    /// Starts one with these arguments, after `change`; it has no environment but a home.
+    pub(crate) fn with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
-        command.arg("serve").current_dir(home).env_clear().env("HOME", home);
         command
-    }
-
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", std::env::temp_dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, input, output }
     }
 
-    /// Starts it, and says hello; returns what it answers.
-    pub(crate) fn greeted(command: &mut Command) -> (Self, Value) {
-        let mut process = Self::start(command);
+    fn initialized() -> Self {
+        let mut process = Self::start();
+        process.initialize();
+        process
+    }
+
+    /// Introduces the host, with the request 1; returns what the server says of itself.
+    pub(crate) fn initialize(&mut self) -> Value {
         let params = json!({
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" },
         });
-        let answer = process.request(1, "initialize", &params);
+        let mut answer = self.request(1, "initialize", &params);
         assert_eq!(answer["result"]["serverInfo"]["name"], "dadl-mcp");
-        process.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
-        (process, answer["result"].clone())
+        self.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+        answer["result"].take()
     }
 
     fn write(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    /// Sends a request, and waits for its answer.
     pub(crate) fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         self.write(format!("{message}\n").as_bytes());
@@ -97,22 +96,22 @@ impl Process {
 
 #[test]
 fn a_host_that_closes_its_end_ends_the_server() {
-    let (mut process, _) = Process::greeted(&mut Process::demo());
+    let mut process = Process::initialized();
     process.works(2);
     assert_eq!(process.end(), Some(0));
-    assert_eq!(Process::start(&mut Process::demo()).end(), Some(0));
+    assert_eq!(Process::start().end(), Some(0));
 }
 
 #[test]
 fn half_a_message_at_the_end_is_dropped() {
-    let (mut process, _) = Process::greeted(&mut Process::demo());
+    let mut process = Process::initialized();
     process.write(b"{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"tools/ca");
     assert_eq!(process.end(), Some(0));
 }
 
 #[test]
 fn noise_and_a_line_of_100_megabytes_cost_neither_session_nor_memory() {
-    let (mut process, _) = Process::greeted(&mut Process::demo());
+    let mut process = Process::initialized();
     let noise: Vec<u8> = (0..=255_u8).cycle().take(1 << 16).collect();
     process.write(&noise);
     process.write(b"\n");

@@ -48,14 +48,16 @@ async fn a_host_sees_it_over_stdio() {
         product.url()
     );
     std::fs::write(home.path().join("backends.yaml"), settings).unwrap();
-    let mut command = Process::command(home.path());
-    command.args(["--config", "backends.yaml"]);
-    command.env("CREDENTIAL_DANUBE_CLOUD_API_KEY", product.token());
-    let (mut process, told) = Process::greeted(&mut command);
-    let told = told["instructions"].as_str().unwrap();
+    let mut process = Process::with(&["serve", "--config", "backends.yaml"], |command| {
+        command
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("CREDENTIAL_DANUBE_CLOUD_API_KEY", product.token());
+    });
+    let told = process.initialize()["instructions"].as_str().unwrap().to_owned();
     assert!(told.contains("disk_id counts from 1"), "{told}");
     let mut request = |id: u32, method: &str, parameters: Value| {
-        process.request(id, method, &parameters)["result"].clone()
+        process.request(id, method, &parameters)["result"].take()
     };
     let tools = request(2, "tools/list", json!({}))["tools"].as_array().unwrap().clone();
     let create = tools.iter().find(|tool| tool["name"] == "create_backup").unwrap();
