@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 mod kind;
 mod name;
 pub(crate) mod output;
+mod portable;
 mod property;
 mod schema;
 

@@ -15,7 +15,10 @@
 
 use std::{cmp::Ordering, collections::HashSet};
 
-use super::{verbs::Kind, words};
+use super::{
+    verbs::{self, Kind},
+    words,
+};
 
 /// A name has so many bytes at most, with what hosts put in front; no known one is as long.
 const LONGEST: usize = 256;
@@ -360,6 +363,12 @@ fn score(
         (Some(_), _) => reads && wanted.kind == Some(Kind::Reads),
         (None, None) => true,
     };
+    // `hard_reboot_vm` was not meant by who says nothing of it.
+    let is_worse =
+        |word: &String| word != meant.verb && verbs::harms(word) && !wanted.words.contains(word);
+    if !reads && meant.words.iter().any(is_worse) {
+        return None;
+    }
     if !manner_fits || !(reads || are_of(wanted.things, meant, danger, vocabulary)) {
         return None;
     }

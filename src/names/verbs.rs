@@ -241,7 +241,7 @@ const ALIKE: &[&[&str]] = &[
 /// Words of operations after which something is gone.
 const REMOVALS: &[&str] = &["delete", "destroy", "drop", "erase", "remove"];
 
-/// Words of arguments that take away what protects something.
+/// Words that say that something protects nothing any more, in names of operations and arguments.
 const HARM: &[&str] = &[
     "bypass",
     "cascade",
@@ -249,6 +249,7 @@ const HARM: &[&str] = &[
     "destroy",
     "discard",
     "drop",
+    "emergency",
     "erase",
     "force",
     "forced",
@@ -290,7 +291,7 @@ impl Kind {
     }
 }
 
-/// Returns whether an argument with this word takes away what protects something.
+/// Returns whether a word says that what protects something is taken away.
 pub fn harms(word: &str) -> bool {
     HARM.contains(&word)
 }

@@ -35,6 +35,7 @@ const NAMES: &[&str] = &[
     "d hard_reboot_vm",
     "d rolling_update_pool",
     "d emergency_shutdown_pool",
+    "w hard_reboot_host",
     "w create_network",
     "d delete_network",
     "d delete_vm",
@@ -104,6 +105,7 @@ fn nobody_is_led_to_a_worse_operation() {
     }
     assert_eq!(near("rename_vm"), Some("update_vm"), "and not resume_vm");
     assert_eq!(near("reboot_vm"), Some("clean_reboot_vm"), "and not hard_reboot_vm");
+    assert_eq!(near("restart_host"), None, "hard_reboot_host is at the same level");
     assert_eq!(near("remove_task"), Some("delete_task"), "and not all of them");
     assert_eq!(near("remove_tasks"), Some("delete_tasks"));
     assert_eq!(near("remove_user"), Some("delete_user"), "and not create_user");
