@@ -26,7 +26,7 @@ use dadl_mcp::{
         model::{CredentialName, Descriptor},
         source::Source,
     },
-    executor::Executor,
+    executor::{CallContext, Executor},
     files::FileStore,
     gate::Gate,
     http::{auth::Authenticator, backend::Backend},
@@ -344,6 +344,6 @@ fn call_at(
     bencher.bench_local(move || {
         let call = gate.check(tool, arguments.clone()).expect("allowed");
         let call = call.admit().expect("not dangerous");
-        runtime.block_on(executor.execute(call, &())).expect("an answer")
+        runtime.block_on(executor.execute(call, &CallContext::default())).expect("an answer")
     });
 }

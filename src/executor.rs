@@ -6,6 +6,7 @@
 
 mod composite;
 pub(crate) mod connection;
+mod context;
 mod download;
 mod dry_run;
 mod error;
@@ -32,6 +33,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::queue::Room;
+pub use self::{
+    context::{Budget, CallContext, Leave},
+    dry_run::DryRun,
+    error::CallError,
+    health::HealthReport,
+    task::{TaskError, TaskFailure},
+    upload_size::UploadSizeError,
+};
 use self::{
     download::Download,
     file_name::file_name,
@@ -40,21 +49,14 @@ use self::{
     stream::Collected,
     work::Rest,
 };
-pub use self::{
-    dry_run::DryRun,
-    error::CallError,
-    health::HealthReport,
-    task::{Budget, Leave, TaskError, TaskFailure, Waiting},
-    upload_size::UploadSizeError,
-};
 
 pub use crate::outcome;
-use crate::outcome::{ApiError, Held, Observer, Outcome, Payload, SWITCHED_OFF};
+use crate::outcome::{ApiError, Held, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
     catalog::{Entry, EntryParam, Operation},
     config::Limits,
-    descriptor::model::{Composite, PageBehavior, Pagination, StreamArgument, Tool},
+    descriptor::model::{Composite, PageBehavior, Pagination, Request, StreamArgument, Tool},
     files::FileStore,
     gate::{Admitted, Pending},
     growth,
@@ -159,8 +161,7 @@ impl Executor {
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 
-    /// Executes a call; `observer` hears about the progress of a download, and of a task that the
-    /// call begins. For that it waits as usual.
+    /// Executes a call.
     ///
     /// # Errors
     ///
@@ -168,21 +169,7 @@ impl Executor {
     pub async fn execute(
         &self,
         call: Admitted<'_>,
-        observer: &dyn Observer,
-    ) -> Result<Outcome, CallError> {
-        self.execute_waiting(call, &Waiting::default(), observer).await
-    }
-
-    /// Executes a call, and waits for a task that it begins as `waiting` says.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`execute`](Self::execute).
-    pub async fn execute_waiting(
-        &self,
-        call: Admitted<'_>,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         if call.entry().health().is_some()
             && let Some(report) = Box::pin(self.check_health(&call)).await
@@ -191,9 +178,9 @@ impl Executor {
         }
         // Each of these is large, and a composite holds many: on the heap they take no stack.
         match call.entry().operation() {
-            Operation::Tool(tool) => Box::pin(self.request(&call, tool, waiting, observer)).await,
+            Operation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
             Operation::Composite(composite) => {
-                Box::pin(composite::run(self, &call, composite, &waiting.leave, observer)).await
+                Box::pin(composite::run(self, &call, composite, context)).await
             }
         }
     }
@@ -203,14 +190,13 @@ impl Executor {
         &self,
         call: &Admitted<'_>,
         tool: &Tool,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         let backend = self.backend(call.entry())?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
         let plan = self.numbered(plan);
-        let client = observer.client();
-        let filters = self.filters.of(&client);
+        let client = &context.client;
+        let filters = self.filters.of(client);
         let says = |argument| call.arguments().stream(argument);
         if says(StreamArgument::Open) == Some(&Value::Bool(true))
             || says(StreamArgument::Subscribe).is_some()
@@ -227,13 +213,13 @@ impl Executor {
         }
         let bound = backend.settings().timeouts.call;
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
-        let turns = self.bounds.turns(call.entry().backend.0, &client, is_transfer);
+        let turns = self.bounds.turns(call.entry().backend.0, client, is_transfer);
         let busy = |reason| CallError::Busy { reason };
         let turns = tokio::time::timeout(bound, turns)
             .await
             .map_err(|_| busy(format!("its turn did not come within {} s", bound.as_secs_f64())))?
             .map_err(busy)?;
-        let (activity, room) = (Activity::default(), self.bounds.room(&client));
+        let (activity, room) = (Activity::default(), self.bounds.room(client));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let plan = &plan;
@@ -252,13 +238,13 @@ impl Executor {
                 return Ok(Received::Stream(download.exchange));
             }
             let answer = self.answer(target, plan, download.exchange).await?;
-            self.conclude(target, plan, answer, observer).await.map(Received::Concluded)
+            self.conclude(target, plan, answer, context).await.map(Received::Concluded)
         };
         let timed_out = || target.timed_out(plan);
         // Uploads last as long as they last, like downloads; only silence ends them.
         let is_upload = upload::is_streamed(&plan.body);
         let sent = if is_upload {
-            activity.timeout(bound, activity.observed(observer, send)).await
+            activity.timeout(bound, activity.observed(context.observer, send)).await
         } else {
             activity.timeout(bound, send).await
         };
@@ -269,13 +255,13 @@ impl Executor {
                 let ends = if is_upload { end_of_call(backend) } else { ends };
                 let target = Target { ends, ..target };
                 let answer = self.answer(target, plan, exchange).await?;
-                let concluded = self.conclude(target, plan, answer, observer);
+                let concluded = self.conclude(target, plan, answer, context);
                 let concluded = tokio::time::timeout(bound, concluded).await;
                 concluded.map_err(|_| timed_out())??
             }
             // Downloads last as long as they last; only silence ends them.
             Received::Download(download) => {
-                return self.download(target, plan, download, observer).await;
+                return self.download(target, plan, download, context.observer).await;
             }
         };
         match concluded {
@@ -283,7 +269,7 @@ impl Executor {
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
                 drop(turns);
-                task::follow(self, target, id, waiting, observer).await
+                task::follow(self, target, id, context).await
             }
         }
     }
@@ -294,7 +280,7 @@ impl Executor {
         target: Target<'_>,
         plan: &CallPlan,
         answer: Answer,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Concluded, CallError> {
         let judged = || {
             failed(target, plan, &answer)?;
@@ -307,10 +293,10 @@ impl Executor {
         let outcome = match walked(target.tool) {
             Some(pagination) => {
                 let walk = pages::Walk { executor: self, target, pagination };
-                walk.run(plan.clone(), answer, observer).await?
+                walk.run(plan.clone(), answer, context).await?
             }
             None => {
-                let filters = self.filters.of(&observer.client());
+                let filters = self.filters.of(&context.client);
                 finish(target, plan, answer, &filters).await?
             }
         };
@@ -361,7 +347,7 @@ impl Executor {
     ) -> Result<Answer, CallError> {
         let tool = target.tool;
         let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
-        if let Some(sent) = rpc::of(tool.rpc.as_deref(), plan)
+        if let Some(sent) = rpc::of(tool.rpc(), plan)
             && BodyType::of(content_type) != BodyType::Binary
         {
             return self.rpc_answer(target, plan, sent, exchange).await;
@@ -443,12 +429,10 @@ fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
 fn retry_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
-        method: tool.method,
+        method: tool.method(),
         is_patient: false,
         // A backend that knows the key does the work once; a method that reads may be called again.
-        retry_unsafe: tool.retry_unsafe
-            || tool.idempotency.is_some()
-            || (tool.rpc.is_some() && tool.only_reads()),
+        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads(),
     }
 }
 
@@ -522,7 +506,7 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
 
 /// Returns the pagination of a tool whose pages this program walks through.
 fn walked(tool: &Tool) -> Option<&Pagination> {
-    let pagination = tool.pagination.as_ref()?;
+    let pagination = tool.pagination()?;
     (pagination.behavior == PageBehavior::Auto).then_some(pagination)
 }
 
@@ -552,7 +536,7 @@ enum Concluded {
 fn is_stream(target: Target<'_>, exchange: &Exchange) -> bool {
     let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
     // The first line of a JSON-RPC answer shows whether it is a list.
-    target.tool.rpc.is_some()
+    target.tool.rpc().is_some()
         || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
 }
 
@@ -569,12 +553,12 @@ fn is_download(target: Target<'_>, exchange: &Exchange) -> bool {
     let is_read = rules.transform.is_some() || callers_jq(target.call).is_some();
     let kind = BodyType::of(content_type);
     let is_binary = kind == BodyType::Binary && !is_read;
-    match tool.rpc {
+    match tool.request {
         // An error comes with the same status, and only its content type tells it from a file.
-        Some(_) => {
+        Request::Rpc(_) => {
             is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
         }
-        None => rules.binary || is_binary,
+        Request::Http(_) => rules.binary || is_binary,
     }
 }
 

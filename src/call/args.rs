@@ -144,7 +144,7 @@ fn set_nulls_aside(
     let json_body = match entry.operation() {
         // A server that checks the parameters of a method refuses null for what was left out.
         Operation::Tool(tool) => {
-            tool.rpc.is_none() && matches!(tool.body, BodyKind::Json | BodyKind::JsonAs(_))
+            matches!(tool.body(), Some(BodyKind::Json | BodyKind::JsonAs(_)))
         }
         // A script tells null from absence, and hands it on.
         Operation::Composite(_) => true,

@@ -4,7 +4,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::{Arguments, Multipart, PlannedBody, RpcCall, encode};
-use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
+use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Request, Tool};
 
 /// Returns the body and, when there is one, its content type.
 ///
@@ -12,18 +12,21 @@ use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Tool};
 /// refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.location == Location::Body);
-    if let Some(rpc) = &tool.rpc {
-        let call = RpcCall { id: 0, method: rpc.method.clone(), params: object(tool, members) };
-        return (PlannedBody::Rpc(call), Some(content_type(tool)));
-    }
-    if tool.body == BodyKind::Multipart {
+    let kind = match &tool.request {
+        Request::Http(http) => &http.body,
+        Request::Rpc(rpc) => {
+            let call = RpcCall { id: 0, method: rpc.method.clone(), params: object(tool, members) };
+            return (PlannedBody::Rpc(call), Some(content_type(&BodyKind::Json)));
+        }
+    };
+    if *kind == BodyKind::Multipart {
         return multipart(tool, members);
     }
     let file = members.clone().find(|(param, _)| param.kind == ParamKind::FileUrl);
     if let Some(reference) = file.and_then(|(_, value)| value.as_str()) {
-        return (PlannedBody::File(reference.to_owned()), Some(content_type(tool)));
+        return (PlannedBody::File(reference.to_owned()), Some(content_type(kind)));
     }
-    let bytes = match &tool.body {
+    let bytes = match kind {
         BodyKind::Form => {
             let mut pairs = String::new();
             for (name, value) in object(tool, members) {
@@ -43,7 +46,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
         }),
     };
     match bytes {
-        Some(bytes) => (PlannedBody::Bytes(bytes), Some(content_type(tool))),
+        Some(bytes) => (PlannedBody::Bytes(bytes), Some(content_type(kind))),
         None => (PlannedBody::None, None),
     }
 }
@@ -64,7 +67,7 @@ fn multipart<'a>(
     if multipart.fields.is_empty() {
         return (PlannedBody::None, None);
     }
-    (PlannedBody::Multipart(multipart), Some(content_type(tool)))
+    (PlannedBody::Multipart(multipart), Some(content_type(&BodyKind::Multipart)))
 }
 
 /// Returns the body parameters as the members of an object.
@@ -106,9 +109,9 @@ fn insert_nested(object: &mut Map<String, Value>, name: &str, value: &Value) {
 }
 
 /// Returns the content type of a body that exists.
-fn content_type(tool: &Tool) -> HeaderValue {
+fn content_type(kind: &BodyKind) -> HeaderValue {
     let json = HeaderValue::from_static("application/json");
-    match &tool.body {
+    match kind {
         BodyKind::Form => HeaderValue::from_static("application/x-www-form-urlencoded"),
         BodyKind::Json => json,
         // The boundary joins while the body is sent.

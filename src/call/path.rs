@@ -8,6 +8,7 @@ use super::{ArgumentProblem, Arguments, BaseUrl, encode};
 use crate::{
     catalog::EntryParam,
     descriptor::{model::Location, template::Piece},
+    names::path::is_dot_segment,
 };
 
 /// Returns the encoded path below `base`, which may be empty.
@@ -75,33 +76,12 @@ impl Segment {
     /// Reports a segment that would climb or vanish.
     fn finish(&mut self, path: &str, problems: &mut Vec<ArgumentProblem>) {
         let properties = std::mem::take(&mut self.properties);
-        if !is_dots(path.get(self.start..).unwrap_or_default()) {
+        if !is_dot_segment(path.get(self.start..).unwrap_or_default()) {
             return;
         }
         let reason = "makes a path segment `.` or `..`, which would name something else";
         // Without a value it is the template's fault, which the loader reports.
         let name = if properties.is_empty() { "path".to_owned() } else { properties.join("`, `") };
         problems.push(ArgumentProblem::value(&name, reason));
-    }
-}
-
-/// Returns whether a URL parser would take the encoded segment for `.` or `..`.
-fn is_dots(segment: &str) -> bool {
-    segment.len() <= "%2e%2e".len()
-        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recognizes_every_spelling_of_dots() {
-        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2E.", "%2e%2E"] {
-            assert!(is_dots(dots), "{dots}");
-        }
-        for other in ["", "...", "a.", "%252e", "%2e%2e%2e", ".a"] {
-            assert!(!is_dots(other), "{other}");
-        }
     }
 }

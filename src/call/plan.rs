@@ -31,7 +31,7 @@ pub fn plan(
     door: Door,
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
-    let path = path::compose(base, tool.path.pieces(), arguments, &mut problems);
+    let path = path::compose(base, tool.path().pieces(), arguments, &mut problems);
     let query = query(tool, arguments);
     let (body, content_type) = body::compose(tool, arguments);
     let headers = headers(tool, arguments, content_type, &mut problems);
@@ -42,7 +42,7 @@ pub fn plan(
         ArgumentError::new(entry, vec![ArgumentProblem::value("path", reason)])
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
-    Ok(CallPlan { method: tool.method, url, headers, body, limit, door })
+    Ok(CallPlan { method: tool.method(), url, headers, body, limit, door })
 }
 
 /// Puts the URL together, and makes sure that it says what was composed: it is the last line of
@@ -67,7 +67,7 @@ fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, &'static str> {
 /// Returns the encoded query: the fixed one of the template, then the parameters.
 fn query(tool: &Tool, arguments: &Arguments) -> String {
     let mut query = String::new();
-    encode::push_text(&mut query, tool.path.query().unwrap_or_default().trim_end_matches('&'));
+    encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
     for (param, value) in arguments.iter() {
         if param.location == Location::Query {
             encode::push_query(&mut query, &param.name, value);

@@ -137,7 +137,7 @@ proptest! {
         key in short(),
     ) {
         let mut form = fixture::tool("POST", "/x", &["s:body:string", "i:body:integer", "l:body:array", "o:body:object"]);
-        form.body = BodyKind::Form;
+        form.http_mut().unwrap().body = BodyKind::Form;
         let catalog = fixture::catalog(vec![form]);
         let entry = &catalog.entries()[0];
         let given = json!({"s": s, "i": i, "l": l, "o": {key.clone(): {"n": s}}});

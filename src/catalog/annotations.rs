@@ -56,16 +56,16 @@ impl Annotations {
     fn of_tool(tool: &Tool) -> Self {
         let read_only = match &tool.access {
             // Searches are POSTs; a read that puts or deletes is a slip.
-            Some(Access::Read) => tool.method.is_safe() || tool.method == Method::Post,
+            Some(Access::Read) => tool.method().is_safe() || tool.method() == Method::Post,
             Some(_) => false,
-            None => tool.method.is_safe(),
+            None => tool.method().is_safe(),
         };
-        let harmful =
-            matches!(tool.access, None | Some(Access::Dangerous)) || tool.method == Method::Delete;
+        let harmful = matches!(tool.access, None | Some(Access::Dangerous))
+            || tool.method() == Method::Delete;
         Self {
             read_only,
             destructive: !read_only && harmful,
-            idempotent: read_only || tool.method.is_idempotent(),
+            idempotent: read_only || tool.method().is_idempotent(),
             open_world: true,
         }
     }

@@ -9,8 +9,7 @@ use crate::{
     access::{Levels, Policy},
     descriptor::{
         model::{
-            Auth, BodyKind, Descriptor, ErrorRules, Location, Method, Param, ParamKind,
-            ResponseRules, Tool,
+            Auth, BodyKind, Descriptor, Http, Location, Method, Param, ParamKind, Request, Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -20,29 +19,16 @@ use crate::{
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.
 pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
-    Tool {
-        name: "tool".to_owned(),
+    let http = Http {
         method: Method::ALL.into_iter().find(|known| known.as_str() == method).unwrap(),
         path: PathTemplate::parse(path).unwrap(),
-        rpc: None,
-        access: None,
-        description: "A tool.".to_owned(),
-        hints: Vec::new(),
-        params: params.iter().map(|text| param(text)).collect(),
         body: BodyKind::Json,
-        nest_body_keys: false,
-        max_body_size: None,
-        idempotency: None,
-        headers: Vec::new(),
         pagination: None,
-        errors: ErrorRules::default(),
-        response: ResponseRules::default(),
-        retry_unsafe: false,
-        deprecated: None,
-        depends_on: Vec::new(),
-        value_hints: BTreeMap::new(),
-        returns: None,
-        upload_size: None,
+    };
+    Tool {
+        description: "A tool.".to_owned(),
+        params: params.iter().map(|text| param(text)).collect(),
+        ..Tool::new("tool".to_owned(), Request::Http(http))
     }
 }
 

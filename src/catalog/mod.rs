@@ -423,10 +423,7 @@ impl<'a> Operation<'a> {
     /// Says in a line what a call does: the method and the path of a tool, and the JSON-RPC method.
     pub fn summary(self) -> String {
         match self {
-            Self::Tool(tool) => match &tool.rpc {
-                Some(rpc) => format!("{} {} {}", tool.method, tool.path.as_str(), rpc.method),
-                None => format!("{} {}", tool.method, tool.path.as_str()),
-            },
+            Self::Tool(tool) => tool.line(),
             Self::Composite(composite) => match composite.calls.len() {
                 1 => "composite of 1 tool".to_owned(),
                 count => format!("composite of {count} tools"),

@@ -83,7 +83,7 @@ impl Output {
             || response.streaming.is_declared
             || response.allow_jq
             || !response.redact.is_empty()
-            || tool.method == Method::Head;
+            || tool.method() == Method::Head;
         tool.returns.as_ref().filter(|_| !varies)
     }
 

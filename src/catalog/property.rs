@@ -9,7 +9,7 @@ use super::{EntryParam, Operation, name};
 use crate::descriptor::{
     events::Events,
     model::{
-        BodyKind, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
+        BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
         StreamArgument, Tool,
     },
 };
@@ -54,8 +54,7 @@ fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>
     if let Some(file) = raw_body_file(tool) {
         params.push(file);
     }
-    if let Some(pagination) = &tool.pagination
-        && tool.method == Method::Get
+    if let Some(Http { method: Method::Get, pagination: Some(pagination), .. }) = tool.http()
         && !tool.response.binary
     {
         let declared = params.len();
@@ -116,14 +115,18 @@ fn settle(param: &mut Param) {
 /// shape).
 fn raw_body_file(tool: &Tool) -> Option<Param> {
     let declared = tool.params.iter().any(|param| param.location == Location::Body);
-    (matches!(tool.body, BodyKind::Multipart | BodyKind::Raw(_)) && !declared).then(|| Param {
-        name: Tool::RAW_BODY_PARAM.to_owned(),
-        location: Location::Body,
-        kind: ParamKind::FileUrl,
-        required: true,
-        default: None,
-        description: Some("File to send: a name in the files directory, or a reference".to_owned()),
-        omit_false: false,
+    (matches!(tool.body(), Some(BodyKind::Multipart | BodyKind::Raw(_))) && !declared).then(|| {
+        Param {
+            name: Tool::RAW_BODY_PARAM.to_owned(),
+            location: Location::Body,
+            kind: ParamKind::FileUrl,
+            required: true,
+            default: None,
+            description: Some(
+                "File to send: a name in the files directory, or a reference".to_owned(),
+            ),
+            omit_false: false,
+        }
     })
 }
 
@@ -205,7 +208,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
 
 /// Returns whether the tool gives `name` a meaning already, in a parameter or in its fixed query.
 fn knows(tool: &Tool, params: &[Param], name: &str) -> bool {
-    let fixed = tool.path.query().unwrap_or_default();
+    let fixed = tool.path().query().unwrap_or_default();
     params.iter().any(|param| param.name == name)
         || fixed.split('&').any(|pair| pair.split('=').next() == Some(name))
 }

@@ -124,7 +124,7 @@ fn a_default_makes_a_parameter_optional_and_takes_its_type() {
 fn pagination_adds_what_a_get_does_not_declare() {
     let with = |method: &str, params: &[&str], pagination| {
         let mut tool = tool(method, "/vms", params);
-        tool.pagination = pagination;
+        tool.http_mut().unwrap().pagination = pagination;
         schema_of(tool)["properties"].to_string()
     };
     assert_eq!(
@@ -149,14 +149,14 @@ fn pagination_adds_what_a_get_does_not_declare() {
 #[test]
 fn a_fixed_query_is_not_offered_again() {
     let mut tool = tool("GET", "/vms?limit=10", &[]);
-    tool.pagination = offset();
+    tool.http_mut().unwrap().pagination = offset();
     assert_eq!(schema_of(tool)["properties"].as_object().unwrap().len(), 1);
 }
 
 #[test]
 fn a_raw_body_gets_a_file() {
     let mut import = tool("POST", "/vms", &["name:query:string"]);
-    import.body = BodyKind::Raw(mime::APPLICATION_OCTET_STREAM);
+    import.http_mut().unwrap().body = BodyKind::Raw(mime::APPLICATION_OCTET_STREAM);
     let schema = schema_of(import.clone());
     assert_eq!(schema["properties"]["file"]["type"], "string");
     assert_eq!(schema["required"], json!(["file"]));

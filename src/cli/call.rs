@@ -12,11 +12,10 @@ use crate::{
     app::App,
     call::Door,
     config::env_vars::Environment,
-    executor::{Budget, DryRun, Waiting},
+    executor::{Budget, CallContext, DryRun},
     gate::{Admitted, Consent, Pending},
     live::{self, Hub},
-    outcome::{Observer, Outcome, Payload, SavedFile},
-    shares::Client,
+    outcome::{Outcome, Payload, SavedFile},
 };
 
 /// A value whose tree would take more is printed as it came, in bytes.
@@ -38,10 +37,10 @@ pub(super) async fn run(
     let call = admit(pending, args.yes, console)?;
     let watch = Watch::new(console.err_is_terminal);
     // A person can stop the waiting.
-    let waiting = Waiting { budget: Budget::Longest, ..Waiting::default() };
+    let context = CallContext::heard_by(&watch).waiting(Budget::Longest);
     let mut signals = Signals::listen()?;
     let outcome = tokio::select! {
-        outcome = perform(&app, call, &waiting, &watch) => Ok(outcome?),
+        outcome = perform(&app, call, &context) => Ok(outcome?),
         // The log says what becomes of a task that the call began.
         signal = signals.next() => Err(signal),
     };
@@ -64,14 +63,13 @@ pub(super) async fn run(
 async fn perform(
     app: &App,
     call: Admitted<'_>,
-    waiting: &Waiting,
-    observer: &dyn Observer,
+    context: &CallContext<'_>,
 ) -> Result<Outcome, Failure> {
     if live::subscribes(&call) && !live::is_open(&call) {
-        let collected = live::collect(&Hub::default(), &app.executor, &call, &Client::only()).await;
+        let collected = live::collect(&Hub::default(), &app.executor, &call, &context.client).await;
         return collected.map_err(|error| Failure::new(Exit::Failed, error));
     }
-    Ok(app.executor.execute_waiting(call, waiting, observer).await?)
+    Ok(app.executor.execute(call, context).await?)
 }
 
 /// Asks the person about a dangerous call.

@@ -32,7 +32,7 @@ pub(super) fn run(args: &DriftArgs, console: &mut Console) -> Result<Exit, Failu
         None => Exceptions::default(),
     };
     let descriptor = descriptor(&args.descriptor, console)?;
-    if let Some(tool) = descriptor.tools.iter().find(|tool| tool.rpc.is_some()) {
+    if let Some(tool) = descriptor.tools.iter().find(|tool| tool.rpc().is_some()) {
         let message = format!(
             "{} describes a JSON-RPC API, and OpenAPI knows operations by method and path only: \
              nothing can be compared with \"{}\"",

@@ -52,8 +52,8 @@ pub(super) fn summary(entry: &Entry) -> Value {
     });
     let how = match entry.operation() {
         Operation::Tool(tool) => {
-            let mut how = json!({ "method": tool.method.as_str(), "path": tool.path.as_str() });
-            if let (Some(rpc), Some(how)) = (&tool.rpc, how.as_object_mut()) {
+            let mut how = json!({ "method": tool.method().as_str(), "path": tool.path().as_str() });
+            if let (Some(rpc), Some(how)) = (tool.rpc(), how.as_object_mut()) {
                 how.insert("rpc_method".to_owned(), rpc.method.as_str().into());
             }
             how

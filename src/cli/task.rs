@@ -12,7 +12,11 @@ use super::{
     progress::Watch,
     signals::Signals,
 };
-use crate::{call::Door, config::env_vars::Environment, executor::Budget};
+use crate::{
+    call::Door,
+    config::env_vars::Environment,
+    executor::{Budget, CallContext},
+};
 
 /// Waits for a task, or cancels it. Ctrl-C ends the waiting only.
 pub(super) async fn run(
@@ -23,11 +27,12 @@ pub(super) async fn run(
     let app = load::app(&args.backends, environment, Door::Terminal)?;
     let right = app.gate.check_task(&args.handle);
     let watch = Watch::new(console.err_is_terminal);
+    let context = CallContext::heard_by(&watch);
     let outcome = if args.cancel {
         let call = admit(app.gate.check_cancel(&args.handle)?, args.yes, console)?;
         let mut signals = Signals::listen()?;
         tokio::select! {
-            outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &watch) => {
+            outcome = app.executor.cancel_task(call, &args.handle, right.as_ref().ok(), &context) => {
                 outcome?
             }
             signal = signals.next() => return Ok(signal.exit()),
@@ -39,9 +44,10 @@ pub(super) async fn run(
             Some(0) => Budget::AtOnce,
             Some(seconds) => Budget::For(Duration::from_secs(seconds)),
         };
+        let context = context.waiting(budget);
         let mut signals = Signals::listen()?;
         tokio::select! {
-            outcome = app.executor.watch_task(&right, budget, &watch) => outcome?,
+            outcome = app.executor.watch_task(&right, &context) => outcome?,
             signal = signals.next() => {
                 drop(watch);
                 // The terminal may be gone.

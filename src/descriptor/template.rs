@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::names::path::is_dot_segment;
+
 /// The path of a tool, relative to the base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
@@ -91,12 +93,6 @@ impl PathTemplate {
             Piece::Literal(_) => None,
         })
     }
-}
-
-/// Returns whether a segment is `.` or `..`; URL parsers decode `%2e` before they look.
-fn is_dot_segment(segment: &str) -> bool {
-    segment.len() <= 6
-        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 /// Splits a path into literals and placeholders.

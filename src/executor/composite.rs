@@ -12,11 +12,11 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::{Budget, CallError, Executor, Leave, TaskError, Waiting, queue::NoRoom};
+use super::{Budget, CallContext, CallError, Executor, TaskError, queue::NoRoom};
 use crate::{
     descriptor::model::Composite,
     gate::{Admitted, Refusal},
-    outcome::{Held, JsonText, Observer, Outcome, Payload},
+    outcome::{Held, JsonText, Outcome, Payload},
     script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
 };
 
@@ -34,17 +34,15 @@ pub(super) async fn run(
     executor: &Executor,
     call: &Admitted<'_>,
     composite: &Composite,
-    leave: &Leave,
-    observer: &dyn Observer,
+    context: &CallContext<'_>,
 ) -> Result<Outcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
     let notes = Vec::new();
     // A script learns that a task goes on before its own time is over.
     let budget =
         Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
-    let waiting = &Waiting { budget, leave: leave.clone() };
-    let mut running =
-        Running { executor, call, composite, waiting, observer, has_slot: false, notes };
+    let context = &context.clone().waiting(budget);
+    let mut running = Running { executor, call, composite, context, has_slot: false, notes };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
@@ -65,10 +63,10 @@ pub(super) async fn run(
         )));
     }
     // As text: it may have integers of any length.
-    let value = executor.room(&observer.client()).work(text.len(), || JsonText::parse(&text)).await;
+    let value = executor.room(&context.client).work(text.len(), || JsonText::parse(&text)).await;
     let value =
         value.map_err(|error| failed(format!("its result cannot be shown as JSON: {error}")))?;
-    let room = executor.room(&observer.client());
+    let room = executor.room(&context.client);
     room.grow(value.as_str().len() as u64).map_err(|NoRoom(limit)| {
         failed(format!(
             "there is no room for its result: all answers that are being read have {limit} bytes \
@@ -84,8 +82,7 @@ struct Running<'run> {
     executor: &'run Executor,
     call: &'run Admitted<'run>,
     composite: &'run Composite,
-    waiting: &'run Waiting,
-    observer: &'run dyn Observer,
+    context: &'run CallContext<'run>,
     has_slot: bool,
     notes: Vec<String>,
 }
@@ -102,7 +99,7 @@ impl Running<'_> {
     async fn finish(&mut self) -> Result<String, Failure> {
         let deadline = Instant::now() + self.composite.timeout;
         let internal = |message: &str| Failure { message: message.to_owned(), line: None };
-        let slot = self.executor.slots.take(&self.observer.client()).await;
+        let slot = self.executor.slots.take(&self.context.client).await;
         let slot =
             slot.ok_or_else(|| internal("too many others wait for their turn; try again later"))?;
         self.has_slot = true;
@@ -124,13 +121,12 @@ impl Running<'_> {
             tokio::select! {
                 event = run.next(), if ended.is_none() => match event {
                     Some(Event::Call { id, tool, arguments }) => {
-                        let (executor, call, observer) = (self.executor, self.call, self.observer);
-                        let waiting = self.waiting;
+                        let (executor, call, context) = (self.executor, self.call, self.context);
                         let turn = turns.acquire();
                         calls.push(async move {
                             // Nobody closes it, so that there always is a turn.
                             let _turn = turn.await;
-                            executor.inner(call, waiting, observer, id, tool, arguments).await
+                            executor.inner(call, context, id, tool, arguments).await
                         });
                     }
                     Some(Event::Log { level, text }) => self.log(&level, &text),
@@ -222,14 +218,13 @@ impl Executor {
     async fn inner(
         &self,
         composite: &Admitted<'_>,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
         id: u32,
         tool: String,
         arguments: String,
     ) -> Answer {
         let began = Instant::now();
-        let result = self.call_within(composite, waiting, observer, &tool, &arguments).await;
+        let result = self.call_within(composite, context, &tool, &arguments).await;
         let backend = &*composite.entry().backend_name;
         let parent = composite.entry().declared_name();
         let elapsed = began.elapsed();
@@ -263,8 +258,7 @@ impl Executor {
     async fn call_within(
         &self,
         composite: &Admitted<'_>,
-        waiting: &Waiting,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
         tool: &str,
         arguments: &str,
     ) -> Result<Outcome, Failed> {
@@ -286,7 +280,7 @@ impl Executor {
         let Some(tool) = call.entry().tool() else {
             return Err(Failed::new("invalid_input", "a composite calls no composites".to_owned()));
         };
-        self.request(&call, tool, waiting, observer).await.map_err(Failed::from)
+        self.request(&call, tool, context).await.map_err(Failed::from)
     }
 }
 

@@ -167,7 +167,7 @@ impl Executor {
         let kind = BodyType::of(content_type);
         let most_bytes = backend.settings().max_response_bytes.min(MOST_ITEM_BYTES);
         let hides = !tool.response.redact.is_empty();
-        if let Some(sent) = rpc::of(tool.rpc.as_deref(), &plan)
+        if let Some(sent) = rpc::of(tool.rpc(), &plan)
             && !matches!(kind, BodyType::Binary | BodyType::EventStream)
         {
             let pieces = response.bytes_stream().boxed();

@@ -17,21 +17,21 @@ pub(super) fn file_name(
         return name;
     }
     let mut name = tool.name.clone();
-    for placeholder in tool.path.placeholders() {
+    for placeholder in tool.path().placeholders() {
         if let Some(Value::String(text)) = call.arguments().get(placeholder) {
             name.push('-');
             name.push_str(text);
         }
     }
     // All methods share a path, and what is packed says how in an argument.
-    if tool.rpc.is_some()
+    if tool.rpc().is_some()
         && let Some(Value::String(format)) = call.arguments().get("format")
         && format.len() <= 8
         && format.bytes().all(|byte| byte.is_ascii_alphanumeric())
     {
         return name + "." + format;
     }
-    let last = tool.path.as_str().rsplit('/').next().unwrap_or_default();
+    let last = tool.path().as_str().rsplit('/').next().unwrap_or_default();
     match last.rsplit_once('.') {
         Some((_, extension)) if extension.chars().all(char::is_alphanumeric) => {
             name + "." + extension

@@ -137,7 +137,7 @@ impl Executor {
             let tool = &health.tool;
             let rules = RetryRules {
                 errors: &tool.errors,
-                method: tool.method,
+                method: tool.method(),
                 retry_unsafe: false,
                 is_patient: false,
             };
@@ -166,7 +166,7 @@ impl Executor {
                 }
             }
             let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
-            let value: Option<JsonText> = if tool.rpc.is_some() {
+            let value: Option<JsonText> = if tool.rpc().is_some() {
                 // An error comes with the status of a success.
                 match self.answer(target, &plan, exchange).await {
                     Ok(Answer { payload: Payload::Json(text), .. }) => Some(text),

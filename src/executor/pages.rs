@@ -10,13 +10,13 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::{
-    CallError, Executor, callers_jq,
+    CallContext, CallError, Executor, callers_jq,
     result::{Answer, Target, finish, to_usize},
 };
 use crate::{
     call::{self, Arguments, CallPlan},
     descriptor::model::{PageStrategy, Pagination, Tool},
-    outcome::{Observer, Outcome, Payload, Progress},
+    outcome::{Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
         page::{self, Following, More, Page, Signals, Step, Total},
@@ -50,13 +50,13 @@ impl Walk<'_> {
         &self,
         mut plan: CallPlan,
         answer: Answer,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         let Target { backend, call, tool, .. } = self.target;
         let status = answer.status;
         let mut arguments = call.arguments().clone();
         // Who names a page wants that page.
-        let filters = &self.executor.filters.of(&observer.client());
+        let filters = &self.executor.filters.of(&context.client);
         let Answer { headers, payload, mut size, mut notes, is_cut, .. } = answer;
         let text = match payload {
             // Behind a part of a page comes its rest, and no other page.
@@ -112,7 +112,7 @@ impl Walk<'_> {
                 break Some(Left::Loop);
             }
             number += 1;
-            observer.progress(Progress {
+            context.observer.progress(Progress {
                 done: u64::from(number - 1),
                 total: following.total.and_then(|total| pages(total, &joined)),
                 message: format!("read {} items on {} pages", joined.count(), number - 1),

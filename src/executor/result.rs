@@ -218,8 +218,7 @@ pub(super) async fn finish(
             payload => return Ok(Err(payload)),
         };
         let signals = tool
-            .pagination
-            .as_ref()
+            .pagination()
             .map(|pagination| (pagination, Signals::read(pagination, &plan.url, &headers, &text)));
         let selected = target.select(text, plan)?;
         let page = signals.map(|(pagination, signals)| {

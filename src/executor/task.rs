@@ -5,19 +5,14 @@
 //! is tried again: the task goes on whether or not anybody can see it. Nothing is kept here: a
 //! handle is all that another process needs to go on.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::Pin, time::Duration};
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::{Answer, CallError, Executor, Room, Target, end_of_call, name_refusal};
+use super::{
+    Answer, Budget, CallContext, CallError, Executor, Leave, Room, Target, end_of_call,
+    name_refusal,
+};
 use crate::{
     call,
     catalog::Operation,
@@ -34,11 +29,10 @@ use crate::{
         upload::Activity,
     },
     outcome::{
-        Held, JsonText, Observer, Outcome, Payload,
+        Held, JsonText, Outcome, Payload,
         task::{TaskHandle, TaskReport},
     },
     response::{api_error::Rejection, hiding, shape},
-    shares::Client,
     worker::Filters,
 };
 
@@ -57,71 +51,6 @@ const LEAVE_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a cancelled task is watched for its end.
 const AFTER_CANCEL: Duration = Duration::from_secs(5);
-
-/// How a caller waits for the task that its call begins.
-#[derive(Debug, Clone, Default)]
-pub struct Waiting {
-    /// How long; the argument `wait` of the call goes before it.
-    pub budget: Budget,
-    /// Whether the task goes on when the call is dropped.
-    pub leave: Leave,
-}
-
-/// How long a caller waits for a task. None of them is longer than the descriptor's `max_wait`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Budget {
-    /// Not at all: the task's handle is the result.
-    AtOnce,
-    /// `task_wait_progress` of the backend: somebody hears how far the task is.
-    Heard,
-    /// As long as any.
-    Longest,
-    /// So long.
-    For(Duration),
-    /// Up to this time, and no handle after it: the caller has no use for one.
-    Until(Instant),
-    /// `task_wait` of the backend.
-    #[default]
-    Usual,
-}
-
-/// Says whether a task goes on when the call that waits for it is dropped. It does not, unless the
-/// call just took too long for its host, or the program ends.
-#[derive(Debug, Clone, Default)]
-pub struct Leave {
-    asked: Arc<AtomicBool>,
-    shutdown: Option<CancellationToken>,
-}
-
-impl Leave {
-    /// Leaves tasks alone once `shutdown` is cancelled; who waits for one then gets its handle.
-    pub fn at(shutdown: Option<CancellationToken>) -> Self {
-        Self { asked: Arc::default(), shutdown }
-    }
-
-    /// Leaves the task alone.
-    pub fn set(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether no call holds this any more.
-    pub fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.asked) == 1
-    }
-
-    /// Waits until the program ends.
-    async fn program_ends(&self) {
-        match &self.shutdown {
-            Some(shutdown) => shutdown.cancelled().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn is_set(&self) -> bool {
-        let ends = self.shutdown.as_ref().is_some_and(CancellationToken::is_cancelled);
-        ends || self.asked.load(Ordering::Relaxed)
-    }
-}
 
 /// A task that did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -242,16 +171,15 @@ pub(super) async fn follow(
     executor: &Executor,
     target: Target<'_>,
     id: String,
-    waiting: &Waiting,
-    observer: &dyn Observer,
+    context: &CallContext<'_>,
 ) -> Result<Outcome, CallError> {
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = target.call.task(id).ok_or_else(lost)?;
-    let mut guard = Guard::new(executor, &right, &waiting.leave);
-    let watcher = Watcher::new(executor, &right, observer).ok_or_else(lost)?;
-    let budget = call_wait(target.call).unwrap_or(waiting.budget);
+    let mut guard = Guard::new(executor, &right, &context.leave);
+    let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;
+    let budget = call_wait(target.call).unwrap_or(context.budget);
     // A script that waits longer than it may would take the task with it.
-    let last = match waiting.budget {
+    let last = match context.budget {
         Budget::Until(end) => Some(end),
         _ => None,
     };
@@ -260,15 +188,15 @@ pub(super) async fn follow(
     let ended = if budget == Budget::AtOnce {
         Ok(End::Open(watcher.unseen()))
     } else {
-        observer.task(&watcher.unseen());
+        context.observer.task(&watcher.unseen());
         tokio::select! {
             biased;
-            ended = watcher.run(None, deadline, observer) => ended,
-            () = waiting.leave.program_ends() => Ok(End::Open(watcher.unseen())),
+            ended = watcher.run(None, deadline) => ended,
+            () = context.leave.program_ends() => Ok(End::Open(watcher.unseen())),
         }
     };
     guard.disarm();
-    let is_late = |last| Instant::now() >= last || waiting.leave.is_set();
+    let is_late = |last| Instant::now() >= last || context.leave.is_set();
     match ended? {
         End::Open(report) if last.is_some_and(is_late) => {
             Err(TaskError::OutOfTime { handle: report.handle }.into())
@@ -300,8 +228,8 @@ fn open(report: TaskReport) -> Outcome {
 
 impl Executor {
     /// Waits for a task that a handle names, and returns its outcome as the call that began it
-    /// would have. At least one look is made, whatever the budget. Dropping the future ends the
-    /// waiting only.
+    /// would have. At least one look is made, whatever the budget of `context`. Dropping the future
+    /// ends the waiting only.
     ///
     /// # Errors
     ///
@@ -309,23 +237,22 @@ impl Executor {
     pub async fn watch_task(
         &self,
         right: &TaskRight,
-        budget: Budget,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         let handle = right.handle().clone();
-        let watcher = Watcher::new(self, right, observer);
+        let watcher = Watcher::new(self, right, context);
         let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
         };
-        let deadline = after(watcher.time(budget));
-        match watcher.begin(deadline, observer).await? {
+        let deadline = after(watcher.time(context.budget));
+        match watcher.begin(deadline).await? {
             End::Open(report) => Ok(open(report)),
             End::Ended(seen) => {
                 let call = watcher.admit(false)?;
                 let backend = self.backend(call.entry())?;
                 let activity = Activity::default();
-                let room = self.bounds.room(&observer.client());
+                let room = self.bounds.room(&context.client);
                 let target = Target {
                     backend,
                     call: &call,
@@ -350,16 +277,17 @@ impl Executor {
         call: Admitted<'_>,
         handle: &TaskHandle,
         right: Option<&TaskRight>,
-        observer: &dyn Observer,
+        context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
-        self.execute(call, observer).await?;
+        self.execute(call, context).await?;
+        let context = context.unheard();
         let unseen =
             TaskReport { handle: handle.clone(), is_running: true, glimpse: None, trouble: None };
-        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, observer)) else {
+        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, &context)) else {
             return Ok(asked(unseen));
         };
         let deadline = Instant::now() + AFTER_CANCEL;
-        Ok(match watcher.begin(deadline, &()).await {
+        Ok(match watcher.begin(deadline).await {
             // The request was taken; what cannot be seen may be so.
             Err(error) => asked(TaskReport { trouble: Some(error.to_string()), ..unseen }),
             Ok(End::Open(report)) => asked(report),
@@ -379,8 +307,8 @@ impl Executor {
     /// Asks a task to stop that nobody waits for any more.
     async fn cancel_left(&self, right: &TaskRight) -> Result<(), String> {
         let call = right.cancel().map_err(|refusal| refusal.to_string())?;
-        let cancelled = tokio::time::timeout(CANCEL_TIME, self.execute(call, &())).await;
-        match cancelled {
+        let context = CallContext::default();
+        match tokio::time::timeout(CANCEL_TIME, self.execute(call, &context)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {} s", CANCEL_TIME.as_secs())),
@@ -399,8 +327,7 @@ struct Watcher<'run> {
     executor: &'run Executor,
     right: &'run TaskRight,
     tasks: &'run Tasks,
-    /// Who waits.
-    client: Client,
+    context: &'run CallContext<'run>,
     /// What runs its filters.
     filters: Filters,
     /// The tool that shows it, without retries of its own: the looks repeat themselves.
@@ -413,15 +340,14 @@ impl<'run> Watcher<'run> {
     fn new(
         executor: &'run Executor,
         right: &'run TaskRight,
-        observer: &dyn Observer,
+        context: &'run CallContext<'run>,
     ) -> Option<Self> {
         let tasks = right.tasks()?;
         let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
         let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
         tool.errors = ErrorRules { retry, ..tool.errors };
-        let client = observer.client();
-        let filters = executor.filters.of(&client);
-        Some(Self { executor, right, tasks, client, filters, tool })
+        let filters = executor.filters.of(&context.client);
+        Some(Self { executor, right, tasks, context, filters, tool })
     }
 
     /// Returns how long to wait.
@@ -457,7 +383,7 @@ impl<'run> Watcher<'run> {
     }
 
     /// Looks at once, and then watches until `deadline`.
-    async fn begin(&self, deadline: Instant, observer: &dyn Observer) -> Result<End, CallError> {
+    async fn begin(&self, deadline: Instant) -> Result<End, CallError> {
         let first = self.look(false).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
@@ -468,20 +394,15 @@ impl<'run> Watcher<'run> {
                 TaskReport { trouble: Some(error.to_string()), ..self.unseen() }
             }
         };
-        observer.task(&report);
+        self.context.observer.task(&report);
         if is_over {
             return Ok(End::Open(report));
         }
-        self.run(Some(report), deadline, observer).await
+        self.run(Some(report), deadline).await
     }
 
     /// Watches until the task has ended, or until `deadline`.
-    async fn run(
-        &self,
-        report: Option<TaskReport>,
-        deadline: Instant,
-        observer: &dyn Observer,
-    ) -> Result<End, CallError> {
+    async fn run(&self, report: Option<TaskReport>, deadline: Instant) -> Result<End, CallError> {
         let mut report = report.unwrap_or_else(|| self.unseen());
         let mut looks = 0;
         let mut troubled: Option<Instant> = None;
@@ -529,7 +450,7 @@ impl<'run> Watcher<'run> {
                             pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
                     }
-                    observer.task(&report);
+                    self.context.observer.task(&report);
                     poll = self.look_after(pause, false);
                 }
                 () = tokio::time::sleep_until(deadline) => return Ok(End::Open(report)),
@@ -569,12 +490,12 @@ impl<'run> Watcher<'run> {
         let backend = executor.backend(call.entry()).map_err(missed)?;
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door());
         let plan = executor.numbered(plan.map_err(|error| missed(error.into()))?);
-        let (activity, room) = (Activity::default(), executor.bounds.room(&self.client));
+        let (activity, room) = (Activity::default(), executor.bounds.room(&self.context.client));
         let ends = end_of_call(backend);
         let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
         let rules = RetryRules {
             errors: &tool.errors,
-            method: tool.method,
+            method: tool.method(),
             retry_unsafe: false,
             is_patient: true,
         };

@@ -93,7 +93,7 @@ impl Pending<'_> {
     fn any_request(&self, tool: &Tool) -> String {
         let base = self.gate.bases.get(self.entry.backend.0);
         let base = base.map(|base| base.as_str()).unwrap_or_default();
-        let path = tool.path.as_str();
+        let path = tool.path().as_str();
         let slash = if path.is_empty() || path.starts_with(['/', '?']) { "" } else { "/" };
         request(tool, &format!("{base}{slash}{path}"))
     }
@@ -101,11 +101,11 @@ impl Pending<'_> {
 
 fn request(tool: &Tool, url: &str) -> String {
     let mut text = String::new();
-    if let Some(rpc) = &tool.rpc {
+    if let Some(rpc) = tool.rpc() {
         let _ = write!(text, "JSON-RPC method {}, ", name(&rpc.method));
     }
     let url = text::quoted_json(&Value::from(url));
-    let _ = write!(text, "{} {url}", tool.method);
+    let _ = write!(text, "{} {url}", tool.method());
     text
 }
 

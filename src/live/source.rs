@@ -9,15 +9,15 @@ use crate::{
     catalog::BackendId,
     descriptor::{
         events::{Events, Subscribe},
-        model::{Access, Tool},
+        model::Tool,
     },
     executor::{
-        CallError, Executor,
+        CallContext, CallError, Executor,
         connection::{Broken, Connection},
     },
     gate::{Admitted, Gate, Pending},
     json::scan,
-    outcome::{JsonText, Observer, Progress},
+    outcome::JsonText,
     shares::Client,
 };
 
@@ -33,7 +33,8 @@ pub(super) struct Source {
     tool: Arc<Tool>,
     plan: CallPlan,
     events: Option<Arc<Events>>,
-    client: Of,
+    /// Whose calls these are.
+    client: Client,
 }
 
 /// A stream that was opened, with what was read meanwhile.
@@ -82,18 +83,6 @@ impl From<CallError> for StreamError {
     }
 }
 
-/// Whose calls these are.
-#[derive(Debug, Clone)]
-struct Of(Client);
-
-impl Observer for Of {
-    fn progress(&self, _: Progress) {}
-
-    fn client(&self) -> Client {
-        self.0.clone()
-    }
-}
-
 impl Source {
     /// Takes the request of an admitted call.
     pub(super) fn new(
@@ -114,7 +103,7 @@ impl Source {
             tool: Arc::new(tool.clone()),
             plan: plan.map_err(CallError::from)?,
             events: events.cloned().map(Arc::new),
-            client: Of(client.clone()),
+            client: client.clone(),
         })
     }
 
@@ -124,7 +113,7 @@ impl Source {
 
     /// Returns whose calls these are.
     pub(super) fn client(&self) -> &Client {
-        &self.client.0
+        &self.client
     }
 
     pub(super) fn tool(&self) -> &Tool {
@@ -134,7 +123,7 @@ impl Source {
     /// Returns whether the request may be sent again when the stream breaks off: what does more
     /// than to read would be done twice, and was admitted once.
     pub(super) fn may_repeat(&self) -> bool {
-        self.tool.only_reads() || self.tool.access == Some(Access::Read)
+        !self.tool.may_change()
     }
 
     pub(super) fn events(&self) -> Option<&Events> {
@@ -153,7 +142,7 @@ impl Source {
         collections: &[String],
     ) -> Result<Connected, StreamError> {
         let Self { executor, backend, tool, plan, client, .. } = self;
-        let connection = executor.connect(*backend, tool, plan, &client.0, last_id).await?;
+        let connection = executor.connect(*backend, tool, plan, client, last_id).await?;
         let mut connected = Connected { connection, first: Vec::new(), id: None };
         if let Some(rules) = self.events().and_then(|events| events.subscribe.as_ref()) {
             let bound = executor.backends().get(backend.0).map(|it| it.settings().timeouts.call);
@@ -197,7 +186,8 @@ impl Source {
         let admitted = admitted.map_err(|refusal| {
             StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
         })?;
-        let done = Box::pin(self.executor.execute(admitted, &self.client)).await;
+        let context = CallContext::default().of(self.client.clone());
+        let done = Box::pin(self.executor.execute(admitted, &context)).await;
         done.map(drop).map_err(|error| {
             // A stream that is not known any more is opened anew.
             let is_gone =

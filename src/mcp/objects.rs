@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 
 use super::{Server, ending::Stopped, http, progress, result};
 use crate::{
-    executor::CallError,
+    executor::{CallContext, CallError},
     gate::Pending,
     live::{
         StreamError,
@@ -103,8 +103,10 @@ impl Served {
         let admitted = self.resources.read_call(found).and_then(Pending::admit);
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
-        let reporter = progress::Reporter::new(http::client(&context.extensions));
-        let call = Box::pin(server.executor().execute(admitted, &reporter));
+        let reporter = progress::Reporter::default();
+        let client = http::client(&context.extensions);
+        let carried = CallContext::heard_by(&reporter).of(client);
+        let call = Box::pin(server.executor().execute(admitted, &carried));
         let done = progress::run(context, server.ending(), &reporter, call).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let outcome = done.map_err(stopped)?.map_err(|error| match &error {

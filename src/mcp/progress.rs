@@ -21,7 +21,6 @@ use tokio::{sync::Notify, time::Instant};
 use super::ending::{Ending, Stopped};
 use crate::{
     outcome::{Observer, Progress},
-    shares::Client,
     text,
 };
 
@@ -35,17 +34,11 @@ const LAST_SEND: Duration = Duration::from_millis(200);
 /// Takes the reports of a call; only the newest is kept.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
-    client: Client,
     newest: Mutex<Option<Progress>>,
     news: Notify,
 }
 
 impl Reporter {
-    /// Takes the reports of a call that `client` makes.
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, ..Self::default() }
-    }
-
     fn take(&self) -> Option<Progress> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -55,14 +48,6 @@ impl Observer for Reporter {
     fn progress(&self, progress: Progress) {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         self.news.notify_one();
-    }
-
-    fn session(&self) -> &str {
-        &self.client.session
-    }
-
-    fn client(&self) -> Client {
-        self.client.clone()
     }
 }
 

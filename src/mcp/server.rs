@@ -45,7 +45,7 @@ use crate::{
     call::Door,
     catalog::Entry,
     config::Limits,
-    executor::{Budget, Executor, Leave, Waiting},
+    executor::{Budget, CallContext, Executor, Leave},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
@@ -230,9 +230,8 @@ impl Server {
         &self,
         pending: Pending<'_>,
         retry: Retry,
-        leave: Leave,
         context: &RequestContext<RoleServer>,
-        reporter: &Reporter,
+        carried: CallContext<'_>,
     ) -> CallToolResponse {
         let Shared { gate, executor, builtins, .. } = &*self.shared;
         let entry = pending.entry();
@@ -254,8 +253,7 @@ impl Server {
             None => {}
         }
         let budget = if as_task { Budget::AtOnce } else { usual(context) };
-        let waiting = Waiting { budget, leave };
-        match executor.execute_waiting(call, &waiting, reporter).await {
+        match executor.execute(call, &carried.waiting(budget)).await {
             Ok(mut outcome) => match outcome.payload {
                 Payload::Task(report) if as_task && report.is_running => {
                     CallToolResponse::Task(tasks::created(*report))
@@ -471,11 +469,12 @@ impl ServerHandler for Server {
         if self.ending.is_closing() {
             return Ok(result::failure(TOO_LATE.to_owned()).into());
         }
-        let reporter = Reporter::new(http::client(&context.extensions));
+        let reporter = Reporter::default();
+        let carried = CallContext::heard_by(&reporter).of(http::client(&context.extensions));
         // At the end of the server; nobody waits for the answer of a cancelled request.
         let stopped = |why: Stopped| Ok(result::failure(why.to_string()).into());
         if let Some(builtin) = self.builtin(&request.name) {
-            let call = Box::pin(builtin.run(self, arguments, retry, &context, &reporter));
+            let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
             let done = progress::run(&context, &self.ending, &reporter, call).await;
             return done.map_or_else(stopped, Ok);
         }
@@ -494,7 +493,7 @@ impl ServerHandler for Server {
             calls.retain(|_, leave| !leave.is_unused());
             calls.insert(context.id.clone(), leave.clone());
         }
-        let call = Box::pin(self.perform(pending, retry, leave, &context, &reporter));
+        let call = Box::pin(self.perform(pending, retry, &context, carried.leaving(leave)));
         let response = progress::run(&context, &self.ending, &reporter, call).await;
         // After a cancellation, whose reason comes a moment later, there is nobody to answer.
         if has_tasks && !matches!(response, Err(Stopped::Cancelled)) {
@@ -525,7 +524,8 @@ impl ServerHandler for Server {
         let Shared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
         let right = gate.check_task(&id.handle).map_err(refused)?;
-        let looked = executor.watch_task(&right, Budget::AtOnce, &());
+        let carried = CallContext::default().waiting(Budget::AtOnce);
+        let looked = executor.watch_task(&right, &carried);
         let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
@@ -546,7 +546,7 @@ impl ServerHandler for Server {
         let Shared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
         let call = gate.check_cancel(&id.handle).and_then(Pending::admit).map_err(refused)?;
-        match executor.execute(call, &()).await {
+        match executor.execute(call, &CallContext::default()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
         }

@@ -58,10 +58,23 @@ pub fn anonymous(path: &str) -> String {
     plain
 }
 
+/// Returns the parts between slashes that are itself: without a placeholder, without the query.
+pub fn fixed_parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let path = path.split('?').next().unwrap_or_default();
+    path.split('/').filter(|part| !part.is_empty() && !part.contains('{'))
+}
+
+/// Returns whether a segment is `.` or `..`; URL parsers decode `%2e` before they look.
+pub fn is_dot_segment(segment: &str) -> bool {
+    segment.len() <= "%2e%2e".len()
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
 /// Returns the path of a base URL, whose host may be a placeholder, without a slash at its end.
 pub fn of_base_url(url: Option<&str>) -> &str {
     let url = url.unwrap_or_default();
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
     path.trim_end_matches('/')
 }
@@ -120,12 +133,31 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_path_are_fixed_or_not() {
+        let parts = |path| fixed_parts(path).collect::<Vec<_>>();
+        assert_eq!(parts("/a/{b}/c.{d}/e/?f=/g"), ["a", "e"]);
+        assert_eq!(parts("a//{b}"), ["a"]);
+        assert!(parts("/{a}").is_empty());
+    }
+
+    #[test]
+    fn every_spelling_of_dots_is_known() {
+        for dots in [".", "..", "%2e", "%2E", ".%2e", "%2E.", "%2e%2E"] {
+            assert!(is_dot_segment(dots), "{dots}");
+        }
+        for other in ["", "...", "a.", "%252e", "%2e%2e%2e", ".a"] {
+            assert!(!is_dot_segment(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_base_url_has_a_path() {
         for (url, expected) in [
             ("https://api.example.com/v1/", "/v1"),
             ("https://api.example.com", ""),
             ("{HOST}/api", "/api"),
             ("https://{HOST}:8000/api", "/api"),
+            ("https://api.example.com/v1?a=/b", "/v1"),
             ("/api", "/api"),
             ("v1", ""),
             ("api.example.com/v1", "/v1"),

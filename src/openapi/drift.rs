@@ -12,17 +12,20 @@ use serde_json::Value;
 
 use super::{
     exposure,
-    matching::{self, Fixed, Targets, path_input, placeholders},
-    model::{Api, Body, Input, Operation, anonymous},
-    read::place_word,
+    matching::{self, Fixed, Targets, path_input},
+    model::{Api, Body, Input, Operation},
+    read::{essence, place_word},
     text,
 };
 use crate::{
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Location, PageStrategy, Param, ParamKind, Placement,
-        Tool,
+        Access, Auth, BodyKind, Descriptor, Http, Location, PageStrategy, Param, ParamKind,
+        Placement, Tool,
     },
-    names::nearest_loosely,
+    names::{
+        nearest_loosely,
+        path::{anonymous, placeholders},
+    },
 };
 
 /// So many values of an enumeration are named in a message.
@@ -130,13 +133,13 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     let mut covered: HashMap<usize, Vec<Fixed>> = HashMap::new();
     let mut unmatched = Vec::new();
     for tool in &descriptor.tools {
-        let Some(target) = targets.of(tool) else {
+        let (Some(http), Some(target)) = (tool.http(), targets.of(tool)) else {
             unmatched.push(tool);
             continue;
         };
         covered.entry(target.operation).or_default().push(target.fixed.clone());
         let Some(operation) = api.operations.get(target.operation) else { continue };
-        let pair = Pair { descriptor, tool, operation, fixed: &target.fixed };
+        let pair = Pair { descriptor, tool, http, operation, fixed: &target.fixed };
         pair.compare(&mut drift.differences);
     }
     if let Auth::Session(session) = &descriptor.auth {
@@ -185,7 +188,7 @@ fn missing(operation: &Operation) -> Difference {
 }
 
 fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Difference {
-    let path = tool.path.as_str();
+    let path = tool.path().as_str();
     let methods = methods.get(&anonymous(path)).map(Vec::as_slice).unwrap_or_default();
     let message = if methods.is_empty() {
         "the API has no such path".to_owned()
@@ -194,7 +197,7 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
     };
     Difference {
         what: What::UnknownOperation,
-        operation: format!("{} {path}", tool.method),
+        operation: tool.line(),
         tool: Some(tool.name.clone()),
         parameter: None,
         message,
@@ -205,7 +208,7 @@ fn unknown(tool: &Tool, methods: &HashMap<String, Vec<&'static str>>) -> Differe
 /// Reports the values of a placeholder that no tool writes into its path.
 fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
+    for (number, name) in placeholders(&operation.path).enumerate() {
         let fixed: Vec<&String> = covered
             .iter()
             .filter_map(|fixed| fixed.iter().find(|(at, _)| *at == number))
@@ -215,7 +218,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
         if fixed.is_empty() || covered.iter().any(|it| !it.iter().any(|(at, _)| *at == number)) {
             continue;
         }
-        let Some(input) = path_input(operation, &name) else { continue };
+        let Some(input) = path_input(operation, name) else { continue };
         let texts = input.values.iter().filter_map(Value::as_str);
         let missing: Vec<&str> =
             texts.filter(|value| !fixed.iter().any(|fixed| fixed == value)).collect();
@@ -224,7 +227,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
                 what: What::Enum,
                 operation: operation.line(),
                 tool: None,
-                parameter: Some(name.clone()),
+                parameter: Some(name.to_owned()),
                 message: format!("no tool has {} in its path", named(&missing)),
                 place: Some(input.place.clone()),
             });
@@ -237,6 +240,7 @@ fn uncovered(operation: &Operation, covered: &[Fixed]) -> Vec<Difference> {
 struct Pair<'a> {
     descriptor: &'a Descriptor,
     tool: &'a Tool,
+    http: &'a Http,
     operation: &'a Operation,
     fixed: &'a [(usize, String)],
 }
@@ -381,8 +385,8 @@ impl Pair<'_> {
             .collect();
         match in_body.as_slice() {
             // The runtime adds one.
-            [] => matches!(self.tool.body, BodyKind::Raw(_) | BodyKind::Multipart),
-            [(at, param)] if matches!(self.tool.body, BodyKind::Raw(_)) => {
+            [] => matches!(self.http.body, BodyKind::Raw(_) | BodyKind::Multipart),
+            [(at, param)] if matches!(self.http.body, BodyKind::Raw(_)) => {
                 used.insert(*at);
                 if input.required && !param.required && param.default.is_none() {
                     self.requiredness(input, param, found);
@@ -392,7 +396,7 @@ impl Pair<'_> {
             // Members where the document has an unknown body: no less than it says.
             several => {
                 used.extend(several.iter().map(|(at, _)| *at));
-                matches!(self.tool.body, BodyKind::Json | BodyKind::JsonAs(_))
+                matches!(self.http.body, BodyKind::Json | BodyKind::JsonAs(_))
                     && input.kind == ParamKind::FileUrl
             }
         }
@@ -400,10 +404,10 @@ impl Pair<'_> {
 
     /// Returns whether the parameter is sent without being one of the tool.
     fn is_covered(&self, input: &Input, used: &mut BTreeSet<usize>) -> bool {
-        let Self { tool, descriptor, .. } = self;
+        let Self { tool, http, descriptor, .. } = self;
         match input.location {
             Location::Query => {
-                let fixed = tool.path.query().unwrap_or_default();
+                let fixed = http.path.query().unwrap_or_default();
                 let in_path = fixed
                     .split('&')
                     .any(|pair| pair.split('=').next().is_some_and(|name| name == input.name));
@@ -437,7 +441,7 @@ impl Pair<'_> {
     }
 
     fn is_of_pages(&self, name: &str) -> bool {
-        let Some(pages) = &self.tool.pagination else { return false };
+        let Some(pages) = &self.http.pagination else { return false };
         let own = match &pages.strategy {
             PageStrategy::Cursor { param, .. }
             | PageStrategy::LinkHeader { param }
@@ -498,9 +502,11 @@ impl Pair<'_> {
         let shown: Vec<String> = input.values.iter().map(text::shown).collect();
         let default = param.default.as_ref().map(text::shown);
         let is_said = |value: &String| {
+            // A description may have another mark where a value was cut.
+            let start = value.trim_end_matches('…');
             default.as_ref() == Some(value)
-                || mentions(own, value)
-                || mentions(&self.tool.description, value)
+                || mentions(own, start)
+                || mentions(&self.tool.description, start)
         };
         let unsaid: Vec<&str> =
             shown.iter().filter(|value| !is_said(value)).map(String::as_str).collect();
@@ -528,15 +534,13 @@ impl Pair<'_> {
             Body::Form => "application/x-www-form-urlencoded",
             Body::Multipart => "multipart/form-data",
         };
-        let own = match &self.tool.body {
+        let own = match &self.http.body {
             BodyKind::Json if !has_body => return,
             BodyKind::Json => "application/json",
             BodyKind::JsonAs(mime) | BodyKind::Raw(mime) => mime.essence_str(),
             BodyKind::Form => "application/x-www-form-urlencoded",
             BodyKind::Multipart => "multipart/form-data",
         };
-        let essence =
-            |media: &str| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let fits = |media: &str| {
             let media = essence(media);
             media == own

@@ -15,7 +15,10 @@ use super::{
     schema::Shape,
     text,
 };
-use crate::descriptor::model::{Descriptor, Location, Param, ParamKind, Tool};
+use crate::{
+    descriptor::model::{Descriptor, Location, Param, ParamKind, Tool},
+    text::cut_prose,
+};
 
 /// A longer description is cut, in characters: models read it in each conversation.
 const MAX_DESCRIPTION: usize = 240;
@@ -35,8 +38,7 @@ pub fn enrich(descriptor: &mut Descriptor, document: &[u8]) -> Result<usize, Doc
     let targets = Targets::new(&api, descriptor.base_url.as_deref());
     let mut results = Results::new(&root, &descriptor.types);
     let mut known = 0;
-    // A document has no operation for a JSON-RPC method.
-    for tool in descriptor.tools.iter_mut().filter(|tool| tool.rpc.is_none()) {
+    for tool in &mut descriptor.tools {
         let Some(target) = targets.of(tool) else { continue };
         let Some(operation) = api.operations.get(target.operation) else { continue };
         known += 1;
@@ -102,8 +104,8 @@ fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
 
 /// Returns a text of the document as a description; `None` when it says nothing.
 pub(super) fn description(text: &str) -> Option<String> {
-    let (line, _) = text::cut(&text::prose(text), MAX_DESCRIPTION);
-    (!line.is_empty()).then_some(line)
+    let line = text::prose(text);
+    (!line.is_empty()).then(|| cut_prose(&line, MAX_DESCRIPTION).0.into_owned())
 }
 
 /// Returns what the listed schema may say about the values of a parameter, when the document

@@ -8,8 +8,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::model::{Api, Input, Operation, anonymous};
-use crate::descriptor::model::{Location, Method, Param, Tool};
+use super::model::{Api, Input, Operation};
+use crate::{
+    descriptor::model::{Location, Method, Param, Tool},
+    names::path::{anonymous, of_base_url, placeholders},
+};
 
 /// So many paths one operation stands for, when values are written into its path.
 const MAX_PATHS: usize = 64;
@@ -28,14 +31,14 @@ pub(super) struct Target {
 /// The operations by method and path, without the names of placeholders.
 pub(super) struct Targets {
     by_path: HashMap<(Method, String), Target>,
-    /// The path of the descriptor's base URL.
+    /// The path of the descriptor's base URL, without the names of placeholders.
     base: String,
 }
 
 impl Targets {
     /// Returns the operations of `api` for a descriptor with this base URL.
     pub(super) fn new(api: &Api, base_url: Option<&str>) -> Self {
-        let mut targets = Self { by_path: HashMap::new(), base: base_path(base_url) };
+        let mut targets = Self { by_path: HashMap::new(), base: anonymous(of_base_url(base_url)) };
         // A path as the document has it counts before one that values are written into.
         for (index, operation) in api.operations.iter().enumerate() {
             targets.add(api, operation.method, &operation.path, index, &[]);
@@ -57,7 +60,7 @@ impl Targets {
         fixed: &[(usize, String)],
     ) {
         let plain = anonymous(path);
-        for path in [plain.clone(), format!("{}{plain}", api.base.path)] {
+        for path in [plain.clone(), format!("{}{plain}", anonymous(&api.base.path))] {
             for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
                 self.by_path
                     .entry((method, path))
@@ -66,11 +69,13 @@ impl Targets {
         }
     }
 
-    /// Returns the operation that a tool calls. Documents have paths with a query, too.
+    /// Returns the operation that a tool calls; no document has one for a JSON-RPC method. Documents
+    /// have paths with a query, too.
     pub(super) fn of(&self, tool: &Tool) -> Option<&Target> {
-        let whole = tool.path.as_str();
+        let http = tool.http()?;
+        let whole = http.path.as_str();
         let path = whole.split('?').next().unwrap_or_default();
-        self.find(tool.method, whole).or_else(|| self.find(tool.method, path))
+        self.find(http.method, whole).or_else(|| self.find(http.method, path))
     }
 
     /// Returns the operation with this method and path.
@@ -88,8 +93,8 @@ impl Targets {
 /// Returns the paths with values for the placeholders that have a list of them.
 fn expanded(operation: &Operation) -> Vec<(String, Fixed)> {
     let mut paths: Vec<(String, Fixed)> = vec![(operation.path.clone(), Vec::new())];
-    for (number, name) in placeholders(&operation.path).into_iter().enumerate() {
-        let Some(input) = path_input(operation, &name) else { continue };
+    for (number, name) in placeholders(&operation.path).enumerate() {
+        let Some(input) = path_input(operation, name) else { continue };
         let values: Vec<&str> = input.values.iter().filter_map(Value::as_str).collect();
         if values.is_empty() || values.len() != input.values.len() {
             continue;
@@ -117,20 +122,6 @@ pub(super) fn path_input<'api>(operation: &'api Operation, name: &str) -> Option
     inputs.find(|input| input.location == Location::Path && input.name == name)
 }
 
-/// Returns the names in braces.
-pub(super) fn placeholders(path: &str) -> Vec<String> {
-    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-    names.map(|(name, _)| name.to_owned()).collect()
-}
-
-/// Returns the path of a base URL, whose host may be a placeholder.
-fn base_path(url: Option<&str>) -> String {
-    let url = url.unwrap_or_default();
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
-    path.trim_end_matches('/').to_owned()
-}
-
 /// Returns the parameters of the path, which are told apart by their order: the number of that of
 /// the tool, and that of the operation.
 pub(super) fn in_path<'api>(
@@ -139,14 +130,13 @@ pub(super) fn in_path<'api>(
     fixed: &[(usize, String)],
 ) -> Vec<(usize, &'api Input)> {
     let theirs = placeholders(&operation.path)
-        .into_iter()
         .enumerate()
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
         .map(|(_, name)| name);
-    let pairs = theirs.zip(tool.path.placeholders()).filter_map(|(name, own)| {
+    let pairs = theirs.zip(tool.path().placeholders()).filter_map(|(name, own)| {
         let is_own = |param: &Param| param.location == Location::Path && param.name == own;
         let at = tool.params.iter().position(is_own)?;
-        Some((at, path_input(operation, &name)?))
+        Some((at, path_input(operation, name)?))
     });
     pairs.collect()
 }

@@ -183,14 +183,3 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 }
-
-/// Returns a path with the names of its placeholders left out.
-pub(super) fn anonymous(path: &str) -> String {
-    let mut parts = path.split('{');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str("{}");
-        plain.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
-    }
-    plain
-}

@@ -5,6 +5,11 @@ use std::{
     fmt,
 };
 
+use crate::text::start_of;
+
+/// Of a text of the document so many characters are shown.
+const MAX_SHOWN: usize = 80;
+
 /// So many remarks of a kind are kept; the rest is counted.
 const MAX_REMARKS: usize = 20_000;
 
@@ -114,6 +119,11 @@ impl Remarks {
     pub fn count(&self, kind: Kind) -> usize {
         self.counts.get(&kind).copied().unwrap_or_default()
     }
+}
+
+/// Returns what a remark shows of a text of the document.
+pub(super) fn excerpt(text: &str) -> String {
+    start_of(text, MAX_SHOWN)
 }
 
 /// Returns the pointer to the member `key` of what is at `place`.

@@ -1,10 +1,12 @@
-//! Words of a document for a descriptor: names in snake case, and prose of one line.
+//! Prose of a document for a descriptor: on one line, without marks, and what a schema says.
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::schema::Shape;
-use crate::descriptor::model::ParamKind;
+use crate::{
+    descriptor::model::ParamKind,
+    text::{cut, head, plain},
+};
 
 /// So many values of an enumeration are listed; of more, the first ones are.
 pub(super) const MAX_VALUES: usize = 40;
@@ -18,74 +20,13 @@ const MAX_VALUE: usize = 60;
 /// The members of an object are described in so many characters.
 const MAX_MEMBERS_TEXT: usize = 300;
 
-/// The hexadecimal digits of a hash suffix.
-const HASH_DIGITS: usize = 6;
-
-/// Splits an identifier into its words in lower case: `GetVMs` is `get`, `vms`.
-pub(super) fn words(identifier: &str) -> Vec<String> {
-    let characters: Vec<char> = identifier.chars().collect();
-    let mut words = Vec::new();
-    let mut word = String::new();
-    for (at, character) in characters.iter().copied().enumerate() {
-        if !character.is_ascii_alphanumeric() {
-            if !word.is_empty() {
-                words.push(std::mem::take(&mut word));
-            }
-            continue;
-        }
-        let before = at.checked_sub(1).and_then(|at| characters.get(at));
-        let is_lower = |at: usize| characters.get(at).is_some_and(char::is_ascii_lowercase);
-        let begins = character.is_ascii_uppercase()
-            && match before {
-                Some(before) if before.is_ascii_lowercase() || before.is_ascii_digit() => true,
-                // `HTTPServer`, but not the plural `VMs`.
-                Some(before) if before.is_ascii_uppercase() => {
-                    let is_plural = characters.get(at + 1) == Some(&'s') && !is_lower(at + 2);
-                    is_lower(at + 1) && !is_plural
-                }
-                _ => false,
-            };
-        if begins && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        word.push(character.to_ascii_lowercase());
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
-}
-
-/// Returns an identifier in snake case.
-pub(super) fn snake(identifier: &str) -> String {
-    words(identifier).join("_")
-}
-
-/// Returns a name of at most `max` characters: cut where a word ends, with a hash of what it stands
-/// for behind.
-pub(super) fn hashed(name: &str, identity: &str, max: usize) -> String {
-    let digest = Sha256::digest(identity);
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let hash = hash.get(..HASH_DIGITS).unwrap_or_default();
-    let room = max.saturating_sub(HASH_DIGITS + 1);
-    let stem = if name.len() <= room {
-        name
-    } else {
-        let cut = name.get(..room).unwrap_or(name);
-        match cut.rfind('_') {
-            Some(at) if at > room / 2 => cut.get(..at).unwrap_or(cut),
-            _ => cut,
-        }
-    };
-    format!("{}_{hash}", stem.trim_end_matches('_'))
-}
+/// Of a text so many characters are read: a longer one is cut anyway.
+const MAX_READ: usize = 20_000;
 
 /// Makes one line of prose: HTML and Markdown marks go, and what nobody sees.
 pub(super) fn prose(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len().min(4_096));
-    // A longer text is cut anyway.
-    let mut rest: String = text.chars().take(20_000).collect();
-    rest = crate::text::plain(&rest).into_owned();
+    let mut prose = String::with_capacity(text.len().min(4_096));
+    let mut rest = plain(head(text, MAX_READ)).into_owned();
     for (entity, character) in
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " ")]
     {
@@ -106,32 +47,32 @@ pub(super) fn prose(text: &str) -> String {
                 });
                 match end {
                     Some(end) => {
-                        plain.push(' ');
+                        prose.push(' ');
                         rest = after.get(end + 1..).unwrap_or_default();
                         continue;
                     }
-                    None => plain.push('<'),
+                    None => prose.push('<'),
                 }
             }
             // `[text](address)` is its text.
             '[' => {
                 if let Some((shown, behind)) = link(after) {
-                    plain.push_str(shown);
+                    prose.push_str(shown);
                     rest = behind;
                     continue;
                 }
-                plain.push('[');
+                prose.push('[');
             }
             '*' if after.starts_with('*') => {
                 rest = after.get(1..).unwrap_or_default();
                 continue;
             }
             '`' => {}
-            other => plain.push(other),
+            other => prose.push(other),
         }
         rest = after;
     }
-    let words: Vec<&str> = plain.split_whitespace().collect();
+    let words: Vec<&str> = prose.split_whitespace().collect();
     words.join(" ").replace("&amp;", "&")
 }
 
@@ -187,21 +128,6 @@ fn link(after: &str) -> Option<(&str, &str)> {
     Some((shown, address.get(end + 1..)?))
 }
 
-/// Cuts prose to `max` characters, at the end of a sentence where there is one.
-///
-/// Returns whether something was cut.
-pub(super) fn cut(text: &str, max: usize) -> (String, bool) {
-    let Some((end, _)) = text.char_indices().nth(max) else { return (text.to_owned(), false) };
-    let head = text.get(..end).unwrap_or(text);
-    let sentence = head.rfind(". ").filter(|at| *at * 3 > end).map(|at| at + 1);
-    if let Some(sentence) = sentence {
-        return (head.get(..sentence).unwrap_or(head).to_owned(), true);
-    }
-    let word = head.rfind(' ').filter(|at| *at * 2 > end).unwrap_or(end);
-    let head = head.get(..word).unwrap_or(head).trim_end_matches([',', ';', ':', '-', ' ', '(']);
-    (format!("{head} .."), true)
-}
-
 /// Returns the first paragraph of a text as prose.
 pub(super) fn paragraph(text: &str) -> String {
     let first = text.split("\n\n").map(prose).find(|part| part.chars().any(char::is_alphanumeric));
@@ -215,11 +141,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::String(text) => prose(text),
         other => other.to_string(),
     };
-    if text.chars().count() <= MAX_VALUE {
-        return text;
-    }
-    let head: String = text.chars().take(MAX_VALUE).collect();
-    format!("{head}..")
+    cut(&text, MAX_VALUE).into_owned()
 }
 
 /// Lists the values of an enumeration; drift looks for each of them in a description.
@@ -332,7 +254,7 @@ fn write_members(object: &Shape, depth: usize, text: &mut String) -> bool {
     let optional = object.members.iter().filter(|member| !member.required);
     for member in required.chain(optional).filter(|member| !member.shape.read_only) {
         if text.len() > MAX_MEMBERS_TEXT {
-            text.push_str(", ..");
+            text.push_str(", …");
             is_whole = false;
             break;
         }
@@ -366,7 +288,7 @@ fn write_type(shape: &Shape, depth: usize, text: &mut String) -> bool {
                 text.push('[');
                 match shape.items.as_deref() {
                     Some(items) if depth < 3 => is_whole &= write_type(items, depth + 1, text),
-                    _ => text.push_str(".."),
+                    _ => text.push('…'),
                 }
                 text.push(']');
             }
@@ -402,40 +324,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_words() {
-        for (name, expected) in [
-            ("GetVMs", "get_vms"),
-            ("listVIFs", "list_vifs"),
-            ("HTTPServer", "http_server"),
-            ("repos/list-for-org", "repos_list_for_org"),
-            ("read_items_items__get", "read_items_items_get"),
-            ("v2Größe", "v2_gr_e"),
-            ("...", ""),
-        ] {
-            assert_eq!(snake(name), expected);
-        }
-    }
-
-    #[test]
-    fn long_names_end_at_a_word() {
-        let name = hashed("read_core_v1_namespaced_replication_controller_scale", "x", 45);
-        assert!(name.starts_with("read_core_v1_namespaced_replication_"), "{name}");
-        assert!(name.len() <= 45);
-        assert_ne!(name, hashed("read_core_v1_namespaced_replication_controller_scale", "y", 45));
-    }
-
-    #[test]
     fn prose_has_no_marks() {
         let text = "Lists **all** `VMs`,<br/>see [the guide](https://x/y).\n\n&lt;b&gt; a < b <field>\u{200b}";
         assert_eq!(prose(text), "Lists all VMs, see the guide. a < b <field>");
         assert_eq!(paragraph("# Title\n\nText"), "Title");
-    }
-
-    #[test]
-    fn prose_is_cut_at_a_sentence() {
-        assert_eq!(cut("One two. Three four five", 15), ("One two.".to_owned(), true));
-        assert_eq!(cut("One two three four", 12), ("One two ..".to_owned(), true));
-        assert_eq!(cut("One", 12), ("One".to_owned(), false));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration}
 use serde_json::{Map, Value};
 
 use self::task::TaskReport;
-use crate::shares::Client;
 
 pub use self::{
     json_text::JsonText,
@@ -150,16 +149,6 @@ pub trait Observer: Send + Sync {
     /// Called when a task that the call waits for was looked at; must not block.
     fn task(&self, report: &TaskReport) {
         self.progress(report.progress());
-    }
-
-    /// Names whose call it is: when calls have to wait, the sessions take turns.
-    fn session(&self) -> &str {
-        ""
-    }
-
-    /// Says who makes the call: what is scarce is shared among clients.
-    fn client(&self) -> Client {
-        Client { host: String::new(), session: self.session().to_owned() }
     }
 }
 

@@ -18,6 +18,7 @@ use dadl_mcp::{
         BackendSettings, FileSettings, Limits, Places, Provenance, Settings,
         credentials::Credentials, env_vars::Environment,
     },
+    executor::CallContext,
     files::Resolver,
     http::{self, guard::Guard},
 };
@@ -128,7 +129,7 @@ impl Program {
     async fn call(&self, tool: &str, arguments: Value) -> Result<(), String> {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
         let call = self.app.gate.check(tool, arguments).unwrap().admit().unwrap();
-        match self.app.executor.execute(call, &()).await {
+        match self.app.executor.execute(call, &CallContext::default()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(error.for_model()),
         }

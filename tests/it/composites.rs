@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dadl_mcp::{
     access::{Levels, Policy},
     config::{BackendSettings, Confirm},
+    executor::CallContext,
     gate::{Consent, Refusal},
     outcome::Payload,
 };
@@ -368,7 +369,8 @@ async fn a_dangerous_call_needs_a_consent_that_names_it() {
     let never = |settings: &mut BackendSettings| settings.confirm = Confirm::Never;
     let bench = bench_with(&upstream.url(), "", code, never);
     let pending = bench.gate.check("run", Default::default()).unwrap();
-    let outcome = bench.executor.execute(pending.admit().unwrap(), &()).await.unwrap();
+    let call = pending.admit().unwrap();
+    let outcome = bench.executor.execute(call, &CallContext::default()).await.unwrap();
     assert!(matches!(outcome.payload, Payload::Json(text) if text.as_str() == "{}"));
 }
 

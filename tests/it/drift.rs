@@ -137,9 +137,9 @@ fn what_cannot_be_compared_says_why() {
 }
 
 #[test]
+#[ignore = "needs DADL_XO_OPENAPI"]
 fn the_bundled_descriptor_says_what_xen_orchestra_says() {
-    let Some(document) = xen_orchestra() else { return };
-    let document = fs::canonicalize(document).unwrap().display().to_string();
+    let document = fs::canonicalize(xen_orchestra()).unwrap().display().to_string();
     let arguments =
         ["dadl/xen-orchestra.dadl", &document, "--exceptions", "dadl/xen-orchestra.drift.yaml"];
     let run = drift(&root(), &arguments);

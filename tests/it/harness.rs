@@ -15,7 +15,7 @@ use dadl_mcp::{
         model::{CredentialName, Descriptor},
         source::Source,
     },
-    executor::{CallError, Executor},
+    executor::{CallContext, CallError, Executor},
     files::FileStore,
     gate::{Consent, Gate},
     http::{auth::Authenticator, backend::Backend},
@@ -92,7 +92,8 @@ impl Harness {
         let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
         let pending = self.gate.check(tool, arguments).unwrap();
         let consent = Consent::given_for(pending.digest());
-        self.executor.execute(pending.admit_with(&consent).unwrap(), &()).await
+        let call = pending.admit_with(&consent).unwrap();
+        self.executor.execute(call, &CallContext::default()).await
     }
 
     /// Calls a tool that answers JSON.

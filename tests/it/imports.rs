@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use dadl_mcp::{
-    executor::CallError,
+    executor::{CallContext, CallError},
     gate::Consent,
     outcome::{Observer, Outcome, Progress},
     simulator::{SimulatorOptions, XenOrchestra},
@@ -83,7 +83,8 @@ impl Bench {
             let arguments = json!({ "file": file }).as_object().unwrap().clone();
             let pending = harness.gate.check("import", arguments).unwrap();
             let consent = Consent::given_for(pending.digest());
-            harness.executor.execute(pending.admit_with(&consent).unwrap(), &*heard).await
+            let call = pending.admit_with(&consent).unwrap();
+            harness.executor.execute(call, &CallContext::heard_by(&*heard)).await
         })
     }
 

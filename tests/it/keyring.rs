@@ -1,13 +1,8 @@
 //! The keyring of the system: GNOME Keyring on a session bus of its own.
 //!
-//! Needs `dbus-run-session`, `dbus-send` and `gnome-keyring-daemon`. Without them these tests say
-//! that they are skipped, or fail when `DADL_KEYRING_REQUIRED` is set.
+//! Needs `dbus-run-session`, `dbus-send` and `gnome-keyring-daemon`; `cargo test` ignores these tests.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the program itself has no such variable, and a skipped test says so"
-)]
+#![expect(clippy::disallowed_methods, reason = "the programs of the session are on the path")]
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -40,10 +35,10 @@ exec cat >/dev/null
 "#;
 
 impl Session {
-    /// Starts one, or says that there is none.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts one.
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let started = Command::new("dbus-run-session")
+        let mut child = Command::new("dbus-run-session")
             .args(["--", "sh", "-c", SCRIPT])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -52,19 +47,13 @@ impl Session {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
+            .spawn()
+            .expect("there is a dbus-run-session");
         let mut address = String::new();
-        let session = started.ok().map(|mut child| {
-            let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut address);
-            Self { child, address: address.trim().to_owned(), directory }
-        });
-        let session = session.filter(|session| session.address.starts_with("unix:"));
-        if session.is_none() {
-            let required = std::env::var_os("DADL_KEYRING_REQUIRED").is_some();
-            assert!(!required, "there is no gnome-keyring-daemon or no dbus-run-session");
-            println!("skipped: there is no gnome-keyring-daemon or no dbus-run-session");
-        }
-        session
+        let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut address);
+        let address = address.trim().to_owned();
+        assert!(address.starts_with("unix:"), "there is no gnome-keyring-daemon");
+        Self { child, address, directory }
     }
 
     /// Lets the programs of `home` be part of the session.
@@ -138,8 +127,9 @@ fn told(run: &Run, code: i32, text: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn a_keyring_that_answers_holds_what_setup_stores() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (home, upstream) = bearer().await;
     let home = session.open(home);
     let run = home.run(&["setup"], &format!("{TOKEN}\n")).await;
@@ -159,8 +149,9 @@ async fn a_keyring_that_answers_holds_what_setup_stores() {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn what_the_keyring_holds_is_bound_listed_and_removed() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (home, upstream) = bearer().await;
     let home = session.open(home);
     told(&home.run(&["setup"], &format!("{TOKEN}\n")).await, 0, "stored `fake_token`");
@@ -181,8 +172,9 @@ async fn what_the_keyring_holds_is_bound_listed_and_removed() {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn an_item_of_the_version_before_goes_on_and_is_bound_once() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (home, upstream) = bearer().await;
     let home = session.open(home);
     told(&home.run(&["setup"], &format!("{TOKEN}\n")).await, 0, "stored `fake_token`");
@@ -209,8 +201,9 @@ async fn an_item_of_the_version_before_goes_on_and_is_bound_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn credentials_move_between_the_file_and_the_keyring() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (home, upstream) = bearer().await;
     let home = session.open(home);
     let run = home.run(&["setup", "--store", "file"], &format!("{TOKEN}\n")).await;
@@ -232,8 +225,9 @@ async fn credentials_move_between_the_file_and_the_keyring() {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn a_keyring_that_is_locked_or_gone_is_an_error_and_can_be_left() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (home, upstream) = bearer().await;
     let home = session.open(home);
     let run = home.run(&["setup"], &format!("{TOKEN}\n")).await;
@@ -265,8 +259,9 @@ async fn a_keyring_that_is_locked_or_gone_is_an_error_and_can_be_left() {
 }
 
 #[tokio::test]
+#[ignore = "needs a keyring"]
 async fn processes_take_turns_with_a_refresh_token_in_the_keyring() {
-    let Some(session) = Session::start() else { return };
+    let session = Session::start();
     let (upstream, api) = rotating().await;
     let home = Home::new(ROTATING, &format!("http://{}", upstream.address), &api.url());
     let home = home.reaching(upstream.address);

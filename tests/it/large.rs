@@ -2,8 +2,8 @@
 
 use dadl_mcp::{
     config::Limits,
-    executor::CallError,
-    outcome::{Observer, Progress},
+    executor::{CallContext, CallError},
+    shares,
 };
 use serde_json::{Value, json};
 
@@ -151,17 +151,6 @@ async fn a_whole_that_cannot_be_kept_is_said_to_be_lost() {
     assert!(notice.contains("the whole answer could not be kept: cannot create"), "{notice}");
 }
 
-/// Whose call it is.
-struct Of(&'static str);
-
-impl Observer for Of {
-    fn progress(&self, _: Progress) {}
-
-    fn session(&self) -> &str {
-        self.0
-    }
-}
-
 const HANGING: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[1";
 
@@ -177,7 +166,9 @@ fn harness(upstream: &Upstream, limits: Limits, max_calls: usize) -> Harness {
 async fn call(harness: &Harness, session: &'static str) -> Result<String, CallError> {
     let arguments = json!({ "name": session }).as_object().cloned().unwrap();
     let admitted = harness.gate.check("list_vms", arguments).unwrap().admit().unwrap();
-    let outcome = harness.executor.execute(admitted, &Of(session)).await?;
+    let client = shares::Client { host: String::new(), session: session.to_owned() };
+    let context = CallContext::default().of(client);
+    let outcome = harness.executor.execute(admitted, &context).await?;
     Ok(format!("{:?}", outcome.payload))
 }
 

@@ -32,6 +32,7 @@ mod harness;
 mod health;
 mod hostile;
 mod hosts;
+mod house;
 mod import;
 mod imports;
 mod includes;

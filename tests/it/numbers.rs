@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use dadl_mcp::{
-    executor::{CallError, Waiting},
+    executor::{Budget, CallContext, CallError},
     http::error::SendErrorKind,
     live::{Hub, Owner},
     outcome::Payload,
@@ -272,11 +272,11 @@ async fn a_task_is_as_far_as_it_can_be() {
         // However long a caller says that it waits.
         let arguments = json!({ "wait": 0 }).as_object().unwrap().clone();
         let call = bench.gate.check("begin", arguments).unwrap().admit().unwrap();
-        bench.executor.execute_waiting(call, &Waiting::default(), &()).await.unwrap();
+        bench.executor.execute(call, &CallContext::default()).await.unwrap();
         let handle = "numbers:begin:7".parse().unwrap();
         let right = bench.gate.check_task(&handle).unwrap();
-        let budget = dadl_mcp::executor::Budget::For(Duration::ZERO);
-        let outcome = bench.executor.watch_task(&right, budget, &()).await.unwrap();
+        let context = CallContext::default().waiting(Budget::For(Duration::ZERO));
+        let outcome = bench.executor.watch_task(&right, &context).await.unwrap();
         let Payload::Task(report) = outcome.payload else { panic!("{outcome:?}") };
         assert_eq!(report.glimpse.unwrap().percent, expected, "{progress}");
     }

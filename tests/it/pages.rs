@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use dadl_mcp::{
+    executor::CallContext,
     gate::Consent,
     outcome::{Observer, Payload, Progress},
 };
@@ -279,7 +280,8 @@ async fn progress_is_told_and_a_cancelled_walk_stops() {
     let heard = Heard::default();
     let pending = bench.gate.check("list", serde_json::Map::new()).unwrap();
     let consent = Consent::given_for(pending.digest());
-    let call = bench.executor.execute(pending.admit_with(&consent).unwrap(), &heard);
+    let context = CallContext::heard_by(&heard);
+    let call = bench.executor.execute(pending.admit_with(&consent).unwrap(), &context);
     tokio::select! {
         _ = call => panic!("the second page never comes"),
         () = async {

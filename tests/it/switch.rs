@@ -5,7 +5,7 @@ use std::{process::Output, time::Duration};
 
 use dadl_mcp::{
     call::Door,
-    executor::{Budget, CallError, Waiting},
+    executor::{Budget, CallContext, CallError},
     gate::Consent,
     live::{Hub, Owner, Phase},
     outcome::{ApiError, Payload, task::TaskHandle},
@@ -144,9 +144,10 @@ async fn looks_at_a_task_and_the_end_of_it_have_the_door_of_the_call() {
         bench.call("begin", json!({})).await.unwrap();
         let handle: TaskHandle = "shop:begin:8".parse().unwrap();
         let right = bench.gate.check_task(&handle).unwrap();
-        bench.executor.watch_task(&right, Budget::AtOnce, &()).await.unwrap();
+        let context = CallContext::default().waiting(Budget::AtOnce);
+        bench.executor.watch_task(&right, &context).await.unwrap();
         let cancel = bench.gate.check_cancel(&handle).unwrap().admit().unwrap();
-        bench.executor.cancel_task(cancel, &handle, None, &()).await.unwrap();
+        bench.executor.cancel_task(cancel, &handle, None, &context).await.unwrap();
         assert_eq!(upstream.requests().len(), 6);
         assert_marked(&upstream, door == Door::Mcp);
     }
@@ -408,7 +409,7 @@ async fn when_it_is_off_each_door_of_a_model_is_told_and_a_person_is_let_in() {
         let pending = person.check(tool, arguments.as_object().unwrap().clone()).unwrap();
         let consent = Consent::given_for(pending.digest());
         let call = pending.admit_with(&consent).unwrap();
-        let result = bench.executor.execute_waiting(call, &Waiting::default(), &()).await;
+        let result = bench.executor.execute(call, &CallContext::default()).await;
         if let Err(error) = result {
             assert!(!error.to_string().contains("MCP"), "{tool}: {error}");
         }

@@ -9,7 +9,7 @@ use std::{
 use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
     config::BackendSettings,
-    executor::{Budget, CallError, TaskError, Waiting},
+    executor::{Budget, CallContext, CallError, TaskError},
     gate::Refusal,
     outcome::{
         Observer, Outcome, Payload, Progress,
@@ -120,6 +120,11 @@ fn value(outcome: Outcome) -> Value {
         Payload::Task(report) => report.to_value(),
         other => panic!("{other:?}"),
     }
+}
+
+/// The context of a call that waits so long, and that nobody hears.
+fn waiting(budget: Budget) -> CallContext<'static> {
+    CallContext::default().waiting(budget)
 }
 
 /// Notes what a call reports.
@@ -288,7 +293,7 @@ async fn trouble_on_the_way_loses_no_task() {
     let heard = Heard::default();
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    let outcome = bench.executor.execute(call, &heard).await.unwrap();
+    let outcome = bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     assert_eq!(value(outcome), json!(7));
     let troubles: Vec<bool> =
         heard.0.lock().unwrap().iter().map(|report| report.trouble.is_some()).collect();
@@ -310,7 +315,7 @@ async fn a_server_that_does_not_come_back_ends_the_waiting() {
     let handle: TaskHandle = "fake:backup:1-a:b".parse().unwrap();
     let right = bench.gate.check_task(&handle).unwrap();
     let started = tokio::time::Instant::now();
-    let outcome = bench.executor.watch_task(&right, Budget::Longest, &()).await.unwrap();
+    let outcome = bench.executor.watch_task(&right, &waiting(Budget::Longest)).await.unwrap();
     let elapsed = started.elapsed().as_secs();
     assert!((120..600).contains(&elapsed), "after {elapsed} s of an hour");
     let task = &value(outcome)["task"];
@@ -327,7 +332,7 @@ async fn progress_is_reported_at_every_look() {
     let heard = Heard::default();
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    bench.executor.execute(call, &heard).await.unwrap();
+    bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     let heard = heard.0.lock().unwrap();
     let done: Vec<u64> = heard.iter().map(|report| report.progress().done).collect();
     assert_eq!(done, [0, 10, 10, 70]);
@@ -358,7 +363,7 @@ async fn begun_and_dropped(upstream: &Upstream) -> Harness {
     let heard = Heard::default();
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
     let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
-    let waiting = Waiting { budget: Budget::Longest, ..Waiting::default() };
+    let context = CallContext::heard_by(&heard).waiting(Budget::Longest);
     let begun = async {
         while heard.0.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -366,7 +371,7 @@ async fn begun_and_dropped(upstream: &Upstream) -> Harness {
     };
     tokio::select! {
         biased;
-        _ = bench.executor.execute_waiting(call, &waiting, &heard) => panic!("it is not over"),
+        _ = bench.executor.execute(call, &context) => panic!("it is not over"),
         () = begun => {}
     }
     bench
@@ -382,9 +387,9 @@ async fn a_handle_is_enough_to_go_on() {
     // Nothing began a task here.
     let bench = bench(&upstream.url());
     let right = bench.gate.check_task(&handle).unwrap();
-    let once = bench.executor.watch_task(&right, Budget::AtOnce, &()).await.unwrap();
+    let once = bench.executor.watch_task(&right, &waiting(Budget::AtOnce)).await.unwrap();
     assert_eq!(value(once)["task"]["state"], "STARTED");
-    let ended = bench.executor.watch_task(&right, Budget::Usual, &()).await.unwrap();
+    let ended = bench.executor.watch_task(&right, &waiting(Budget::Usual)).await.unwrap();
     assert_eq!(value(ended), json!({ "token": "[REDACTED]", "name": "n" }), "its rules apply");
     assert_eq!(lines(&upstream), [LOOK, LOOK, LOOK]);
 }
@@ -474,7 +479,10 @@ async fn cancelling_says_what_became_of_the_task() {
             let bench = bench(&upstream.url());
             let call = bench.gate.check_cancel(&handle).unwrap().admit().unwrap();
             let right = bench.gate.check_task(&handle).unwrap();
-            let outcome = bench.executor.cancel_task(call, &handle, Some(&right), &()).await;
+            let outcome = bench
+                .executor
+                .cancel_task(call, &handle, Some(&right), &CallContext::default())
+                .await;
             outcome.map(|outcome| (outcome.notes.clone(), value(outcome)))
         }
     };
@@ -547,7 +555,7 @@ async fn a_migration_shows_its_parts() {
     let heard = Heard::default();
     let arguments = json!({ "uuid": vm, "hostId": host }).as_object().unwrap().clone();
     let call = bench.gate.check("migrate_vm", arguments).unwrap().admit().unwrap();
-    bench.executor.execute(call, &heard).await.unwrap();
+    bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     let heard = heard.0.lock().unwrap();
     let glimpse = heard.iter().rev().find_map(|report| report.glimpse.as_ref()).unwrap();
     assert_eq!(glimpse.message.as_deref(), Some("REST API: migrate VM"));
@@ -565,7 +573,7 @@ async fn a_dropped_action_of_xen_orchestra_is_aborted() {
     let arguments = json!({ "uuid": vm }).as_object().unwrap().clone();
     let call = tokio::spawn(async move {
         let call = gate.check("start_vm", arguments).unwrap().admit().unwrap();
-        executor.execute(call, &*observer).await.map(drop)
+        executor.execute(call, &CallContext::heard_by(&*observer)).await.map(drop)
     });
     let handle = loop {
         let begun = heard.0.lock().unwrap().first().map(|report| report.handle.clone());
@@ -576,7 +584,7 @@ async fn a_dropped_action_of_xen_orchestra_is_aborted() {
     };
     call.abort();
     let right = bench.gate.check_task(&handle).unwrap();
-    let ended = bench.executor.watch_task(&right, Budget::Longest, &()).await;
+    let ended = bench.executor.watch_task(&right, &waiting(Budget::Longest)).await;
     let Err(CallError::Task(error)) = ended else { panic!("{ended:?}") };
     assert!(matches!(*error, TaskError::Failed(failure) if failure.is_cancelled));
     let vm = bench.value("get_vm", json!({ "uuid": vm })).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
@@ -46,6 +46,62 @@ impl Answer {
     }
 }
 
+/// What is answered.
+enum Script {
+    /// The answers to the requests in order; the last one is given again and again.
+    InOrder(Vec<Answer>),
+    /// The answer to each `METHOD /path`; a `*` stands for one segment.
+    Routes(Vec<(String, Answer)>),
+}
+
+impl Script {
+    /// The answer to the request of this number and head.
+    fn answer(&self, number: usize, head: &str) -> Answer {
+        match self {
+            Self::InOrder(answers) => answers.get(number).or(answers.last()).unwrap().clone(),
+            Self::Routes(routes) => {
+                let asked = request_line(head);
+                let found = routes.iter().find(|(pattern, _)| fits(&asked, pattern));
+                found.map_or_else(|| Answer::json(404, "{}"), |(_, answer)| answer.clone())
+            }
+        }
+    }
+}
+
+fn fits(asked: &str, pattern: &str) -> bool {
+    let mut segments = asked.split('/');
+    pattern.split('/').all(|one| segments.next().is_some_and(|it| one == "*" || one == it))
+        && segments.next().is_none()
+}
+
+/// The method and the path of a request, without its query.
+pub(crate) fn request_line(head: &str) -> String {
+    let mut words = head.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    format!("{method} {}", target.split('?').next().unwrap())
+}
+
+/// Reads the head and the body of a request; `None` when there is none any more.
+pub(crate) async fn read_request(
+    stream: &mut (impl AsyncBufRead + Unpin),
+) -> std::io::Result<Option<(String, Vec<u8>)>> {
+    let mut head = String::new();
+    let mut length = 0;
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        if stream.read_line(&mut head).await? == 0 {
+            return Ok(None);
+        }
+        let line = head[start..].trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    Ok(Some((head, body)))
+}
+
 /// The backend.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -57,6 +113,16 @@ pub(crate) struct Upstream {
 impl Upstream {
     /// Gives `answers` to the requests in order; the last one is given again and again.
     pub(crate) async fn start(answers: Vec<Answer>) -> Self {
+        Self::run(Script::InOrder(answers)).await
+    }
+
+    /// Answers by `METHOD /path`, where a `*` stands for one segment; what fits none is 404.
+    pub(crate) async fn routes(routes: &[(&str, Answer)]) -> Self {
+        let own = |(pattern, answer): &(&str, Answer)| ((*pattern).to_owned(), answer.clone());
+        Self::run(Script::Routes(routes.iter().map(own).collect())).await
+    }
+
+    async fn run(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -64,15 +130,15 @@ impl Upstream {
         let gone = Arc::new(Notify::new());
         let (seen, closed) = (Arc::clone(&requests), Arc::clone(&gone));
         let came = Arc::clone(&arrived);
-        let answers = Arc::new(answers);
+        let script = Arc::new(script);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, closed) = (Arc::clone(&seen), Arc::clone(&closed));
                 let came = Arc::clone(&came);
-                let answers = Arc::clone(&answers);
+                let script = Arc::clone(&script);
                 tokio::spawn(async move {
                     // A client that goes away in the middle is part of some tests.
-                    let _ = converse(stream, &answers, &seen, &came).await;
+                    let _ = converse(stream, &script, &seen, &came).await;
                     closed.notify_one();
                 });
             }
@@ -90,6 +156,11 @@ impl Upstream {
         self.requests.lock().unwrap().clone()
     }
 
+    /// The requests that nobody has taken yet.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.requests.lock().unwrap())
+    }
+
     /// Waits until a request has come.
     pub(crate) async fn request_arrived(&self) {
         self.arrived.notified().await;
@@ -103,36 +174,20 @@ impl Upstream {
 
 async fn converse(
     stream: TcpStream,
-    answers: &[Answer],
+    script: &Script,
     seen: &Mutex<Vec<String>>,
     arrived: &Notify,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        let mut length = 0;
-        loop {
-            let start = head.len();
-            if stream.read_line(&mut head).await? == 0 {
-                return Ok(());
-            }
-            let line = head[start..].trim_end().to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length: ") {
-                length = value.parse().unwrap();
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await?;
-        let number = {
+    while let Some((head, body)) = read_request(&mut stream).await? {
+        let answer = {
             let mut seen = seen.lock().unwrap();
+            let answer = script.answer(seen.len(), &head);
             seen.push(head + &String::from_utf8_lossy(&body));
-            seen.len() - 1
+            answer
         };
         arrived.notify_one();
-        match answers.get(number).or(answers.last()).unwrap() {
+        match &answer {
             Answer::Bytes(bytes) => stream.write_all(bytes).await?,
             Answer::Close(bytes) => {
                 stream.write_all(bytes).await?;
@@ -154,4 +209,5 @@ async fn converse(
             }
         }
     }
+    Ok(())
 }

@@ -113,10 +113,11 @@ fn what_is_given_more_generously_is_what_the_tools_say() {
     }
 }
 
-/// `DADL_XO_OPENAPI` names the document; without it, the tools are compared with the page alone.
+/// `DADL_XO_OPENAPI` names the document.
 #[test]
+#[ignore = "needs DADL_XO_OPENAPI"]
 fn each_place_that_is_more_generous_than_xo_has_a_reason() {
-    let Some(file) = openapi_documents::xen_orchestra() else { return };
+    let file = openapi_documents::xen_orchestra();
     let (api, _) = openapi::read(&std::fs::read(file).unwrap()).unwrap();
     let descriptor = descriptor();
     let mut found = BTreeMap::new();
@@ -125,7 +126,7 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
         let Some(word) = operation.exposure else { continue };
         *words.entry(word.as_str()).or_insert(0) += 1;
         for tool in &descriptor.tools {
-            let path = tool.path.as_str().split('?').next().unwrap_or_default();
+            let path = tool.path().as_str().split('?').next().unwrap_or_default();
             let (written, ours) = (anonymous(&operation.path), anonymous(path));
             // Values of {format} are written into the path.
             let stem = written.strip_suffix(".{}{}");
@@ -138,7 +139,7 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
                 Exposure::Allow => true,
                 Exposure::Confirm | Exposure::Deny => level == "dangerous",
             };
-            if tool.method == operation.method && is_it && !asks {
+            if tool.method() == operation.method && is_it && !asks {
                 found.insert(tool.name.clone(), (word.as_str(), level.to_owned()));
             }
         }

@@ -155,7 +155,7 @@ async fn every_method_is_a_tool_and_every_tool_a_method() {
         .iter()
         .map(|tool| {
             let params = tool.params.iter().map(|param| param.name.clone()).collect();
-            (tool.rpc.as_ref().unwrap().method.clone(), params)
+            (tool.rpc().unwrap().method.clone(), params)
         })
         .collect();
     let theirs: BTreeMap<String, BTreeSet<String>> = methods
@@ -264,7 +264,7 @@ async fn methods_that_a_proxy_lacks_are_told_apart() {
 async fn every_tool_says_which_argument_the_proxy_refuses() {
     for tool in descriptor().tools {
         // As if the descriptor had a parameter that the proxy does not know.
-        let marker = format!("\n      rpc_method: {}\n", tool.rpc.as_ref().unwrap().method);
+        let marker = format!("\n      rpc_method: {}\n", tool.rpc().unwrap().method);
         let (before, after) = DESCRIPTOR.split_once(&marker).unwrap();
         let (own, rest) = after.split_once("\n\n").unwrap();
         let own = match own.contains("      params:\n") {

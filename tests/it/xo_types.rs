@@ -1,7 +1,7 @@
 //! The shapes that the Xen Orchestra descriptor gives for answers, and what it hides.
 //!
 //! `DADL_XO_SAMPLES` names a page with recorded answers of a real server, which are held against the
-//! shapes too. With `DADL_XO_SAMPLES_REQUIRED` that is not skipped.
+//! shapes too; `cargo test` ignores that.
 
 #![expect(clippy::disallowed_methods, reason = "the program itself has no such variable")]
 
@@ -66,7 +66,7 @@ fn is_json(tool: &Tool) -> bool {
 fn every_tool_that_reads_says_what_it_returns() {
     let descriptor = descriptor();
     for tool in descriptor.tools.iter().filter(|tool| is_json(tool)) {
-        if tool.method == Method::Get {
+        if tool.method() == Method::Get {
             assert!(tool.returns.is_some(), "{}", tool.name);
         }
         if tool.description.contains("{id}") && tool.name != "add_event_subscription" {
@@ -92,7 +92,8 @@ async fn answers_conform() {
 
     let descriptor = descriptor();
     let mut objects = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method == Method::Get && is_json(tool)) {
+    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    {
         let paths: Vec<_> =
             tool.params.iter().filter(|param| param.location == Location::Path).collect();
         let schema = schema(tool, &descriptor);
@@ -136,11 +137,10 @@ async fn ids(
     tool: &Tool,
     param: &str,
 ) -> Vec<Map<String, Value>> {
-    let collection = tool.path.as_str().split('/').nth(1).unwrap();
-    let list = descriptor
-        .tools
-        .iter()
-        .find(|list| list.method == Method::Get && list.path.as_str() == format!("/{collection}"));
+    let collection = tool.path().as_str().split('/').nth(1).unwrap();
+    let list = descriptor.tools.iter().find(|list| {
+        list.method() == Method::Get && list.path().as_str() == format!("/{collection}")
+    });
     // A user may look at own tokens only.
     if tool.name == "list_auth_tokens" {
         return vec![Map::from_iter([(param.to_owned(), "me".into())])];
@@ -151,10 +151,8 @@ async fn ids(
     some.map(|object| Map::from_iter([(param.to_owned(), object["id"].clone())])).collect()
 }
 
-/// Answers of a real server have these shapes (names and identifiers are others).
-#[test]
-fn real_answers_conform() {
-    let descriptor = descriptor();
+/// Answers of a real server by the tools that asked (names and identifiers are others).
+fn real_answers() -> Vec<(&'static str, Value)> {
     let failed_login = json!({
         "id": "0mwp-uqk", "start": 1795181237681_u64, "updatedAt": 1795181237948_u64,
         "end": 1795181237948_u64, "status": "failure",
@@ -179,6 +177,26 @@ fn real_answers_conform() {
         "poolsStatus": { "connected": 0, "disconnected": 0, "unreachable": 1, "unknown": 0, "total": 1 },
         "backupRepositories": { "isEmpty": true },
     });
+    vec![
+        ("list_tasks", json!([failed_login, action])),
+        ("get_task", action.clone()),
+        ("get_dashboard", empty_dashboard),
+        ("list_acl_roles", json!([])),
+        ("get_group", json!({ "name": "g1", "users": ["19c9"], "aclRoleIds": [], "id": "bcfb" })),
+        ("list_alarms", json!([])),
+        ("ping", json!({ "result": "pong", "timestamp": 1795181974501_u64 })),
+        ("get_gui_routes", json!({ "xo5": "/v5", "xo6": "/v6" })),
+        ("get_mcp_status", json!({ "enabled": true })),
+        ("get_backup_repository_health", json!({ "success": true })),
+        (
+            "benchmark_backup_repository",
+            json!({ "success": true, "writeRate": 295871752.4891211, "readRate": 849217654.7045394 }),
+        ),
+    ]
+}
+
+/// Those about users, rights and what is connected.
+fn real_answers_about_users() -> Vec<(&'static str, Value)> {
     let user = json!({
         "email": "bobby", "pw_hash": "***obfuscated***", "permission": "none", "groups": ["a"],
         "name": "bobby", "preferences": {}, "id": "19c9", "href": "/rest/v0/users/19c9",
@@ -202,10 +220,7 @@ fn real_answers_conform() {
         "name": "r1", "description": "d", "id": "2f40", "userIds": ["19c9"], "groupIds": [],
         "privilegeIds": ["7bbf"],
     });
-    for (tool, answer) in [
-        ("list_tasks", json!([failed_login, action])),
-        ("get_task", action.clone()),
-        ("get_dashboard", empty_dashboard),
+    vec![
         ("list_users", json!([user, { "href": "/rest/v0/users/19c9" }])),
         ("get_user", user.clone()),
         ("list_group_users", json!([user])),
@@ -214,23 +229,18 @@ fn real_answers_conform() {
         ("list_auth_tokens", tokens),
         ("list_acl_privileges", json!([privilege])),
         ("get_acl_role", role),
-        ("list_acl_roles", json!([])),
-        ("get_group", json!({ "name": "g1", "users": ["19c9"], "aclRoleIds": [], "id": "bcfb" })),
-        ("list_alarms", json!([])),
-        ("ping", json!({ "result": "pong", "timestamp": 1795181974501_u64 })),
-        ("get_gui_routes", json!({ "xo5": "/v5", "xo6": "/v6" })),
-        ("get_mcp_status", json!({ "enabled": true })),
-        ("get_backup_repository_health", json!({ "success": true })),
-        (
-            "benchmark_backup_repository",
-            json!({ "success": true, "writeRate": 295871752.4891211, "readRate": 849217654.7045394 }),
-        ),
         ("create_user", json!({ "id": "19c9" })),
         (
             "create_auth_token",
             json!({ "token": { "created_at": 1, "id": "x", "user_id": "a", "expiration": 2 } }),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn real_answers_conform() {
+    let descriptor = descriptor();
+    for (tool, answer) in real_answers().into_iter().chain(real_answers_about_users()) {
         let described = descriptor.tools.iter().find(|it| it.name == tool).unwrap();
         conforms(&schema(described, &descriptor), &answer, tool);
     }
@@ -345,7 +355,8 @@ async fn secrets_are_hidden() {
     let secrets = secrets_of(&simulator, &harness).await;
     let descriptor = descriptor();
     let mut hidden = 0;
-    for tool in descriptor.tools.iter().filter(|tool| tool.method == Method::Get && is_json(tool)) {
+    for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
+    {
         let id = tool.params.iter().find(|param| param.location == Location::Path);
         let mut all = vec![Map::new()];
         if let Some(id) = id {
@@ -413,13 +424,9 @@ fn tools_that_hide_are_those_that_show_secrets() {
 
 /// The answers of a real server that `DADL_XO_SAMPLES` names, by the tools that would have asked.
 #[test]
+#[ignore = "needs DADL_XO_SAMPLES"]
 fn recorded_answers_conform() {
-    let Some(path) = std::env::var_os("DADL_XO_SAMPLES") else {
-        let required = std::env::var_os("DADL_XO_SAMPLES_REQUIRED").is_some();
-        assert!(!required, "DADL_XO_SAMPLES is not set");
-        println!("skipped: DADL_XO_SAMPLES names no page with recorded answers");
-        return;
-    };
+    let path = std::env::var_os("DADL_XO_SAMPLES").expect("DADL_XO_SAMPLES names a page");
     let page = std::fs::read_to_string(path).unwrap();
     let descriptor = descriptor();
     for (name, tool) in [

@@ -113,7 +113,7 @@ fn odd_names_reach_the_wire_as_declared() {
 fn the_default_limit_is_sent() {
     let page = || {
         with(tool("GET", "/vms", &[]), |tool| {
-            tool.pagination = Some(Pagination {
+            tool.http_mut().unwrap().pagination = Some(Pagination {
                 strategy: PageStrategy::Offset { param: Some("offset".to_owned()) },
                 limit_param: Some("limit".to_owned()),
                 limit_default: Some(100),
@@ -167,7 +167,8 @@ fn no_body_has_no_content_type() {
 #[test]
 fn a_json_dialect_is_kept() {
     let patch = with(tool("PATCH", "/x", &["a:body:string"]), |tool| {
-        tool.body = BodyKind::JsonAs("application/merge-patch+json".parse().unwrap());
+        tool.http_mut().unwrap().body =
+            BodyKind::JsonAs("application/merge-patch+json".parse().unwrap());
     });
     let sent = text(patch, json!({"a": "b"}));
     assert!(
@@ -179,7 +180,8 @@ fn a_json_dialect_is_kept() {
 #[test]
 fn forms_are_pairs_and_nest_in_brackets() {
     let params = &["name:body:string", "n:body:integer", "tags:body:array", "card:body:object"];
-    let form = || with(tool("POST", "/x", params), |tool| tool.body = BodyKind::Form);
+    let form =
+        || with(tool("POST", "/x", params), |tool| tool.http_mut().unwrap().body = BodyKind::Form);
     let arguments = json!({
         "name": "a b&c=ü", "n": 9_007_199_254_740_993_u64, "tags": ["x", "y"],
         "card": {"number": "1", "owner": {"name": "z"}}
@@ -211,7 +213,9 @@ fn dotted_names_nest_when_the_descriptor_says_so() {
 #[test]
 fn raw_bodies_are_a_file_or_the_text() {
     let raw = |params: &[&str], kind: &str| {
-        with(tool("PUT", "/x", params), |tool| tool.body = BodyKind::Raw(kind.parse().unwrap()))
+        with(tool("PUT", "/x", params), |tool| {
+            tool.http_mut().unwrap().body = BodyKind::Raw(kind.parse().unwrap())
+        })
     };
     let stream = "application/octet-stream";
     assert_eq!(
@@ -231,8 +235,9 @@ fn raw_bodies_are_a_file_or_the_text() {
 #[test]
 fn multipart_bodies_have_fields_and_then_files() {
     let params = ["f:body:file_url", "a:body:array", "o:body:object", "n.m:body:integer"];
-    let multipart =
-        |params: &[&str]| with(tool("POST", "/x", params), |tool| tool.body = BodyKind::Multipart);
+    let multipart = |params: &[&str]| {
+        with(tool("POST", "/x", params), |tool| tool.http_mut().unwrap().body = BodyKind::Multipart)
+    };
     let arguments = json!({"f": "a.png", "a": ["x", 2], "o": {"k": "ü"}, "n.m": 7});
     assert_eq!(
         text(multipart(&params), arguments),

@@ -19,9 +19,9 @@ use crate::{
         self,
         diagnostic::{Diagnostic, Severity},
         login::is_loopback,
-        model::{Access, Auth, Location, Method},
+        model::{Access, Auth, Location, Method, Request},
     },
-    executor::CallError,
+    executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
 };
 
@@ -290,7 +290,7 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
         }
     };
     let needs_credential = backend.descriptor.auth != Auth::None;
-    match app.executor.execute(call, &()).await {
+    match app.executor.execute(call, &CallContext::default()).await {
         Ok(outcome) => {
             let finding = format!("{} answered HTTP {}", entry.name, outcome.status);
             match outcome.notes.first() {
@@ -349,8 +349,12 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
         .listed()
         .filter(|entry| {
             let Some(tool) = entry.tool() else { return false };
+            let may_list = match &tool.request {
+                Request::Http(http) => http.method == Method::Get,
+                Request::Rpc(_) => true,
+            };
             tool.access == Some(Access::Read)
-                && (tool.method == Method::Get || tool.rpc.is_some())
+                && may_list
                 && !tool.response.is_stream()
                 && !tool.response.binary
                 // It never fails.

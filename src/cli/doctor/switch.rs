@@ -7,7 +7,7 @@ use crate::{
     app::App,
     catalog::BackendId,
     descriptor::switch::SwitchState,
-    executor::CallError,
+    executor::{CallContext, CallError},
     outcome::{ApiError, Payload, SWITCHED_OFF},
 };
 
@@ -38,7 +38,8 @@ pub(super) async fn describe(app: &App, asks: bool, report: &mut Report) {
             return;
         }
     };
-    match read(app.executor.execute(call, &()).await.map(|outcome| outcome.payload), state) {
+    let outcome = app.executor.execute(call, &CallContext::default()).await;
+    match read(outcome.map(|outcome| outcome.payload), state) {
         Standing::On => report.ok(SUBJECT, "on: the API takes calls through MCP".to_owned()),
         Standing::Off(reason) => report.fail(
             SUBJECT,

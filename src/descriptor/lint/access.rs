@@ -3,7 +3,7 @@
 use super::{Lint, tool::ToolView};
 use crate::{
     descriptor::{code, diagnostic::Severity},
-    names::{verbs, words},
+    names::{path::fixed_parts, verbs, words},
 };
 
 /// Words in the names of parameters that only a question has.
@@ -48,7 +48,7 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
 /// Returns whether name, path or description say that the tool only reads.
 fn reads(tool: &ToolView<'_>) -> bool {
     let is_reading = |word: &String| verbs::may_read(word);
-    let last = tool.plain_path().rsplit('/').find(|part| !part.contains('{')).unwrap_or_default();
+    let last = fixed_parts(tool.path).next_back().unwrap_or_default();
     let first =
         tool.description.split(|other: char| !other.is_alphanumeric()).find(|it| !it.is_empty());
     let name = tool.words();

@@ -1,10 +1,7 @@
 //! `health`: the request that says whether a backend is there and takes the credential (DADL 0.2,
 //! section 4.6).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
 
@@ -16,7 +13,10 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    model::{Access, BodyKind, ErrorRules, Health, Location, Method, Param, ResponseRules, Tool},
+    model::{
+        Access, BodyKind, ErrorRules, Health, Http, Location, Method, Param, Request,
+        ResponseRules, Tool,
+    },
     template::PathTemplate,
     yaml::Value,
 };
@@ -71,7 +71,7 @@ pub(super) fn lower<'tree>(
         Some(_) => declared(backend, &section, tools, names, context)?,
         None => (None, inline(&section, defaults, context)?),
     };
-    if !tool.method.is_safe() && tool.access != Some(Access::Read) {
+    if tool.may_change() {
         context
             .warning(code::HEALTH_SAFE, &section.span, "the health check may change something")
             .help("use a GET, or a tool with `access: read`");
@@ -131,7 +131,7 @@ fn declared<'tree>(
     let is_required = |param: &&Param| {
         param.default.is_none() && (param.required || param.location == Location::Path)
     };
-    let body_file = matches!(tool.body, BodyKind::Raw(_));
+    let body_file = matches!(tool.body(), Some(BodyKind::Raw(_)));
     if let Some(param) = tool.params.iter().find(is_required) {
         let message = format!("the tool `{}` requires `{}`", tool.name, param.name);
         context
@@ -144,7 +144,9 @@ fn declared<'tree>(
     }
     tool.params.retain(|param| param.default.is_some());
     tool.response = ResponseRules::default();
-    tool.pagination = None;
+    if let Some(http) = tool.http_mut() {
+        http.pagination = None;
+    }
     tool.hints.clear();
     tool.deprecated = None;
     tool.depends_on.clear();
@@ -187,29 +189,12 @@ fn inline<'tree>(
         Method::Delete => Access::Dangerous,
         Method::Patch | Method::Post | Method::Put => Access::Write,
     };
+    let http = Http { method, path, body: BodyKind::Json, pagination: None };
     Some(Tool {
-        name: String::new(),
-        method,
-        path,
-        rpc: None,
         access: Some(access),
-        description: String::new(),
-        hints: Vec::new(),
-        params: Vec::new(),
-        body: BodyKind::Json,
-        nest_body_keys: false,
-        max_body_size: None,
-        idempotency: None,
         headers: defaults.headers.fields.clone(),
-        pagination: None,
         errors: ErrorRules { retry_on: Vec::new(), ..defaults.errors.clone() },
-        response: ResponseRules::default(),
-        retry_unsafe: false,
-        deprecated: None,
-        depends_on: Vec::new(),
-        value_hints: BTreeMap::new(),
-        returns: None,
-        upload_size: None,
+        ..Tool::new(Health::NAME.to_owned(), Request::Http(http))
     })
 }
 
@@ -257,7 +242,7 @@ mod tests {
     #[test]
     fn both_forms() {
         let check = health("{path: /status, expect_status: 204, timeout: 500ms, expose: false}");
-        assert_eq!((check.tool.method.as_str(), check.tool.path.as_str()), ("GET", "/status"));
+        assert_eq!(check.tool.line(), "GET /status");
         assert_eq!((check.expect_status, check.timeout.as_millis()), (Some(204), 500));
         assert!(!check.expose);
         let check = health("{tool: ping, expect_path: $.ok}");

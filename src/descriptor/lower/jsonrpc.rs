@@ -146,25 +146,24 @@ pub(super) fn foreign<'tree>(
 }
 
 impl Shared {
-    /// Returns where a tool sends its requests, and the method that it names there.
+    /// Returns the method that a tool is, and where its requests go.
     pub(super) fn method<'tree>(
         &self,
         tool: &Section<'tree>,
         context: &mut Context<'tree>,
-    ) -> (Option<PathTemplate>, Option<Box<Rpc>>) {
+    ) -> Option<Rpc> {
         for (key, help) in FOREIGN_TOOL_KEYS {
             if let Some(entry) = tool.entry(key) {
                 foreign(entry, &tool.place.to_string(), help, context);
             }
         }
-        let method = name(tool, context).map(|name| {
-            Box::new(Rpc {
-                method: name,
-                codes: Arc::clone(&self.codes),
-                lists_methods: self.lists_methods.clone(),
-            })
-        });
-        (self.path.clone(), method)
+        let method = name(tool, context)?;
+        Some(Rpc {
+            path: self.path.clone()?,
+            method,
+            codes: Arc::clone(&self.codes),
+            lists_methods: self.lists_methods.clone(),
+        })
     }
 }
 
@@ -230,9 +229,9 @@ mod tests {
         assert_eq!(loaded.diagnostics, []);
         let descriptor = loaded.descriptor.unwrap();
         let tool = &descriptor.tools[1];
-        let rpc = tool.rpc.as_ref().unwrap();
-        assert_eq!((rpc.method.as_str(), tool.path.as_str()), ("a.b", "/api/v1"));
-        assert_eq!(tool.method.as_str(), "POST");
+        let rpc = tool.rpc().unwrap();
+        assert_eq!((rpc.method.as_str(), rpc.path.as_str()), ("a.b", "/api/v1"));
+        assert_eq!(tool.line(), "POST /api/v1 a.b");
         assert_eq!(rpc.codes.as_ref(), [(1, "not_found".to_owned())]);
         assert_eq!(rpc.lists_methods.as_deref(), Some("list"));
         assert!(tool.only_reads());

@@ -20,7 +20,7 @@ use crate::{
         code,
         condition::Condition,
         json_path::JsonPath,
-        model::{Access, BodyKind, Location, Param, ParamKind, Tool},
+        model::{BodyKind, Location, Param, ParamKind, Tool},
         task::{Phase, Steps, TASK, TaskCall, Tasks},
         units,
         yaml::Value,
@@ -196,7 +196,7 @@ fn watch<'tree>(
                 .error(code::TASK_CALL, &entry.value.span, "a task cannot be watched by a download")
                 .help("name a tool that answers JSON");
         }
-        if !tool.method.is_safe() && tool.access != Some(Access::Read) {
+        if tool.may_change() {
             let message = format!("`{}`, which watches tasks, may change something", tool.name);
             context
                 .warning(code::TASK_SAFE, &entry.value.span, message)
@@ -326,7 +326,7 @@ fn arguments<'tree>(
             .help(format!("add `{}` to `{key}`", param.name));
     }
     let sends_file = |param: &Param| param.kind == ParamKind::FileUrl;
-    if matches!(tool.body, BodyKind::Raw(_) | BodyKind::Multipart)
+    if matches!(tool.body(), Some(BodyKind::Raw(_) | BodyKind::Multipart))
         || tool.params.iter().any(sends_file)
     {
         let message = format!("the tool `{}` sends files", tool.name);

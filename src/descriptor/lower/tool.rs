@@ -1,6 +1,6 @@
 //! `tools`: one operation each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use http::HeaderName;
 
@@ -12,7 +12,10 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    model::{Access, Auth, BodyKind, Deprecation, Location, Method, Pagination, Param, Rpc, Tool},
+    model::{
+        Access, Auth, BodyKind, Deprecation, Http, Location, Method, Pagination, Param, Request,
+        Rpc, Tool,
+    },
     template::PathTemplate,
     units,
     yaml::{Entry, Value},
@@ -103,11 +106,10 @@ fn lower<'tree>(
         return None;
     }
     let section = context.section(&entry.value, &entry.key_span, place, KEYS)?;
-    let target = match &defaults.rpc {
+    let (target, params) = match &defaults.rpc {
         Some(shared) => called(&section, shared, context),
         None => requested(&section, auth, defaults, context),
     };
-    let Target { method, path, rpc, params, body } = target;
     let description = description(&section, context);
     let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     let max_body_size = max_body_size(&section, context);
@@ -123,9 +125,13 @@ fn lower<'tree>(
         }
         None => defaults.response.clone(),
     };
-    let pagination = match &defaults.rpc {
-        Some(_) => None,
-        None => pagination(&section, method, response.binary, defaults, context),
+    let request = match target {
+        Target::Http { method, path, body } => {
+            let pagination = pagination(&section, method, response.binary, defaults, context);
+            let target = method.zip(path);
+            target.map(|(method, path)| Request::Http(Http { method, path, body, pagination }))
+        }
+        Target::Rpc(rpc) => rpc.map(Request::Rpc),
     };
     let errors = errors::lower(&section, context).unwrap_or_else(|| defaults.errors.clone());
     let access = context.text(&section, "access").map(|text| Access::from_word(text.value));
@@ -136,39 +142,31 @@ fn lower<'tree>(
         unknown_tool(text.value, &text.span, "depends_on", names, context);
     }
     Some(Tool {
-        name: name.to_owned(),
-        method: method?,
-        path: path?,
-        rpc,
         access,
         description,
-        hints: Vec::new(),
         params: params.into_iter().map(|(param, _)| param).collect(),
-        body,
         nest_body_keys,
         max_body_size,
         idempotency,
         headers: defaults.headers.fields.clone(),
-        pagination,
         errors,
         response,
         retry_unsafe,
         deprecated,
         depends_on: depends_on.into_iter().map(|text| text.value.to_owned()).collect(),
-        value_hints: BTreeMap::new(),
         returns,
-        upload_size: None,
+        ..Tool::new(name.to_owned(), request?)
     })
 }
 
-/// Where a tool sends what.
-struct Target<'tree> {
-    method: Option<Method>,
-    path: Option<PathTemplate>,
-    rpc: Option<Box<Rpc>>,
-    params: Vec<(Param, &'tree Entry<'tree>)>,
-    body: BodyKind,
+/// Where a tool sends what, as far as it is right.
+enum Target {
+    Http { method: Option<Method>, path: Option<PathTemplate>, body: BodyKind },
+    Rpc(Option<Rpc>),
 }
+
+/// The parameters of a tool, each with its place in the file.
+type Params<'tree> = Vec<(Param, &'tree Entry<'tree>)>;
 
 /// Reads an operation of a REST API.
 fn requested<'tree>(
@@ -176,7 +174,7 @@ fn requested<'tree>(
     auth: Option<&Auth>,
     defaults: &Defaults<'tree>,
     context: &mut Context<'tree>,
-) -> Target<'tree> {
+) -> (Target, Params<'tree>) {
     jsonrpc::refuse_name(section, context);
     let methods = Method::ALL.map(|method| (method.as_str(), method));
     let method = context.required_text(section, "method");
@@ -184,7 +182,7 @@ fn requested<'tree>(
     let params = params::lower(section, auth, context);
     let path = path(section, &params, context);
     let body = body::kind(section, method, &params, defaults, context);
-    Target { method, path, rpc: None, params, body }
+    (Target::Http { method, path, body }, params)
 }
 
 /// Reads a method of a JSON-RPC API.
@@ -192,12 +190,10 @@ fn called<'tree>(
     section: &Section<'tree>,
     shared: &jsonrpc::Shared,
     context: &mut Context<'tree>,
-) -> Target<'tree> {
-    let (path, rpc) = shared.method(section, context);
+) -> (Target, Params<'tree>) {
+    let rpc = shared.method(section, context);
     let params = params::lower_for_rpc(section, context);
-    // Without a name there is no method, and so no tool.
-    let method = rpc.as_ref().map(|_| Method::Post);
-    Target { method, path, rpc, params, body: BodyKind::Json }
+    (Target::Rpc(rpc), params)
 }
 
 /// Reads the field of the idempotency key; it must be nobody else's.

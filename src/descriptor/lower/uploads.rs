@@ -42,7 +42,7 @@ fn uploading<'tree>(
 ) -> Option<usize> {
     let found = tools.iter().position(|tool| tool.name == name.value);
     if let Some(tool) = found.and_then(|at| tools.get(at)) {
-        if matches!(tool.body, BodyKind::Raw(_)) {
+        if matches!(tool.body(), Some(BodyKind::Raw(_))) {
             return found;
         }
         let message = format!("the body of the tool `{}` is not one file", name.value);
@@ -91,7 +91,8 @@ fn asked<'tree>(
         context.error(code::UPLOAD_SIZE, &name.span, message).help(help.to_owned());
         None
     };
-    if !tool.method.is_safe() || tool.access.as_ref().is_some_and(|access| *access != Access::Read)
+    if !tool.method().is_safe()
+        || tool.access.as_ref().is_some_and(|access| *access != Access::Read)
     {
         let message = format!("the tool `{}` may change something", tool.name);
         return refuse(message, "name a GET with `access: read`");
@@ -122,7 +123,9 @@ fn asked<'tree>(
     }
     let mut tool = tool.clone();
     tool.params.retain(|param| is_given(&param) || param.default.is_some());
-    tool.pagination = None;
+    if let Some(http) = tool.http_mut() {
+        http.pagination = None;
+    }
     tool.upload_size = None;
     Some(tool)
 }

@@ -19,8 +19,8 @@ use rmcp::{
 use serde_json::{Map, Value, json};
 
 pub(super) use self::tasks::advise;
-use super::{Server, consent::Retry, progress::Reporter};
-use crate::{access::Decision, catalog::Entry, gate::Gate};
+use super::{Server, consent::Retry};
+use crate::{access::Decision, catalog::Entry, executor::CallContext, gate::Gate};
 
 /// A tool that belongs to no descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,11 +141,11 @@ impl Builtin {
         arguments: Map<String, Value>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
-        reporter: &Reporter,
+        carried: &CallContext<'_>,
     ) -> CallToolResponse {
         match self {
-            Self::TaskWait => tasks::wait(server, arguments, context, reporter).await,
-            Self::TaskCancel => tasks::cancel(server, arguments, retry, context, reporter).await,
+            Self::TaskWait => tasks::wait(server, arguments, context, carried).await,
+            Self::TaskCancel => tasks::cancel(server, arguments, retry, context, carried).await,
             Self::StreamRead => streams::read(server, arguments, context).await,
             Self::StreamList => streams::list(server, arguments, context),
             Self::StreamClose => streams::close(server, arguments, context),

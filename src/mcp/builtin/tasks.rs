@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     descriptor::model::ParamKind,
-    executor::{Budget, CallError},
-    mcp::{Server, consent::Retry, progress::Reporter, result, server::usual},
+    executor::{Budget, CallContext, CallError},
+    mcp::{Server, consent::Retry, result, server::usual},
     outcome::{Outcome, Payload, task::TaskHandle},
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn wait(
     server: &Server,
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
-    reporter: &Reporter,
+    carried: &CallContext<'_>,
 ) -> CallToolResponse {
     let Waited { handle, budget } = match Waited::read(arguments) {
         Ok(arguments) => arguments,
@@ -60,10 +60,10 @@ pub(super) async fn wait(
         Ok(right) => right,
         Err(refusal) => return result::failure(refusal.to_string()).into(),
     };
-    let budget = budget.unwrap_or_else(|| usual(context));
+    let carried = carried.clone().waiting(budget.unwrap_or_else(|| usual(context)));
     let watched = tokio::select! {
         biased;
-        watched = server.executor().watch_task(&right, budget, reporter) => watched,
+        watched = server.executor().watch_task(&right, &carried) => watched,
         () = server.ending().leaving() => {
             let name = WAIT.name;
             return result::failure(format!(
@@ -82,7 +82,7 @@ pub(super) async fn cancel(
     arguments: Map<String, Value>,
     retry: Retry,
     context: &RequestContext<RoleServer>,
-    reporter: &Reporter,
+    carried: &CallContext<'_>,
 ) -> CallToolResponse {
     let mut given = Given::new(CANCEL.name, arguments);
     let handle = handle(&mut given);
@@ -99,7 +99,7 @@ pub(super) async fn cancel(
         Ok(call) => call,
         Err(response) => return response,
     };
-    let cancelled = server.executor().cancel_task(call, &handle, right.as_ref(), reporter).await;
+    let cancelled = server.executor().cancel_task(call, &handle, right.as_ref(), carried).await;
     answer(server, cancelled, context).await
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     descriptor::model::{Access, Method},
-    names::verbs,
-    openapi::{exposure, model::Operation, text::words},
+    names::{path::fixed_parts, verbs, words},
+    openapi::{exposure, model::Operation},
 };
 
 /// Words of an operation that loses data or interrupts service.
@@ -121,8 +121,7 @@ pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
 fn from_words(operation: &Operation, name: &str) -> (Access, String) {
     let method = operation.method;
     let name_words = words(name);
-    let fixed: Vec<&str> =
-        operation.path.split('/').filter(|part| !part.contains('{') && !part.is_empty()).collect();
+    let fixed: Vec<&str> = fixed_parts(&operation.path).collect();
     let last = fixed.last().map(|last| words(last)).unwrap_or_default();
     let first = name_words.first().map(String::as_str).unwrap_or_default();
     let has = |list: &[&str], words: &[String]| -> Option<String> {

@@ -19,16 +19,17 @@ use self::{
 use super::{
     model::{Api, Input, Operation},
     pattern::Pattern,
-    report::Remarks,
-    schema::excerpt,
-    text,
+    report::{Remarks, excerpt},
 };
-use crate::descriptor::{
-    self,
-    diagnostic::{Diagnostic, Severity},
-    format::format,
-    model::{Access, Location},
-    source::{MAX_BYTES, Source},
+use crate::{
+    descriptor::{
+        self,
+        diagnostic::{Diagnostic, Severity},
+        format::format,
+        model::{Access, Location},
+        source::{MAX_BYTES, Source},
+    },
+    names::snake,
 };
 
 /// So often the text is checked and mended.
@@ -291,9 +292,10 @@ fn described(operation: &Operation, name: &str) -> String {
 
 /// Makes a backend name of a title.
 fn backend_name(title: &str) -> String {
-    let words: Vec<String> = text::words(title)
-        .into_iter()
-        .filter(|word| !matches!(word.as_str(), "api" | "rest" | "openapi" | "swagger" | "the"))
+    let title = snake(title);
+    let words: Vec<&str> = title
+        .split('_')
+        .filter(|word| !matches!(*word, "api" | "rest" | "openapi" | "swagger" | "the"))
         .take(4)
         .collect();
     let name = words.join("-");

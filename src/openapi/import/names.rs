@@ -4,12 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     catalog::{RESERVED, TOOL_NAME_MAX},
-    openapi::{
-        model::{Operation, anonymous},
-        report::{Remarks, at},
-        schema::excerpt,
-        text::{hashed, snake, words},
+    names::{
+        SUFFIX,
+        path::{Piece, anonymous, pieces},
+        snake, suffixed,
     },
+    openapi::{
+        model::Operation,
+        report::{Remarks, at, excerpt},
+    },
+    text::head,
 };
 
 /// A tool may not have these: the program has tools of these names.
@@ -45,12 +49,12 @@ pub(super) fn names(operations: &[Operation], remarks: &mut Remarks) -> Vec<Stri
         let identity = format!("{} {}", operation.method, anonymous(&operation.path));
         let mut own = name.clone();
         if !is_unique || is_reserved || is_long {
-            own = hashed(name, &identity, TOOL_NAME_MAX);
+            own = hashed(name, &identity);
         }
         let mut salt = 0_u32;
         while !taken.insert(own.clone()) {
             salt += 1;
-            own = hashed(name, &format!("{identity} {salt}"), TOOL_NAME_MAX);
+            own = hashed(name, &format!("{identity} {salt}"));
         }
         if id.as_ref().is_some_and(|id| !is_own(id)) {
             let id = excerpt(operation.id.as_deref().unwrap_or_default());
@@ -87,21 +91,26 @@ fn by_id(operation: &Operation) -> Option<String> {
 fn by_path(operation: &Operation) -> String {
     let mut parts = vec![operation.method.as_str().to_ascii_lowercase()];
     let mut by = Vec::new();
-    for segment in operation.path.split(['/', '?', '=', '&']) {
-        let mut rest = segment;
-        while let Some((before, after)) = rest.split_once('{') {
-            parts.extend(words(before));
-            let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-            by.extend(words(name));
-            rest = tail;
-        }
-        parts.extend(words(rest));
+    for piece in pieces(&operation.path) {
+        let (text, parts) = match piece {
+            Piece::Literal(text) => (text, &mut parts),
+            Piece::Placeholder(name) | Piece::Open(name) => (name, &mut by),
+        };
+        parts.extend(Some(snake(text)).filter(|words| !words.is_empty()));
     }
     if !by.is_empty() {
         parts.push("by".to_owned());
         parts.append(&mut by);
     }
     parts.join("_")
+}
+
+/// Returns a name with a hash of what it stands for; a long one is cut where a word ends.
+fn hashed(name: &str, identity: &str) -> String {
+    let stem = head(name, TOOL_NAME_MAX - SUFFIX);
+    let end = if stem.len() < name.len() { stem.rfind('_') } else { None };
+    let end = end.filter(|end| *end > stem.len() / 2).unwrap_or(stem.len());
+    suffixed(stem.get(..end).unwrap_or(stem), identity.as_bytes(), TOOL_NAME_MAX)
 }
 
 #[cfg(test)]
@@ -166,5 +175,14 @@ mod tests {
         assert_eq!(one, two[1..]);
         assert!(one.iter().all(|name| name.len() <= TOOL_NAME_MAX), "{one:?}");
         assert!(one[1].starts_with("task_wait_"), "{one:?}");
+    }
+
+    #[test]
+    fn long_names_end_at_a_word() {
+        let name = "read_core_v1_namespaced_replication_controller_scale_status_of_all";
+        let long = hashed(name, "x");
+        let stem = "read_core_v1_namespaced_replication_";
+        assert!(long.starts_with(stem) && long.len() == stem.len() + SUFFIX - 1, "{long}");
+        assert_ne!(long, hashed(name, "y"));
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     descriptor::model::{Location, Method, ParamKind},
+    names::snake,
     openapi::{
         model::{Input, Operation},
         schema::Kinds,
-        text::snake,
     },
 };
 

@@ -8,9 +8,16 @@ use crate::{
     openapi::{
         model::{Api, Auth, Body, Input, Scheme},
         read::place_word,
-        text,
+        text::{prose, word},
     },
+    text::{cut, cut_prose},
 };
+
+/// A longer comment is cut, in characters.
+const MAX_COMMENT: usize = 100;
+
+/// So many characters of the other ways to authenticate are named.
+const MAX_OTHERS: usize = 200;
 
 /// A part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +134,8 @@ fn write_auth(auth: &Auth, name: &str, out: &mut Written) {
     let credential = |what: &str| format!("{}_{what}", name.replace('-', "_"));
     if !auth.others.is_empty() {
         let others: Vec<String> = auth.others.iter().map(|other| comment(other)).collect();
-        let (others, _) = text::cut(&others.join(", "), 200);
+        let others = others.join(", ");
+        let others = cut(&others, MAX_OTHERS);
         out.line(2, &format!("# review: the document has other ways as well: {others}"));
     }
     out.line(2, "auth:");
@@ -249,8 +257,7 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
 
 fn write_param(tool: &Tool<'_>, at: usize, input: &Input, out: &mut Written) {
     let place = place_word(input.location);
-    let mut line =
-        format!("{}: {{ type: {}, in: {place}", quoted(&input.name), text::word(input.kind));
+    let mut line = format!("{}: {{ type: {}, in: {place}", quoted(&input.name), word(input.kind));
     if input.required {
         line.push_str(", required: true");
     }
@@ -312,8 +319,7 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Returns text that can stand in a comment.
 fn comment(text: &str) -> String {
-    let (text, _) = text::cut(&text::prose(text), 100);
-    text
+    cut_prose(&prose(text), MAX_COMMENT).0.into_owned()
 }
 
 fn is_url(text: &str) -> bool {

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::{Dialect, Reader, list_of};
-use crate::openapi::{
-    model::Answer,
-    report::at,
-    schema::{Kinds, Shape, flag},
-    text::snake,
+use crate::{
+    names::snake,
+    openapi::{
+        model::Answer,
+        report::at,
+        schema::{Kinds, Shape, flag},
+    },
 };
 
 /// Answers that mean that all is well, the most telling first.
@@ -180,7 +182,8 @@ fn file(media: Option<&String>) -> Answer {
     Answer { file: Some(media.cloned()), ..Answer::default() }
 }
 
-fn essence(media: &str) -> String {
+/// Returns a media type without its parameters.
+pub(in crate::openapi) fn essence(media: &str) -> String {
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

@@ -4,17 +4,18 @@ use mime::Mime;
 use serde_json::{Map, Value};
 
 use super::{
-    Dialect, Reader, list_of,
-    params::{Declared, push},
+    Dialect, Reader, essence, list_of,
+    params::{Declared, MAX_DESCRIPTION, push},
 };
 use crate::{
     descriptor::model::{Location, ParamKind},
     openapi::{
         model::{Body, Input, Operation},
-        report::at,
-        schema::{Shape, excerpt, flag},
+        report::{at, excerpt},
+        schema::{Shape, flag},
         text,
     },
+    text::cut_prose,
 };
 
 /// The name of the parameter that is a whole body.
@@ -111,8 +112,7 @@ impl<'doc> Reader<'doc> {
     /// Chooses one of the media types that an operation takes.
     fn choose(&mut self, media: &[&str], place: &str, has_members: bool) -> String {
         let rank = |media: &str| {
-            let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            match essence.as_str() {
+            match essence(media).as_str() {
                 "application/json" => 0,
                 "text/json" => 1,
                 // Changes as a list of steps: no object.
@@ -191,9 +191,9 @@ impl<'doc> Reader<'doc> {
 
     /// Returns how a body of this media type is written; `None` when it cannot be.
     fn written_as(&mut self, media: &str, shape: &Shape, place: &str) -> Option<Body> {
-        let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let is_wild = essence.contains('*');
-        Some(match essence.as_str() {
+        let media_type = essence(media);
+        let is_wild = media_type.contains('*');
+        Some(match media_type.as_str() {
             "application/json" | "text/json" => Body::Json(None),
             _ if is_wild
                 && (!shape.members.is_empty() || shape.kinds.contains(ParamKind::Object)) =>
@@ -363,7 +363,7 @@ impl<'doc> Reader<'doc> {
 
     fn made_file(&mut self, name: &str, shape: &Shape, place: &str) -> Input {
         let description = shape.description.as_deref().map(text::prose).unwrap_or_default();
-        let (description, _) = text::cut(&description, 200);
+        let (description, _) = cut_prose(&description, MAX_DESCRIPTION);
         Input {
             name: name.to_owned(),
             location: Location::Body,
@@ -371,7 +371,7 @@ impl<'doc> Reader<'doc> {
             kinds: vec![ParamKind::FileUrl],
             required: false,
             values: Vec::new(),
-            description,
+            description: description.into_owned(),
             listing: String::new(),
             is_guess: false,
             shape: self.kept(shape),

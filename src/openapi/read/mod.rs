@@ -7,6 +7,7 @@ mod params;
 mod security;
 mod server;
 
+pub(super) use answer::essence;
 pub(super) use params::{place_word, push};
 
 use std::collections::{HashMap, HashSet};
@@ -16,14 +17,21 @@ use serde_json::{Map, Value};
 use super::{
     document::{self, DocumentError},
     exposure::{self, Exposure},
-    model::{Api, Base, Operation, anonymous},
-    report::{Remarks, at},
-    schema::{Schemas, excerpt, flag},
+    model::{Api, Base, Operation},
+    report::{Remarks, at, excerpt},
+    schema::{Schemas, flag},
     text,
 };
-use crate::descriptor::{
-    model::{Location, Method},
-    template::PathTemplate,
+use crate::{
+    descriptor::{
+        model::{Location, Method},
+        template::PathTemplate,
+    },
+    names::{
+        joined,
+        path::{Piece, anonymous, pieces},
+    },
+    text::cut_prose,
 };
 
 /// So many operations are read.
@@ -140,7 +148,7 @@ impl<'doc> Reader<'doc> {
         let title = text("title").map(text::prose).unwrap_or_default();
         let version = text("version").map(str::trim).map(str::to_owned);
         let description = text("description").map(text::paragraph).unwrap_or_default();
-        let (description, _) = text::cut(&description, MAX_API_DESCRIPTION);
+        let description = cut_prose(&description, MAX_API_DESCRIPTION).0.into_owned();
         let docs = self.root.pointer("/externalDocs/url").and_then(Value::as_str);
         for key in ["webhooks", "x-webhooks"] {
             if let Some(Value::Object(hooks)) = self.root.get(key).filter(|_| key == "webhooks")
@@ -316,9 +324,9 @@ impl<'doc> Reader<'doc> {
     /// Returns prose of at most one description's length.
     fn line(&mut self, text: Option<String>) -> String {
         let prose = text.map(|text| text::prose(&text)).unwrap_or_default();
-        let (line, was_cut) = text::cut(&prose, MAX_DESCRIPTION);
+        let (line, was_cut) = cut_prose(&prose, MAX_DESCRIPTION);
         self.cut += usize::from(was_cut);
-        line
+        line.into_owned()
     }
 
     /// Returns the path as a template, and the new names of placeholders by their old ones.
@@ -360,12 +368,17 @@ impl<'doc> Reader<'doc> {
             }
         }
         let (mut written, mut renamed) = (String::new(), HashMap::new());
-        let mut rest = path.as_str();
-        while let Some((before, after)) = rest.split_once('{') {
-            written.push_str(before);
-            let Some((inside, tail)) = after.split_once('}') else {
-                lost(self, "a brace in the path has no partner");
-                return None;
+        for piece in pieces(&path) {
+            let inside = match piece {
+                Piece::Literal(text) => {
+                    written.push_str(text);
+                    continue;
+                }
+                Piece::Placeholder(inside) => inside,
+                Piece::Open(_) => {
+                    lost(self, "a brace in the path has no partner");
+                    return None;
+                }
             };
             let name = self.placeholder(inside, &in_path, place);
             let Some(name) = name else {
@@ -378,9 +391,7 @@ impl<'doc> Reader<'doc> {
                 renamed.insert(name, usable.clone());
             }
             written.push_str(&format!("{{{usable}}}"));
-            rest = tail;
         }
-        written.push_str(rest);
         match PathTemplate::parse(&written) {
             Ok(_) => Some((written, renamed)),
             Err(error) => {
@@ -414,8 +425,7 @@ fn usable_name(name: &str) -> String {
     if name.chars().all(plain) {
         return name.to_owned();
     }
-    let parts: Vec<&str> = name.split(|other| !plain(other)).filter(|it| !it.is_empty()).collect();
-    if parts.is_empty() { "param".to_owned() } else { parts.join("_") }
+    joined(name, plain)
 }
 
 fn text_of(map: &Map<String, Value>, key: &str) -> Option<String> {

@@ -8,17 +8,18 @@ use serde_json::{Map, Value};
 use super::{Dialect, Item, Reader};
 use crate::{
     descriptor::model::{Location, ParamKind},
-    names::header,
+    names::{header, path::placeholders},
     openapi::{
         model::{Input, Operation},
-        report::{at, item},
-        schema::{Kinds, Shape, example, excerpt, flag},
+        report::{at, excerpt, item},
+        schema::{Kinds, Shape, example, flag},
         text,
     },
+    text::cut_prose,
 };
 
 /// The longest description of a parameter, in characters, without what its schema says.
-const MAX_DESCRIPTION: usize = 200;
+pub(super) const MAX_DESCRIPTION: usize = 200;
 
 /// So many parameters of an operation are read.
 const MAX_PARAMETERS: usize = 1_000;
@@ -148,9 +149,7 @@ impl<'doc> Reader<'doc> {
         renamed: &HashMap<String, String>,
     ) {
         let mut in_path = Vec::new();
-        let placeholders: Vec<&str> =
-            operation.path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
-        let placeholders: Vec<String> = placeholders.into_iter().map(str::to_owned).collect();
+        let in_braces: Vec<String> = placeholders(&operation.path).map(str::to_owned).collect();
         for parameter in declared {
             let location = match parameter.location.as_str() {
                 "path" => Location::Path,
@@ -167,7 +166,7 @@ impl<'doc> Reader<'doc> {
             };
             if location == Location::Path {
                 let name = renamed.get(&parameter.name).unwrap_or(&parameter.name);
-                if !placeholders.contains(name) {
+                if !in_braces.contains(name) {
                     let message =
                         format!("the path has no `{{{}}}`; left out", excerpt(&parameter.name));
                     let help = "add it to the path, or send the parameter elsewhere";
@@ -199,7 +198,7 @@ impl<'doc> Reader<'doc> {
             }
             self.sent(operation, parameter, location);
         }
-        for name in placeholders {
+        for name in in_braces {
             if !in_path.contains(&name) {
                 in_path.push(name.clone());
                 self.undeclared(operation, name);
@@ -506,7 +505,8 @@ impl<'doc> Reader<'doc> {
     /// Writes what a schema says about a value into one line.
     fn description(&mut self, shape: &Shape, place: &str) -> String {
         let text = shape.description.as_deref().map(text::prose).unwrap_or_default();
-        let (mut line, was_cut) = text::cut(&text, MAX_DESCRIPTION);
+        let (line, was_cut) = cut_prose(&text, MAX_DESCRIPTION);
+        let mut line = line.into_owned();
         self.cut += usize::from(was_cut);
         if shape.deprecated {
             line = format!("Deprecated. {line}").trim_end().to_owned();
@@ -670,7 +670,7 @@ fn content(map: &Map<String, Value>) -> Option<(&str, &Value)> {
 /// Appends a sentence.
 pub(in crate::openapi) fn push(line: &mut String, sentence: &str) {
     if !line.is_empty() {
-        let ends = line.trim_end_matches(['"', ')']).ends_with(['.', '!', '?', ':', ';', '}']);
+        let ends = line.trim_end_matches(['"', ')']).ends_with(['.', '!', '?', ':', ';', '}', '…']);
         line.push_str(if ends { " " } else { ". " });
     }
     line.push_str(sentence);

@@ -9,15 +9,12 @@ use url::Url;
 use super::{Dialect, Found, Item, Reader};
 use crate::{
     descriptor::{login::check_endpoint, model::Location},
+    names::header,
     openapi::{
         model::{Auth, Scheme},
-        report::at,
-        schema::excerpt,
+        report::{at, excerpt},
     },
 };
-
-/// Fields that carry the message itself.
-const FRAMING: [&str; 4] = ["content-length", "content-type", "host", "transfer-encoding"];
 
 /// So many schemes are looked at.
 const MAX_SCHEMES: usize = 100;
@@ -178,8 +175,8 @@ impl<'doc> Reader<'doc> {
                     return Some(Scheme::Bearer);
                 }
                 match HeaderName::from_bytes(name.as_bytes()) {
-                    Ok(header) if header == http::header::COOKIE => None,
-                    Ok(header) if !FRAMING.contains(&header.as_str()) => {
+                    Ok(field) if field == http::header::COOKIE => None,
+                    Ok(field) if !header::frames(field.as_str()) => {
                         Some(Scheme::Header(name.to_owned()))
                     }
                     _ => lost(self, format!("`{}` cannot carry a credential", excerpt(name))),

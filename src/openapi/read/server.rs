@@ -6,10 +6,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Dialect, Found, Item, Reader};
-use crate::openapi::{
-    model::Base,
-    report::{at, item},
-    schema::excerpt,
+use crate::{
+    names::path::{Piece, filled_with_x, of_base_url, pieces},
+    openapi::{
+        model::Base,
+        report::{at, excerpt, item},
+    },
 };
 
 impl<'doc> Reader<'doc> {
@@ -88,10 +90,19 @@ impl<'doc> Reader<'doc> {
         let server = servers?.as_array()?.first()?;
         let url = server.get("url").and_then(Value::as_str)?.trim();
         let mut written = String::new();
-        let mut rest = url;
-        while let Some((before, after)) = rest.split_once('{') {
-            let Some((name, tail)) = after.split_once('}') else { break };
-            written.push_str(before);
+        for piece in pieces(url) {
+            let name = match piece {
+                Piece::Literal(text) => {
+                    written.push_str(text);
+                    continue;
+                }
+                Piece::Placeholder(name) => name,
+                // It stays, and is no base URL.
+                Piece::Open(text) => {
+                    written.push_str(&format!("{{{text}"));
+                    break;
+                }
+            };
             let variable = server.get("variables").and_then(|all| all.get(name));
             let default = variable.and_then(|it| it.get("default"));
             let default = match default {
@@ -113,9 +124,7 @@ impl<'doc> Reader<'doc> {
             } else {
                 written.push_str(&default);
             }
-            rest = tail;
         }
-        written.push_str(rest);
         Some((written, place))
     }
 
@@ -138,31 +147,16 @@ impl<'doc> Reader<'doc> {
     /// Makes a base URL of what a document says.
     fn base(&mut self, text: &str, place: &str) -> Base {
         let text = text.trim_end_matches('/');
-        // Placeholders stand for parts of the host.
-        let mut plain = String::new();
-        for (index, part) in text.split('{').enumerate() {
-            match part.split_once('}') {
-                Some((_, rest)) if index > 0 => {
-                    plain.push_str(if plain.is_empty() { "https://x" } else { "x" });
-                    plain.push_str(rest);
-                }
-                _ => plain.push_str(part),
-            }
+        let plain = filled_with_x(text);
+        let url = plain.as_deref().ok().and_then(|plain| Url::parse(plain).ok());
+        let url = url.filter(Url::has_host);
+        let path = of_base_url(Some(text)).to_owned();
+        // A brace that opens nothing stays where placeholders were filled.
+        let is_stray = |other: char| other.is_whitespace() || other == '}';
+        if url.as_ref().is_some_and(is_usable) && !plain.iter().any(|it| it.contains(is_stray)) {
+            return Base { url: Some(text.to_owned()), path };
         }
-        if let Ok(url) = Url::parse(&plain)
-            && url.has_host()
-        {
-            let path = url.path().trim_end_matches('/').to_owned();
-            let is_usable = matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
-                && url.fragment().is_none()
-                && !text.contains(char::is_whitespace)
-                && has_plain_placeholders(text);
-            if is_usable {
-                return Base { url: Some(text.to_owned()), path };
-            }
+        if url.is_some() || (plain.is_err() && !text.starts_with('/')) {
             let message = format!("`{}` cannot be a base URL", excerpt(text));
             self.schemas.remarks.lost(place, message, "set `url` for the backend");
             return Base { url: None, path };
@@ -178,15 +172,11 @@ impl<'doc> Reader<'doc> {
     }
 }
 
-/// Returns whether each brace has a partner, and a name between the two.
-fn has_plain_placeholders(text: &str) -> bool {
-    let mut parts = text.split('{');
-    let is_plain = |part: &str| !part.contains('}');
-    parts.next().is_some_and(is_plain)
-        && parts.all(|part| {
-            part.split_once('}').is_some_and(|(name, rest)| {
-                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-                !name.is_empty() && name.bytes().all(is_name) && is_plain(rest)
-            })
-        })
+/// Returns whether requests can go below this URL.
+fn is_usable(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
 }

@@ -15,7 +15,7 @@ use shape::MAX_MEMBERS;
 
 pub use shape::{Kinds, Member, Shape};
 
-use super::report::{Remarks, at, item};
+use super::report::{Remarks, at, excerpt, item};
 use crate::descriptor::model::ParamKind;
 
 /// A reference leads to a reference at most so often.
@@ -465,10 +465,4 @@ pub(super) fn example(map: &Map<String, Value>) -> Option<Value> {
         _ => None,
     });
     found.or_else(|| map.get("x-example")).filter(|value| !value.is_null()).cloned()
-}
-
-/// Cuts what is shown of a text of the document.
-pub(super) fn excerpt(text: &str) -> String {
-    let shown: String = text.chars().take(80).filter(|shown| !shown.is_control()).collect();
-    if shown.len() < text.len() { format!("{shown}..") } else { shown }
 }

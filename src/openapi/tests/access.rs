@@ -1,6 +1,10 @@
 //! Where an API is, and how requests authenticate.
 
-use super::*;
+use super::{super::drift::What, *};
+use crate::{
+    descriptor::{code, model::Access, template::PathTemplate},
+    names::verbs,
+};
 
 #[test]
 fn credentials_come_from_the_schemes() {
@@ -73,4 +77,54 @@ fn servers_become_a_base_url() {
     let (descriptor, _, lines) = import_of(&document(elsewhere));
     assert_eq!(descriptor.tools.len(), 1);
     assert!(lines[0].contains("https://up.example"), "{lines:?}");
+}
+
+#[test]
+fn what_certainly_reads_is_imported_as_such_and_no_check_asks_why() {
+    for verb in verbs::READS {
+        let capital = verb[..1].to_uppercase() + &verb[1..];
+        for (path, id) in [
+            (format!("/things/{verb}"), "things".to_owned()),
+            (format!("/things/{verb}/"), "things".to_owned()),
+            (format!("/things/{verb}/{{kind}}/"), "things".to_owned()),
+            (format!("/things/{verb}Things"), "things".to_owned()),
+            (format!("/{{kind}}/{verb}?all=true"), "things".to_owned()),
+            ("/things".to_owned(), format!("{verb}Things")),
+            ("/things".to_owned(), format!("{verb}_VMs")),
+            ("/things".to_owned(), format!("{capital}HTTPServers")),
+        ] {
+            let document = document(json!({
+                "/other": { "get": { "operationId": "other", "summary": "Others" } },
+                path.as_str(): { "post": { "operationId": id, "summary": "Some things" } },
+            }));
+            let (descriptor, text, _) = import_of(&document);
+            let tool =
+                descriptor.tools.iter().find(|tool| tool.method().as_str() == "POST").unwrap();
+            assert_eq!(tool.access, Some(Access::Read), "{path} {id:?}\n{text}");
+            let findings = check(&Source::new("t", text.as_str())).diagnostics;
+            assert!(findings.iter().all(|it| it.code != code::POST_READ), "{text}\n{findings:#?}");
+        }
+    }
+}
+
+#[test]
+fn an_imported_base_url_is_that_of_the_document() {
+    for (url, base, below) in [
+        ("https://x.example/ü/v1", Some("https://x.example/ü/v1"), "/ü/v1/vms"),
+        ("https://{host}/{stage}/v1", Some("https://{HOST}/{STAGE}/v1"), "/{other}/v1/vms"),
+        ("https://x.example/{a b}/v1?x=1", None, "/vms"),
+        ("/api/{version", None, "/vms"),
+    ] {
+        let mut document = get(json!([]));
+        document["servers"] = json!([{ "url": url }]);
+        let (descriptor, text, _) = import_of(&document);
+        assert_eq!(descriptor.base_url.as_deref(), base, "{text}");
+        // The path of the base URL may also stand before that of each tool.
+        let mut whole = descriptor;
+        whole.base_url = None;
+        whole.tools[0].http_mut().unwrap().path = PathTemplate::parse(below).unwrap();
+        let (api, _) = read(document.to_string().as_bytes()).unwrap();
+        let found = drift(&whole, &api).differences;
+        assert!(found.iter().all(|it| it.what != What::UnknownOperation), "{url}: {found:#?}");
+    }
 }

@@ -95,7 +95,7 @@ fn plain_mistakes_are_mended() {
     assert!(lines.iter().filter(|line| line.starts_with("mended")).count() >= 4, "{lines:?}");
     let express =
         json!({ "vms/:id": { "get": { "parameters": [{ "name": "id", "in": "path" }] } } });
-    assert_eq!(tool(&document(express)).0.path.as_str(), "/vms/{id}");
+    assert_eq!(tool(&document(express)).0.path().as_str(), "/vms/{id}");
 }
 
 #[test]
@@ -195,4 +195,29 @@ fn a_bomb_of_operations_is_read_in_part() {
     assert!(inputs < 101_000, "{inputs}");
     let lost = |it: &crate::openapi::report::Remark| it.message.contains("parameters are read");
     assert!(remarks.list().iter().any(lost));
+}
+
+#[test]
+fn what_is_cut_says_so_with_one_mark() {
+    let long = "One thing and another. ".repeat(20);
+    let words = "word ".repeat(100);
+    let value = "v".repeat(80);
+    let members: serde_json::Map<String, Value> =
+        (0..80).map(|number| (format!("member_{number}"), json!({ "type": "string" }))).collect();
+    let (found, lines) = tool(&get(json!([
+        { "name": "sentences", "in": "query", "description": long, "schema": { "enum": ["a"] } },
+        { "name": "words", "in": "query", "description": words, "schema": { "enum": ["a"] } },
+        { "name": "value", "in": "query", "schema": { "type": "string", "enum": [value, "b"] } },
+        { "name": format!("x{}\u{7}", "y".repeat(90)), "in": "cookie", "schema": {} },
+        { "name": "members", "in": "query", "content": { "application/json": { "schema":
+            { "type": "object", "properties": members } } } },
+    ])));
+    let said = |name: &str| said(&found, name);
+    assert!(said("sentences").ends_with("another. … Always a."), "{}", said("sentences"));
+    assert!(said("words").ends_with("word word… Always a."), "{}", said("words"));
+    assert_eq!(said("value"), format!("One of {}…, b.", "v".repeat(60)));
+    assert!(said("members").contains(", …}"), "{}", said("members"));
+    let cookie = lines.iter().find(|line| line.contains("the cookie")).unwrap();
+    assert!(cookie.ends_with(&format!("`x{}…`", "y".repeat(79))), "{cookie}");
+    assert!(!lines.iter().any(|line| line.contains("..")), "{lines:?}");
 }

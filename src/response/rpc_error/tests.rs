@@ -4,9 +4,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::descriptor::template::PathTemplate;
 
 fn rpc(lists: Option<&str>) -> Rpc {
     Rpc {
+        path: PathTemplate::parse("/api/v1").unwrap(),
         method: "backup.run".to_owned(),
         codes: vec![(1, "not_found".to_owned()), (10, "invalid_input".to_owned())].into(),
         lists_methods: lists.map(Into::into),

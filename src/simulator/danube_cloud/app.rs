@@ -205,17 +205,13 @@ impl State {
                     _ => done(self.show_backup(user, dc, name, data)?),
                 }
             }
-            View::NodeDefinitions(node) | View::NodeBackups(node) => {
-                if user.role != Role::SuperAdmin {
-                    return Err(Failure::forbidden());
-                }
-                if self.node(node).is_none() {
-                    return Err(Failure::not_found("Node"));
-                }
-                done(match view {
-                    View::NodeBackups(_) => self.list_node_backups(user, node, data)?,
-                    _ => self.list_definitions(user, dc, &Scope::Node(node), data)?,
-                })
+            View::NodeDefinitions(node) => {
+                self.check_node(user, node)?;
+                done(self.list_definitions(user, dc, &Scope::Node(node), data)?)
+            }
+            View::NodeBackups(node) => {
+                self.check_node(user, node)?;
+                done(self.list_node_backups(user, node, data)?)
             }
             View::Tasks => bare(self.list_tasks(user, dc)),
             View::Task(id) if is_get => bare(self.show_task(user, dc, id)?),
@@ -232,6 +228,19 @@ impl State {
             View::TaskLog => bare(self.task_log(user, dc, url, data)?),
             View::TaskLogStats => bare(self.log_stats(dc, data)?),
         })
+    }
+}
+
+impl State {
+    /// Nodes are for those who run them.
+    fn check_node(&self, user: &User, node: &str) -> Result<(), Failure> {
+        if user.role != Role::SuperAdmin {
+            return Err(Failure::forbidden());
+        }
+        if self.node(node).is_none() {
+            return Err(Failure::not_found("Node"));
+        }
+        Ok(())
     }
 }
 

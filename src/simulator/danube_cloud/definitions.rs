@@ -297,28 +297,7 @@ impl State {
         if let Some(zpool) = data.text("zpool") {
             zpool.clone_into(&mut definition.zpool);
         }
-        match data.get("desc") {
-            Some(Value::String(desc)) if desc.chars().count() > 128 => {
-                refuse("desc", too_long(desc));
-            }
-            Some(Value::String(desc)) => desc.clone_into(&mut definition.desc),
-            _ => {}
-        }
-        for (field, place) in
-            [("active", &mut definition.active), ("fsfreeze", &mut definition.fsfreeze)]
-        {
-            match data.flag(field) {
-                Ok(Some(value)) => *place = value,
-                Ok(None) => {}
-                Err(_) => refuse(field, "Enter a valid boolean.".to_owned()),
-            }
-        }
-        if definition.fsfreeze && machine.brand != "kvm" {
-            refuse(
-                "fsfreeze",
-                "Filesystem freeze is available for HVM virtual machines only.".to_owned(),
-            );
-        }
+        change_rest(definition, machine, data, errors);
     }
 
     fn definition(&self, user: &User, definition: &Definition, is_extended: bool) -> Value {
@@ -394,3 +373,37 @@ const PRESETS: [(&str, &str, u64); 4] = [
     ("weekly", "M 4 * * 6", 12),
     ("monthly", "M 4 1 * *", 6),
 ];
+
+/// Takes over the description and the flags.
+fn change_rest(
+    definition: &mut Definition,
+    machine: &Machine,
+    data: &Data,
+    errors: &mut Map<String, Value>,
+) {
+    let mut refuse = |field: &str, text: String| {
+        errors.entry(field).or_insert_with(|| json!([text]));
+    };
+    match data.get("desc") {
+        Some(Value::String(desc)) if desc.chars().count() > 128 => {
+            refuse("desc", too_long(desc));
+        }
+        Some(Value::String(desc)) => desc.clone_into(&mut definition.desc),
+        _ => {}
+    }
+    for (field, place) in
+        [("active", &mut definition.active), ("fsfreeze", &mut definition.fsfreeze)]
+    {
+        match data.flag(field) {
+            Ok(Some(value)) => *place = value,
+            Ok(None) => {}
+            Err(_) => refuse(field, "Enter a valid boolean.".to_owned()),
+        }
+    }
+    if definition.fsfreeze && machine.brand != "kvm" {
+        refuse(
+            "fsfreeze",
+            "Filesystem freeze is available for HVM virtual machines only.".to_owned(),
+        );
+    }
+}

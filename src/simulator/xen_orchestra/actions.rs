@@ -12,7 +12,7 @@ use super::app::{App, Call};
 use super::failure::Failure;
 use super::kind::Kind;
 use super::state::State;
-use super::store::{Object, Properties};
+use super::store::{Object, Properties, Store};
 use super::tasks::Effect;
 use super::{hosts, machines};
 use crate::simulator::core::Reply;
@@ -113,32 +113,7 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
     let id = action.id.as_str();
     let store = &mut state.store;
     match (kind, action.name) {
-        (Kind::AclRole, _) => {
-            let role = store.find(Kind::AclRole, id)?.clone();
-            let copy = store.generator.uuid();
-            let name = action
-                .option("name")
-                .map_or_else(|| format!("{} (copy)", role.text("name")), str::to_owned);
-            let description = action.option("description").unwrap_or(role.text("description"));
-            store.insert(
-                Kind::AclRole,
-                json!({
-                    "name": name, "description": description, "id": copy, "userIds": [],
-                    "groupIds": [], "privilegeIds": [],
-                }),
-            );
-            for privilege in role.list("privilegeIds") {
-                let Some(mut object) = store.get(Kind::AclPrivilege, &privilege).cloned() else {
-                    continue;
-                };
-                let id = store.generator.uuid();
-                object.insert("roleId".to_owned(), copy.clone().into());
-                object.insert("id".to_owned(), id.clone().into());
-                store.insert(Kind::AclPrivilege, Value::Object(object));
-                store.link(Kind::AclRole, &copy, "privilegeIds", &id);
-            }
-            Ok(json!({"id": copy}))
-        }
+        (Kind::AclRole, _) => copy_role(store, action),
         (Kind::BackupRepository, "benchmark") => {
             let rates =
                 (2e8 + store.generator.fraction() * 2e8, 7e8 + store.generator.fraction() * 3e8);
@@ -148,21 +123,7 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
             store.remove(Kind::BackupRepository, id);
             Ok(Value::Null)
         }
-        (Kind::Schedule, _) => {
-            let schedule = store.find(Kind::Schedule, id)?.clone();
-            let job = store.find(Kind::BackupJob, schedule.text("jobId"))?.clone();
-            let start = super::state::now();
-            store.insert(
-                Kind::BackupLog,
-                json!({
-                    "data": {"mode": job.get("mode"), "reportWhen": "failure"},
-                    "id": start.to_string(), "jobId": job.text("id"), "jobName": job.text("name"),
-                    "message": "backup", "scheduleId": id, "start": start, "status": "success",
-                    "tasks": [], "end": start,
-                }),
-            );
-            Ok(Value::Null)
-        }
+        (Kind::Schedule, _) => run_schedule(store, id),
         (Kind::Server, "connect") => {
             let server = store.find(Kind::Server, id)?;
             if server.get("poolId").is_none() {
@@ -199,6 +160,50 @@ fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure>
         }
         _ => Ok(Value::Null),
     }
+}
+
+/// Copies a role with its privileges.
+fn copy_role(store: &mut Store, action: &Action) -> Result<Value, Failure> {
+    let role = store.find(Kind::AclRole, &action.id)?.clone();
+    let copy = store.generator.uuid();
+    let name = action
+        .option("name")
+        .map_or_else(|| format!("{} (copy)", role.text("name")), str::to_owned);
+    let description = action.option("description").unwrap_or(role.text("description"));
+    store.insert(
+        Kind::AclRole,
+        json!({
+            "name": name, "description": description, "id": copy, "userIds": [],
+            "groupIds": [], "privilegeIds": [],
+        }),
+    );
+    for privilege in role.list("privilegeIds") {
+        let Some(mut object) = store.get(Kind::AclPrivilege, &privilege).cloned() else {
+            continue;
+        };
+        let id = store.generator.uuid();
+        object.insert("roleId".to_owned(), copy.clone().into());
+        object.insert("id".to_owned(), id.clone().into());
+        store.insert(Kind::AclPrivilege, Value::Object(object));
+        store.link(Kind::AclRole, &copy, "privilegeIds", &id);
+    }
+    Ok(json!({"id": copy}))
+}
+
+fn run_schedule(store: &mut Store, id: &str) -> Result<Value, Failure> {
+    let schedule = store.find(Kind::Schedule, id)?.clone();
+    let job = store.find(Kind::BackupJob, schedule.text("jobId"))?.clone();
+    let start = super::state::now();
+    store.insert(
+        Kind::BackupLog,
+        json!({
+            "data": {"mode": job.get("mode"), "reportWhen": "failure"},
+            "id": start.to_string(), "jobId": job.text("id"), "jobName": job.text("name"),
+            "message": "backup", "scheduleId": id, "start": start, "status": "success",
+            "tasks": [], "end": start,
+        }),
+    );
+    Ok(Value::Null)
 }
 
 /// An effect that changes nothing.

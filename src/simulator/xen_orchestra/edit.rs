@@ -131,19 +131,7 @@ impl State {
                 let reason = "a user cannot delete itself";
                 return Err(Failure::forbidden("delete user", reason));
             }
-            Kind::User => {
-                for group in object.list("groups") {
-                    store.unlink(Kind::Group, &group, "users", id);
-                }
-                let roles: Vec<String> =
-                    store.all(Kind::AclRole).map(|role| role.0.to_owned()).collect();
-                for role in roles {
-                    store.unlink(Kind::AclRole, &role, "userIds", id);
-                }
-                store.remove(kind, id);
-                self.accounts.passwords.remove(id);
-                self.accounts.tokens.retain(|token| token.text("user_id") != id);
-            }
+            Kind::User => self.delete_user(&object, id),
             Kind::Vbd => hosts::remove_connection(store, id),
             Kind::Vdi | Kind::VdiSnapshot => hosts::remove_disk(store, kind, id),
             Kind::Vif => {
@@ -164,6 +152,20 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn delete_user(&mut self, user: &Object, id: &str) {
+        let store = &mut self.store;
+        for group in user.list("groups") {
+            store.unlink(Kind::Group, &group, "users", id);
+        }
+        let roles: Vec<String> = store.all(Kind::AclRole).map(|role| role.0.to_owned()).collect();
+        for role in roles {
+            store.unlink(Kind::AclRole, &role, "userIds", id);
+        }
+        store.remove(Kind::User, id);
+        self.accounts.passwords.remove(id);
+        self.accounts.tokens.retain(|token| token.text("user_id") != id);
     }
 
     fn patch(&mut self, kind: Kind, id: &str, body: &Object) -> Result<(), Failure> {

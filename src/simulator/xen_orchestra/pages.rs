@@ -8,7 +8,10 @@ use super::app::BASE;
 use super::failure::Failure;
 use super::operations::operations;
 use super::state::now;
-use crate::simulator::core::{Reply, Request};
+use crate::{
+    names::path::placeholders,
+    simulator::core::{Reply, Request},
+};
 
 /// Finds a page outside the table of operations, by the path below the base.
 pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
@@ -81,8 +84,7 @@ pub(super) fn mcp_disabled() -> Failure {
 pub(super) fn description() -> Reply {
     let mut paths = Map::new();
     for operation in operations() {
-        let captured = operation.path.split(['{', '}']).skip(1).step_by(2);
-        let parameters: Vec<Value> = captured
+        let parameters: Vec<Value> = placeholders(operation.path)
             .map(|name| (name, "path"))
             .chain(operation.query.iter().map(|&name| (name, "query")))
             .map(|(name, place)| {

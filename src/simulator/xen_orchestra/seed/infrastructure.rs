@@ -116,6 +116,11 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
     store.set(Kind::Pool, &pool, "default_SR", default_storage.clone());
     store.set(Kind::Pool, &pool, "crashDumpSr", default_storage);
     add_drivers(store, &pool);
+    add_server(store, plan, &pool, &master);
+    site
+}
+
+fn add_server(store: &mut Store, plan: &PoolPlan, pool: &str, master: &str) {
     let id = store.generator.uuid();
     store.insert(
         Kind::Server,
@@ -125,7 +130,6 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
             "readOnly": false, "id": id, "status": "connected", "poolId": pool, "master": master,
         }),
     );
-    site
 }
 
 fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {

@@ -119,13 +119,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
         ("users", "DELETE", _) => client.find("users", "name:bob").await,
         ("acl-roles", "PATCH" | "DELETE", _) => client.find("acl-roles", "name:web").await,
         ("events", _, _) if operation.path != "/events" => {
-            let answer = client.open(Method::GET, "/events", "", Bytes::new()).await;
-            let mut stream = answer.into_body();
-            let init = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-            let text = String::from_utf8_lossy(&init).into_owned();
-            let id = text.split('"').nth(3).unwrap().to_owned();
-            let body = r#"{"collection": "VM"}"#;
-            client.post(&format!("/events/{id}/subscriptions"), body).await;
+            let (id, stream) = subscribe(client).await;
             setting.stream = Some(stream);
             id
         }
@@ -138,10 +132,7 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
     let user = client.find("users", "name:bob").await;
     let group = client.find("groups", "name:developers").await;
     if operation.method == Method::DELETE && collection == "acl-roles" {
-        for member in [format!("users/{user}"), format!("groups/{group}")] {
-            let target = format!("/acl-roles/{id}/{member}");
-            client.send(Method::PUT, &target, "", Bytes::new()).await;
-        }
+        assign(client, &id, &user, &group).await;
     }
     if operation.method == Method::PUT && last == "{id}.{format}" {
         let disk = client.object(&format!("/vdis/{id}")).await;
@@ -165,6 +156,26 @@ async fn prepare(client: &Client, operation: &Operation) -> Setting {
     }
     fill(client, operation, &mut setting.body).await;
     setting
+}
+
+/// Gives a role to a user and a group.
+async fn assign(client: &Client, role: &str, user: &str, group: &str) {
+    for member in [format!("users/{user}"), format!("groups/{group}")] {
+        let target = format!("/acl-roles/{role}/{member}");
+        client.send(Method::PUT, &target, "", Bytes::new()).await;
+    }
+}
+
+/// Opens the stream of events, and has it bring those of machines.
+async fn subscribe(client: &Client) -> (String, Incoming) {
+    let answer = client.open(Method::GET, "/events", "", Bytes::new()).await;
+    let mut stream = answer.into_body();
+    let init = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = String::from_utf8_lossy(&init).into_owned();
+    let id = text.split('"').nth(3).unwrap().to_owned();
+    let body = r#"{"collection": "VM"}"#;
+    client.post(&format!("/events/{id}/subscriptions"), body).await;
+    (id, stream)
 }
 
 /// Finds the objects that a body must name.

@@ -1,0 +1,40 @@
+//! How dangerous a call is.
+
+/// An access level: DADL's well-known values and any other word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Changes nothing.
+    Read,
+    /// Changes something that can be changed back.
+    Write,
+    /// Changes who may do what, or the system itself.
+    Admin,
+    /// Loses data or interrupts service.
+    Dangerous,
+    /// A level of the author's own.
+    Custom(String),
+}
+
+impl Access {
+    /// Returns the level that `word` names.
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "read" => Self::Read,
+            "write" => Self::Write,
+            "admin" => Self::Admin,
+            "dangerous" => Self::Dangerous,
+            other => Self::Custom(other.to_owned()),
+        }
+    }
+
+    /// Returns the word that names the level.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+            Self::Dangerous => "dangerous",
+            Self::Custom(word) => word,
+        }
+    }
+}

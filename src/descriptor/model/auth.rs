@@ -1,0 +1,93 @@
+//! How requests authenticate.
+
+use std::fmt;
+
+use http::HeaderName;
+
+use crate::descriptor::login::{OAuth2, Session};
+
+/// How requests authenticate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Auth {
+    /// RFC 7617; the password may be absent.
+    Basic {
+        /// Names the credential that holds the user name.
+        username: CredentialName,
+        /// Names the credential that holds the password.
+        password: Option<CredentialName>,
+    },
+    /// No credential is needed (`credential: none`).
+    None,
+    /// An access token that the program obtains and renews.
+    OAuth2(Box<OAuth2>),
+    /// A login request, whose answer holds what later requests carry.
+    Session(Box<Session>),
+    /// One secret, put in one place: DADL's `bearer` and `apikey`.
+    Token {
+        /// Names the credential.
+        credential: CredentialName,
+        /// Where it goes.
+        placement: Placement,
+    },
+}
+
+impl Auth {
+    /// Returns the credentials that are needed, each once.
+    pub fn credentials(&self) -> Vec<&CredentialName> {
+        match self {
+            Self::Basic { username, password } => {
+                std::iter::once(username).chain(password).collect()
+            }
+            Self::None => Vec::new(),
+            Self::OAuth2(oauth2) => oauth2.grant.credentials(),
+            Self::Session(session) => {
+                let mut names = Vec::new();
+                if let Some(body) = &session.login.body {
+                    body.credentials(&mut names);
+                }
+                names
+            }
+            Self::Token { credential, .. } => vec![credential],
+        }
+    }
+
+    /// Returns whether `name` is a header field that carries the credential.
+    pub fn uses_header(&self, name: &HeaderName) -> bool {
+        let placement = match self {
+            Self::Basic { .. } => return *name == http::header::AUTHORIZATION,
+            Self::None => return false,
+            Self::Session(session) => {
+                return session.inject.iter().any(|(field, _)| field == name);
+            }
+            Self::OAuth2(oauth2) => &oauth2.placement,
+            Self::Token { placement, .. } => placement,
+        };
+        matches!(placement, Placement::Header { name: field, .. } if field == name)
+    }
+}
+
+/// Where a token goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placement {
+    /// A cookie of this name (RFC 6265), merged with other cookies.
+    Cookie(String),
+    /// A header field whose value is `prefix` and the token.
+    Header {
+        /// The field name.
+        name: HeaderName,
+        /// Goes before the token; with `Bearer ` this is RFC 6750.
+        prefix: String,
+    },
+    /// A query parameter.
+    Query(String),
+}
+
+/// The reference name of a credential, such as `xen_orchestra_token` or `vault/stripe-key`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CredentialName(pub String);
+
+impl fmt::Display for CredentialName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,41 @@
+//! Scripts that call tools (spec section 12).
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Access, Param};
+
+/// A script that calls several tools (spec section 12).
+#[derive(Debug, Clone)]
+pub struct Composite {
+    /// The key under `composites`.
+    pub name: String,
+    /// How dangerous a call is: the author's word, or the highest level of the tools that it may
+    /// call; `None` when one of these has no level.
+    pub access: Option<Access>,
+    /// What the composite does, for a model.
+    pub description: String,
+    /// Domain knowledge from `hints`, in the order of the file.
+    pub hints: Vec<(String, String)>,
+    /// The members of `params`; their location is [`Location::Body`], which null may clear.
+    pub params: Vec<Param>,
+    /// What runs.
+    pub script: Script,
+    /// The time for everything, inner calls included: 30 s unless the author says otherwise, and
+    /// never more than 120 s.
+    pub timeout: Duration,
+    /// Tools that the composite may call under the consent that was given to itself.
+    pub delegates: Vec<String>,
+    /// Tools that the composite may call, as far as the file says: those that the script names,
+    /// `delegates` and `depends_on`; every tool where the script computes a name.
+    pub calls: Arc<[String]>,
+}
+
+/// The body of an async function with the parameters `api` and `params`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// JavaScript: as written, with spaces where TypeScript's annotations were.
+    pub code: String,
+    /// The line of the file that holds the first line of the code; `None` when folding or quoting
+    /// makes the lines of both differ.
+    pub first_line: Option<usize>,
+}

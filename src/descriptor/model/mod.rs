@@ -1,0 +1,118 @@
+//! The checked descriptor: what the rest of the program works with.
+//!
+//! A value of these types has passed every check that can be made without sending a request:
+//! placeholders match parameters, paths stay below the base URL, JSONPath expressions are
+//! compiled, header names are legal, durations are durations. Nothing here refers to the YAML
+//! text; findings keep their own spans (see [`super::diagnostic`]).
+
+mod about;
+mod access;
+mod auth;
+mod composite;
+mod errors;
+mod health;
+mod pages;
+mod param;
+mod request;
+mod response;
+mod tool;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub use self::{
+    about::{Coverage, Example, Setup},
+    access::Access,
+    auth::{Auth, CredentialName, Placement},
+    composite::{Composite, Script},
+    errors::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
+    health::Health,
+    pages::{PageBehavior, PageStrategy, Pagination},
+    param::{Location, Param, ParamKind, StreamArgument},
+    request::{BodyKind, Http, Method, Request, Rpc},
+    response::{ResponseRules, StreamHandling, Streaming},
+    tool::{Deprecation, Tool, UploadSize},
+};
+use super::{
+    events::Events,
+    rules::{AuthRules, Pace},
+    switch::Switch,
+    task::Tasks,
+};
+
+/// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to
+/// another with `$ref`, [`TYPE_REF`] and its name.
+pub type Types = BTreeMap<String, Value>;
+
+/// What stands before the name of a type in `$ref`.
+pub const TYPE_REF: &str = "#/$defs/";
+
+/// One `.dadl` file, checked.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    /// `backend.name`: `[a-z][a-z0-9-]*`.
+    pub name: String,
+    /// `backend.version`, as written.
+    pub version: Option<String>,
+    /// `backend.base_url`; `{NAME}` placeholders are filled from the backend's options.
+    pub base_url: Option<String>,
+    /// `backend.description`; becomes part of the MCP server instructions.
+    pub description: String,
+    /// How requests authenticate.
+    pub auth: Auth,
+    /// The tools in the order of the file.
+    pub tools: Vec<Tool>,
+    /// The composites in the order of the file; no tool has the name of one.
+    pub composites: Vec<Composite>,
+    /// Shapes that results have.
+    pub types: Types,
+    /// The path or URL of an OpenAPI document, as written.
+    pub openapi_source: Option<String>,
+    /// How to find out whether the backend is well.
+    pub health: Option<Health>,
+    /// Optional parameters that hosts need not list (`_dadl_mcp.unlisted_params`).
+    pub unlisted_params: Vec<String>,
+    /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
+    pub tasks: Option<Tasks>,
+    /// How the API tells what changes (`_dadl_mcp.events`).
+    pub events: Option<Events>,
+    /// What else there is to know about the credential (`_dadl_mcp.auth`).
+    pub auth_rules: AuthRules,
+    /// How many requests the API takes in how long a time (`_dadl_mcp.rate_limit`).
+    pub pace: Option<Pace>,
+    /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
+    pub switch: Option<Switch>,
+    /// Worked examples for people and models.
+    pub examples: Vec<Example>,
+    /// What the author says is covered.
+    pub coverage: Option<Coverage>,
+    /// How an operator obtains a credential.
+    pub setup: Option<Setup>,
+    /// `date`: when the file was made or last changed, as written.
+    pub date: Option<String>,
+    /// `source_name`: the API that is described.
+    pub source_name: Option<String>,
+    /// `source_url`: its documentation.
+    pub source_url: Option<String>,
+}
+
+impl Descriptor {
+    /// Returns the names of all tools and composites.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let tools = self.tools.iter().map(|tool| tool.name.as_str());
+        let checks = self.health.iter().filter(|health| health.expose).map(|_| Health::NAME);
+        tools.chain(self.composites.iter().map(|composite| composite.name.as_str())).chain(checks)
+    }
+
+    /// Returns how tasks work, when calls of `tool` can begin one.
+    pub fn tasks_of(&self, tool: &str) -> Option<&Tasks> {
+        self.tasks.as_ref().filter(|tasks| tasks.starters.contains(tool))
+    }
+
+    /// Returns the access levels of all tools and composites, with repetitions.
+    pub fn levels(&self) -> impl Iterator<Item = &Access> {
+        let tools = self.tools.iter().filter_map(|tool| tool.access.as_ref());
+        tools.chain(self.composites.iter().filter_map(|composite| composite.access.as_ref()))
+    }
+}

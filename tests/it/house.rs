@@ -1,0 +1,164 @@
+//! Rules of this repository that no compiler knows: how long things are, what ignored tests say, and
+//! what is given away with the binary.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The most lines of a function, from its head to its end.
+const FUNCTION: usize = 80;
+/// The most lines of a file.
+const FILE: usize = 700;
+
+/// What is still longer: a file, or a function of one.
+const KNOWN: [&str; 7] = [
+    "src/cli/setup.rs: run",
+    "src/config/tests.rs: reports_all_problems_at_once",
+    "src/descriptor/lower/body.rs: kind",
+    "src/executor.rs: request",
+    "src/executor/download.rs: download",
+    "src/executor/health.rs: probe",
+    "src/executor/pages.rs: run",
+];
+
+/// What a test may need, as `.ci/run` knows it.
+const NEEDS: [&str; 9] = [
+    "DADL_AUTH_SERVER_PYTHON",
+    "DADL_CORPUS",
+    "DADL_OPENAPI_DOCS",
+    "DADL_XO_OPENAPI",
+    "DADL_XO_SAMPLES",
+    "a keyring",
+    "jq 1.7",
+    "jq 1.7 and DADL_CORPUS",
+    "the right to mount",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below these folders, with their texts.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The functions of a formatted file: name and number of lines.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let Some(at) = code.find("fn ") else { continue };
+        let is_head = code[..at].split(' ').filter(|word| !word.is_empty()).all(|word| {
+            matches!(word, "async" | "const" | "extern" | "\"C\"") || word.starts_with("pub")
+        });
+        if !is_head {
+            continue;
+        }
+        let name = code[at + 3..].split(['(', '<']).next().unwrap().to_owned();
+        // One that has no body, or all of it on a line, is short.
+        let head = lines[start..].iter().find(|line| line.ends_with(['{', '}', ';']));
+        let end = format!("{indent}}}");
+        let length = match head {
+            Some(head) if head.ends_with('{') => {
+                lines[start..].iter().position(|line| *line == end).map_or(1, |it| it + 1)
+            }
+            _ => 1,
+        };
+        found.push((name, length));
+    }
+    found
+}
+
+#[test]
+fn functions_and_files_are_short() {
+    let mut long = BTreeMap::new();
+    for (path, text) in sources(&["src", "tests", "benches", "fuzz/fuzz_targets"]) {
+        let path = path.display();
+        let lines = text.lines().count();
+        if lines > FILE {
+            long.insert(path.to_string(), lines);
+        }
+        let functions = functions(&text).into_iter().filter(|(_, lines)| *lines > FUNCTION);
+        long.extend(functions.map(|(name, lines)| (format!("{path}: {name}"), lines)));
+    }
+    let known = KNOWN.map(str::to_owned);
+    let gone: Vec<&String> = known.iter().filter(|it| !long.contains_key(*it)).collect();
+    assert_eq!(gone, Vec::<&String>::new(), "these are short now: KNOWN need not have them");
+    long.retain(|it, _| !known.contains(it));
+    assert_eq!(long, BTreeMap::new(), "at most {FUNCTION} lines a function, {FILE} a file");
+}
+
+#[test]
+fn the_length_of_a_function_is_that_of_its_lines() {
+    let text = "fn a() {}\n\npub(crate) async fn b<T>(\n    x: T,\n) -> T {\n    x\n}\n\nimpl C {\n    fn d() {\n    }\n}\n";
+    let expected = [("a", 1), ("b", 5), ("d", 2)];
+    assert_eq!(functions(text), expected.map(|(name, lines)| (name.to_owned(), lines)));
+}
+
+#[test]
+fn an_ignored_test_says_what_it_needs() {
+    let gate = fs::read_to_string(root().join(".ci/run")).unwrap();
+    let mut seen = BTreeSet::new();
+    for (path, text) in sources(&["src", "tests"]) {
+        for line in text.lines().filter(|line| line.trim_start().starts_with("#[ignore")) {
+            let need = line.trim().strip_prefix("#[ignore = \"needs ");
+            let need = need.and_then(|it| it.strip_suffix("\"]")).unwrap_or_default().to_owned();
+            assert!(NEEDS.contains(&&*need), "{}: {line}", path.display());
+            seen.insert(need);
+        }
+    }
+    for need in NEEDS {
+        assert!(seen.contains(need), "no test needs {need}");
+        let quoted = [format!("\nneeds {need} "), format!("\nneeds \"{need}\" ")];
+        assert!(quoted.iter().any(|it| gate.contains(it)), ".ci/run does not know {need}");
+    }
+}
+
+#[test]
+fn the_notices_name_what_is_linked() {
+    let notices = fs::read_to_string(root().join("THIRD-PARTY-NOTICES.md")).unwrap();
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let listed: BTreeSet<(&str, &str)> = notices
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix("| "))
+        .map(|line| {
+            let mut cells = line.split(" | ");
+            (cells.next().unwrap(), cells.next().unwrap())
+        })
+        .collect();
+    for (name, version) in &listed {
+        let package = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&package), "{name} {version} is not linked any more: .ci/notices");
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, direct) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let direct = direct.split("\n[").next().unwrap();
+    for line in direct.lines().filter(|line| line.starts_with(|it: char| it.is_alphabetic())) {
+        let name = match line.split_once("package = \"") {
+            Some((_, package)) => package.split('"').next().unwrap(),
+            None => line.split(' ').next().unwrap(),
+        };
+        assert!(listed.iter().any(|(it, _)| *it == name), "{name} is not listed: .ci/notices");
+    }
+}
