@@ -49,10 +49,23 @@ pub struct Known<'known> {
     pub name: &'known str,
     /// The name without what was put in front, cut off or added to make it unique.
     pub declared: &'known str,
-    /// The backend that it belongs to; empty when there is but one.
+    /// The backend that it belongs to; empty where that does not matter.
     pub backend: &'known str,
     /// How far it goes.
     pub danger: Danger,
+}
+
+impl<'known> Known<'known> {
+    /// Makes one of its name, in a file that has no levels yet: the verb says how far it goes.
+    pub fn named(name: &'known str) -> Self {
+        let verb = words(name).into_iter().next().unwrap_or_default();
+        let danger = match Kind::of(&verb) {
+            Some(_) if verbs::reads(&verb) => Danger::Reads,
+            Some(kind) if kind.removes() => Danger::Endangers,
+            _ => Danger::Administers,
+        };
+        Self { name, declared: name, backend: "", danger }
+    }
 }
 
 /// Returns the name of the operation that was probably meant by `wanted`.

@@ -369,16 +369,16 @@ proptest! {
         schema in schema(),
         values in prop::collection::vec(value(), 8),
     ) {
-        let listed = listed(schema.clone());
-        assert_portable(&listed, &schema);
+        let portable = listed(schema.clone());
+        assert_portable(&portable, &schema);
         let given = jsonschema::draft202012::new(&schema).unwrap();
-        let taken = jsonschema::draft202012::new(&listed).unwrap();
+        let taken = jsonschema::draft202012::new(&portable).unwrap();
         for value in values {
             if given.is_valid(&value) {
-                prop_assert!(taken.is_valid(&value), "{} by {} of {}", value, listed, schema);
+                prop_assert!(taken.is_valid(&value), "{} by {} of {}", value, portable, schema);
             }
         }
         // What is portable stays as it is.
-        prop_assert_eq!(super::tests::listed(listed.clone()), listed);
+        prop_assert_eq!(listed(portable.clone()), portable);
     }
 }
