@@ -18,6 +18,7 @@ mod composites;
 mod connections;
 mod corpus;
 mod corpus_composites;
+mod corpus_lists;
 mod corpus_requests;
 mod credential_flows;
 mod danube_cloud;
