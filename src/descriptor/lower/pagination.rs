@@ -113,7 +113,7 @@ fn condition<'tree>(
             }
             return Some(condition);
         }
-        Err(reason) => reason,
+        Err(error) => error.to_string(),
     };
     if behavior == Some(PageBehavior::Auto) {
         context
