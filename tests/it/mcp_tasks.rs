@@ -125,7 +125,7 @@ async fn progress_says_how_far_the_task_is() {
             assert_eq!(message["params"]["total"], 100.0, "{message}");
         }
     }
-    assert_eq!(messages.last().map(String::as_str), Some("STARTED, 70 %"), "{messages:?}");
+    assert_eq!(messages.last().map(String::as_str), Some("SUCCESS, 100 %"), "{messages:?}");
 }
 
 #[tokio::test]
