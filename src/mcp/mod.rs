@@ -31,6 +31,7 @@ mod resources;
 mod result;
 mod server;
 mod sessions;
+mod shown;
 mod stdio;
 mod tasks;
 mod tools;

@@ -13,7 +13,7 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
         CancelledNotificationParam, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
         GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
         ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
@@ -28,7 +28,6 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget,
     builtin::{self, Builtin},
     connections::ConnectionBounds,
     consent::{Answer, Consents, Retry},
@@ -43,13 +42,12 @@ use super::{
 use crate::{
     access::Decision,
     call::Door,
-    catalog::Entry,
     config::Limits,
     executor::{Budget, CallContext, Executor, Leave},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
-    outcome::{Outcome, Payload},
+    outcome::Payload,
     text,
 };
 
@@ -284,35 +282,6 @@ fn is_impatience(reason: Option<&str>) -> bool {
     ["timed out", "timeout", "-32001"].iter().any(|words| reason.contains(words))
 }
 
-impl Server {
-    /// Makes the result of a call that went well, cut to what a host shows.
-    pub(super) async fn shown(
-        &self,
-        outcome: Outcome,
-        entry: Option<&Entry>,
-        context: &RequestContext<RoleServer>,
-    ) -> CallToolResult {
-        let version = context.protocol_version();
-        let room = self.executor().room(&http::client(&context.extensions));
-        let fit = budget::fit(outcome, entry, self.files(), self.most_chars, &room);
-        let (outcome, notice) = Box::pin(fit).await;
-        let link = match &outcome.payload {
-            Payload::File(file) => result::link(file, version.as_ref()),
-            _ => None,
-        };
-        let output = entry.and_then(|entry| entry.output.as_deref());
-        let has_room = |bytes| room.grow(bytes).is_ok();
-        let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
-        let success = || result::success(outcome, output, &has_room);
-        let mut result = room.work(size, success).await;
-        result.content.extend(link);
-        if let Some(notice) = notice {
-            notice.add_to(&mut result, version.as_ref());
-        }
-        result
-    }
-}
-
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let mut capabilities =
@@ -529,13 +498,7 @@ impl ServerHandler for Server {
         let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
-        let catalog = gate.catalog();
-        let backend = catalog.task_backend(&id.handle.backend);
-        let begun_by =
-            backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-        let output = begun_by.and_then(|entry| entry.output.as_deref());
-        let room = executor.room(&http::client(&context.extensions));
-        tasks::shown(&id, looked, output, &|bytes| room.grow(bytes).is_ok())
+        self.task_shown(&id, looked, &context)
     }
 
     async fn cancel_task(
