@@ -54,9 +54,9 @@ pub use crate::outcome;
 use crate::outcome::{ApiError, Held, Outcome, Payload, SWITCHED_OFF};
 use crate::{
     call::{self, CallPlan},
-    catalog::{Entry, EntryParam, Operation},
+    catalog::{Entry, Operation},
     config::Limits,
-    descriptor::model::{Composite, PageBehavior, Pagination, Request, StreamArgument, Tool},
+    descriptor::model::{Composite, PageBehavior, Pagination, Request, Role, StreamArgument, Tool},
     files::FileStore,
     gate::{Admitted, Pending},
     growth,
@@ -205,9 +205,7 @@ impl Executor {
         }
         if let Some(jq) = callers_jq(call) {
             filters.compile(jq).await.map_err(|error| {
-                let is_jq = |known: &&EntryParam| known.param.is_jq();
-                let property = call.entry().params.iter().find(is_jq);
-                let property = property.map(|known| known.property.clone()).unwrap_or_default();
+                let property = call.entry().property_of(Role::Jq).unwrap_or_default().to_owned();
                 CallError::Filter { property, error }
             })?;
         }
@@ -512,9 +510,7 @@ fn walked(tool: &Tool) -> Option<&Pagination> {
 
 /// Returns the jq program that the caller passed.
 fn callers_jq<'call>(call: &'call Admitted<'_>) -> Option<&'call str> {
-    let mut arguments = call.arguments().iter();
-    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
-    program.as_str().filter(|program| !program.trim().is_empty())
+    call.arguments().jq()
 }
 
 /// What arrived within the time of the call.

@@ -69,7 +69,7 @@ fn query(tool: &Tool, arguments: &Arguments) -> String {
     let mut query = String::new();
     encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
     for (param, value) in arguments.iter() {
-        if param.location == Location::Query {
+        if param.is_in(Location::Query) {
             encode::push_query(&mut query, &param.name, value);
         }
     }
@@ -106,7 +106,7 @@ fn headers(
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
     for (EntryParam { property, param, .. }, value) in arguments.named() {
-        if param.location != Location::Header {
+        if !param.is_in(Location::Header) {
             continue;
         }
         match (HeaderName::from_bytes(param.name.as_bytes()), header_value(value)) {

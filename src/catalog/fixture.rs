@@ -9,7 +9,8 @@ use crate::{
     access::{Levels, Policy},
     descriptor::{
         model::{
-            Auth, BodyKind, Descriptor, Http, Location, Method, Param, ParamKind, Request, Tool,
+            Auth, BodyKind, Descriptor, Http, Location, Method, Param, ParamKind, Request, Role,
+            Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -58,7 +59,8 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    Param { name, location, kind, required, default, description: None, omit_false: false }
+    let role = Role::Sent(location);
+    Param { name, role, kind, required, default, description: None, omit_false: false }
 }
 
 /// Makes a descriptor of these tools.

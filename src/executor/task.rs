@@ -17,7 +17,7 @@ use crate::{
     call,
     catalog::Operation,
     descriptor::{
-        model::{ErrorRules, RetryStrategy, Tool},
+        model::{ErrorRules, RetryStrategy, Role, Tool},
         task::{Glimpse, Phase, Tasks},
     },
     gate::{Admitted, TaskRight},
@@ -214,7 +214,7 @@ fn after(wait: Duration) -> Instant {
 
 /// Returns how long the caller of a call wants to wait for its task.
 fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
-    let (_, wait) = call.arguments().iter().find(|(param, _)| param.is_wait())?;
+    let wait = call.arguments().given(Role::Wait)?;
     Some(match wait.as_u64()? {
         0 => Budget::AtOnce,
         seconds => Budget::For(Duration::from_secs(seconds)),

@@ -155,7 +155,7 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
                     .iter()
                     .filter(|known| everything || known.param.required)
                     // Containers have no form in a path or a header.
-                    .filter(|known| known.param.location != Location::Header)
+                    .filter(|known| !known.param.is_in(Location::Header))
                     .map(|known| (known.property.clone(), argument(known.param.kind)))
                     .collect();
                 // A composite sends what its script says.

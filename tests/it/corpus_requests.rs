@@ -7,7 +7,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use dadl_mcp::{catalog::Entry, descriptor::model::Location};
+use dadl_mcp::{
+    catalog::Entry,
+    descriptor::model::{Location, Role},
+};
 use percent_encoding::percent_decode_str;
 use proptest::{
     prelude::*,
@@ -167,9 +170,9 @@ fn arguments(entry: &Entry) -> BoxedStrategy<Map<String, Value>> {
     let mut all: Vec<BoxedStrategy<Option<(String, Value)>>> = Vec::new();
     for (property, schema) in schema["properties"].as_object().unwrap() {
         let known = entry.params.iter().find(|known| known.property == *property).unwrap();
-        let location = known.param.location;
+        let location = known.param.location().unwrap_or(Location::Body);
         // A program of the caller is not sent.
-        if location == Location::Result {
+        if matches!(known.param.role, Role::Jq | Role::Wait) {
             continue;
         }
         let is_file = known.param.kind.schema_type() == "string"

@@ -13,10 +13,7 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    model::{
-        Access, BodyKind, ErrorRules, Health, Http, Location, Method, Param, Request,
-        ResponseRules, Tool,
-    },
+    model::{Access, BodyKind, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool},
     template::PathTemplate,
     yaml::Value,
 };
@@ -128,11 +125,8 @@ fn declared<'tree>(
         return None;
     };
     let mut tool = tool.clone();
-    let is_required = |param: &&Param| {
-        param.default.is_none() && (param.required || param.location == Location::Path)
-    };
     let body_file = matches!(tool.body(), Some(BodyKind::Raw(_)));
-    if let Some(param) = tool.params.iter().find(is_required) {
+    if let Some(param) = tool.params.iter().find(|param| param.is_needed()) {
         let message = format!("the tool `{}` requires `{}`", tool.name, param.name);
         context
             .error(code::HEALTH_PARAMS, &text.span, message)

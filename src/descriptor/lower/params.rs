@@ -7,7 +7,7 @@ use super::context::{Context, Place, Section};
 use crate::{
     descriptor::{
         code,
-        model::{Auth, Location, Param, ParamKind},
+        model::{Auth, Location, Param, ParamKind, Role},
         yaml::{Entry, Node, Value},
     },
     names::header,
@@ -25,13 +25,6 @@ const KINDS: [(&str, ParamKind); 7] = [
     ("array", ParamKind::Array),
     ("object", ParamKind::Object),
     ("file_url", ParamKind::FileUrl),
-];
-
-const LOCATIONS: [(&str, Location); 4] = [
-    ("path", Location::Path),
-    ("query", Location::Query),
-    ("header", Location::Header),
-    ("body", Location::Body),
 ];
 
 /// Returns why no descriptor may set the header `name`, or its parsed form.
@@ -77,7 +70,7 @@ pub(super) fn lower_for_script<'tree>(
     };
     let params = section.entries().iter();
     params
-        .filter_map(|entry| param(entry, None, Some(Location::Body), KEYS_FOR_SCRIPT, context))
+        .filter_map(|entry| param(entry, None, Some(Role::Script), KEYS_FOR_SCRIPT, context))
         .collect()
 }
 
@@ -101,7 +94,8 @@ pub(super) fn lower_for_rpc<'tree>(
                 .help("remove `in`, or write `in: body`");
             return None;
         }
-        let param = param(entry, None, Some(Location::Body), KEYS, context)?;
+        let role = Role::Sent(Location::Body);
+        let param = param(entry, None, Some(role), KEYS, context)?;
         if param.kind == ParamKind::FileUrl {
             let message = format!("the file `{}` cannot be a member of JSON", entry.key);
             context
@@ -114,11 +108,11 @@ pub(super) fn lower_for_rpc<'tree>(
     params.collect()
 }
 
-/// Reads one parameter; `location` is where it goes when that is no choice of the author.
+/// Reads one parameter; `role` is what becomes of it when that is no choice of the author.
 fn param<'tree>(
     entry: &'tree Entry<'tree>,
     auth: Option<&Auth>,
-    location: Option<Location>,
+    role: Option<Role>,
     keys: &[&'static str],
     context: &mut Context<'tree>,
 ) -> Option<Param> {
@@ -130,12 +124,13 @@ fn param<'tree>(
     }
     let kind = context.required_text(&section, "type");
     let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
-    let location = location.or_else(|| {
+    let role = role.or_else(|| {
         let text = context.required_text(&section, "in")?;
-        context.choice(&text, "parameter place", &LOCATIONS)
+        let locations = Location::ALL.map(|location| (location.as_str(), location));
+        context.choice(&text, "parameter place", &locations).map(Role::Sent)
     });
     let required = context.boolean(&section, "required");
-    if location == Some(Location::Path)
+    if role == Some(Role::Sent(Location::Path))
         && required == Some(false)
         && let Some(entry) = section.entry("required")
     {
@@ -149,7 +144,7 @@ fn param<'tree>(
             .help("write `required: true`, or describe the path without it as another tool")
             .fix(entry.value.span.clone(), "true");
     }
-    if location == Some(Location::Header)
+    if role == Some(Role::Sent(Location::Header))
         && let Err(reason) = header_name(name, auth)
     {
         context.error(code::HEADER_PARAM, &entry.key_span, reason);
@@ -157,12 +152,12 @@ fn param<'tree>(
     let kind = kind?;
     let default = section.entry("default").and_then(|entry| default(&entry.value, kind, context));
     let description = context.string(&section, "description");
-    let location = location?;
+    let role = role?;
     Some(Param {
         name: name.to_owned(),
-        location,
+        role,
         kind,
-        required: required.unwrap_or_default() || location == Location::Path,
+        required: required.unwrap_or_default() || role == Role::Sent(Location::Path),
         default,
         description,
         omit_false: false,

@@ -123,7 +123,7 @@ fn omit_false<'tree>(
             if param.name != text.value {
                 continue;
             }
-            if param.kind == ParamKind::Boolean && param.location == Location::Query {
+            if param.kind == ParamKind::Boolean && param.is_in(Location::Query) {
                 param.omit_false = true;
                 found = true;
             }

@@ -108,7 +108,7 @@ fn taken(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
         return Some("a login".to_owned());
     }
     let is_it = |param: &Param| {
-        param.location == Location::Header && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     };
     let sets = |tool: &Tool| {
         tool.headers.iter().any(|(field, _)| field == name)
@@ -181,10 +181,7 @@ fn asked<'tools, 'tree>(
         context.error(code::SWITCH_STATE, &name.span, message).meant(meant);
         return None;
     };
-    let is_required = |param: &&Param| {
-        param.default.is_none() && (param.required || param.location == Location::Path)
-    };
-    let required = tool.params.iter().find(is_required);
+    let required = tool.params.iter().find(|param| param.is_needed());
     let (message, help) = if !tool.only_reads() || tool.access != Some(Access::Read) {
         (format!("the tool `{}` may change something", tool.name), "name one with `access: read`")
     } else if tool.response.binary || tool.response.is_stream() {

@@ -220,7 +220,7 @@ fn idempotency<'tree>(
         }
     };
     let is_param = params.iter().any(|(param, _)| {
-        param.location == Location::Header && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     });
     let is_default = defaults.headers.fields.iter().any(|(field, _)| *field == name);
     if is_param || is_default {
@@ -267,7 +267,7 @@ fn path<'tree>(
             return None;
         }
     };
-    let in_path = || params.iter().filter(|(param, _)| param.location == Location::Path);
+    let in_path = || params.iter().filter(|(param, _)| param.is_in(Location::Path));
     let has_param = |name: &&str| in_path().any(|(param, _)| param.name == *name);
     for name in template.placeholders().filter(|name| !has_param(name)).take(MAX_PLACEHOLDERS) {
         let braced = format!("{{{name}}}");
