@@ -22,6 +22,7 @@ mod lane;
 mod lines;
 mod masked;
 mod message;
+mod notes;
 mod objects;
 mod opening;
 mod places;

@@ -500,7 +500,7 @@ impl ServerHandler for Server {
         let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
-        self.task_shown(&id, looked, &context)
+        Box::pin(self.task_shown(&id, looked, &context)).await
     }
 
     async fn cancel_task(

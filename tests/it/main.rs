@@ -54,6 +54,7 @@ mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
 mod memory;
+mod notes;
 mod numbers;
 mod objects;
 mod openapi;
