@@ -21,6 +21,7 @@ mod instructions;
 mod lane;
 mod lines;
 mod masked;
+mod media;
 mod message;
 mod notes;
 mod objects;

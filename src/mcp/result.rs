@@ -15,6 +15,7 @@ use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
 use super::{
+    media,
     notes::{self, Notes},
     resources,
 };
@@ -116,7 +117,12 @@ fn noted(notes: Notes, text: Option<String>, structured: Option<Value>) -> CallT
 /// no such content.
 pub(super) fn link(file: &SavedFile, version: Option<&ProtocolVersion>) -> Option<ContentBlock> {
     let knows_links = version.is_none_or(|version| *version >= ProtocolVersion::V_2025_06_18);
-    knows_links.then(|| resources::of_saved(file)).flatten().map(ContentBlock::resource_link)
+    let mut link = knows_links.then(|| resources::of_saved(file)).flatten()?;
+    // Hosts make an image of such a link, at a URL that a model's provider cannot fetch.
+    if media::is_image(&file.content_type) {
+        link.mime_type = None;
+    }
+    Some(ContentBlock::resource_link(link))
 }
 
 /// Says where a file is: its URL where clients have no use for its path.

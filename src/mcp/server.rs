@@ -64,6 +64,8 @@ pub struct Server {
     calls: Arc<Calls>,
     /// A longer result is cut.
     most_chars: usize,
+    /// A larger image or audio file is not shown.
+    most_media: u64,
     /// How long calls may go on when the program ends.
     grace: Duration,
     bounds: ConnectionBounds,
@@ -113,11 +115,14 @@ impl Server {
             streams: Hub::default(),
             objects: objects::Served::new(watched),
         };
-        let Limits { result_chars: most_chars, shutdown_grace: grace, .. } = Limits::default();
+        let Limits {
+            result_chars: most_chars, media_bytes: most_media, shutdown_grace: grace, ..
+        } = Limits::default();
         Self {
             shared: Arc::new(shared),
             calls: Arc::default(),
             most_chars,
+            most_media,
             grace,
             bounds: ConnectionBounds::default(),
             ending: Ending::new(&CancellationToken::new()),
@@ -128,6 +133,12 @@ impl Server {
     #[must_use]
     pub fn with_most_chars(self, most: usize) -> Self {
         Self { most_chars: most, ..self }
+    }
+
+    /// Shows images and audio files of at most `most` bytes; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_most_media(self, most: u64) -> Self {
+        Self { most_media: most, ..self }
     }
 
     /// Lets calls go on for `grace` when the program ends; by default as [`Limits`] say.
@@ -153,6 +164,11 @@ impl Server {
     /// Returns how many characters a result may have.
     pub(super) fn most_chars(&self) -> usize {
         self.most_chars
+    }
+
+    /// Returns how many bytes an image or an audio file may have that a result shows.
+    pub(super) fn most_media(&self) -> u64 {
+        self.most_media
     }
 
     /// Returns what executes calls.

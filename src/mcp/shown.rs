@@ -3,7 +3,7 @@
 
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolResult, GetTaskResult, MetaObject, ResourceContents},
+    model::{CallToolResult, ContentBlock, GetTaskResult, MetaObject, ResourceContents},
     service::RequestContext,
 };
 use serde_json::Map;
@@ -11,7 +11,7 @@ use serde_json::Map;
 use super::{
     Server,
     budget::{self, Notice},
-    http,
+    http, media,
     notes::Notes,
     result,
     tasks::{self, TaskId},
@@ -19,11 +19,14 @@ use super::{
 use crate::{
     catalog::Entry,
     executor::CallError,
-    outcome::{Outcome, Payload},
+    outcome::{Outcome, Payload, SavedFile},
 };
 
 /// What programs read about an object, below `_meta` of its contents.
 const META_NOTE: &str = "dadl-mcp/note";
+
+/// What programs read about a file that is shown, below `_meta` of the result.
+const META_FILE: &str = "dadl-mcp/file";
 
 impl Server {
     /// Makes the result of a call that went well.
@@ -37,9 +40,14 @@ impl Server {
         let room = self.executor().room(&http::client(&context.extensions));
         let fit = budget::fit(outcome, entry, self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
-        let link = match &outcome.payload {
-            Payload::File(file) => result::link(file, version.as_ref()),
-            _ => None,
+        let (file, medium) = match &outcome.payload {
+            Payload::File(file) => {
+                let declared = entry.and_then(|it| it.tool()?.response.content_type.as_deref());
+                let most = self.most_media();
+                let medium = media::inline(file, declared, most, version.as_ref(), &room);
+                (Some(file.clone()), Box::pin(medium).await)
+            }
+            _ => (None, None),
         };
         let output = entry.and_then(|entry| entry.output.as_deref());
         let has_room = |bytes| room.grow(bytes).is_ok();
@@ -47,7 +55,11 @@ impl Server {
         let cut = notice.as_ref().map(Notice::sentence);
         let success = || result::success(outcome, cut.as_deref(), output, &has_room);
         let mut result = room.work(size, success).await;
-        result.content.extend(link);
+        match (file, medium) {
+            (Some(file), Some(medium)) => show(medium, &file, output.is_some(), &mut result),
+            (Some(file), None) => result.content.extend(result::link(&file, version.as_ref())),
+            (None, _) => {}
+        }
         if let Some(notice) = notice {
             notice.add_to(&mut result, version.as_ref());
         }
@@ -114,4 +126,16 @@ impl Server {
         let note = ResourceContents::text(note, uri).with_mime_type("text/plain");
         Some(vec![note, value.with_meta(MetaObject(meta))])
     }
+}
+
+/// Puts an image or audio into the result that says where its file is. Hosts that show the structured
+/// content show nothing else, so that there is none unless the listing announces it; a link would be shown
+/// as a second image.
+fn show(medium: ContentBlock, file: &SavedFile, is_declared: bool, result: &mut CallToolResult) {
+    result.content.push(medium);
+    if !is_declared {
+        result.structured_content = None;
+    }
+    let meta = result.meta.get_or_insert_with(MetaObject::default);
+    meta.insert(META_FILE.to_owned(), file.to_value());
 }

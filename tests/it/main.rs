@@ -53,6 +53,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod media;
 mod memory;
 mod notes;
 mod numbers;
