@@ -169,7 +169,8 @@ impl Hub {
         let source = Source::new(executor, call, client)?;
         let jq = call.arguments().jq().map(str::to_owned);
         if let Some(jq) = &jq {
-            executor.check_jq(jq, client).await.map_err(StreamError::of)?;
+            let checked = executor.check_jq(jq, client).await;
+            checked.map_err(|error| StreamError::of(error.to_string()))?;
         }
         let wanted = collections(call);
         let connected = source.connect(None, &wanted).await?;
@@ -518,7 +519,7 @@ impl Sink for Stream {
             .await;
         match shaped {
             Ok(items) => self.push(items),
-            Err(reason) => self.push([Gap::now(reason).to_json()]),
+            Err(error) => self.push([Gap::now(error.to_string()).to_json()]),
         }
     }
 

@@ -442,8 +442,8 @@ fn send_what_they_say(texts: corpus::Texts) -> usize {
             continue;
         }
         // Real files use one alias very often.
-        let options = serde_yaml::options! { budget: None };
-        let document: Document = serde_yaml::from_str_with_options(&text, options).unwrap();
+        let options = serde_saphyr::options! { budget: None };
+        let document: Document = serde_saphyr::from_str_with_options(&text, options).unwrap();
         let nothing = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
         let upstream = runtime.block_on(Upstream::start(vec![nothing]));
         let url = format!("http://{}/base", upstream.address);

@@ -39,8 +39,8 @@ impl<'tree> DefaultHeaders<'tree> {
             };
             let name = match header_name(&entry.key, None) {
                 Ok(name) => name,
-                Err(reason) => {
-                    context.error(code::HEADER_PARAM, &entry.key_span, reason);
+                Err(error) => {
+                    context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
                     continue;
                 }
             };
@@ -66,8 +66,8 @@ impl<'tree> DefaultHeaders<'tree> {
     /// Reports a field that has the name of the credential's.
     pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
         for name in &self.names {
-            if let Err(reason) = header_name(name.value, auth) {
-                context.error(code::HEADER_PARAM, &name.span, reason);
+            if let Err(error) = header_name(name.value, auth) {
+                context.error(code::HEADER_PARAM, &name.span, error.to_string());
             }
         }
     }

@@ -14,7 +14,6 @@ use super::{
 use crate::descriptor::{
     code,
     model::{Access, BodyKind, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool},
-    template::PathTemplate,
     yaml::Value,
 };
 
@@ -165,14 +164,7 @@ fn inline<'tree>(
         return None;
     }
     let text = context.required_text(section, "path")?;
-    let path = match PathTemplate::parse(text.value) {
-        Ok(path) => path,
-        Err(error) => {
-            let span = text.part(context.source, &error.range);
-            context.error(code::PATH, &span, error.message);
-            return None;
-        }
-    };
+    let path = context.template(&text, None)?;
     if let Some(placeholder) = path.placeholders().next() {
         let message = format!("the path of a health check has the placeholder `{{{placeholder}}}`");
         context.error(code::HEALTH, &text.span, message).label("a check has no arguments");

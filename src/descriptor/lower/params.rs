@@ -27,17 +27,41 @@ const KINDS: [(&str, ParamKind); 7] = [
     ("file_url", ParamKind::FileUrl),
 ];
 
-/// Returns why no descriptor may set the header `name`, or its parsed form.
-pub(super) fn header_name(name: &str, auth: Option<&Auth>) -> Result<HeaderName, String> {
-    let field = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| format!("`{name}` is not the name of a header"))?;
+/// Why no descriptor may set a header field. The author's fault.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HeaderNameError<'name> {
+    /// It is where the credential goes.
+    #[error("the header `{0}` carries the credential")]
+    Credential(&'name str),
+    /// No field has such a name.
+    #[error("`{0}` is not the name of a header")]
+    Malformed(&'name str),
+    /// Nobody else sets it.
+    #[error("the header `{0}` is set by the program only")]
+    Ours(&'name str),
+}
+
+/// Returns the parsed name of a header field that a descriptor may set.
+pub(super) fn header_name<'name>(
+    name: &'name str,
+    auth: Option<&Auth>,
+) -> Result<HeaderName, HeaderNameError<'name>> {
+    let field = HeaderName::from_bytes(name.as_bytes());
+    let field = field.map_err(|_| HeaderNameError::Malformed(name))?;
     if header::is_ours(field.as_str()) {
-        return Err(format!("the header `{name}` is set by the program only"));
+        return Err(HeaderNameError::Ours(name));
     }
     if auth.is_some_and(|auth| auth.uses_header(&field)) {
-        return Err(format!("the header `{name}` carries the credential"));
+        return Err(HeaderNameError::Credential(name));
     }
     Ok(field)
+}
+
+/// Returns the entries of `params`.
+fn entries<'tree>(parent: &Section<'tree>, context: &mut Context<'tree>) -> &'tree [Entry<'tree>] {
+    let Some(entry) = parent.entry("params") else { return &[] };
+    let section = context.open(&entry.value, &entry.key_span, Place::Key("params"));
+    section.map_or(&[], |section| section.entries())
 }
 
 /// Lowers the `params` of a tool; each comes with the entry it was read from.
@@ -46,13 +70,7 @@ pub(super) fn lower<'tree>(
     auth: Option<&Auth>,
     context: &mut Context<'tree>,
 ) -> Vec<(Param, &'tree Entry<'tree>)> {
-    let Some(entry) = tool.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    section
-        .entries()
+    entries(tool, context)
         .iter()
         .filter_map(|entry| Some((param(entry, auth, None, KEYS, context)?, entry)))
         .collect()
@@ -63,13 +81,8 @@ pub(super) fn lower_for_script<'tree>(
     composite: &Section<'tree>,
     context: &mut Context<'tree>,
 ) -> Vec<Param> {
-    let Some(entry) = composite.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    let params = section.entries().iter();
-    params
+    entries(composite, context)
+        .iter()
         .filter_map(|entry| param(entry, None, Some(Role::Script), KEYS_FOR_SCRIPT, context))
         .collect()
 }
@@ -80,12 +93,7 @@ pub(super) fn lower_for_rpc<'tree>(
     tool: &Section<'tree>,
     context: &mut Context<'tree>,
 ) -> Vec<(Param, &'tree Entry<'tree>)> {
-    let Some(entry) = tool.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    let params = section.entries().iter().filter_map(|entry| {
+    let params = entries(tool, context).iter().filter_map(|entry| {
         let place = entry.value.entries().iter().find(|it| it.key == "in").map(|it| &it.value);
         if let Some(place) = place.filter(|place| place.text() != Some("body")) {
             let message = format!("`{}` cannot be anywhere but in `params`", entry.key);
@@ -145,9 +153,9 @@ fn param<'tree>(
             .fix(entry.value.span.clone(), "true");
     }
     if role == Some(Role::Sent(Location::Header))
-        && let Err(reason) = header_name(name, auth)
+        && let Err(error) = header_name(name, auth)
     {
-        context.error(code::HEADER_PARAM, &entry.key_span, reason);
+        context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
     }
     let kind = kind?;
     let default = section.entry("default").and_then(|entry| default(&entry.value, kind, context));

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     context::{Context, Place, Section, Text},
-    params::header_name,
+    params::{HeaderNameError, header_name},
     rules::{conditions, one_or_more},
 };
 use crate::descriptor::{
@@ -71,25 +71,16 @@ fn headers<'tree>(
     for entry in section.entries() {
         let what = format_args!("the header `{}`", entry.key);
         let Some(text) = context.node_text(&entry.value, what) else { continue };
-        let name = match header_name(&entry.key, Some(&descriptor.auth)) {
-            Ok(name) if MEANINGFUL.contains(&name.as_str()) => {
-                Err(format!("the header `{}` means something else", entry.key))
-            }
-            Ok(name) => match taken(&name, descriptor) {
-                Some(by) => Err(format!("the header `{}` is set by {by} too", entry.key)),
-                None => Ok(name),
-            },
-            Err(reason) => Err(reason),
-        };
+        let name = mark(&entry.key, descriptor);
         let value = HeaderValue::from_str(text.value).ok().filter(|_| {
             let is_plain = text.value.is_ascii() && !text.value.trim().is_empty();
             is_plain && text.value.trim() == text.value
         });
         match (name, value) {
             (Ok(name), Some(value)) => fields.push((name, value)),
-            (Err(reason), _) => {
+            (Err(error), _) => {
                 context
-                    .error(code::SWITCH, &entry.key_span, reason)
+                    .error(code::SWITCH, &entry.key_span, error.to_string())
                     .label("it would not tell the API what it should")
                     .help("take a field that nothing else has");
             }
@@ -100,6 +91,32 @@ fn headers<'tree>(
         }
     }
     fields
+}
+
+/// Why a header field cannot tell the API where calls come from. The author's fault.
+#[derive(Debug, thiserror::Error)]
+enum MarkError<'name> {
+    /// It has a meaning of its own.
+    #[error("the header `{0}` means something else")]
+    Meaningful(&'name str),
+    /// No descriptor may set it.
+    #[error("{0}")]
+    Name(HeaderNameError<'name>),
+    /// Something else sets it.
+    #[error("the header `{name}` is set by {by} too")]
+    Taken { name: &'name str, by: String },
+}
+
+/// Returns the name of a field that nothing else has.
+fn mark<'name>(name: &'name str, descriptor: &Descriptor) -> Result<HeaderName, MarkError<'name>> {
+    let field = header_name(name, Some(&descriptor.auth)).map_err(MarkError::Name)?;
+    if MEANINGFUL.contains(&field.as_str()) {
+        return Err(MarkError::Meaningful(name));
+    }
+    match taken(&field, descriptor) {
+        Some(by) => Err(MarkError::Taken { name, by }),
+        None => Ok(field),
+    }
 }
 
 /// Returns what else sets a header field, for people: a model's argument, or the descriptor.
