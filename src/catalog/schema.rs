@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryParam, description::collapse};
 use crate::{
-    descriptor::model::{Location, ParamKind},
+    descriptor::model::{ParamKind, Role},
     text,
 };
 
@@ -20,7 +20,7 @@ pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
     let mut schema = object(params.iter().filter(|param| param.listed));
     // What this program adds has a type that no file says.
     let texts = |param: &&EntryParam| {
-        param.param.location == Location::Stream && param.param.kind == ParamKind::Array
+        matches!(param.param.role, Role::Stream(_)) && param.param.kind == ParamKind::Array
     };
     for EntryParam { property, .. } in params.iter().filter(texts) {
         if let Some(Value::Object(property)) =
