@@ -17,6 +17,7 @@ mod check;
 mod cli;
 mod cli_tasks;
 mod composites;
+mod conformance;
 mod connections;
 mod corpus;
 mod corpus_composites;
