@@ -50,6 +50,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Compare a descriptor with an OpenAPI document
     Drift(DriftArgs),
+    /// Explain a code that `check` reports, such as D303
+    Explain(ExplainArgs),
     /// Ask backends whether they are well
     Health(HealthArgs),
     /// Make a descriptor of an OpenAPI document
@@ -154,6 +156,14 @@ pub struct BackendArgs {
     pub files: Option<PathBuf>,
 }
 
+/// Whether a simulator takes the place of backends.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct SimulatedArgs {
+    /// Use a simulated Xen Orchestra with every level allowed; it begins anew with each command
+    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    pub demo: bool,
+}
+
 /// Arguments of `call`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 ok, 2 arguments do not fit, 3 settings, 4 refused, \
@@ -180,6 +190,9 @@ pub struct CallArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `check`.
@@ -246,6 +259,9 @@ pub struct DoctorArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `drift`.
@@ -262,6 +278,17 @@ pub struct DriftArgs {
     /// Leave out the differences in this file, each of which has its reason
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub exceptions: Option<PathBuf>,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The codes; all of them are listed without
+    #[arg(value_name = "CODE")]
+    pub codes: Vec<String>,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -317,6 +344,9 @@ pub struct HealthArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `watch`.
@@ -362,6 +392,9 @@ pub struct ListArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `man`.
@@ -471,12 +504,21 @@ pub enum StoreArg {
 pub struct ShowArgs {
     /// The tool
     pub tool: String,
+    /// Show the code of the examples
+    #[arg(long)]
+    pub examples: bool,
+    /// Show the schemas of the arguments and of the result
+    #[arg(long)]
+    pub schema: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `simulate`.
@@ -533,6 +575,9 @@ pub struct TaskArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 impl From<&BackendArgs> for Overrides {
@@ -653,6 +698,10 @@ mod tests {
         assert!(!parse("dadl-mcp list --allow-private-host a.lan"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
+        for command in ["call x", "doctor", "health", "list", "show x"] {
+            assert!(parse(&format!("dadl-mcp {command} --demo --access read")), "{command}");
+            assert!(!parse(&format!("dadl-mcp {command} --demo --config x")), "{command}");
+        }
         assert!(!parse("dadl-mcp serve --allowed-host x"));
         assert!(!parse("dadl-mcp -v -q list"));
         assert!(!parse("dadl-mcp list --access re/ad"));

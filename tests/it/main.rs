@@ -85,6 +85,8 @@ mod tls;
 mod trust;
 mod uploads;
 mod upstream;
+#[cfg(unix)]
+mod wide;
 mod working_directory;
 mod xo_access;
 mod xo_composites;
