@@ -39,6 +39,7 @@ mod simulated;
 mod stored;
 mod table;
 mod task;
+mod values;
 mod watch;
 mod wrap;
 
