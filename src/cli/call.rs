@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     app::App,
+    catalog::Catalog,
     config::{command::quoted, env_vars::Environment},
     executor::{Budget, CallContext, DryRun},
-    gate::{Admitted, Consent, Pending},
+    gate::{Admitted, Consent, Pending, Refusal},
     live::{self, Hub},
     outcome::{Outcome, Payload, SavedFile},
 };
@@ -29,7 +30,7 @@ pub(super) async fn run(
     let loaded = load::open(&args.backends, args.simulated, environment).await?;
     let app = &loaded.app;
     let given = arguments::read(&args.arguments, args.args.as_deref())?;
-    let pending = app.gate.check(&args.tool, given)?;
+    let pending = app.gate.check(&args.tool, given).map_err(|it| meant(it, app.gate.catalog()))?;
     if args.dry_run {
         print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
         return Ok(Exit::Ok);
@@ -57,6 +58,17 @@ pub(super) async fn run(
     drop(watch);
     print_outcome(outcome, args.json, console)?;
     Ok(Exit::Ok)
+}
+
+/// Names the tool that a person may have meant, whether or not it is allowed: they can allow it.
+fn meant(refusal: Refusal, catalog: &Catalog) -> Refusal {
+    match refusal {
+        Refusal::UnknownTool { name, .. } => {
+            let nearest = catalog.nearest_of_all(&name).map(str::to_owned);
+            Refusal::UnknownTool { name, nearest }
+        }
+        refusal => refusal,
+    }
 }
 
 /// Executes a call; one that subscribes collects what comes.

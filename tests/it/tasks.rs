@@ -295,7 +295,7 @@ async fn trouble_on_the_way_loses_no_task() {
     assert_eq!(value(outcome), json!(7));
     let troubles: Vec<bool> =
         heard.0.lock().unwrap().iter().map(|report| report.trouble.is_some()).collect();
-    assert_eq!(troubles, [false, true, true, true]);
+    assert_eq!(troubles, [false, true, true, true, false]);
     // One that says that there is no such task is believed.
     let gone = Answer::json(404, r#"{"detail":"Task does not exist"}"#);
     let (outcome, lines) = backup(vec![pending(), gone], json!(null)).await;
@@ -333,8 +333,10 @@ async fn progress_is_reported_at_every_look() {
     bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     let heard = heard.0.lock().unwrap();
     let done: Vec<u64> = heard.iter().map(|report| report.progress().done).collect();
-    assert_eq!(done, [0, 10, 10, 70]);
+    // The end is told as well, however far the look before it had seen.
+    assert_eq!(done, [0, 10, 10, 70, 100]);
     assert_eq!(heard[3].summary(), "STARTED, 70 %");
+    assert_eq!((heard[4].summary().as_str(), heard[4].is_running), ("SUCCESS, 100 %", false));
 }
 
 /// Waits until `count` requests have come.

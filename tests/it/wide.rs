@@ -128,9 +128,9 @@ fn errors_break_between_words() {
 
 #[test]
 fn a_tool_that_is_not_allowed_is_named_all_the_same() {
-    let text = shown(200, &["call", "start_vmm", "--demo", "--access", "read"]);
+    let text = shown(200, &["call", "strat_vm", "--demo", "--access", "read"]);
     assert!(text.contains("did you mean \"start_vm\"?"), "{text}");
-    let text = shown(200, &["show", "start_vmm", "--demo", "--access", "read"]);
+    let text = shown(200, &["show", "strat_vm", "--demo", "--access", "read"]);
     assert!(text.contains("did you mean \"start_vm\"?"), "{text}");
 }
 
