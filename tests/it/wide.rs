@@ -151,7 +151,7 @@ fn serving_at_a_terminal_says_what_to_do_next() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(text.starts_with("Serving 276 tools of xen-orchestra"), "{text}");
+    assert!(text.starts_with("Serving ") && text.contains("tools of xen-orchestra"), "{text}");
     let program = env!("CARGO_BIN_EXE_dadl-mcp");
     for host in ["claude", "codex"] {
         let line = format!("    {host} mcp add xen-orchestra -- {program} serve --demo");
