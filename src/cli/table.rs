@@ -194,6 +194,8 @@ fn members_of(members: &Map<String, Value>, width: usize) -> String {
             }
             value => format!("\n{}", json(&format!("{value:#}"))).replace('\n', "\n    "),
         };
+        // What begins on the next line leaves nothing behind the name.
+        let start = if shown.starts_with('\n') { start.trim_end() } else { &start };
         text.push_str(format!("{start}{shown}").trim_end());
         text.push('\n');
     }
