@@ -34,8 +34,8 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
 }
 
 /// Makes pages with a limit, which a caller walks through.
-pub(crate) fn pages(strategy: PageStrategy) -> Option<Pagination> {
-    Some(Pagination {
+pub(crate) fn pages(strategy: PageStrategy) -> Option<Box<Pagination>> {
+    Some(Box::new(Pagination {
         strategy,
         limit_param: Some("limit".to_owned()),
         limit_default: Some(100),
@@ -43,12 +43,11 @@ pub(crate) fn pages(strategy: PageStrategy) -> Option<Pagination> {
         behavior: PageBehavior::Expose,
         total_pages: None,
         total_count: None,
-        max_pages: 10,
-    })
+    }))
 }
 
 /// Makes pages by an offset and a limit.
-pub(crate) fn offset() -> Option<Pagination> {
+pub(crate) fn offset() -> Option<Box<Pagination>> {
     pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
 }
 

@@ -59,7 +59,7 @@ fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>
     {
         let declared = params.len();
         add_pages(tool, pagination, &mut params);
-        if pagination.behavior == PageBehavior::Auto {
+        if matches!(pagination.behavior, PageBehavior::Auto { .. }) {
             walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     CallContext, CallError, Executor,
     result::Answer,
-    send::refusal,
+    send::{look_rules, refusal},
     step::{Means, Step},
 };
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
     http::{
         backend::{Exchange, Refusal},
         error::SendErrorKind,
-        retry::RetryRules,
     },
     json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
@@ -165,13 +164,7 @@ impl Step<'_> {
     /// Sends the request of the check `health` and looks at the answer.
     async fn check(self, health: &Health, found: &mut Found) -> Result<(), Fault> {
         let Self { executor, backend, tool, plan, activity, .. } = self;
-        let rules = RetryRules {
-            errors: &tool.errors,
-            method: tool.method(),
-            retry_unsafe: false,
-            is_patient: false,
-        };
-        let sent = backend.send(plan, rules, false, &executor.files, activity).await;
+        let sent = backend.send(plan, look_rules(tool), false, &executor.files, activity).await;
         let exchange = sent.map_err(CallError::from)?;
         let status = exchange.response.status();
         found.http_status = Some(status.as_u16());

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     call::{self, Arguments, CallPlan},
-    descriptor::model::{PageBehavior, PageStrategy, Pagination},
+    descriptor::model::{PageBehavior, Pagination},
     outcome::{Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
@@ -28,6 +28,7 @@ use crate::{
 pub(super) struct Walk<'call> {
     step: Step<'call>,
     pagination: &'call Pagination,
+    max_pages: u32,
 }
 
 /// How far a walk is.
@@ -72,12 +73,15 @@ impl<'call> Walk<'call> {
     /// Returns the walk through the pages of a tool that gives all of them at once.
     pub(super) fn of(step: Step<'call>) -> Option<Self> {
         let pagination = step.tool.pagination()?;
-        (pagination.behavior == PageBehavior::Auto).then_some(Self { step, pagination })
+        match pagination.behavior {
+            PageBehavior::Auto { max_pages } => Some(Self { step, pagination, max_pages }),
+            PageBehavior::Expose => None,
+        }
     }
 
     /// Goes on after the first page, which is `answer`.
     pub(super) async fn run(self, answer: Answer) -> Result<Outcome, CallError> {
-        let Self { step, pagination } = self;
+        let Self { step, pagination, .. } = self;
         let arguments = step.call.arguments().clone();
         let Answer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
@@ -170,7 +174,7 @@ impl<'call> Walk<'call> {
         let Some(way) = following.step.clone() else {
             return Next::End((following.more == More::Yes).then_some(Left::NoWay));
         };
-        if *number >= self.pagination.max_pages {
+        if *number >= self.max_pages {
             // A page that is short of what was asked for is the last one of most backends.
             let is_left = following.more != More::Unknown;
             return Next::End(is_left.then_some(Left::Pages(*number)));
@@ -218,11 +222,7 @@ impl<'call> Walk<'call> {
 
     /// Returns whether the caller asked for a page of its own.
     fn names_page(&self, arguments: &Arguments) -> bool {
-        let (PageStrategy::Cursor { param, .. }
-        | PageStrategy::LinkHeader { param }
-        | PageStrategy::Offset { param }
-        | PageStrategy::Page { param }) = &self.pagination.strategy;
-        let Some(param) = param.as_deref() else { return false };
+        let Some(param) = self.pagination.strategy.param() else { return false };
         let given = arguments.iter().find(|(known, _)| known.name == param);
         // A default is what every call without an argument has.
         given.is_some_and(|(known, value)| known.default.as_ref() != Some(value))

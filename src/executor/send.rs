@@ -57,12 +57,18 @@ fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
 
 /// Returns what may be sent again within a call of `tool`.
 pub(super) fn retry_rules(tool: &Tool) -> RetryRules<'_> {
+    // A backend that knows the key does the work once; a method that reads may be called again.
+    let retry_unsafe = tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads();
+    RetryRules { retry_unsafe, ..look_rules(tool) }
+}
+
+/// Returns what may be sent again of a request that only looks, by the method of `tool` alone.
+pub(super) fn look_rules(tool: &Tool) -> RetryRules<'_> {
     RetryRules {
         errors: &tool.errors,
         method: tool.method(),
         is_patient: false,
-        // A backend that knows the key does the work once; a method that reads may be called again.
-        retry_unsafe: tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads(),
+        retry_unsafe: false,
     }
 }
 

@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Http, Location, PageStrategy, Param, ParamKind,
-        Placement, Tool,
+        Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Placement, Tool,
     },
     names::{
         nearest_loosely,
@@ -444,13 +443,7 @@ impl Pair<'_> {
 
     fn is_of_pages(&self, name: &str) -> bool {
         let Some(pages) = &self.http.pagination else { return false };
-        let own = match &pages.strategy {
-            PageStrategy::Cursor { param, .. }
-            | PageStrategy::LinkHeader { param }
-            | PageStrategy::Offset { param }
-            | PageStrategy::Page { param } => param.as_deref(),
-        };
-        own == Some(name) || pages.limit_param.as_deref() == Some(name)
+        pages.strategy.param() == Some(name) || pages.limit_param.as_deref() == Some(name)
     }
 
     /// Returns whether the document has the parameter, though `import` could not write it.

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod answers;
+mod api;
 mod asked;
 mod auth;
 mod batches;

@@ -128,6 +128,7 @@ fn lower<'tree>(
     let request = match target {
         Target::Http { method, path, body } => {
             let pagination = pagination(&section, method, response.binary, defaults, context);
+            let pagination = pagination.map(Box::new);
             let target = method.zip(path);
             target.map(|(method, path)| Request::Http(Http { method, path, body, pagination }))
         }

@@ -14,7 +14,7 @@ use crate::{
     },
     executor::{
         Budget, CallContext, CallError, Executor, Room,
-        send::refusal,
+        send::{look_rules, refusal},
         step::{Means, to_usize},
     },
     gate::{Admitted, TaskRight},
@@ -237,12 +237,7 @@ impl<'run> Watcher<'run> {
         let plan = executor.plan(call, tool, backend)?;
         let means = Means::new(executor, backend, context);
         let step = means.step(call, tool, &plan);
-        let rules = RetryRules {
-            errors: &tool.errors,
-            method: tool.method(),
-            retry_unsafe: false,
-            is_patient: true,
-        };
+        let rules = RetryRules { is_patient: true, ..look_rules(tool) };
         let exchange = backend.send(&plan, rules, false, &executor.files, &means.activity).await?;
         let status = exchange.response.status();
         let (text, rejected) = if status.is_success() {
