@@ -4,13 +4,13 @@
 //! operator sees every problem in one run. Credentials are not read yet: a call that needs a
 //! missing one says so.
 
+mod error;
 mod flows;
 pub(crate) mod openapi;
 mod operator;
 
 use std::{
     collections::BTreeSet,
-    fmt,
     num::NonZero,
     sync::{
         Arc, OnceLock,
@@ -21,20 +21,24 @@ use std::{
 
 use url::Url;
 
-pub use self::flows::{CredentialProblem, Flow, Goal};
+pub use self::{
+    error::{BuildError, BuildProblem, RotationError, SettingProblem},
+    flows::{CredentialProblem, Flow, Goal},
+    operator::{DefaultError, OperatorError},
+};
 use crate::{
     access::Policy,
     call::{BaseUrl, Door},
     catalog::{BackendTools, Catalog},
     config::{
-        AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, PrivateAddress, Settings,
+        AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, Settings,
         bundled::{self, Unused},
-        credentials::{BackendCredentials, CredentialError, Credentials},
+        credentials::{BackendCredentials, Credentials},
     },
     descriptor::{
         self,
         diagnostic::Diagnostic,
-        model::{Auth, CredentialName, Descriptor},
+        model::{Auth, Descriptor},
         source::Source,
     },
     executor::Executor,
@@ -76,79 +80,6 @@ pub struct LoadedBackend {
     /// Where it may connect.
     pub guard: Guard,
 }
-
-/// Why nothing can be served: all problems of all backends.
-#[derive(Debug)]
-pub struct BuildError {
-    /// The problems, in the order of the settings.
-    pub problems: Vec<BuildProblem>,
-}
-
-/// One reason for which a backend cannot be used.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BuildProblem {
-    /// The author, most likely: the descriptor leads into the operator's own network.
-    Address {
-        /// The name of the backend.
-        backend: String,
-        /// Where it leads, and what to do if that is meant.
-        problem: PrivateAddress,
-    },
-    /// The author, most likely: the descriptor wants the credential of another.
-    Credential {
-        /// The name of the backend.
-        backend: String,
-        /// Which one would go where, and what to write if that is meant.
-        problem: Box<CredentialProblem>,
-    },
-    /// The author: the descriptor has errors.
-    Descriptor {
-        /// The name of the backend.
-        backend: String,
-        /// The text of the descriptor.
-        source: Box<Source>,
-        /// All findings about it.
-        diagnostics: Vec<Diagnostic>,
-    },
-    /// The operator: a setting is missing or leads nowhere.
-    Setting {
-        /// The name of the backend.
-        backend: String,
-        /// What is wrong, and what to do.
-        message: String,
-    },
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, problem) in self.problems.iter().enumerate() {
-            let separator = if number == 0 { "" } else { "\n" };
-            match problem {
-                BuildProblem::Address { backend, problem } => {
-                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
-                }
-                BuildProblem::Credential { backend, problem } => {
-                    write!(formatter, "{separator}backend \"{backend}\": {problem}")?;
-                }
-                BuildProblem::Descriptor { backend, source, diagnostics } => {
-                    let name = source.name();
-                    let count = diagnostics.len();
-                    write!(
-                        formatter,
-                        "{separator}backend \"{backend}\": descriptor {name} has {count} findings"
-                    )?;
-                }
-                BuildProblem::Setting { backend, message } => {
-                    write!(formatter, "{separator}backend \"{backend}\": {message}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 impl App {
     /// Has the calls come through `door`; without this, through that of models.
@@ -260,13 +191,17 @@ fn load(
     backend: &BackendSettings,
     credentials: &Credentials,
 ) -> Result<LoadedBackend, Vec<BuildProblem>> {
-    let setting =
-        |message: String| BuildProblem::Setting { backend: backend.name.clone(), message };
+    let setting = |problem: SettingProblem| BuildProblem::Setting {
+        backend: backend.name.clone(),
+        problem: Box::new(problem),
+    };
     let mut located = bundled::locate(&backend.dadl, &settings.places)
-        .map_err(|error| [setting(error.to_string())])?;
+        .map_err(|error| [setting(error.into())])?;
     let unused = located.unused.take();
     let (origin, mut folder) = (located.origin.clone(), located.folder());
-    let source = located.into_source().map_err(|error| [setting(format!("{origin}: {error}"))])?;
+    let source = located
+        .into_source()
+        .map_err(|error| [setting(SettingProblem::NoDescriptor { origin, error })])?;
     let (source, mut loaded) = descriptor::load_with(source, &mut folder);
     openapi::fill_in(&mut loaded, &folder);
     let Some(mut descriptor) = loaded.descriptor else {
@@ -279,9 +214,9 @@ fn load(
     let mut problems = Vec::new();
     let base = base_url(backend, &descriptor).map_err(|found| problems.push(*found)).ok();
     let applied = operator::apply(backend, &mut descriptor);
-    problems.extend(applied.map_err(|errors| setting(joined(&errors))).err());
+    problems.extend(applied.map_err(|errors| setting(SettingProblem::Operator(errors))).err());
     let rotation = check_rotation(&descriptor, credentials);
-    problems.extend(rotation.map_err(|error| setting(error.to_string())).err());
+    problems.extend(rotation.map_err(|error| setting(error.into())).err());
     let Some(base) = base else { return Err(problems) };
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
     for (key, url) in addresses(&descriptor) {
@@ -308,15 +243,16 @@ fn base_url(
     descriptor: &Descriptor,
 ) -> Result<BaseUrl, Box<BuildProblem>> {
     let name = || backend.name.clone();
-    let setting = |message| Box::new(BuildProblem::Setting { backend: name(), message });
+    let setting =
+        |problem| Box::new(BuildProblem::Setting { backend: name(), problem: Box::new(problem) });
     let url =
         backend.base_url(descriptor.base_url.as_deref()).map_err(|problem| match problem {
             BaseUrlProblem::Private(problem) => {
                 Box::new(BuildProblem::Address { backend: name(), problem })
             }
-            problem => setting(problem.to_string()),
+            problem => setting(problem.into()),
         })?;
-    BaseUrl::parse(&url).map_err(|error| setting(format!("`url`: {error}")))
+    BaseUrl::parse(&url).map_err(|error| setting(error.into()))
 }
 
 /// Returns the addresses of a descriptor besides its base URL; those of logins that are not used
@@ -331,23 +267,6 @@ fn addresses(descriptor: &Descriptor) -> impl Iterator<Item = (AddressKey, &Url)
         let authorize = oauth2.consent().map(|it| (AddressKey::AuthorizeUrl, &it.authorize_url));
         token.into_iter().chain(authorize)
     })
-}
-
-/// Joins problems to one sentence.
-fn joined(problems: &[operator::OperatorError]) -> String {
-    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
-}
-
-/// A refresh token that each use replaces, and nowhere to keep the next one. The operator's fault.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "each use of the refresh token `{name}` gives a new one, which has to be stored, but {error}; \
-     set XDG_STATE_HOME to a directory that can be written and that lasts"
-)]
-struct RotationError {
-    name: CredentialName,
-    error: Box<CredentialError>,
 }
 
 /// Refuses a refresh token that each use replaces when there is nowhere to keep the next one: the

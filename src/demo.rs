@@ -125,7 +125,7 @@ impl Demo {
         self.title(out, "Discover the tools")?;
         let tools = self.client.list_all_tools().await?;
         let sample: Vec<&str> = tools.iter().take(6).map(|tool| &*tool.name).collect();
-        writeln!(out, "   {} tools: {}, ..", tools.len(), sample.join(", "))?;
+        writeln!(out, "   {} tools: {}, …", tools.len(), sample.join(", "))?;
 
         self.title(out, "List halted VMs")?;
         let arguments = json!({

@@ -71,26 +71,46 @@ pub struct ToolPatterns {
     patterns: Vec<(String, globset::GlobMatcher)>,
 }
 
+/// Why a text is no pattern. The operator's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Compiling it would take long.
+    #[error(
+        "`{}` is no glob: one has at most {LONGEST_PATTERN} bytes and {MOST_BRACES} braces",
+        cut(.0, 40)
+    )]
+    Large(String),
+    /// It is no glob.
+    #[error("`{text}` is no glob: {kind}")]
+    Malformed {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        kind: globset::ErrorKind,
+    },
+}
+
 impl ToolPatterns {
-    /// Compiles `patterns`; the error names the one that is no glob.
-    pub fn new(patterns: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, String> {
-        let patterns = patterns
-            .into_iter()
-            .map(|pattern| {
-                let text = pattern.into();
-                if text.len() > LONGEST_PATTERN || text.matches('{').count() > MOST_BRACES {
-                    return Err(format!(
-                        "`{}` is no glob: one has at most {LONGEST_PATTERN} bytes and \
-                         {MOST_BRACES} braces",
-                        cut(&text, 40)
-                    ));
-                }
-                let glob = globset::Glob::new(&text)
-                    .map_err(|error| format!("`{text}` is no glob: {}", error.kind()))?;
-                Ok((text, glob.compile_matcher()))
-            })
-            .collect::<Result<_, String>>()?;
-        Ok(Self { patterns })
+    /// Compiles `patterns`.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no glob.
+    pub fn new(
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, PatternError> {
+        let compiled = patterns.into_iter().map(|pattern| {
+            let text = pattern.into();
+            if text.len() > LONGEST_PATTERN || text.matches('{').count() > MOST_BRACES {
+                return Err(PatternError::Large(text));
+            }
+            match globset::Glob::new(&text) {
+                Ok(glob) => Ok((text, glob.compile_matcher())),
+                Err(error) => Err(PatternError::Malformed { text, kind: error.kind().clone() }),
+            }
+        });
+        Ok(Self { patterns: compiled.collect::<Result<_, _>>()? })
     }
 
     /// Returns the first pattern that matches `tool`.
@@ -208,7 +228,7 @@ mod tests {
     fn a_pattern_is_bounded() {
         let nested = |levels: usize| "{a,".repeat(levels) + "b" + &"}".repeat(levels);
         for pattern in [nested(5_000), nested(300), nested(33), "?".repeat(200_000)] {
-            let error = ToolPatterns::new([pattern]).unwrap_err();
+            let error = ToolPatterns::new([pattern]).unwrap_err().to_string();
             assert!(error.contains("at most 512 bytes and 32 braces"), "{error}");
         }
         let long = ToolPatterns::new([nested(32), "*a".repeat(256)]).unwrap();

@@ -12,34 +12,61 @@ use crate::{
 
 /// A setting that does not fit the descriptor. The operator's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum OperatorError {
+#[non_exhaustive]
+pub enum OperatorError {
     /// A default that is none for a parameter of its name.
     #[error("`defaults`: `{name}` of the tool `{tool}` {problem}")]
-    Default { name: String, tool: String, problem: DefaultError },
+    Default {
+        /// The parameter.
+        name: String,
+        /// The tool that has it.
+        tool: String,
+        /// Why the value is none.
+        problem: DefaultError,
+    },
     /// A login that the descriptor does not have.
     #[error("`login`: the descriptor has no login `{name}`: {}", known_logins(.known))]
-    Login { name: String, known: Vec<String> },
+    Login {
+        /// What the settings say.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
     /// A header field that would tell the API something else about where calls come from than the
     /// descriptor does. The same for all calls is the operator's word.
     #[error(
         "`headers`: `{name}` tells the API which calls come through MCP, so that its administrator \
          can turn them off (`switch` of the descriptor); remove it"
     )]
-    Mark { name: HeaderName },
+    Mark {
+        /// The field.
+        name: HeaderName,
+    },
     /// A default for a parameter that no tool has.
     #[error("`defaults`: no tool has a parameter `{name}`{}", OrMeant(.meant.as_deref()))]
-    Parameter { name: String, meant: Option<String> },
+    Parameter {
+        /// What the settings say.
+        name: String,
+        /// A parameter with a similar name.
+        meant: Option<String>,
+    },
 }
 
 /// Why a value is no default of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DefaultError {
+#[non_exhaustive]
+pub enum DefaultError {
     /// Each call names its own.
     #[error("is a file, which has no default")]
     File,
     /// It has another type.
     #[error("must be of the type {wanted}, not {value}")]
-    Type { wanted: &'static str, value: Box<Value> },
+    Type {
+        /// The type of the parameter.
+        wanted: &'static str,
+        /// What the settings say.
+        value: Box<Value>,
+    },
 }
 
 fn known_logins(known: &[String]) -> String {
@@ -159,7 +186,7 @@ mod tests {
     }
 
     fn text(problems: &[OperatorError]) -> String {
-        crate::app::joined(problems)
+        crate::app::error::joined(problems)
     }
 
     fn defaults(name: &str, value: Value) -> Result<Descriptor, Vec<OperatorError>> {

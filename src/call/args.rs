@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::{ArgumentError, ArgumentProblem};
 use crate::{
-    catalog::{Entry, EntryParam, Operation},
-    descriptor::model::{BodyKind, Location, Param, ParamKind, StreamArgument, Tool},
+    catalog::{Entry, EntryParam},
+    descriptor::model::{BodyKind, Location, Param, ParamKind, Role, StreamArgument, Tool},
 };
 
 /// The longest jq program that a caller may send, in bytes.
@@ -53,13 +53,20 @@ impl Arguments {
         Self { params: params.into(), values }
     }
 
+    /// Returns the value of the parameter that the runtime adds for this.
+    pub(crate) fn given(&self, role: Role) -> Option<&Value> {
+        self.iter().find(|(param, _)| param.role == role).map(|(_, value)| value)
+    }
+
     /// Returns what the caller says about the stream that the tool answers.
     pub(crate) fn stream(&self, argument: StreamArgument) -> Option<&Value> {
-        let names = argument.names();
-        let is_it = |param: &Param| {
-            param.location == Location::Stream && names.contains(&param.name.as_str())
-        };
-        self.iter().find(|(param, _)| is_it(param)).map(|(_, value)| value)
+        self.given(Role::Stream(argument))
+    }
+
+    /// Returns the caller's jq program; one that is blank is none.
+    pub(crate) fn jq(&self) -> Option<&str> {
+        let program = self.given(Role::Jq)?.as_str()?;
+        (!program.trim().is_empty()).then_some(program)
     }
 
     /// Returns the values by property name: what the caller gave, as it will be sent, and the
@@ -141,22 +148,19 @@ fn set_nulls_aside(
     if !arguments.values().any(Value::is_null) {
         return (arguments, kept);
     }
-    let json_body = match entry.operation() {
-        // A server that checks the parameters of a method refuses null for what was left out.
-        Operation::Tool(tool) => {
-            matches!(tool.body(), Some(BodyKind::Json | BodyKind::JsonAs(_)))
-        }
-        // A script tells null from absence, and hands it on.
-        Operation::Composite(_) => true,
-    };
+    // A server that checks the parameters of a JSON-RPC method refuses null for what was left out.
+    let has_json = |tool: &Tool| matches!(tool.body(), Some(BodyKind::Json | BodyKind::JsonAs(_)));
+    let in_json = entry.tool().is_some_and(has_json);
     arguments.retain(|name, value| {
         let param = value.is_null().then(|| entry.param(name)).flatten();
         let Some(param) = param else { return true };
-        let is_value = json_body
-            && param.location == Location::Body
-            && param.kind != ParamKind::FileUrl
-            && !param.required;
-        if is_value {
+        let takes_null = match param.role {
+            Role::Sent(Location::Body) => in_json,
+            // A script tells null from absence, and hands it on.
+            Role::Script => true,
+            Role::Sent(_) | Role::Jq | Role::Stream(_) | Role::Wait => false,
+        };
+        if takes_null && param.kind != ParamKind::FileUrl && !param.required {
             kept.insert(name.clone());
         }
         false
@@ -203,23 +207,23 @@ impl Faults {
 
 /// Reports a value that can never go where its parameter puts it.
 fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
-    let place = match param.location {
-        Location::Header => "a header field",
-        Location::Path => "a path",
-        Location::Result if param.is_wait() => return not_wait(property, value),
-        Location::Result => return not_jq(property, value),
-        Location::Stream => return not_stream(property, param, value),
-        Location::Body | Location::Query => return None,
+    let place = match param.role {
+        Role::Sent(Location::Header) => "a header field",
+        Role::Sent(Location::Path) => "a path",
+        Role::Sent(Location::Body | Location::Query) | Role::Script => return None,
+        Role::Jq => return not_jq(property, value),
+        Role::Stream(argument) => return not_stream(property, argument, value),
+        Role::Wait => return not_wait(property, value),
     };
     let reason = match value {
         Value::Object(_) => format!("is an object and cannot be part of {place}"),
-        Value::Array(_) if param.location == Location::Path => {
+        Value::Array(_) if param.is_in(Location::Path) => {
             format!("is an array and cannot be part of {place}")
         }
         Value::String(text) if text.contains(char::is_control) => {
             format!("has control characters, which {place} must not have")
         }
-        Value::String(text) if text.is_empty() && param.location == Location::Path => {
+        Value::String(text) if text.is_empty() && param.is_in(Location::Path) => {
             "must not be empty: it is part of the path".to_owned()
         }
         _ => return None,
@@ -228,22 +232,22 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
 }
 
 /// Reports a value that says nothing about a stream.
-fn not_stream(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
-    let reason = match (param.kind, value) {
-        (ParamKind::Integer, value) if value.as_u64().is_none_or(|number| number == 0) => {
-            "must be at least 1"
+fn not_stream(property: &str, argument: StreamArgument, value: &Value) -> Option<ArgumentProblem> {
+    let (fits, reason) = match argument {
+        StreamArgument::Duration => {
+            (value.as_f64().is_some_and(|number| number > 0.0), "must be more than 0")
         }
-        (ParamKind::Number, value) if value.as_f64().is_none_or(|number| number <= 0.0) => {
-            "must be more than 0"
+        StreamArgument::MaxItems => {
+            (value.as_u64().is_some_and(|number| number > 0), "must be at least 1")
         }
-        (ParamKind::Array, Value::Array(items))
-            if items.is_empty() || !items.iter().all(Value::is_string) =>
-        {
-            "must be names of collections"
+        StreamArgument::Open => return None,
+        StreamArgument::Subscribe => {
+            let items = value.as_array()?;
+            let fits = !items.is_empty() && items.iter().all(Value::is_string);
+            (fits, "must be names of collections")
         }
-        _ => return None,
     };
-    Some(ArgumentProblem::value(property, reason.to_owned()))
+    (!fits).then(|| ArgumentProblem::value(property, reason.to_owned()))
 }
 
 /// Reports a jq program that is too long; what is wrong with another one is found where it runs.

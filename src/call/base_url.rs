@@ -41,6 +41,11 @@ pub enum BaseUrlError {
     Scheme(String),
 }
 
+/// A path that is not below the base URL. The author's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the path leads out of the base URL")]
+pub struct LeadsOut;
+
 impl BaseUrl {
     /// Parses a base URL. Its path is kept; a trailing slash makes no difference.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
@@ -89,11 +94,11 @@ impl BaseUrl {
     /// # Errors
     ///
     /// The path leads elsewhere.
-    pub fn join(&self, path: &PathTemplate) -> Result<Url, &'static str> {
+    pub fn join(&self, path: &PathTemplate) -> Result<Url, LeadsOut> {
         let path = path.as_str();
         let slash = if path.starts_with(['/', '?']) || path.is_empty() { "" } else { "/" };
         let url = Url::parse(&format!("{self}{slash}{path}")).ok();
-        url.filter(|url| self.contains(url)).ok_or("the path leads out of the base URL")
+        url.filter(|url| self.contains(url)).ok_or(LeadsOut)
     }
 
     /// Returns whether requests are encrypted.

@@ -11,7 +11,7 @@ use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Request, To
 /// A file is the whole body, except in a multipart one. Where no body parameter has a value there is no body at all: servers
 /// refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
-    let mut members = arguments.iter().filter(|(param, _)| param.location == Location::Body);
+    let mut members = arguments.iter().filter(|(param, _)| param.is_in(Location::Body));
     let kind = match &tool.request {
         Request::Http(http) => &http.body,
         Request::Rpc(rpc) => {

@@ -11,7 +11,7 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 /// What neither a path nor a query may contain. The URL parser would encode some of it in one
 /// and not in the other, and takes a backslash for a slash.
-const TEXT: &AsciiSet = &CONTROLS
+pub(crate) const TEXT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')

@@ -9,7 +9,7 @@ mod args;
 mod base_url;
 mod body;
 mod door;
-mod encode;
+pub(crate) mod encode;
 mod error;
 pub(crate) mod multipart;
 mod path;
@@ -25,7 +25,7 @@ use url::Url;
 
 pub use self::{
     args::{Arguments, check},
-    base_url::{BaseUrl, BaseUrlError},
+    base_url::{BaseUrl, BaseUrlError, LeadsOut},
     door::Door,
     error::{ArgumentError, ArgumentProblem},
     multipart::Multipart,

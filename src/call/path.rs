@@ -40,7 +40,7 @@ pub(super) fn compose(
             }
             Piece::Placeholder(name) => {
                 let given = arguments.named().find(|(EntryParam { param, .. }, _)| {
-                    param.location == Location::Path && param.name == *name
+                    param.is_in(Location::Path) && param.name == *name
                 });
                 let text = given.and_then(|(_, value)| encode::scalar(value));
                 match (given, text) {

@@ -38,16 +38,27 @@ pub fn plan(
     if !problems.is_empty() {
         return Err(ArgumentError::new(entry, problems));
     }
-    let url = url(base, &path, &query).map_err(|reason| {
-        ArgumentError::new(entry, vec![ArgumentProblem::value("path", reason)])
+    let url = url(base, &path, &query).map_err(|error| {
+        ArgumentError::new(entry, vec![ArgumentProblem::value("path", error.to_string())])
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
     Ok(CallPlan { method: tool.method(), url, headers, body, limit, door })
 }
 
+/// Why a URL is not sent; goes on after the word for its path.
+#[derive(Debug, thiserror::Error)]
+enum UrlError {
+    /// The URL library reads it as another.
+    #[error("would not reach the server as it was composed")]
+    Changed,
+    /// No server takes it.
+    #[error("and query are longer than any server takes")]
+    Long,
+}
+
 /// Puts the URL together, and makes sure that it says what was composed: it is the last line of
 /// defense against a value that leaves its place.
-fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, &'static str> {
+fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
     let mut text = base.as_url().origin().ascii_serialization();
     text.push_str(path);
     if !query.is_empty() {
@@ -55,13 +66,12 @@ fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, &'static str> {
         text.push_str(query);
     }
     if text.len() > LONGEST_URL {
-        return Err("and query are longer than any server takes");
+        return Err(UrlError::Long);
     }
-    let changed = "would not reach the server as it was composed";
-    let url = Url::parse(&text).map_err(|_| changed)?;
+    let url = Url::parse(&text).map_err(|_| UrlError::Changed)?;
     let expected = if path.is_empty() { "/" } else { path };
     let kept = url.path() == expected && url.query().unwrap_or_default() == query;
-    if kept && base.contains(&url) { Ok(url) } else { Err(changed) }
+    if kept && base.contains(&url) { Ok(url) } else { Err(UrlError::Changed) }
 }
 
 /// Returns the encoded query: the fixed one of the template, then the parameters.
@@ -69,7 +79,7 @@ fn query(tool: &Tool, arguments: &Arguments) -> String {
     let mut query = String::new();
     encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
     for (param, value) in arguments.iter() {
-        if param.location == Location::Query {
+        if param.is_in(Location::Query) {
             encode::push_query(&mut query, &param.name, value);
         }
     }
@@ -106,7 +116,7 @@ fn headers(
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
     for (EntryParam { property, param, .. }, value) in arguments.named() {
-        if param.location != Location::Header {
+        if !param.is_in(Location::Header) {
             continue;
         }
         match (HeaderName::from_bytes(param.name.as_bytes()), header_value(value)) {

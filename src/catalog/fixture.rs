@@ -9,7 +9,8 @@ use crate::{
     access::{Levels, Policy},
     descriptor::{
         model::{
-            Auth, BodyKind, Descriptor, Http, Location, Method, Param, ParamKind, Request, Tool,
+            Auth, BodyKind, Descriptor, Http, Location, Method, PageBehavior, PageStrategy,
+            Pagination, Param, ParamKind, Request, Role, Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -30,6 +31,24 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         params: params.iter().map(|text| param(text)).collect(),
         ..Tool::new("tool".to_owned(), Request::Http(http))
     }
+}
+
+/// Makes pages with a limit, which a caller walks through.
+pub(crate) fn pages(strategy: PageStrategy) -> Option<Box<Pagination>> {
+    Some(Box::new(Pagination {
+        strategy,
+        limit_param: Some("limit".to_owned()),
+        limit_default: Some(100),
+        has_more: None,
+        behavior: PageBehavior::Expose,
+        total_pages: None,
+        total_count: None,
+    }))
+}
+
+/// Makes pages by an offset and a limit.
+pub(crate) fn offset() -> Option<Box<Pagination>> {
+    pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
 }
 
 /// Makes a parameter from `name:location:kind`, where the name may contain colons.
@@ -58,7 +77,8 @@ pub(crate) fn param(text: &str) -> Param {
         other => panic!("no location: {other}"),
     };
     let name = parts.next().unwrap().to_owned();
-    Param { name, location, kind, required, default, description: None, omit_false: false }
+    let role = Role::Sent(location);
+    Param { name, role, kind, required, default, description: None, omit_false: false }
 }
 
 /// Makes a descriptor of these tools.

@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     access::{Decision, Policy},
     descriptor::{
-        model::{Access, Composite, Descriptor, Health, Param, Tool},
+        model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
         task::Tasks,
     },
     names::{Known, nearest_loosely, nearest_operation, verbs, words},
@@ -508,6 +508,12 @@ impl Entry {
     /// Returns the parameter with this property name.
     pub fn param(&self, property: &str) -> Option<&Param> {
         self.params.iter().find(|param| param.property == property).map(|param| &param.param)
+    }
+
+    /// Returns the property of the parameter that the runtime adds for this.
+    pub fn property_of(&self, role: Role) -> Option<&str> {
+        let known = self.params.iter().find(|known| known.param.role == role)?;
+        Some(&known.property)
     }
 
     /// Returns the known property that `name` was probably meant to be; the name on the wire

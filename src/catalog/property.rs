@@ -10,7 +10,7 @@ use crate::descriptor::{
     events::Events,
     model::{
         BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
-        StreamArgument, Tool,
+        Role, StreamArgument, Tool,
     },
 };
 
@@ -59,7 +59,7 @@ fn params_of_tool(tool: &Tool, events: Option<&Events>, walked: &mut Vec<String>
     {
         let declared = params.len();
         add_pages(tool, pagination, &mut params);
-        if pagination.behavior == PageBehavior::Auto {
+        if matches!(pagination.behavior, PageBehavior::Auto { .. }) {
             walked.extend(params.iter().skip(declared).map(|param| param.name.clone()));
         }
     }
@@ -86,15 +86,7 @@ fn add_stream_arguments(tool: &Tool, events: Option<&Events>, params: &mut Vec<P
         };
         let free = |name: &&str| params.iter().all(|param| param.name != **name);
         let Some(name) = argument.names().into_iter().find(free) else { continue };
-        params.push(Param {
-            name: name.to_owned(),
-            location: Location::Stream,
-            kind,
-            required: false,
-            default: None,
-            description: Some(description.to_owned()),
-            omit_false: false,
-        });
+        params.push(optional(name, Role::Stream(argument), kind, description));
     }
 }
 
@@ -105,29 +97,18 @@ fn settle(param: &mut Param) {
         // Authors quote numbers; a schema whose default is of another type confuses hosts.
         param.default = Some(param.kind.coerce(default).unwrap_or_else(|as_written| as_written));
     }
-    // A path has no optional parts. A default fills what the caller leaves out, so that a
-    // parameter with one is never missing.
-    param.required =
-        param.default.is_none() && (param.required || param.location == Location::Path);
+    param.required = param.is_needed();
 }
 
 /// Returns the file parameter of a raw or multipart body that declares none (imports have this
 /// shape).
 fn raw_body_file(tool: &Tool) -> Option<Param> {
-    let declared = tool.params.iter().any(|param| param.location == Location::Body);
-    (matches!(tool.body(), Some(BodyKind::Multipart | BodyKind::Raw(_))) && !declared).then(|| {
-        Param {
-            name: Tool::RAW_BODY_PARAM.to_owned(),
-            location: Location::Body,
-            kind: ParamKind::FileUrl,
-            required: true,
-            default: None,
-            description: Some(
-                "File to send: a name in the files directory, or a reference".to_owned(),
-            ),
-            omit_false: false,
-        }
-    })
+    let declared = tool.params.iter().any(|param| param.is_in(Location::Body));
+    let is_file = matches!(tool.body(), Some(BodyKind::Multipart | BodyKind::Raw(_)));
+    let description = "File to send: a name in the files directory, or a reference";
+    let role = Role::Sent(Location::Body);
+    let file = optional(Tool::RAW_BODY_PARAM, role, ParamKind::FileUrl, description);
+    (is_file && !declared).then(|| Param { required: true, ..file })
 }
 
 /// Returns the parameter for a jq program of the caller. A parameter of the tool keeps the name
@@ -135,31 +116,29 @@ fn raw_body_file(tool: &Tool) -> Option<Param> {
 fn callers_jq(tool: &Tool, params: &[Param]) -> Option<Param> {
     let allowed = tool.response.allow_jq && !tool.response.binary;
     let name = free(["jq", "jq_filter", "result_jq", "result_jq_filter"], params)?;
-    allowed.then(|| Param {
-        name: name.to_owned(),
-        location: Location::Result,
-        kind: ParamKind::String,
-        required: false,
-        default: None,
-        description: Some("jq filter applied to the result, such as `map(.id)`".to_owned()),
-        omit_false: false,
-    })
+    let description = "jq filter applied to the result, such as `map(.id)`";
+    allowed.then(|| optional(name, Role::Jq, ParamKind::String, description))
 }
 
 /// Returns the parameter for how long the caller waits for a task. Its name gives way as that of
 /// [`callers_jq`] does.
 fn wait(params: &[Param]) -> Option<Param> {
     let name = free(["wait", "wait_seconds", "task_wait", "task_wait_seconds"], params)?;
-    Some(Param {
+    // In every conversation, once for each tool: the shortest words that say it.
+    Some(optional(name, Role::Wait, ParamKind::Integer, "Seconds to wait"))
+}
+
+/// Makes a parameter that a caller may leave out.
+fn optional(name: &str, role: Role, kind: ParamKind, description: &str) -> Param {
+    Param {
         name: name.to_owned(),
-        location: Location::Result,
-        kind: ParamKind::Integer,
+        role,
+        kind,
         required: false,
         default: None,
-        // In every conversation, once for each tool: the shortest words that say it.
-        description: Some("Seconds to wait".to_owned()),
+        description: Some(description.to_owned()),
         omit_false: false,
-    })
+    }
 }
 
 /// Returns the first name that no parameter has.
@@ -180,13 +159,8 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
         PageStrategy::Page { param } => (param, ParamKind::Integer, "Page number, from 1"),
     };
     let query = |name: &str, kind, description: &str, default| Param {
-        name: name.to_owned(),
-        location: Location::Query,
-        kind,
-        required: false,
         default,
-        description: Some(description.to_owned()),
-        omit_false: false,
+        ..optional(name, Role::Sent(Location::Query), kind, description)
     };
     if let Some(name) = page
         && !knows(tool, params, name)
@@ -198,7 +172,7 @@ fn add_pages(tool: &Tool, pagination: &Pagination, params: &mut Vec<Param>) {
     if !knows(tool, params, name) {
         params.push(query(name, ParamKind::Integer, "Maximum number of items", default));
     } else if let Some(declared) =
-        params.iter_mut().find(|param| param.name == *name && param.location == Location::Query)
+        params.iter_mut().find(|param| param.name == *name && param.is_in(Location::Query))
         && declared.default.is_none()
         && !declared.required
     {

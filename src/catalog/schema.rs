@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryParam, description::collapse};
 use crate::{
-    descriptor::model::{Location, ParamKind},
+    descriptor::model::{ParamKind, Role, StreamArgument},
     text,
 };
 
@@ -19,9 +19,7 @@ use crate::{
 pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
     let mut schema = object(params.iter().filter(|param| param.listed));
     // What this program adds has a type that no file says.
-    let texts = |param: &&EntryParam| {
-        param.param.location == Location::Stream && param.param.kind == ParamKind::Array
-    };
+    let texts = |param: &&EntryParam| param.param.role == Role::Stream(StreamArgument::Subscribe);
     for EntryParam { property, .. } in params.iter().filter(texts) {
         if let Some(Value::Object(property)) =
             schema.get_mut("properties").and_then(|it| it.get_mut(property))

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{fixture::*, *};
 use crate::{
     access::{Levels, ToolPatterns},
-    descriptor::model::{Access, BodyKind, Deprecation, PageBehavior, PageStrategy, Pagination},
+    descriptor::model::{Access, BodyKind, Deprecation, PageStrategy},
 };
 
 fn schema_of(tool: Tool) -> Value {
@@ -58,23 +58,6 @@ fn an_unlisted_parameter_is_accepted_and_not_listed() {
     assert_eq!(listed, ["fields"]);
     assert!(entry.validator().is_valid(&json!({ "ndjson": true })));
     assert!(!entry.validator().is_valid(&json!({ "ndjsn": true })));
-}
-
-fn pages(strategy: PageStrategy) -> Option<Pagination> {
-    Some(Pagination {
-        strategy,
-        limit_param: Some("limit".to_owned()),
-        limit_default: Some(100),
-        has_more: None,
-        behavior: PageBehavior::Expose,
-        total_pages: None,
-        total_count: None,
-        max_pages: 10,
-    })
-}
-
-fn offset() -> Option<Pagination> {
-    pages(PageStrategy::Offset { param: Some("offset".to_owned()) })
 }
 
 #[test]

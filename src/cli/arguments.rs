@@ -16,23 +16,36 @@ pub(super) fn read(words: &[String], args: Option<&str>) -> Result<Map<String, V
     Ok(arguments)
 }
 
+/// Why a word is no argument. The caller's fault.
+#[derive(Debug, thiserror::Error)]
+enum WordError<'word> {
+    /// Nothing says which argument it is.
+    #[error("`{0}` has no name before `=`")]
+    Nameless(&'word str),
+    /// It was to be JSON.
+    #[error("the value of `{key}` is not JSON: {error}")]
+    NoJson { key: &'word str, error: serde_json::Error },
+    /// It has no value.
+    #[error("`{0}` is no argument; write key=value, or key:=json")]
+    NoValue(&'word str),
+}
+
 /// Reads `key=text` and `key:=json`; values of a repeated key become a list.
-fn parse(words: &[String]) -> Result<Map<String, Value>, String> {
+fn parse(words: &[String]) -> Result<Map<String, Value>, WordError<'_>> {
     let mut arguments = Map::new();
     for word in words {
         let Some((key, text)) = word.split_once('=') else {
-            return Err(format!("`{word}` is no argument; write key=value, or key:=json"));
+            return Err(WordError::NoValue(word));
         };
         let (key, value) = match key.strip_suffix(':') {
             Some(key) => {
-                let value = serde_json::from_str(text)
-                    .map_err(|error| format!("the value of `{key}` is not JSON: {error}"))?;
-                (key, value)
+                let value = serde_json::from_str(text);
+                (key, value.map_err(|error| WordError::NoJson { key, error })?)
             }
             None => (key, Value::from(text)),
         };
         if key.is_empty() {
-            return Err(format!("`{word}` has no name before `=`"));
+            return Err(WordError::Nameless(word));
         }
         add(&mut arguments, key, value, words);
     }
@@ -91,30 +104,37 @@ mod tests {
 
     use super::*;
 
-    fn parsed(words: &[&str]) -> Result<Value, String> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        parse(&words).map(Value::Object)
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn parsed(words: &[&str]) -> Value {
+        Value::Object(parse(&owned(words)).unwrap())
+    }
+
+    fn error(word: &str) -> String {
+        parse(&owned(&[word])).unwrap_err().to_string()
     }
 
     #[test]
     fn words_are_text_unless_marked_as_json() {
-        assert_eq!(parsed(&["a=1", "b:=1", "c="]), Ok(json!({"a": "1", "b": 1, "c": ""})));
-        assert_eq!(parsed(&["a=b=c", "d=e:=f"]), Ok(json!({"a": "b=c", "d": "e:=f"})));
-        assert_eq!(parsed(&["a:={\"b\": null}"]), Ok(json!({"a": {"b": null}})));
+        assert_eq!(parsed(&["a=1", "b:=1", "c="]), json!({"a": "1", "b": 1, "c": ""}));
+        assert_eq!(parsed(&["a=b=c", "d=e:=f"]), json!({"a": "b=c", "d": "e:=f"}));
+        assert_eq!(parsed(&["a:={\"b\": null}"]), json!({"a": {"b": null}}));
     }
 
     #[test]
     fn a_repeated_key_makes_a_list() {
-        assert_eq!(parsed(&["a=1", "b=2", "a=3"]), Ok(json!({"a": ["1", "3"], "b": "2"})));
-        assert_eq!(parsed(&["a:=[1]", "a=2"]), Ok(json!({"a": [[1], "2"]})));
-        assert_eq!(parsed(&["a:=[1]"]), Ok(json!({"a": [1]})));
+        assert_eq!(parsed(&["a=1", "b=2", "a=3"]), json!({"a": ["1", "3"], "b": "2"}));
+        assert_eq!(parsed(&["a:=[1]", "a=2"]), json!({"a": [[1], "2"]}));
+        assert_eq!(parsed(&["a:=[1]"]), json!({"a": [1]}));
     }
 
     #[test]
     fn says_what_is_no_argument() {
-        insta::assert_snapshot!(parsed(&["vm"]).unwrap_err(), @"`vm` is no argument; write key=value, or key:=json");
-        insta::assert_snapshot!(parsed(&["=1"]).unwrap_err(), @"`=1` has no name before `=`");
-        insta::assert_snapshot!(parsed(&["a:=b"]).unwrap_err(), @"the value of `a` is not JSON: expected value at line 1 column 1");
+        insta::assert_snapshot!(error("vm"), @"`vm` is no argument; write key=value, or key:=json");
+        insta::assert_snapshot!(error("=1"), @"`=1` has no name before `=`");
+        insta::assert_snapshot!(error("a:=b"), @"the value of `a` is not JSON: expected value at line 1 column 1");
     }
 
     #[test]

@@ -54,8 +54,19 @@ const DONE: &str = "You can close this page and go back to the terminal.";
 const REFUSED: &str = "The login was not completed. The terminal says why.";
 const STRANGE: &str = "This is not the login that dadl-mcp waits for.";
 
+/// Why a browser brought no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum NoCode {
+    /// The system: nobody listens any more.
+    #[error("the listener has ended")]
+    Ended,
+    /// The person or the server: the login was refused, in the words of the server.
+    #[error("the authorization server refuses ({0})")]
+    Refused(String),
+}
+
 /// What the browser brought.
-type Answer = Result<SecretString, String>;
+type Answer = Result<SecretString, NoCode>;
 
 /// What one login is recognized by.
 struct Attempt {
@@ -191,8 +202,7 @@ impl Attempt {
                 return Err(anyhow::anyhow!("nobody agreed within {minutes} minutes").into());
             }
         };
-        let answer = answer.unwrap_or_else(|| Err("the listener has ended".to_owned()));
-        answer.map_err(|error| anyhow::anyhow!("{error}").into())
+        answer.unwrap_or(Err(NoCode::Ended)).map_err(|error| anyhow::Error::from(error).into())
     }
 
     /// Reads the address that a person copied from the browser.
@@ -200,7 +210,7 @@ impl Attempt {
         let url = Url::parse(text).map_err(|_| anyhow::anyhow!("this is not an address"))?;
         match answer(&url, &self.state) {
             Some(Ok(code)) => Ok(code),
-            Some(Err(error)) => Err(anyhow::anyhow!("{error}").into()),
+            Some(Err(error)) => Err(anyhow::Error::from(error).into()),
             None => Err(anyhow::anyhow!("this is not the address of this login").into()),
         }
     }
@@ -272,7 +282,7 @@ fn answer(url: &Url, state: &str) -> Option<Answer> {
     let error = value("error").map(|error| shown(&error));
     let description = value("error_description").map(|text| format!(": {}", shown(&text)));
     let (error, description) = (error.unwrap_or_default(), description.unwrap_or_default());
-    Some(Err(format!("the authorization server refuses ({error}{description})")))
+    Some(Err(NoCode::Refused(format!("{error}{description}"))))
 }
 
 /// Listens where the browser will come back to.
@@ -335,7 +345,7 @@ fn open(url: &Url) {
 mod tests {
     use super::*;
 
-    fn found(query: &str) -> Option<Result<String, String>> {
+    fn found(query: &str) -> Option<Result<String, NoCode>> {
         let url = Url::parse(&format!("http://127.0.0.1:1/callback?{query}")).unwrap();
         answer(&url, "st4te").map(|answer| answer.map(|code| code.expose_secret().to_owned()))
     }
@@ -347,8 +357,8 @@ mod tests {
             assert_eq!(found(strange), None, "{strange}");
         }
         let refusal = found("error=access_denied&error_description=no%0Aline&state=st4te");
-        let text = "the authorization server refuses (access_denied: no line)".to_owned();
-        assert_eq!(refusal, Some(Err(text)));
+        let text = "the authorization server refuses (access_denied: no line)";
+        assert_eq!(refusal.unwrap().unwrap_err().to_string(), text);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl From<BuildError> for Failure {
             let (backend, message) = match problem {
                 BuildProblem::Address { backend, problem } => (backend, problem.to_string()),
                 BuildProblem::Credential { backend, problem } => (backend, problem.to_string()),
-                BuildProblem::Setting { backend, message } => (backend, message),
+                BuildProblem::Setting { backend, problem } => (backend, problem.to_string()),
                 BuildProblem::Descriptor { backend, source, mut diagnostics } => {
                     // What only `check` minds does not keep the backend from being served.
                     diagnostics.retain(|finding| finding.severity == Severity::Error);

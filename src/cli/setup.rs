@@ -70,38 +70,24 @@ pub(super) async fn run(
         writeln!(console.err, "{unused}")?;
     }
     // What cannot be kept need not be asked for.
-    let (place, is_chosen) = place(args, &environment, &draft, &backend, console)?;
+    let place = place(args, &environment, &draft, &backend, console)?;
     explain(loaded, console)?;
     let origins = loaded.origins();
     let recipient = Recipient { backend: &backend, origins: &origins };
     ask_all(args, loaded, recipient, &draft, console)?;
-    let granted = authorize(args, loaded, recipient, &draft, console).await?;
-    let is_obtained = granted.is_some();
+    let agreed = authorize(args, loaded, recipient, &draft, console).await?;
+    let is_obtained = agreed.is_some();
     // Until now there was nothing to lose. Where a server gives what it gives once, the end waits.
     let mut signals = match is_given_once(&loaded.descriptor.auth) {
         true => Some(Signals::listen()?),
         false => None,
     };
-    let store = |console: &mut Console| store(&draft, recipient, (place, is_chosen), console);
-    let interrupted = |signal: Signal, is_kept: bool, console: &mut Console| {
-        if is_kept {
-            store(console)?;
-        }
-        // The terminal may be gone.
-        let _ = console.note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
-        Ok(signal.exit())
-    };
-    if let (Some((granted, identity, name)), Some(signals)) = (granted, &mut signals) {
-        let exchange = granted.refresh_token(&identity);
-        match signals.holding(http::LAST_WAIT, exchange).await {
-            Ok((token, stopped)) => {
-                draft.set(name, token?);
-                if let Some(signal) = stopped {
-                    return interrupted(signal, true, console);
-                }
-            }
-            Err(signal) => return interrupted(signal, false, console),
-        }
+    let entered = Entered { draft: &draft, recipient, place };
+    if let Some(signals) = &mut signals
+        && let Some(agreed) = agreed
+        && let Some(exit) = exchange(agreed, &entered, signals, console).await?
+    {
+        return Ok(exit);
     }
     let check = async {
         match args.no_check {
@@ -109,11 +95,38 @@ pub(super) async fn run(
             false => doctor::verify(&settings, &draft, &environment, console).await,
         }
     };
+    let checked = tried(check, signals.as_mut()).await?;
+    entered.end(checked, is_obtained, console)
+}
+
+/// Gets what the person agreed to; returns how the command ends when a signal came meanwhile.
+async fn exchange(
+    (granted, identity, name): Agreed<'_>,
+    entered: &Entered<'_>,
+    signals: &mut Signals,
+    console: &mut Console,
+) -> Result<Option<Exit>, Failure> {
+    let exchange = granted.refresh_token(&identity);
+    match signals.holding(http::LAST_WAIT, exchange).await {
+        Ok((token, stopped)) => {
+            entered.draft.set(name, token?);
+            let end = |signal| entered.interrupted(signal, true, console);
+            stopped.map(end).transpose()
+        }
+        Err(signal) => entered.interrupted(signal, false, console).map(Some),
+    }
+}
+
+/// Returns whether the credentials work, or the signal that came before that was known.
+async fn tried(
+    check: impl Future<Output = io::Result<bool>>,
+    signals: Option<&mut Signals>,
+) -> Result<Result<bool, Signal>, Failure> {
     let checked = tokio::select! {
         // Who was interrupted is not told of what came of that.
         biased;
         signal = async {
-            match &mut signals {
+            match signals {
                 Some(signals) => signals.next().await,
                 None => std::future::pending().await,
             }
@@ -124,25 +137,67 @@ pub(super) async fn run(
         // A login may go on after the check that needed it.
         super::settle().await;
     }
-    match checked {
-        Ok(true) => store(console)?,
-        // The login worked, and what was entered is of no use any more.
-        Ok(false) if draft.has_replaced() => {
-            store(console)?;
-            let error = "the login works, but the check does not; as the server has replaced the \
-                         refresh token, the credentials were stored";
-            return Err(anyhow::anyhow!(error).into());
+    Ok(checked)
+}
+
+/// Who asks for a refresh token that a person agreed to, and what it is called.
+type Agreed<'auth> = (Granted, ClientIdentity, &'auth CredentialName);
+
+/// What was entered, and where it will be; whether the operator chose that place.
+struct Entered<'a> {
+    draft: &'a Credentials,
+    recipient: Recipient<'a>,
+    place: (Place, bool),
+}
+
+impl Entered<'_> {
+    fn store(&self, console: &mut Console) -> Result<(), Failure> {
+        store(self.draft, self.recipient, self.place, console)
+    }
+
+    fn interrupted(
+        &self,
+        signal: Signal,
+        is_kept: bool,
+        console: &mut Console,
+    ) -> Result<Exit, Failure> {
+        if is_kept {
+            self.store(console)?;
         }
-        Ok(false) => {
-            let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
-            return Err(Failure::from(error)
-                .hint("`dadl-mcp setup --no-check` stores credentials without trying them"));
-        }
-        Err(signal) => {
-            return interrupted(signal, is_obtained || draft.has_replaced(), console);
+        // The terminal may be gone.
+        let _ = console.note(if is_kept { KEPT } else { "interrupted; nothing was stored" });
+        Ok(signal.exit())
+    }
+
+    /// Stores what works, and what a server gives once.
+    fn end(
+        &self,
+        checked: Result<bool, Signal>,
+        is_obtained: bool,
+        console: &mut Console,
+    ) -> Result<Exit, Failure> {
+        match checked {
+            Ok(true) => {
+                self.store(console)?;
+                Ok(Exit::Ok)
+            }
+            // The login worked, and what was entered is of no use any more.
+            Ok(false) if self.draft.has_replaced() => {
+                self.store(console)?;
+                let error = "the login works, but the check does not; as the server has replaced \
+                             the refresh token, the credentials were stored";
+                Err(anyhow::anyhow!(error).into())
+            }
+            Ok(false) => {
+                let error = anyhow::anyhow!("the credentials do not work; nothing was stored");
+                Err(Failure::from(error)
+                    .hint("`dadl-mcp setup --no-check` stores credentials without trying them"))
+            }
+            Err(signal) => {
+                self.interrupted(signal, is_obtained || self.draft.has_replaced(), console)
+            }
         }
     }
-    Ok(Exit::Ok)
 }
 
 /// What is said where an end came before the check.
@@ -421,7 +476,7 @@ async fn authorize<'auth>(
     recipient: Recipient<'_>,
     draft: &Credentials,
     console: &mut Console,
-) -> Result<Option<(Granted, ClientIdentity, &'auth CredentialName)>, Failure> {
+) -> Result<Option<Agreed<'auth>>, Failure> {
     let Auth::OAuth2(oauth2) = &backend.descriptor.auth else { return Ok(None) };
     let Grant::RefreshToken {
         client_id, client_secret, refresh_token, consent: Some(consent), ..

@@ -15,7 +15,7 @@ use crate::{
     config::env_vars::Environment,
     descriptor::{
         events::Events,
-        model::{Location, StreamArgument},
+        model::{Role, StreamArgument},
     },
     gate::Pending,
     live::{Hub, LONGEST_WAIT, Owner, Phase},
@@ -103,11 +103,8 @@ fn check_collections(events: &Events, args: &WatchArgs) -> Result<(), Failure> {
 /// Makes the arguments of the call that opens the stream.
 fn arguments(entry: &Entry, collections: &[String]) -> Map<String, Value> {
     let named = |argument: StreamArgument, value: Value| {
-        let known = entry.params.iter().find(|known| {
-            known.param.location == Location::Stream
-                && argument.names().contains(&known.param.name.as_str())
-        });
-        known.map(|known| (known.property.clone(), value))
+        let property = entry.property_of(Role::Stream(argument))?;
+        Some((property.to_owned(), value))
     };
     let open = named(StreamArgument::Open, true.into());
     let names = (!collections.is_empty())

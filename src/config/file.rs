@@ -251,10 +251,10 @@ impl Reader {
         for Text { value, span } in self.texts(section, key)? {
             match ToolPatterns::new([value]) {
                 Ok(_) => valid.push(value),
-                Err(message) => self.error(
+                Err(error) => self.error(
                     code::WRONG_TYPE,
                     &span,
-                    format!("{message} (in `{key}`)"),
+                    format!("{error} (in `{key}`)"),
                     "write the name of a tool, or a glob such as `list_*`",
                 ),
             }

@@ -11,6 +11,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use url::{Host, Url};
 
 use super::{BackendSettings, Provenance, address, command::quoted};
+use crate::names::path::{Piece, pieces};
 
 /// A key of a descriptor whose value is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,8 +198,15 @@ fn host_placeholder(template: &str) -> Option<&str> {
         None => template,
     };
     let rest = rest.strip_prefix('[').unwrap_or(rest);
-    let (name, rest) = rest.strip_prefix('{')?.split_once('}')?;
-    let rest = rest.strip_prefix(']').unwrap_or(rest);
+    let mut pieces = pieces(rest);
+    let (Some(Piece::Placeholder(name)), behind) = (pieces.next(), pieces.next()) else {
+        return None;
+    };
+    let rest = match behind {
+        Some(Piece::Literal(rest)) => rest.strip_prefix(']').unwrap_or(rest),
+        Some(Piece::Placeholder(_) | Piece::Open(_)) => return None,
+        None => "",
+    };
     (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(name)
 }
 

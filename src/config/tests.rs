@@ -171,11 +171,8 @@ fn an_entry_of_toolmesh_is_read_as_it_is() {
     assert_ne!(policy.decide("x", Some(&Access::Write)), Decision::Allow);
 }
 
-#[test]
-fn reports_all_problems_at_once() {
-    insta::assert_snapshot!(
-        errors(
-            r#"
+/// A file with a mistake in nearly every line.
+const MISTAKES: &str = r#"
 backend: []
 backends:
   - name: My_XO
@@ -205,8 +202,12 @@ backends:
     url: https://a.example/?x=1
     api_key_env: KEY
   - text
-"#
-        ),
+"#;
+
+#[test]
+fn reports_all_problems_at_once() {
+    insta::assert_snapshot!(
+        errors(MISTAKES),
         @r#"
         2:1: D008 unknown key `backend` in the file [backend]
              did you mean `backends`?

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::json_path::JsonPath;
+use super::json_path::{JsonPath, PathSyntaxError};
 use crate::json::{cost, scan};
 
 /// A compiled condition on an answer.
@@ -43,9 +43,25 @@ const COMPARISONS: [(&str, Comparison); 6] = [
     (">", Comparison::Greater),
 ];
 
+/// Why a text is no condition. The author's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// One side of a comparison is nothing that can be compared.
+    #[error("`{0}` is neither a path nor a JSON value")]
+    Operand(String),
+    /// A path is none.
+    #[error(transparent)]
+    Path(#[from] PathSyntaxError),
+}
+
 impl Condition {
-    /// Compiles `text`; the error says what is wrong with it.
-    pub fn compile(text: &str) -> Result<Self, String> {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    ///
+    /// It is neither a path nor a comparison.
+    pub fn compile(text: &str) -> Result<Self, ConditionError> {
         let split = COMPARISONS
             .iter()
             .filter_map(|(sign, comparison)| Some((text.find(sign)?, *sign, *comparison)))
@@ -120,14 +136,13 @@ impl Seen<'_> {
 }
 
 impl Operand {
-    fn compile(text: &str) -> Result<Self, String> {
+    fn compile(text: &str) -> Result<Self, ConditionError> {
         let text = text.trim();
         if text.starts_with('$') {
-            return JsonPath::compile(text).map(Self::Path);
+            return Ok(Self::Path(JsonPath::compile(text)?));
         }
-        serde_json::from_str(text)
-            .map(Self::Literal)
-            .map_err(|_| format!("`{text}` is neither a path nor a JSON value"))
+        let value = serde_json::from_str(text).map(Self::Literal);
+        value.map_err(|_| ConditionError::Operand(text.to_owned()))
     }
 
     fn seen(&self, answer: &str) -> Seen<'_> {

@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::json::path::Path;
-pub use crate::json::path::PathError;
+pub use crate::json::path::{PathError, PathSyntaxError};
 
 /// A compiled JSONPath expression; what it costs to evaluate is bounded.
 #[derive(Clone)]
@@ -16,8 +16,12 @@ pub struct JsonPath {
 }
 
 impl JsonPath {
-    /// Compiles `text`; the error says what is wrong with it.
-    pub fn compile(text: &str) -> Result<Self, String> {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    ///
+    /// It is no path, or costs too much.
+    pub fn compile(text: &str) -> Result<Self, PathSyntaxError> {
         let path = Path::compile(&bracket_hyphenated(text))?;
         Ok(Self { text: text.into(), path: Arc::new(path) })
     }

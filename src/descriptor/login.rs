@@ -222,16 +222,30 @@ impl LoginValue {
     }
 }
 
+/// Why a text is no template of a header field. The author's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FieldTemplateError {
+    /// No field can hold it.
+    #[error("it has characters that a header field cannot hold")]
+    Characters,
+    /// The braces hold no name.
+    #[error("`{{{{ }}}}` needs a name")]
+    Name,
+    /// Nothing closes the braces.
+    #[error("`{{{{` has no `}}}}`")]
+    Open,
+}
+
 impl FieldTemplate {
     /// Splits `text` at its `{{name}}`; a brace pair without a partner is an error.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(text: &str) -> Result<Self, FieldTemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (name, tail) = after.split_once("}}").ok_or("`{{` has no `}}`")?;
+            let (name, tail) = after.split_once("}}").ok_or(FieldTemplateError::Open)?;
             let name = name.trim();
             if name.is_empty() || name.contains(['{', '}']) {
-                return Err("`{{ }}` needs a name");
+                return Err(FieldTemplateError::Name);
             }
             if !before.is_empty() {
                 pieces.push(FieldPiece::Literal(before.to_owned()));
@@ -247,7 +261,7 @@ impl FieldTemplate {
             FieldPiece::Extracted(_) => true,
         };
         if !pieces.iter().all(is_legal) {
-            return Err("it has characters that a header field cannot hold");
+            return Err(FieldTemplateError::Characters);
         }
         Ok(Self(pieces))
     }
@@ -270,20 +284,38 @@ impl FieldTemplate {
     }
 }
 
+/// Why no secret is sent to a URL. The fault of whoever gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// It holds a secret itself.
+    #[error("it cannot hold a user name or a password")]
+    Credentials,
+    /// A fragment is never sent.
+    #[error("it cannot have a fragment")]
+    Fragment,
+    /// Anybody on the way could read it.
+    #[error("secrets go there, so that it must be https")]
+    Plain,
+    /// It is no address on the web.
+    #[error("the scheme must be https")]
+    Scheme,
+}
+
 /// Returns why a token or authorization endpoint cannot be used: a secret goes there, so that it
 /// has to be encrypted or on this machine.
-pub fn check_endpoint(url: &Url) -> Result<(), &'static str> {
+pub fn check_endpoint(url: &Url) -> Result<(), EndpointError> {
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it cannot hold a user name or a password");
+        return Err(EndpointError::Credentials);
     }
     if url.fragment().is_some() {
-        return Err("it cannot have a fragment");
+        return Err(EndpointError::Fragment);
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(url) => Ok(()),
-        "http" => Err("secrets go there, so that it must be https"),
-        _ => Err("the scheme must be https"),
+        "http" => Err(EndpointError::Plain),
+        _ => Err(EndpointError::Scheme),
     }
 }
 
@@ -308,13 +340,15 @@ mod tests {
         let fill = |text: &str| {
             FieldTemplate::parse(text)
                 .map(|template| template.fill(|name| if name == "token" { "t0k" } else { "?" }))
+                .map_err(|error| error.to_string())
         };
         assert_eq!(fill("Bearer {{token}}").as_deref(), Ok("Bearer t0k"));
         assert_eq!(fill("a={{ token }}; b={{other}}").as_deref(), Ok("a=t0k; b=?"));
         assert_eq!(fill("plain").as_deref(), Ok("plain"));
-        assert_eq!(fill("{{token"), Err("`{{` has no `}}`"));
-        assert_eq!(fill("{{}}"), Err("`{{ }}` needs a name"));
-        assert_eq!(fill("a\nb"), Err("it has characters that a header field cannot hold"));
+        assert_eq!(fill("{{token"), Err("`{{` has no `}}`".to_owned()));
+        assert_eq!(fill("{{}}"), Err("`{{ }}` needs a name".to_owned()));
+        let odd = "it has characters that a header field cannot hold";
+        assert_eq!(fill("a\nb"), Err(odd.to_owned()));
     }
 
     #[test]

@@ -143,6 +143,48 @@ const LONGEST_SCALAR: usize = 1024 * 1024;
 /// A reason may be longer: it is all that is left of a task.
 const LONGEST_REASON: usize = 2_000;
 
+/// Why a task that began cannot be named. The API's fault, or the author's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskIdError {
+    /// The answer has nothing there.
+    #[error("there is no id at {path}")]
+    Absent {
+        /// Where it should be.
+        path: String,
+    },
+    /// What is there names nothing.
+    #[error(
+        "the id at {path} cannot be used: it is empty, longer than {LONGEST_ID} bytes, or has \
+         spaces"
+    )]
+    Unusable {
+        /// Where it is.
+        path: String,
+    },
+}
+
+/// Why an answer does not say how a task is; goes on after the name of the tool. The API's fault, or
+/// the author's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskStateError {
+    /// The answer has nothing there.
+    #[error("has no state at {path}")]
+    Absent {
+        /// Where it should be.
+        path: String,
+    },
+    /// The descriptor does not say what the state means.
+    #[error("is in the state \"{state}\", which the descriptor does not know (it knows {known})")]
+    Unknown {
+        /// The state.
+        state: String,
+        /// The known ones.
+        known: String,
+    },
+}
+
 impl Tasks {
     /// Returns the id of the task that an answer of one of the [`starters`](Self::starters) began;
     /// `None` when it began none. Answers
@@ -150,8 +192,8 @@ impl Tasks {
     ///
     /// # Errors
     ///
-    /// A sentence: a task began, but the answer has no usable id.
-    pub fn began(&self, status: u16, answer: &str) -> Option<Result<String, String>> {
+    /// A task began, but the answer has no usable id.
+    pub fn began(&self, status: u16, answer: &str) -> Option<Result<String, TaskIdError>> {
         if !self.statuses.is_empty() && !self.statuses.contains(&status) {
             return None;
         }
@@ -159,14 +201,11 @@ impl Tasks {
         if !self.when.is_empty() && !self.when.iter().any(holds) {
             return None;
         }
-        let path = self.id.as_str();
+        let path = || self.id.as_str().to_owned();
         Some(match self.id.look(answer).and_then(scalar) {
             Some(id) if is_id(&id) => Ok(id),
-            Some(_) => Err(format!(
-                "the id at {path} cannot be used: it is empty, longer than \
-                                    {LONGEST_ID} bytes, or has spaces"
-            )),
-            None => Err(format!("there is no id at {path}")),
+            Some(_) => Err(TaskIdError::Unusable { path: path() }),
+            None => Err(TaskIdError::Absent { path: path() }),
         })
     }
 
@@ -174,19 +213,15 @@ impl Tasks {
     ///
     /// # Errors
     ///
-    /// A sentence: the state is not there, or is none of the known ones.
-    pub fn read(&self, shown: &str) -> Result<Glimpse, String> {
-        let path = self.state.as_str();
+    /// The state is not there, or is none of the known ones.
+    pub fn read(&self, shown: &str) -> Result<Glimpse, TaskStateError> {
         let Some(state) = self.state.look(shown).and_then(scalar) else {
-            return Err(format!("has no state at {path}"));
+            return Err(TaskStateError::Absent { path: self.state.as_str().to_owned() });
         };
         let Some((_, phase)) = self.states.iter().find(|(known, _)| *known == state) else {
             let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
-            let state = cut(&state, LONGEST_TEXT).into_owned();
-            return Err(format!(
-                "is in the state \"{state}\", which the descriptor does not know (it knows {})",
-                known.join(", ")
-            ));
+            let (state, known) = (cut(&state, LONGEST_TEXT).into_owned(), known.join(", "));
+            return Err(TaskStateError::Unknown { state, known });
         };
         let percent = |value: &str| {
             let text = scalar(value)?;
@@ -328,7 +363,7 @@ mod tests {
 
     #[test]
     fn an_unknown_state_is_an_error() {
-        let error = |shown: Value| tasks().read(&shown.to_string()).unwrap_err();
+        let error = |shown: Value| tasks().read(&shown.to_string()).unwrap_err().to_string();
         assert_eq!(error(json!({})), "has no state at $.status");
         assert_eq!(
             error(json!({ "status": "paused" })),

@@ -9,18 +9,21 @@ use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
 use super::{
-    CallError, Executor, header_text, rejection,
-    result::{Filtering, to_usize},
-    retry_rules, rpc,
+    CallError, Executor,
+    peek::header_text,
+    result::Filtering,
+    rpc,
+    send::{rejection, retry_rules},
+    step::{timed_out, to_usize},
 };
 use crate::{
     call::CallPlan,
     catalog::BackendId,
-    descriptor::model::{ResponseRules, Tool},
-    http::{
-        backend::{Backend, Exchange},
-        error::SendErrorKind,
+    descriptor::{
+        json_path::PathError,
+        model::{ResponseRules, Tool},
     },
+    http::backend::{Backend, Exchange},
     outcome::{JsonText, chain},
     response::{
         collect::{Collector, EndOfList},
@@ -52,6 +55,33 @@ pub(crate) struct Broken {
     pub(crate) reason: String,
     /// Whether the server ended a list of lines, which is then whole.
     pub(crate) is_end: bool,
+}
+
+/// Why no items can be made of what came; a part of a sentence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ItemError {
+    /// The caller: its jq program gives none, or is none.
+    #[error("the jq filter {0}")]
+    Jq(FilterError),
+    /// The remote or the author: `result_path` selects nothing.
+    #[error("there is nothing at {0}")]
+    NothingAt(String),
+    /// The remote or the author: what a path selects cannot be found within bounds.
+    #[error("`{key}` ({path}) cannot be followed: {error}")]
+    Path {
+        /// The key of the descriptor.
+        key: &'static str,
+        /// The path, or all of them.
+        path: String,
+        /// Which bound was hit.
+        error: PathError,
+    },
+    /// The operator: too many answers are being read at once.
+    #[error("there is no room for it")]
+    Room,
+    /// The author or the remote: the descriptor's jq program does not fit what came.
+    #[error("the descriptor's `transform` {0}")]
+    Transform(FilterError),
 }
 
 impl Connection {
@@ -135,15 +165,11 @@ impl Executor {
         })?;
         let bound = backend.settings().timeouts.call;
         let connected = async {
-            let busy = |reason| CallError::Busy { reason };
-            let _turns = self.bounds.turns(position, client, false).await.map_err(busy)?;
+            let _turns = self.bounds.turns(position, client, false).await?;
             self.begin(backend, tool, plan, last_id).await
         };
-        let timed_out = || {
-            let kind = SendErrorKind::Timeout { bound: "timeout", after: bound };
-            CallError::Send(backend.failed(plan, kind))
-        };
-        tokio::time::timeout(bound, connected).await.map_err(|_| timed_out())?
+        let timed_out = |_| timed_out(backend, plan);
+        tokio::time::timeout(bound, connected).await.map_err(timed_out)?
     }
 
     async fn begin(
@@ -194,27 +220,25 @@ impl Executor {
     ///
     /// # Errors
     ///
-    /// A part of a sentence; the items are lost.
+    /// [`ItemError`]; the items are lost.
     pub(crate) async fn shape_items(
         &self,
         items: JsonText,
         rules: &ResponseRules,
         jq: Option<&str>,
         client: &Client,
-    ) -> Result<Vec<String>, String> {
+    ) -> Result<Vec<String>, ItemError> {
         let rules = ResponseRules { max_items: None, ..rules.clone() };
         let failed = |error: ShapeError<FilterError>| match error {
-            ShapeError::Jq(error) => format!("the jq filter {error}"),
-            ShapeError::NothingAt(path) => format!("there is nothing at {path}"),
-            ShapeError::Path(key, path, error) => {
-                format!("`{key}` ({path}) cannot be followed: {error}")
-            }
-            ShapeError::Room(_) => "there is no room for it".to_owned(),
+            ShapeError::Jq(error) => ItemError::Jq(error),
+            ShapeError::NothingAt(path) => ItemError::NothingAt(path),
+            ShapeError::Path(key, path, error) => ItemError::Path { key, path, error },
+            ShapeError::Room(_) => ItemError::Room,
             // jq quotes values in its messages, and these are not redacted yet.
             ShapeError::Transform(error) if !rules.redact.is_empty() => {
-                format!("the descriptor's `transform` {}", error.without_data())
+                ItemError::Transform(error.without_data())
             }
-            ShapeError::Transform(error) => format!("the descriptor's `transform` {error}"),
+            ShapeError::Transform(error) => ItemError::Transform(error),
         };
         let most = 2 * to_usize(MOST_ITEM_BYTES);
         let selected = shape::select(items, rules.result_path.as_ref(), most).map_err(failed)?;
@@ -229,7 +253,7 @@ impl Executor {
     }
 
     /// Checks that a caller's jq program compiles.
-    pub(crate) async fn check_jq(&self, jq: &str, client: &Client) -> Result<(), String> {
-        self.filters.of(client).compile(jq).await.map_err(|error| format!("the jq filter {error}"))
+    pub(crate) async fn check_jq(&self, jq: &str, client: &Client) -> Result<(), ItemError> {
+        self.filters.of(client).compile(jq).await.map_err(ItemError::Jq)
     }
 }

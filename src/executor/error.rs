@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TaskError, UploadSizeError};
+use super::{BusyError, TaskError, UploadSizeError};
 use crate::{
     call::ArgumentError,
     descriptor::json_path::PathError,
@@ -33,11 +33,8 @@ pub enum CallError {
     #[error(transparent)]
     Argument(#[from] ArgumentError),
     /// The operator: too much happens at once. Nothing was sent.
-    #[error("the call was not made: {reason}; try again later")]
-    Busy {
-        /// The bound that was hit, naming its setting.
-        reason: String,
-    },
+    #[error("the call was not made: {0}; try again later")]
+    Busy(#[from] BusyError),
     /// The author: the script of a composite failed, or hit a limit.
     #[error("composite \"{composite}\" failed: {reason}")]
     Composite {
@@ -243,7 +240,7 @@ impl CallError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Api(error) => error.is_transient(),
-            Self::Busy { .. } | Self::Crowded { .. } => true,
+            Self::Busy(_) | Self::Crowded { .. } => true,
             Self::Filter { error, .. } | Self::Jq { error, .. } | Self::Transform { error, .. } => {
                 error.is_transient()
             }
@@ -251,6 +248,21 @@ impl CallError {
             Self::Send(error) => error.kind.is_transient(),
             other => other.inner().is_some_and(Self::is_transient),
         }
+    }
+
+    /// Returns whether the same request is refused however often it is made: what a server refuses
+    /// once, it refuses again, unless it says that it is busy.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Api(error) => !error.is_transient(),
+            Self::Argument(_) | Self::NoStream { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Returns whether the remote says that what was asked for is not there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Api(error) if matches!(error.status, 404 | 410))
     }
 
     /// Returns how long to wait for that, when it is known.

@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::header_text;
+use super::peek::header_text;
 use crate::{descriptor::model::Tool, gate::Admitted};
 
 /// Names a download: as the backend says, or after the tool and its path arguments.

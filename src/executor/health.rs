@@ -6,22 +6,20 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 
 use super::{
-    CallError, Executor, Target, refusal,
-    result::{Answer, end_of_call},
+    CallContext, CallError, Executor,
+    result::Answer,
+    send::{look_rules, refusal},
+    step::{Means, Step},
 };
 use crate::{
-    call,
     descriptor::model::Health,
     gate::Admitted,
     http::{
         backend::{Exchange, Refusal},
         error::SendErrorKind,
-        retry::RetryRules,
-        upload::Activity,
     },
     json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
-    shares::Client,
 };
 
 /// How a backend is.
@@ -104,7 +102,7 @@ impl Executor {
         let Found { http_status, auth_expires_at, is_refused } = found;
         let (error_code, error) = match failure {
             None => (None, None),
-            Some((code, text)) => (code.filter(|_| http_status.is_none()), Some(text)),
+            Some(Fault { code, text }) => (code.filter(|_| http_status.is_none()), Some(text)),
         };
         let ok = error.is_none();
         HealthReport {
@@ -119,94 +117,121 @@ impl Executor {
         }
     }
 
-    /// Sends the request and looks at the answer; the error is a code and a sentence.
+    /// Sends the request and looks at the answer, within the time of the check.
     async fn probe(
         &self,
         call: &Admitted<'_>,
         health: &Health,
         found: &mut Found,
-    ) -> Result<(), (Option<&'static str>, String)> {
-        let failed = |error: CallError| (Some(error_code(&error)), error.to_string());
-        let backend = self.backend(call.entry()).map_err(failed)?;
-        let plan =
-            call::plan(call.entry(), &health.tool, backend.base(), call.arguments(), call.door())
-                .map_err(|error| failed(error.into()))?;
-        let plan = self.numbered(plan);
+    ) -> Result<(), Fault> {
+        let backend = self.backend(call.entry())?;
+        let plan = self.plan(call, &health.tool, backend)?;
+        // It takes no turn, and is nobody's in particular.
+        let context = CallContext::default();
+        let means = Means::new(self, backend, &context);
+        let step = means.step(call, &health.tool, &plan);
         let bound = health.timeout.min(backend.settings().timeouts.call);
-        let send = async {
-            let tool = &health.tool;
-            let rules = RetryRules {
-                errors: &tool.errors,
-                method: tool.method(),
-                retry_unsafe: false,
-                is_patient: false,
-            };
-            let (activity, room) = (Activity::default(), self.bounds.room(&Client::only()));
-            let ends = end_of_call(backend);
-            let target = Target { backend, call, tool, activity: &activity, room: &room, ends };
-            let sent = backend.send(&plan, rules, false, &self.files, &activity).await;
-            let exchange = sent.map_err(|error| failed(error.into()))?;
-            let status = exchange.response.status();
-            found.http_status = Some(status.as_u16());
-            let request = backend.request_line(&plan);
-            match health.expect_status {
-                Some(expected) if expected != status.as_u16() && status.is_success() => {
-                    let text = format!(
-                        "{request} was answered with HTTP {}, not {expected}",
-                        status.as_u16()
-                    );
-                    return Err((None, text));
-                }
-                Some(expected) if expected == status.as_u16() => {}
-                _ if status.is_success() => {}
-                _ => {
-                    found.is_refused = exchange.refusal == Some(Refusal::Credential);
-                    let error = refusal(backend, tool, &request, exchange).await;
-                    return Err((None, error.to_string()));
-                }
-            }
-            let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
-            let value: Option<JsonText> = if tool.rpc().is_some() {
-                // An error comes with the status of a success.
-                match self.answer(target, &plan, exchange).await {
-                    Ok(Answer { payload: Payload::Json(text), .. }) => Some(text),
-                    Ok(_) => None,
-                    Err(CallError::Api(error)) => return Err((None, error.to_string())),
-                    Err(error) => return Err(failed(error)),
-                }
-            } else if looks {
-                let Exchange { response, .. } = exchange;
-                let body = self.read(target, &plan, response).await.map_err(failed)?;
-                let read = || {
-                    let body = backend.secrets().body(body.clone());
-                    std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok())
-                };
-                room.work(body.len(), read).await
-            } else {
-                None
-            };
-            if !looks {
-                return Ok(());
-            }
-            let value = value.as_ref().map(JsonText::as_str);
-            if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
-                // A text that is no point in time may be anything, and is not passed on.
-                let found_at = path.look(value).and_then(cost::small);
-                found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
-            }
-            match (&health.expect_path, value) {
-                (Some(path), Some(value)) if path.look(value).is_none() => {
-                    Err((None, format!("the answer to {request} has nothing at {}", path.as_str())))
-                }
-                (Some(_), None) => Err((None, format!("the answer to {request} is no JSON"))),
-                _ => Ok(()),
-            }
-        };
         let timed_out = |_| {
             let kind = SendErrorKind::Timeout { bound: "timeout of the check", after: bound };
-            failed(CallError::Send(backend.failed(&plan, kind)))
+            CallError::Send(backend.failed(&plan, kind))
         };
-        tokio::time::timeout(bound, send).await.map_err(timed_out)?
+        tokio::time::timeout(bound, step.check(health, found)).await.map_err(timed_out)?
+    }
+}
+
+/// What is wrong with a backend.
+struct Fault {
+    /// What kept it from answering.
+    code: Option<&'static str>,
+    /// A sentence.
+    text: String,
+}
+
+impl Fault {
+    /// One of an answer.
+    fn answered(text: String) -> Self {
+        Self { code: None, text }
+    }
+}
+
+impl From<CallError> for Fault {
+    fn from(error: CallError) -> Self {
+        Self { code: Some(error_code(&error)), text: error.to_string() }
+    }
+}
+
+impl Step<'_> {
+    /// Sends the request of the check `health` and looks at the answer.
+    async fn check(self, health: &Health, found: &mut Found) -> Result<(), Fault> {
+        let Self { executor, backend, tool, plan, activity, .. } = self;
+        let sent = backend.send(plan, look_rules(tool), false, &executor.files, activity).await;
+        let exchange = sent.map_err(CallError::from)?;
+        let status = exchange.response.status();
+        found.http_status = Some(status.as_u16());
+        let is_expected = health.expect_status == Some(status.as_u16());
+        if !status.is_success() && !is_expected {
+            found.is_refused = exchange.refusal == Some(Refusal::Credential);
+            let (error, _) = refusal(backend, tool, &self.request_line(), exchange).await;
+            return Err(Fault::answered(error.to_string()));
+        }
+        if let Some(expected) = health.expect_status.filter(|_| !is_expected) {
+            let (request, status) = (self.request_line(), status.as_u16());
+            return Err(Fault::answered(format!(
+                "{request} was answered with HTTP {status}, not {expected}"
+            )));
+        }
+        let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
+        let value = self.value(exchange, looks).await?;
+        if looks { self.look(health, value.as_ref(), found) } else { Ok(()) }
+    }
+
+    /// Reads the JSON of an answer at which the check `looks`.
+    async fn value(self, exchange: Exchange, looks: bool) -> Result<Option<JsonText>, Fault> {
+        if self.tool.rpc().is_some() {
+            // An error comes with the status of a success.
+            return match self.answer(exchange).await {
+                Ok(Answer { payload: Payload::Json(text), .. }) => Ok(Some(text)),
+                Ok(_) => Ok(None),
+                Err(CallError::Api(error)) => Err(Fault::answered(error.to_string())),
+                Err(error) => Err(error.into()),
+            };
+        }
+        if !looks {
+            return Ok(None);
+        }
+        let Exchange { response, .. } = exchange;
+        let body = self.read(response).await?;
+        let read = || {
+            let body = self.backend.secrets().body(body.clone());
+            std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok())
+        };
+        Ok(self.room.work(body.len(), read).await)
+    }
+
+    /// Looks at what the answer has to have.
+    fn look(
+        &self,
+        health: &Health,
+        value: Option<&JsonText>,
+        found: &mut Found,
+    ) -> Result<(), Fault> {
+        let value = value.map(JsonText::as_str);
+        if let (Some(path), Some(value)) = (&health.auth_expires_path, value) {
+            // A text that is no point in time may be anything, and is not passed on.
+            let found_at = path.look(value).and_then(cost::small);
+            found.auth_expires_at = found_at.as_ref().and_then(timestamp::normalize);
+        }
+        let request = || self.request_line();
+        match (&health.expect_path, value) {
+            (Some(path), Some(value)) if path.look(value).is_none() => {
+                let (request, path) = (request(), path.as_str());
+                Err(Fault::answered(format!("the answer to {request} has nothing at {path}")))
+            }
+            (Some(_), None) => {
+                Err(Fault::answered(format!("the answer to {} is no JSON", request())))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

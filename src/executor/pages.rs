@@ -10,24 +10,49 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::{
-    CallContext, CallError, Executor, callers_jq,
-    result::{Answer, Target, finish, to_usize},
+    CallError,
+    result::Answer,
+    step::{Step, to_usize},
 };
 use crate::{
     call::{self, Arguments, CallPlan},
-    descriptor::model::{PageStrategy, Pagination, Tool},
+    descriptor::model::{PageBehavior, Pagination},
     outcome::{Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
-        page::{self, Following, More, Page, Signals, Step, Total},
+        page::{self, Following, More, Page, Signals, Total},
     },
 };
 
 /// A call whose pages are walked through.
 pub(super) struct Walk<'call> {
-    pub(super) executor: &'call Executor,
-    pub(super) target: Target<'call>,
-    pub(super) pagination: &'call Pagination,
+    step: Step<'call>,
+    pagination: &'call Pagination,
+    max_pages: u32,
+}
+
+/// How far a walk is.
+struct Walked {
+    /// What brought the last page.
+    plan: CallPlan,
+    arguments: Arguments,
+    /// What the last page says about the one after it.
+    signals: Signals,
+    joined: Joined,
+    /// The number of the last page, from 1.
+    number: u32,
+    /// The bytes of all pages.
+    size: u64,
+    notes: Vec<String>,
+    /// The ways that were gone.
+    seen: HashSet<String>,
+}
+
+/// What comes after a page.
+enum Next {
+    Page(page::Step),
+    /// Nothing, and why not, when there is more.
+    End(Option<Left>),
 }
 
 /// Why a walk ended before the last page.
@@ -44,126 +69,50 @@ enum Left {
     NoWay,
 }
 
-impl Walk<'_> {
-    /// Goes on after the first page, which `plan` brought.
-    pub(super) async fn run(
-        &self,
-        mut plan: CallPlan,
-        answer: Answer,
-        context: &CallContext<'_>,
-    ) -> Result<Outcome, CallError> {
-        let Target { backend, call, tool, .. } = self.target;
-        let status = answer.status;
-        let mut arguments = call.arguments().clone();
-        // Who names a page wants that page.
-        let filters = &self.executor.filters.of(&context.client);
-        let Answer { headers, payload, mut size, mut notes, is_cut, .. } = answer;
+impl<'call> Walk<'call> {
+    /// Returns the walk through the pages of a tool that gives all of them at once.
+    pub(super) fn of(step: Step<'call>) -> Option<Self> {
+        let pagination = step.tool.pagination()?;
+        match pagination.behavior {
+            PageBehavior::Auto { max_pages } => Some(Self { step, pagination, max_pages }),
+            PageBehavior::Expose => None,
+        }
+    }
+
+    /// Goes on after the first page, which is `answer`.
+    pub(super) async fn run(self, answer: Answer) -> Result<Outcome, CallError> {
+        let Self { step, pagination, .. } = self;
+        let arguments = step.call.arguments().clone();
+        let Answer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
-            // Behind a part of a page comes its rest, and no other page.
+            // Who names a page wants that page, and behind a part of a page comes its rest.
             Payload::Json(text) if !self.names_page(&arguments) && !is_cut => text,
             payload => {
                 let answer = Answer { status, headers, payload, size, notes, is_cut };
-                return finish(self.target, &plan, answer, filters).await;
+                return step.finish(answer).await;
             }
         };
         let before = text.as_str().len();
         let begun = || {
-            let signals = Signals::read(self.pagination, &plan.url, &headers, &text);
-            let selected = self.target.select(text, &plan)?;
+            let signals = Signals::read(pagination, &step.plan.url, &headers, &text);
+            let selected = step.select(text)?;
             let after = selected.as_str().len() as u64;
             Ok::<_, CallError>((signals, after, Joined::begin(selected)))
         };
-        let (mut signals, after, joined) = self.target.room.work(before, begun).await?;
-        self.target.resize(before as u64, after, &plan)?;
-        let mut joined = match joined {
+        let (signals, after, joined) = step.room.work(before, begun).await?;
+        step.resize(before as u64, after)?;
+        let joined = match joined {
             Ok(joined) => joined,
             // No list, and so no pages.
-            Err(text) => return self.target.shape(text, status, &plan, filters).await,
+            Err(text) => return step.shape(text, status).await,
         };
-        let mut following;
-        let mut seen = HashSet::new();
-        let mut number = 1;
-        let left = loop {
-            let before = joined.count() - joined.last_length();
-            following = page::following(
-                self.pagination,
-                Page {
-                    arguments: &arguments,
-                    url: &plan.url,
-                    signals: &signals,
-                    items: Some(joined.last_length()),
-                    before,
-                },
-            );
-            if following.more == More::No || self.is_short(&following, &joined, number) {
-                break None;
-            }
-            if let Some(most) = self.enough(tool, joined.count(), &following) {
-                break Some(Left::Items(most));
-            }
-            let Some(step) = following.step.clone() else {
-                break (following.more == More::Yes).then_some(Left::NoWay);
-            };
-            if number >= self.pagination.max_pages {
-                // A page that is short of what was asked for is the last one of most backends.
-                break (following.more != More::Unknown).then_some(Left::Pages(number));
-            }
-            if !seen.insert(key(&step)) {
-                break Some(Left::Loop);
-            }
-            number += 1;
-            context.observer.progress(Progress {
-                done: u64::from(number - 1),
-                total: following.total.and_then(|total| pages(total, &joined)),
-                message: format!("read {} items on {} pages", joined.count(), number - 1),
-            });
-            plan = match self.step(step, &plan, &mut arguments) {
-                Ok(plan) => plan?,
-                Err(target) => break Some(Left::Elsewhere(target)),
-            };
-            let next = match self.fetch(&plan).await {
-                Ok(next) => next,
-                Err(error) if following.more != More::Yes && is_past_the_end(&error) => break None,
-                Err(error) => return Err(on_page(number, error)),
-            };
-            size += next.size;
-            notes.extend(next.notes);
-            let is_cut = next.is_cut;
-            if size > backend.settings().max_response_bytes {
-                return Err(on_page(number, self.target.too_large(&plan)));
-            }
-            let text = match next.payload {
-                Payload::Json(text) => text,
-                // Nothing at all is a page without items.
-                Payload::Empty => break None,
-                Payload::File(_) | Payload::Task(_) | Payload::Text { .. } => {
-                    return Err(on_page(number, self.odd(&plan)));
-                }
-            };
-            let before = text.as_str().len();
-            let added = || {
-                let signals = Signals::read(self.pagination, &plan.url, &next.headers, &text);
-                let page = self.target.select(text, &plan)?;
-                let added = joined.add(&page);
-                let after = if added == Added::Yes { page.as_str().len() } else { 0 };
-                self.target.resize(before as u64, after as u64, &plan)?;
-                Ok::<_, CallError>((signals, added))
-            };
-            let added = self.target.room.work(before, added).await;
-            let (next, added) = added.map_err(|error| on_page(number, error))?;
-            signals = next;
-            match added {
-                Added::Yes => {}
-                Added::Repeated => break None,
-                Added::Odd => return Err(on_page(number, self.odd(&plan))),
-            }
-            if is_cut {
-                break None;
-            }
-        };
+        let (plan, number, seen) = (step.plan.clone(), 1, HashSet::new());
+        let mut walked = Walked { plan, arguments, signals, joined, number, size, notes, seen };
+        let (left, following) = self.walk(&mut walked).await?;
+        let Walked { plan, joined, size, notes, .. } = walked;
         let items = joined.count();
-        let whole = self.target.room.work(to_usize(size), || joined.into_text()).await;
-        let mut outcome = self.target.shape(whole, status, &plan, filters).await?;
+        let whole = step.room.work(to_usize(size), || joined.into_text()).await;
+        let mut outcome = step.with(&plan).shape(whole, status).await?;
         outcome.notes.extend(notes);
         if let Some(left) = left {
             self.tell(left, &following, items, &mut outcome);
@@ -171,52 +120,141 @@ impl Walk<'_> {
         Ok(outcome)
     }
 
+    /// Walks to the last page, or for as long as there is a use in it; returns what was left, and what
+    /// the last page says about the one after it.
+    async fn walk(&self, walked: &mut Walked) -> Result<(Option<Left>, Following), CallError> {
+        loop {
+            let following = self.following(walked);
+            let way = match self.next(walked, &following) {
+                Next::Page(way) => way,
+                Next::End(left) => return Ok((left, following)),
+            };
+            let (joined, read) = (&walked.joined, walked.number);
+            self.step.context.observer.progress(Progress {
+                done: u64::from(read),
+                total: following.total.and_then(|total| pages(total, joined)),
+                message: format!("read {} items on {read} pages", joined.count()),
+            });
+            walked.number += 1;
+            walked.plan = match self.plan(way, walked) {
+                Ok(plan) => plan?,
+                Err(url) => return Ok((Some(Left::Elsewhere(url)), following)),
+            };
+            match self.add(walked).await {
+                Ok(true) => {}
+                Ok(false) => return Ok((None, following)),
+                Err(error) if following.more != More::Yes && is_past_the_end(&error) => {
+                    return Ok((None, following));
+                }
+                Err(error) => {
+                    return Err(CallError::Page { number: walked.number, error: Box::new(error) });
+                }
+            }
+        }
+    }
+
+    /// Works out the page after the last one.
+    fn following(&self, walked: &Walked) -> Following {
+        let Walked { plan, arguments, signals, joined, .. } = walked;
+        let last = joined.last_length();
+        let before = joined.count() - last;
+        let page = Page { arguments, url: &plan.url, signals, items: Some(last), before };
+        page::following(self.pagination, page)
+    }
+
+    /// Decides whether to go on, and where.
+    fn next(&self, walked: &mut Walked, following: &Following) -> Next {
+        let Walked { joined, number, seen, .. } = walked;
+        if following.more == More::No || is_short(following, joined, *number) {
+            return Next::End(None);
+        }
+        if let Some(most) = self.enough(joined.count(), following) {
+            return Next::End(Some(Left::Items(most)));
+        }
+        let Some(way) = following.step.clone() else {
+            return Next::End((following.more == More::Yes).then_some(Left::NoWay));
+        };
+        if *number >= self.max_pages {
+            // A page that is short of what was asked for is the last one of most backends.
+            let is_left = following.more != More::Unknown;
+            return Next::End(is_left.then_some(Left::Pages(*number)));
+        }
+        if !seen.insert(key(&way)) {
+            return Next::End(Some(Left::Loop));
+        }
+        Next::Page(way)
+    }
+
+    /// Asks for the page of the plan and adds it; returns whether others may follow.
+    async fn add(&self, walked: &mut Walked) -> Result<bool, CallError> {
+        let Walked { plan, signals, joined, size, notes, .. } = walked;
+        let step = self.step.with(plan);
+        let odd = || CallError::PageShape { request: step.request_line() };
+        let page = step.answer(step.send().await?).await?;
+        *size += page.size;
+        notes.extend(page.notes);
+        if *size > step.backend.settings().max_response_bytes {
+            return Err(step.too_large());
+        }
+        let text = match page.payload {
+            Payload::Json(text) => text,
+            // Nothing at all is a page without items.
+            Payload::Empty => return Ok(false),
+            Payload::File(_) | Payload::Task(_) | Payload::Text { .. } => return Err(odd()),
+        };
+        let before = text.as_str().len();
+        let added = || {
+            let signals = Signals::read(self.pagination, &step.plan.url, &page.headers, &text);
+            let selected = step.select(text)?;
+            let added = joined.add(&selected);
+            let after = if added == Added::Yes { selected.as_str().len() } else { 0 };
+            step.resize(before as u64, after as u64)?;
+            Ok::<_, CallError>((signals, added))
+        };
+        let (read, added) = step.room.work(before, added).await?;
+        *signals = read;
+        match added {
+            Added::Yes => Ok(!page.is_cut),
+            Added::Repeated => Ok(false),
+            Added::Odd => Err(odd()),
+        }
+    }
+
     /// Returns whether the caller asked for a page of its own.
     fn names_page(&self, arguments: &Arguments) -> bool {
-        let (PageStrategy::Cursor { param, .. }
-        | PageStrategy::LinkHeader { param }
-        | PageStrategy::Offset { param }
-        | PageStrategy::Page { param }) = &self.pagination.strategy;
-        let Some(param) = param.as_deref() else { return false };
+        let Some(param) = self.pagination.strategy.param() else { return false };
         let given = arguments.iter().find(|(known, _)| known.name == param);
         // A default is what every call without an argument has.
         given.is_some_and(|(known, value)| known.default.as_ref() != Some(value))
     }
 
-    /// Returns whether a later page ends the list by being shorter than the first one. The first
-    /// page may be short because the backend gives less than it is asked for.
-    fn is_short(&self, following: &Following, joined: &Joined, number: u32) -> bool {
-        following.more == More::Unknown
-            && number > 1
-            && joined.last_length() < joined.first_length()
-    }
-
     /// Returns `max_items` when more pages could not add to the result. What a program makes of
     /// the items, nobody knows before.
-    fn enough(&self, tool: &Tool, items: usize, following: &Following) -> Option<usize> {
+    fn enough(&self, items: usize, following: &Following) -> Option<usize> {
+        let Step { call, tool, .. } = self.step;
         let most = tool.response.max_items?;
-        if tool.response.transform.is_some() || callers_jq(self.target.call).is_some() {
+        if tool.response.transform.is_some() || call.arguments().jq().is_some() {
             return None;
         }
         (items > most || (items == most && following.more == More::Yes)).then_some(most)
     }
 
-    /// Plans the request of the next page; gives a target back that must not be followed.
-    fn step(
+    /// Plans the request of the next page; gives a URL back that must not be followed.
+    fn plan(
         &self,
-        step: Step,
-        plan: &CallPlan,
-        arguments: &mut Arguments,
+        way: page::Step,
+        walked: &mut Walked,
     ) -> Result<Result<CallPlan, CallError>, Url> {
-        let Target { backend, call, tool, .. } = self.target;
-        match step {
-            Step::Argument(name, value) => {
+        let Step { backend, call, tool, .. } = self.step;
+        let Walked { plan, arguments, .. } = walked;
+        match way {
+            page::Step::Argument(name, value) => {
                 // Every strategy's parameter is one of the tool's: the catalog adds it.
                 arguments.set(&name, value);
                 Ok(call::plan(call.entry(), tool, backend.base(), arguments, call.door())
                     .map_err(CallError::from))
             }
-            Step::Target(url) => {
+            page::Step::Target(url) => {
                 let has_credentials = !url.username().is_empty() || url.password().is_some();
                 if has_credentials || !backend.base().contains(&url) {
                     return Err(url);
@@ -226,25 +264,16 @@ impl Walk<'_> {
         }
     }
 
-    async fn fetch(&self, plan: &CallPlan) -> Result<Answer, CallError> {
-        let exchange = self.executor.send(self.target, plan).await?;
-        self.executor.answer(self.target, plan, exchange).await
-    }
-
-    fn odd(&self, plan: &CallPlan) -> CallError {
-        CallError::PageShape { request: self.target.backend.request_line(plan) }
-    }
-
     /// Says what was left and how to get it.
     fn tell(&self, left: Left, following: &Following, items: usize, outcome: &mut Outcome) {
         let all = Total(following.total);
-        let entry = self.target.call.entry();
+        let entry = self.step.call.entry();
         let mut go_on = |reason: String| {
             let step = following.step.as_ref().and_then(|step| match step {
-                Step::Argument(wire, value) => {
+                page::Step::Argument(wire, value) => {
                     Some((page::property(entry, wire)?.to_owned(), value.clone()))
                 }
-                Step::Target(_) => None,
+                page::Step::Target(_) => None,
             });
             match step {
                 Some((property, value)) => {
@@ -278,20 +307,22 @@ impl Walk<'_> {
 }
 
 /// What a loop repeats.
-fn key(step: &Step) -> String {
-    match step {
-        Step::Argument(_, value) => value.to_string(),
-        Step::Target(url) => url.to_string(),
+fn key(way: &page::Step) -> String {
+    match way {
+        page::Step::Argument(_, value) => value.to_string(),
+        page::Step::Target(url) => url.to_string(),
     }
+}
+
+/// Returns whether a later page ends the list by being shorter than the first one. The first page may
+/// be short because the backend gives less than it is asked for.
+fn is_short(following: &Following, joined: &Joined, number: u32) -> bool {
+    following.more == More::Unknown && number > 1 && joined.last_length() < joined.first_length()
 }
 
 /// Some backends answer a page behind the last one with an error.
 fn is_past_the_end(error: &CallError) -> bool {
     matches!(error, CallError::Api(error) if matches!(error.status, 400 | 404 | 416 | 422))
-}
-
-fn on_page(number: u32, error: CallError) -> CallError {
-    CallError::Page { number, error: Box::new(error) }
 }
 
 /// Returns on how many pages `total` items are.

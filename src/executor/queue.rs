@@ -3,7 +3,10 @@
 //! [`Bounds`] let so many calls run; the others wait for their turns. A [`Room`] counts the bytes of an
 //! answer that is being read, within a share of what all answers may take.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     config::Limits,
@@ -14,6 +17,39 @@ use super::work::Work;
 
 /// One part of so many of the transfers, which last long, is kept for clients that have few.
 const KEPT_TRANSFERS: usize = 8;
+
+/// Why a call has no turn: the bound that was hit, with its setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusyError {
+    /// Too many calls of its backend.
+    #[error("{most} calls of the backend run (`max_calls`) and {waiting} wait")]
+    Backend {
+        /// So many may run.
+        most: usize,
+        /// So many wait.
+        waiting: usize,
+    },
+    /// Too many calls.
+    #[error("{most} calls run (`max_calls` of `limits`) and {waiting} wait")]
+    Calls {
+        /// So many may run.
+        most: usize,
+        /// So many wait.
+        waiting: usize,
+    },
+    /// The time of the call was over before its turn.
+    #[error("its turn did not come within {} s", .0.as_secs_f64())]
+    Late(Duration),
+    /// Too many transfers.
+    #[error("{most} transfers run (`max_transfers`) and {waiting} calls wait")]
+    Transfers {
+        /// So many may run.
+        most: usize,
+        /// So many wait.
+        waiting: usize,
+    },
+}
 
 /// The bounds of an executor; a clone counts with it.
 #[derive(Debug, Clone)]
@@ -78,23 +114,22 @@ impl Bounds {
         backend: usize,
         client: &Client,
         is_transfer: bool,
-    ) -> Result<Turns, String> {
+    ) -> Result<Turns, BusyError> {
         if is_transfer {
-            let turn = self.transfers.turn(client).await.map_err(|Full(waiting)| {
-                let most = self.limits.transfers;
-                format!("{most} transfers run (`max_transfers`) and {waiting} calls wait")
-            })?;
+            let most = self.limits.transfers;
+            let turn = self.transfers.turn(client).await;
+            let turn = turn.map_err(|Full(waiting)| BusyError::Transfers { most, waiting })?;
             return Ok(Turns([Some(turn), None]));
         }
         let own = match self.of_backends.get(backend) {
             None => None,
-            Some((queue, most)) => Some(queue.turn(client).await.map_err(|Full(waiting)| {
-                format!("{most} calls of the backend run (`max_calls`) and {waiting} wait")
-            })?),
+            Some((queue, most)) => {
+                let busy = |Full(waiting)| BusyError::Backend { most: *most, waiting };
+                Some(queue.turn(client).await.map_err(busy)?)
+            }
         };
-        let turn = self.calls.turn(client).await.map_err(|Full(waiting)| {
-            format!("{} calls run (`max_calls` of `limits`) and {waiting} wait", self.limits.calls)
-        })?;
+        let busy = |Full(waiting)| BusyError::Calls { most: self.limits.calls, waiting };
+        let turn = self.calls.turn(client).await.map_err(busy)?;
         Ok(Turns([Some(turn), own]))
     }
 }

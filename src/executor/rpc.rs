@@ -7,15 +7,15 @@ use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use http::header;
 
 use super::{
-    CallError, Executor, Target, header_text,
-    result::{Answer, to_usize},
-    stream::{Bounds, Collected, Stream},
-    work::Rest,
+    CallError, Executor,
+    peek::header_text,
+    result::Answer,
+    step::{Step, to_usize},
+    stream::{Bounds, Stream},
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
     descriptor::model::{Rpc, Tool},
-    growth,
     http::backend::{Backend, Exchange, MOST_ERROR_BYTES},
     outcome::Payload,
     response::{
@@ -98,55 +98,53 @@ impl Executor {
         }
         plan
     }
+}
 
+impl Step<'_> {
     /// Reads the answer to a JSON-RPC request.
     pub(super) async fn rpc_answer(
-        &self,
-        target: Target<'_>,
-        plan: &CallPlan,
+        self,
         (rpc, sent): (&Rpc, &RpcCall),
         exchange: Exchange,
     ) -> Result<Answer, CallError> {
         let Exchange { response, attempts, retry_after, .. } = exchange;
-        let Target { backend, call, tool, .. } = target;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        let secrets = self.backend.secrets();
+        let odd = |error| self.undecodable(status, error);
         let content_type = header_text(&headers, &header::CONTENT_TYPE);
-        let odd = |error| target.undecodable(plan, status, error);
         if BodyType::of(content_type) == BodyType::EventStream {
             let reason = "it is a stream of events".to_owned();
             return Err(odd(rpc::odd(reason, b"")));
         }
-        let late = |_| target.timed_out(plan);
-        let opening = open(response.bytes_stream().boxed(), sent.id, backend.secrets());
-        let opening = tokio::time::timeout_at(target.ends, opening).await.map_err(late)?;
+        let late = |_| self.timed_out();
+        let opening = open(response.bytes_stream().boxed(), sent.id, secrets);
+        let opening = tokio::time::timeout_at(self.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Ok(Opening::List(lines)) => {
-                let most = Bounds::of(call, tool, backend).items;
-                let collector = Collector::lines(most, backend.secrets());
-                let (ends_silently, is_endless) = (true, false);
-                let stream = Stream { target, plan, status, collector, ends_silently, is_endless };
-                let Collected { payload, size, notes, is_cut } = stream.collect(lines).await?;
-                return Ok(Answer { status, headers, payload, size, notes, is_cut });
+                let most = Bounds::of(self.call, self.tool, self.backend).items;
+                let collector = Collector::lines(most, secrets);
+                let stream = Stream::new(self, status, headers, collector);
+                return Stream { ends_silently: true, ..stream }.collect(lines).await;
             }
-            Err(Unopened::Broken(error)) => {
-                return Err(CallError::Send(backend.failure(plan, &error)));
-            }
+            Err(Unopened::Broken(error)) => return Err(self.broken_off(&error)),
             Err(Unopened::Odd(error)) => return Err(odd(error)),
         };
-        let body = self.read_rest(target, plan, start, pieces);
-        let body = tokio::time::timeout_at(target.ends, body).await.map_err(late)??;
+        let taken = start.len() as u64;
+        self.take_room(taken)?;
+        let body = self.read_on(start, taken, pieces);
+        let body = tokio::time::timeout_at(self.ends, body).await.map_err(late)??;
         let size = body.len() as u64;
-        let read = || rpc::read(backend.secrets().body(body), sent.id);
-        match target.room.work(to_usize(size), read).await.map_err(odd)? {
+        let read = || rpc::read(secrets.body(body), sent.id);
+        match self.room.work(to_usize(size), read).await.map_err(odd)? {
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
-                target.resize(size, payload.bytes(), plan)?;
+                self.resize(size, payload.bytes())?;
                 Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
             }
             Reply::Error(error) => {
-                let params = &call.entry().params;
+                let params = &self.call.entry().params;
                 let property = |wire: &str| {
                     let known = params.iter().find(|known| known.param.name == wire);
                     known.map_or_else(|| wire.to_owned(), |known| known.property.clone())
@@ -154,41 +152,16 @@ impl Executor {
                 let error = rpc_error::api_error(Refused {
                     error,
                     rpc,
-                    results: &tool.response,
+                    results: &self.tool.response,
                     params: &sent.params,
                     property: &property,
                     status,
-                    request: backend.request_line(plan),
+                    request: self.request_line(),
                     retry_after,
                     attempts,
                 });
                 Err(Box::new(error).into())
             }
-        }
-    }
-
-    /// Reads the rest of a body that begins with `start`, up to the bound of its backend.
-    async fn read_rest(
-        &self,
-        target: Target<'_>,
-        plan: &CallPlan,
-        start: BytesMut,
-        mut pieces: Pieces,
-    ) -> Result<Bytes, CallError> {
-        let backend = target.backend;
-        let limit = backend.settings().max_response_bytes;
-        target.take_room(start.len() as u64, plan)?;
-        let mut body = start;
-        let mut rest = Rest::default();
-        loop {
-            if body.len() as u64 > limit {
-                return Err(target.too_large(plan));
-            }
-            let Some(piece) = pieces.next().await else { return Ok(body.freeze()) };
-            let piece = piece.map_err(|error| CallError::Send(backend.failure(plan, &error)))?;
-            target.take_room(piece.len() as u64, plan)?;
-            growth::append(&mut body, &piece);
-            rest.after(piece.len()).await;
         }
     }
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
+use http::HeaderMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{CallError, Target, work::Rest};
+use super::{CallError, result::Answer, step::Step, work::Rest};
 use crate::{
-    call::CallPlan,
     descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
     http::backend::Backend,
@@ -59,9 +59,9 @@ impl Bounds {
 
 /// A stream that is about to be read.
 pub(super) struct Stream<'call> {
-    pub(super) target: Target<'call>,
-    pub(super) plan: &'call CallPlan,
+    pub(super) step: Step<'call>,
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     pub(super) collector: Collector,
     /// Whether the server says nothing when it fails in the middle: what shows it is told.
     pub(super) ends_silently: bool,
@@ -69,38 +69,40 @@ pub(super) struct Stream<'call> {
     pub(super) is_endless: bool,
 }
 
-/// What was collected of a stream.
-pub(super) struct Collected {
-    pub(super) payload: Payload,
-    /// The number of bytes that were read.
-    pub(super) size: u64,
-    /// What was left, and why.
-    pub(super) notes: Vec<String>,
-    /// Whether there is more, or should have been.
-    pub(super) is_cut: bool,
-}
+impl<'call> Stream<'call> {
+    /// The stream that the answer to `step` is.
+    pub(super) fn new(
+        step: Step<'call>,
+        status: u16,
+        headers: HeaderMap,
+        collector: Collector,
+    ) -> Self {
+        let (ends_silently, is_endless) = (false, false);
+        Self { step, status, headers, collector, ends_silently, is_endless }
+    }
 
-impl Stream<'_> {
     /// Collects items until the stream ends, or enough of them are there, or a bound is reached. What
     /// came is given whatever ends it, and the notes say what that was.
     pub(super) async fn collect(
         mut self,
         mut pieces: BoxStream<'static, reqwest::Result<Bytes>>,
-    ) -> Result<Collected, CallError> {
-        let Target { backend, tool, .. } = self.target;
+    ) -> Result<Answer, CallError> {
+        let Step { backend, tool, .. } = self.step;
         let streaming = tool.response.streaming;
         if streaming.handling == StreamHandling::Skip {
             let notes = vec!["the stream was not read (`stream_handling: skip`)".to_owned()];
-            return Ok(Collected { payload: Payload::Empty, size: 0, notes, is_cut: false });
+            let Self { status, headers, .. } = self;
+            let (payload, size, is_cut) = (Payload::Empty, 0, false);
+            return Ok(Answer { status, headers, payload, size, notes, is_cut });
         }
         self.collector = self.collector.within(backend.settings().max_response_bytes);
-        let bounds = Bounds::of(self.target.call, tool, backend);
+        let bounds = Bounds::of(self.step.call, tool, backend);
         // Lines that nobody called a stream are a long list; when it goes on without an end
         // nevertheless, the time for a call ends it.
         self.is_endless =
             streaming.is_declared || self.collector.reads_events() || bounds.is_callers;
         let wanted = self.is_endless.then(|| Instant::now() + bounds.duration);
-        let deadline = wanted.map_or(self.target.ends, |wanted| wanted.min(self.target.ends));
+        let deadline = wanted.map_or(self.step.ends, |wanted| wanted.min(self.step.ends));
         let (mut size, mut counted) = (0_u64, 0_u64);
         let mut rest = Rest::default();
         let mut notes = Vec::new();
@@ -118,7 +120,7 @@ impl Stream<'_> {
             };
             let Some(piece) = next else {
                 // The last line may be long.
-                let (room, pending) = (self.target.room, self.collector.pending());
+                let (room, pending) = (self.step.room, self.collector.pending());
                 let note = room.work(pending, || self.end()).await?;
                 is_cut = note.is_some();
                 notes.extend(note.or_else(|| self.ended()));
@@ -139,7 +141,7 @@ impl Stream<'_> {
             let long = if ends { self.collector.pending() + piece.len() } else { 0 };
             let lines = memchr::memchr_iter(b'\n', &piece).count();
             let long = long.max(lines.saturating_mul(BYTES_A_LINE));
-            let pushed = self.target.room.work(long, || self.collector.push(&piece)).await;
+            let pushed = self.step.room.work(long, || self.collector.push(&piece)).await;
             pushed.map_err(|error| self.undecodable(error))?;
             let grown = self.collector.size().saturating_sub(before);
             if let Some(note) = self.too_much(grown as u64, &mut counted, fitting)? {
@@ -148,20 +150,20 @@ impl Stream<'_> {
             }
         }
         drop(pieces);
-        let text = self.collector.finish();
-        let payload = Payload::Json(text);
-        self.target.resize(counted, payload.bytes(), self.plan)?;
-        Ok(Collected { payload, size, notes, is_cut })
+        let payload = Payload::Json(self.collector.finish());
+        self.step.resize(counted, payload.bytes())?;
+        let Self { status, headers, .. } = self;
+        Ok(Answer { status, headers, payload, size, notes, is_cut })
     }
 
     /// Says that the time is up; what brought nothing and was to be a list failed.
     fn out_of_time(&self, is_wanted: bool, duration: Duration) -> Result<String, CallError> {
         let items = self.collector.items();
-        let bound = self.target.backend.settings().timeouts.call;
+        let bound = self.step.backend.settings().timeouts.call;
         let (after, setting) =
             if is_wanted { (duration, "max_duration") } else { (bound, "timeout") };
         if items == 0 && !self.is_endless {
-            return Err(self.target.timed_out(self.plan));
+            return Err(self.step.timed_out());
         }
         Ok(format!(
             "stopped after {} s with {items} items (`{setting}`); the stream goes on",
@@ -172,13 +174,12 @@ impl Stream<'_> {
     /// Says that the connection broke off, or that nothing came for too long.
     fn broken_off(&self, error: &reqwest::Error) -> Result<String, CallError> {
         let items = self.collector.items();
-        let failure = self.target.backend.failure(self.plan, error);
         let is_silent = error.is_timeout();
         if items == 0 && !(is_silent && self.is_endless) {
-            return Err(CallError::Send(failure));
+            return Err(self.step.broken_off(error));
         }
         if is_silent {
-            let silence = self.target.backend.settings().timeouts.read.as_secs_f32();
+            let silence = self.step.backend.settings().timeouts.read.as_secs_f32();
             return Ok(format!(
                 "stopped after {items} items: nothing came for {silence} s (`read_timeout`); the \
                  stream goes on"
@@ -196,15 +197,15 @@ impl Stream<'_> {
         counted: &mut u64,
         fitting: SoFar,
     ) -> Result<Option<String>, CallError> {
-        let limit = self.target.backend.settings().max_response_bytes;
-        let (error, reason) = match self.target.take_room(grown, self.plan) {
+        let limit = self.step.backend.settings().max_response_bytes;
+        let (error, reason) = match self.step.take_room(grown) {
             Err(error) => (error, "all answers that are read take too much (`max_memory`)"),
             Ok(()) => {
                 *counted += grown;
                 if self.collector.size() as u64 <= limit && !self.collector.is_over() {
                     return Ok(None);
                 }
-                (self.target.too_large(self.plan), "they are too large (`max_response_size`)")
+                (self.step.too_large(), "they are too large (`max_response_size`)")
             }
         };
         self.collector.back_to(fitting);
@@ -234,12 +235,12 @@ impl Stream<'_> {
     /// Says that a stream which nobody expected to be one has ended.
     fn ended(&self) -> Option<String> {
         let is_surprise =
-            self.collector.reads_events() && !self.target.tool.response.streaming.is_declared;
+            self.collector.reads_events() && !self.step.tool.response.streaming.is_declared;
         let items = self.collector.items();
         is_surprise.then(|| format!("the server ended the stream after {items} items"))
     }
 
     fn undecodable(&self, error: DecodeError) -> CallError {
-        self.target.undecodable(self.plan, self.status, error)
+        self.step.undecodable(self.status, error)
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{CallError, Executor, Target};
+use super::{CallError, step::Step};
 use crate::{
-    call::{self, CallPlan, PlannedBody},
+    call::{self, PlannedBody},
     http::{backend::Exchange, upload::Activity},
     json::cost,
     outcome::JsonText,
@@ -33,24 +33,21 @@ pub struct UploadSizeError {
     pub path: String,
 }
 
-impl Executor {
+impl Step<'_> {
     /// Checks that the file of `plan` is as long as it must be.
-    pub(super) async fn check_upload_size(
-        &self,
-        target: Target<'_>,
-        plan: &CallPlan,
-    ) -> Result<(), CallError> {
-        let Target { backend, call, tool, .. } = target;
+    pub(super) async fn check_upload_size(self) -> Result<(), CallError> {
+        let Self { executor, backend, call, tool, plan, .. } = self;
         let (Some(rule), PlannedBody::File(file)) = (&tool.upload_size, &plan.body) else {
             return Ok(());
         };
         // A file that cannot be sent is the better reason.
-        let size = self.files.open(file).await?.size;
+        let size = executor.files.open(file).await?.size;
         let arguments = call.arguments().of(&rule.tool);
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
-        let of_rule = Target { tool: &rule.tool, activity: &Activity::default(), ..target };
-        let Exchange { response, .. } = self.send(of_rule, &asking).await?;
-        let body = self.read(of_rule, &asking, response).await?;
+        let activity = &Activity::default();
+        let step = Step { tool: &rule.tool, plan: &asking, activity, ..self };
+        let Exchange { response, .. } = step.send().await?;
+        let body = step.read(response).await?;
         let body = backend.secrets().body(body);
         let text = std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok());
         let found = text.as_ref().and_then(|text| rule.path.look(text.as_str()));
@@ -62,7 +59,7 @@ impl Executor {
         };
         let Some(expected) = expected else {
             return Err(CallError::ResultPath {
-                request: backend.request_line(&asking),
+                request: step.request_line(),
                 path: rule.path.as_str().to_owned(),
             });
         };

@@ -9,6 +9,7 @@
 //! Behind an HTTP server it is saved under an id that cannot be guessed, has a URL, expires,
 //! and counts against quotas.
 
+mod error;
 mod expiry;
 mod index;
 mod media_type;
@@ -38,6 +39,17 @@ use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
+use self::{
+    error::io_error,
+    index::{Index, STORE},
+    time::Timekeeper,
+};
+pub use self::{
+    error::{FetchClientError, FileError, ReferenceError, UrlRefusal},
+    remote::{Resolver, SystemResolver},
+    space::{Gauge, Space},
+    time::Clock,
+};
 pub(crate) use self::{
     index::{Id, Record},
     media_type::of_name as media_type_of,
@@ -45,18 +57,8 @@ pub(crate) use self::{
     saving::Saving,
     unfinished::{Fingerprint, Leftover},
 };
-use self::{
-    index::{Index, STORE},
-    time::Timekeeper,
-};
-pub use self::{
-    remote::{Resolver, SystemResolver},
-    space::{Gauge, Space},
-    time::Clock,
-};
 use crate::{
     config::FileSettings,
-    outcome::transfer,
     shares::{Client, Queue},
     text::head,
 };
@@ -84,7 +86,7 @@ struct Inner {
     gauge: Gauge,
     /// What goes before the path of a stored file, once an HTTP server has it to give.
     published: OnceLock<String>,
-    client: OnceLock<Result<reqwest::Client, String>>,
+    client: OnceLock<Result<reqwest::Client, FetchClientError>>,
     state: Mutex<State>,
     /// Batches on their way to the disk.
     writes: Queue,
@@ -116,91 +118,6 @@ impl State {
         let unfinished = self.of_hosts.get(host).copied().unwrap_or_default();
         Usage { files: files + unfinished.files, bytes: bytes + unfinished.bytes }
     }
-}
-
-/// Why a file could not be read or written.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum FileError {
-    /// The operator: the disk of the directory of files has no room.
-    #[error(
-        "the disk is full: {}, and {} may be written to the directory of files; nothing was kept",
-        .total.map_or_else(
-            || "more bytes came".to_owned(),
-            |total| format!("the file has {}", transfer::size(total)),
-        ),
-        transfer::size(*.usable)
-    )]
-    DiskFull {
-        /// The announced length in bytes, when there was one.
-        total: Option<u64>,
-        /// What may be written, in bytes: some of the disk stays free.
-        usable: u64,
-    },
-    /// The system or the network: a file broke off while it was sent.
-    #[error("file \"{name}\" broke off while it was sent: {reason}")]
-    Broken {
-        /// The name of the file.
-        name: String,
-        /// What happened.
-        reason: String,
-    },
-    /// The backend or the network: the answer ended early.
-    #[error(
-        "the download ended after {received} bytes: {reason}; {}",
-        if *.kept { "the same call goes on from there" } else { "nothing was kept" }
-    )]
-    Interrupted {
-        /// How many bytes had come.
-        received: u64,
-        /// What happened.
-        reason: String,
-        /// Whether the same call goes on with them.
-        kept: bool,
-    },
-    /// The operator: the directory or the disk.
-    #[error("cannot {action} {path}: {reason}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file or directory.
-        path: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// The operator: no more fits.
-    #[error(
-        "the file does not fit: `{setting}` of `files` in backends.yaml is {limit}; nothing was \
-         kept"
-    )]
-    Quota {
-        /// The key that sets the bound.
-        setting: &'static str,
-        /// The bound, in files or in bytes.
-        limit: u64,
-    },
-    /// The client: what is left is for those who have less here.
-    #[error(
-        "the file does not fit: you have most of what is here, and the rest of `{setting}` \
-         ({limit}) is kept for others; nothing was kept. Remove files with DELETE, or wait until \
-         they expire"
-    )]
-    Share {
-        /// The key that sets the bound.
-        setting: &'static str,
-        /// The bound, in files or in bytes.
-        limit: u64,
-    },
-    /// The caller: the reference names nothing that may be sent.
-    #[error("file \"{reference}\" {reason}; {advice}")]
-    Reference {
-        /// What the caller wrote.
-        reference: String,
-        /// Why it cannot be sent.
-        reason: String,
-        /// What to do instead.
-        advice: String,
-    },
 }
 
 /// A file that is about to be sent.
@@ -240,13 +157,6 @@ pub(crate) struct Incoming<'a> {
     pub(crate) is_upload: bool,
     /// For whom it is saved: it counts as theirs for as long as it is kept.
     pub(crate) client: &'a Client,
-}
-
-impl FileError {
-    /// Names a file whose bytes broke off.
-    pub(crate) fn broken(name: &str, error: &io::Error) -> Self {
-        Self::Broken { name: name.to_owned(), reason: error.to_string() }
-    }
 }
 
 impl fmt::Debug for FileStore {
@@ -374,10 +284,8 @@ impl FileStore {
             (Ok(Some((record, path))), _) => open_stored(record, &path).await,
             // A path of this kind may be another server's.
             (_, Some("https")) if !self.is_own(reference) => self.fetch(reference).await,
-            (Err(()), _) | (_, Some("https")) => {
-                Err("is not in the store; it may have expired".to_owned())
-            }
-            (_, Some("http")) => Err("is a URL without TLS, which is not fetched".to_owned()),
+            (Err(()), _) | (_, Some("https")) => Err(ReferenceError::Gone),
+            (_, Some("http")) => Err(ReferenceError::Unencrypted),
             _ => self.open_local(reference).await,
         };
         opened.map_err(|reason| FileError::Reference {
@@ -414,15 +322,15 @@ impl FileStore {
         before.ends_with(FILES_PATH).then(|| Id::parse(id)).flatten()
     }
 
-    async fn fetch(&self, reference: &str) -> Result<Upload, String> {
+    async fn fetch(&self, reference: &str) -> Result<Upload, ReferenceError> {
         let Inner { settings, resolver, client, .. } = &*self.inner;
         let client = client.get_or_init(|| remote::client(settings, Arc::clone(resolver)));
-        let client = client.as_ref().map_err(|reason| format!("cannot be fetched: {reason}"))?;
+        let client = client.as_ref().map_err(Clone::clone)?;
         remote::open(client, settings, reference).await
     }
 
-    /// Opens a file on this machine; the error goes on after its name.
-    async fn open_local(&self, reference: &str) -> Result<Upload, String> {
+    /// Opens a file on this machine.
+    async fn open_local(&self, reference: &str) -> Result<Upload, ReferenceError> {
         self.sweep().await;
         let file_url = reference.strip_prefix("file://");
         let name = match file_url.map(|rest| (rest, Url::parse(reference))) {
@@ -434,19 +342,19 @@ impl FileStore {
             None => PathBuf::from(reference),
         };
         if name.as_os_str().is_empty() || reference.contains('\0') {
-            return Err("is no file name".to_owned());
+            return Err(ReferenceError::NoName);
         }
         let directory = tokio::fs::canonicalize(&self.inner.directory).await;
         let path = match &directory {
             Ok(directory) => directory.join(name),
             Err(_) if name.is_absolute() => name,
-            Err(_) => return Err("was not found, nor was the directory".to_owned()),
+            Err(_) => return Err(ReferenceError::NotFound),
         };
         let path = tokio::fs::canonicalize(path)
             .await
-            .map_err(|error| format!("cannot be read ({})", error.kind()))?;
+            .map_err(|error| ReferenceError::Unreadable(error.kind()))?;
         if !self.is_allowed(&path, directory.as_deref().ok()).await {
-            return Err("lies outside the directory of files".to_owned());
+            return Err(ReferenceError::Outside);
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let content_type = media_type::of_name(&name).to_owned();
@@ -482,28 +390,25 @@ fn create_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-async fn open_stored(record: Record, path: &Path) -> Result<Upload, String> {
+async fn open_stored(record: Record, path: &Path) -> Result<Upload, ReferenceError> {
     open_file(path, record.name, record.content_type).await
 }
 
-async fn open_file(path: &Path, name: String, content_type: String) -> Result<Upload, String> {
-    let fail = |error: io::Error| format!("cannot be read ({})", error.kind());
+async fn open_file(
+    path: &Path,
+    name: String,
+    content_type: String,
+) -> Result<Upload, ReferenceError> {
+    let fail = |error: io::Error| ReferenceError::Unreadable(error.kind());
     // Opening a pipe would wait for somebody to write into it.
     if !tokio::fs::metadata(path).await.map_err(fail)?.is_file() {
-        return Err("is no regular file".to_owned());
+        return Err(ReferenceError::NoRegularFile);
     }
     let file = tokio::fs::File::open(path).await.map_err(fail)?;
     let size = file.metadata().await.map_err(fail)?.len();
     // A file that grows meanwhile must not outgrow the length that was announced.
     let stream = ReaderStream::with_capacity(file.take(size), READ_BUFFER).boxed();
     Ok(Upload { name, content_type, size: Some(size), stream })
-}
-
-fn io_error(action: &'static str, path: &Path, error: &io::Error) -> FileError {
-    if space::is_full(error) {
-        return FileError::DiskFull { total: None, usable: 0 };
-    }
-    FileError::Io { action, path: path.display().to_string(), reason: error.to_string() }
 }
 
 #[cfg(test)]

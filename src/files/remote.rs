@@ -21,7 +21,11 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use super::{ByteStream, Upload, media_type};
+use super::{
+    ByteStream, Upload,
+    error::{FetchClientError, ReferenceError, UrlRefusal},
+    media_type,
+};
 use crate::{
     config::{FileSettings, address, files::authority},
     outcome::chain,
@@ -89,21 +93,19 @@ fn may_be_private(settings: &FileSettings, host: &str) -> bool {
 }
 
 /// Says why `url` is not fetched.
-fn check(settings: &FileSettings, url: &Url) -> Result<(), String> {
+fn check(settings: &FileSettings, url: &Url) -> Result<(), UrlRefusal> {
     if url.scheme() != "https" {
-        return Err("is not https".to_owned());
+        return Err(UrlRefusal::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name or a password".to_owned());
+        return Err(UrlRefusal::Credentials);
     }
-    let Some(authority) = authority(url) else { return Err("names no host".to_owned()) };
+    let Some(authority) = authority(url) else { return Err(UrlRefusal::NoHost) };
     let host = url.host_str().unwrap_or_default();
     // A host that may be private is reached at the port that was named, and at no other.
     let public = settings.allow_public && !may_be_private(settings, host);
     if !public && !settings.allow_hosts.contains(&authority) {
-        return Err(format!(
-            "is on {authority}, which is not in `allow_hosts` of `files` in backends.yaml"
-        ));
+        return Err(UrlRefusal::Host(authority));
     }
     // Numbers are not resolved, so that the guard does not see them.
     let literal = match url.host() {
@@ -113,7 +115,7 @@ fn check(settings: &FileSettings, url: &Url) -> Result<(), String> {
     };
     match literal {
         Some(literal) if !address::is_public(literal) && !may_be_private(settings, host) => {
-            Err(format!("leads to {literal}, which is no public address"))
+            Err(UrlRefusal::Private(literal))
         }
         _ => Ok(()),
     }
@@ -123,7 +125,7 @@ fn check(settings: &FileSettings, url: &Url) -> Result<(), String> {
 pub(crate) fn client(
     settings: &FileSettings,
     resolver: Arc<dyn Resolver>,
-) -> Result<Client, String> {
+) -> Result<Client, FetchClientError> {
     // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
@@ -140,31 +142,29 @@ pub(crate) fn client(
         .read_timeout(READ_TIMEOUT)
         .dns_resolver(Arc::new(Guard { settings: settings.clone(), resolver }));
     if let Some(path) = &settings.ca_file {
-        let fail = |reason: String| format!("`ca_file` {}: {reason}", path.display());
+        let fail = |reason| FetchClientError::CaFile { path: path.clone(), reason };
         let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
         let certificates =
             Certificate::from_pem_bundle(&pem).map_err(|_| fail("is no PEM file".to_owned()))?;
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(|error| chain(&error))
+    builder.build().map_err(|error| FetchClientError::Library(chain(&error)))
 }
 
-/// Opens the file at a URL; the error goes on after its name.
+/// Opens the file at a URL.
 pub(crate) async fn open(
     client: &Client,
     settings: &FileSettings,
     reference: &str,
-) -> Result<Upload, String> {
-    let mut url = Url::parse(reference).map_err(|error| format!("is no URL: {error}"))?;
-    let mut redirected = "";
+) -> Result<Upload, ReferenceError> {
+    let mut url = Url::parse(reference)?;
+    let mut is_redirect = false;
     for _ in 0..=MOST_REDIRECTS {
         check(settings, &url)
-            .map_err(|reason| format!("{redirected}{reason}, and is not fetched"))?;
+            .map_err(|refusal| ReferenceError::Refused { is_redirect, refusal })?;
         let request = client.get(url.clone()).header(header::ACCEPT_ENCODING, "identity");
-        let response = request
-            .send()
-            .await
-            .map_err(|error| format!("cannot be fetched: {}", chain(&error)))?;
+        let response =
+            request.send().await.map_err(|error| ReferenceError::Unreachable(chain(&error)))?;
         let status = response.status();
         if status.is_success() {
             return upload(response, &url, settings);
@@ -173,27 +173,26 @@ pub(crate) async fn open(
         let location = location.and_then(|value| value.to_str().ok());
         match location.filter(|_| status.is_redirection()).map(|to| url.join(to)) {
             Some(Ok(target)) => url = target,
-            _ => return Err(format!("cannot be fetched: HTTP {}", status.as_u16())),
+            _ => return Err(ReferenceError::Status(status.as_u16())),
         }
-        redirected = "redirects to a URL that ";
+        is_redirect = true;
     }
-    Err("cannot be fetched: it redirects without end".to_owned())
+    Err(ReferenceError::Redirects)
 }
 
 fn upload(
     response: reqwest::Response,
     url: &Url,
     settings: &FileSettings,
-) -> Result<Upload, String> {
+) -> Result<Upload, ReferenceError> {
     let most = settings.max_upload_bytes;
-    let too_large = format!("is larger than {most} bytes (`max_upload_size` of `files`)");
     let encoded = response.headers().contains_key(header::CONTENT_ENCODING);
     let size = response.content_length();
     if size.is_some_and(|size| size > most) {
-        return Err(too_large);
+        return Err(ReferenceError::TooLarge(most));
     }
     if encoded {
-        return Err("cannot be fetched: the server encodes it though nobody asked".to_owned());
+        return Err(ReferenceError::Encoded);
     }
     let name = name_of(url);
     let content_type = response.headers().get(header::CONTENT_TYPE);
@@ -207,7 +206,10 @@ fn upload(
         .map(move |piece| {
             let piece = piece.map_err(|error| io::Error::other(chain(&error)))?;
             received += piece.len() as u64;
-            if received > most { Err(io::Error::other(too_large.clone())) } else { Ok(piece) }
+            if received > most {
+                return Err(io::Error::other(ReferenceError::TooLarge(most)));
+            }
+            Ok(piece)
         })
         .boxed();
     Ok(Upload { name, content_type, size, stream })
@@ -227,7 +229,7 @@ mod tests {
     use super::*;
 
     fn refused(settings: &FileSettings, url: &str) -> String {
-        check(settings, &Url::parse(url).unwrap()).unwrap_err()
+        check(settings, &Url::parse(url).unwrap()).unwrap_err().to_string()
     }
 
     #[test]

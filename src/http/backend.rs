@@ -106,6 +106,14 @@ pub(crate) enum Refusal {
     SwitchedOff,
 }
 
+impl Exchange {
+    /// Reads the start of the answer, and gives one that begins with it and has no more.
+    pub(crate) async fn peeked(self) -> (Bytes, Self) {
+        let (start, response) = peeked(self.response).await;
+        (start, Self { response, ..self })
+    }
+}
+
 impl Backend {
     /// Puts a backend together; nothing is sent or read yet.
     pub fn new(settings: BackendSettings, base: BaseUrl, authenticator: Authenticator) -> Self {
@@ -312,16 +320,12 @@ impl Backend {
             let refusal = is_refused.then_some(Refusal::Credential);
             return (Ok((Answered { response, url }, sending)), refusal);
         }
-        let mut answer = http::Response::new(());
-        *answer.status_mut() = status;
-        *answer.headers_mut() = response.headers().clone();
-        let body = start_of(response).await;
+        let (body, response) = peeked(response).await;
         let refusal = if off.is_some_and(|rule| rule.says(&body)) {
             Some(Refusal::SwitchedOff)
         } else {
             refused.is_some_and(|rule| rule.says(&body)).then_some(Refusal::Credential)
         };
-        let response = reqwest::Response::from(answer.map(|()| body));
         (Ok((Answered { response, url }, sending)), refusal)
     }
 
@@ -533,6 +537,15 @@ pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {
         }
     }
     body.freeze()
+}
+
+/// Reads the start of an answer, and gives one that begins with it and has no more.
+async fn peeked(response: reqwest::Response) -> (Bytes, reqwest::Response) {
+    let mut answer = http::Response::new(());
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    let start = start_of(response).await;
+    (start.clone(), reqwest::Response::from(answer.map(|()| start)))
 }
 
 /// Why there is no credential.

@@ -7,7 +7,7 @@
 mod compile;
 mod walk;
 
-pub use self::walk::PathError;
+pub use self::{compile::PathSyntaxError, walk::PathError};
 
 /// A longer path is no path.
 pub(crate) const LONGEST: usize = 1024;

@@ -167,9 +167,10 @@ impl Hub {
             || StreamError::of(format!("{MOST_STREAMS} streams may be open; try again later"));
         let place = self.inner.places.take(client, 1).ok_or_else(full)?;
         let source = Source::new(executor, call, client)?;
-        let jq = jq_of(call);
+        let jq = call.arguments().jq().map(str::to_owned);
         if let Some(jq) = &jq {
-            executor.check_jq(jq, client).await.map_err(StreamError::of)?;
+            let checked = executor.check_jq(jq, client).await;
+            checked.map_err(|error| StreamError::of(error.to_string()))?;
         }
         let wanted = collections(call);
         let connected = source.connect(None, &wanted).await?;
@@ -423,12 +424,6 @@ fn collections(call: &Admitted<'_>) -> Vec<String> {
     all
 }
 
-fn jq_of(call: &Admitted<'_>) -> Option<String> {
-    let mut arguments = call.arguments().iter();
-    let (_, program) = arguments.find(|(param, _)| param.is_jq())?;
-    program.as_str().filter(|program| !program.trim().is_empty()).map(str::to_owned)
-}
-
 /// One open stream.
 #[derive(Debug)]
 struct Stream {
@@ -524,7 +519,7 @@ impl Sink for Stream {
             .await;
         match shaped {
             Ok(items) => self.push(items),
-            Err(reason) => self.push([Gap::now(reason).to_json()]),
+            Err(error) => self.push([Gap::now(error.to_string()).to_json()]),
         }
     }
 

@@ -73,13 +73,7 @@ impl std::error::Error for StreamError {}
 
 impl From<CallError> for StreamError {
     fn from(error: CallError) -> Self {
-        let is_final = match &error {
-            // What the server refuses once, it refuses again, unless it says that it is busy.
-            CallError::Api(error) => !error.is_transient(),
-            CallError::Argument(_) | CallError::NoStream { .. } => true,
-            _ => false,
-        };
-        Self { text: error.for_model(), is_final }
+        Self { text: error.for_model(), is_final: error.is_lasting() }
     }
 }
 
@@ -190,8 +184,7 @@ impl Source {
         let done = Box::pin(self.executor.execute(admitted, &context)).await;
         done.map(drop).map_err(|error| {
             // A stream that is not known any more is opened anew.
-            let is_gone =
-                matches!(&error, CallError::Api(error) if matches!(error.status, 404 | 410));
+            let is_gone = error.is_gone();
             let error = StreamError::from(error);
             let text = format!("cannot subscribe to {collection}: {error}");
             StreamError { text, is_final: error.is_final && !is_gone }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::result;
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::Location,
+    descriptor::model::Role,
     executor::Room,
     files::{FileError, FileStore, Incoming},
     outcome::{Outcome, Payload, SavedFile},
@@ -134,16 +134,13 @@ fn advice(entry: &Entry) -> String {
         let is_one = |known: &&EntryParam| {
             let name = known.property.to_ascii_lowercase();
             let parts = name.split(|c: char| !c.is_ascii_alphanumeric());
-            !known.param.is_jq()
-                && !known.param.is_wait()
-                && known.param.location != Location::Stream
+            matches!(known.param.role, Role::Sent(_) | Role::Script)
                 && parts.into_iter().any(|it| words.contains(&it))
         };
         entry.params.iter().filter(is_one).map(|known| known.property.as_str()).collect()
     };
     let mut names: Vec<&str> = NARROWING.iter().flat_map(|words| of_wire(words)).collect();
-    let jq = entry.params.iter().filter(|known| known.param.is_jq());
-    names.extend(jq.map(|known| known.property.as_str()));
+    names.extend(entry.property_of(Role::Jq));
     match names.split_last() {
         None => String::new(),
         Some((last, [])) => format!("; `{last}` would give less"),

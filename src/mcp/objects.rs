@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 
 use super::{Server, ending::Stopped, http, progress, result};
 use crate::{
-    executor::{CallContext, CallError},
+    executor::CallContext,
     gate::Pending,
     live::{
         StreamError,
@@ -109,11 +109,13 @@ impl Served {
         let call = Box::pin(server.executor().execute(admitted, &carried));
         let done = progress::run(context, server.ending(), &reporter, call).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
-        let outcome = done.map_err(stopped)?.map_err(|error| match &error {
-            CallError::Api(api) if matches!(api.status, 404 | 410) => {
-                ErrorData::resource_not_found(error.for_model(), None)
+        let outcome = done.map_err(stopped)?.map_err(|error| {
+            let text = error.for_model();
+            if error.is_gone() {
+                ErrorData::resource_not_found(text, None)
+            } else {
+                ErrorData::internal_error(text, None)
             }
-            _ => ErrorData::internal_error(error.for_model(), None),
         })?;
         let (text, content_type) = match outcome.payload {
             Payload::Json(text) => {

@@ -45,6 +45,7 @@ use crate::{
     call::Door,
     catalog::Entry,
     config::Limits,
+    descriptor::model::Role,
     executor::{Budget, CallContext, Executor, Leave},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
@@ -236,7 +237,8 @@ impl Server {
         let Shared { gate, executor, builtins, .. } = &*self.shared;
         let entry = pending.entry();
         // How long it waits, and what is made of the result, are no business of a host's task.
-        let is_plain = !pending.arguments().iter().any(|(it, _)| it.is_wait() || it.is_jq());
+        let is_given = |role| pending.arguments().given(role).is_some();
+        let is_plain = !is_given(Role::Wait) && !is_given(Role::Jq);
         let watch = gate.catalog().task_tools(entry.backend).map(|tools| &tools.watch.decision);
         let as_task = entry.tasks().is_some()
             && is_plain

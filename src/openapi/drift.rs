@@ -14,13 +14,12 @@ use super::{
     exposure,
     matching::{self, Fixed, Targets, path_input},
     model::{Api, Body, Input, Operation},
-    read::{essence, place_word},
+    read::essence,
     text,
 };
 use crate::{
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Http, Location, PageStrategy, Param, ParamKind,
-        Placement, Tool,
+        Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Placement, Tool,
     },
     names::{
         nearest_loosely,
@@ -269,28 +268,31 @@ impl Pair<'_> {
                 None => missing.push(input),
             }
         }
-        let others: Vec<(usize, &Param)> =
-            self.tool.params.iter().enumerate().filter(|(at, _)| !used.contains(at)).collect();
+        let params = self.tool.params.iter().enumerate().filter(|(at, _)| !used.contains(at));
+        let others: Vec<(usize, &Param, Location)> =
+            params.filter_map(|(at, param)| Some((at, param, param.location()?))).collect();
         let mut moved = BTreeSet::new();
         for input in missing {
-            let same = others.iter().find(|(_, param)| param.name == input.name);
-            if let Some((at, param)) = same.filter(|_| !raw || input.location != Location::Body) {
+            let same = others.iter().find(|(_, param, _)| param.name == input.name);
+            if let Some((at, param, location)) =
+                same.filter(|_| !raw || input.location != Location::Body)
+            {
                 moved.insert(*at);
                 let message = format!(
                     "the API has it in the {}, the tool in the {}",
-                    place_word(input.location),
-                    place_word(param.location)
+                    input.location.as_str(),
+                    location.as_str()
                 );
                 found.push(self.difference(What::Place, Some(&input.name), message, &input.place));
                 self.values(input, param, found);
                 continue;
             }
-            let names = others.iter().map(|(_, param)| param.name.as_str());
+            let names = others.iter().map(|(_, param, _)| param.name.as_str());
             let mut message = format!(
                 "the tool lacks {} {} in the {}",
                 if input.required { "the required" } else { "the optional" },
                 text::word(input.kind),
-                place_word(input.location)
+                input.location.as_str()
             );
             if let Some(near) = nearest_loosely(&input.name, names) {
                 message.push_str(&format!("; it has `{near}`"));
@@ -302,12 +304,11 @@ impl Pair<'_> {
                 &input.place,
             ));
         }
-        for (at, param) in others {
+        for (at, param, location) in others {
             if moved.contains(&at) || self.is_unsaid(param) {
                 continue;
             }
-            let message =
-                format!("the API has no such parameter in the {}", place_word(param.location));
+            let message = format!("the API has no such parameter in the {}", location.as_str());
             found.push(self.difference(
                 What::UnknownParameter,
                 Some(&param.name),
@@ -358,7 +359,7 @@ impl Pair<'_> {
             }
         }
         for (at, param) in self.tool.params.iter().enumerate() {
-            if param.location == Location::Path {
+            if param.is_in(Location::Path) {
                 used.insert(at);
             }
         }
@@ -381,7 +382,7 @@ impl Pair<'_> {
             .params
             .iter()
             .enumerate()
-            .filter(|(_, param)| param.location == Location::Body)
+            .filter(|(_, param)| param.is_in(Location::Body))
             .collect();
         match in_body.as_slice() {
             // The runtime adds one.
@@ -430,7 +431,7 @@ impl Pair<'_> {
                     .params
                     .iter()
                     .enumerate()
-                    .filter(|(_, it)| it.location == Location::Body && it.name.starts_with(&prefix))
+                    .filter(|(_, it)| it.is_in(Location::Body) && it.name.starts_with(&prefix))
                     .map(|(at, _)| at)
                     .collect();
                 used.extend(&nested);
@@ -442,19 +443,13 @@ impl Pair<'_> {
 
     fn is_of_pages(&self, name: &str) -> bool {
         let Some(pages) = &self.http.pagination else { return false };
-        let own = match &pages.strategy {
-            PageStrategy::Cursor { param, .. }
-            | PageStrategy::LinkHeader { param }
-            | PageStrategy::Offset { param }
-            | PageStrategy::Page { param } => param.as_deref(),
-        };
-        own == Some(name) || pages.limit_param.as_deref() == Some(name)
+        pages.strategy.param() == Some(name) || pages.limit_param.as_deref() == Some(name)
     }
 
     /// Returns whether the document has the parameter, though `import` could not write it.
     fn is_unsaid(&self, param: &Param) -> bool {
         self.operation.unsaid.iter().any(|(location, name)| {
-            *location == param.location && name.eq_ignore_ascii_case(&param.name)
+            param.is_in(*location) && name.eq_ignore_ascii_case(&param.name)
         })
     }
 
@@ -526,7 +521,7 @@ impl Pair<'_> {
     }
 
     fn body(&self, found: &mut Vec<Difference>) {
-        let has_body = self.tool.params.iter().any(|param| param.location == Location::Body);
+        let has_body = self.tool.params.iter().any(|param| param.is_in(Location::Body));
         let theirs = match &self.operation.body {
             Body::None => return,
             Body::Json(None) => "application/json",

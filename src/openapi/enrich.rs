@@ -72,7 +72,7 @@ fn describe(tool: &mut Tool, operation: &Operation, fixed: &[(usize, String)]) {
     let mut shapes: Vec<(usize, &Shape)> =
         pairs.into_iter().filter_map(|(at, input)| Some((at, input.shape.as_deref()?))).collect();
     for (at, param) in tool.params.iter().enumerate() {
-        let is_dotted = param.location == Location::Body && param.name.contains('.');
+        let is_dotted = param.is_in(Location::Body) && param.name.contains('.');
         if is_dotted && !shapes.iter().any(|(known, _)| *known == at) {
             shapes.extend(nested(&operation.inputs, &param.name).map(|shape| (at, shape)));
         }

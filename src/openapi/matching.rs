@@ -134,7 +134,7 @@ pub(super) fn in_path<'api>(
         .filter(|(number, _)| !fixed.iter().any(|(at, _)| at == number))
         .map(|(_, name)| name);
     let pairs = theirs.zip(tool.path().placeholders()).filter_map(|(name, own)| {
-        let is_own = |param: &Param| param.location == Location::Path && param.name == own;
+        let is_own = |param: &Param| param.is_in(Location::Path) && param.name == own;
         let at = tool.params.iter().position(is_own)?;
         Some((at, path_input(operation, name)?))
     });
@@ -143,7 +143,7 @@ pub(super) fn in_path<'api>(
 
 /// Returns the number of the parameter that sends what `input` is, in another place than the path.
 pub(super) fn param(tool: &Tool, input: &Input) -> Option<usize> {
-    let is_place = |param: &Param| param.location == input.location;
+    let is_place = |param: &Param| param.is_in(input.location);
     let plain = |name: &str| name.trim_end_matches("[]").to_owned();
     let is_same = |param: &Param| is_place(param) && param.name == input.name;
     let is_like = |param: &Param| {

@@ -62,7 +62,7 @@ pub fn head(line: &[u8], id: u64) -> Result<Head, DecodeError> {
     if result.member(&[MARK.0]).is_none_or(|mark| mark.as_str() != MARK.1) {
         return Ok(Head::Other);
     }
-    check_id(given, id).map_err(|reason| odd(reason, line.as_bytes()))?;
+    check_id(given, id).map_err(|error| odd(error.to_string(), line.as_bytes()))?;
     Ok(Head::List)
 }
 
@@ -83,12 +83,12 @@ pub fn read(whole: Bytes, id: u64) -> Result<Reply, DecodeError> {
     if let Some(error) = members.error {
         // A server that cannot read a request does not know its id.
         if members.id.is_some_and(|id| id != "null") {
-            check_id(members.id, id).map_err(|reason| odd(reason, body))?;
+            check_id(members.id, id).map_err(|error| odd(error.to_string(), body))?;
         }
         return Ok(Reply::Error(RpcError::of(error)));
     }
     let result = members.result.ok_or_else(|| odd(none.to_owned(), body))?;
-    check_id(members.id, id).map_err(|reason| odd(reason, body))?;
+    check_id(members.id, id).map_err(|error| odd(error.to_string(), body))?;
     // It is a part of the text, and what is around it goes.
     let start = result.as_ptr().addr().saturating_sub(text.as_str().as_ptr().addr());
     let end = start + result.len();
@@ -104,14 +104,22 @@ pub(crate) fn odd(reason: String, body: &[u8]) -> DecodeError {
     DecodeError { expected: "JSON-RPC 2.0 answer", reason, excerpt: decode::excerpt(body) }
 }
 
-fn check_id(given: Option<&str>, id: u64) -> Result<(), String> {
+/// Why an answer is not that of a request. The server's fault.
+#[derive(Debug, thiserror::Error)]
+enum IdError<'answer> {
+    /// It belongs to none.
+    #[error("it has no id, and that of the request is {id}")]
+    Absent { id: u64 },
+    /// It belongs to another.
+    #[error("its id is {}, and that of the request is {id}", cut(.given, 40))]
+    Other { given: &'answer str, id: u64 },
+}
+
+fn check_id(given: Option<&str>, id: u64) -> Result<(), IdError<'_>> {
     match given {
         Some(given) if given == id.to_string() => Ok(()),
-        Some(given) => {
-            let given = cut(given, 40);
-            Err(format!("its id is {given}, and that of the request is {id}"))
-        }
-        None => Err(format!("it has no id, and that of the request is {id}")),
+        Some(given) => Err(IdError::Other { given, id }),
+        None => Err(IdError::Absent { id }),
     }
 }
 

@@ -57,6 +57,20 @@ impl Problem {
     }
 }
 
+/// Why the parser gave no answer.
+#[derive(Debug, thiserror::Error)]
+enum ParserError {
+    /// The author: parsing it takes too long.
+    #[error("the code is too complex to be parsed")]
+    Complex,
+    /// The author: the parser is still at another script.
+    #[error("no code is read after one that is too complex")]
+    Lost,
+    /// The system: nothing can be parsed.
+    #[error("the system has no thread for the parser: {0}")]
+    NoThread(#[from] std::io::Error),
+}
+
 /// Reads scripts.
 #[derive(Default)]
 pub struct Parser {
@@ -85,9 +99,9 @@ impl Parser {
             let message = format!("the code is longer than {MAX_BYTES} bytes");
             return Err(vec![Problem::new(message, 0..0)]);
         }
-        let parsed = self.work(source).unwrap_or_else(|message| {
+        let parsed = self.work(source).unwrap_or_else(|error| {
             self.is_lost.set(true);
-            Err(vec![Problem::new(message, 0..0)])
+            Err(vec![Problem::new(error.to_string(), 0..0)])
         })?;
         let compile = || match self.compiler.get() {
             Some(compiler) => compiler.compile(&parsed.code),
@@ -103,22 +117,18 @@ impl Parser {
         Ok(parsed)
     }
 
-    /// Has the thread parse; the error says why it gave no answer.
-    fn work(&self, source: &str) -> Result<Result<Parsed, Vec<Problem>>, String> {
+    /// Has the thread parse.
+    fn work(&self, source: &str) -> Result<Result<Parsed, Vec<Problem>>, ParserError> {
         if self.is_lost.get() {
-            return Err("no code is read after one that is too complex".to_owned());
+            return Err(ParserError::Lost);
         }
         let mut worker = self.worker.borrow_mut();
         let worker = match worker.as_mut() {
             Some(worker) => worker,
-            None => {
-                let no_thread = |error| format!("the system has no thread for the parser: {error}");
-                worker.insert(Worker::start().map_err(no_thread)?)
-            }
+            None => worker.insert(Worker::start()?),
         };
-        let too_complex = || "the code is too complex to be parsed".to_owned();
-        worker.sources.send(source.to_owned()).map_err(|_| too_complex())?;
-        worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| too_complex())
+        worker.sources.send(source.to_owned()).map_err(|_| ParserError::Complex)?;
+        worker.parsed.recv_timeout(PARSER_PATIENCE).map_err(|_| ParserError::Complex)
     }
 }
 

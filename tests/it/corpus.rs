@@ -155,7 +155,7 @@ fn make_requests_below_their_base(texts: Texts) -> usize {
                     .iter()
                     .filter(|known| everything || known.param.required)
                     // Containers have no form in a path or a header.
-                    .filter(|known| known.param.location != Location::Header)
+                    .filter(|known| !known.param.is_in(Location::Header))
                     .map(|known| (known.property.clone(), argument(known.param.kind)))
                     .collect();
                 // A composite sends what its script says.
@@ -206,7 +206,7 @@ fn the_bundled_descriptor_is_valid_by_the_schema_of_dadl() {
     let schema = fs::read_to_string(folder().join("dadl-v0.2.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let document: Value = serde_yaml::from_str(BUNDLED).unwrap();
+    let document: Value = serde_saphyr::from_str(BUNDLED).unwrap();
     let problems: Vec<String> =
         validator.iter_errors(&document).map(|error| error.to_string()).collect();
     assert_eq!(problems, Vec::<String>::new());

@@ -7,7 +7,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use dadl_mcp::{catalog::Entry, descriptor::model::Location};
+use dadl_mcp::{
+    catalog::Entry,
+    descriptor::model::{Location, Role},
+};
 use percent_encoding::percent_decode_str;
 use proptest::{
     prelude::*,
@@ -167,9 +170,9 @@ fn arguments(entry: &Entry) -> BoxedStrategy<Map<String, Value>> {
     let mut all: Vec<BoxedStrategy<Option<(String, Value)>>> = Vec::new();
     for (property, schema) in schema["properties"].as_object().unwrap() {
         let known = entry.params.iter().find(|known| known.property == *property).unwrap();
-        let location = known.param.location;
+        let location = known.param.location().unwrap_or(Location::Body);
         // A program of the caller is not sent.
-        if location == Location::Result {
+        if matches!(known.param.role, Role::Jq | Role::Wait) {
             continue;
         }
         let is_file = known.param.kind.schema_type() == "string"
@@ -439,8 +442,8 @@ fn send_what_they_say(texts: corpus::Texts) -> usize {
             continue;
         }
         // Real files use one alias very often.
-        let options = serde_yaml::options! { budget: None };
-        let document: Document = serde_yaml::from_str_with_options(&text, options).unwrap();
+        let options = serde_saphyr::options! { budget: None };
+        let document: Document = serde_saphyr::from_str_with_options(&text, options).unwrap();
         let nothing = Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
         let upstream = runtime.block_on(Upstream::start(vec![nothing]));
         let url = format!("http://{}/base", upstream.address);

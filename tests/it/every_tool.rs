@@ -66,7 +66,7 @@ pub(crate) struct RawParam {
 
 /// The tools of the descriptor, read without the library.
 pub(crate) fn tools() -> BTreeMap<String, RawTool> {
-    serde_yaml::from_str::<Document>(DESCRIPTOR).unwrap().backend.tools
+    serde_saphyr::from_str::<Document>(DESCRIPTOR).unwrap().backend.tools
 }
 
 /// A value of the right type; `round` varies it.

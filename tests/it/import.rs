@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -15,7 +15,10 @@ use dadl_mcp::descriptor::{
 };
 use serde_json::{Value, json};
 
-use crate::openapi_documents::{others, own, xen_orchestra};
+use crate::{
+    openapi_documents::{others, own, xen_orchestra},
+    process::Process,
+};
 
 fn run(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
@@ -45,41 +48,14 @@ fn ok(arguments: &[&str]) -> String {
 
 /// Serves a descriptor on stdio and returns the names of the tools that a host sees.
 fn served(descriptor: &str) -> HashSet<String> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["serve", "--dadl", descriptor, "--url", "http://127.0.0.1:9", "--access", "all"])
-        .env_clear()
-        .env("HOME", std::env::temp_dir())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut request = |id: u32, method: &str, params: Value| -> Value {
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        input.write_all(format!("{message}\n").as_bytes()).unwrap();
-        if id == 1 {
-            let started = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-            input.write_all(format!("{started}\n").as_bytes()).unwrap();
-        }
-        loop {
-            let mut line = String::new();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "{descriptor}: the server is gone");
-            let answer: Value = serde_json::from_str(&line).unwrap();
-            if answer["id"] == id {
-                return answer["result"].clone();
-            }
-        }
-    };
-    let client = json!({ "name": "test", "version": "1" });
-    let params =
-        json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
-    request(1, "initialize", params);
+    let arguments = ["--url", "http://127.0.0.1:9", "--access", "all"];
+    let arguments = [&["serve", "--dadl", descriptor], &arguments[..]].concat();
+    let mut process = Process::with(&arguments, |_| {});
+    process.initialize();
     let mut names = HashSet::new();
     let mut cursor = json!({});
     for id in 2.. {
-        let page = request(id, "tools/list", cursor.clone());
+        let page = process.request(id, "tools/list", &cursor)["result"].take();
         for tool in page["tools"].as_array().unwrap() {
             assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
             assert!(names.insert(tool["name"].as_str().unwrap().to_owned()), "{tool}");
@@ -89,8 +65,7 @@ fn served(descriptor: &str) -> HashSet<String> {
             None => break,
         }
     }
-    drop(input);
-    assert!(child.wait().unwrap().success());
+    assert_eq!(process.end(), Some(0));
     names
 }
 
@@ -257,7 +232,7 @@ fn accounted_for(document: &Path, descriptor: &Descriptor, report: &Value) -> (u
     let root: Value = if bytes.trim_start().starts_with('{') {
         serde_json::from_str(&bytes).unwrap()
     } else {
-        serde_yaml::from_str(&bytes).unwrap()
+        serde_saphyr::from_str(&bytes).unwrap()
     };
     let remarks = report["remarks"].as_array().unwrap();
     let places = remarks.iter().map(|remark| remark["place"].as_str().unwrap()).collect();

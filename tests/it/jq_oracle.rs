@@ -258,8 +258,8 @@ fn programs(texts: crate::corpus::Texts) -> Vec<String> {
     let mut programs = Vec::new();
     for text in texts.into_values() {
         let text = String::from_utf8(text).unwrap();
-        let options = serde_yaml::options! { budget: None };
-        let document: Value = serde_yaml::from_str_with_options(&text, options).unwrap();
+        let options = serde_saphyr::options! { budget: None };
+        let document: Value = serde_saphyr::from_str_with_options(&text, options).unwrap();
         transforms(&document, &mut programs);
     }
     programs.sort();

@@ -7,25 +7,31 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// A server process with the embedded simulator, and the host's ends of its pipes.
-struct Process {
+/// A server process, and the host's ends of its pipes.
+pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Process {
+    /// Starts one with the embedded simulator.
     fn start() -> Self {
-        let home = std::env::temp_dir();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-            .args(["serve", "--demo"])
+        Self::with(&["serve", "--demo"], |_| {})
+    }
+
+    /// Starts one with these arguments, after `change`; it has no environment but a home.
+    pub(crate) fn with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"));
+        command
+            .args(arguments)
             .env_clear()
-            .env("HOME", home)
+            .env("HOME", std::env::temp_dir())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, input, output }
@@ -33,21 +39,27 @@ impl Process {
 
     fn initialized() -> Self {
         let mut process = Self::start();
+        process.initialize();
+        process
+    }
+
+    /// Introduces the host, with the request 1; returns what the server says of itself.
+    pub(crate) fn initialize(&mut self) -> Value {
         let params = json!({
             "protocolVersion": "2025-06-18", "capabilities": {},
             "clientInfo": { "name": "test", "version": "1" },
         });
-        let answer = process.request(1, "initialize", &params);
+        let mut answer = self.request(1, "initialize", &params);
         assert_eq!(answer["result"]["serverInfo"]["name"], "dadl-mcp");
-        process.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
-        process
+        self.write(b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+        answer["result"].take()
     }
 
     fn write(&mut self, bytes: &[u8]) {
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
+    pub(crate) fn request(&mut self, id: u32, method: &str, params: &Value) -> Value {
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         self.write(format!("{message}\n").as_bytes());
         loop {
@@ -68,7 +80,7 @@ impl Process {
     }
 
     /// Closes the input and returns the exit code.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         self.input = None;
         self.child.wait().unwrap().code()
     }

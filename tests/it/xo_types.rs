@@ -95,7 +95,7 @@ async fn answers_conform() {
     for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
     {
         let paths: Vec<_> =
-            tool.params.iter().filter(|param| param.location == Location::Path).collect();
+            tool.params.iter().filter(|param| param.is_in(Location::Path)).collect();
         let schema = schema(tool, &descriptor);
         let has_fields = tool.params.iter().any(|param| param.name == "fields");
         let mut all: Vec<Map<String, Value>> = vec![Map::new()];
@@ -357,7 +357,7 @@ async fn secrets_are_hidden() {
     let mut hidden = 0;
     for tool in descriptor.tools.iter().filter(|tool| tool.method() == Method::Get && is_json(tool))
     {
-        let id = tool.params.iter().find(|param| param.location == Location::Path);
+        let id = tool.params.iter().find(|param| param.is_in(Location::Path));
         let mut all = vec![Map::new()];
         if let Some(id) = id {
             all = ids(&harness, &descriptor, tool, &id.name).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     call::{BaseUrl, check, plan},
     catalog::fixture::{self, tool},
-    descriptor::model::{BodyKind, PageBehavior, PageStrategy, Pagination, Tool},
+    descriptor::model::{BodyKind, Tool},
 };
 
 use super::*;
@@ -113,16 +113,7 @@ fn odd_names_reach_the_wire_as_declared() {
 fn the_default_limit_is_sent() {
     let page = || {
         with(tool("GET", "/vms", &[]), |tool| {
-            tool.http_mut().unwrap().pagination = Some(Pagination {
-                strategy: PageStrategy::Offset { param: Some("offset".to_owned()) },
-                limit_param: Some("limit".to_owned()),
-                limit_default: Some(100),
-                has_more: None,
-                behavior: PageBehavior::Expose,
-                total_pages: None,
-                total_count: None,
-                max_pages: 10,
-            });
+            tool.http_mut().unwrap().pagination = fixture::offset();
         })
     };
     assert_eq!(target(page(), json!({})), "/vms?limit=100");

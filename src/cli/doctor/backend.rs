@@ -341,7 +341,7 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -
 fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
     let limit = |entry: &Entry| {
         let limit = entry.params.iter().find(|parameter| {
-            parameter.param.location == Location::Query && parameter.param.name == "limit"
+            parameter.param.is_in(Location::Query) && parameter.param.name == "limit"
         });
         limit.map(|parameter| parameter.property.clone())
     };

@@ -2,29 +2,17 @@
 
 use std::{io, ops::Range, path::Path};
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{CheckedFile, documentation, severity_word};
-use crate::descriptor::{code, source::Source};
+use crate::{
+    call::encode,
+    descriptor::{code, source::Source},
+};
 
 /// What a path of a URI cannot hold (RFC 3986, section 3.3).
-const PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
+const PATH: &AsciiSet = &encode::TEXT.add(b'%').remove(b'\'');
 
 /// Writes the log and a line break.
 pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Result<()> {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use serde_yaml::granit_parser::{Options, ScalarStyle, Scanner, StrInput, TokenType};
+use serde_saphyr::granit_parser::{Options, ScalarStyle, Scanner, StrInput, TokenType};
 
 use super::quotes::is_plain_word;
 

@@ -42,9 +42,7 @@ impl Lint<'_> {
         span: &Range<usize>,
         message: String,
     ) -> &mut Diagnostic {
-        self.findings.push(Diagnostic::new(severity, code, span.clone(), message));
-        // The element was pushed just above.
-        self.findings.last_mut().expect("a finding was pushed")
+        self.findings.push_mut(Diagnostic::new(severity, code, span.clone(), message))
     }
 
     /// Returns where `part` of a text is in the file; the whole text when escapes or folded lines

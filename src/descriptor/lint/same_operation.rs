@@ -33,14 +33,14 @@ struct Operation<'tree> {
 pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
     let mut seen: HashMap<Operation<'_>, &str> = HashMap::new();
     for tool in tools {
-        let is_rpc = !tool.rpc_method.is_empty();
+        let is_rpc = tool.rpc_method.is_some();
         if !is_rpc && (tool.method.is_empty() || tool.path.is_empty()) {
             continue;
         }
         let Some(other) = seen.insert(operation(tool), tool.name) else { continue };
         let request = match tool.rpc_method {
-            "" => format!("{} {}", tool.method, tool.path),
-            method => method.to_owned(),
+            Some(method) => method.to_owned(),
+            None => format!("{} {}", tool.method, tool.path),
         };
         let message = format!("`{}` sends the same request as `{other}`: {request}", tool.name);
         let (same, wrong) = match is_rpc {
@@ -57,10 +57,7 @@ pub(super) fn check(tools: &[ToolView<'_>], lint: &mut Lint<'_>) {
 }
 
 fn operation<'tree>(tool: &ToolView<'tree>) -> Operation<'tree> {
-    let mut path = match tool.rpc_method {
-        "" => tool.path.to_owned(),
-        method => method.to_owned(),
-    };
+    let mut path = tool.rpc_method.unwrap_or(tool.path).to_owned();
     let mut renamed: Vec<(String, String)> = Vec::new();
     for (number, name) in names(tool.path).into_iter().enumerate() {
         path = path.replace(&format!("{{{name}}}"), &format!("{{{number}}}"));

@@ -16,8 +16,8 @@ pub(super) struct ToolView<'tree> {
     /// As written, with its fixed query; empty when absent.
     pub(super) path: &'tree str,
     pub(super) path_span: &'tree Range<usize>,
-    /// The JSON-RPC method, as written; empty when absent.
-    pub(super) rpc_method: &'tree str,
+    /// The JSON-RPC method, as written, which is in the place of the path.
+    pub(super) rpc_method: Option<&'tree str>,
     pub(super) access: Option<(&'tree str, &'tree Range<usize>)>,
     pub(super) description: &'tree str,
     keys: &'tree [Entry<'tree>],
@@ -41,9 +41,12 @@ impl<'tree> ToolView<'tree> {
             None => ("", &entry.key_span),
         };
         let method = text("method").0;
-        let rpc_method = text("rpc_method").0;
-        let (path, path_span) = text(if rpc_method.is_empty() { "path" } else { "rpc_method" });
-        let path = if rpc_method.is_empty() { path } else { "" };
+        let (rpc_method, rpc_span) = text("rpc_method");
+        let rpc_method = Some(rpc_method).filter(|method| !method.is_empty());
+        let (path, path_span) = match rpc_method {
+            Some(_) => ("", rpc_span),
+            None => text("path"),
+        };
         Self {
             name: &entry.key,
             name_span: &entry.key_span,

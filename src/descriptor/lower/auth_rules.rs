@@ -123,7 +123,7 @@ fn taken<'tools>(login: &Auth, tools: &'tools [Tool]) -> Option<(&'tools str, He
         let given = tool
             .params
             .iter()
-            .filter(|param| param.location == Location::Header)
+            .filter(|param| param.is_in(Location::Header))
             .filter_map(|param| HeaderName::from_bytes(param.name.as_bytes()).ok());
         let field = set.chain(given).find(|field| login.uses_header(field))?;
         Some((tool.name.as_str(), field))

@@ -39,8 +39,8 @@ impl<'tree> DefaultHeaders<'tree> {
             };
             let name = match header_name(&entry.key, None) {
                 Ok(name) => name,
-                Err(reason) => {
-                    context.error(code::HEADER_PARAM, &entry.key_span, reason);
+                Err(error) => {
+                    context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
                     continue;
                 }
             };
@@ -66,8 +66,8 @@ impl<'tree> DefaultHeaders<'tree> {
     /// Reports a field that has the name of the credential's.
     pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
         for name in &self.names {
-            if let Err(reason) = header_name(name.value, auth) {
-                context.error(code::HEADER_PARAM, &name.span, reason);
+            if let Err(error) = header_name(name.value, auth) {
+                context.error(code::HEADER_PARAM, &name.span, error.to_string());
             }
         }
     }
@@ -81,6 +81,9 @@ pub(super) fn nest_body_keys<'tree>(
     context.boolean(section, "nest_body_keys")
 }
 
+/// A parameter with its place in the file.
+type Declared<'tree> = (Param, &'tree Entry<'tree>);
+
 /// Decides how the body parameters of a tool become a body.
 ///
 /// The tool's own `content_type` counts before the default one. A default says nothing about a
@@ -88,23 +91,15 @@ pub(super) fn nest_body_keys<'tree>(
 pub(super) fn kind<'tree>(
     tool: &Section<'tree>,
     method: Option<Method>,
-    params: &[(Param, &'tree Entry<'tree>)],
+    params: &[Declared<'tree>],
     defaults: &Defaults<'tree>,
     context: &mut Context<'tree>,
 ) -> BodyKind {
-    let body: Vec<&(Param, &Entry<'_>)> =
-        params.iter().filter(|(param, _)| param.location == Location::Body).collect();
-    let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
-    for (param, entry) in params {
-        if is_file(param) && param.location != Location::Body {
-            let message = format!("the file `{}` is not in the body", param.name);
-            context
-                .error(code::FILE_PLACE, &entry.key_span, message)
-                .help("write `in: body`; a URL that the API fetches itself is `type: string`");
-        }
-    }
+    let body: Vec<&Declared<'_>> =
+        params.iter().filter(|(param, _)| param.is_in(Location::Body)).collect();
+    refuse_files_elsewhere(params, context);
     // Outside of a multipart body a file is the whole body, whatever its type is.
-    let file = body.iter().find(|(param, _)| is_file(param)).map(|(_, entry)| entry);
+    let file = body.iter().find(|(param, _)| is_file(param)).map(|(_, entry)| *entry);
     let own = context.text(tool, "content_type");
     let inherited = defaults.content_type.clone().filter(|_| !body.is_empty());
     let is_own = own.is_some();
@@ -116,10 +111,7 @@ pub(super) fn kind<'tree>(
         None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
     };
     let Some((mime, text)) = kind else { return BodyKind::Json };
-    let is_form = mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str();
-    let is_other_json = mime.suffix() == Some(mime::JSON);
     let is_multipart = mime.type_() == mime::MULTIPART;
-    let is_raw = file.is_some() || (!is_json(&mime) && !is_form && !is_other_json);
     if let Some(entry) = file.filter(|_| !is_own && !is_multipart) {
         context
             .warning(
@@ -130,41 +122,65 @@ pub(super) fn kind<'tree>(
             .label(format!("sent as {mime}"))
             .help("write `content_type: multipart/form-data`, or the type of the file");
     }
-    if !is_raw {
-        return if is_form {
-            BodyKind::Form
-        } else if is_other_json {
-            BodyKind::JsonAs(mime)
-        } else {
-            BodyKind::Json
-        };
+    if let Some(kind) = members(&mime).filter(|_| file.is_none()) {
+        return kind;
+    }
+    let has_body = !matches!(method, Some(Method::Delete | Method::Get | Method::Head));
+    if body.is_empty() && is_own && !has_body {
+        context
+            .warning(code::INERT, &text.span, "`content_type` has no effect without a body")
+            .help("the type of the answer belongs into `response.content_type`");
+        return BodyKind::Json;
     }
     match body.as_slice() {
-        [] if is_own
-            && method.is_some_and(|method| {
-                matches!(method, Method::Delete | Method::Get | Method::Head)
-            }) =>
-        {
+        [] => refuse_twin_of_file(params, context),
+        _ if is_multipart => {}
+        whole => check_whole(whole, &mime, context),
+    }
+    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(mime) }
+}
+
+fn is_file(param: &Param) -> bool {
+    param.kind == ParamKind::FileUrl
+}
+
+/// Returns the kind of a body whose members are the parameters, when `mime` is the type of one.
+fn members(mime: &Mime) -> Option<BodyKind> {
+    if mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str() {
+        Some(BodyKind::Form)
+    } else if mime.suffix() == Some(mime::JSON) {
+        Some(BodyKind::JsonAs(mime.clone()))
+    } else {
+        is_json(mime).then_some(BodyKind::Json)
+    }
+}
+
+/// Reports files that are sent in another place than the body.
+fn refuse_files_elsewhere(params: &[Declared<'_>], context: &mut Context<'_>) {
+    for (param, entry) in params {
+        if is_file(param) && !param.is_in(Location::Body) {
+            let message = format!("the file `{}` is not in the body", param.name);
             context
-                .warning(code::INERT, &text.span, "`content_type` has no effect without a body")
-                .help("the type of the answer belongs into `response.content_type`");
-            return BodyKind::Json;
+                .error(code::FILE_PLACE, &entry.key_span, message)
+                .help("write `in: body`; a URL that the API fetches itself is `type: string`");
         }
-        [] => {
-            // The synthetic parameter must not take the name of another one.
-            if let Some((_, entry)) =
-                params.iter().find(|(param, _)| param.name == Tool::RAW_BODY_PARAM)
-            {
-                context
-                    .error(
-                        code::RAW_BODY,
-                        &entry.key_span,
-                        "this parameter has the name of the raw body",
-                    )
-                    .help("declare a body parameter of the type `file_url` with another name");
-            }
-        }
-        _ if is_multipart => return BodyKind::Multipart,
+    }
+}
+
+/// Reports a parameter that has the name of the synthetic one.
+fn refuse_twin_of_file(params: &[Declared<'_>], context: &mut Context<'_>) {
+    let twin = params.iter().find(|(param, _)| param.name == Tool::RAW_BODY_PARAM);
+    if let Some((_, entry)) = twin {
+        context
+            .error(code::RAW_BODY, &entry.key_span, "this parameter has the name of the raw body")
+            .help("declare a body parameter of the type `file_url` with another name");
+    }
+}
+
+/// Reports what keeps the body parameters from being the whole body.
+fn check_whole(body: &[&Declared<'_>], mime: &Mime, context: &mut Context<'_>) {
+    match body {
+        [] => {}
         [(param, entry)] => {
             if !matches!(param.kind, ParamKind::FileUrl | ParamKind::String) {
                 context
@@ -177,9 +193,10 @@ pub(super) fn kind<'tree>(
             }
         }
         [_, (param, entry), ..] => {
-            let help = match file {
-                Some(_) => "move the others to `in: query`, or use `multipart/form-data`",
-                None => "move the others to `in: query`, or use `application/json`",
+            let help = if body.iter().any(|(param, _)| is_file(param)) {
+                "move the others to `in: query`, or use `multipart/form-data`"
+            } else {
+                "move the others to `in: query`, or use `application/json`"
             };
             context
                 .error(
@@ -191,7 +208,6 @@ pub(super) fn kind<'tree>(
                 .help(help);
         }
     }
-    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(mime) }
 }
 
 /// Reads a content type (RFC 9110, section 8.3.1).

@@ -11,6 +11,7 @@ use crate::descriptor::{
     diagnostic::{Code, Diagnostic, Severity},
     json_path::JsonPath,
     source::Source,
+    template::PathTemplate,
     units,
     yaml::{Entry, Node, Value},
 };
@@ -162,9 +163,7 @@ impl<'tree> Context<'tree> {
         if self.findings.len() >= MAX_FINDINGS && !is_first_error {
             return self.spare.insert(finding);
         }
-        self.findings.push(finding);
-        // The element was pushed just above.
-        self.findings.last_mut().expect("a finding was pushed")
+        self.findings.push_mut(finding)
     }
 
     /// Returns the nearest name of a list without a bound: comparing every wrong name with every
@@ -465,10 +464,30 @@ impl<'tree> Context<'tree> {
                 }
                 Some(path)
             }
-            Err(reason) => {
+            Err(error) => {
                 self.error(code::JSON_PATH, &text.span, format!("`{key}` is not JSONPath"))
-                    .label(reason)
+                    .label(error.to_string())
                     .help("a path begins with `$`, such as `$.data.items`");
+                None
+            }
+        }
+    }
+
+    /// Splits a path below the base URL; `example` is one of its kind.
+    pub(crate) fn template(
+        &mut self,
+        text: &Text<'tree>,
+        example: Option<&str>,
+    ) -> Option<PathTemplate> {
+        match PathTemplate::parse(text.value) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                let span = text.part(self.source, &error.range);
+                let finding = self.error(code::PATH, &span, error.message);
+                if let Some(example) = example {
+                    finding
+                        .help(format!("a path is joined below the base URL, such as `{example}`"));
+                }
                 None
             }
         }

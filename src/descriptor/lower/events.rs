@@ -5,7 +5,7 @@ use crate::{
     descriptor::{
         code,
         events::{Events, Reader, Resources, Subscribe},
-        model::{Access, Descriptor, Location, Param, ParamKind, Tool},
+        model::{Access, Descriptor, Param, ParamKind, Tool},
     },
     names::Meant,
 };
@@ -80,9 +80,7 @@ fn find<'descriptor>(descriptor: &'descriptor Descriptor, name: &str) -> Option<
 }
 
 fn required(tool: &Tool) -> impl Iterator<Item = &Param> {
-    tool.params.iter().filter(|param| {
-        param.default.is_none() && (param.required || param.location == Location::Path)
-    })
+    tool.params.iter().filter(|param| param.is_needed())
 }
 
 fn meant(descriptor: &Descriptor, name: &str, context: &mut Context<'_>) -> Option<String> {

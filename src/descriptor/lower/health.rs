@@ -13,11 +13,7 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    model::{
-        Access, BodyKind, ErrorRules, Health, Http, Location, Method, Param, Request,
-        ResponseRules, Tool,
-    },
-    template::PathTemplate,
+    model::{Access, BodyKind, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool},
     yaml::Value,
 };
 
@@ -128,11 +124,8 @@ fn declared<'tree>(
         return None;
     };
     let mut tool = tool.clone();
-    let is_required = |param: &&Param| {
-        param.default.is_none() && (param.required || param.location == Location::Path)
-    };
     let body_file = matches!(tool.body(), Some(BodyKind::Raw(_)));
-    if let Some(param) = tool.params.iter().find(is_required) {
+    if let Some(param) = tool.params.iter().find(|param| param.is_needed()) {
         let message = format!("the tool `{}` requires `{}`", tool.name, param.name);
         context
             .error(code::HEALTH_PARAMS, &text.span, message)
@@ -171,14 +164,7 @@ fn inline<'tree>(
         return None;
     }
     let text = context.required_text(section, "path")?;
-    let path = match PathTemplate::parse(text.value) {
-        Ok(path) => path,
-        Err(error) => {
-            let span = text.part(context.source, &error.range);
-            context.error(code::PATH, &span, error.message);
-            return None;
-        }
-    };
+    let path = context.template(&text, None)?;
     if let Some(placeholder) = path.placeholders().next() {
         let message = format!("the path of a health check has the placeholder `{{{placeholder}}}`");
         context.error(code::HEALTH, &text.span, message).label("a check has no arguments");

@@ -79,16 +79,7 @@ pub(super) fn lower<'tree>(
 
 fn path<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<PathTemplate> {
     let text = context.required_text(section, "path")?;
-    let template = match PathTemplate::parse(text.value) {
-        Ok(template) => template,
-        Err(error) => {
-            let span = text.part(context.source, &error.range);
-            context
-                .error(code::PATH, &span, error.message)
-                .help("a path is joined below the base URL, such as `/api/v1`");
-            return None;
-        }
-    };
+    let template = context.template(&text, Some("/api/v1"))?;
     if let Some(name) = template.placeholders().next() {
         let message = format!("the path of all requests has the placeholder `{{{name}}}`");
         context

@@ -256,14 +256,14 @@ fn endpoint<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<Url> {
     let text = context.required_text(section, key)?;
-    let checked = match Url::parse(text.value) {
-        Ok(url) => check_endpoint(&url).map(|()| url),
-        Err(_) => Err("this is not an absolute URL"),
+    let Ok(url) = Url::parse(text.value) else {
+        unusable(&text.span, key, "this is not an absolute URL", context);
+        return None;
     };
-    match checked {
-        Ok(url) => Some(url),
-        Err(reason) => {
-            unusable(&text.span, key, reason, context);
+    match check_endpoint(&url) {
+        Ok(()) => Some(url),
+        Err(error) => {
+            unusable(&text.span, key, &error.to_string(), context);
             None
         }
     }

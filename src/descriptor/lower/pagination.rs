@@ -37,10 +37,11 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) -> Option<Pagination> {
     let section = context.subsection(parent, "pagination", KEYS)?;
-    let behaviors = [("auto", PageBehavior::Auto), ("expose", PageBehavior::Expose)];
-    let behavior = context
+    let behaviors = [("auto", true), ("expose", false)];
+    let is_auto = context
         .text(&section, "behavior")
-        .and_then(|text| context.choice(&text, "pagination behavior", &behaviors));
+        .and_then(|text| context.choice(&text, "pagination behavior", &behaviors))
+        .unwrap_or_default();
     let max_pages = max_pages(&section, context);
     let strategies = [
         ("cursor", Strategy::Cursor),
@@ -62,7 +63,7 @@ pub(super) fn lower<'tree>(
     let (mut total_pages, mut total_count) = (None, None);
     if let Some(response) = &response {
         next = context.json_path(response, "next_cursor");
-        has_more = condition(response, behavior, context);
+        has_more = condition(response, is_auto, context);
         total_pages = header(response, "total_pages_header", context);
         total_count = header(response, "total_count_header", context);
     }
@@ -73,14 +74,13 @@ pub(super) fn lower<'tree>(
         Strategy::Page => PageStrategy::Page { param: page_param.or(cursor_param) },
     };
     Some(Pagination {
-        behavior: behavior.unwrap_or_default(),
+        behavior: if is_auto { PageBehavior::Auto { max_pages } } else { PageBehavior::Expose },
         strategy,
         limit_param,
         limit_default,
         has_more,
         total_pages,
         total_count,
-        max_pages,
     })
 }
 
@@ -99,7 +99,7 @@ fn max_pages<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> u
 /// has no effect, which matters only where this program walks through the pages.
 fn condition<'tree>(
     response: &Section<'tree>,
-    behavior: Option<PageBehavior>,
+    is_auto: bool,
     context: &mut Context<'tree>,
 ) -> Option<Condition> {
     let text = context.text(response, "has_more")?;
@@ -113,9 +113,9 @@ fn condition<'tree>(
             }
             return Some(condition);
         }
-        Err(reason) => reason,
+        Err(error) => error.to_string(),
     };
-    if behavior == Some(PageBehavior::Auto) {
+    if is_auto {
         context
             .error(code::JSON_PATH, &text.span, "`has_more` is not JSONPath")
             .label(reason)

@@ -7,7 +7,7 @@ use super::context::{Context, Place, Section};
 use crate::{
     descriptor::{
         code,
-        model::{Auth, Location, Param, ParamKind},
+        model::{Auth, Location, Param, ParamKind, Role},
         yaml::{Entry, Node, Value},
     },
     names::header,
@@ -27,24 +27,41 @@ const KINDS: [(&str, ParamKind); 7] = [
     ("file_url", ParamKind::FileUrl),
 ];
 
-const LOCATIONS: [(&str, Location); 4] = [
-    ("path", Location::Path),
-    ("query", Location::Query),
-    ("header", Location::Header),
-    ("body", Location::Body),
-];
+/// Why no descriptor may set a header field. The author's fault.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HeaderNameError<'name> {
+    /// It is where the credential goes.
+    #[error("the header `{0}` carries the credential")]
+    Credential(&'name str),
+    /// No field has such a name.
+    #[error("`{0}` is not the name of a header")]
+    Malformed(&'name str),
+    /// Nobody else sets it.
+    #[error("the header `{0}` is set by the program only")]
+    Ours(&'name str),
+}
 
-/// Returns why no descriptor may set the header `name`, or its parsed form.
-pub(super) fn header_name(name: &str, auth: Option<&Auth>) -> Result<HeaderName, String> {
-    let field = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| format!("`{name}` is not the name of a header"))?;
+/// Returns the parsed name of a header field that a descriptor may set.
+pub(super) fn header_name<'name>(
+    name: &'name str,
+    auth: Option<&Auth>,
+) -> Result<HeaderName, HeaderNameError<'name>> {
+    let field = HeaderName::from_bytes(name.as_bytes());
+    let field = field.map_err(|_| HeaderNameError::Malformed(name))?;
     if header::is_ours(field.as_str()) {
-        return Err(format!("the header `{name}` is set by the program only"));
+        return Err(HeaderNameError::Ours(name));
     }
     if auth.is_some_and(|auth| auth.uses_header(&field)) {
-        return Err(format!("the header `{name}` carries the credential"));
+        return Err(HeaderNameError::Credential(name));
     }
     Ok(field)
+}
+
+/// Returns the entries of `params`.
+fn entries<'tree>(parent: &Section<'tree>, context: &mut Context<'tree>) -> &'tree [Entry<'tree>] {
+    let Some(entry) = parent.entry("params") else { return &[] };
+    let section = context.open(&entry.value, &entry.key_span, Place::Key("params"));
+    section.map_or(&[], |section| section.entries())
 }
 
 /// Lowers the `params` of a tool; each comes with the entry it was read from.
@@ -53,13 +70,7 @@ pub(super) fn lower<'tree>(
     auth: Option<&Auth>,
     context: &mut Context<'tree>,
 ) -> Vec<(Param, &'tree Entry<'tree>)> {
-    let Some(entry) = tool.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    section
-        .entries()
+    entries(tool, context)
         .iter()
         .filter_map(|entry| Some((param(entry, auth, None, KEYS, context)?, entry)))
         .collect()
@@ -70,14 +81,9 @@ pub(super) fn lower_for_script<'tree>(
     composite: &Section<'tree>,
     context: &mut Context<'tree>,
 ) -> Vec<Param> {
-    let Some(entry) = composite.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    let params = section.entries().iter();
-    params
-        .filter_map(|entry| param(entry, None, Some(Location::Body), KEYS_FOR_SCRIPT, context))
+    entries(composite, context)
+        .iter()
+        .filter_map(|entry| param(entry, None, Some(Role::Script), KEYS_FOR_SCRIPT, context))
         .collect()
 }
 
@@ -87,12 +93,7 @@ pub(super) fn lower_for_rpc<'tree>(
     tool: &Section<'tree>,
     context: &mut Context<'tree>,
 ) -> Vec<(Param, &'tree Entry<'tree>)> {
-    let Some(entry) = tool.entry("params") else { return Vec::new() };
-    let place = Place::Key("params");
-    let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-        return Vec::new();
-    };
-    let params = section.entries().iter().filter_map(|entry| {
+    let params = entries(tool, context).iter().filter_map(|entry| {
         let place = entry.value.entries().iter().find(|it| it.key == "in").map(|it| &it.value);
         if let Some(place) = place.filter(|place| place.text() != Some("body")) {
             let message = format!("`{}` cannot be anywhere but in `params`", entry.key);
@@ -101,7 +102,8 @@ pub(super) fn lower_for_rpc<'tree>(
                 .help("remove `in`, or write `in: body`");
             return None;
         }
-        let param = param(entry, None, Some(Location::Body), KEYS, context)?;
+        let role = Role::Sent(Location::Body);
+        let param = param(entry, None, Some(role), KEYS, context)?;
         if param.kind == ParamKind::FileUrl {
             let message = format!("the file `{}` cannot be a member of JSON", entry.key);
             context
@@ -114,11 +116,11 @@ pub(super) fn lower_for_rpc<'tree>(
     params.collect()
 }
 
-/// Reads one parameter; `location` is where it goes when that is no choice of the author.
+/// Reads one parameter; `role` is what becomes of it when that is no choice of the author.
 fn param<'tree>(
     entry: &'tree Entry<'tree>,
     auth: Option<&Auth>,
-    location: Option<Location>,
+    role: Option<Role>,
     keys: &[&'static str],
     context: &mut Context<'tree>,
 ) -> Option<Param> {
@@ -130,12 +132,13 @@ fn param<'tree>(
     }
     let kind = context.required_text(&section, "type");
     let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
-    let location = location.or_else(|| {
+    let role = role.or_else(|| {
         let text = context.required_text(&section, "in")?;
-        context.choice(&text, "parameter place", &LOCATIONS)
+        let locations = Location::ALL.map(|location| (location.as_str(), location));
+        context.choice(&text, "parameter place", &locations).map(Role::Sent)
     });
     let required = context.boolean(&section, "required");
-    if location == Some(Location::Path)
+    if role == Some(Role::Sent(Location::Path))
         && required == Some(false)
         && let Some(entry) = section.entry("required")
     {
@@ -149,20 +152,20 @@ fn param<'tree>(
             .help("write `required: true`, or describe the path without it as another tool")
             .fix(entry.value.span.clone(), "true");
     }
-    if location == Some(Location::Header)
-        && let Err(reason) = header_name(name, auth)
+    if role == Some(Role::Sent(Location::Header))
+        && let Err(error) = header_name(name, auth)
     {
-        context.error(code::HEADER_PARAM, &entry.key_span, reason);
+        context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
     }
     let kind = kind?;
     let default = section.entry("default").and_then(|entry| default(&entry.value, kind, context));
     let description = context.string(&section, "description");
-    let location = location?;
+    let role = role?;
     Some(Param {
         name: name.to_owned(),
-        location,
+        role,
         kind,
-        required: required.unwrap_or_default() || location == Location::Path,
+        required: required.unwrap_or_default() || role == Role::Sent(Location::Path),
         default,
         description,
         omit_false: false,

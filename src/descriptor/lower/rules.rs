@@ -36,10 +36,10 @@ pub(super) fn conditions<'tree>(
         let Some(text) = context.node_text(node, format_args!("`{key}`")) else { continue };
         match Condition::compile(text.value) {
             Ok(condition) => conditions.push(condition),
-            Err(reason) => {
+            Err(error) => {
                 context
                     .error(code::JSON_PATH, &text.span, format!("`{key}` is not a condition"))
-                    .label(reason)
+                    .label(error.to_string())
                     .help("write a path, or a comparison such as `$.status == \"FAILURE\"`");
             }
         }
@@ -123,7 +123,7 @@ fn omit_false<'tree>(
             if param.name != text.value {
                 continue;
             }
-            if param.kind == ParamKind::Boolean && param.location == Location::Query {
+            if param.kind == ParamKind::Boolean && param.is_in(Location::Query) {
                 param.omit_false = true;
                 found = true;
             }

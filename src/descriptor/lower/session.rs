@@ -75,20 +75,14 @@ fn login<'tree>(request: &Section<'tree>, context: &mut Context<'tree>) -> Optio
 }
 
 fn path<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<PathTemplate> {
-    match PathTemplate::parse(text.value) {
-        Ok(path) if path.placeholders().next().is_none() => Some(path),
-        Ok(_) => {
-            context
-                .error(code::LOGIN_REQUEST, &text.span, "the path of a login has no placeholders")
-                .help("a login has no arguments; values of credentials belong into its body");
-            None
-        }
-        Err(error) => {
-            let span = text.part(context.source, &error.range);
-            context.error(code::PATH, &span, error.message);
-            None
-        }
+    let path = context.template(text, None)?;
+    if path.placeholders().next().is_some() {
+        context
+            .error(code::LOGIN_REQUEST, &text.span, "the path of a login has no placeholders")
+            .help("a login has no arguments; values of credentials belong into its body");
+        return None;
     }
+    Some(path)
 }
 
 /// Reads a part of the body. `credential:x` and, in a mapping, `y_credential: x` stand for the
@@ -251,8 +245,8 @@ fn field<'tree>(
     let text = text?;
     let template = match FieldTemplate::parse(text.value) {
         Ok(template) => template,
-        Err(reason) => {
-            context.error(code::SESSION_PLACEHOLDER, &text.span, reason);
+        Err(error) => {
+            context.error(code::SESSION_PLACEHOLDER, &text.span, error.to_string());
             return None;
         }
     };

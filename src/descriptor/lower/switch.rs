@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::{
     context::{Context, Place, Section, Text},
-    params::header_name,
+    params::{HeaderNameError, header_name},
     rules::{conditions, one_or_more},
 };
 use crate::descriptor::{
@@ -71,25 +71,16 @@ fn headers<'tree>(
     for entry in section.entries() {
         let what = format_args!("the header `{}`", entry.key);
         let Some(text) = context.node_text(&entry.value, what) else { continue };
-        let name = match header_name(&entry.key, Some(&descriptor.auth)) {
-            Ok(name) if MEANINGFUL.contains(&name.as_str()) => {
-                Err(format!("the header `{}` means something else", entry.key))
-            }
-            Ok(name) => match taken(&name, descriptor) {
-                Some(by) => Err(format!("the header `{}` is set by {by} too", entry.key)),
-                None => Ok(name),
-            },
-            Err(reason) => Err(reason),
-        };
+        let name = mark(&entry.key, descriptor);
         let value = HeaderValue::from_str(text.value).ok().filter(|_| {
             let is_plain = text.value.is_ascii() && !text.value.trim().is_empty();
             is_plain && text.value.trim() == text.value
         });
         match (name, value) {
             (Ok(name), Some(value)) => fields.push((name, value)),
-            (Err(reason), _) => {
+            (Err(error), _) => {
                 context
-                    .error(code::SWITCH, &entry.key_span, reason)
+                    .error(code::SWITCH, &entry.key_span, error.to_string())
                     .label("it would not tell the API what it should")
                     .help("take a field that nothing else has");
             }
@@ -102,13 +93,39 @@ fn headers<'tree>(
     fields
 }
 
+/// Why a header field cannot tell the API where calls come from. The author's fault.
+#[derive(Debug, thiserror::Error)]
+enum MarkError<'name> {
+    /// It has a meaning of its own.
+    #[error("the header `{0}` means something else")]
+    Meaningful(&'name str),
+    /// No descriptor may set it.
+    #[error("{0}")]
+    Name(HeaderNameError<'name>),
+    /// Something else sets it.
+    #[error("the header `{name}` is set by {by} too")]
+    Taken { name: &'name str, by: String },
+}
+
+/// Returns the name of a field that nothing else has.
+fn mark<'name>(name: &'name str, descriptor: &Descriptor) -> Result<HeaderName, MarkError<'name>> {
+    let field = header_name(name, Some(&descriptor.auth)).map_err(MarkError::Name)?;
+    if MEANINGFUL.contains(&field.as_str()) {
+        return Err(MarkError::Meaningful(name));
+    }
+    match taken(&field, descriptor) {
+        Some(by) => Err(MarkError::Taken { name, by }),
+        None => Ok(field),
+    }
+}
+
 /// Returns what else sets a header field, for people: a model's argument, or the descriptor.
 fn taken(name: &HeaderName, descriptor: &Descriptor) -> Option<String> {
     if descriptor.auth_rules.logins.values().any(|login| login.uses_header(name)) {
         return Some("a login".to_owned());
     }
     let is_it = |param: &Param| {
-        param.location == Location::Header && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     };
     let sets = |tool: &Tool| {
         tool.headers.iter().any(|(field, _)| field == name)
@@ -181,10 +198,7 @@ fn asked<'tools, 'tree>(
         context.error(code::SWITCH_STATE, &name.span, message).meant(meant);
         return None;
     };
-    let is_required = |param: &&Param| {
-        param.default.is_none() && (param.required || param.location == Location::Path)
-    };
-    let required = tool.params.iter().find(is_required);
+    let required = tool.params.iter().find(|param| param.is_needed());
     let (message, help) = if !tool.only_reads() || tool.access != Some(Access::Read) {
         (format!("the tool `{}` may change something", tool.name), "name one with `access: read`")
     } else if tool.response.binary || tool.response.is_stream() {

@@ -20,7 +20,7 @@ use crate::{
         code,
         condition::Condition,
         json_path::JsonPath,
-        model::{BodyKind, Location, Param, ParamKind, Tool},
+        model::{BodyKind, Param, ParamKind, Tool},
         task::{Phase, Steps, TASK, TaskCall, Tasks},
         units,
         yaml::Value,
@@ -313,10 +313,7 @@ fn arguments<'tree>(
             .error(code::TASK_CALL, &given.span, format!("`{key}` does not say which task"))
             .help(format!("give one argument the value \"{TASK}\""));
     }
-    let is_missing = |param: &&Param| {
-        let required = param.required || param.location == Location::Path;
-        required && param.default.is_none() && !arguments.contains_key(&param.name)
-    };
+    let is_missing = |param: &&Param| param.is_needed() && !arguments.contains_key(&param.name);
     // What is missing was probably meant by what is not known, or by what is not there.
     let is_said = is_unknown || !names_task;
     for param in tool.params.iter().filter(is_missing).filter(|_| !is_said) {

@@ -524,8 +524,8 @@ fn pagination_rules() {
     finds(&with("{}"), "D009 8: `pagination` has no `strategy`");
     finds(&with("{strategy: token}"), "D010 8: unknown pagination strategy `token`");
     let auto = with("{strategy: page, behavior: auto, max_pages: 3}");
-    let pagination = first(&auto).pagination().unwrap().clone();
-    assert_eq!((pagination.behavior, pagination.max_pages), (PageBehavior::Auto, 3));
+    let behavior = first(&auto).pagination().unwrap().behavior;
+    assert_eq!(behavior, PageBehavior::Auto { max_pages: 3 });
     finds(&with("{strategy: page, max_pages: 0}"), "D408 8: `max_pages` must be at least 1");
     finds(
         &with("{strategy: page, response: {has_more: '$.a < $.b'}}"),

@@ -128,6 +128,7 @@ fn lower<'tree>(
     let request = match target {
         Target::Http { method, path, body } => {
             let pagination = pagination(&section, method, response.binary, defaults, context);
+            let pagination = pagination.map(Box::new);
             let target = method.zip(path);
             target.map(|(method, path)| Request::Http(Http { method, path, body, pagination }))
         }
@@ -214,13 +215,13 @@ fn idempotency<'tree>(
     let text = context.required_text(&section, "header")?;
     let name = match params::header_name(text.value, None) {
         Ok(name) => name,
-        Err(reason) => {
-            context.error(code::HEADER_PARAM, &text.span, reason);
+        Err(error) => {
+            context.error(code::HEADER_PARAM, &text.span, error.to_string());
             return None;
         }
     };
     let is_param = params.iter().any(|(param, _)| {
-        param.location == Location::Header && param.name.eq_ignore_ascii_case(name.as_str())
+        param.is_in(Location::Header) && param.name.eq_ignore_ascii_case(name.as_str())
     });
     let is_default = defaults.headers.fields.iter().any(|(field, _)| *field == name);
     if is_param || is_default {
@@ -257,17 +258,8 @@ fn path<'tree>(
         context.error(code::PATH, &text.span, message);
         return None;
     }
-    let template = match PathTemplate::parse(text.value) {
-        Ok(template) => template,
-        Err(error) => {
-            let span = text.part(context.source, &error.range);
-            context
-                .error(code::PATH, &span, error.message)
-                .help("a path is joined below the base URL, such as `/vms/{id}`");
-            return None;
-        }
-    };
-    let in_path = || params.iter().filter(|(param, _)| param.location == Location::Path);
+    let template = context.template(&text, Some("/vms/{id}"))?;
+    let in_path = || params.iter().filter(|(param, _)| param.is_in(Location::Path));
     let has_param = |name: &&str| in_path().any(|(param, _)| param.name == *name);
     for name in template.placeholders().filter(|name| !has_param(name)).take(MAX_PLACEHOLDERS) {
         let braced = format!("{{{name}}}");

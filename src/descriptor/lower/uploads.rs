@@ -103,17 +103,9 @@ fn asked<'tree>(
     }
     let upload = upload?;
     let is_given = |param: &&Param| {
-        upload
-            .params
-            .iter()
-            .any(|known| known.name == param.name && known.location != Location::Body)
+        upload.params.iter().any(|known| known.name == param.name && !known.is_in(Location::Body))
     };
-    let is_required = |param: &&Param| param.required || param.location == Location::Path;
-    let missing = tool
-        .params
-        .iter()
-        .filter(is_required)
-        .find(|param| param.default.is_none() && !is_given(param));
+    let missing = tool.params.iter().find(|param| param.is_needed() && !is_given(param));
     if let Some(missing) = missing {
         let message = format!(
             "the tool `{}` requires `{}`, which `{}` does not have",

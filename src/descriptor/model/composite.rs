@@ -18,7 +18,7 @@ pub struct Composite {
     pub description: String,
     /// Domain knowledge from `hints`, in the order of the file.
     pub hints: Vec<(String, String)>,
-    /// The members of `params`; their location is [`Location::Body`], which null may clear.
+    /// The members of `params`; their role is [`Role::Script`](super::Role::Script).
     pub params: Vec<Param>,
     /// What is known about values besides their type, by the name of the parameter: keywords of
     /// JSON Schema. Hosts list them; nobody enforces them here.

@@ -21,17 +21,17 @@ pub struct Pagination {
     pub total_pages: Option<HeaderName>,
     /// The header field that holds the number of items on all pages.
     pub total_count: Option<HeaderName>,
-    /// [`PageBehavior::Auto`] stops after this many pages, and says so.
-    pub max_pages: u32,
 }
 
 /// Who asks for the pages after the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageBehavior {
     /// The runtime, which joins them.
-    Auto,
+    Auto {
+        /// It stops after this many pages, and says so.
+        max_pages: u32,
+    },
     /// The caller, page by page.
-    #[default]
     Expose,
 }
 
@@ -60,4 +60,16 @@ pub enum PageStrategy {
         /// The query parameter that takes it.
         param: Option<String>,
     },
+}
+
+impl PageStrategy {
+    /// Returns the query parameter that says which page is meant.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Cursor { param, .. }
+            | Self::LinkHeader { param }
+            | Self::Offset { param }
+            | Self::Page { param } => param.as_deref(),
+        }
+    }
 }

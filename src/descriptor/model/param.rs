@@ -7,8 +7,8 @@ use serde_json::Value;
 pub struct Param {
     /// The name on the wire, as the descriptor has it.
     pub name: String,
-    /// Where the value goes.
-    pub location: Location,
+    /// What becomes of the value.
+    pub role: Role,
     /// What the value is.
     pub kind: ParamKind,
     /// Whether a call without it is refused.
@@ -23,19 +23,42 @@ pub struct Param {
 }
 
 impl Param {
-    /// Returns whether this is the caller's jq program, which the runtime adds.
-    pub fn is_jq(&self) -> bool {
-        self.location == Location::Result && self.kind == ParamKind::String
+    /// Returns the part of the request that the value goes to; `None` when it is not sent.
+    pub fn location(&self) -> Option<Location> {
+        match self.role {
+            Role::Sent(location) => Some(location),
+            Role::Jq | Role::Script | Role::Stream(_) | Role::Wait => None,
+        }
     }
 
-    /// Returns whether this says how many seconds the caller waits for a task, which the runtime
-    /// adds.
-    pub fn is_wait(&self) -> bool {
-        self.location == Location::Result && self.kind == ParamKind::Integer
+    /// Returns whether the value goes to this part of the request.
+    pub fn is_in(&self, location: Location) -> bool {
+        self.role == Role::Sent(location)
+    }
+
+    /// Returns whether every call has to have a value for it. A path has no optional parts, and a
+    /// default fills what the caller leaves out.
+    pub fn is_needed(&self) -> bool {
+        self.default.is_none() && (self.required || self.is_in(Location::Path))
     }
 }
 
-/// OpenAPI's `in`, plus `body`.
+/// What becomes of the value of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It is sent, in this part of the request.
+    Sent(Location),
+    /// The script of a composite gets it.
+    Script,
+    /// Not sent: a jq program that makes of the result what the caller gets. The runtime adds it.
+    Jq,
+    /// Not sent: how many seconds the caller waits for a task. The runtime adds it.
+    Wait,
+    /// Not sent: how a stream is read. The runtime adds it.
+    Stream(StreamArgument),
+}
+
+/// A part of a request: OpenAPI's `in`, plus `body`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Location {
     /// A member of the request body.
@@ -46,13 +69,24 @@ pub enum Location {
     Path,
     /// A pair of the query.
     Query,
-    /// Not sent: the value shapes the result.
-    Result,
-    /// Not sent: the value says how a stream is read; see [`StreamArgument`].
-    Stream,
 }
 
-/// What a parameter with [`Location::Stream`] says.
+impl Location {
+    /// Every location, in the order in which messages name them.
+    pub const ALL: [Self; 4] = [Self::Path, Self::Query, Self::Header, Self::Body];
+
+    /// Returns the word that `in` has.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Header => "header",
+            Self::Path => "path",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// What a caller says about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamArgument {
     /// How long items are collected, in seconds.

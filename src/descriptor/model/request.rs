@@ -25,7 +25,7 @@ pub struct Http {
     /// How the body parameters become a body.
     pub body: BodyKind,
     /// Pagination that applies to this tool.
-    pub pagination: Option<Pagination>,
+    pub pagination: Option<Box<Pagination>>,
 }
 
 /// A method of a JSON-RPC 2.0 API.

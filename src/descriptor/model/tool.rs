@@ -128,7 +128,7 @@ impl Tool {
 
     /// Returns the pagination that applies to this tool.
     pub fn pagination(&self) -> Option<&Pagination> {
-        self.http()?.pagination.as_ref()
+        self.http()?.pagination.as_deref()
     }
 
     /// Names the request in a line: its method and path, and the JSON-RPC method.

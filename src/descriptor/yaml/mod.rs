@@ -1,6 +1,6 @@
 //! YAML text as a tree whose nodes know their bytes.
 //!
-//! The tree is built from the events of the parser below `serde_yaml` and not through serde:
+//! The tree is built from the events of the parser below `serde_saphyr` and not through serde:
 //! serde knows neither where a key is nor where a value ends, stops at the first duplicate key
 //! and merges `<<` without a word, and all of that is what findings are about. Plain scalars
 //! follow the core schema of YAML 1.2 (section 10.3.2), so `on` and `yes` are text.
@@ -18,7 +18,7 @@ use std::{
 };
 
 use serde_json::Number;
-use serde_yaml::granit_parser::{self as parser, Event, ScalarStyle};
+use serde_saphyr::granit_parser::{self as parser, Event, ScalarStyle};
 
 use problem::{not_yaml, syntax_error, too_complex};
 use scalar::resolve_plain;

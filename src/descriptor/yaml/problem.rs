@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use serde_yaml::granit_parser::ErrorKind;
+use serde_saphyr::granit_parser::ErrorKind;
 
 use super::MAX_DEPTH;
 use crate::descriptor::{

@@ -14,7 +14,7 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use crate::descriptor::login::check_endpoint;
+use crate::descriptor::login::{EndpointError, check_endpoint};
 
 /// How long an assertion is good for; servers allow an hour at most.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -46,7 +46,7 @@ pub enum AccountError {
     TokenUri,
     /// No secret goes there.
     #[error("names an unusable `token_uri`: {0}")]
-    UnusableTokenUri(&'static str),
+    UnusableTokenUri(#[from] EndpointError),
     /// It is no key.
     #[error("has a `private_key` that is no PEM key")]
     NoPem,
@@ -71,7 +71,7 @@ impl ServiceAccount {
     pub(super) fn token_url(&self) -> Result<Url, AccountError> {
         let text = self.token_uri.as_deref().ok_or(AccountError::NoTokenUri)?;
         let url = Url::parse(text).map_err(|_| AccountError::TokenUri)?;
-        check_endpoint(&url).map_err(AccountError::UnusableTokenUri)?;
+        check_endpoint(&url)?;
         Ok(url)
     }
 

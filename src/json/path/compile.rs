@@ -5,22 +5,48 @@ use serde_json_path::JsonPath as Checked;
 use super::{DEEPEST_BRACKETS, LONGEST, MOST_SEGMENTS, Path, Segment, Selector};
 use crate::text::cut;
 
+/// Why a text is no path. The fault of whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathSyntaxError {
+    /// A filter looks for descendants more than once: each multiplies the work.
+    #[error("a filter has `..` at most once")]
+    Descendants,
+    /// It has too many segments.
+    #[error("it has {0} levels; at most {MOST_SEGMENTS} are allowed")]
+    Levels(usize),
+    /// It is too long.
+    #[error("it has {0} bytes; at most {LONGEST} are allowed")]
+    Long(usize),
+    /// It is not what RFC 9535 says, in the words of the library.
+    #[error("{0}")]
+    Malformed(String),
+    /// Reading it would take a deep stack.
+    #[error("its brackets are nested more than {DEEPEST_BRACKETS} deep")]
+    Nested,
+    /// A filter looks at more than the item.
+    #[error("a filter looks at the item (`@`) only, and not at `$`")]
+    Root,
+    /// It is a path, but no reader knows what follows.
+    #[error("it cannot be read at `{}`", cut(.0, 40))]
+    Unknown(String),
+}
+
 impl Path {
     /// Compiles a path; the error says what is wrong with it.
-    pub(crate) fn compile(text: &str) -> Result<Self, String> {
+    pub(crate) fn compile(text: &str) -> Result<Self, PathSyntaxError> {
         // The parser recurses; what could exhaust its stack never comes there.
         if text.len() > LONGEST {
-            return Err(format!("it has {} bytes; at most {LONGEST} are allowed", text.len()));
+            return Err(PathSyntaxError::Long(text.len()));
         }
         if deepest(text) > DEEPEST_BRACKETS {
-            return Err(format!("its brackets are nested more than {DEEPEST_BRACKETS} deep"));
+            return Err(PathSyntaxError::Nested);
         }
-        Checked::parse(text).map_err(|error| error.to_string())?;
+        checked(text)?;
         let rest = text.strip_prefix('$').unwrap_or_default();
         let segments = Reader { rest }.segments()?;
         if segments.len() > MOST_SEGMENTS {
-            let count = segments.len();
-            return Err(format!("it has {count} levels; at most {MOST_SEGMENTS} are allowed"));
+            return Err(PathSyntaxError::Levels(segments.len()));
         }
         let bit = |(at, segment): (usize, &Segment)| u64::from(segment.needs_length()) << at;
         let counting = segments.iter().enumerate().map(bit).sum();
@@ -31,6 +57,11 @@ impl Path {
         };
         Ok(Self { segments, counting, deep })
     }
+}
+
+/// Has the library judge.
+fn checked(text: &str) -> Result<Checked, PathSyntaxError> {
+    Checked::parse(text).map_err(|error| PathSyntaxError::Malformed(error.to_string()))
 }
 
 /// Returns how deep the brackets of a path are nested, quoted ones left out.
@@ -61,7 +92,7 @@ struct Reader<'text> {
 }
 
 impl<'text> Reader<'text> {
-    fn segments(mut self) -> Result<Vec<Segment>, String> {
+    fn segments(mut self) -> Result<Vec<Segment>, PathSyntaxError> {
         let mut segments = Vec::new();
         loop {
             self.blank();
@@ -88,7 +119,7 @@ impl<'text> Reader<'text> {
         }
     }
 
-    fn bracketed(&mut self) -> Result<Vec<Selector>, String> {
+    fn bracketed(&mut self) -> Result<Vec<Selector>, PathSyntaxError> {
         let mut selectors = Vec::new();
         loop {
             self.blank();
@@ -119,7 +150,7 @@ impl<'text> Reader<'text> {
     }
 
     /// Reads a quoted name, whose escapes are those of JSON, and that of the quote.
-    fn quoted(&mut self, quote: char) -> Result<String, String> {
+    fn quoted(&mut self, quote: char) -> Result<String, PathSyntaxError> {
         let mut json = String::from("\"");
         let mut characters = self.rest.char_indices().skip(1);
         while let Some((at, character)) = characters.next() {
@@ -132,7 +163,8 @@ impl<'text> Reader<'text> {
                 _ if character == quote => {
                     self.rest = self.rest.get(at + 1..).unwrap_or_default();
                     json.push('"');
-                    return serde_json::from_str(&json).map_err(|error| error.to_string());
+                    let name = serde_json::from_str(&json);
+                    return name.map_err(|error| PathSyntaxError::Malformed(error.to_string()));
                 }
                 '"' => json.push_str("\\\""),
                 _ => json.push(character),
@@ -142,7 +174,7 @@ impl<'text> Reader<'text> {
     }
 
     /// Reads a filter up to the end of its selector.
-    fn filter(&mut self) -> Result<Selector, String> {
+    fn filter(&mut self) -> Result<Selector, PathSyntaxError> {
         let mut depth = 0_usize;
         let mut quote = None;
         let mut deep = 0;
@@ -156,7 +188,7 @@ impl<'text> Reader<'text> {
                 (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(character),
                 (None, '$') => {
-                    return Err("a filter looks at the item (`@`) only, and not at `$`".to_owned());
+                    return Err(PathSyntaxError::Root);
                 }
                 (None, '.') if before == '.' => deep += 1,
                 (None, ',' | ']') if depth == 0 => {
@@ -169,13 +201,11 @@ impl<'text> Reader<'text> {
             }
             before = character;
         }
-        // Each of them multiplies the work.
         if deep > 1 {
-            return Err("a filter has `..` at most once".to_owned());
+            return Err(PathSyntaxError::Descendants);
         }
         let (filter, rest) = self.rest.split_at(length);
-        let compiled =
-            Checked::parse(&format!("$[?{filter}]")).map_err(|error| error.to_string())?;
+        let compiled = checked(&format!("$[?{filter}]"))?;
         self.rest = rest;
         Ok(Selector::Filter(Box::new(compiled)))
     }
@@ -196,8 +226,8 @@ impl<'text> Reader<'text> {
         text
     }
 
-    fn odd(&self) -> String {
-        format!("it cannot be read at `{}`", cut(self.rest, 40))
+    fn odd(&self) -> PathSyntaxError {
+        PathSyntaxError::Unknown(self.rest.to_owned())
     }
 }
 

@@ -223,7 +223,7 @@ struct Tool {
 
 /// The names of a descriptor, those that a function accepts.
 fn names_of(text: &str) -> Vec<(String, Danger)> {
-    let document: Document = serde_yaml::from_str(text).unwrap();
+    let document: Document = serde_saphyr::from_str(text).unwrap();
     let danger = |tool: &Tool| match tool.access.as_deref() {
         Some("read") => Danger::Reads,
         Some("write") => Danger::Writes,

@@ -7,7 +7,6 @@ use crate::{
     descriptor::model::{Access, Location},
     openapi::{
         model::{Api, Auth, Body, Input, Scheme},
-        read::place_word,
         text::{prose, word},
     },
     text::{cut, cut_prose},
@@ -256,7 +255,7 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
 }
 
 fn write_param(tool: &Tool<'_>, at: usize, input: &Input, out: &mut Written) {
-    let place = place_word(input.location);
+    let place = input.location.as_str();
     let mut line = format!("{}: {{ type: {}, in: {place}", quoted(&input.name), word(input.kind));
     if input.required {
         line.push_str(", required: true");

@@ -8,7 +8,7 @@ mod security;
 mod server;
 
 pub(super) use answer::essence;
-pub(super) use params::{place_word, push};
+pub(super) use params::push;
 
 use std::collections::{HashMap, HashSet};
 

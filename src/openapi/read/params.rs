@@ -538,7 +538,7 @@ impl<'doc> Reader<'doc> {
             Location::Path => 0,
             Location::Query => 1,
             Location::Header => 2,
-            _ => 3,
+            Location::Body => 3,
         };
         operation.inputs.sort_by_key(|input| rank(input.location));
         self.rename_placeholders(operation);
@@ -613,7 +613,7 @@ impl<'doc> Reader<'doc> {
                 let message = format!(
                     "`{}` is the name of two parameters; that in the {} was left out",
                     excerpt(&input.name),
-                    place_word(input.location)
+                    input.location.as_str()
                 );
                 let help = "a descriptor has one parameter of a name: change which one it is";
                 remarks.lost(&input.place, message, help);
@@ -621,16 +621,6 @@ impl<'doc> Reader<'doc> {
             }
             !is_lost
         });
-    }
-}
-
-/// Returns the word for a place.
-pub(in crate::openapi) fn place_word(location: Location) -> &'static str {
-    match location {
-        Location::Path => "path",
-        Location::Query => "query",
-        Location::Header => "header",
-        _ => "body",
     }
 }
 

@@ -75,7 +75,7 @@ fn plain_mistakes_are_mended() {
     let (found, lines) = tool(&document(dirty));
     assert_eq!(param(&found, "n").kind, ParamKind::Integer);
     assert!(param(&found, "n").required);
-    assert_eq!(param(&found, "part").location, Location::Path);
+    assert_eq!(param(&found, "part").location(), Some(Location::Path));
     let text = lines.join("\n");
     for expected in [
         "`str` is not a type of JSON",

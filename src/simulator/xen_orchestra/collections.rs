@@ -178,8 +178,8 @@ impl State {
 /// Applies `filter` and `limit`.
 fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failure> {
     if let Some(text) = query.first("filter") {
-        let filter = Filter::parse(text).map_err(|message| {
-            Failure::new(StatusCode::BAD_REQUEST, format!("parse error: {message}"))
+        let filter = Filter::parse(text).map_err(|error| {
+            Failure::new(StatusCode::BAD_REQUEST, format!("parse error: {error}"))
                 .with_data(json!({"stringToParse": text}))
         })?;
         // The filter wants values, and these are cheaper to wrap than to copy.

@@ -34,17 +34,24 @@ pub(super) enum Order {
     Below,
 }
 
+/// A text is no filter; the message is that of XO's parser, which says where the last complete
+/// expression ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected end of input at position {position}")]
+pub(super) struct FilterError {
+    position: usize,
+}
+
 impl Filter {
-    /// Compiles a filter. The error is the message of XO's parser.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Compiles a filter.
+    pub(super) fn parse(text: &str) -> Result<Self, FilterError> {
         let mut parser = Parser { text, position: 0, depth: 0 };
         parser.skip_blanks();
         let filter = parser.sequence();
         match filter {
             Some(filter) if parser.position == text.len() => Ok(filter),
-            // XO's parser reports where the last complete expression ended.
-            Some(_) => Err(format!("expected end of input at position {}", parser.position)),
-            None => Err("expected end of input at position 0".to_owned()),
+            Some(_) => Err(FilterError { position: parser.position }),
+            None => Err(FilterError { position: 0 }),
         }
     }
 
@@ -351,7 +358,8 @@ mod tests {
 
     #[test]
     fn refuses() {
-        assert_eq!(Filter::parse("((").unwrap_err(), "expected end of input at position 0");
+        let error = Filter::parse("((").unwrap_err();
+        assert_eq!(error.to_string(), "expected end of input at position 0");
         fail("a)");
         fail("a:");
         fail("\"a");

@@ -1,10 +1,6 @@
 //! What hosts and the command line see.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
 use dadl_mcp::simulator::{DanubeCloud, SimulatorOptions};
 use serde_json::{Value, json};
@@ -14,6 +10,7 @@ use crate::{
     harness::{Fixed, Harness},
     mcp_http::Site,
     mcp_support::serve_harness,
+    process::Process,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,37 +50,17 @@ async fn a_host_sees_it_over_stdio() {
         product.url()
     );
     std::fs::write(home.path().join("backends.yaml"), settings).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
-        .args(["serve", "--config", "backends.yaml"])
-        .current_dir(home.path())
-        .env_clear()
-        .env("HOME", home.path())
-        .env("CREDENTIAL_DANUBE_CLOUD_API_KEY", product.token())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut request = |id: u32, method: &str, parameters: Value| -> Value {
-        let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters });
-        writeln!(input, "{message}").unwrap();
-        loop {
-            let mut line = String::new();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0, "the server is gone");
-            let answer: Value = serde_json::from_str(&line).unwrap();
-            if answer["id"] == id {
-                return answer["result"].clone();
-            }
-        }
-    };
-    let hello = json!({
-        "protocolVersion": "2025-06-18", "capabilities": {},
-        "clientInfo": { "name": "test", "version": "1" },
+    let mut process = Process::with(&["serve", "--config", "backends.yaml"], |command| {
+        command
+            .current_dir(home.path())
+            .env("HOME", home.path())
+            .env("CREDENTIAL_DANUBE_CLOUD_API_KEY", product.token());
     });
-    let told = request(1, "initialize", hello)["instructions"].as_str().unwrap().to_owned();
+    let told = process.initialize()["instructions"].as_str().unwrap().to_owned();
     assert!(told.contains("disk_id counts from 1"), "{told}");
+    let mut request = |id: u32, method: &str, parameters: Value| {
+        process.request(id, method, &parameters)["result"].take()
+    };
     let tools = request(2, "tools/list", json!({}))["tools"].as_array().unwrap().clone();
     let create = tools.iter().find(|tool| tool["name"] == "create_backup").unwrap();
     assert_eq!(create["inputSchema"]["properties"]["dc"]["default"], "main");
@@ -101,8 +78,7 @@ async fn a_host_sees_it_over_stdio() {
     assert_eq!(newest["structuredContent"]["result"].as_array().unwrap().len(), 2);
     let refused = request(6, "tools/call", call("list_backups", json!({ "vm": "nobody" })));
     assert_eq!(refused["isError"], true);
-    drop(input);
-    assert!(child.wait().unwrap().success());
+    assert_eq!(process.end(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -128,7 +128,7 @@ fn program(
 
 /// The names of all tools, read by somebody else.
 fn tools() -> BTreeSet<String> {
-    let document: Value = serde_yaml::from_str(DESCRIPTOR).unwrap();
+    let document: Value = serde_saphyr::from_str(DESCRIPTOR).unwrap();
     document["backend"]["tools"].as_object().unwrap().keys().cloned().collect()
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn questions() -> Vec<Question> {
     struct Document {
         questions: Vec<Question>,
     }
-    serde_yaml::from_str::<Document>(TEXT).unwrap().questions
+    serde_saphyr::from_str::<Document>(TEXT).unwrap().questions
 }
 
 /// What somebody asks, how a good answer is found, and who may have it.

@@ -1,0 +1,176 @@
+//! One call from plan to result.
+//!
+//! [`Executor::execute`] is the whole call in one place: plan, credential, request with redirects
+//! and retries, decoding, result; `pipeline` has the steps in their order. It takes an [`Admitted`] call
+//! only, which the gate alone makes. Dropping its future aborts the request and removes an unfinished
+//! download.
+
+mod composite;
+pub(crate) mod connection;
+mod context;
+mod download;
+mod dry_run;
+mod error;
+mod file_name;
+mod health;
+mod pages;
+mod peek;
+mod pipeline;
+mod queue;
+mod range;
+mod read;
+mod result;
+mod rpc;
+mod send;
+mod step;
+pub(crate) mod stream;
+mod task;
+mod upload_size;
+mod work;
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use self::queue::Bounds;
+pub(crate) use self::queue::Room;
+pub use self::{
+    context::{Budget, CallContext, Leave},
+    dry_run::DryRun,
+    error::CallError,
+    health::HealthReport,
+    queue::BusyError,
+    task::{TaskError, TaskFailure},
+    upload_size::UploadSizeError,
+};
+use crate::{
+    call,
+    catalog::{Entry, Operation},
+    config::Limits,
+    descriptor::model::Composite,
+    files::FileStore,
+    gate::{Admitted, Pending},
+    http::backend::Backend,
+    outcome::Outcome,
+    script::engine::Slots,
+    secrets::Secrets,
+    shares::{Client, Queue},
+    worker::Filters,
+};
+
+/// Executes calls.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    backends: Arc<[Backend]>,
+    secrets: Secrets,
+    files: FileStore,
+    filters: Filters,
+    slots: Slots,
+    bounds: Bounds,
+    /// How many JSON-RPC requests there were.
+    requests: Arc<AtomicU64>,
+}
+
+impl Executor {
+    /// Executes calls of `backends`, whose order is that of the settings.
+    pub fn new(backends: impl Into<Arc<[Backend]>>, files: FileStore) -> Self {
+        let (filters, slots) = (Filters::default(), Slots::default());
+        let backends = backends.into();
+        let bounds = bounds(Limits::default(), &backends);
+        let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
+        Self { backends, secrets, files, filters, slots, bounds, requests: Arc::default() }
+    }
+
+    /// Does so much at once; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let bounds = bounds(limits, &self.backends);
+        Self { bounds, ..self }
+    }
+
+    /// Runs jq filters in these processes; by default they are this program.
+    #[must_use]
+    pub fn with_filters(self, filters: Filters) -> Self {
+        Self { filters, ..self }
+    }
+
+    /// Returns how many bytes the answers take that are being read.
+    pub fn bytes_in_memory(&self) -> u64 {
+        self.bounds.used()
+    }
+
+    /// Returns turns for transfers that are no part of calls: as many as calls have.
+    pub(crate) fn transfer_queue(&self) -> Queue {
+        self.bounds.transfer_queue()
+    }
+
+    /// Returns room for what is made of an answer beside it.
+    pub(crate) fn room(&self, client: &Client) -> Room {
+        self.bounds.room(client)
+    }
+
+    /// Returns the secrets that are in use.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Returns the backends.
+    pub fn backends(&self) -> &[Backend] {
+        &self.backends
+    }
+
+    /// Returns the directory of files.
+    pub fn files(&self) -> &FileStore {
+        &self.files
+    }
+
+    /// Plans a call without sending anything.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Argument`] when an argument makes no request.
+    pub fn dry_run(&self, call: &Pending<'_>) -> Result<DryRun, CallError> {
+        let backend = self.backend(call.entry())?;
+        let tool = match call.entry().operation() {
+            Operation::Tool(tool) => tool,
+            Operation::Composite(Composite { name, calls, .. }) => {
+                return Ok(DryRun::Composite { name: name.clone(), calls: calls.to_vec() });
+            }
+        };
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
+        let credential = backend.authenticator().masked();
+        Ok(DryRun::Request { plan: Box::new(plan), credential })
+    }
+
+    /// Executes a call.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`]; each variant says whose fault it usually is.
+    pub async fn execute(
+        &self,
+        call: Admitted<'_>,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        if call.entry().health().is_some()
+            && let Some(report) = Box::pin(self.check_health(&call)).await
+        {
+            return Ok(report.into());
+        }
+        // Each of these is large, and a composite holds many: on the heap they take no stack.
+        match call.entry().operation() {
+            Operation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
+            Operation::Composite(composite) => {
+                Box::pin(composite::run(self, &call, composite, context)).await
+            }
+        }
+    }
+
+    fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {
+        self.backends.get(entry.backend.0).ok_or_else(|| CallError::Settings {
+            message: format!("backend \"{}\" is not configured", entry.backend_name),
+        })
+    }
+}
+
+fn bounds(limits: Limits, backends: &[Backend]) -> Bounds {
+    Bounds::new(limits, backends.iter().map(|backend| backend.settings().max_calls))
+}

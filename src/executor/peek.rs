@@ -1,0 +1,65 @@
+//! Looks at the head and the start of an answer: what it is, before all of it is read.
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::step::Step;
+use crate::{descriptor::model::Request, outcome::JsonText, response::decode::BodyType};
+
+/// Returns the field `name`, when it is text.
+pub(super) fn header_text<'headers>(
+    headers: &'headers HeaderMap,
+    name: &header::HeaderName,
+) -> Option<&'headers str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+impl Step<'_> {
+    /// Returns whether an answer may go on without an end, whatever the descriptor says.
+    pub(super) fn is_stream(&self, response: &reqwest::Response) -> bool {
+        let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+        // The first line of a JSON-RPC answer shows whether it is a list.
+        self.tool.rpc().is_some()
+            || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
+    }
+
+    /// Returns whether an answer goes to a file.
+    pub(super) fn is_download(&self, response: &reqwest::Response) -> bool {
+        let rules = &self.tool.response;
+        if response.status() == StatusCode::NO_CONTENT || response.content_length() == Some(0) {
+            return false;
+        }
+        let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+        // What a program works on is read, whatever its content type says.
+        let is_read = rules.transform.is_some() || self.call.arguments().jq().is_some();
+        let kind = BodyType::of(content_type);
+        let is_binary = kind == BodyType::Binary && !is_read;
+        match self.tool.request {
+            // An error comes with the same status, and only its content type tells it from a file.
+            Request::Rpc(_) => {
+                is_binary || (rules.binary && matches!(kind, BodyType::Binary | BodyType::Unknown))
+            }
+            Request::Http(_) => rules.binary || is_binary,
+        }
+    }
+
+    /// Returns whether its answers show how a task is: its tool watches tasks, or cancels them.
+    pub(super) fn shows_tasks(&self) -> bool {
+        let tasks = self.call.entry().descriptor().tasks.as_ref();
+        tasks.is_some_and(|tasks| {
+            let calls = std::iter::once(&tasks.watch).chain(&tasks.cancel);
+            calls.into_iter().any(|call| call.tool == self.tool.name)
+        })
+    }
+
+    /// Returns whether `body`, an answer of such a tool, shows a task.
+    pub(super) fn shows_task(&self, body: &[u8]) -> bool {
+        let tasks = self.call.entry().descriptor().tasks.as_ref();
+        let answer = std::str::from_utf8(body).ok().and_then(|text| JsonText::parse(text).ok());
+        let (Some(tasks), Some(answer)) = (tasks, answer) else { return false };
+        let shown = match &self.tool.response.result_path {
+            Some(path) => path.look(answer.as_str()),
+            None => Some(answer.as_str()),
+        };
+        shown.is_some_and(|shown| tasks.read(shown).is_ok())
+    }
+}

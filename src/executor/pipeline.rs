@@ -1,0 +1,181 @@
+//! A call that is one request, from its plan to its result: plan, send, read, shape; and where a task
+//! began, follow it.
+
+use serde_json::Value;
+
+use super::{
+    BusyError, CallContext, CallError, Executor,
+    download::Download,
+    pages::Walk,
+    queue::Turns,
+    result::Answer,
+    step::{Means, Step, end_of_call, to_usize},
+    task,
+};
+use crate::{
+    call::{self, CallPlan},
+    catalog::Entry,
+    descriptor::model::{Role, StreamArgument, Tool},
+    gate::Admitted,
+    http::{
+        backend::{Backend, Exchange},
+        upload,
+    },
+    outcome::{Held, Outcome},
+};
+
+/// What arrived within the time of the call.
+enum Received {
+    Download(Download),
+    /// The head of an answer that may have no end.
+    Stream(Exchange),
+    Concluded(Concluded),
+}
+
+/// What an answer came to.
+enum Concluded {
+    /// The id of a task that began.
+    Task(String),
+    Whole(Box<Outcome>),
+}
+
+impl Executor {
+    /// Executes a call that is one request.
+    pub(super) async fn request(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        let backend = self.backend(call.entry())?;
+        let plan = self.plan(call, tool, backend)?;
+        refuse_stream(call)?;
+        self.check_filter(call, context).await?;
+        let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
+        let turns = self.turns(call.entry(), is_transfer, context).await?;
+        let means = Means::new(self, backend, context);
+        let step = means.step(call, tool, &plan);
+        let concluded = match step.receive().await? {
+            Received::Concluded(concluded) => concluded,
+            Received::Stream(exchange) => step.collect(exchange).await?,
+            // Downloads last as long as they last; only silence ends them.
+            Received::Download(download) => return step.download(download).await,
+        };
+        match concluded {
+            Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(means.room), ..*outcome }),
+            // Tasks have a bound of their own, and leave their turn to others.
+            Concluded::Task(id) => {
+                drop(turns);
+                task::follow(step, id).await
+            }
+        }
+    }
+
+    /// Plans the request of a call.
+    pub(super) fn plan(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        backend: &Backend,
+    ) -> Result<CallPlan, CallError> {
+        let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
+        Ok(self.numbered(plan))
+    }
+
+    /// Checks that the caller's jq program compiles.
+    async fn check_filter(
+        &self,
+        call: &Admitted<'_>,
+        context: &CallContext<'_>,
+    ) -> Result<(), CallError> {
+        let Some(jq) = call.arguments().jq() else { return Ok(()) };
+        self.filters.of(&context.client).compile(jq).await.map_err(|error| {
+            let property = call.entry().property_of(Role::Jq).unwrap_or_default().to_owned();
+            CallError::Filter { property, error }
+        })
+    }
+
+    /// Waits until a call of `entry` may be sent, within the time of a call.
+    async fn turns(
+        &self,
+        entry: &Entry,
+        is_transfer: bool,
+        context: &CallContext<'_>,
+    ) -> Result<Turns, CallError> {
+        let bound = self.backend(entry)?.settings().timeouts.call;
+        let turns = self.bounds.turns(entry.backend.0, &context.client, is_transfer);
+        let turns = tokio::time::timeout(bound, turns).await;
+        Ok(turns.map_err(|_| BusyError::Late(bound))??)
+    }
+}
+
+/// Refuses a call that would open a stream, which lasts longer than a call.
+fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
+    let says = |argument| call.arguments().stream(argument);
+    if says(StreamArgument::Open) == Some(&Value::Bool(true))
+        || says(StreamArgument::Subscribe).is_some()
+    {
+        return Err(CallError::NoStreams);
+    }
+    Ok(())
+}
+
+impl Step<'_> {
+    /// Sends the request, and does with its answer what has to be done within the time of the call.
+    async fn receive(self) -> Result<Received, CallError> {
+        let bound = self.backend.settings().timeouts.call;
+        // Uploads last as long as they last, like downloads; only silence ends them.
+        let received = if upload::is_streamed(&self.plan.body) {
+            let received = self.activity.observed(self.context.observer, self.send_and_read());
+            self.activity.timeout(bound, received).await
+        } else {
+            self.activity.timeout(bound, self.send_and_read()).await
+        };
+        received.ok_or_else(|| self.timed_out())?
+    }
+
+    async fn send_and_read(self) -> Result<Received, CallError> {
+        self.check_upload_size().await?;
+        let download = self.send_or_continue().await?;
+        let response = &download.exchange.response;
+        if self.is_download(response) {
+            if !self.tool.response.redact.is_empty() {
+                return Err(CallError::Redaction { request: self.request_line() });
+            }
+            return Ok(Received::Download(download));
+        }
+        if self.is_stream(response) {
+            return Ok(Received::Stream(download.exchange));
+        }
+        let answer = self.answer(download.exchange).await?;
+        self.conclude(answer).await.map(Received::Concluded)
+    }
+
+    /// Reads an answer that may have no end. What came of it is not lost when the time is up.
+    async fn collect(self, exchange: Exchange) -> Result<Concluded, CallError> {
+        let is_upload = upload::is_streamed(&self.plan.body);
+        let ends = if is_upload { end_of_call(self.backend) } else { self.ends };
+        let step = Self { ends, ..self };
+        let answer = step.answer(exchange).await?;
+        let bound = self.backend.settings().timeouts.call;
+        let concluded = tokio::time::timeout(bound, step.conclude(answer)).await;
+        concluded.map_err(|_| self.timed_out())?
+    }
+
+    /// Makes of an answer what the caller gets.
+    async fn conclude(self, answer: Answer) -> Result<Concluded, CallError> {
+        let judged = || {
+            self.judge(&answer)?;
+            task::began(self.call, &answer)
+        };
+        let size = to_usize(answer.payload.bytes());
+        if let Some(id) = self.room.work(size, judged).await? {
+            return Ok(Concluded::Task(id));
+        }
+        let outcome = match Walk::of(self) {
+            Some(walk) => walk.run(answer).await?,
+            None => self.finish(answer).await?,
+        };
+        Ok(Concluded::Whole(Box::new(outcome)))
+    }
+}

@@ -1,0 +1,108 @@
+//! Reads a whole answer and makes a value of it.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use http::header;
+
+use super::{
+    CallError,
+    peek::header_text,
+    result::Answer,
+    rpc,
+    step::{Step, to_usize},
+    stream::{Bounds, Stream},
+    work::Rest,
+};
+use crate::{
+    growth,
+    http::backend::Exchange,
+    outcome::Payload,
+    response::{
+        collect::Collector,
+        decode::{self, BodyType},
+    },
+};
+
+impl Step<'_> {
+    /// Reads an answer and decodes it.
+    pub(super) async fn answer(self, exchange: Exchange) -> Result<Answer, CallError> {
+        let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
+        let kind = BodyType::of(content_type);
+        if let Some(sent) = rpc::of(self.tool.rpc(), self.plan)
+            && kind != BodyType::Binary
+        {
+            return self.rpc_answer(sent, exchange).await;
+        }
+        let Exchange { response, .. } = exchange;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let secrets = self.backend.secrets();
+        let most = || Bounds::of(self.call, self.tool, self.backend).items;
+        let collector = match kind {
+            BodyType::EventStream => Some(Collector::events(most(), secrets)),
+            BodyType::Ndjson => Some(Collector::lines(most(), secrets)),
+            _ => None,
+        };
+        if let Some(collector) = collector {
+            let stream = Stream::new(self, status, headers, collector);
+            return stream.collect(response.bytes_stream().boxed()).await;
+        }
+        let body = self.read(response).await?;
+        let size = body.len() as u64;
+        let content_type = header_text(&headers, &header::CONTENT_TYPE);
+        let decoded = || {
+            Ok(match decode::decode(secrets.body(body), content_type, self.most())? {
+                // What a charset hides shows itself only now.
+                Payload::Text { content_type, text } => {
+                    let content_type = secrets.text(&content_type).into_owned();
+                    Payload::Text { content_type, text: secrets.masked(text) }
+                }
+                payload => payload,
+            })
+        };
+        let decoded = self.room.work(to_usize(size), decoded).await;
+        let payload = decoded.map_err(|error| self.undecodable(status, error))?;
+        self.resize(size, payload.bytes())?;
+        Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
+    }
+
+    /// Reads a body up to the bound of its backend.
+    pub(super) async fn read(self, response: reqwest::Response) -> Result<Bytes, CallError> {
+        let announced = response.content_length().unwrap_or_default();
+        if announced > self.backend.settings().max_response_bytes {
+            return Err(self.too_large());
+        }
+        self.take_room(announced)?;
+        let start = growth::buffer(usize::try_from(announced).unwrap_or_default());
+        self.read_on(start, announced, response.bytes_stream()).await
+    }
+
+    /// Reads the rest of a body that begins with `start`, up to the bound of its backend; there is
+    /// room for `taken` bytes of it.
+    pub(super) async fn read_on(
+        self,
+        start: BytesMut,
+        taken: u64,
+        mut pieces: impl futures_util::Stream<Item = reqwest::Result<Bytes>> + Unpin,
+    ) -> Result<Bytes, CallError> {
+        let limit = self.backend.settings().max_response_bytes;
+        if start.len() as u64 > limit {
+            return Err(self.too_large());
+        }
+        let mut body = start;
+        let mut rest = Rest::default();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| self.broken_off(&error))?;
+            let size = (body.len() + piece.len()) as u64;
+            if size > limit {
+                return Err(self.too_large());
+            }
+            if size > taken {
+                self.take_room(piece.len() as u64)?;
+            }
+            growth::append(&mut body, &piece);
+            rest.after(piece.len()).await;
+        }
+        Ok(body.freeze())
+    }
+}

@@ -1,0 +1,113 @@
+//! Sends the request of a step. An answer that is no success is an error.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use uuid::Uuid;
+
+use super::{CallError, step::Step};
+use crate::{
+    call::CallPlan,
+    descriptor::model::Tool,
+    http::{
+        backend::{Backend, Exchange, Refusal, start_of},
+        retry::RetryRules,
+    },
+    outcome::{ApiError, SWITCHED_OFF},
+    response::{
+        api_error::{self, Rejection},
+        hiding,
+    },
+};
+
+impl Step<'_> {
+    /// Sends the request and turns a non-2xx answer into an error.
+    pub(super) async fn send(self) -> Result<Exchange, CallError> {
+        let Self { executor, backend, tool, activity, .. } = self;
+        let plan = &with_key(self.plan, tool);
+        let (rules, is_binary) = (retry_rules(tool), tool.response.binary);
+        let exchange = backend.send(plan, rules, is_binary, &executor.files, activity).await?;
+        if exchange.response.status().is_success() {
+            return Ok(exchange);
+        }
+        if !self.shows_tasks() {
+            return Err(rejection(backend, tool, plan, exchange).await);
+        }
+        // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
+        // a success.
+        let (start, exchange) = exchange.peeked().await;
+        if self.shows_task(&start) {
+            return Ok(exchange);
+        }
+        Err(rejection(backend, tool, plan, exchange).await)
+    }
+}
+
+/// Adds the idempotency key of this call; its retries send the same.
+fn with_key<'plan>(plan: &'plan CallPlan, tool: &Tool) -> Cow<'plan, CallPlan> {
+    let Some(name) = &tool.idempotency else { return Cow::Borrowed(plan) };
+    let mut plan = plan.clone();
+    // A UUID is made of digits, letters and hyphens, which every field value may hold.
+    if let Ok(key) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        plan.headers.push((name.clone(), key));
+    }
+    Cow::Owned(plan)
+}
+
+/// Returns what may be sent again within a call of `tool`.
+pub(super) fn retry_rules(tool: &Tool) -> RetryRules<'_> {
+    // A backend that knows the key does the work once; a method that reads may be called again.
+    let retry_unsafe = tool.retry_unsafe || tool.idempotency.is_some() || tool.only_reads();
+    RetryRules { retry_unsafe, ..look_rules(tool) }
+}
+
+/// Returns what may be sent again of a request that only looks, by the method of `tool` alone.
+pub(super) fn look_rules(tool: &Tool) -> RetryRules<'_> {
+    RetryRules {
+        errors: &tool.errors,
+        method: tool.method(),
+        is_patient: false,
+        retry_unsafe: false,
+    }
+}
+
+/// Reads a non-2xx answer.
+pub(super) async fn rejection(
+    backend: &Backend,
+    tool: &Tool,
+    plan: &CallPlan,
+    exchange: Exchange,
+) -> CallError {
+    let (error, _) = refusal(backend, tool, &backend.request_line(plan), exchange).await;
+    Box::new(error).into()
+}
+
+/// Reads the error in a non-2xx answer; gives the start of its body as well, without secrets.
+pub(super) async fn refusal(
+    backend: &Backend,
+    tool: &Tool,
+    request: &str,
+    exchange: Exchange,
+) -> (ApiError, Bytes) {
+    let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
+    let status = response.status().as_u16();
+    // A body that breaks off still has a status, which says most.
+    let body = start_of(response).await;
+    let body = backend.masked(body).await;
+    let rejection = Rejection { status, body: &body, request, retry_after, attempts };
+    let mut error = hiding::read(rejection, tool);
+    name_refusal(&mut error, refusal, tool);
+    (error, body)
+}
+
+/// Gives the error of an answer that refuses whatever is asked the code that says so.
+fn name_refusal(error: &mut ApiError, refusal: Option<Refusal>, tool: &Tool) {
+    let is_mapped = || tool.errors.map.iter().any(|(mapped, _)| *mapped == error.status);
+    let code = match refusal {
+        Some(Refusal::SwitchedOff) => SWITCHED_OFF,
+        Some(Refusal::Credential) if !is_mapped() => api_error::CREDENTIAL_REFUSED,
+        Some(Refusal::Credential) | None => return,
+    };
+    code.clone_into(&mut error.code);
+}

@@ -1,0 +1,57 @@
+//! Why a task has no good end, or none that can be seen.
+
+use super::CallError;
+use crate::outcome::task::TaskHandle;
+
+/// A task that did not succeed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the task {handle} {}{} (state \"{state}\")", if *.is_cancelled { "was cancelled" } else { "failed" }, .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+pub struct TaskFailure {
+    /// Names the task.
+    pub handle: TaskHandle,
+    /// Whether somebody asked it to stop.
+    pub is_cancelled: bool,
+    /// The API's own reason.
+    pub reason: Option<String>,
+    /// The state in the words of the API.
+    pub state: String,
+}
+
+/// Why a task cannot be followed to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// The remote: the task ended without success.
+    #[error(transparent)]
+    Failed(TaskFailure),
+    /// The remote or the author: the task began, and nothing names it.
+    #[error("the call began a task, but in its answer {reason}; the task goes on unseen")]
+    Lost {
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// The author: a composite waited for as long as it may.
+    #[error("the task {handle} goes on, but the composite has no time left to wait for it")]
+    OutOfTime {
+        /// Names the task.
+        handle: TaskHandle,
+    },
+    /// The author or the remote: the state of the task cannot be told.
+    #[error("the task {handle} goes on, perhaps: what `{tool}` shows {reason}")]
+    State {
+        /// Names the task.
+        handle: TaskHandle,
+        /// The tool that shows it.
+        tool: String,
+        /// What is wrong with the state.
+        reason: String,
+    },
+    /// The task cannot be looked at.
+    #[error("the task {handle} goes on, perhaps, but it cannot be looked at: {error}")]
+    Unseen {
+        /// Names the task.
+        handle: TaskHandle,
+        /// What happened.
+        error: Box<CallError>,
+    },
+}

@@ -1,0 +1,177 @@
+//! Waiting for a task that a call began, and asking it to stop.
+//!
+//! A task is looked at again and again, with the waits of the descriptor in between; where the API
+//! can, a second request beside these answers at the very end. What fails on the way and may pass
+//! is tried again: the task goes on whether or not anybody can see it. Nothing is kept here: a
+//! handle is all that another process needs to go on.
+
+mod error;
+mod guard;
+mod watch;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use self::error::{TaskError, TaskFailure};
+use self::{
+    guard::Guard,
+    watch::{End, Seen, Watcher},
+};
+use super::{Budget, CallContext, CallError, Executor, result::Answer, step::Step};
+use crate::{
+    descriptor::{model::Role, task::Phase},
+    gate::{Admitted, TaskRight},
+    outcome::{
+        Held, Outcome, Payload,
+        task::{TaskHandle, TaskReport},
+    },
+};
+
+/// How long a cancelled task is watched for its end.
+const AFTER_CANCEL: Duration = Duration::from_secs(5);
+
+/// Returns the id of the task that an answer began.
+pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<String>, CallError> {
+    let Some(tasks) = call.entry().tasks() else { return Ok(None) };
+    let text = match &answer.payload {
+        Payload::Json(text) => text.as_str(),
+        _ => "null",
+    };
+    match tasks.began(answer.status, text) {
+        None => Ok(None),
+        Some(Ok(id)) => Ok(Some(id)),
+        Some(Err(error)) => Err(TaskError::Lost { reason: error.to_string() }.into()),
+    }
+}
+
+/// Waits for the task `id` that `step` began and makes its end the outcome of the call. The task
+/// is cancelled when the future is dropped.
+pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallError> {
+    let Step { executor, call, context, .. } = step;
+    let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
+    let right = call.task(id).ok_or_else(lost)?;
+    let mut guard = Guard::new(executor, &right, &context.leave);
+    let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;
+    let budget = call_wait(call).unwrap_or(context.budget);
+    // A script that waits longer than it may would take the task with it.
+    let last = match context.budget {
+        Budget::Until(end) => Some(end),
+        _ => None,
+    };
+    let deadline = after(watcher.time(budget));
+    let deadline = last.map_or(deadline, |last| deadline.min(last));
+    let ended = if budget == Budget::AtOnce {
+        Ok(End::Open(watcher.unseen()))
+    } else {
+        context.observer.task(&watcher.unseen());
+        tokio::select! {
+            biased;
+            ended = watcher.run(None, deadline) => ended,
+            () = context.leave.program_ends() => Ok(End::Open(watcher.unseen())),
+        }
+    };
+    guard.disarm();
+    let is_late = |last| Instant::now() >= last || context.leave.is_set();
+    match ended? {
+        End::Open(report) if last.is_some_and(is_late) => {
+            Err(TaskError::OutOfTime { handle: report.handle }.into())
+        }
+        End::Open(report) => Ok(open(report)),
+        End::Ended(seen) => watcher.outcome(seen, call, step.tool).await,
+    }
+}
+
+/// Returns the point in time after `wait`, which no clock may reach.
+fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + watch::LONGEST_TROUBLE)
+}
+
+/// Returns how long the caller of a call wants to wait for its task.
+fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
+    let wait = call.arguments().given(Role::Wait)?;
+    Some(match wait.as_u64()? {
+        0 => Budget::AtOnce,
+        seconds => Budget::For(Duration::from_secs(seconds)),
+    })
+}
+
+fn open(report: TaskReport) -> Outcome {
+    let payload = Payload::Task(Box::new(report));
+    Outcome { status: 202, payload, notes: Vec::new(), next: None, held: Held::default() }
+}
+
+impl Executor {
+    /// Waits for a task that a handle names, and returns its outcome as the call that began it
+    /// would have. At least one look is made, whatever the budget of `context`. Dropping the future
+    /// ends the waiting only.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Task`].
+    pub async fn watch_task(
+        &self,
+        right: &TaskRight,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        let handle = right.handle().clone();
+        let watcher = Watcher::new(self, right, context);
+        let (Some(watcher), Some(starter)) = (watcher, right.starter()) else {
+            let reason = "nothing says how to watch it".to_owned();
+            return Err(TaskError::State { handle, tool: String::new(), reason }.into());
+        };
+        let deadline = after(watcher.time(context.budget));
+        match watcher.begin(deadline).await? {
+            End::Open(report) => Ok(open(report)),
+            End::Ended(seen) => {
+                let call = watcher.admit(false)?;
+                watcher.outcome(seen, &call, starter).await
+            }
+        }
+    }
+
+    /// Asks a task to stop, and looks a little while whether it does. `right` is that to look at
+    /// it, when there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the cancelling call.
+    pub async fn cancel_task(
+        &self,
+        call: Admitted<'_>,
+        handle: &TaskHandle,
+        right: Option<&TaskRight>,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        self.execute(call, context).await?;
+        let context = context.unheard();
+        let unseen =
+            TaskReport { handle: handle.clone(), is_running: true, glimpse: None, trouble: None };
+        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, &context)) else {
+            return Ok(asked(unseen));
+        };
+        let deadline = Instant::now() + AFTER_CANCEL;
+        Ok(match watcher.begin(deadline).await {
+            // The request was taken; what cannot be seen may be so.
+            Err(error) => asked(TaskReport { trouble: Some(error.to_string()), ..unseen }),
+            Ok(End::Open(report)) => asked(report),
+            Ok(End::Ended(Seen { glimpse, .. })) => {
+                let note = match glimpse.phase {
+                    Phase::Cancelled => "the task was cancelled",
+                    _ => "the task ended before it could be cancelled",
+                };
+                let glimpse = Some(glimpse);
+                let mut outcome = open(TaskReport { is_running: false, glimpse, ..unseen });
+                outcome.notes.push(note.to_owned());
+                outcome
+            }
+        })
+    }
+}
+
+fn asked(report: TaskReport) -> Outcome {
+    let mut outcome = open(report);
+    outcome.notes.push("the task was asked to stop and has not ended yet".to_owned());
+    outcome
+}

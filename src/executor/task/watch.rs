@@ -1,0 +1,352 @@
+//! Looks at a task again and again, until it has ended.
+
+use std::{pin::Pin, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{TaskError, TaskFailure};
+use crate::{
+    call,
+    catalog::Operation,
+    descriptor::{
+        model::{ErrorRules, RetryStrategy, Tool},
+        task::{Glimpse, Phase, Tasks},
+    },
+    executor::{
+        Budget, CallContext, CallError, Executor, Room,
+        send::{look_rules, refusal},
+        step::{Means, to_usize},
+    },
+    gate::{Admitted, TaskRight},
+    http::{
+        error::{SendError, SendErrorKind},
+        retry::RetryRules,
+    },
+    outcome::{Held, JsonText, Outcome, Payload, task::TaskReport},
+    response::{hiding, shape},
+};
+
+/// When looks have failed for so long, the waiting is over; the task may go on.
+pub(super) const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
+
+/// Whatever an answer asks for, the next look comes after this time, unless the descriptor's own
+/// waits are longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// A look at a task.
+pub(super) struct Seen {
+    pub(super) glimpse: Glimpse,
+    /// All that the look showed.
+    shown: JsonText,
+    /// Counts what that takes.
+    room: Room,
+}
+
+/// A look that showed nothing.
+enum Missed {
+    /// It may pass.
+    Passing { error: CallError, retry_after: Option<Duration> },
+    /// It will not.
+    Lasting(CallError),
+}
+
+/// How the watching ended.
+pub(super) enum End {
+    /// The task goes on.
+    Open(TaskReport),
+    /// The task ended.
+    Ended(Seen),
+}
+
+/// Looks at one task.
+pub(super) struct Watcher<'run> {
+    executor: &'run Executor,
+    right: &'run TaskRight,
+    tasks: &'run Tasks,
+    context: &'run CallContext<'run>,
+    /// The tool that shows it, without retries of its own: the looks repeat themselves.
+    tool: Tool,
+}
+
+type Look<'run> = Pin<Box<dyn Future<Output = Result<Seen, Missed>> + Send + 'run>>;
+
+impl<'run> Watcher<'run> {
+    pub(super) fn new(
+        executor: &'run Executor,
+        right: &'run TaskRight,
+        context: &'run CallContext<'run>,
+    ) -> Option<Self> {
+        let tasks = right.tasks()?;
+        let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
+        let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
+        tool.errors = ErrorRules { retry, ..tool.errors };
+        Some(Self { executor, right, tasks, context, tool })
+    }
+
+    /// Returns how long to wait.
+    pub(super) fn time(&self, budget: Budget) -> Duration {
+        let settings = self.admit(false).ok().and_then(|call| {
+            let backend = self.executor.backend(call.entry()).ok()?;
+            Some((backend.settings().task_wait, backend.settings().task_wait_progress))
+        });
+        let (usual, heard) = settings.unwrap_or_default();
+        let time = match budget {
+            Budget::AtOnce => Duration::ZERO,
+            // An operator who raises the one means the other as well.
+            Budget::Heard => heard.max(usual),
+            Budget::Longest => self.tasks.max_wait,
+            Budget::For(time) => time,
+            Budget::Until(end) => end.saturating_duration_since(Instant::now()),
+            Budget::Usual => usual,
+        };
+        time.min(self.tasks.max_wait)
+    }
+
+    /// Returns the report about a task that nobody has looked at.
+    pub(super) fn unseen(&self) -> TaskReport {
+        let handle = self.right.handle().clone();
+        TaskReport { handle, is_running: true, glimpse: None, trouble: None }
+    }
+
+    pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
+        self.right.watch(blocking).map_err(|refusal| {
+            let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
+            TaskError::State { handle, tool, reason: refusal.to_string() }.into()
+        })
+    }
+
+    /// Looks at once, and then watches until `deadline`.
+    pub(super) async fn begin(&self, deadline: Instant) -> Result<End, CallError> {
+        let first = self.look(false).await;
+        let is_over = Instant::now() >= deadline;
+        let report = match first {
+            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(End::Ended(seen)),
+            Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
+            Err(Missed::Lasting(error)) => return Err(error),
+            Err(Missed::Passing { error, .. }) => {
+                TaskReport { trouble: Some(error.to_string()), ..self.unseen() }
+            }
+        };
+        self.context.observer.task(&report);
+        if is_over {
+            return Ok(End::Open(report));
+        }
+        self.run(Some(report), deadline).await
+    }
+
+    /// Watches until the task has ended, or until `deadline`.
+    pub(super) async fn run(
+        &self,
+        report: Option<TaskReport>,
+        deadline: Instant,
+    ) -> Result<End, CallError> {
+        let mut report = report.unwrap_or_else(|| self.unseen());
+        let mut looks = 0;
+        let mut troubled: Option<Instant> = None;
+        let mut poll = self.look_after(self.tasks.pause(looks), false);
+        // It never ends by itself where there is no such call.
+        let mut blocking =
+            self.tasks.blocking.as_ref().map(|_| self.look_after(Duration::ZERO, true));
+        loop {
+            let blocked = async {
+                match &mut blocking {
+                    Some(look) => look.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                seen = blocked => match seen {
+                    Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(End::Ended(seen)),
+                    // A server or a proxy that waits for a while only: ask again.
+                    Ok(_) | Err(Missed::Passing { .. }) => {
+                        blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
+                    }
+                    // The polls find out whether that is so for them too.
+                    Err(Missed::Lasting(_)) => blocking = None,
+                },
+                seen = &mut poll => {
+                    looks += 1;
+                    let mut pause = self.tasks.pause(looks);
+                    match seen {
+                        Ok(seen) if seen.glimpse.phase != Phase::Running => {
+                            return Ok(End::Ended(seen));
+                        }
+                        Ok(seen) => {
+                            troubled = None;
+                            report.trouble = None;
+                            report.glimpse = Some(seen.glimpse);
+                        }
+                        Err(Missed::Lasting(error)) => return Err(error),
+                        Err(Missed::Passing { error, retry_after }) => {
+                            let since = *troubled.get_or_insert_with(Instant::now);
+                            report.trouble = Some(format!("the last look failed: {error}"));
+                            if since.elapsed() > LONGEST_TROUBLE {
+                                return Ok(End::Open(report));
+                            }
+                            pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
+                        }
+                    }
+                    self.context.observer.task(&report);
+                    poll = self.look_after(pause, false);
+                }
+                () = tokio::time::sleep_until(deadline) => return Ok(End::Open(report)),
+            }
+        }
+    }
+
+    fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> Look<'look> {
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            self.look(blocking).await
+        })
+    }
+
+    /// Looks at the task once.
+    async fn look(&self, blocking: bool) -> Result<Seen, Missed> {
+        let call = self.admit(blocking).map_err(Missed::Lasting)?;
+        let settings = self.executor.backend(call.entry()).map_err(Missed::Lasting)?.settings();
+        let bound = settings.timeouts.call;
+        let seen = tokio::time::timeout(bound, self.look_through(&call)).await;
+        let seen = seen.unwrap_or_else(|_| {
+            Err(CallError::Send(SendError {
+                backend: settings.name.clone(),
+                request: Operation::Tool(&self.tool).summary(),
+                kind: SendErrorKind::Timeout { bound: "timeout", after: bound },
+                attempts: 1,
+            }))
+        });
+        seen.map_err(|error| self.missed(error))
+    }
+
+    async fn look_through(&self, call: &Admitted<'_>) -> Result<Seen, CallError> {
+        let Self { executor, tool, tasks, context, .. } = self;
+        let backend = executor.backend(call.entry())?;
+        let plan = executor.plan(call, tool, backend)?;
+        let means = Means::new(executor, backend, context);
+        let step = means.step(call, tool, &plan);
+        let rules = RetryRules { is_patient: true, ..look_rules(tool) };
+        let exchange = backend.send(&plan, rules, false, &executor.files, &means.activity).await?;
+        let status = exchange.response.status();
+        let (text, rejected) = if status.is_success() {
+            let answer = step.answer(exchange).await?;
+            match step.readable(answer.payload)? {
+                Payload::Json(text) => (text, None),
+                _ => return Err(self.unclear("is no JSON".to_owned())),
+            }
+        } else {
+            // Some APIs show a task that failed with a status of its own.
+            let (error, body) = refusal(backend, tool, &step.request_line(), exchange).await;
+            let error = CallError::from(Box::new(error));
+            match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
+                Some(text) => (text, Some(error)),
+                None => return Err(error),
+            }
+        };
+        let seen = async {
+            let before = text.as_str().len();
+            let selected = means.room.work(before, || step.select(text)).await?;
+            step.resize(before as u64, selected.as_str().len() as u64)?;
+            let shown = step.shape(selected, status.as_u16()).await?;
+            let Payload::Json(shown) = shown.payload else {
+                return Err(self.unclear("is no JSON".to_owned()));
+            };
+            let read = || tasks.read(shown.as_str());
+            let glimpse = means.room.work(shown.as_str().len(), read).await;
+            let glimpse = glimpse.map_err(|error| self.unclear(error.to_string()))?;
+            Ok(Seen { glimpse, shown, room: means.room.clone() })
+        };
+        // What shows no task is what its status says.
+        seen.await.map_err(|error| rejected.unwrap_or(error))
+    }
+
+    fn unclear(&self, reason: String) -> CallError {
+        let (handle, tool) = (self.right.handle().clone(), self.tool.name.clone());
+        TaskError::State { handle, tool, reason }.into()
+    }
+
+    /// Decides whether another look may help.
+    fn missed(&self, error: CallError) -> Missed {
+        if error.is_transient() {
+            return Missed::Passing { retry_after: error.retry_after(), error };
+        }
+        Missed::Lasting(match error {
+            error @ CallError::Task(_) => error,
+            error => {
+                let (handle, error) = (self.right.handle().clone(), Box::new(error));
+                TaskError::Unseen { handle, error }.into()
+            }
+        })
+    }
+
+    /// Makes the end of the task the outcome of `call`: the rules of `starter`, which began it, apply
+    /// to the result, but for `result_path`, which is about the tool's own answers.
+    pub(super) async fn outcome(
+        &self,
+        seen: Seen,
+        call: &Admitted<'_>,
+        starter: &Tool,
+    ) -> Result<Outcome, CallError> {
+        let Self { executor, right, tasks, context, .. } = self;
+        let Seen { glimpse, shown, room } = seen;
+        let handle = right.handle().clone();
+        if glimpse.phase != Phase::Succeeded {
+            return Err(TaskError::Failed(TaskFailure {
+                handle,
+                is_cancelled: glimpse.phase == Phase::Cancelled,
+                reason: self.reason(&shown, starter),
+                state: glimpse.state,
+            })
+            .into());
+        }
+        let done = TaskReport { handle, is_running: false, glimpse: Some(glimpse), trouble: None };
+        let backend = executor.backend(call.entry())?;
+        let before = shown.as_str().len();
+        let most = to_usize(backend.settings().max_response_bytes);
+        let result = || {
+            let path = tasks.result.as_ref()?;
+            // Whatever is wrong with it, there is no result.
+            let selected = shape::select::<()>(shown, Some(path), most).ok()?;
+            Some(selected).filter(|selected| selected.as_str() != "null")
+        };
+        let Some(result) = room.work(before, result).await else {
+            let payload = Payload::Task(Box::new(done));
+            let held = Held::default();
+            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None, held });
+        };
+        // For the words of errors only: nothing is sent any more.
+        let look = self.admit(false)?;
+        let (arguments, door) = (look.arguments(), look.door());
+        let plan = call::plan(look.entry(), &self.tool, backend.base(), arguments, door)?;
+        // What it takes was counted with the look.
+        let means = Means { room, ..Means::new(executor, backend, context) };
+        let step = means.step(call, starter, &plan);
+        step.resize(before as u64, result.as_str().len() as u64)?;
+        let outcome = step.shape(result, 200).await?;
+        Ok(Outcome { held: Held::by(means.room), ..outcome })
+    }
+
+    /// Returns why the task failed, without what the tool that began it hides in its results.
+    fn reason(&self, shown: &JsonText, starter: &Tool) -> Option<String> {
+        let text = shown.as_str();
+        if starter.response.redact.is_empty() {
+            return self.tasks.reason_in(text);
+        }
+        let result = self.tasks.result.as_ref().and_then(|path| path.look(text));
+        let without = match result {
+            None => text.to_owned(),
+            Some(result) => {
+                // Both are parts of the same text.
+                let from = result.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+                let (before, after) = (text.get(..from)?, text.get(from + result.len()..)?);
+                let most = result.len().saturating_mul(2);
+                let result = JsonText::trusted(result.to_owned());
+                let hidden = shape::redact(result, &starter.response.redact, most).ok()?;
+                [before, hidden.as_str(), after].concat()
+            }
+        };
+        // What cannot be hidden is not told.
+        let (without, hidden) = hiding::in_json(&without, &starter.response)?;
+        self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
+    }
+}
