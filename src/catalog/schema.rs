@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{EntryParam, description::collapse};
 use crate::{
-    descriptor::model::{ParamKind, Role, StreamArgument},
+    descriptor::model::{ParamKind, Role},
     text,
 };
 
@@ -19,7 +19,9 @@ use crate::{
 pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
     let mut schema = object(params.iter().filter(|param| param.listed));
     // What this program adds has a type that no file says.
-    let texts = |param: &&EntryParam| param.param.role == Role::Stream(StreamArgument::Subscribe);
+    let texts = |param: &&EntryParam| {
+        matches!(param.param.role, Role::Stream(_)) && param.param.kind == ParamKind::Array
+    };
     for EntryParam { property, .. } in params.iter().filter(texts) {
         if let Some(Value::Object(property)) =
             schema.get_mut("properties").and_then(|it| it.get_mut(property))

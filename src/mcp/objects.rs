@@ -14,14 +14,14 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
-        ResourceUpdatedNotificationParam, SubscriptionFilter,
+        CacheScope, ReadResourceResult, ResourceTemplate, ResourceUpdatedNotificationParam,
+        SubscriptionFilter,
     },
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, ending::Stopped, http, progress, result};
+use super::{Server, ending::Stopped, http, progress, resources};
 use crate::{
     executor::CallContext,
     gate::Pending,
@@ -29,9 +29,8 @@ use crate::{
         StreamError,
         watch::{Found, MOST_URIS, Resources, Watcher},
     },
-    outcome::Payload,
     shares::Client,
-    text::{cut, line},
+    text::line,
 };
 
 /// The least time between two notifications about the same resource.
@@ -66,6 +65,11 @@ impl Served {
     /// Returns whether clients can subscribe to anything.
     pub(super) fn can_watch(&self) -> bool {
         self.resources.can_watch()
+    }
+
+    /// Returns what can be read.
+    pub(super) fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// Lists the kinds of resources; single ones are too many to be listed.
@@ -103,6 +107,7 @@ impl Served {
         let admitted = self.resources.read_call(found).and_then(Pending::admit);
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
+        let entry = admitted.entry();
         let reporter = progress::Reporter::default();
         let client = http::client(&context.extensions);
         let carried = CallContext::heard_by(&reporter).of(client);
@@ -112,26 +117,17 @@ impl Served {
         let outcome = done.map_err(stopped)?.map_err(|error| {
             let text = error.for_model();
             if error.is_gone() {
-                ErrorData::resource_not_found(text, None)
+                resources::not_found(uri, text)
             } else {
                 ErrorData::internal_error(text, None)
             }
         })?;
-        let (text, content_type) = match outcome.payload {
-            Payload::Json(text) => {
-                (result::json(text.into_string()).text, "application/json".to_owned())
-            }
-            Payload::Text { content_type, text } => (result::masked(text).text, content_type),
-            Payload::Empty => (String::new(), "text/plain".to_owned()),
-            Payload::File(_) | Payload::Task(_) => {
-                let message = format!("\"{uri}\" is no value: call the tool that reads it");
-                return Err(ErrorData::internal_error(message, None));
-            }
-        };
-        let contents = ResourceContents::text(text, uri).with_mime_type(content_type);
-        Ok(ReadResourceResult::new(vec![contents])
-            .with_ttl_ms(0)
-            .with_cache_scope(CacheScope::Private))
+        let contents = Box::pin(server.contents(outcome, entry, uri, context)).await;
+        let contents = contents.ok_or_else(|| {
+            let message = format!("\"{uri}\" is no value: call the tool that reads it");
+            ErrorData::internal_error(message, None)
+        })?;
+        Ok(ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
     }
 
     /// Watches a resource for a session.
@@ -141,7 +137,7 @@ impl Served {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.resources.is_watchable(uri) {
-            return Err(unknown(uri));
+            return Err(resources::unknown(uri));
         }
         let client = http::client(&context.extensions);
         let watcher = self.watcher(&client, &context.peer).map_err(failed)?;
@@ -274,11 +270,6 @@ async fn tell(watcher: &Watcher, peer: &Peer<RoleServer>) {
         // What changes meanwhile is told after this, once.
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-fn unknown(uri: &str) -> ErrorData {
-    let uri = cut(uri, 200);
-    ErrorData::resource_not_found(format!("there is no resource \"{uri}\""), None)
 }
 
 fn failed(error: StreamError) -> ErrorData {

@@ -164,16 +164,16 @@ fn item(shape: &Shape) -> Option<Value> {
     if kind == ParamKind::Array {
         return None;
     }
-    let word = text::word(kind);
+    let mut schema = Map::from_iter([("type".to_owned(), json!(text::word(kind)))]);
     if kind == ParamKind::Object {
         let kinds = shape.members.iter().filter_map(|it| Some((&it.name, only_kind(&it.shape)?)));
         let members: Map<String, Value> = kinds
             .take(MAX_MEMBERS)
             .map(|(name, kind)| (name.clone(), json!({ "type": text::word(kind) })))
             .collect();
-        return Some(json!({ "type": word, "properties": members }));
+        schema.insert("properties".to_owned(), members.into());
     }
-    Some(json!({ "type": word }))
+    Some(schema.into())
 }
 
 /// Returns the type of a value that has one.

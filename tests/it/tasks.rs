@@ -20,13 +20,14 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
 /// An API that decides by the body, and shows failed tasks with a status of their own.
-pub(crate) const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+pub(crate) const TOOLS: &str = api!(
+    top: r#"
 requires: { features: [composites, redact] }
 _dadl_mcp:
   tasks:
@@ -44,12 +45,8 @@ _dadl_mcp:
     error: [$.result.detail, $.result.message, $.result]
     progress: $.progress
     cancel: { tool: task_cancel, arguments: { id: "{task}", force: false } }
-    max_wait: 1h
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+    max_wait: 1h"#,
+    backend: r#"
   defaults:
     errors: { message_path: "$.detail", retry_on: [503] }
   tools:
@@ -72,7 +69,8 @@ backend:
       code: |
         const code = async wait => { try { return await api.backup({ vm: "a", ...wait }); } catch (error) { return error.code; } };
         return [await code({ wait: 0 }), await code({ wait: 600 })];
-"#;
+"#
+);
 
 pub(crate) fn pending() -> Answer {
     Answer::json(201, r#"{"task_id":"1-a:b","status":"PENDING","result":null}"#)
@@ -297,7 +295,7 @@ async fn trouble_on_the_way_loses_no_task() {
     assert_eq!(value(outcome), json!(7));
     let troubles: Vec<bool> =
         heard.0.lock().unwrap().iter().map(|report| report.trouble.is_some()).collect();
-    assert_eq!(troubles, [false, true, true, true]);
+    assert_eq!(troubles, [false, true, true, true, false]);
     // One that says that there is no such task is believed.
     let gone = Answer::json(404, r#"{"detail":"Task does not exist"}"#);
     let (outcome, lines) = backup(vec![pending(), gone], json!(null)).await;
@@ -335,8 +333,10 @@ async fn progress_is_reported_at_every_look() {
     bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     let heard = heard.0.lock().unwrap();
     let done: Vec<u64> = heard.iter().map(|report| report.progress().done).collect();
-    assert_eq!(done, [0, 10, 10, 70]);
+    // The end is told as well, however far the look before it had seen.
+    assert_eq!(done, [0, 10, 10, 70, 100]);
     assert_eq!(heard[3].summary(), "STARTED, 70 %");
+    assert_eq!((heard[4].summary().as_str(), heard[4].is_running), ("SUCCESS, 100 %", false));
 }
 
 /// Waits until `count` requests have come.

@@ -120,7 +120,7 @@ impl<'run> Watcher<'run> {
         let first = self.look(false).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
-            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(End::Ended(seen)),
+            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen)),
             Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
             Err(Missed::Lasting(error)) => return Err(error),
             Err(Missed::Passing { error, .. }) => {
@@ -157,7 +157,7 @@ impl<'run> Watcher<'run> {
             tokio::select! {
                 biased;
                 seen = blocked => match seen {
-                    Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(End::Ended(seen)),
+                    Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen)),
                     // A server or a proxy that waits for a while only: ask again.
                     Ok(_) | Err(Missed::Passing { .. }) => {
                         blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
@@ -170,7 +170,7 @@ impl<'run> Watcher<'run> {
                     let mut pause = self.tasks.pause(looks);
                     match seen {
                         Ok(seen) if seen.glimpse.phase != Phase::Running => {
-                            return Ok(End::Ended(seen));
+                            return Ok(self.ended(seen));
                         }
                         Ok(seen) => {
                             troubled = None;
@@ -193,6 +193,18 @@ impl<'run> Watcher<'run> {
                 () = tokio::time::sleep_until(deadline) => return Ok(End::Open(report)),
             }
         }
+    }
+
+    /// Tells whoever listens how the task ended.
+    fn ended(&self, seen: Seen) -> End {
+        let mut glimpse = seen.glimpse.clone();
+        if glimpse.phase == Phase::Succeeded {
+            // Some APIs say of what is done how far it was when they last looked.
+            glimpse.percent = Some(100.0);
+        }
+        let report = TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() };
+        self.context.observer.task(&report);
+        End::Ended(seen)
     }
 
     fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> Look<'look> {
