@@ -17,10 +17,10 @@ use std::{
 use rmcp::{
     RoleServer,
     model::{
-        BooleanSchema, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities,
-        ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-        ElicitationSchema, InputRequest, InputRequiredResult, PrimitiveSchemaDefinition,
-        ProtocolVersion, RequestId, RequestStateCodec, SealOptions, ServerRequest,
+        CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientResult,
+        ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
+        InputRequest, InputRequiredResult, ProtocolVersion, RequestId, RequestStateCodec,
+        SealOptions, ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext, ServiceError},
 };
@@ -31,9 +31,9 @@ use tokio::time::Instant;
 
 use crate::gate::{CallDigest, Consent, Pending};
 
-/// How long a person may take.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// The one property of the form, and the key of the question.
+/// How long a person may take: less than the shortest host that waits for minutes.
+const PATIENCE: Duration = Duration::from_secs(540);
+/// The key of the question.
 const CONFIRM: &str = "confirm";
 /// What a sealed state is for.
 const PURPOSE: &[u8] = b"dadl-mcp/confirm";
@@ -164,13 +164,10 @@ fn cannot_ask(pending: &Pending<'_>) -> String {
     )
 }
 
-/// Makes the form: the whole call, and one box that is not ticked.
+/// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
+/// that are not ticked.
 fn form(pending: &Pending<'_>) -> ElicitRequestParams {
-    let tick = BooleanSchema::new().title("Allow this call").with_default(false);
-    let properties =
-        BTreeMap::from([(CONFIRM.to_owned(), PrimitiveSchemaDefinition::Boolean(tick))]);
-    let requested_schema =
-        ElicitationSchema::new(properties).with_required(vec![CONFIRM.to_owned()]);
+    let requested_schema = ElicitationSchema::new(BTreeMap::new());
     let message = pending.question();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
@@ -193,7 +190,8 @@ async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) ->
         Ok(ClientResult::ElicitResult(answer)) => judge(pending.digest(), &answer),
         Ok(_) => Answer::Refused("the host sent no answer to the question".to_owned()),
         Err(ServiceError::Timeout { .. }) => {
-            Answer::Refused("the person did not answer within 10 minutes".to_owned())
+            let minutes = PATIENCE.as_secs() / 60;
+            Answer::Refused(format!("the person did not answer within {minutes} minutes"))
         }
         Err(error) => {
             tracing::debug!(%error, "the host could not ask");
@@ -221,16 +219,16 @@ impl Drop for Withdrawal<'_> {
     }
 }
 
-/// Only an accepted form with a ticked box is a yes.
+/// Only an accepted form is a yes, whatever a host writes into it.
 fn judge(digest: CallDigest, answer: &ElicitResult) -> Answer {
-    let ticked = answer.content.as_ref().and_then(|content| content.get(CONFIRM))
-        == Some(&Value::Bool(true));
     match answer.action {
-        ElicitationAction::Accept if ticked => Answer::Given(Consent::given_for(digest)),
+        ElicitationAction::Accept => Answer::Given(Consent::given_for(digest)),
         ElicitationAction::Cancel => {
             Answer::Refused("the person closed the question without an answer".to_owned())
         }
-        _ => Answer::Refused("the person said no; do not try again unasked".to_owned()),
+        _ => {
+            Answer::Refused("the person said no; do not try again unasked".to_owned())
+        }
     }
 }
 
