@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
+    api::api,
     setup::{Home, ROTATING, rotating},
     upstream::{Answer, Upstream},
 };
@@ -55,13 +56,15 @@ impl Resolver for Everywhere {
     }
 }
 
-const TOOLS: &str = r#"
+/// Each test gives its own `AUTH` and `MORE`.
+const DESCRIPTOR: &str = api!(auth: "AUTH", backend: r#"
+  MORE
   tools:
     get: { method: GET, path: /things, access: read, description: Things. }
     events: { method: GET, path: /events, access: read, description: Events., response: { streaming: true } }
     export: { method: GET, path: /export, access: read, description: Exports., response: { binary: true } }
     send: { method: POST, path: /import, access: read, description: Sends., content_type: application/octet-stream }
-"#;
+"#);
 
 const BEARER: &str = "{ type: bearer, credential: id }";
 
@@ -87,11 +90,8 @@ impl Program {
         change: impl FnOnce(&mut BackendSettings),
     ) -> Result<Self, BuildError> {
         let home = tempfile::tempdir().unwrap();
-        let text = format!(
-            "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: fake\n  type: rest\n  \
-             description: A fake\n  base_url: '{base_url}'\n  openapi_source: \
-             '{base_url}/openapi.json'\n  auth: {auth}\n{TOOLS}"
-        );
+        let keys = format!("base_url: '{base_url}'\n  openapi_source: '{base_url}/openapi.json'");
+        let text = DESCRIPTOR.replace("{ AUTH }", auth).replace("MORE", &keys);
         let path = home.path().join("fake.dadl");
         std::fs::write(&path, text).unwrap();
         let mut backend = BackendSettings::new("fake", path.to_str().unwrap());
@@ -373,10 +373,8 @@ async fn through_a_proxy_the_name_is_judged() {
     let port = proxy.address.port();
     let home = tempfile::tempdir().unwrap();
     let descriptor = |base: &str| {
-        let text = format!(
-            "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: fake\n  type: rest\n  \
-             description: A fake\n  base_url: '{base}'\n  auth: {BEARER}\n{TOOLS}"
-        );
+        let text = DESCRIPTOR.replace("{ AUTH }", BEARER);
+        let text = text.replace("MORE", &format!("base_url: '{base}'"));
         std::fs::write(home.path().join("fake.dadl"), text).unwrap();
     };
     let call = ["call", "get", "--dadl", "./fake.dadl"];

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use crate::{
+    api::api,
     harness::Harness,
     upstream::{Answer, Upstream},
 };
@@ -75,27 +76,24 @@ fn vault() -> Vault {
     Vault::new(&[("id", ID), ("secret", SECRET), ("refresh", REFRESH)])
 }
 
+/// An API with the credential of a test.
+pub(crate) const DESCRIPTOR: &str = api!(
+    top: "requires: { features: [refresh_token_rotation] }",
+    auth: "AUTH",
+    backend: r#"
+  defaults: { headers: { X-Version: "3" }, errors: { message_path: $.error, retry_on: [503], retry_strategy: { max_retries: 1, backoff: fixed, initial_delay: 1ms } } }
+  tools:
+    get: { method: GET, path: /things, access: read, description: Things. }
+    post: { method: POST, path: /things, access: read, description: Posts., params: { name: { type: string, in: body } } }
+    send: { method: POST, path: /import, access: read, description: Sends., content_type: application/octet-stream }
+"#
+);
+
 /// Loads a backend whose API and whose token endpoint are both `upstream`.
 fn bench(upstream: &Upstream, keys: &str, vault: &Vault) -> Harness {
     let address = upstream.address;
     let keys = keys.replace("HOST", &format!("http://{address}"));
-    let text = format!(
-        r#"
-spec: https://dadl.ai/spec/dadl-spec-v0.2.md
-requires: {{ features: [refresh_token_rotation] }}
-backend:
-  name: fake
-  type: rest
-  description: A fake
-  auth: {{ {keys} }}
-  defaults: {{ headers: {{ X-Version: "3" }}, errors: {{ message_path: $.error, retry_on: [503], retry_strategy: {{ max_retries: 1, backoff: fixed, initial_delay: 1ms }} }} }}
-  tools:
-    get: {{ method: GET, path: /things, access: read, description: Things. }}
-    post: {{ method: POST, path: /things, access: read, description: Posts., params: {{ name: {{ type: string, in: body }} }} }}
-    send: {{ method: POST, path: /import, access: read, description: Sends., content_type: application/octet-stream }}
-"#
-    );
-    Harness::new(&text, &upstream.url(), vault.clone(), |_| {})
+    Harness::new(&DESCRIPTOR.replace("AUTH", &keys), &upstream.url(), vault.clone(), |_| {})
 }
 
 const CLIENT: &str = "type: oauth2, token_url: HOST/token, client_id_credential: id, \
@@ -381,14 +379,8 @@ async fn a_refresh_token_that_another_process_replaced_is_looked_up_again() {
     }
     let refusal = Answer::json(400, r#"{"error":"invalid_grant"}"#);
     let upstream = Upstream::start(vec![refusal, token(1, ""), ok()]).await;
-    let text = format!(
-        "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: fake\n  type: rest\n  \
-         description: A fake\n  auth: {{ {} }}\n  tools:\n    get: {{ method: GET, path: /things, \
-         access: read, description: Things. }}\n",
-        "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: id, \
-         refresh_token_credential: refresh"
-            .replace("HOST", &format!("http://{}", upstream.address))
-    );
+    let keys = REFRESHING.replace("HOST", &format!("http://{}", upstream.address));
+    let text = DESCRIPTOR.replace("AUTH", &keys);
     let bench = Harness::new(&text, &upstream.url(), Shared(vault()), |_| {});
     bench.value("get", json!({})).await;
     let requests = upstream.requests();

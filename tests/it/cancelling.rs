@@ -5,21 +5,15 @@ use std::path::Path;
 
 use dadl_mcp::files::FileStore;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const TOOLS: &str = api!(backend: r#"
   tools:
     get: { method: GET, path: /thing, access: read, description: "Gets." }
     export: { method: GET, path: /export, access: read, description: "Exports.", response: { binary: true } }
@@ -45,7 +39,7 @@ backend:
       pagination: { strategy: offset, behavior: auto, request: { offset_param: offset }, response: { has_more: "$.more" } }
     watch: { method: GET, path: /watch, access: read, description: "Never ends.", response: { streaming: true } }
     filtered: { method: GET, path: /thing, access: read, description: "Gets.", response: { allow_jq_override: true } }
-"#;
+"#);
 
 /// A client of a server whose backend is at `url`, with files below `home`.
 async fn client(url: &str, home: &Path) -> Client {
@@ -127,21 +121,15 @@ async fn between_retries() {
     cancelled("flaky", json!({}), vec![busy]).await;
 }
 
-/// A backend that takes connections and reads one byte at most.
-async fn silent() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address.to_string())
-}
-
 /// Calls `tool`, waits for the connection, cancels, and reads the connection to its end.
 async fn cancelled_at(scheme: &str, tool: &str, arguments: Value) -> Vec<u8> {
     use tokio::io::AsyncReadExt as _;
     let home = tempfile::tempdir().unwrap();
-    let (listener, address) = silent().await;
-    let mut client = client(&format!("{scheme}://{address}"), home.path()).await;
+    let backend = Upstream::by_hand().await;
+    let url = backend.origin().replace("http", scheme);
+    let mut client = client(&url, home.path()).await;
     client.start(1, "tools/call", json!({ "name": tool, "arguments": arguments })).await;
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = backend.accept().await;
     let mut bytes = vec![stream.read_u8().await.unwrap()];
     client.notify("notifications/cancelled", json!({ "requestId": 1 })).await;
     // A reset is an end as well.

@@ -8,7 +8,10 @@ use std::{
 use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::Value;
 
-use crate::upstream::{Answer, Upstream};
+use crate::{
+    api::api,
+    upstream::{Answer, Upstream},
+};
 
 /// A home directory and the environment of a process that has nothing else.
 struct Cli {
@@ -396,13 +399,7 @@ fn a_key_without_effect_is_said_when_a_descriptor_is_served() {
 }
 
 /// A descriptor with one tool and one composite.
-const COMPOSITE: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const COMPOSITE: &str = api!(backend: r#"
   tools:
     list: { method: GET, path: /things, access: read, description: "Lists." }
   composites:
@@ -414,7 +411,7 @@ backend:
         console.warn("counting", all);
         if (params.add < 0) throw new Error("too few");
         return { count: all.length + params.add };
-"#;
+"#);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn composites_are_called_like_tools() {

@@ -1,6 +1,6 @@
 //! Composites from the descriptor to the result: what is sent, what comes back, what is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dadl_mcp::{
     access::{Levels, Policy},
@@ -10,27 +10,16 @@ use dadl_mcp::{
     outcome::Payload,
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    sync::Barrier,
-};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{self, Client, serve_tools},
     upstream::{Answer, Upstream},
 };
 
 /// Some tools, and room for composites.
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [composites] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const TOOLS: &str = api!(top: "requires: { features: [composites] }", backend: r#"
   defaults:
     errors: { message_path: "$.error", code_path: "$.code" }
   tools:
@@ -41,7 +30,7 @@ backend:
     text: { method: GET, path: /text, access: read, description: "Text." }
     file: { method: GET, path: /file, access: read, description: "A file.", response: { binary: true } }
   composites:
-"#;
+"#);
 
 /// Adds a composite called `run` to the tools.
 fn descriptor(keys: &str, code: &str) -> String {
@@ -112,27 +101,21 @@ async fn params_have_their_declared_names_and_defaults() {
     assert_eq!(entry.input_schema["properties"]["a.b"]["default"], 5);
 }
 
-/// A backend that answers none of `count` requests before it has all of them.
+/// Answers none of `count` requests before it has all of them.
 async fn together(count: usize) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let barrier = Arc::new(Barrier::new(count));
+    let backend = Upstream::by_hand().await;
+    let url = backend.url();
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let barrier = Arc::clone(&barrier);
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let length = stream.read(&mut request).await.unwrap();
-                let request = String::from_utf8_lossy(&request[..length]).into_owned();
-                barrier.wait().await;
-                let id = request.split(['/', ' ']).nth(4).unwrap();
-                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-                let answer = format!("{head}Content-Length: {}\r\n\r\n{id}", id.len());
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            });
+        let mut all = Vec::new();
+        while all.len() < count {
+            all.push(backend.asked().await);
+        }
+        for mut asked in all {
+            let id = asked.head.split(['/', ' ']).nth(4).unwrap().to_owned();
+            asked.answer(&Answer::json(200, &id)).await;
         }
     });
-    format!("http://{address}/api")
+    url
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    api::api,
     mcp_http::Site,
     mcp_support::{Served, serve, serve_tools, text, with_meta},
     upstream::{Answer, Upstream},
@@ -344,16 +345,10 @@ fn request_of(site: &Site, parameters: Value) -> String {
 
 /// A tool whose answer a caller may filter.
 #[cfg(target_os = "linux")]
-const FILTERED: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+const FILTERED: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   tools:
     get: { method: GET, path: /things, access: read, description: "Things.", response: { allow_jq_override: true } }
-"#;
+"#);
 
 #[tokio::test]
 async fn a_session_that_a_client_invents_is_none() {

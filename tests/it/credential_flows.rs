@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use crate::{
     addresses::Everywhere,
+    api::api,
     upstream::{Answer, Upstream},
 };
 
@@ -51,11 +52,12 @@ impl Bench {
 
     /// Writes a descriptor; `more` are lines of `backend`.
     fn descriptor(self, file: &str, auth: &str, more: &str) -> Self {
-        let text = format!(
-            "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: fake\n  type: rest\n  \
-             description: A fake\n  auth: {auth}\n{more}\n  tools:\n    get: {{ method: GET, \
-             path: /things, access: read, description: Things. }}\n"
-        );
+        let text = api!(auth: "AUTH", backend: r#"
+MORE
+  tools:
+    get: { method: GET, path: /things, access: read, description: Things. }
+"#);
+        let text = text.replace("{ AUTH }", auth).replace("MORE", more);
         std::fs::write(self.home.path().join(file), text).unwrap();
         self
     }

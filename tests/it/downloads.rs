@@ -14,20 +14,15 @@ use dadl_mcp::{
 use serde_json::json;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
-pub(crate) const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: token }
+pub(crate) const TOOLS: &str = api!(auth: "type: bearer, credential: token", backend: r#"
   tools:
     export: { method: GET, path: "/disk.raw", access: read, description: "Exports.", response: { binary: true } }
-"#;
+"#);
 
 pub(crate) const MIB: usize = 1024 * 1024;
 pub(crate) const VERSION: (&str, &str) = ("ETag", "\"v1\"");

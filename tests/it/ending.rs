@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpStream;
 
 use crate::{
     mcp_http::Site,
     mcp_support::{Client, Served, failure, serve, text},
-    upstream::{Answer, Upstream},
+    upstream::{Answer, Asked, ByHand, Upstream},
 };
 
 const HANGING: &[u8] =
@@ -23,48 +20,23 @@ fn patient(url: &str) -> Served {
     serve(url).changed(|server| server.with_grace(LONG))
 }
 
-/// A backend that answers when it is told to.
-struct Slow {
-    listener: TcpListener,
-}
-
-impl Slow {
-    async fn start() -> (Self, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api", listener.local_addr().unwrap());
-        (Self { listener }, url)
-    }
-
-    /// Waits for a request.
-    async fn request(&self) -> TcpStream {
-        let mut stream = BufReader::new(self.listener.accept().await.unwrap().0);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(stream.read_line(&mut head).await.unwrap(), 0);
-        }
-        stream.into_inner()
-    }
-}
-
-async fn answer(mut stream: TcpStream) {
-    let answer =
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n[7]";
-    stream.write_all(answer).await.unwrap();
+async fn answer(mut asked: Asked) {
+    asked.answer(&Answer::json(200, "[7]")).await;
 }
 
 #[tokio::test]
 async fn a_call_that_ends_in_time_is_answered_over_http() {
-    let (slow, url) = Slow::start().await;
-    let site = Site::start_served(patient(&url), |_| {}).await;
+    let slow = Upstream::by_hand().await;
+    let site = Site::start_served(patient(&slow.url()), |_| {}).await;
     let session = site.session(json!({})).await;
     let call = json!({
         "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "list_things" }
     });
     let mut in_session = site.in_session(&session, &call).await;
-    let first = slow.request().await;
+    let first = slow.asked().await;
     let (stateless, second) = tokio::join!(
         site.stateless_started("tools/call", json!({ "name": "list_things" })),
-        slow.request()
+        slow.asked()
     );
     site.shutdown.cancel();
     while TcpStream::connect(site.address).await.is_ok() {
@@ -118,10 +90,10 @@ async fn a_stream_of_events_says_why_it_ends() {
 
 #[tokio::test]
 async fn stdio_finishes_what_ends_in_time_and_begins_nothing_new() {
-    let (slow, url) = Slow::start().await;
-    let mut client = Client::legacy(patient(&url), json!({})).await;
+    let slow = Upstream::by_hand().await;
+    let mut client = Client::legacy(patient(&slow.url()), json!({})).await;
     client.start(1, "tools/call", json!({ "name": "list_things" })).await;
-    let stream = slow.request().await;
+    let stream = slow.asked().await;
     client.shutdown.cancel();
     let late = client.call(2, "list_things", json!({})).await;
     assert_eq!(
@@ -151,21 +123,19 @@ mod processes {
     use std::process::Stdio;
 
     use rustix::process::{Pid, Signal, kill_process};
-    use tokio::process::{Child, Command};
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        process::{Child, Command},
+    };
 
     use super::*;
+    use crate::api::api;
 
-    const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
+    const TOOLS: &str = api!(backend: r#"
   base_url: "http://127.0.0.1:9"
-  auth: { type: bearer, credential: none }
-  description: "A fake"
   tools:
     list_things: { method: GET, path: /things, access: read, description: "Lists things." }
-"#;
+"#);
 
     struct Server {
         child: Child,
@@ -208,8 +178,8 @@ backend:
             serde_json::from_str(&line).unwrap()
         }
 
-        async fn with_a_call(url: &str, grace: &str, slow: &Slow) -> (Self, TcpStream) {
-            let mut server = Self::start(url, grace);
+        async fn with_a_call(slow: &ByHand, grace: &str) -> (Self, Asked) {
+            let mut server = Self::start(&slow.url(), grace);
             let params = json!({
                 "protocolVersion": "2025-06-18", "capabilities": {},
                 "clientInfo": { "name": "test", "version": "1" },
@@ -227,7 +197,7 @@ backend:
                     &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }),
                 )
                 .await;
-            (server, slow.request().await)
+            (server, slow.asked().await)
         }
 
         fn signal(&self, signal: Signal) {
@@ -246,8 +216,8 @@ backend:
     #[tokio::test]
     async fn each_signal_lets_a_call_end() {
         for signal in signals() {
-            let (slow, url) = Slow::start().await;
-            let (mut server, stream) = Server::with_a_call(&url, "1h", &slow).await;
+            let slow = Upstream::by_hand().await;
+            let (mut server, stream) = Server::with_a_call(&slow, "1h").await;
             server.signal(signal);
             // It answers that it ends before the call does.
             let params = json!({ "name": "list_things", "arguments": {} });
@@ -260,7 +230,7 @@ backend:
                 server.send(&late).await;
                 let probe = tokio::select! {
                     answer = server.receive() => Some(answer),
-                    stream = slow.request() => { answer(stream).await; None }
+                    stream = slow.asked() => { answer(stream).await; None }
                 };
                 let answer = match probe {
                     Some(answer) => answer,
@@ -281,13 +251,13 @@ backend:
 
     #[tokio::test]
     async fn a_call_without_an_end_is_answered_and_a_second_signal_waits_for_nothing() {
-        let (slow, url) = Slow::start().await;
-        let (mut server, _stream) = Server::with_a_call(&url, "10ms", &slow).await;
+        let slow = Upstream::by_hand().await;
+        let (mut server, _stream) = Server::with_a_call(&slow, "10ms").await;
         server.signal(Signal::TERM);
         let last = server.receive().await;
         assert!(failure(&last).starts_with("the server is ending"), "{last}");
         assert_eq!(server.child.wait().await.unwrap().code(), Some(0));
-        let (mut server, _stream) = Server::with_a_call(&url, "1h", &slow).await;
+        let (mut server, _stream) = Server::with_a_call(&slow, "1h").await;
         let ended = loop {
             server.signal(Signal::TERM);
             tokio::task::yield_now().await;

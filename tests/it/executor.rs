@@ -7,20 +7,17 @@ use dadl_mcp::{config::BackendSettings, outcome::Payload};
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
 const TOKEN: &str = "s3cr3t-token-value";
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [idempotency, redact] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=" }
+const TOOLS: &str = api!(
+    top: "requires: { features: [idempotency, redact] }",
+    auth: r#"type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=""#,
+    backend: r#"
   defaults:
     errors:
       message_path: "$.error"
@@ -43,7 +40,8 @@ backend:
       pagination: { strategy: offset, behavior: expose, request: { offset_param: offset, limit_param: limit, limit_default: 2 } }
     export: { method: GET, path: "/things/{id}.raw", access: read, description: "Exports.", params: { id: { type: string, in: path, required: true } }, response: { binary: true } }
     import: { method: POST, path: /import, access: read, description: "Imports.", content_type: application/octet-stream }
-"#;
+"#
+);
 
 /// Calls the tools of the fake backend at `url`.
 fn bench(url: &str) -> Harness {

@@ -12,30 +12,20 @@ use dadl_mcp::{
     config::FileSettings,
     files::{FileStore, Resolver},
 };
-use rcgen::{CertificateParams, Issuer, KeyPair};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer},
-};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
+    tls,
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+const TOOLS: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   tools:
     attach:
       method: POST
@@ -45,7 +35,7 @@ backend:
       content_type: multipart/form-data
       max_body_size: 1KB
       params: { file: { type: file_url, in: body, required: true } }
-"#;
+"#);
 
 /// Gives the answers of a test, one after the other; the last one again and again.
 struct Scripted {
@@ -85,25 +75,10 @@ struct Source {
 
 impl Source {
     async fn start(answers: Vec<Vec<u8>>) -> Self {
-        let authority_key = KeyPair::generate().unwrap();
-        let mut authority = CertificateParams::new(Vec::new()).unwrap();
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let (acceptor, pem) = tls::acceptor("files.example");
         let home = tempfile::tempdir().unwrap();
         let ca_file = home.path().join("ca.pem");
-        std::fs::write(&ca_file, authority.self_signed(&authority_key).unwrap().pem()).unwrap();
-        let issuer = Issuer::new(authority, authority_key);
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["files.example".to_owned()]).unwrap();
-        let leaf: CertificateDer<'static> = leaf.signed_by(&key, &issuer).unwrap().der().clone();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        std::fs::write(&ca_file, pem).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));

@@ -5,6 +5,7 @@ use std::{fs, process::Command};
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_descriptor},
     upstream::{Answer, Upstream},
@@ -14,23 +15,20 @@ const TOKEN: &str = "s3cret-token-of-the-test";
 
 /// A descriptor with this health check.
 fn descriptor(health: &str) -> String {
-    format!(
-        r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: {{ features: [health, semantic_errors] }}
-backend:
-  name: shop
-  type: rest
+    api!(
+        top: "requires: { features: [health, semantic_errors] }",
+        name: "shop",
+        auth: "type: bearer, credential: shop_token",
+        backend: r#"
   base_url: http://127.0.0.1:1/
-  description: "A shop"
-  auth: {{ type: bearer, credential: shop_token }}
-  defaults: {{ errors: {{ message_path: $.error, retry_on: [503] }} }}
-  health: {health}
+  defaults: { errors: { message_path: $.error, retry_on: [503] } }
+  health: HEALTH
   tools:
-    status: {{ method: GET, path: /status, access: read, description: "Status.", response: {{ result_path: $.none }}, params: {{ deep: {{ type: boolean, in: query, default: false }}, more: {{ type: string, in: query }} }} }}
-    purge: {{ method: POST, path: /purge, access: dangerous, description: "Purges." }}
+    status: { method: GET, path: /status, access: read, description: "Status.", response: { result_path: $.none }, params: { deep: { type: boolean, in: query, default: false }, more: { type: string, in: query } } }
+    purge: { method: POST, path: /purge, access: dangerous, description: "Purges." }
 "#
     )
+    .replace("HEALTH", health)
 }
 
 /// Makes the check against these answers; returns the result without its times, and the requests.

@@ -100,6 +100,30 @@ fn the_length_of_a_function_is_that_of_its_lines() {
 }
 
 #[test]
+fn the_paths_that_documents_name_exist() {
+    for document in ["CONTRIBUTING.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        // What is in backquotes and begins with a folder of the repository; what links lead to.
+        let quoted = text.split('`').skip(1).step_by(2).filter(|code| {
+            let folders = ["src/", "tests/", "docs/", "dadl/", "benches/", "fuzz/", ".ci/"];
+            folders.iter().any(|folder| code.starts_with(folder))
+        });
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let links = links.filter(|link| !link.contains("://"));
+        for path in quoted.chain(links) {
+            // Words in capitals stand for names, and what comes after a space or a brace for more.
+            let path = path.split([' ', '{', '#']).next().unwrap();
+            let is_name = |part: &str| part.len() > 1 && part.chars().all(|it| it.is_uppercase());
+            let fixed = path.split('/').take_while(|part| !is_name(part));
+            let path = fixed.fold(root().to_owned(), |path, part| path.join(part));
+            // A module is a file or a folder.
+            let exists = path.exists() || path.with_extension("rs").exists();
+            assert!(exists, "{document} names {}", path.display());
+        }
+    }
+}
+
+#[test]
 fn an_ignored_test_says_what_it_needs() {
     let gate = fs::read_to_string(root().join(".ci/run")).unwrap();
     let mut seen = BTreeSet::new();
@@ -118,32 +142,60 @@ fn an_ignored_test_says_what_it_needs() {
     }
 }
 
-#[test]
-fn the_notices_name_what_is_linked() {
-    let notices = fs::read_to_string(root().join("THIRD-PARTY-NOTICES.md")).unwrap();
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let listed: BTreeSet<(&str, &str)> = notices
-        .lines()
-        .skip_while(|line| !line.starts_with("| ---"))
-        .skip(1)
-        .map_while(|line| line.strip_prefix("| "))
-        .map(|line| {
-            let mut cells = line.split(" | ");
-            (cells.next().unwrap(), cells.next().unwrap())
-        })
-        .collect();
-    for (name, version) in &listed {
-        let package = format!("name = \"{name}\"\nversion = \"{version}\"\n");
-        assert!(lock.contains(&package), "{name} {version} is not linked any more: .ci/notices");
-    }
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let (_, direct) = manifest.split_once("\n[dependencies]\n").unwrap();
-    let direct = direct.split("\n[").next().unwrap();
-    for line in direct.lines().filter(|line| line.starts_with(|it: char| it.is_alphabetic())) {
-        let name = match line.split_once("package = \"") {
+/// The packages that the program itself depends on, whatever the platform.
+fn direct(manifest: &str) -> BTreeSet<&str> {
+    let tables = manifest.split("\n[").filter(|table| {
+        let head = table.lines().next().unwrap_or_default();
+        head == "dependencies]" || head.ends_with(".dependencies]")
+    });
+    let lines = tables.flat_map(|table| table.lines().skip(1));
+    lines
+        .filter(|line| line.starts_with(char::is_alphabetic))
+        .map(|line| match line.split_once("package = \"") {
             Some((_, package)) => package.split('"').next().unwrap(),
             None => line.split(' ').next().unwrap(),
-        };
-        assert!(listed.iter().any(|(it, _)| *it == name), "{name} is not listed: .ci/notices");
+        })
+        .collect()
+}
+
+/// These packages and all below them, as Cargo.lock has them: `name version`.
+fn built(direct: &BTreeSet<&str>, lock: &str) -> BTreeSet<String> {
+    let mut packages: BTreeMap<&str, Vec<(&str, Vec<&str>)>> = BTreeMap::new();
+    for package in lock.split("\n[[package]]\n").skip(1) {
+        let quoted = |key: &str| package.lines().find_map(|line| line.strip_prefix(key));
+        let name = quoted("name = ").unwrap().trim_matches('"');
+        let version = quoted("version = ").unwrap().trim_matches('"');
+        let needs = package.lines().filter_map(|line| line.strip_prefix(" \""));
+        let needs = needs.map(|line| line.trim_end_matches("\",")).collect();
+        packages.entry(name).or_default().push((version, needs));
     }
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = packages[env!("CARGO_PKG_NAME")][0].1.clone();
+    open.retain(|need| direct.contains(need.split(' ').next().unwrap()));
+    while let Some(need) = open.pop() {
+        let mut words = need.split(' ');
+        let (name, wanted) = (words.next().unwrap(), words.next());
+        for (version, needs) in &packages[name] {
+            if wanted.is_none_or(|it| it == *version) && found.insert(format!("{name} {version}")) {
+                open.extend(needs);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_notices_name_what_is_linked() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let notices = read("THIRD-PARTY-NOTICES.md");
+    let built = built(&direct(&read("Cargo.toml")), &read("Cargo.lock"));
+    let building = notices.lines().find_map(|line| line.split_once("are no part of it: "));
+    let building = building.unwrap().1.trim_end_matches('.').split(", ").map(str::to_owned);
+    let mut listed: BTreeSet<String> = building.collect();
+    for row in notices.lines().skip_while(|line| !line.starts_with("| ---")).skip(1) {
+        let Some(row) = row.strip_prefix("| ") else { break };
+        let cells: Vec<&str> = row.split(" | ").collect();
+        listed.insert(format!("{} {}", cells[0], cells[1]));
+    }
+    assert_eq!(listed, built, "`.ci/notices` writes THIRD-PARTY-NOTICES.md");
 }

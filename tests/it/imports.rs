@@ -9,44 +9,36 @@ use dadl_mcp::{
     simulator::{SimulatorOptions, XenOrchestra},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
+use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_tools, text, with_meta},
-    upstream::{Answer, Upstream},
+    upstream::{Answer, ByHand, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+const TOOLS: &str = api!(
+    top: r#"
 _dadl_mcp:
   uploads:
-    overwrite: { size: { tool: get_disk, path: $.disk.size } }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+    overwrite: { size: { tool: get_disk, path: $.disk.size } }"#,
+    backend: r#"
   tools:
     import: { method: POST, path: /import, access: read, description: "Imports.", content_type: application/octet-stream }
     get_disk: { method: GET, path: "/disks/{id}", access: read, description: "A disk.", params: { id: { type: string, in: path, required: true }, fields: { type: string, in: query, default: all } } }
     overwrite: { method: PUT, path: "/disks/{id}/content", access: read, description: "Overwrites.", content_type: application/octet-stream, params: { id: { type: string, in: path, required: true }, force: { type: boolean, in: query } } }
-"#;
+"#
+);
 
 const SIZE: usize = 4 * 1024 * 1024;
 /// More than the sockets of both sides hold.
 const LARGE: usize = 512 * 1024 * 1024;
-const OK: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A call that is being made, and the server's side of it.
 struct Bench {
-    listener: TcpListener,
+    backend: ByHand,
     harness: Arc<Harness>,
     heard: Arc<Heard>,
 }
@@ -61,20 +53,16 @@ impl Observer for Heard {
     }
 }
 
-/// One connection, seen from the server.
-struct Peer(BufReader<TcpStream>);
-
 impl Bench {
     async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let harness = Harness::new(TOOLS, &url, Fixed(Ok(String::new())), |_| {});
+        let backend = Upstream::by_hand().await;
+        let harness = Harness::new(TOOLS, &backend.origin(), Fixed(Ok(String::new())), |_| {});
         let directory = harness.executor.files().directory();
         std::fs::create_dir(directory).unwrap();
         for (name, size) in [("small", 1000), ("disk.raw", SIZE), ("large.raw", LARGE)] {
             std::fs::File::create(directory.join(name)).unwrap().set_len(size as u64).unwrap();
         }
-        Self { listener, harness: Arc::new(harness), heard: Arc::default() }
+        Self { backend, harness: Arc::new(harness), heard: Arc::default() }
     }
 
     fn import(&self, file: &'static str) -> JoinHandle<Result<Outcome, CallError>> {
@@ -87,47 +75,14 @@ impl Bench {
             harness.executor.execute(call, &CallContext::heard_by(&*heard)).await
         })
     }
-
-    async fn accept(&self) -> Peer {
-        Peer(BufReader::new(self.listener.accept().await.unwrap().0))
-    }
 }
 
-impl Peer {
-    async fn head(&mut self) -> String {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).await.unwrap(), 0, "{head}");
-        }
-        head.to_lowercase()
-    }
-
-    async fn write(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.unwrap();
-    }
-
-    async fn read(&mut self, length: usize) {
-        self.0.read_exact(&mut vec![0; length]).await.unwrap();
-    }
-
-    /// Reads on to the end of the connection, and says how much came.
-    async fn rest(&mut self) -> usize {
-        let mut buffer = vec![0; 64 * 1024];
-        let mut length = 0;
-        while let Ok(read @ 1..) = self.0.read(&mut buffer).await {
-            length += read;
-        }
-        length
-    }
+fn ok() -> Answer {
+    Answer::json(200, "{}")
 }
 
-fn refusal(status: u16) -> Vec<u8> {
-    let body = r#"{"error":"not here"}"#;
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
+fn refusal(status: u16) -> Answer {
+    Answer::json(status, r#"{"error":"not here"}"#)
 }
 
 async fn failure(call: JoinHandle<Result<Outcome, CallError>>) -> String {
@@ -138,13 +93,12 @@ async fn failure(call: JoinHandle<Result<Outcome, CallError>>) -> String {
 async fn a_long_body_waits_until_the_server_wants_it() {
     let bench = Bench::new().await;
     let call = bench.import("disk.raw");
-    let mut peer = bench.accept().await;
-    let head = peer.head().await;
-    assert!(head.contains("expect: 100-continue\r\n"), "{head}");
-    assert!(head.contains(&format!("content-length: {SIZE}\r\n")), "{head}");
-    peer.write(CONTINUE).await;
+    let mut peer = bench.backend.asked().await;
+    assert!(peer.says("expect: 100-continue\r\n"), "{}", peer.head);
+    assert!(peer.says(&format!("content-length: {SIZE}\r\n")), "{}", peer.head);
+    peer.send(CONTINUE).await;
     peer.read(SIZE).await;
-    peer.write(OK).await;
+    peer.answer(&ok()).await;
     call.await.unwrap().unwrap();
     let heard = bench.heard.0.lock().unwrap();
     let last = heard.last().unwrap();
@@ -156,10 +110,9 @@ async fn a_long_body_waits_until_the_server_wants_it() {
 async fn a_server_that_never_asks_gets_the_body_as_well() {
     let bench = Bench::new().await;
     let call = bench.import("disk.raw");
-    let mut peer = bench.accept().await;
-    peer.head().await;
+    let mut peer = bench.backend.asked().await;
     peer.read(SIZE).await;
-    peer.write(OK).await;
+    peer.answer(&ok()).await;
     call.await.unwrap().unwrap();
 }
 
@@ -167,11 +120,10 @@ async fn a_server_that_never_asks_gets_the_body_as_well() {
 async fn a_short_body_is_sent_at_once() {
     let bench = Bench::new().await;
     let call = bench.import("small");
-    let mut peer = bench.accept().await;
-    let head = peer.head().await;
-    assert!(!head.contains("expect:"), "{head}");
+    let mut peer = bench.backend.asked().await;
+    assert!(!peer.says("expect:"), "{}", peer.head);
     peer.read(1000).await;
-    peer.write(OK).await;
+    peer.answer(&ok()).await;
     call.await.unwrap().unwrap();
 }
 
@@ -180,10 +132,9 @@ async fn a_refusal_comes_before_the_body() {
     for status in [401, 403, 413] {
         let bench = Bench::new().await;
         let call = bench.import("disk.raw");
-        let mut peer = bench.accept().await;
-        peer.head().await;
-        peer.write(&refusal(status)).await;
-        assert_eq!(peer.rest().await, 0, "nothing of the body was sent");
+        let mut peer = bench.backend.asked().await;
+        peer.answer(&refusal(status)).await;
+        assert_eq!(peer.closed().await, 0, "nothing of the body was sent");
         let error = failure(call).await;
         assert!(
             error.contains(&format!("HTTP {status}: ")) && error.contains("not here"),
@@ -197,16 +148,15 @@ async fn a_refusal_in_the_middle_ends_the_body() {
     for closes in [false, true] {
         let bench = Bench::new().await;
         let call = bench.import("large.raw");
-        let mut peer = bench.accept().await;
-        peer.head().await;
-        peer.write(CONTINUE).await;
+        let mut peer = bench.backend.asked().await;
+        peer.send(CONTINUE).await;
         peer.read(100_000).await;
-        peer.write(&refusal(413)).await;
+        peer.answer(&refusal(413)).await;
         if closes {
             // As servers close a connection whose request they do not want (RFC 9112, section 9.6).
-            peer.0.shutdown().await.unwrap();
+            peer.stream.shutdown().await.unwrap();
         }
-        assert!(peer.rest().await < LARGE - 100_000);
+        assert!(peer.closed().await < LARGE - 100_000);
         let error = failure(call).await;
         assert!(error.contains("HTTP 413: ") && error.contains("not here"), "{closes}: {error}");
     }
@@ -216,15 +166,13 @@ async fn a_refusal_in_the_middle_ends_the_body() {
 async fn a_server_that_meets_no_expectation_is_asked_without() {
     let bench = Bench::new().await;
     let call = bench.import("disk.raw");
-    let mut first = bench.accept().await;
-    first.head().await;
-    first.write(&refusal(417)).await;
-    assert_eq!(first.rest().await, 0);
-    let mut second = bench.accept().await;
-    let head = second.head().await;
-    assert!(!head.contains("expect:"), "{head}");
+    let mut first = bench.backend.asked().await;
+    first.answer(&refusal(417)).await;
+    assert_eq!(first.closed().await, 0);
+    let mut second = bench.backend.asked().await;
+    assert!(!second.says("expect:"), "{}", second.head);
     second.read(SIZE).await;
-    second.write(OK).await;
+    second.answer(&ok()).await;
     call.await.unwrap().unwrap();
 }
 
@@ -233,19 +181,18 @@ async fn a_cancelled_upload_closes_its_connection() {
     for (reads, answers) in [(0, false), (100_000, false), (100_000, true)] {
         let bench = Bench::new().await;
         let call = bench.import("large.raw");
-        let mut peer = bench.accept().await;
-        peer.head().await;
+        let mut peer = bench.backend.asked().await;
         if reads > 0 {
-            peer.write(CONTINUE).await;
+            peer.send(CONTINUE).await;
             peer.read(reads).await;
         }
         if answers {
             // The answer has begun, and waits for the rest of the request.
-            peer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[1,").await;
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[1,").await;
         }
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
-        assert!(peer.rest().await < LARGE - reads);
+        assert!(peer.closed().await < LARGE - reads);
     }
 }
 

@@ -6,19 +6,16 @@ use dadl_mcp::worker::{FilterError, Filters};
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, failure as mcp_failure, serve_tools, text},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [redact] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+const TOOLS: &str = api!(
+    top: "requires: { features: [redact] }",
+    auth: "type: bearer, credential: fake_token",
+    backend: r#"
   tools:
     shaped:
       method: GET
@@ -38,7 +35,8 @@ backend:
       response: { allow_jq_override: true }
     export: { method: GET, path: /things, access: read, description: "Exports.", response: { binary: true, allow_jq_override: true } }
     write: { method: POST, path: /things, access: read, description: "Writes.", response: { allow_jq_override: true } }
-"#;
+"#
+);
 
 async fn bench(answer: Answer) -> (Harness, Upstream) {
     let upstream = Upstream::start(vec![answer]).await;

@@ -11,14 +11,15 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
 const TOKEN: &str = "s3cr3t-token-value";
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+const TOOLS: &str = api!(
+    top: r#"
 requires: { features: [redact] }
 _dadl_mcp:
   tasks:
@@ -27,13 +28,11 @@ _dadl_mcp:
     id: $.task
     watch: { tool: look, arguments: { id: "{task}" }, poll: [100ms] }
     state: { path: $.state, running: [on], succeeded: [done], failed: [bad] }
-    result: $.result
-backend:
-  name: fake
-  type: jsonrpc
+    result: $.result"#,
+    kind: "jsonrpc",
+    auth: r#"type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=""#,
+    backend: r#"
   jsonrpc: { path: /rpc, errors: { 1: not_found, 10: invalid_input } }
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=" }
   defaults:
     errors: { retry_on: [503], retry_strategy: { max_retries: 2, backoff: fixed, initial_delay: 1ms } }
   health: { tool: version, expect_path: "$.number" }
@@ -48,7 +47,8 @@ backend:
     follow: { rpc_method: thing.run, access: write, description: "Follows.", response: { streaming: true, max_duration: 10s } }
     start: { rpc_method: thing.start, access: write, description: "Starts." }
     look: { rpc_method: thing.look, access: read, description: "Looks.", params: { id: { type: string, required: true } } }
-"#;
+"#
+);
 
 fn bench_with(url: &str, change: impl FnOnce(&mut BackendSettings)) -> Harness {
     Harness::new(TOOLS, url, Fixed(Ok(TOKEN.to_owned())), change)

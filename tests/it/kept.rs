@@ -8,11 +8,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpListener,
-};
-
 use crate::{
     downloads::{TOOLS, names, output},
     upstream::{Answer, Upstream},
@@ -69,17 +64,13 @@ async fn old_files_of_others_are_there_after_a_start() {
 async fn a_file_that_appears_during_a_download_is_not_replaced() {
     let home = tempfile::tempdir().unwrap();
     let files = home.path().join("files");
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let child = command(&url, home.path(), &["call", "export", "--json"]).spawn().unwrap();
-    let mut stream = BufReader::new(listener.accept().await.unwrap().0);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        assert_ne!(stream.read_line(&mut head).await.unwrap(), 0, "{head}");
-    }
+    let backend = Upstream::by_hand().await;
+    let child =
+        command(&backend.origin(), home.path(), &["call", "export", "--json"]).spawn().unwrap();
+    let mut asked = backend.asked().await;
     let start = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 8\r\n\
                  Connection: close\r\n\r\nthe ";
-    stream.get_mut().write_all(start.as_bytes()).await.unwrap();
+    asked.send(start).await;
     // It has begun when there is an unfinished file, wherever that is.
     while !["", ".store", ".store/unfinished"]
         .into_iter()
@@ -88,7 +79,7 @@ async fn a_file_that_appears_during_a_download_is_not_replaced() {
         tokio::task::yield_now().await;
     }
     fs::write(files.join("export.raw"), "the work of a person").unwrap();
-    stream.get_mut().write_all(b"rest").await.unwrap();
+    asked.send("rest").await;
     let (code, out, err) = output(child).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(fs::read_to_string(files.join("export.raw")).unwrap(), "the work of a person");

@@ -370,25 +370,14 @@ async fn a_login_that_is_under_way_is_not_lost() {
     // Everything that logs in at a terminal; `setup` has tests of its own.
     let commands: [&[&str]; 3] = [&["call", "get"], &["doctor"], &["health"]];
     for (name, command) in SIGNALS.into_iter().flat_map(|name| commands.map(|it| (name, it))) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let slow = Upstream::by_hand().await;
+        let origin = slow.origin();
         let home = Home::new(ROTATING, &origin, &origin)
             .declaring_health()
             .with("CREDENTIAL_FAKE_ID", "client-7")
             .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
         let mut child = home.command(command).spawn().unwrap();
-        let (listener, mut stream) = tokio::task::spawn_blocking(move || {
-            // Who only looks whether somebody listens sends nothing.
-            let stream = loop {
-                let (mut stream, _) = listener.accept().unwrap();
-                if stream.read_exact(&mut [0; 100]).is_ok() {
-                    break stream;
-                }
-            };
-            (listener, stream)
-        })
-        .await
-        .unwrap();
+        let mut asked = slow.asked().await;
         let id = child.id().unwrap().to_string();
         let kill = Command::new("kill").args([&format!("-{name}"), &id]).status();
         assert!(kill.unwrap().success());
@@ -397,14 +386,12 @@ async fn a_login_that_is_under_way_is_not_lost() {
         }
         // The answer comes after the signal, whether anybody still waits for it.
         let body = r#"{"access_token":"access-token-1","refresh_token":"refresh-token-1"}"#;
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        asked.answer(&Answer::json(200, body)).await;
         let code = child.wait().await.unwrap().code();
         assert!(name != "INT" || code == Some(130), "{name} {command:?}: {code:?}");
         // A process that hears the signal waits for the token that replaces its own.
         let expected = code.map(|_| "refresh-token-1");
         assert_eq!(home.stored("fake_refresh").as_deref(), expected, "{name} {command:?}");
-        drop(listener);
     }
 }
 

@@ -8,18 +8,13 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness, serve_tools, with_meta},
     upstream::{Answer, Upstream},
 };
 
-const LISTS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const LISTS: &str = api!(backend: r#"
   tools:
     list_vms:
       method: GET
@@ -31,7 +26,7 @@ backend:
         fields: { type: string, in: query }
         name: { type: string, in: query }
       response: { allow_jq_override: true }
-"#;
+"#);
 
 /// So many items, each of 21 characters with the comma after it.
 fn items(count: usize) -> Vec<Value> {

@@ -7,99 +7,50 @@ use dadl_mcp::{
     live::{Batch, Hub, Owner, Phase, StreamError},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, failure, serve_tools, text},
+    upstream::{Asked, ByHand, Upstream},
 };
 
 const TOKEN: &str = "t0ken-of-the-test";
 
 fn descriptor(response: &str) -> String {
-    format!(
-        r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: {{ features: [redact] }}
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: {{ type: bearer, credential: key }}
+    api!(
+        top: "requires: { features: [redact] }",
+        auth: "type: bearer, credential: key",
+        backend: r#"
   tools:
     watch:
       method: GET
       path: /events
       access: read
       description: "Events."
-      params: {{ open: {{ type: string, in: query }} }}
-      response: {{ streaming: true, {response} }}
+      params: { open: { type: string, in: query } }
+      response: { streaming: true, RESPONSE }
     follow:
       method: GET
       path: /lines
       access: read
       description: "Lines."
-      response: {{ streaming: true }}
+      response: { streaming: true }
 "#
     )
+    .replace("RESPONSE", response)
 }
 
-/// A server whose answers a test writes piece by piece.
-struct Feed {
-    listener: TcpListener,
+/// Waits for a request and begins an answer of this type without an end.
+async fn begin(feed: &ByHand, content_type: &str, body: &str) -> Asked {
+    let mut asked = feed.asked().await;
+    asked.send(format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n{body}")).await;
+    asked
 }
 
-/// One request, and the connection on which it is answered.
-struct Asked {
-    request: String,
-    stream: TcpStream,
-}
-
-impl Feed {
-    async fn start() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.listener.local_addr().unwrap())
-    }
-
-    /// Waits for a request.
-    async fn asked(&self) -> Asked {
-        let (mut stream, _) = self.listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        Asked { request: String::from_utf8(head).unwrap().to_ascii_lowercase(), stream }
-    }
-
-    /// Waits for a request and begins an answer of this type without an end.
-    async fn begin(&self, content_type: &str, body: &str) -> Asked {
-        let mut asked = self.asked().await;
-        asked.send(&format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n{body}")).await;
-        asked
-    }
-}
-
-impl Asked {
-    async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    /// Waits until the client has closed the connection.
-    async fn closed(mut self) {
-        let mut rest = Vec::new();
-        // Closing with unread bytes resets the connection, which is as well.
-        let _ = self.stream.read_to_end(&mut rest).await;
-    }
-}
-
-fn bench(response: &str, feed: &Feed) -> Harness {
-    Harness::new(&descriptor(response), &feed.url(), Fixed(Ok(TOKEN.into())), |_| {})
+fn bench(response: &str, feed: &ByHand) -> Harness {
+    Harness::new(&descriptor(response), &feed.origin(), Fixed(Ok(TOKEN.into())), |_| {})
 }
 
 fn admitted<'gate>(bench: &'gate Harness, tool: &str, arguments: Value) -> Admitted<'gate> {
@@ -118,9 +69,9 @@ async fn open(bench: &Harness, hub: &Hub, tool: &str) -> Result<String, StreamEr
 }
 
 /// Opens a stream of events that begins with `body`.
-async fn opened(bench: &Harness, feed: &Feed, hub: &Hub, body: &str) -> (String, Asked) {
+async fn opened(bench: &Harness, feed: &ByHand, hub: &Hub, body: &str) -> (String, Asked) {
     let (handle, asked) =
-        tokio::join!(open(bench, hub, "watch"), feed.begin("text/event-stream", body));
+        tokio::join!(open(bench, hub, "watch"), begin(feed, "text/event-stream", body));
     (handle.unwrap(), asked)
 }
 
@@ -140,10 +91,10 @@ async fn items(hub: &Hub, handle: &str, count: usize) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_stream_is_opened_read_and_closed() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (handle, mut asked) = opened(&bench, &feed, &hub, "data: 1\n\nevent: x\ndata: {}\n").await;
-    assert!(asked.request.starts_with("get /events http"), "{}", asked.request);
+    assert!(asked.head.starts_with("GET /events HTTP"), "{}", asked.head);
     assert_eq!(items(&hub, &handle, 1).await, [json!({"event": "message", "data": 1})]);
     asked.send("\n").await;
     assert_eq!(items(&hub, &handle, 1).await, [json!({"event": "x", "data": {}})]);
@@ -160,11 +111,11 @@ async fn a_stream_is_opened_read_and_closed() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let body = "retry: 50\nid: 7\ndata: 1\n\n";
     let (handle, asked) = opened(&bench, &feed, &hub, body).await;
-    assert!(!asked.request.contains("last-event-id"), "{}", asked.request);
+    assert!(!asked.says("last-event-id"), "{}", asked.head);
     assert_eq!(items(&hub, &handle, 1).await[0]["data"], 1);
     drop(asked);
     // A reader that waits learns that there is nothing to wait for.
@@ -172,12 +123,12 @@ async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
     assert_eq!(told.phase.word(), "reconnecting");
     // An answer that says "later" is no reason to give up.
     let mut busy = feed.asked().await;
-    assert!(busy.request.contains("last-event-id: 7\r\n"), "{}", busy.request);
+    assert!(busy.says("last-event-id: 7\r\n"), "{}", busy.head);
     busy.send("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     let mut asked = feed.asked().await;
-    assert!(asked.request.contains("last-event-id: 7\r\n"), "{}", asked.request);
+    assert!(asked.says("last-event-id: 7\r\n"), "{}", asked.head);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
-    asked.send(&format!("{head}data: 2\n\ndata: 3\n\n")).await;
+    asked.send(format!("{head}data: 2\n\ndata: 3\n\n")).await;
     let after = items(&hub, &handle, 3).await;
     let reason = after[0]["gap"]["reason"].as_str().unwrap();
     assert!(reason.contains("ended the stream") || reason.contains("broke off"), "{reason}");
@@ -189,7 +140,7 @@ async fn a_stream_that_breaks_off_is_opened_again_with_a_gap_in_its_place() {
 
 #[tokio::test]
 async fn a_server_that_refuses_ends_the_stream() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (handle, asked) = opened(&bench, &feed, &hub, "retry: 50\ndata: 1\n\n").await;
     drop(asked);
@@ -208,11 +159,11 @@ async fn a_server_that_refuses_ends_the_stream() {
 
 #[tokio::test]
 async fn lines_end_where_the_server_ends_them() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let content_type = "application/x-ndjson";
     let (handle, asked) =
-        tokio::join!(open(&bench, &hub, "follow"), feed.begin(content_type, "[1.50]\n2"));
+        tokio::join!(open(&bench, &hub, "follow"), begin(&feed, content_type, "[1.50]\n2"));
     let handle = handle.unwrap();
     assert_eq!(read(&hub, &handle).await.taken.items, ["[1.50]"]);
     drop(asked);
@@ -224,7 +175,7 @@ async fn lines_end_where_the_server_ends_them() {
 
 #[tokio::test]
 async fn what_is_no_stream_cannot_be_opened() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let answer = async {
         let mut asked = feed.asked().await;
@@ -242,7 +193,7 @@ async fn what_is_no_stream_cannot_be_opened() {
 
 #[tokio::test]
 async fn items_are_shaped_and_secrets_hidden_as_in_a_collected_stream() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("result_path: '$[*].data', redact: ['$[*].password']", &feed);
     let body = format!("data: {{\"password\": 1, \"key\": \"{TOKEN}\", \"n\": 1.0}}\n\n");
     let (handle, _asked) = opened(&bench, &feed, &hub, &body).await;
@@ -252,7 +203,7 @@ async fn items_are_shaped_and_secrets_hidden_as_in_a_collected_stream() {
 
 #[tokio::test]
 async fn what_is_broken_is_a_gap_and_not_a_silence() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("transform: 'map(.data.n + 1)'", &feed);
     let body = "data: {\"n\": 1}\n\n";
     let (handle, mut asked) = opened(&bench, &feed, &hub, body).await;
@@ -266,7 +217,7 @@ async fn what_is_broken_is_a_gap_and_not_a_silence() {
 
 #[tokio::test]
 async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_is_none() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (handle, _one) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     let now = Duration::ZERO;
@@ -279,7 +230,7 @@ async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_i
     let only = dadl_mcp::shares::Client::only();
     let (free, _two) = tokio::join!(
         hub.open(&bench.executor, &call, Owner::Anybody, &only),
-        feed.begin("text/event-stream", "data: 1\n\n"),
+        begin(&feed, "text/event-stream", "data: 1\n\n"),
     );
     let free = free.unwrap();
     assert!(hub.list(&Owner::Anybody).is_empty());
@@ -292,7 +243,7 @@ async fn another_session_has_no_access_and_a_handle_alone_suffices_where_there_i
 
 #[tokio::test]
 async fn a_session_has_so_many_streams_and_no_more() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let mut kept = Vec::new();
     for _ in 0..16 {
@@ -306,7 +257,7 @@ async fn a_session_has_so_many_streams_and_no_more() {
 
 #[tokio::test]
 async fn a_stream_that_nobody_reads_is_closed() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (handle, asked) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     items(&hub, &handle, 1).await;
@@ -320,17 +271,17 @@ async fn a_stream_that_nobody_reads_is_closed() {
 
 #[tokio::test]
 async fn a_server_that_is_silent_for_too_long_is_left() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let events = "\n_dadl_mcp: { events: { stream: watch, silence: 60s, keep_alive: [ping] } }\n";
     let key = Fixed(Ok(TOKEN.into()));
-    let bench = Harness::new(&(descriptor("") + events), &feed.url(), key, |_| {});
+    let bench = Harness::new(&(descriptor("") + events), &feed.origin(), key, |_| {});
     let body = "event: ping\ndata: 1\n\ndata: 2\n\n";
     let (handle, asked) = opened(&bench, &feed, &hub, body).await;
     // What says nothing is no item.
     assert_eq!(items(&hub, &handle, 1).await[0]["data"], 2);
     tokio::time::pause();
     asked.closed().await;
-    let _again = feed.begin("text/event-stream", "data: 3\n\n").await;
+    let _again = begin(&feed, "text/event-stream", "data: 3\n\n").await;
     tokio::time::resume();
     let items = items(&hub, &handle, 2).await;
     assert_eq!(items[0]["gap"]["reason"], "the server was silent for 60 s");
@@ -339,13 +290,13 @@ async fn a_server_that_is_silent_for_too_long_is_left() {
 
 #[tokio::test]
 async fn an_item_without_an_end_is_no_reason_to_fill_the_memory() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (handle, mut asked) = opened(&bench, &feed, &hub, "retry: 50\ndata: ").await;
     let flood = "x".repeat(1 << 16);
     // The client hangs up before all of it is sent.
     while asked.stream.write_all(flood.as_bytes()).await.is_ok() {}
-    let _again = feed.begin("text/event-stream", "data: 1\n\n").await;
+    let _again = begin(&feed, "text/event-stream", "data: 1\n\n").await;
     let items = items(&hub, &handle, 2).await;
     assert_eq!(items[0]["gap"]["reason"], "an item is larger than 1048576 bytes");
     assert_eq!(items[1]["data"], 1);
@@ -353,7 +304,7 @@ async fn an_item_without_an_end_is_no_reason_to_fill_the_memory() {
 
 #[tokio::test]
 async fn dropping_the_hub_closes_all_streams() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let bench = bench("", &feed);
     let (_, asked) = opened(&bench, &feed, &hub, "data: 1\n\n").await;
     drop(hub);
@@ -362,17 +313,18 @@ async fn dropping_the_hub_closes_all_streams() {
 
 #[tokio::test]
 async fn an_open_stream_holds_no_turn() {
-    let (feed, hub) = (Feed::start().await, Hub::default());
+    let (feed, hub) = (Upstream::by_hand().await, Hub::default());
     let key = Fixed(Ok(TOKEN.into()));
-    let bench = Harness::new(&descriptor(""), &feed.url(), key, |settings| settings.max_calls = 1);
+    let bench =
+        Harness::new(&descriptor(""), &feed.origin(), key, |settings| settings.max_calls = 1);
     let (_, _one) = opened(&bench, &feed, &hub, "").await;
     let (_, _two) = opened(&bench, &feed, &hub, "").await;
 }
 
 #[tokio::test]
 async fn a_model_opens_reads_lists_and_closes() {
-    let feed = Feed::start().await;
-    let served = serve_tools(&descriptor(""), &feed.url(), |_| {});
+    let feed = Upstream::by_hand().await;
+    let served = serve_tools(&descriptor(""), &feed.origin(), |_| {});
     let mut client = Client::legacy(served, json!({})).await;
     let listed = client.request(1, "tools/list", json!({})).await;
     let names: Vec<&str> = listed["result"]["tools"]
@@ -384,7 +336,7 @@ async fn a_model_opens_reads_lists_and_closes() {
     assert_eq!(names, ["watch", "follow", "stream_read", "stream_list", "stream_close"]);
     let (answer, _asked) = tokio::join!(
         client.call(2, "watch", json!({ "stream_open": true })),
-        feed.begin("text/event-stream", "id: 1\ndata: 9007199254740993\n\n"),
+        begin(&feed, "text/event-stream", "id: 1\ndata: 9007199254740993\n\n"),
     );
     let handle = answer["result"]["structuredContent"]["stream"].as_str().unwrap().to_owned();
     // As models write numbers.
@@ -407,13 +359,13 @@ async fn a_model_opens_reads_lists_and_closes() {
 
 #[tokio::test]
 async fn a_read_fits_the_bound_of_results() {
-    let feed = Feed::start().await;
-    let served = serve_tools(&descriptor(""), &feed.url(), |_| {});
+    let feed = Upstream::by_hand().await;
+    let served = serve_tools(&descriptor(""), &feed.origin(), |_| {});
     let mut client = Client::legacy(served, json!({})).await;
     let body: String = (0..1000).map(|n| format!("data: {n:0100}x\n\n")).collect();
     let (answer, _asked) = tokio::join!(
         client.call(1, "watch", json!({ "stream_open": true })),
-        feed.begin("text/event-stream", &body),
+        begin(&feed, "text/event-stream", &body),
     );
     let handle = answer["result"]["structuredContent"]["stream"].as_str().unwrap().to_owned();
     let (mut seen, mut id) = (0, 2);
@@ -432,12 +384,12 @@ async fn a_read_fits_the_bound_of_results() {
 
 #[tokio::test]
 async fn without_a_streaming_tool_there_is_nothing_to_read() {
-    let feed = Feed::start().await;
+    let feed = Upstream::by_hand().await;
     let one = descriptor("").replace("streaming: true, ", "").replace("streaming: true", "");
     // One that may not be called is as good as none.
     let other = descriptor("").replace("access: read", "access: admin");
     for descriptor in [one, other] {
-        let served = serve_tools(&descriptor, &feed.url(), |_| {});
+        let served = serve_tools(&descriptor, &feed.origin(), |_| {});
         let mut client = Client::legacy(served, json!({})).await;
         let listed = client.request(1, "tools/list", json!({})).await;
         assert!(!listed.to_string().contains("stream_read"), "{listed}");
@@ -448,7 +400,7 @@ async fn without_a_streaming_tool_there_is_nothing_to_read() {
 
 #[tokio::test]
 async fn a_door_without_streams_says_so() {
-    let feed = Feed::start().await;
+    let feed = Upstream::by_hand().await;
     let bench = bench("", &feed);
     let error = bench.call("watch", json!({ "stream_open": true })).await.unwrap_err();
     assert!(error.for_model().contains("dadl-mcp watch"), "{error}");

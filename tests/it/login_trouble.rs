@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
+    api::api,
     auth::Vault,
     harness::Harness,
     tasks::lines,
@@ -15,8 +16,8 @@ use crate::{
 };
 
 /// An API with a login, a task, and scripts that say what they catch.
-const SHOP: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+const SHOP: &str = api!(
+    top: r#"
 requires: { features: [composites] }
 _dadl_mcp:
   tasks:
@@ -24,12 +25,10 @@ _dadl_mcp:
     started: { status: 202 }
     id: $.task
     watch: { tool: look, arguments: { task: "{task}" }, poll: [100ms] }
-    state: { path: $.state, running: [RUNS], succeeded: [DONE], failed: [BAD] }
-backend:
-  name: shop
-  type: rest
-  description: "A shop"
-  auth: { AUTH }
+    state: { path: $.state, running: [RUNS], succeeded: [DONE], failed: [BAD] }"#,
+    name: "shop",
+    auth: "AUTH",
+    backend: r#"
   defaults: { errors: { message_path: $.error, retry_on: [503], retry_strategy: { max_retries: 1, backoff: fixed, initial_delay: 1ms } } }
   tools:
     begin: { method: POST, path: /begin, access: write, description: "Begins." }
@@ -46,7 +45,8 @@ backend:
       description: "Says what it catches of a task."
       code: |
         try { return await api.begin({}); } catch (error) { return [error.code, error.message]; }
-"#;
+"#
+);
 
 const SESSION: &str = r#"type: session, login: { method: POST, path: /login, body: { p: "credential:secret" }, extract: { t: $.t } }, inject: [{ header: X-Session, value: "{{t}}" }]"#;
 

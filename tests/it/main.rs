@@ -8,6 +8,7 @@
 
 mod addresses;
 mod answers;
+mod api;
 mod auth;
 mod cancelling;
 mod check;

@@ -20,18 +20,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{STATELESS, failure, text, with_meta},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const TOOLS: &str = api!(backend: r#"
   tools:
     attach:
       method: POST
@@ -41,7 +36,7 @@ backend:
       content_type: multipart/form-data
       params: { file: { type: file_url, in: body, required: true } }
     export: { method: GET, path: /export.pdf, access: read, description: "Exports.", response: { type: file_url, ttl: 1h } }
-"#;
+"#);
 
 struct Site {
     address: SocketAddr,

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::api,
     mcp_support::{STATELESS, Served, failure, serve, serve_tools, text, with_meta},
     upstream::{Answer, Upstream},
 };
@@ -380,16 +381,10 @@ async fn a_session_calls_and_ends() {
 }
 
 /// A backend that streams events without an end.
-const STREAMING: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+const STREAMING: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   tools:
     watch: { method: GET, path: /events, access: read, description: "Events.", response: { streaming: true } }
-"#;
+"#);
 
 const EVENTS: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
 

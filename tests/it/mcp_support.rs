@@ -15,16 +15,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Fixed, Harness};
+use crate::{
+    api::api,
+    harness::{Fixed, Harness},
+};
 
 /// The tools that these tests call.
-pub(crate) const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+pub(crate) const TOOLS: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   tools:
     list_things: { method: GET, path: /things, access: read, description: "Lists things." }
     get_thing:
@@ -40,7 +37,7 @@ backend:
   examples:
     - { name: Look around, description: Lists things., code: "return await api.list_things({});" }
     - { name: Break things, description: Needs more., code: "return await api.forbidden({});" }
-"#;
+"#);
 
 /// The revision in which clients carry what they are in each request.
 pub(crate) const STATELESS: &str = "2026-07-28";

@@ -10,19 +10,13 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_tools},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [redact] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const TOOLS: &str = api!(top: "requires: { features: [redact] }", backend: r#"
   defaults:
     errors: { message_path: "$.error" }
   tools:
@@ -40,7 +34,7 @@ backend:
       access: read
       description: "Paged."
       pagination: { strategy: cursor, behavior: auto, max_pages: 3, request: { cursor_param: cursor }, response: { next_cursor: "$[0].next", has_more: "$[0].more" } }
-"#;
+"#);
 
 const ALL: &[&str] =
     &["plain", "redacted", "masked", "selected", "deep", "last", "judged", "first", "paged"];

@@ -12,12 +12,13 @@ use dadl_mcp::{
 use serde_json::json;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+const TOOLS: &str = api!(
+    top: r#"
 _dadl_mcp:
   tasks:
     only: [begin]
@@ -26,12 +27,10 @@ _dadl_mcp:
     watch: { tool: look, arguments: { task: "{task}" }, poll: [100ms] }
     state: { path: $.state, running: [RUNS], succeeded: [DONE], failed: [BAD] }
     progress: $.progress
-    max_wait: 3h
-backend:
-  name: numbers
-  type: rest
-  description: "Numbers"
-  auth: { type: bearer, credential: token }
+    max_wait: 3h"#,
+    name: "numbers",
+    auth: "type: bearer, credential: token",
+    backend: r#"
   defaults:
     errors:
       format: json
@@ -46,7 +45,8 @@ backend:
     save: { method: GET, path: /save, access: read, description: "Saves.", response: { binary: true } }
     begin: { method: POST, path: /begin, access: write, description: "Begins." }
     look: { method: GET, path: "/tasks/{task}", access: read, description: "Looks.", params: { task: { type: string, in: path, required: true } } }
-"#;
+"#
+);
 
 fn bench(upstream: &Upstream) -> Harness {
     Harness::new(TOOLS, &upstream.url(), Fixed(Ok("t0ken-of-the-numbers".into())), |_| {})
@@ -295,17 +295,16 @@ async fn a_wait_of_any_length_ends_with_its_task() {
 
 #[tokio::test]
 async fn json_rpc_codes_and_ids_of_any_size_are_told() {
-    let descriptor = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: rpc
-  type: jsonrpc
+    let descriptor = api!(
+        name: "rpc",
+        kind: "jsonrpc",
+        auth: "type: bearer, credential: rpc_token",
+        backend: r#"
   jsonrpc: { path: /rpc }
-  description: "Methods"
-  auth: { type: bearer, credential: rpc_token }
   tools:
     list: { rpc_method: things.list, access: read, description: "Lists." }
-"#;
+"#
+    );
     let token = || Fixed(Ok("t0ken-of-the-rpc".into()));
     for code in
         ["9223372036854775807", "-9223372036854775808", "99999999999999999999", "1e300", "1.5"]

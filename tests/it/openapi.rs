@@ -3,10 +3,12 @@
 use std::{fs, process::Command};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt as _;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
-
-use crate::upstream::{Answer, Upstream};
+use crate::{
+    api::api,
+    upstream::{Answer, Upstream},
+};
 
 const DOCUMENT: &str = r#"{
   "openapi": "3.1.0",
@@ -23,15 +25,20 @@ const DOCUMENT: &str = r#"{
 /// A home with a descriptor whose document is at `source`, and a backend at `url`.
 fn home(source: &str, url: &str, keys: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    let descriptor = format!(
-        "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: shop\n  type: rest\n  \
-         base_url: https://api.example.com/v1\n  openapi_source: {source}\n  \
-         description: A shop.\n  auth: {{type: bearer, credential: shop_token}}\n  tools:\n    \
-         get_item:\n      method: GET\n      path: /items/{{id}}\n      access: read\n      \
-         description: Returns an item.\n      params:\n        id: {{type: string, in: path}}\n        \
-         state: {{type: string, in: query}}\n"
-    );
-    fs::write(home.path().join("shop.dadl"), descriptor).unwrap();
+    let descriptor = api!(name: "shop", auth: "type: bearer, credential: shop_token", backend: r#"
+  base_url: https://api.example.com/v1
+  openapi_source: SOURCE
+  tools:
+    get_item:
+      method: GET
+      path: /items/{id}
+      access: read
+      description: Returns an item.
+      params:
+        id: {type: string, in: path}
+        state: {type: string, in: query}
+"#);
+    fs::write(home.path().join("shop.dadl"), descriptor.replace("SOURCE", source)).unwrap();
     let backends = format!("backends: [{{name: shop, dadl: shop.dadl, url: '{url}'{keys}}}]\n");
     fs::write(home.path().join("backends.yaml"), backends).unwrap();
     home
@@ -158,7 +165,7 @@ fn rotating(origin: &str, url: &str) -> tempfile::TempDir {
          rotates_refresh_token: true}}"
     );
     let text = fs::read_to_string(&path).unwrap();
-    let text = text.replace("auth: {type: bearer, credential: shop_token}", &auth);
+    let text = text.replace("auth: { type: bearer, credential: shop_token }", &auth);
     let requires = "requires: {features: [refresh_token_rotation]}\nbackend:\n";
     fs::write(path, text.replace("backend:\n", requires)).unwrap();
     home
@@ -202,15 +209,13 @@ async fn the_login_that_fetches_the_document_is_that_of_the_calls() {
 
 #[tokio::test]
 async fn a_slow_login_for_the_document_keeps_its_refresh_token() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let home = rotating(&origin, &origin);
+    let slow = Upstream::by_hand().await;
+    let home = rotating(&slow.origin(), &slow.origin());
     let mut command = command(&home, &["list", "-v"]);
     let command = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut log = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
-    let (mut stream, _) = listener.accept().await.unwrap();
-    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    let mut asked = slow.asked().await;
     // The time for documents ends, and the token endpoint has not answered yet.
     while let Some(line) = log.next_line().await.unwrap() {
         if line.contains("waiting for requests that are under way") {
@@ -218,8 +223,7 @@ async fn a_slow_login_for_the_document_keeps_its_refresh_token() {
         }
     }
     let body = r#"{"access_token":"access-token-1","refresh_token":"refresh-token-1"}"#;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    asked.answer(&Answer::json(200, body)).await;
     let mut rest = String::new();
     while let Some(line) = log.next_line().await.unwrap() {
         rest += &line;

@@ -10,29 +10,24 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
 fn descriptor(pagination: &str, more: &str) -> String {
-    format!(
-        r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: {{ type: bearer, credential: none }}
+    api!(backend: r#"
   tools:
     list:
       method: GET
       path: /things
       access: read
       description: "Things."
-      pagination: {{ behavior: auto, {pagination} }}
-      {more}
-"#
-    )
+      pagination: { behavior: auto, PAGINATION }
+      MORE
+"#)
+    .replace("PAGINATION", pagination)
+    .replace("MORE", more)
 }
 
 /// What a call gives: the value, the notes, and the request lines without method and version.

@@ -3,18 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     mcp_support::{Client, serve_descriptor, text},
     upstream::{Answer, Upstream},
 };
 
-const TYPED: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [returns, redact] }
-backend:
-  name: typed
-  type: rest
-  description: "Typed"
-  auth: { type: bearer, credential: none }
+const TYPED: &str = api!(top: "requires: { features: [returns, redact] }", name: "typed", backend: r#"
   types:
     Customer:
       type: object
@@ -29,7 +23,7 @@ backend:
     untyped: { method: GET, path: /u, access: read, description: "Any." }
     raw: { method: GET, path: /r, access: read, description: "A file.", returns: Customer, response: { binary: true } }
     hidden: { method: GET, path: /h, access: read, description: "Cut.", returns: Customer, response: { redact: ["$.id"] } }
-"#;
+"#);
 
 async fn client(answers: Vec<Answer>) -> (Client, Value, Upstream) {
     let upstream = Upstream::start(answers).await;

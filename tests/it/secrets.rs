@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answers,
+    api::api,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness},
     spell::{Choices, says},
@@ -17,19 +18,16 @@ use crate::{
 
 const TOKEN: &str = "s3cr3t/T0ken&q-7";
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [redact] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=" }
+const TOOLS: &str = api!(
+    top: "requires: { features: [redact] }",
+    auth: r#"type: bearer, credential: fake_token, header_name: Cookie, prefix: "session=""#,
+    backend: r#"
   tools:
     get: { method: GET, path: /things, access: read, description: "Lists things." }
     hiding: { method: GET, path: /hidden, access: read, description: "Hides.", response: { redact: ["$.password"] } }
     save: { method: GET, path: /file, access: read, description: "Saves.", response: { binary: true } }
-"#;
+"#
+);
 
 fn bench(url: &str, token: &str) -> Harness {
     Harness::new(TOOLS, url, Fixed(Ok(token.to_owned())), |_| {})

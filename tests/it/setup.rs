@@ -13,7 +13,10 @@ use tokio::{
 };
 use url::Url;
 
-use crate::upstream::{Answer, Upstream};
+use crate::{
+    api::api,
+    upstream::{Answer, Upstream},
+};
 
 /// A home directory with a descriptor of one backend.
 pub(crate) struct Home {
@@ -35,25 +38,20 @@ impl Home {
 
     /// Writes another descriptor.
     pub(crate) fn describe(&self, auth: &str, origin: &str, url: &str) {
-        let text = format!(
-            r#"
-spec: https://dadl.ai/spec/dadl-spec-v0.2.md
-requires: {{ features: [refresh_token_rotation] }}
-backend:
-  name: fake
-  type: rest
-  base_url: {url}
-  description: A fake
-  auth: {{ {} }}
+        let text = api!(
+            top: "requires: { features: [refresh_token_rotation] }",
+            auth: "AUTH",
+            backend: r#"
+  base_url: URL
   setup:
     credential_steps: ["Open the console.", "Copy the token."]
     required_scopes: [read]
     docs_url: https://docs.example.com/tokens
   tools:
-    get: {{ method: GET, path: /things, access: read, description: Things. }}
-"#,
-            auth.replace("HOST", origin)
+    get: { method: GET, path: /things, access: read, description: Things. }
+"#
         );
+        let text = text.replace("AUTH", auth).replace("HOST", origin).replace("URL", url);
         std::fs::write(self.directory.path().join("fake.dadl"), text).unwrap();
     }
 
@@ -415,34 +413,6 @@ async fn a_replaced_refresh_token_is_stored_although_the_check_fails() {
 pub(crate) const ROTATING: &str = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: fake_id, \
      refresh_token_credential: fake_refresh, rotates_refresh_token: true";
 
-/// A server that answers when it is told to.
-struct Slow(tokio::net::TcpListener);
-
-impl Slow {
-    async fn start() -> (Self, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        (Self(listener), origin)
-    }
-
-    /// Waits for a request; who only looks whether somebody listens makes none.
-    async fn request(&self) -> tokio::net::TcpStream {
-        loop {
-            let (mut stream, _) = self.0.accept().await.unwrap();
-            let mut request = [0; 4096];
-            if stream.read(&mut request).await.unwrap_or_default() > 0 {
-                return stream;
-            }
-        }
-    }
-}
-
-/// Answers with tokens.
-async fn give(stream: &mut tokio::net::TcpStream, number: u32) {
-    let Answer::Bytes(answer) = tokens(number) else { unreachable!() };
-    stream.write_all(&answer).await.unwrap();
-}
-
 /// The signals that end a command, and how it ends.
 #[cfg(unix)]
 fn ends() -> Vec<(rustix::process::Signal, i32)> {
@@ -462,15 +432,16 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 #[tokio::test]
 async fn what_a_login_gives_once_is_stored_although_setup_is_interrupted() {
     for (name, code) in ends() {
-        let (slow, origin) = Slow::start().await;
+        let slow = Upstream::by_hand().await;
+        let origin = slow.origin();
         let home = Home::new(CONSENT, &origin, &origin);
         let run = Consenting::start(&home, &["setup"], "client-7\n").await;
         let (redirect, state) = (run.parameter("redirect_uri"), run.parameter("state"));
         assert_eq!(visit(&format!("{redirect}?code=the-code&state={state}")).await.0, 200);
         // The server has the code, and the person is impatient.
-        let mut stream = slow.request().await;
+        let mut asked = slow.asked().await;
         signal(&run.child, name);
-        give(&mut stream, 1).await;
+        asked.answer(&tokens(1)).await;
         let run = run.end().await;
         assert_eq!(run.code, code, "{}", run.err);
         assert!(run.err.contains("stored without a check"), "{}", run.err);
@@ -484,12 +455,13 @@ async fn what_a_login_gives_once_is_stored_although_setup_is_interrupted() {
 async fn what_the_check_replaces_is_stored_although_setup_is_interrupted() {
     for (name, code) in ends() {
         for gives in [true, false] {
-            let (slow, origin) = Slow::start().await;
+            let slow = Upstream::by_hand().await;
+            let origin = slow.origin();
             let home = Home::new(ROTATING, &origin, &origin);
             let mut child = home.command(&["setup", "-v"]).spawn().unwrap();
             let mut input = child.stdin.take().unwrap();
             input.write_all(b"client-7\nrefresh-token-0\n").await.unwrap();
-            let mut stream = slow.request().await;
+            let mut asked = slow.asked().await;
             signal(&child, name);
             // It has heard it.
             let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -498,9 +470,9 @@ async fn what_the_check_replaces_is_stored_although_setup_is_interrupted() {
                 assert_ne!(log.read_line(&mut err).await.unwrap(), 0, "{err}");
             }
             if gives {
-                give(&mut stream, 1).await;
+                asked.answer(&tokens(1)).await;
             }
-            drop(stream);
+            drop(asked);
             log.read_to_string(&mut err).await.unwrap();
             assert_eq!(child.wait().await.unwrap().code(), Some(code), "{err}");
             let stored = home.stored("fake_refresh");
@@ -514,12 +486,13 @@ async fn what_the_check_replaces_is_stored_although_setup_is_interrupted() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_second_signal_ends_setup_at_once() {
-    let (slow, origin) = Slow::start().await;
+    let slow = Upstream::by_hand().await;
+    let origin = slow.origin();
     let home = Home::new(CONSENT, &origin, &origin);
     let mut run = Consenting::start(&home, &["setup"], "client-7\n").await;
     let (redirect, state) = (run.parameter("redirect_uri"), run.parameter("state"));
     assert_eq!(visit(&format!("{redirect}?code=the-code&state={state}")).await.0, 200);
-    let _stream = slow.request().await;
+    let _asked = slow.asked().await;
     while run.child.try_wait().unwrap().is_none() {
         signal(&run.child, rustix::process::Signal::INT);
         tokio::task::yield_now().await;
@@ -614,11 +587,9 @@ async fn doctor_tells_a_login_from_a_call() {
 
 #[tokio::test]
 async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let keys = "type: oauth2, flow: refresh_token, token_url: HOST/token, client_id_credential: \
-                fake_id, refresh_token_credential: fake_refresh, rotates_refresh_token: true";
-    let home = Home::new(keys, &origin, &origin)
+    let slow = Upstream::by_hand().await;
+    let origin = slow.origin();
+    let home = Home::new(ROTATING, &origin, &origin)
         .with("CREDENTIAL_FAKE_ID", "client-7")
         .with("CREDENTIAL_FAKE_REFRESH", "refresh-token-0");
     let mut child = home.command(&["serve", "-v"]).spawn().unwrap();
@@ -632,9 +603,7 @@ async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get","arguments":{}}}"#;
     host.write_all(format!("{call}\n").as_bytes()).await.unwrap();
     // The token endpoint has the request, and the host goes away.
-    let (mut stream, _) = listener.accept().await.unwrap();
-    let mut request = [0; 4096];
-    assert!(stream.read(&mut request).await.unwrap() > 0);
+    let mut asked = slow.asked().await;
     drop(host);
     loop {
         let line = log.next_line().await.unwrap().unwrap();
@@ -642,9 +611,7 @@ async fn a_server_that_ends_keeps_the_refresh_token_that_is_on_its_way() {
             break;
         }
     }
-    let body = r#"{"access_token":"access-token-1","refresh_token":"refresh-token-1"}"#;
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    asked.answer(&tokens(1)).await;
     assert!(child.wait().await.unwrap().success());
     assert_eq!(home.stored("fake_refresh").as_deref(), Some("refresh-token-1"));
 }

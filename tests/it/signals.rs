@@ -9,12 +9,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
+    api::api,
     downloads::{MIB, WORKSHOP, content, sha256, unfinished},
     ending::ignores_hangup,
     kills::{Shared, until_written},
@@ -22,21 +20,15 @@ use crate::{
     mcp_support::{STATELESS, failure, text, with_meta},
     setup::ROTATING,
     tasks,
+    upstream::{Answer, Asked, ByHand, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: { features: [refresh_token_rotation] }
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { AUTH }
+const TOOLS: &str = api!(top: "requires: { features: [refresh_token_rotation] }", auth: "AUTH", backend: r#"
   tools:
     list_things: { method: GET, path: /things, access: read, description: "Lists things." }
     export: { method: GET, path: /disk.raw, access: read, description: "Exports.", response: { binary: true } }
     send: { method: PUT, path: /disk.raw, access: write, description: "Sends.", content_type: application/octet-stream, params: { file: { type: file_url, in: body, required: true } } }
-"#;
+"#);
 const BEARER: &str = "type: bearer, credential: token";
 /// What somebody else has stored.
 const STORED: &str = r#"{"version":3,"backends":{"other":{"token":{"value":"the-token-of-another","origins":["https://other.example.com"]}}}}"#;
@@ -111,15 +103,15 @@ impl Case {
 
 /// The API, and the machine that the server runs on.
 struct World {
-    listener: TcpListener,
+    api: ByHand,
     shared: Shared,
     case: Case,
 }
 
 impl World {
     async fn new(case: Case) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let api = Upstream::by_hand().await;
+        let origin = api.origin();
         let shared = Shared::new();
         let home = shared.home();
         let auth = if case.rotates() { ROTATING.replace("HOST", &origin) } else { BEARER.into() };
@@ -134,7 +126,7 @@ impl World {
              ./fake.dadl, url: \"{origin}/api\", access: all }}\n"
         );
         std::fs::write(home.join("backends.yaml"), settings).unwrap();
-        let world = Self { listener, shared, case };
+        let world = Self { api, shared, case };
         std::fs::create_dir_all(world.store().parent().unwrap()).unwrap();
         std::fs::write(world.store(), STORED).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -163,42 +155,16 @@ impl World {
         store["backends"]["fake"]["fake_refresh"]["value"].as_str().map(str::to_owned)
     }
 
-    /// Waits for a request; its body is not read.
-    async fn request(&self) -> (String, BufReader<TcpStream>) {
-        let mut stream = BufReader::new(self.listener.accept().await.unwrap().0);
-        let head = head(&mut stream).await.expect("a request");
-        (head, stream)
-    }
-
     /// Waits for a request that contains `wanted`; what a server sent that is gone does not count.
-    async fn asked(&self, wanted: &str) -> BufReader<TcpStream> {
+    async fn asked(&self, wanted: &str) -> Asked {
         loop {
-            let mut stream = BufReader::new(self.listener.accept().await.unwrap().0);
-            let Some(head) = head(&mut stream).await else { continue };
-            let body = body(&head, &mut stream).await;
-            if head.contains(wanted) || String::from_utf8(body).unwrap().contains(wanted) {
-                return stream;
+            let mut asked = self.api.asked().await;
+            let body = asked.body().await;
+            if asked.head.contains(wanted) || String::from_utf8(body).unwrap().contains(wanted) {
+                return asked;
             }
         }
     }
-}
-
-async fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).await.unwrap_or_default() == 0 {
-            return None;
-        }
-    }
-    Some(head)
-}
-
-async fn body(head: &str, stream: &mut BufReader<TcpStream>) -> Vec<u8> {
-    let lower = head.to_ascii_lowercase();
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).await.unwrap();
-    body
 }
 
 fn answer_of(kind: &str, body: &[u8]) -> Vec<u8> {
@@ -209,9 +175,8 @@ fn answer_of(kind: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Answers; whoever asked may be gone.
-async fn answer(stream: &mut BufReader<TcpStream>, text: &str) {
-    let _ = stream.get_mut().write_all(&answer_of("application/json", text.as_bytes())).await;
+async fn answer(asked: &mut Asked, text: &str) {
+    asked.answer(&Answer::json(200, text)).await;
 }
 
 fn tokens(number: u32) -> String {
@@ -346,62 +311,60 @@ impl Server {
 }
 
 /// Goes on with what the API does, to its end.
-async fn finish(world: &World, mut stream: BufReader<TcpStream>, whole: &[u8]) {
+async fn finish(world: &World, mut asked: Asked, whole: &[u8]) {
     match world.case.stage {
         Stage::Upload => {
-            let mut rest = vec![0; DISK - 1000];
-            stream.read_exact(&mut rest).await.unwrap();
+            let rest = asked.read(DISK - 1000).await;
             assert!(rest.iter().all(|byte| *byte == 7));
-            answer(&mut stream, "[7]").await;
+            answer(&mut asked, "[7]").await;
         }
         Stage::Login => {
-            answer(&mut stream, &tokens(1)).await;
+            answer(&mut asked, &tokens(1)).await;
             answer(&mut world.asked("earer access-token-1").await, "[7]").await;
         }
         Stage::Write => answer(&mut world.asked("earer access-token-1").await, "[7]").await,
-        Stage::Download => stream.get_mut().write_all(&whole[2 * MIB..]).await.unwrap(),
+        Stage::Download => asked.send(&whole[2 * MIB..]).await,
         Stage::Task => {
-            answer(&mut stream, r#"{"status":"SUCCESS","result":{"n":1}}"#).await;
+            answer(&mut asked, r#"{"status":"SUCCESS","result":{"n":1}}"#).await;
         }
         Stage::Put => {}
     }
 }
 
 /// Lets the API go on until `stage`; returns the connection that the call hangs on.
-async fn reach(world: &World, server: &mut Server) -> BufReader<TcpStream> {
+async fn reach(world: &World, server: &mut Server) -> Asked {
     match world.case.stage {
         Stage::Upload => {
-            let (_, mut stream) = world.request().await;
-            let mut start = [0; 1000];
-            stream.read_exact(&mut start).await.unwrap();
-            stream
+            let mut asked = world.api.asked().await;
+            asked.read(1000).await;
+            asked
         }
         Stage::Login => world.asked("refresh-token-0").await,
         Stage::Write => {
-            let mut stream = world.asked("refresh-token-0").await;
-            answer(&mut stream, &tokens(1)).await;
+            let mut asked = world.asked("refresh-token-0").await;
+            answer(&mut asked, &tokens(1)).await;
             // A writer makes a new file beside the old one; it may be done before it is seen.
             let new = world.store().with_extension("json.new");
             while !new.exists() && world.refresh_token().is_none() {
                 tokio::task::yield_now().await;
             }
-            stream
+            asked
         }
         Stage::Download => {
-            let (_, mut stream) = world.request().await;
+            let mut asked = world.api.asked().await;
             let whole = answer_of("application/octet-stream", &content());
             let start = whole.len() - 3 * MIB + 2 * MIB;
-            stream.get_mut().write_all(&whole[..start]).await.unwrap();
+            asked.send(&whole[..start]).await;
             until_written(&mut server.child, &world.shared.files(), 2 * MIB as u64, false).await;
-            stream
+            asked
         }
         Stage::Task => {
-            let mut stream = world.asked("/vm/a/backup/").await;
-            answer(&mut stream, r#"{"task_id":"t-1","status":"PENDING"}"#).await;
+            let mut asked = world.asked("/vm/a/backup/").await;
+            answer(&mut asked, r#"{"task_id":"t-1","status":"PENDING"}"#).await;
             // The next request comes on the same connection.
-            let head = head(&mut stream).await.unwrap();
-            assert!(head.contains("/task/t-1/status/"), "{head}");
-            stream
+            asked.next().await;
+            assert!(asked.head.contains("/task/t-1/status/"), "{}", asked.head);
+            asked
         }
         Stage::Put => unreachable!("it has a test of its own"),
     }
@@ -413,16 +376,16 @@ async fn check(case: Case) {
     let world = World::new(case).await;
     let mut server = Server::start(&world);
     let call = server.call(case.call()).await;
-    let mut stream = reach(&world, &mut server).await;
+    let mut asked = reach(&world, &mut server).await;
     server.signal(case.signal);
     let whole = content();
     if case.signal == "KILL" {
         assert_eq!(server.ended().await, None, "{case:?}");
-        drop(stream);
+        drop(asked);
     } else {
         server.logged("ending: what is under way has");
         if case.in_time {
-            let (answer, ()) = tokio::join!(server.answer(call), finish(&world, stream, &whole));
+            let (answer, ()) = tokio::join!(server.answer(call), finish(&world, asked, &whole));
             assert_eq!(answer["result"]["isError"], json!(false), "{case:?}: {answer}");
             match case.stage {
                 Stage::Download => assert!(answer.to_string().contains(&sha256(&whole))),
@@ -441,7 +404,7 @@ async fn check(case: Case) {
             if case.stage == Stage::Login {
                 // It comes too late for the call, and not for the store.
                 server.logged("waiting for requests that are under way");
-                answer(&mut stream, &tokens(1)).await;
+                answer(&mut asked, &tokens(1)).await;
             }
         }
         assert_eq!(server.ended().await, Some(0), "{case:?}");
@@ -487,16 +450,15 @@ async fn again(world: &World, stored: Option<String>) {
                 answer(&mut world.asked("earer access-token-2").await, "[8]").await;
             }
             Stage::Download => {
-                let (_, mut stream) = world.request().await;
-                let answer = answer_of("application/octet-stream", &content());
-                stream.get_mut().write_all(&answer).await.unwrap();
+                let mut asked = world.api.asked().await;
+                asked.send(answer_of("application/octet-stream", &content())).await;
                 // Until whoever asked has everything.
-                return Some(stream);
+                return Some(asked);
             }
             _ => {
-                let (head, mut stream) = world.request().await;
-                assert_eq!(body(&head, &mut stream).await.len(), DISK);
-                answer(&mut stream, "[8]").await;
+                let mut asked = world.api.asked().await;
+                assert_eq!(asked.body().await.len(), DISK);
+                answer(&mut asked, "[8]").await;
             }
         }
         None

@@ -10,6 +10,7 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_http::Site,
     mcp_support::{Client, serve_harness},
@@ -19,24 +20,20 @@ use crate::{
 const TOKEN: &str = "t0ken-\"with\"-quotes";
 
 fn descriptor(response: &str) -> String {
-    format!(
-        r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-requires: {{ features: [redact] }}
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: {{ type: apikey, credential: key }}
+    api!(
+        top: "requires: { features: [redact] }",
+        auth: "type: apikey, credential: key",
+        backend: r#"
   tools:
     watch:
       method: GET
       path: /events
       access: read
       description: "Events."
-      response: {{ {response} }}
+      response: { RESPONSE }
 "#
     )
+    .replace("RESPONSE", response)
 }
 
 /// A head without a length, and the start of a body that goes on.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     mcp_http::Site,
     mcp_support::{Client, failure, serve_harness, text},
@@ -24,8 +25,8 @@ use crate::{
 const XO: &str = include_str!("../../dadl/xen-orchestra.dadl");
 
 /// An API with a switch, a login, pages, a stream and a task.
-const SHOP: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+const SHOP: &str = api!(
+    top: r#"
 _dadl_mcp:
   switch:
     headers: { X-Door: mcp, X-Program: dadl-mcp }
@@ -37,15 +38,10 @@ _dadl_mcp:
     id: $.task
     watch: { tool: look, arguments: { task: "{task}" }, poll: [100ms] }
     state: { path: $.state, running: [RUNS], succeeded: [DONE], failed: [BAD] }
-    cancel: { tool: stop, arguments: { task: "{task}" } }
-backend:
-  name: shop
-  type: rest
-  description: "A shop"
-  auth:
-    type: session
-    login: { method: POST, path: /login, body: { p: "credential:shop_password" }, extract: { t: $.t } }
-    inject: [{ header: X-Session, value: "{{t}}" }]
+    cancel: { tool: stop, arguments: { task: "{task}" } }"#,
+    name: "shop",
+    auth: r#"type: session, login: { method: POST, path: /login, body: { p: "credential:shop_password" }, extract: { t: $.t } }, inject: [{ header: X-Session, value: "{{t}}" }]"#,
+    backend: r#"
   defaults:
     errors:
       format: json
@@ -67,7 +63,8 @@ backend:
       code: |
         await api.moved({});
         return await api.list({});
-"#;
+"#
+);
 
 fn shop(upstream: &Upstream) -> Harness {
     Harness::new(SHOP, &upstream.url(), Fixed(Ok("p4ssword-of-the-shop".into())), |_| {})
@@ -238,18 +235,17 @@ async fn turned_off_in_the_middle_pages_tasks_and_composites_say_so() {
 
 #[tokio::test]
 async fn json_rpc_says_it_too() {
-    let descriptor = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-_dadl_mcp: { switch: { headers: { X-Door: mcp }, off: { status: 503, when: '$.code == "off"' } } }
-backend:
-  name: rpc
-  type: jsonrpc
+    let descriptor = api!(
+        top: r#"_dadl_mcp: { switch: { headers: { X-Door: mcp }, off: { status: 503, when: '$.code == "off"' } } }"#,
+        name: "rpc",
+        kind: "jsonrpc",
+        auth: "type: bearer, credential: rpc_token",
+        backend: r#"
   jsonrpc: { path: /rpc }
-  description: "Methods"
-  auth: { type: bearer, credential: rpc_token }
   tools:
     list: { rpc_method: things.list, access: read, description: "Lists." }
-"#;
+"#
+    );
     let upstream = Upstream::start(vec![off(503)]).await;
     let bench =
         Harness::new(descriptor, &upstream.url(), Fixed(Ok("t0ken-of-the-rpc".into())), |_| {});

@@ -20,13 +20,14 @@ use dadl_mcp::{
 use serde_json::{Value, json};
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
 /// An API that decides by the body, and shows failed tasks with a status of their own.
-pub(crate) const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
+pub(crate) const TOOLS: &str = api!(
+    top: r#"
 requires: { features: [composites, redact] }
 _dadl_mcp:
   tasks:
@@ -44,12 +45,8 @@ _dadl_mcp:
     error: [$.result.detail, $.result.message, $.result]
     progress: $.progress
     cancel: { tool: task_cancel, arguments: { id: "{task}", force: false } }
-    max_wait: 1h
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+    max_wait: 1h"#,
+    backend: r#"
   defaults:
     errors: { message_path: "$.detail", retry_on: [503] }
   tools:
@@ -72,7 +69,8 @@ backend:
       code: |
         const code = async wait => { try { return await api.backup({ vm: "a", ...wait }); } catch (error) { return error.code; } };
         return [await code({ wait: 0 }), await code({ wait: 600 })];
-"#;
+"#
+);
 
 pub(crate) fn pending() -> Answer {
     Answer::json(201, r#"{"task_id":"1-a:b","status":"PENDING","result":null}"#)

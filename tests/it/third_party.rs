@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    auth::{Vault, later},
+    auth::{self, Vault, later},
     harness::Harness,
     setup::{Consenting, Home, visit},
 };
@@ -89,21 +89,7 @@ impl Server {
     }
 
     fn bench(&self, keys: &str, vault: &Vault) -> Harness {
-        let text = format!(
-            r#"
-spec: https://dadl.ai/spec/dadl-spec-v0.2.md
-requires: {{ features: [refresh_token_rotation] }}
-backend:
-  name: fake
-  type: rest
-  description: A fake
-  auth: {{ {} }}
-  tools:
-    get: {{ method: GET, path: /things, access: read, description: Things. }}
-    post: {{ method: POST, path: /things, access: read, description: Posts., params: {{ name: {{ type: string, in: body }} }} }}
-"#,
-            keys.replace("HOST", &self.origin)
-        );
+        let text = auth::DESCRIPTOR.replace("AUTH", &keys.replace("HOST", &self.origin));
         Harness::new(&text, &self.origin, vault.clone(), |_| {})
     }
 }

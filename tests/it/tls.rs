@@ -14,22 +14,19 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::{Fixed, Harness};
+use crate::{
+    api::api,
+    harness::{Fixed, Harness},
+};
 
-const DESCRIPTOR: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: fake_token }
+const DESCRIPTOR: &str = api!(auth: "type: bearer, credential: fake_token", backend: r#"
   defaults: { errors: { retry_strategy: { max_retries: 0 } } }
   tools:
     get: { method: GET, path: /things, access: read, description: "Things." }
-"#;
+"#);
 
-/// A server with a certificate of its own authority; returns its port and the authority in PEM.
-async fn server() -> (u16, String) {
+/// What speaks TLS as this host, with a certificate of its own authority; and the authority in PEM.
+pub(crate) fn acceptor(host: &str) -> (TlsAcceptor, String) {
     let provider = rustls::crypto::ring::default_provider();
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
@@ -37,7 +34,7 @@ async fn server() -> (u16, String) {
     let pem = authority.self_signed(&authority_key).unwrap().pem();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
     let leaf: CertificateDer<'static> = leaf.signed_by(&key, &issuer).unwrap().der().clone();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -46,7 +43,12 @@ async fn server() -> (u16, String) {
         .with_no_client_auth()
         .with_single_cert(vec![leaf], key)
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), pem)
+}
+
+/// A server on this machine; returns its port and its authority.
+async fn server() -> (u16, String) {
+    let (acceptor, pem) = acceptor("localhost");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

@@ -4,17 +4,12 @@ use dadl_mcp::outcome::Payload;
 use serde_json::json;
 
 use crate::{
+    api::api,
     harness::{Fixed, Harness},
     upstream::{Answer, Upstream},
 };
 
-const TOOLS: &str = r#"
-spec: "https://dadl.ai/spec/dadl-spec-v0.2.md"
-backend:
-  name: fake
-  type: rest
-  description: "A fake"
-  auth: { type: bearer, credential: none }
+const TOOLS: &str = api!(backend: r#"
   tools:
     attach:
       method: POST
@@ -29,7 +24,7 @@ backend:
         meta: { type: object, in: body }
     note: { method: POST, path: /notes, access: write, description: "Notes.", max_body_size: 10B, params: { text: { type: string, in: body } } }
     import: { method: PUT, path: /import, access: write, description: "Imports.", content_type: application/zip, max_body_size: 10B }
-"#;
+"#);
 
 async fn bench() -> (Upstream, Harness) {
     let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;

@@ -1,6 +1,7 @@
 //! A backend that answers exactly what a test tells it to, byte by byte.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -81,25 +82,24 @@ pub(crate) fn request_line(head: &str) -> String {
     format!("{method} {}", target.split('?').next().unwrap())
 }
 
-/// Reads the head and the body of a request; `None` when there is none any more.
-pub(crate) async fn read_request(
-    stream: &mut (impl AsyncBufRead + Unpin),
-) -> std::io::Result<Option<(String, Vec<u8>)>> {
+/// Reads the head of a request; `None` when there is none any more.
+async fn read_head(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
     let mut head = String::new();
-    let mut length = 0;
     while !head.ends_with("\r\n\r\n") {
-        let start = head.len();
         if stream.read_line(&mut head).await? == 0 {
             return Ok(None);
         }
-        let line = head[start..].trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.parse().unwrap();
-        }
     }
-    let mut body = vec![0; length];
+    Ok(Some(head))
+}
+
+/// Reads the body that this head announces.
+async fn read_body(head: &str, stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
+    let head = head.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     stream.read_exact(&mut body).await?;
-    Ok(Some((head, body)))
+    Ok(body)
 }
 
 /// The backend.
@@ -120,6 +120,11 @@ impl Upstream {
     pub(crate) async fn routes(routes: &[(&str, Answer)]) -> Self {
         let own = |(pattern, answer): &(&str, Answer)| ((*pattern).to_owned(), answer.clone());
         Self::run(Script::Routes(routes.iter().map(own).collect())).await
+    }
+
+    /// A backend whose connections are in the hands of the test.
+    pub(crate) async fn by_hand() -> ByHand {
+        ByHand { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
     async fn run(script: Script) -> Self {
@@ -172,14 +177,99 @@ impl Upstream {
     }
 }
 
+/// A backend that answers when a test does.
+pub(crate) struct ByHand {
+    listener: TcpListener,
+}
+
+impl ByHand {
+    /// The URL without a path.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.listener.local_addr().unwrap())
+    }
+
+    /// The base URL, with a path.
+    pub(crate) fn url(&self) -> String {
+        self.origin() + "/api"
+    }
+
+    /// Waits for a connection, and reads nothing.
+    pub(crate) async fn accept(&self) -> TcpStream {
+        self.listener.accept().await.unwrap().0
+    }
+
+    /// Waits for a request; who only looks whether somebody listens makes none.
+    pub(crate) async fn asked(&self) -> Asked {
+        loop {
+            let mut stream = BufReader::new(self.accept().await);
+            if let Ok(Some(head)) = read_head(&mut stream).await {
+                return Asked { head, stream };
+            }
+        }
+    }
+}
+
+/// A request whose head has come, and the connection on which it is answered.
+pub(crate) struct Asked {
+    pub(crate) head: String,
+    pub(crate) stream: BufReader<TcpStream>,
+}
+
+impl Asked {
+    /// Returns whether the head has these words, in any case.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.head.to_ascii_lowercase().contains(&words.to_ascii_lowercase())
+    }
+
+    /// Reads the body.
+    pub(crate) async fn body(&mut self) -> Vec<u8> {
+        read_body(&self.head, &mut self.stream).await.unwrap()
+    }
+
+    /// Reads so many bytes of the body.
+    pub(crate) async fn read(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Waits for the next request on this connection.
+    pub(crate) async fn next(&mut self) {
+        self.head = read_head(&mut self.stream).await.unwrap().expect("a request");
+    }
+
+    /// Sends bytes.
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Sends a whole answer; whoever asked may be gone.
+    pub(crate) async fn answer(&mut self, answer: &Answer) {
+        let Answer::Bytes(bytes) = answer else { panic!("an answer that does something else") };
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// Waits until the client has closed the connection; returns how much came before that.
+    pub(crate) async fn closed(mut self) -> usize {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut length = 0;
+        // Closing with unread bytes resets the connection, which is as well.
+        while let Ok(read @ 1..) = self.stream.read(&mut buffer).await {
+            length += read;
+        }
+        length
+    }
+}
+
 async fn converse(
     stream: TcpStream,
     script: &Script,
     seen: &Mutex<Vec<String>>,
     arrived: &Notify,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    while let Some((head, body)) = read_request(&mut stream).await? {
+    while let Some(head) = read_head(&mut stream).await? {
+        let body = read_body(&head, &mut stream).await?;
         let answer = {
             let mut seen = seen.lock().unwrap();
             let answer = script.answer(seen.len(), &head);

@@ -102,9 +102,10 @@ pub enum BodyKind {
     /// The same under a media type of its own, such as `application/merge-patch+json`.
     JsonAs(mime::Mime),
     /// `multipart/form-data`: fields and files. A body without any parameter gets the synthetic
-    /// [`Tool::RAW_BODY_PARAM`].
+    /// [`RAW_BODY_PARAM`](super::Tool::RAW_BODY_PARAM).
     Multipart,
     /// The bytes of one parameter, with this content type. The parameter is the single
-    /// `in: body` one; a raw body without any gets the synthetic [`Tool::RAW_BODY_PARAM`].
+    /// `in: body` one; a raw body without any gets the synthetic
+    /// [`RAW_BODY_PARAM`](super::Tool::RAW_BODY_PARAM).
     Raw(mime::Mime),
 }

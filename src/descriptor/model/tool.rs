@@ -46,8 +46,8 @@ pub struct Tool {
     /// What is known about the values of parameters besides their type, by the name on the wire:
     /// keywords of JSON Schema that hosts list, and nobody enforces here.
     pub value_hints: BTreeMap<String, Map<String, Value>>,
-    /// The shape of a result, as JSON Schema that may refer to [`Descriptor::types`]. A server may
-    /// answer otherwise.
+    /// The shape of a result, as JSON Schema that may refer to
+    /// [`Descriptor::types`](super::Descriptor::types). A server may answer otherwise.
     pub returns: Option<Value>,
     /// How long the body must be (`_dadl_mcp.uploads`).
     pub upload_size: Option<Box<UploadSize>>,
