@@ -35,10 +35,11 @@ pub(super) fn start(
         Some(filter) if args.verbose == 0 && !args.quiet => EnvFilter::try_new(filter)
             .map_err(|error| Failure::settings(format!("{}: {error}", env_vars::LOG)))?,
         _ => EnvFilter::new(match (args.quiet, args.verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn",
-            (false, 1) => "warn,dadl_mcp=debug",
-            // The protocol library writes arguments and results into its debug log.
+            // The protocol library writes its own structures, and at lower levels arguments and
+            // results. What is worth a line of it is written here.
+            (true, _) => "error,rmcp=off",
+            (false, 0) => "warn,rmcp=off",
+            (false, 1) => "warn,rmcp=off,dadl_mcp=debug",
             (false, _) => "debug,rmcp=warn,dadl_mcp=trace",
         }),
     };

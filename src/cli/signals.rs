@@ -19,6 +19,15 @@ pub(super) enum Signal {
 }
 
 impl Signal {
+    /// Returns its name in POSIX.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
     /// Returns how a command ends that was stopped by it.
     pub(super) const fn exit(self) -> Exit {
         match self {
@@ -128,7 +137,7 @@ impl Signals {
         tokio::select! {
             served = &mut serving => return Ok(served),
             signal = self.next() => {
-                tracing::debug!(?signal, "the program was asked to end");
+                tracing::debug!(signal = signal.name(), "the program was asked to end");
                 shutdown.cancel();
             }
         }

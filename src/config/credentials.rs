@@ -36,7 +36,7 @@ use super::{
     BackendSettings,
     binding::{BindingError, Bound, Recipient},
     dirs,
-    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES},
+    env_vars::{CREDENTIAL_PREFIX, Environment, PROXIES, Unexpanded, unexpanded},
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
@@ -80,6 +80,9 @@ pub enum CredentialError {
         /// The variable that holds the value.
         variable: String,
     },
+    /// Whoever started the program did not replace the name of a variable.
+    #[error("{0}, or name a file that holds it in {file}", file = file_of(&.0.variable))]
+    Unexpanded(Unexpanded),
     /// The file of a `_FILE` variable.
     #[error("{variable}: {path} {reason}")]
     File {
@@ -99,6 +102,17 @@ pub enum CredentialError {
     /// It may not go there.
     #[error(transparent)]
     Binding(#[from] BindingError),
+}
+
+impl From<Unexpanded> for CredentialError {
+    fn from(unexpanded: Unexpanded) -> Self {
+        Self::Unexpanded(unexpanded)
+    }
+}
+
+/// Returns the variable that names the file for a variable, which may be it already.
+fn file_of(variable: &str) -> String {
+    format!("{}_FILE", variable.strip_suffix("_FILE").unwrap_or(variable))
 }
 
 /// What [`Credentials::commit`] has done.
@@ -158,7 +172,8 @@ impl Credentials {
         }
         for (name, value) in self.environment.beginning(CREDENTIAL_PREFIX) {
             let name = name.strip_prefix(CREDENTIAL_PREFIX).unwrap_or(name);
-            if !name.ends_with("_FILE") && secrets::is_secret(name) {
+            let is_value = !name.ends_with("_FILE") && unexpanded(value).is_none();
+            if is_value && secrets::is_secret(name) {
                 secrets.add(name, value);
             }
         }
@@ -527,7 +542,8 @@ impl Environment {
     /// Returns the secret in `variable`, or in the file that `variable` with `_FILE` names.
     pub(crate) fn secret(&self, variable: &str) -> Result<Option<SecretString>, CredentialError> {
         let file_variable = format!("{variable}_FILE");
-        match (self.get(variable), self.path(&file_variable)) {
+        let path = self.expanded(&file_variable)?.map(PathBuf::from);
+        match (self.expanded(variable)?, path) {
             (None, None) => Ok(None),
             (Some(value), None) => Ok(Some(value.into())),
             (None, Some(path)) => {

@@ -116,6 +116,58 @@ pub const ALL: &[Variable] = &[
     },
 ];
 
+/// A variable that holds the name of another: whoever starts the program was to put the value in,
+/// and did not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{variable} holds `{reference}`: the host did not put the value in; set that variable where the \
+     host is started, or write the value itself"
+)]
+pub struct Unexpanded {
+    /// The variable.
+    pub variable: String,
+    /// What it holds.
+    pub reference: String,
+}
+
+/// Returns a value that is nothing but a reference to a variable, as hosts and shells write them:
+/// `${NAME}`, `${env:NAME}`, `${NAME:-default}`, `$NAME`, `%NAME%`.
+///
+/// A secret may have such characters in it, so the whole must be a reference.
+pub fn unexpanded(value: &str) -> Option<&str> {
+    let value = value.trim();
+    let is_name = |name: &str, is_capital: bool| {
+        let is_letter =
+            |c: char| if is_capital { c.is_ascii_uppercase() } else { c.is_ascii_alphabetic() };
+        name.len() > 1
+            && name.starts_with(|first| is_letter(first) || first == '_')
+            && name.chars().all(|c| is_letter(c) || c.is_ascii_digit() || c == '_')
+    };
+    let is_reference =
+        if let Some(inner) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) {
+            match inner.split_once(':') {
+                None => is_name(inner, false),
+                Some((name, default)) if default.starts_with(['-', '=', '?', '+']) => {
+                    is_name(name, false) && !default.contains(['{', '}'])
+                }
+                // Editors have their own kinds: `env:NAME`, `input:some-id`.
+                Some((kind, name)) => {
+                    is_name(kind, false)
+                        && !name.is_empty()
+                        && name
+                            .chars()
+                            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+                }
+            }
+        } else if let Some(name) = value.strip_prefix('$') {
+            is_name(name, true)
+        } else {
+            let name = value.strip_prefix('%').and_then(|it| it.strip_suffix('%'));
+            name.is_some_and(|name| is_name(name, true))
+        };
+    is_reference.then_some(value)
+}
+
 /// The environment of a process, or one that a test made up.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -138,6 +190,21 @@ impl Environment {
     /// Returns the value of a variable; an empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the value of a variable as [`Self::get`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpanded`] when it is the name of another one.
+    pub fn expanded(&self, name: &str) -> Result<Option<&str>, Unexpanded> {
+        let value = self.get(name);
+        match value.and_then(unexpanded) {
+            Some(reference) => {
+                Err(Unexpanded { variable: name.to_owned(), reference: reference.to_owned() })
+            }
+            None => Ok(value),
+        }
     }
 
     /// Returns the variables whose names begin with `prefix`.
@@ -170,5 +237,68 @@ impl Environment {
 impl<Name: Into<String>, Text: Into<String>> FromIterator<(Name, Text)> for Environment {
     fn from_iter<Pairs: IntoIterator<Item = (Name, Text)>>(pairs: Pairs) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_that_nobody_replaced_is_no_value() {
+        for reference in [
+            "${XO_TOKEN}",
+            " ${XO_TOKEN}\n",
+            "${xo_token}",
+            "${env:XO_TOKEN}",
+            "${input:xo-token}",
+            "${XO_TOKEN:-}",
+            "${XO_TOKEN:-none}",
+            "${XO_TOKEN:?not set}",
+            "$XO_TOKEN",
+            "%XO_TOKEN%",
+        ] {
+            assert_eq!(unexpanded(reference), Some(reference.trim()), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_secret_with_the_same_characters_is_one() {
+        for secret in [
+            "",
+            "$",
+            "$$",
+            "${}",
+            "%%",
+            "pa${x",
+            "a${XO_TOKEN}",
+            "${XO_TOKEN}b",
+            "${A}${B}",
+            "${XO TOKEN}",
+            "${1ST}",
+            "$2y$10$N9qo8uLOickgx2ZMRZoMye",
+            "$ecret",
+            "$Secret1",
+            "$P4ss!word",
+            "$A",
+            "100%",
+            "%20abc%",
+            "%a%",
+            "Bearer x",
+        ] {
+            assert_eq!(unexpanded(secret), None, "{secret}");
+        }
+    }
+
+    #[test]
+    fn the_variable_and_what_it_holds_are_named() {
+        let environment = Environment::from_iter([("A", "$TOKEN"), ("B", "t"), ("C", "")]);
+        let error = environment.expanded("A").unwrap_err().to_string();
+        assert!(
+            error.starts_with("A holds `$TOKEN`: the host did not put the value in"),
+            "{error}"
+        );
+        assert_eq!(environment.expanded("B"), Ok(Some("t")));
+        assert_eq!(environment.expanded("C"), Ok(None));
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     BackendSettings, FileSettings, Limits, Places, PrivateHost, Provenance, Settings, dirs,
-    env_vars::{self, Environment},
+    env_vars::{self, Environment, Unexpanded},
     file,
     trust::{self, Doubt},
 };
@@ -63,6 +63,9 @@ pub enum SettingsError {
         /// What is wrong.
         reason: String,
     },
+    /// A variable has the name of another one as its value.
+    #[error(transparent)]
+    Unexpanded(#[from] Unexpanded),
     /// The file has errors.
     #[error("{} cannot be used", text.name())]
     Invalid {
@@ -120,17 +123,23 @@ impl Settings {
         environment: &Environment,
         directory: &Path,
     ) -> Result<Self, SettingsError> {
-        let access = match (&overrides.access, environment.get(env_vars::ACCESS)) {
-            (Some(levels), _) => Some(levels.clone()),
-            (None, Some(text)) => Some(parse_levels(text).map_err(|error| {
-                SettingsError::Flag { name: env_vars::ACCESS, reason: error.to_string() }
-            })?),
-            (None, None) => None,
+        let access = match &overrides.access {
+            Some(levels) => Some(levels.clone()),
+            None => environment
+                .expanded(env_vars::ACCESS)?
+                .map(|text| {
+                    parse_levels(text).map_err(|error| SettingsError::Flag {
+                        name: env_vars::ACCESS,
+                        reason: error.to_string(),
+                    })
+                })
+                .transpose()?,
         };
-        let files = overrides
-            .files
-            .clone()
-            .or_else(|| environment.path(env_vars::FILES))
+        let files = match &overrides.files {
+            Some(files) => Some(files.clone()),
+            None => environment.expanded(env_vars::FILES)?.map(PathBuf::from),
+        };
+        let files = files
             .map(|files| directory.join(files))
             .or_else(|| dirs::files(environment))
             .unwrap_or_else(files_of_this_process);
@@ -269,7 +278,10 @@ fn find_file(
     directory: &Path,
     config_home: Option<&Path>,
 ) -> Result<FoundFile, SettingsError> {
-    let named = overrides.config.clone().or_else(|| environment.path(env_vars::CONFIG));
+    let named = match &overrides.config {
+        Some(named) => Some(named.clone()),
+        None => environment.expanded(env_vars::CONFIG)?.map(PathBuf::from),
+    };
     if let Some(named) = named {
         let (path, provenance) = (directory.join(&named), Provenance::Named(named));
         return Ok(FoundFile { path, provenance, warning: None });

@@ -178,10 +178,10 @@ impl Running<'_> {
         let backend = &*self.call.entry().backend_name;
         let composite = self.composite.name.as_str();
         match level {
-            "debug" => tracing::debug!(backend, composite, ?text, "console"),
-            "warn" => tracing::warn!(backend, composite, ?text, "console"),
-            "error" => tracing::error!(backend, composite, ?text, "console"),
-            _ => tracing::info!(backend, composite, ?text, "console"),
+            "debug" => tracing::debug!(backend, composite, text, "console"),
+            "warn" => tracing::warn!(backend, composite, text, "console"),
+            "error" => tracing::error!(backend, composite, text, "console"),
+            _ => tracing::info!(backend, composite, text, "console"),
         }
     }
 
@@ -227,15 +227,15 @@ impl Executor {
         let result = self.call_within(composite, context, &tool, &arguments).await;
         let backend = &*composite.entry().backend_name;
         let parent = composite.entry().declared_name();
-        let elapsed = began.elapsed();
+        let ms = began.elapsed().as_millis();
         match &result {
             Ok(outcome) => {
                 let status = outcome.status;
-                tracing::info!(backend, composite = parent, tool, status, ?elapsed, "inner call");
+                tracing::info!(backend, composite = parent, tool, status, ms, "inner call");
             }
             Err(failed) => {
                 let error = failed.whole.as_str();
-                tracing::info!(backend, composite = parent, tool, error, ?elapsed, "inner call");
+                tracing::info!(backend, composite = parent, tool, error, ms, "inner call");
             }
         }
         match result {

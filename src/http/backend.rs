@@ -249,7 +249,8 @@ impl Backend {
                     let error = self.failed(plan, SendErrorKind::RateLimited { wait });
                     return Err(SendError { attempts, ..error }.into());
                 }
-                tracing::debug!(backend = %self.settings.name, ?wait, "waiting for the rate limit");
+                let ms = wait.as_millis();
+                tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
                 tokio::time::sleep(wait).await;
                 continue;
             }
@@ -282,7 +283,8 @@ impl Backend {
             // come back instead.
             let pause = pause.filter(|pause| !outlasts(*pause));
             if let Some(pause) = pause {
-                tracing::debug!(backend = %self.settings.name, ?pause, attempts, "trying again");
+                let ms = pause.as_millis();
+                tracing::debug!(backend = %self.settings.name, ms, attempts, "trying again");
                 drop(outcome);
                 tokio::time::sleep(pause).await;
                 continue;
@@ -438,12 +440,13 @@ impl Backend {
             return;
         }
         let (backend, request) = (&self.settings.name, self.request_line(plan));
+        let ms = elapsed.as_millis();
         match outcome {
             Ok((Answered { response, .. }, _)) => {
                 let status = response.status().as_u16();
-                tracing::debug!(%backend, %request, status, ?elapsed, "answered");
+                tracing::debug!(%backend, %request, status, ms, "answered");
             }
-            Err(error) => tracing::debug!(%backend, %request, %error, ?elapsed, "failed"),
+            Err(error) => tracing::debug!(%backend, %request, %error, ms, "failed"),
         }
     }
 

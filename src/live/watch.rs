@@ -5,6 +5,8 @@
 //! happened to them: changes that come faster than it is told become one. After a gap, everything
 //! may have changed, and every URI is told.
 
+mod kinds;
+
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
@@ -19,6 +21,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::{sync::Notify, task::AbortHandle};
 
+pub use self::kinds::Kind;
 use super::{
     reader::{Gap, Reader, Sink, Wanted},
     source::{self, Source, StreamError},

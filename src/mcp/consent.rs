@@ -20,7 +20,7 @@ use rmcp::{
         CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientResult,
         ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
         InputRequest, InputRequiredResult, ProtocolVersion, RequestId, RequestStateCodec,
-        SealOptions, ServerRequest,
+        RequestStateError, SealOptions, ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext, ServiceError},
 };
@@ -47,7 +47,13 @@ pub(super) enum Answer {
     Given(Consent),
     /// Nobody agreed, and why.
     Refused(String),
+    /// The state is none that this process has sealed.
+    Forged,
 }
+
+/// What a host is told whose state does not verify.
+pub(super) const FORGED: &str = "`requestState` was not made by this server, or it was changed, or \
+                                 the server has been started anew since; send the call without it";
 
 /// Puts questions and remembers which answers were used.
 pub(super) struct Consents {
@@ -78,11 +84,16 @@ impl Consents {
             context.protocol_version().is_some_and(|v| v >= ProtocolVersion::V_2026_07_28);
         match (multi_round, retry.state) {
             (false, _) => ask_now(pending, context).await,
-            (true, None) => match self.question(pending) {
-                Some(question) => Answer::Ask(question),
-                None => Answer::Refused("the system has no random numbers".to_owned()),
-            },
-            (true, Some(state)) => self.redeem(pending.digest(), &state, retry.answer.as_ref()),
+            (true, None) => self.ask(pending),
+            (true, Some(state)) => self.redeem(pending, &state, retry.answer.as_ref()),
+        }
+    }
+
+    /// Has the host put the question.
+    fn ask(&self, pending: &Pending<'_>) -> Answer {
+        match self.question(pending) {
+            Some(question) => Answer::Ask(question),
+            None => Answer::Refused("the system has no random numbers".to_owned()),
         }
     }
 
@@ -98,28 +109,30 @@ impl Consents {
     }
 
     /// Takes the answer that came with a repeated call.
-    fn redeem(&self, digest: CallDigest, state: &str, answer: Option<&Value>) -> Answer {
+    fn redeem(&self, pending: &Pending<'_>, state: &str, answer: Option<&Value>) -> Answer {
         let refused = |reason: &str| Answer::Refused(reason.to_owned());
-        let opened = self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE));
-        let Some(Ok(payload)) = opened else {
-            return refused(
-                "the confirmation is not valid or came too late; call again to ask anew",
-            );
+        let payload = match self.codec.as_ref().map(|codec| codec.open_with(state, PURPOSE)) {
+            Some(Ok(payload)) => payload,
+            Some(Err(RequestStateError::Expired)) => {
+                return refused("the question was open for too long; call again to ask anew");
+            }
+            Some(Err(_)) | None => return Answer::Forged,
         };
         let (Some(sealed), Some(nonce)) = (payload.first_chunk(), payload.last_chunk()) else {
-            return refused("the confirmation is not valid; call again to ask anew");
+            return Answer::Forged;
         };
         // The state is spent whatever the answer is: a no cannot become a yes later.
         if !self.spend(*nonce) {
             return refused("the confirmation was used already; call again to ask anew");
         }
-        if CallDigest::from_bytes(*sealed) != digest {
+        if CallDigest::from_bytes(*sealed) != pending.digest() {
             return refused("the confirmation was given for another call or other arguments");
         }
-        let answer = answer.and_then(|answer| ElicitResult::deserialize(answer).ok());
-        match answer {
-            Some(answer) => judge(digest, &answer),
-            None => refused("the host sent no answer to the question"),
+        // A host that sends none has not put the question.
+        let Some(answer) = answer else { return self.ask(pending) };
+        match ElicitResult::deserialize(answer) {
+            Ok(answer) => judge(pending, &answer),
+            Err(_) => Answer::Refused(no_answer(pending)),
         }
     }
 
@@ -157,11 +170,23 @@ fn can_ask(capabilities: Option<&ClientCapabilities>) -> bool {
 fn cannot_ask(pending: &Pending<'_>) -> String {
     format!(
         "it is dangerous and this host cannot ask a person to confirm. Tell the person: they can \
-         run `dadl-mcp call {} ..` in a terminal, or the operator can set `confirm: never` for \
-         backend \"{}\" in backends.yaml. There is no other way",
+         {}. There is no other way",
+        otherwise(pending)
+    )
+}
+
+/// Says what a person can do where nobody can be asked.
+fn otherwise(pending: &Pending<'_>) -> String {
+    format!(
+        "run `dadl-mcp call {} ..` in a terminal, or the operator can set `confirm: never` for \
+         backend \"{}\" in backends.yaml",
         pending.entry().name,
         pending.entry().backend_name
     )
+}
+
+fn no_answer(pending: &Pending<'_>) -> String {
+    format!("the host sent no answer to the question; the person can {}", otherwise(pending))
 }
 
 /// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
@@ -187,8 +212,8 @@ async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) ->
         Err(error) => Err(error),
     };
     match answer {
-        Ok(ClientResult::ElicitResult(answer)) => judge(pending.digest(), &answer),
-        Ok(_) => Answer::Refused("the host sent no answer to the question".to_owned()),
+        Ok(ClientResult::ElicitResult(answer)) => judge(pending, &answer),
+        Ok(_) => Answer::Refused(no_answer(pending)),
         Err(ServiceError::Timeout { .. }) => {
             let minutes = PATIENCE.as_secs() / 60;
             Answer::Refused(format!("the person did not answer within {minutes} minutes"))
@@ -219,15 +244,22 @@ impl Drop for Withdrawal<'_> {
     }
 }
 
-/// Only an accepted form is a yes, whatever a host writes into it.
-fn judge(digest: CallDigest, answer: &ElicitResult) -> Answer {
+/// Only an accepted form is a yes, whatever a host writes into it. A host that can show no form says no
+/// by itself, though it said that it can ask: nobody knows here whether a person has seen it.
+fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
+    let refused = |what: &str| {
+        Answer::Refused(format!(
+            "{what}. Do not try again unasked. If nobody has seen the question, the person can {}",
+            otherwise(pending)
+        ))
+    };
     match answer.action {
-        ElicitationAction::Accept => Answer::Given(Consent::given_for(digest)),
-        ElicitationAction::Cancel => {
-            Answer::Refused("the person closed the question without an answer".to_owned())
-        }
+        ElicitationAction::Accept => Answer::Given(Consent::given_for(pending.digest())),
+        ElicitationAction::Cancel => refused(
+            "the question was closed without an answer, by the person or by a host that shows none",
+        ),
         _ => {
-            Answer::Refused("the person said no; do not try again unasked".to_owned())
+            refused("the person said no, or the host did where it shows no questions")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Serves MCP over streamable HTTP.
 //!
 //! `/mcp` speaks the protocol, `/files` takes and gives files, `/health` says that the server is
-//! up, and that is all there is.
+//! up, and that is all there is. A slash at the end of the first and the last changes nothing.
 //! Who may call is decided here, before a body is read: the bearer token, when there is one, and
 //! the names under which browsers may reach the server (`Host`, `Origin`), without which any web
 //! page could call the tools of a server on the same machine.
@@ -9,7 +9,9 @@
 //! A client before 2026-07-28 has a session and gets an event stream; a later one gets plain JSON
 //! unless there is something to say before the answer.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+mod batches;
+
+use std::{borrow::Cow, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -28,27 +30,32 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ServeError, Server,
+    ServeError, Server, accept, batch,
     connections::{ConnectionBounds, Peer},
     ending::{Ending, UnderWay},
     files,
     lane::Lanes,
     lines, masked, message,
     places::Phase,
+    refusals::{Names, Refusals},
     sessions::{CLIENT, InSession, Pending, Sessions},
     tracked::Tracked,
 };
 use crate::{
+    config::env_vars::unexpanded,
     files::FileStore,
     live::Owner,
     secrets::Secrets,
     shares::{Client, Queue, Share, Shares},
+    text::head,
 };
 
 /// The path of the protocol.
 pub(super) const MCP_PATH: &str = "/mcp";
 /// The path for load balancers and people.
 const HEALTH_PATH: &str = "/health";
+/// Where servers had the transport of the first revision.
+const OLD_PATH: &str = "/sse";
 /// The names of this machine in a `Host` field.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// How many bytes the messages of all clients may take while they are read and answered.
@@ -59,6 +66,8 @@ const ANSWERING: u64 = 16 * 1024;
 const SMALL_BODY: usize = 64 * 1024;
 /// So much of a body is read at once; between the pieces of the rest others have their turns.
 const AT_ONCE: usize = 16 * 1024;
+/// So much of a reference in place of a token is repeated.
+const LONGEST_REFERENCE: usize = 100;
 /// How long to wait before it is looked again whether there is room for a large body.
 const LOOK: Duration = Duration::from_millis(50);
 /// After how many seconds a client should come back when there is no room.
@@ -130,6 +139,7 @@ pub(super) struct Endpoint {
     lanes: Lanes,
     bounds: ConnectionBounds,
     ending: Ending,
+    refusals: Refusals,
     /// The digest of the token: comparing digests takes the same time whatever was presented.
     token: Option<[u8; 32]>,
     health: Bytes,
@@ -190,6 +200,7 @@ impl Endpoint {
             lanes: Lanes::default(),
             bounds,
             ending: ending.clone(),
+            refusals: Refusals::default(),
             token: options.token.map(|token| digest(token.expose_secret().as_bytes())),
             health: health.to_string().into(),
             files,
@@ -215,8 +226,9 @@ impl Endpoint {
             return answer.map(|body| Tracked::new(body, Arc::new(place), under_way));
         };
         place.set(Phase::Answering);
-        let listens = request.method() == Method::GET && request.uri().path() == MCP_PATH;
-        let is_health = request.uri().path() == HEALTH_PATH;
+        let path = request.uri().path();
+        let listens = request.method() == Method::GET && is_at(path, MCP_PATH);
+        let is_health = is_at(path, HEALTH_PATH);
         let answer = if place.is_at_door() && !is_health {
             busy("all connections are taken; try again later")
         } else {
@@ -232,11 +244,10 @@ impl Endpoint {
     async fn dispatch(&self, request: Request<Incoming>) -> Answer {
         let path = request.uri().path();
         let is_files = files::name_in(path).is_some();
-        match (path, request.method()) {
-            (path, &Method::OPTIONS) if path == MCP_PATH || is_files => {
-                self.preflight(request).await
-            }
-            (path, _) if path == MCP_PATH || is_files => {
+        let is_mcp = is_at(path, MCP_PATH);
+        match (is_at(path, HEALTH_PATH), request.method()) {
+            (_, &Method::OPTIONS) if is_mcp || is_files => self.preflight(request).await,
+            _ if is_mcp || is_files => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
                 let mut answer =
                     if is_files { self.files(request).await } else { self.mcp(request).await };
@@ -245,14 +256,19 @@ impl Endpoint {
                 }
                 answer
             }
-            (HEALTH_PATH, &Method::GET | &Method::HEAD) => {
+            (true, &Method::GET | &Method::HEAD) => {
                 json_answer(StatusCode::OK, self.health.clone())
             }
-            (HEALTH_PATH, _) => {
+            (true, _) => {
                 let mut answer = text_answer(StatusCode::METHOD_NOT_ALLOWED, "use GET");
                 answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
                 answer
             }
+            _ if is_at(path, OLD_PATH) => text_answer(
+                StatusCode::NOT_FOUND,
+                "not found: the transport of 2024-11-05 is not served; MCP is at /mcp, as \
+                 streamable HTTP",
+            ),
             _ => text_answer(StatusCode::NOT_FOUND, "not found: MCP is at /mcp"),
         }
     }
@@ -260,7 +276,7 @@ impl Endpoint {
     /// Takes or gives a file, under the same checks as a message.
     async fn files(&self, request: Request<Incoming>) -> Answer {
         if !self.is_authorized(request.headers()) {
-            return unauthorized();
+            return unauthorized(request.headers());
         }
         let checked = self.check_names(request.uri().clone(), request.headers()).await;
         let client = CLIENT.try_with(Client::clone).unwrap_or_default();
@@ -286,6 +302,7 @@ impl Endpoint {
             }
         }
         let answer = self.mcp.handle(probe).await;
+        self.refusals.note(answer.status(), &Names::of(headers));
         match answer.status() {
             StatusCode::METHOD_NOT_ALLOWED => Ok(()),
             _ => Err(Box::new(answer.map(unfailing))),
@@ -295,32 +312,58 @@ impl Endpoint {
     /// Answers a message of the protocol.
     async fn mcp(&self, request: Request<Incoming>) -> Answer {
         if !self.is_authorized(request.headers()) {
-            return unauthorized();
+            return unauthorized(request.headers());
         }
         let (mut parts, body) = request.into_parts();
         // The token has done its work, and the library passes the fields on to handlers.
         parts.headers.remove(header::AUTHORIZATION);
+        if let Some(all) = accept::spelled_out(&parts.method, &parts.headers) {
+            parts.headers.insert(header::ACCEPT, all);
+        }
         let read = self.read(&parts, body).await;
         let (body, held) = match read {
             Ok(read) => read,
             Err(refused) => return *refused,
         };
         parts.extensions.insert(Arc::new(held));
-        let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().to_ascii_lowercase().starts_with(b"application/json")
-        });
+        if parts.method == Method::POST && batch::is_batch(&body) {
+            return Box::pin(self.batch(parts, &body)).await;
+        }
+        let is_json = is_json(&parts.headers);
+        let session = session_of(&parts).map(|session| self.sessions.has(session));
         let has_session = parts.headers.contains_key(HEADER_SESSION_ID);
+        let names = Names::of(&parts.headers);
+        let (is_post, ends) = (parts.method == Method::POST, parts.method == Method::DELETE);
         let answer = self.mcp.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
-        if answer.status() == StatusCode::INTERNAL_SERVER_ERROR && !has_session {
+        self.refusals.note(answer.status(), &names);
+        match answer.status() {
             // Nothing else fails there.
-            return busy("there is no room for another session; try again later");
+            StatusCode::INTERNAL_SERVER_ERROR if !has_session => {
+                busy("there is no room for another session; try again later")
+            }
+            // The library blames the content type for a body that is no message.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
+                let rejection = self.secrets.message(lines::rejection(&body));
+                json_answer(StatusCode::BAD_REQUEST, rejection.into())
+            }
+            // And a session that is not there for an introduction that is none.
+            StatusCode::BAD_REQUEST if is_post && !has_session => {
+                match lines::wrong_introduction(&body) {
+                    Some(reply) => {
+                        json_answer(StatusCode::BAD_REQUEST, self.secrets.message(reply).into())
+                    }
+                    None => masked::answer(answer, &self.secrets).await.map(unfailing),
+                }
+            }
+            // It says of each session that it will end. Clients know 204, and what is gone is 404.
+            StatusCode::ACCEPTED if ends && session == Some(true) => {
+                text_answer(StatusCode::NO_CONTENT, "")
+            }
+            StatusCode::ACCEPTED if ends => {
+                text_answer(StatusCode::NOT_FOUND, "not found: there is no such session")
+            }
+            _ => masked::answer(answer, &self.secrets).await.map(unfailing),
         }
-        // The library blames the content type for a body that is no message.
-        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            let rejection = self.secrets.message(lines::rejection(&body));
-            return json_answer(StatusCode::BAD_REQUEST, rejection.into());
-        }
-        masked::answer(answer, &self.secrets).await.map(unfailing)
     }
 
     /// Reads a message, within the bounds of all.
@@ -382,8 +425,7 @@ impl Endpoint {
         if waiting.await.is_err() {
             return Err(Box::new(busy("too much is being answered; try again later")));
         }
-        let session = parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok());
-        let pending = match session.zip(lines::request_id(&text)) {
+        let pending = match session_of(parts).zip(lines::request_id(&text)) {
             Some((session, id)) => match self.sessions.begin(session, &id) {
                 Ok(pending) => pending,
                 Err(refused) => {
@@ -403,8 +445,10 @@ impl Endpoint {
     async fn preflight(&self, request: Request<Incoming>) -> Answer {
         let origin = request.headers().get(header::ORIGIN).cloned();
         // The library checks host and origin before it finds that it has no such method.
+        let names = Names::of(request.headers());
         let request = request.map(|_| Full::new(Bytes::new()));
         let answer = self.mcp.handle(request).await.map(unfailing);
+        self.refusals.note(answer.status(), &names);
         let Some(origin) = origin else { return answer };
         if answer.status() != StatusCode::METHOD_NOT_ALLOWED {
             return answer;
@@ -428,14 +472,33 @@ impl Endpoint {
 
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else { return true };
-        let presented = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        // RFC 9110, section 11.1: the name of the scheme has no case.
-        let presented = presented.and_then(|value| {
-            let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-            scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
-        });
-        presented.is_some_and(|presented| is_same(&digest(presented), token))
+        presented(headers).is_some_and(|presented| is_same(&digest(presented), token))
     }
+}
+
+/// Returns the bearer token of a request.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    // RFC 9110, section 11.1: the name of the scheme has no case.
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token.trim_ascii())
+}
+
+/// Returns whether a path is that of `place`, with or without a slash at its end.
+fn is_at(path: &str, place: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path) == place
+}
+
+/// Returns whether the body of a request is said to be JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|it| it.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// Returns the session that a request names.
+fn session_of(parts: &http::request::Parts) -> Option<&str> {
+    parts.headers.get(HEADER_SESSION_ID).and_then(|value| value.to_str().ok())
 }
 
 /// Returns whether a request opens a session, if it does anything: later revisions of the protocol,
@@ -498,9 +561,17 @@ fn is_same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     left.iter().zip(right).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
-fn unauthorized() -> Answer {
-    let mut answer =
-        text_answer(StatusCode::UNAUTHORIZED, "a bearer token is required, or another one");
+fn unauthorized(headers: &HeaderMap) -> Answer {
+    let presented = presented(headers).and_then(|token| std::str::from_utf8(token).ok());
+    // What is no token is no secret.
+    let text = match presented.and_then(unexpanded) {
+        Some(reference) => format!(
+            "the bearer token is `{}`: the host did not put the value of the variable in",
+            head(reference, LONGEST_REFERENCE)
+        ),
+        None => "a bearer token is required, or another one".to_owned(),
+    };
+    let mut answer = text_answer(StatusCode::UNAUTHORIZED, text);
     let scheme = HeaderValue::from_static("Bearer");
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     answer
@@ -522,10 +593,15 @@ pub(super) fn json_answer(status: StatusCode, body: Bytes) -> Answer {
     answer
 }
 
-pub(super) fn text_answer(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(unfailing(Full::new(Bytes::from_static(text.as_bytes()))));
+pub(super) fn text_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Answer {
+    let text = match text.into() {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => text.into(),
+    };
+    let is_empty = text.is_empty();
+    let mut answer = Response::new(unfailing(Full::new(text)));
     *answer.status_mut() = status;
-    if !text.is_empty() {
+    if !is_empty {
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
         answer.headers_mut().insert(header::CONTENT_TYPE, plain);
     }

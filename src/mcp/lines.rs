@@ -6,7 +6,7 @@
 //! costs a client neither its session nor its patience. Lines that are too long are never held in
 //! memory. Writing is a task of its own that joins what is ready into one write.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::VecDeque, io, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
@@ -23,8 +23,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    batch::{self, Batch, BatchError, Batches, Part},
     ending::{Ending, UnderWay},
     message::{self, MOST_BYTES},
+    shape,
 };
 use crate::{
     secrets::Secrets,
@@ -59,7 +61,10 @@ pub(super) struct Lines<R> {
     ended: bool,
     /// Whether a request has come; nothing else opens a session.
     opened: bool,
-    /// An error reply that has not been queued yet.
+    /// The messages of a batch that are still to be handled.
+    batch: VecDeque<RxJsonRpcMessage<RoleServer>>,
+    batches: Batches,
+    /// An error reply, or what answers a batch, that has not been queued yet.
     reply: Option<Vec<u8>>,
     write: Option<mpsc::Sender<Vec<u8>>>,
     connection: CancellationToken,
@@ -75,7 +80,7 @@ struct Held {
 }
 
 /// What is to be done with a line.
-enum Line {
+pub(super) enum Line {
     Ignore,
     Message(Box<RxJsonRpcMessage<RoleServer>>),
     Reply(Vec<u8>),
@@ -96,6 +101,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             skipping: false,
             ended: false,
             opened: false,
+            batch: VecDeque::new(),
+            batches: Batches::default(),
             reply: None,
             write: Some(write),
             connection,
@@ -144,15 +151,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
     /// Counts a request for as long as it is answered. What answers or cancels one always passes:
     /// others wait for it.
-    fn hold(&self, line: Line, weight: u64) -> Line {
+    fn hold(&self, line: Line, text: &[u8], weight: u64) -> Line {
         let Line::Message(mut message) = line else { return line };
         if !is_request(&message) {
             return Line::Message(message);
         }
         let Some(memory) = self.memory.take(&Client::only(), weight + ANSWERING) else {
-            let text = "too much is being answered; wait for some of it";
-            let id = id_of(&self.line);
-            return Line::Reply(error_line(&id, ErrorCode::INVALID_REQUEST, text));
+            let reason = "too much is being answered; wait for some of it";
+            return Line::Reply(error_line(&id_of(text), ErrorCode::INVALID_REQUEST, reason));
         };
         message::cut_introduction(&mut message);
         let held = Held { _memory: memory, _under_way: self.ending.begin() };
@@ -160,10 +166,58 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Line::Message(message)
     }
 
+    /// Says what is wrong with an introduction: the library only finds that nobody was introduced.
+    fn introduced(&self, line: Line) -> Line {
+        let Line::Message(message) = &line else { return line };
+        match shape::wrong_introduction(message) {
+            Some(fault) => {
+                Line::Reply(error_line(&id_of(&self.line), ErrorCode::INVALID_PARAMS, &fault))
+            }
+            None => line,
+        }
+    }
+
+    /// Lets the messages of a batch be handled, one after the other.
+    fn take_batch(&mut self, read: Result<Batch, BatchError>) -> Line {
+        let Batch { parts, mut ids, mut answers } = match read {
+            Ok(batch) => batch,
+            Err(error) => return Line::Reply(error.reply()),
+        };
+        for Part { text, message, weight } in parts {
+            let id = match &*message {
+                RxJsonRpcMessage::<RoleServer>::Request(request) => Some(request.id.clone()),
+                _ => None,
+            };
+            match self.hold(Line::Message(message), &text, weight) {
+                Line::Message(message) => self.batch.push_back(*message),
+                Line::Reply(reply) => {
+                    if let Some(id) = id {
+                        ids.remove(&id);
+                    }
+                    answers.push(reply);
+                }
+                Line::Ignore => {}
+            }
+        }
+        self.batches.wait(ids, answers).map_or(Line::Ignore, Line::Reply)
+    }
+
+    /// Gives a message to be handled.
+    fn hand_over(&mut self, message: RxJsonRpcMessage<RoleServer>) -> RxJsonRpcMessage<RoleServer> {
+        if let Some(id) = batch::cancelled(&message) {
+            self.reply = self.batches.cancelled(id);
+        }
+        message
+    }
+
     /// Takes the line out of the buffer and decides about it.
     fn take_line(&mut self) -> Line {
         let line = match message::weigh(&self.line) {
-            Ok(weight) => self.hold(parse(&self.line), weight),
+            Ok(_) if batch::is_batch(&self.line) => {
+                let read = batch::read(&self.line, self.batches.version().as_ref());
+                self.take_batch(read)
+            }
+            Ok(weight) => self.hold(self.introduced(parse(&self.line)), &self.line, weight),
             Err(error) => {
                 let id = id_of(&self.line);
                 Line::Reply(error_line(&id, error.code(), &error.to_string()))
@@ -190,11 +244,12 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let write = self.write.clone();
+        let (write, batches) = (self.write.clone(), self.batches.clone());
         async move {
             let write = write.ok_or(io::ErrorKind::NotConnected)?;
-            let mut line = serde_json::to_vec(&message)?;
-            line.push(b'\n');
+            let Some(line) = batches.sent(&message, serde_json::to_vec(&message)?) else {
+                return Ok(());
+            };
             write.send(line).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
         }
     }
@@ -206,6 +261,9 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
                 if let Some(reply) = self.reply.take() {
                     permit.send(reply);
                 }
+            }
+            if let Some(message) = self.batch.pop_front() {
+                return Some(self.hand_over(message));
             }
             if self.ended {
                 let connection = self.connection.clone();
@@ -226,7 +284,7 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
             }
             match self.take_line() {
                 Line::Ignore => {}
-                Line::Message(message) => return Some(*message),
+                Line::Message(message) => return Some(self.hand_over(*message)),
                 Line::Reply(reply) => self.reply = Some(reply),
             }
         }
@@ -283,7 +341,7 @@ fn is_request(message: &RxJsonRpcMessage<RoleServer>) -> bool {
 }
 
 /// Reads one line; what is no message gets the reply of JSON-RPC 2.0.
-fn parse(line: &[u8]) -> Line {
+pub(super) fn parse(line: &[u8]) -> Line {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
     if line.is_empty() {
         return Line::Ignore;
@@ -307,7 +365,7 @@ fn parse(line: &[u8]) -> Line {
         _ => Line::Reply(error_line(
             &Value::Null,
             ErrorCode::INVALID_REQUEST,
-            "no JSON-RPC message of MCP; one object a line is expected",
+            "no JSON-RPC message of MCP; one object is expected",
         )),
     }
 }
@@ -346,6 +404,13 @@ pub(super) fn rejection(body: &[u8]) -> Vec<u8> {
             error_line(&Value::Null, ErrorCode::INVALID_REQUEST, "no JSON-RPC message of MCP")
         }
     }
+}
+
+/// Returns the reply to an HTTP body that would open a session and cannot.
+pub(super) fn wrong_introduction(body: &[u8]) -> Option<Vec<u8>> {
+    let Line::Message(message) = parse(body) else { return None };
+    let fault = shape::wrong_introduction(&message)?;
+    Some(error_line(&id_of(body), ErrorCode::INVALID_PARAMS, &fault))
 }
 
 /// Makes an error reply; the library's own leaves out an `id` that is not known.

@@ -111,7 +111,7 @@ pub(super) fn weigh(text: &[u8]) -> Result<u64, TooMuch> {
 fn check(text: &[u8], tree: u64) -> Result<(), TooMuch> {
     // What is no message is refused by whoever builds it; it keeps nothing.
     if text.trim_ascii_start().first() != Some(&b'{') {
-        return bound("a message without the shape of one", text.len(), MOST_BESIDES);
+        return bound("a batch, or what has not the shape of a message,", text.len(), MOST_BESIDES);
     }
     let unclear = |error: serde_json::Error| TooMuch::Unclear(error.to_string());
     let Parts { id, method, params } = serde_json::from_slice(text).map_err(unclear)?;

@@ -9,8 +9,11 @@
 //! that went away and a shutdown drop its future, which aborts the request. A task that the call
 //! began is then cancelled, but not by a shutdown and not by a host that lost its patience.
 
+mod accept;
+mod batch;
 mod budget;
 mod builtin;
+mod completions;
 mod connections;
 mod consent;
 mod ending;
@@ -27,10 +30,12 @@ mod opening;
 mod places;
 mod progress;
 mod prompts;
+mod refusals;
 mod resources;
 mod result;
 mod server;
 mod sessions;
+mod shape;
 mod stdio;
 mod tasks;
 mod tools;

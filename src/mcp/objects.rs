@@ -21,7 +21,7 @@ use rmcp::{
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, ending::Stopped, http, progress, result};
+use super::{Server, ending::Stopped, http, progress, resources, result};
 use crate::{
     executor::CallContext,
     gate::Pending,
@@ -31,7 +31,7 @@ use crate::{
     },
     outcome::Payload,
     shares::Client,
-    text::{cut, line},
+    text::line,
 };
 
 /// The least time between two notifications about the same resource.
@@ -66,6 +66,11 @@ impl Served {
     /// Returns whether clients can subscribe to anything.
     pub(super) fn can_watch(&self) -> bool {
         self.resources.can_watch()
+    }
+
+    /// Returns what can be read.
+    pub(super) fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// Lists the kinds of resources; single ones are too many to be listed.
@@ -112,7 +117,7 @@ impl Served {
         let outcome = done.map_err(stopped)?.map_err(|error| {
             let text = error.for_model();
             if error.is_gone() {
-                ErrorData::resource_not_found(text, None)
+                resources::not_found(uri, text)
             } else {
                 ErrorData::internal_error(text, None)
             }
@@ -141,7 +146,7 @@ impl Served {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         if !self.resources.is_watchable(uri) {
-            return Err(unknown(uri));
+            return Err(resources::unknown(uri));
         }
         let client = http::client(&context.extensions);
         let watcher = self.watcher(&client, &context.peer).map_err(failed)?;
@@ -274,11 +279,6 @@ async fn tell(watcher: &Watcher, peer: &Peer<RoleServer>) {
         // What changes meanwhile is told after this, once.
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-fn unknown(uri: &str) -> ErrorData {
-    let uri = cut(uri, 200);
-    ErrorData::resource_not_found(format!("there is no resource \"{uri}\""), None)
 }
 
 fn failed(error: StreamError) -> ErrorData {

@@ -88,16 +88,25 @@ fn meta(value: &serde_json::Value) -> MetaObject {
     MetaObject(value.as_object().cloned().unwrap_or_default())
 }
 
-fn unknown(uri: &str) -> ErrorData {
-    let uri = short(uri);
-    ErrorData::resource_not_found(format!("no resource \"{uri}\"; a file may have expired"), None)
+/// Says that there is no such resource, and which.
+pub(super) fn not_found(uri: &str, message: String) -> ErrorData {
+    ErrorData::resource_not_found(message, Some(json!({ "uri": uri })))
 }
 
-fn invalid(error: RangeError) -> ErrorData {
-    ErrorData::invalid_params(error.to_string(), None)
+/// Does so where nothing more is known.
+pub(super) fn unknown(uri: &str) -> ErrorData {
+    let why = if uri.starts_with(REFERENCE) {
+        "the file may have expired"
+    } else {
+        "resources/list and resources/templates/list say what there is"
+    };
+    not_found(uri, format!("no resource \"{}\": {why}", short(uri)))
 }
 
 async fn read_file(files: &FileStore, uri: &str) -> Result<ResourceContents, ErrorData> {
+    let invalid = |error: RangeError| {
+        ErrorData::invalid_params(error.to_string(), Some(json!({ "uri": uri })))
+    };
     let (name, query) = uri.split_once('?').unwrap_or((uri, ""));
     let range = Range::parse(query).map_err(invalid)?;
     let Some(file) = files.readable(name).await else { return Err(unknown(uri)) };

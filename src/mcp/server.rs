@@ -14,29 +14,29 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
-        CancelledNotificationParam, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
-        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, PaginatedRequestParams, PromptsCapability,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, RequestId,
-        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams,
+        CancelledNotificationParam, CompleteRequestParams, CompleteResult, CustomRequest,
+        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
+        GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, PromptsCapability, ProtocolVersion, ReadResourceRequestParams,
+        ReadResourceResponse, RequestId, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     budget,
     builtin::{self, Builtin},
+    completions::Completions,
     connections::ConnectionBounds,
-    consent::{Answer, Consents, Retry},
+    consent::{self, Answer, Consents, Retry},
     ending::{Ending, Stopped, TOO_LATE},
     http, objects, opening,
     progress::{self, Reporter},
-    prompts::{self, ExamplePrompt},
-    resources, result,
+    prompts::{self, ArgumentError, ExamplePrompt},
+    resources, result, shape,
     tasks::{self, TaskId},
     tools,
 };
@@ -57,6 +57,9 @@ use crate::{
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
 /// listings, short enough to notice a restart with other settings.
 pub(super) const LIST_TTL_MS: u64 = 300_000;
+
+/// What a call is answered with; an error is for the host and not for the model.
+pub(super) type Answered = Result<CallToolResponse, ErrorData>;
 
 /// Serves the tools behind a gate; a clone serves the same tools.
 #[derive(Clone)]
@@ -82,6 +85,7 @@ struct Shared {
     builtins: Vec<Builtin>,
     streams: Hub,
     objects: objects::Served,
+    completions: Completions,
 }
 
 /// What becomes of the tasks of calls that are under way, by the ids of their requests.
@@ -114,6 +118,7 @@ impl Server {
             builtins,
             streams: Hub::default(),
             objects: objects::Served::new(watched),
+            completions: Completions::default(),
         };
         let Limits { result_chars: most_chars, shutdown_grace: grace, .. } = Limits::default();
         Self {
@@ -187,6 +192,16 @@ impl Server {
         &self.shared.streams
     }
 
+    /// Returns the prompts.
+    pub(super) fn prompts(&self) -> &[ExamplePrompt] {
+        &self.shared.prompts
+    }
+
+    /// Returns the objects of backends.
+    pub(super) fn objects(&self) -> &objects::Served {
+        &self.shared.objects
+    }
+
     /// Returns the gate.
     pub(super) fn gate(&self) -> &Gate {
         &self.shared.gate
@@ -208,22 +223,29 @@ impl Server {
     }
 
     /// Asks if need be.
+    ///
+    /// # Errors
+    ///
+    /// What the call is answered with instead.
     pub(super) async fn admit<'gate>(
         &self,
         pending: Pending<'gate>,
         retry: Retry,
         context: &RequestContext<RoleServer>,
-    ) -> Result<Admitted<'gate>, CallToolResponse> {
+    ) -> Result<Admitted<'gate>, Answered> {
         let admitted = if pending.needs_consent() {
             match self.shared.consents.obtain(&pending, retry, context).await {
-                Answer::Ask(question) => return Err(question.into()),
+                Answer::Ask(question) => return Err(Ok(question.into())),
                 Answer::Given(consent) => pending.admit_with(&consent),
                 Answer::Refused(reason) => Err(pending.refused(reason)),
+                Answer::Forged => {
+                    return Err(Err(ErrorData::invalid_params(consent::FORGED, None)));
+                }
             }
         } else {
             pending.admit()
         };
-        admitted.map_err(|refusal| result::failure(refusal.to_string()).into())
+        admitted.map_err(|refusal| Ok(result::failure(refusal.to_string()).into()))
     }
 
     /// Runs a checked call: asks if need be, executes, and makes the result.
@@ -233,7 +255,7 @@ impl Server {
         retry: Retry,
         context: &RequestContext<RoleServer>,
         carried: CallContext<'_>,
-    ) -> CallToolResponse {
+    ) -> Answered {
         let Shared { gate, executor, builtins, .. } = &*self.shared;
         let entry = pending.entry();
         // How long it waits, and what is made of the result, are no business of a host's task.
@@ -246,16 +268,16 @@ impl Server {
             && context.client_capabilities().is_some_and(|client| client.supports_tasks());
         let call = match self.admit(pending, retry, context).await {
             Ok(call) => call,
-            Err(response) => return response,
+            Err(answered) => return answered,
         };
         // Boxed, like what it waits for: the futures of calls are large, and would lie side by side.
         match Box::pin(opening::perform(self, &call, context)).await {
-            Some(Ok(outcome)) => return self.shown(outcome, Some(entry), context).await.into(),
-            Some(Err(error)) => return result::failure(error.to_string()).into(),
+            Some(Ok(outcome)) => return Ok(self.shown(outcome, Some(entry), context).await.into()),
+            Some(Err(error)) => return Ok(result::failure(error.to_string()).into()),
             None => {}
         }
         let budget = if as_task { Budget::AtOnce } else { usual(context) };
-        match executor.execute(call, &carried.waiting(budget)).await {
+        Ok(match executor.execute(call, &carried.waiting(budget)).await {
             Ok(mut outcome) => match outcome.payload {
                 Payload::Task(report) if as_task && report.is_running => {
                     CallToolResponse::Task(tasks::created(*report))
@@ -266,7 +288,7 @@ impl Server {
                 }
             },
             Err(error) => result::failure(error.for_model()).into(),
-        }
+        })
     }
 }
 
@@ -322,6 +344,10 @@ impl ServerHandler for Server {
         if !self.shared.prompts.is_empty() {
             capabilities.prompts = Some(PromptsCapability::default());
         }
+        let has_arguments = self.shared.prompts.iter().any(|it| !it.arguments.is_empty());
+        if has_arguments || self.shared.objects.templates().next().is_some() {
+            capabilities.completions = Some(JsonObject::default());
+        }
         if let Some(resources) = &mut capabilities.resources {
             resources.subscribe = self.shared.objects.can_watch().then_some(true);
         }
@@ -347,12 +373,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params(
-                "unknown cursor: all tools are on one page",
-                None,
-            ));
-        }
+        only_page(request)?;
         Ok(ListToolsResult::with_all_items(self.shared.tools.clone())
             .with_ttl_ms(LIST_TTL_MS)
             // What is listed may depend on who is authorized.
@@ -361,13 +382,14 @@ impl ServerHandler for Server {
 
     async fn list_prompts(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         let prompts = &self.shared.prompts;
         if prompts.is_empty() {
             return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
         }
+        only_page(request)?;
         let all = prompts.iter().map(|example| example.prompt.clone()).collect();
         Ok(ListPromptsResult::with_all_items(all)
             .with_ttl_ms(LIST_TTL_MS)
@@ -381,7 +403,12 @@ impl ServerHandler for Server {
     ) -> Result<GetPromptResponse, ErrorData> {
         let mut prompts = self.shared.prompts.iter();
         match prompts.find(|example| example.prompt.name == request.name) {
-            Some(example) => Ok(example.result().into()),
+            Some(example) => {
+                let filled = example.result(&request.arguments.unwrap_or_default());
+                let wrong =
+                    |error: ArgumentError| ErrorData::invalid_params(error.to_string(), None);
+                filled.map(Into::into).map_err(wrong)
+            }
             None => {
                 let message = format!("unknown prompt \"{}\"", request.name);
                 Err(ErrorData::invalid_params(message, None))
@@ -389,20 +416,30 @@ impl ServerHandler for Server {
         }
     }
 
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Box::pin(self.shared.completions.complete(self, &request, &context)).await
+    }
+
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        only_page(request)?;
         let all = resources::list(self.files()).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        only_page(request)?;
         let mut all = resources::templates();
         all.extend(self.shared.objects.templates());
         Ok(ListResourceTemplatesResult::with_all_items(all)
@@ -478,7 +515,7 @@ impl ServerHandler for Server {
         if let Some(builtin) = self.builtin(&request.name) {
             let call = Box::pin(builtin.run(self, arguments, retry, &context, &carried));
             let done = progress::run(&context, &self.ending, &reporter, call).await;
-            return done.map_or_else(stopped, Ok);
+            return done.unwrap_or_else(stopped);
         }
         let pending = match self.shared.gate.check(&request.name, arguments) {
             Ok(pending) => pending,
@@ -501,7 +538,7 @@ impl ServerHandler for Server {
         if has_tasks && !matches!(response, Err(Stopped::Cancelled)) {
             self.calls.lock().remove(&context.id);
         }
-        response.map_or_else(stopped, Ok)
+        response.unwrap_or_else(stopped)
     }
 
     async fn on_cancelled(
@@ -560,36 +597,36 @@ impl ServerHandler for Server {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let parameters = request.params.as_ref();
         // The revision without sessions has no such methods, whatever their parameters.
         let has_sessions =
             context.protocol_version().is_none_or(|it| it < ProtocolVersion::V_2026_07_28);
-        let message = match request.method.as_str() {
-            "tools/call" => misshaped_call(parameters),
-            "initialize" | "ping" if has_sessions => {
-                format!("the parameters of {} do not have its shape", request.method)
+        let method = request.method.as_str();
+        let has_tasks = self.shared.builtins.contains(&Builtin::TaskWait);
+        let fault = match method {
+            shape::INITIALIZE | "ping" | "resources/subscribe" | "resources/unsubscribe"
+                if !has_sessions =>
+            {
+                None
             }
-            "server/discover" | "tools/list" => {
-                format!("the parameters of {} do not have its shape", request.method)
-            }
-            _ => return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)),
+            "subscriptions/listen" if has_sessions => None,
+            "tasks/get" | "tasks/cancel" if !has_tasks => None,
+            _ => shape::wrong(method, request.params.as_ref()),
         };
-        Err(ErrorData::invalid_params(message, None))
+        Err(match fault {
+            Some(fault) => ErrorData::invalid_params(fault, None),
+            None => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, shape::unknown(method), None),
+        })
+    }
+}
+
+/// Refuses a cursor: what is listed is on one page, and no page has given one.
+fn only_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        Some(_) => Err(ErrorData::invalid_params("unknown cursor: all is on one page", None)),
+        None => Ok(()),
     }
 }
 
 fn refused(refusal: Refusal) -> ErrorData {
     ErrorData::invalid_params(text::shown(&refusal.to_string()).into_owned(), None)
-}
-
-/// Says what is wrong with the parameters of a call.
-fn misshaped_call(parameters: Option<&Value>) -> String {
-    let of = |name: &str| parameters.and_then(|parameters| parameters.get(name));
-    if !of("name").is_some_and(Value::is_string) {
-        "`name` must be the name of a tool".to_owned()
-    } else if of("arguments").is_some_and(|arguments| !arguments.is_object()) {
-        "`arguments` must be an object".to_owned()
-    } else {
-        "the parameters of tools/call do not have its shape".to_owned()
-    }
 }

@@ -22,7 +22,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt as _};
 use rmcp::{
-    model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
+    model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage},
     transport::streamable_http_server::{
         SessionId, SessionManager,
         session::{
@@ -33,7 +33,7 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use super::message;
+use super::{batch, message};
 use crate::{live::Hub, shares::Client};
 
 /// How long a session may be silent, unless somebody listens to it.
@@ -101,6 +101,8 @@ struct Open {
     pending: HashSet<String>,
     /// How many connections listen to it.
     listeners: usize,
+    /// The revision that was agreed on.
+    version: Option<ProtocolVersion>,
     /// Whether it ever had a request: many are opened by those who want nothing else.
     is_used: bool,
 }
@@ -147,7 +149,8 @@ impl Table {
         };
         of_host.fetch_add(1, Ordering::Relaxed);
         let (heard, pending) = (Instant::now(), HashSet::new());
-        let open = Open { host, of_host, heard, pending, listeners: 0, is_used: false };
+        let open =
+            Open { host, of_host, heard, pending, listeners: 0, version: None, is_used: false };
         self.sessions.insert(id, open);
     }
 
@@ -178,6 +181,16 @@ impl Sessions {
 
     fn open(&self) -> MutexGuard<'_, Table> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether there is such a session.
+    pub(super) fn has(&self, session: &str) -> bool {
+        self.open().sessions.contains_key(session)
+    }
+
+    /// Returns the revision of a session.
+    pub(super) fn version(&self, session: &str) -> Option<ProtocolVersion> {
+        self.open().sessions.get(session).and_then(|known| known.version.clone())
     }
 
     /// Notes that a request of a session is under way; `None` when there is no such session.
@@ -286,7 +299,11 @@ impl SessionManager for Sessions {
     ) -> Result<ServerJsonRpcMessage, SessionError> {
         message::cut_introduction(&mut message);
         message.insert_extension(InSession(Arc::clone(id)));
-        Ok(self.local.initialize_session(id, message).await?)
+        let answer = self.local.initialize_session(id, message).await?;
+        if let Some(known) = self.open().sessions.get_mut(id) {
+            known.version = batch::agreed(&answer).cloned();
+        }
+        Ok(answer)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, SessionError> {

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use rmcp::{
-    service::{ServerInitializeError, serve_server_with_ct},
+    service::{QuitReason, ServerInitializeError, serve_server_with_ct},
     transport::io::stdio_pipes,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -74,7 +74,12 @@ pub async fn serve_streams(
     let ended = match serve_server_with_ct(server, transport, connection).await {
         Ok(session) => match session.waiting().await {
             Ok(reason) => {
-                tracing::debug!(?reason, "the session ended");
+                let reason = match reason {
+                    QuitReason::Closed => "the client went away",
+                    QuitReason::Cancelled => "the server ends",
+                    _ => "its task failed",
+                };
+                tracing::debug!(reason, "the session ended");
                 Ok(())
             }
             Err(error) => Err(ServeError::Internal(error.to_string())),

@@ -3,6 +3,7 @@
 use bytes::{Buf as _, Bytes};
 use encoding_rs::Encoding;
 use mime::Mime;
+use serde_json::Value;
 
 use super::{MASK, collect::Collector};
 use crate::{
@@ -80,7 +81,7 @@ pub struct DecodeError {
 fn beginning(excerpt: &str) -> String {
     match excerpt {
         MASK => "what it begins with is not shown: the tool hides values (`redact`)".to_owned(),
-        excerpt => format!("it begins with {excerpt:?}"),
+        excerpt => format!("it begins with {}", Value::from(excerpt)),
     }
 }
 

@@ -8,8 +8,9 @@
 
 mod addresses;
 mod answers;
-mod api;
+mod asked;
 mod auth;
+mod batches;
 mod cancelling;
 mod check;
 mod cli;
@@ -48,6 +49,7 @@ mod kills;
 mod large;
 mod layers;
 mod live;
+mod logged;
 mod login_trouble;
 mod mcp_files;
 mod mcp_http;
@@ -83,8 +85,10 @@ mod third_party;
 mod tls;
 #[cfg(unix)]
 mod trust;
+mod unexpanded;
 mod uploads;
 mod upstream;
+mod wire;
 mod working_directory;
 mod xo_access;
 mod xo_composites;

@@ -438,7 +438,8 @@ async fn a_stateless_client_confirms_by_calling_again() {
     let foreign = ask(&mut elsewhere, 4).await;
     for state in [foreign, json!("rs1.AAAA.BBBB"), json!("")] {
         let answer = retry(&mut client, "a", &state, yes.clone()).await;
-        assert!(failure(&answer).contains("not valid"), "{answer}");
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("requestState"), "{answer}");
     }
     // An answer without a state is only another question.
     let call = json!({

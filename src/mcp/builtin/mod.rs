@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use rmcp::{
     RoleServer,
-    model::{CallToolResponse, Tool, ToolAnnotations},
+    model::{Tool, ToolAnnotations},
     service::RequestContext,
 };
 use serde_json::{Map, Value, json};
 
 pub(super) use self::tasks::advise;
-use super::{Server, consent::Retry};
+use super::{Server, consent::Retry, server::Answered};
 use crate::{access::Decision, catalog::Entry, executor::CallContext, gate::Gate};
 
 /// A tool that belongs to no descriptor.
@@ -142,14 +142,16 @@ impl Builtin {
         retry: Retry,
         context: &RequestContext<RoleServer>,
         carried: &CallContext<'_>,
-    ) -> CallToolResponse {
-        match self {
+    ) -> Answered {
+        Ok(match self {
             Self::TaskWait => tasks::wait(server, arguments, context, carried).await,
-            Self::TaskCancel => tasks::cancel(server, arguments, retry, context, carried).await,
+            Self::TaskCancel => {
+                return tasks::cancel(server, arguments, retry, context, carried).await;
+            }
             Self::StreamRead => streams::read(server, arguments, context).await,
             Self::StreamList => streams::list(server, arguments, context),
             Self::StreamClose => streams::close(server, arguments, context),
-        }
+        })
     }
 }
 

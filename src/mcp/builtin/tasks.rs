@@ -12,7 +12,12 @@ use super::{
 use crate::{
     descriptor::model::ParamKind,
     executor::{Budget, CallContext, CallError},
-    mcp::{Server, consent::Retry, result, server::usual},
+    mcp::{
+        Server,
+        consent::Retry,
+        result,
+        server::{Answered, usual},
+    },
     outcome::{Outcome, Payload, task::TaskHandle},
 };
 
@@ -83,24 +88,24 @@ pub(super) async fn cancel(
     retry: Retry,
     context: &RequestContext<RoleServer>,
     carried: &CallContext<'_>,
-) -> CallToolResponse {
+) -> Answered {
     let mut given = Given::new(CANCEL.name, arguments);
     let handle = handle(&mut given);
     let handle = match given.finish(handle) {
         Ok(handle) => handle,
-        Err(error) => return result::failure(error.to_string()).into(),
+        Err(error) => return Ok(result::failure(error.to_string()).into()),
     };
     let right = server.gate().check_task(&handle).ok();
     let pending = match server.gate().check_cancel(&handle) {
         Ok(pending) => pending,
-        Err(refusal) => return result::failure(refusal.to_string()).into(),
+        Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
     };
     let call = match server.admit(pending, retry, context).await {
         Ok(call) => call,
-        Err(response) => return response,
+        Err(answered) => return answered,
     };
     let cancelled = server.executor().cancel_task(call, &handle, right.as_ref(), carried).await;
-    answer(server, cancelled, context).await
+    Ok(answer(server, cancelled, context).await)
 }
 
 async fn answer(

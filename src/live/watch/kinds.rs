@@ -1,0 +1,93 @@
+//! Kinds of objects, and which tool lists those of a kind.
+//!
+//! A descriptor says how one object is read. What lists them is the tool whose path is that of the
+//! reader without its last segment, where it only reads and needs no argument.
+
+use serde_json::Map;
+
+use super::{Backend, Resources};
+use crate::{
+    access::Decision,
+    catalog::{BackendId, Entry},
+    descriptor::{
+        events::Reader,
+        model::{Http, Method, Request},
+    },
+    gate::Pending,
+};
+
+/// A kind of object.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind<'a> {
+    backend: &'a Backend,
+    reader: &'a Reader,
+}
+
+impl Kind<'_> {
+    /// Returns the members of a listed object that may have its identifier, the likeliest first.
+    pub fn id_members(&self) -> [&str; 3] {
+        [&self.reader.param, "id", "uuid"]
+    }
+}
+
+impl Resources {
+    /// Finds the kind whose URIs are made so, such as `xo://VM/{id}`.
+    pub fn kind_of_template(&self, template: &str) -> Option<Kind<'_>> {
+        let (scheme, rest) = template.split_once("://")?;
+        let collection = rest.strip_suffix("/{id}")?;
+        let mut backends = self.inner.backends.iter();
+        let backend = backends.find(|it| it.scheme.eq_ignore_ascii_case(scheme))?;
+        kind(backend, |reader| reader.collection.eq_ignore_ascii_case(collection))
+    }
+
+    /// Finds the kind that is called so, whatever the case.
+    pub fn kind_named(&self, backend: BackendId, name: &str) -> Option<Kind<'_>> {
+        let backend = self.backend(backend)?;
+        kind(backend, |reader| reader.collection.eq_ignore_ascii_case(name))
+    }
+
+    /// Finds the kind of which a tool reads one by this argument.
+    pub fn kind_read_by(&self, backend: BackendId, tool: &str, param: &str) -> Option<Kind<'_>> {
+        let backend = self.backend(backend)?;
+        kind(backend, |reader| reader.tool == tool && reader.param == param)
+    }
+
+    /// Returns the call that lists a kind, when there is one that may be made.
+    pub fn list_call(&self, kind: Kind<'_>) -> Option<Pending<'_>> {
+        let gate = &self.inner.gate;
+        let Kind { backend, reader } = kind;
+        let one = gate.catalog().find_declared(backend.id, &reader.tool)?;
+        let all = path(one)?.strip_suffix(&format!("/{{{}}}", reader.param))?;
+        let lists = |entry: &&Entry| {
+            entry.backend == backend.id
+                && entry.decision == Decision::Allow
+                && entry.annotations.read_only
+                && path(entry) == Some(all)
+                && entry.params.iter().all(|it| !it.param.required)
+        };
+        let entry = gate.catalog().entries().iter().find(lists)?;
+        let pending = gate.check(&entry.name, Map::new()).ok()?;
+        (!pending.needs_consent()).then_some(pending)
+    }
+
+    fn backend(&self, id: BackendId) -> Option<&Backend> {
+        self.inner.backends.iter().find(|backend| backend.id == id)
+    }
+}
+
+fn kind(backend: &Backend, is_it: impl Fn(&&Reader) -> bool) -> Option<Kind<'_>> {
+    let reader = backend.readers.iter().find(is_it)?;
+    Some(Kind { backend, reader })
+}
+
+/// Returns the path of a tool that gets values.
+fn path(entry: &Entry) -> Option<&str> {
+    let tool = entry.tool()?;
+    let gives_values = !tool.response.binary && !tool.response.is_stream();
+    match &tool.request {
+        Request::Http(Http { method, path, .. }) if *method == Method::Get && gives_values => {
+            Some(path.as_str())
+        }
+        Request::Http(_) | Request::Rpc(_) => None,
+    }
+}

@@ -1,0 +1,314 @@
+//! Values for what a person types: the arguments of prompts, and the identifiers in URIs.
+//!
+//! What may stand there is known from the descriptor (the values of a parameter), or from the API:
+//! the objects of a kind, as the tool lists them that passes the gate like any call. Who types asks
+//! with each letter, so that a list is kept for a moment.
+//!
+//! The ids of files are told to nobody: who knows one may read the file.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
+    service::RequestContext,
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    Server, http,
+    progress::{self, Reporter},
+    prompts::Argument,
+    resources,
+};
+use crate::{
+    catalog::BackendId,
+    executor::CallContext,
+    gate::Pending,
+    json::cost,
+    live::watch::{Kind, Resources},
+    outcome::{JsonText, Payload},
+    text::{head, line, quoted},
+};
+
+/// How long a list is kept.
+const KEPT: Duration = Duration::from_secs(5);
+/// How long somebody who types waits for one.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many lists are kept.
+const MOST_LISTS: usize = 16;
+/// How many objects of a list are looked at.
+const MOST_OBJECTS: usize = 10_000;
+/// So much of an identifier or a name counts; a longer identifier is none that anybody types.
+const LONGEST: usize = 200;
+/// The members that may have the name of an object.
+const NAMES: [&str; 4] = ["name_label", "name", "title", "label"];
+
+/// What may stand in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    value: String,
+    /// What people call it.
+    name: String,
+}
+
+/// Completes, and keeps what it was told.
+#[derive(Default)]
+pub(super) struct Completions {
+    kept: Mutex<HashMap<String, (Instant, Arc<[Known]>)>>,
+}
+
+impl Completions {
+    /// Answers `completion/complete`.
+    pub(super) async fn complete(
+        &self,
+        server: &Server,
+        request: &CompleteRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let invalid = |message: String| ErrorData::invalid_params(message, None);
+        let objects = server.objects().resources();
+        let name = request.argument.name.as_str();
+        let typed = request.argument.value.as_str();
+        let known: Arc<[Known]> = match &request.r#ref {
+            Reference::Prompt(prompt) => {
+                let mut prompts = server.prompts().iter();
+                let example = prompts.find(|example| example.prompt.name == prompt.name);
+                let example = example.ok_or_else(|| {
+                    invalid(format!("unknown prompt {}", quoted(&prompt.name, LONGEST)))
+                })?;
+                let argument = example.argument(name).map_err(|it| invalid(it.to_string()))?;
+                match fixed(server, example.backend, argument) {
+                    Some(values) => values.into(),
+                    None => match kind_of(objects, example.backend, argument) {
+                        Some(kind) => self.listed(server, kind, context).await,
+                        None => Arc::default(),
+                    },
+                }
+            }
+            Reference::Resource(resource) => {
+                let template = resource.uri.as_str();
+                let files = resources::templates();
+                let is_of_files = files.iter().any(|file| file.uri_template == template);
+                let kind = objects.kind_of_template(template);
+                if !is_of_files && kind.is_none() {
+                    let template = quoted(template, LONGEST);
+                    return Err(invalid(format!(
+                        "no resource template {template}; resources/templates/list says what there is"
+                    )));
+                }
+                if !variables(template).any(|variable| variable == name) {
+                    let name = quoted(name, LONGEST);
+                    return Err(invalid(format!("{template} has no variable {name}")));
+                }
+                match kind {
+                    Some(kind) => self.listed(server, kind, context).await,
+                    None => Arc::default(),
+                }
+            }
+            _ => {
+                return Err(invalid(
+                    "`ref.type` must be `ref/prompt` or `ref/resource`".to_owned(),
+                ));
+            }
+        };
+        Ok(CompleteResult::new(matching(&known, typed)))
+    }
+
+    /// Returns the objects of a kind; none when the API does not list them in time.
+    async fn listed(
+        &self,
+        server: &Server,
+        kind: Kind<'_>,
+        context: &RequestContext<RoleServer>,
+    ) -> Arc<[Known]> {
+        let objects = server.objects().resources();
+        let Some(call) = objects.list_call(kind) else { return Arc::default() };
+        let name = call.entry().name.clone();
+        if let Some((at, known)) = self.kept().get(&name)
+            && at.elapsed() < KEPT
+        {
+            return Arc::clone(known);
+        }
+        let Some(text) = list(server, call, context).await else { return Arc::default() };
+        let known: Arc<[Known]> = read(&text, &kind.id_members()).into();
+        let mut kept = self.kept();
+        kept.retain(|_, (at, _)| at.elapsed() < KEPT);
+        if kept.len() < MOST_LISTS {
+            kept.insert(name, (Instant::now(), Arc::clone(&known)));
+        }
+        known
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<[Known]>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the variables of a URI template.
+fn variables(template: &str) -> impl Iterator<Item = &str> {
+    let within = template.split('{').skip(1).filter_map(|part| part.split('}').next());
+    within.flat_map(|names| names.trim_start_matches('?').split(','))
+}
+
+/// Calls the tool that lists.
+async fn list(
+    server: &Server,
+    call: Pending<'_>,
+    context: &RequestContext<RoleServer>,
+) -> Option<JsonText> {
+    let name = call.entry().name.as_str();
+    let admitted = call.admit().ok()?;
+    let carried = CallContext::default().of(http::client(&context.extensions));
+    let call = Box::pin(server.executor().execute(admitted, &carried));
+    let call = tokio::time::timeout(PATIENCE, call);
+    let listed = progress::run(context, server.ending(), &Reporter::default(), call).await;
+    match listed {
+        Ok(Ok(Ok(outcome))) => match outcome.payload {
+            Payload::Json(text) => Some(text),
+            _ => None,
+        },
+        Ok(Ok(Err(error))) => {
+            tracing::debug!(tool = name, %error, "nothing to complete with");
+            None
+        }
+        Ok(Err(_)) => {
+            tracing::debug!(tool = name, "nothing to complete with in time");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Reads the identifiers and names of listed objects.
+fn read(text: &JsonText, ids: &[&str]) -> Vec<Known> {
+    let items = text.items().into_iter().flatten().take(MOST_OBJECTS);
+    let known = |item: &str| {
+        let item = cost::small(item)?;
+        let of = |names: &[&str]| {
+            let text = names.iter().find_map(|name| match item.get(*name)? {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            text.filter(|text| !text.is_empty())
+        };
+        let value = match &item {
+            Value::String(text) => text.clone(),
+            _ => of(ids)?,
+        };
+        let is_typable = head(&value, LONGEST).len() == value.len() && line(&value) == value;
+        let name = of(&NAMES).unwrap_or_default();
+        is_typable.then(|| Known { value, name: head(&name, LONGEST).to_owned() })
+    };
+    items.filter_map(known).collect()
+}
+
+/// Returns the values that a descriptor says of a parameter which an argument is given to.
+fn fixed(server: &Server, backend: BackendId, argument: &Argument) -> Option<Vec<Known>> {
+    let catalog = server.gate().catalog();
+    argument.uses.iter().find_map(|(tool, param)| {
+        let entry = catalog.find_declared(backend, tool)?;
+        let known = entry.params.iter().find(|known| known.param.name == *param)?;
+        let schema = entry.input_schema.get("properties")?.get(&known.property)?;
+        let values: Vec<Known> = match schema.get("enum") {
+            Some(Value::Array(values)) => values.iter().filter_map(of_value).collect(),
+            _ if schema.get("type") == Some(&Value::from("boolean")) => {
+                [false, true].iter().filter_map(|it| of_value(&Value::from(*it))).collect()
+            }
+            _ => Vec::new(),
+        };
+        (!values.is_empty()).then_some(values)
+    })
+}
+
+fn of_value(value: &Value) -> Option<Known> {
+    let value = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => return None,
+    };
+    (!value.is_empty()).then(|| Known { value, name: String::new() })
+}
+
+/// Returns the kind of object that an argument names: by where it is given to, or by its own name.
+fn kind_of<'own>(
+    objects: &'own Resources,
+    backend: BackendId,
+    argument: &Argument,
+) -> Option<Kind<'own>> {
+    let mut uses = argument.uses.iter();
+    let read = uses.find_map(|(tool, param)| objects.kind_read_by(backend, tool, param));
+    read.or_else(|| {
+        let name = argument.name.trim_end_matches("_id").trim_end_matches("Id");
+        objects.kind_named(backend, name)
+    })
+}
+
+/// Returns what begins with what was typed, whatever the case: values first, then names.
+fn matching(known: &[Known], typed: &str) -> CompletionInfo {
+    let typed = typed.to_lowercase();
+    let begins = |text: &str| text.to_lowercase().starts_with(&typed);
+    let by_value = known.iter().filter(|known| begins(&known.value));
+    let by_name = known.iter().filter(|known| !begins(&known.value) && begins(&known.name));
+    let all: Vec<&str> = by_value.chain(by_name).map(|known| known.value.as_str()).collect();
+    let most = CompletionInfo::MAX_VALUES;
+    let mut info = CompletionInfo::default();
+    info.total = u32::try_from(all.len()).ok();
+    info.has_more = Some(all.len() > most);
+    info.values = all.into_iter().take(most).map(str::to_owned).collect();
+    info
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known(value: &str, name: &str) -> Known {
+        Known { value: value.to_owned(), name: name.to_owned() }
+    }
+
+    #[test]
+    fn values_come_before_names_and_case_does_not_count() {
+        let all = [known("b1", "Alpha"), known("A2", ""), known("c3", "beta"), known("a4", "ab")];
+        let values = |typed: &str| matching(&all, typed).values;
+        assert_eq!(values(""), ["b1", "A2", "c3", "a4"]);
+        assert_eq!(values("a"), ["A2", "a4", "b1"]);
+        assert_eq!(values("B"), ["b1", "c3"]);
+        assert_eq!(values("bet"), ["c3"]);
+        assert_eq!(values("x"), [""; 0]);
+        let info = matching(&all, "a");
+        assert_eq!((info.total, info.has_more), (Some(3), Some(false)));
+    }
+
+    #[test]
+    fn there_are_a_hundred_at_most() {
+        let all: Vec<Known> = (0..250).map(|number| known(&format!("v{number}"), "")).collect();
+        let info = matching(&all, "v");
+        assert_eq!((info.values.len(), info.total, info.has_more), (100, Some(250), Some(true)));
+    }
+
+    #[test]
+    fn identifiers_and_names_are_read_from_what_is_listed() {
+        let list = json!([
+            { "uuid": "u", "id": "i", "name_label": "n" },
+            { "id": 7 },
+            "plain",
+            { "name": "without an id" },
+            { "uuid": "two\nlines" },
+            { "uuid": "x".repeat(500) },
+            null,
+        ]);
+        let text = JsonText::parse(&list.to_string()).unwrap();
+        let expected = [known("u", "n"), known("7", ""), known("plain", "")];
+        assert_eq!(read(&text, &["uuid", "id"]), expected);
+        assert_eq!(read(&JsonText::parse("{}").unwrap(), &["id"]), []);
+    }
+}
