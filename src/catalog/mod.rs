@@ -26,7 +26,7 @@ pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
     name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
-    output::Output,
+    output::{NOTE, Output},
 };
 use crate::{
     access::{Decision, Policy},

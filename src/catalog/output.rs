@@ -31,6 +31,10 @@ const MOST_NODES: usize = 200;
 /// More values of an `enum` say little.
 const MOST_EXAMPLES: usize = 12;
 
+/// The member of structured content that says in our words what there is to say about a result. Listed
+/// schemas are open and do not name it.
+pub const NOTE: &str = "_note";
+
 /// The outputs of the tools of one backend.
 ///
 /// Many tools answer the same, whose shape is worked out once.
@@ -193,6 +197,11 @@ impl<'types> Listing<'types> {
         if shape.get("type").is_some_and(is_object)
             && let Value::Object(object) = &mut shape
         {
+            // Results that have a member of our name do not have this shape.
+            let properties = object.get("properties").and_then(Value::as_object);
+            if properties.is_some_and(|properties| properties.contains_key(NOTE)) {
+                return None;
+            }
             // Whatever else it says of the whole object would be said of an unexpected value too.
             object.retain(|key, _| matches!(key.as_str(), "description" | "properties"));
             object.insert("type".to_owned(), "object".into());
@@ -404,6 +413,24 @@ mod tests {
     }
 
     #[test]
+    fn a_listed_schema_leaves_room_for_a_note() {
+        let ours = json!({ "_note": { "type": "integer" }, "id": { "type": "string" } });
+        assert_eq!(listed(json!({ "type": "object", "properties": ours })), None);
+        let parts = json!({ "allOf": [{ "properties": ours }, { "type": "object" }] });
+        assert_eq!(listed(parts), None);
+        // Within a list it is a member like others.
+        let list = json!({ "type": "array", "items": { "properties": ours } });
+        assert!(listed(list).is_some());
+        let closed = json!({
+            "properties": { "id": { "type": "string" } },
+            "additionalProperties": { "type": "integer" },
+        });
+        let schema = listed(closed).unwrap();
+        let noted = json!({ "_note": "cut", "id": "a" });
+        assert!(jsonschema::draft202012::is_valid(&schema, &noted), "{schema}");
+    }
+
+    #[test]
     fn people_see_all_types() {
         let full =
             in_full(&json!({ "type": "array", "items": { "$ref": "#/$defs/Node" } }), &types());
@@ -430,8 +457,16 @@ mod tests {
                 let structured = output.conforming(answer);
                 assert!(jsonschema::draft202012::is_valid(&schema, &structured));
                 assert!(structured.is_object());
+                assert!(structured.get(NOTE).is_none());
+                let noted = noted(structured);
+                assert!(jsonschema::draft202012::is_valid(&schema, &noted));
             }
         }
+    }
+
+    fn noted(mut structured: Value) -> Value {
+        structured[NOTE] = "cut to the first 2 of 9 items".into();
+        structured
     }
 
     fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {

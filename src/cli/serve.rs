@@ -102,6 +102,7 @@ fn server(app: App, most_chars: Option<usize>) -> Server {
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     Server::new(app.gate, Arc::new(app.executor), instructions)
         .with_most_chars(most_chars)
+        .with_most_media(app.limits.media_bytes)
         .with_grace(app.limits.shutdown_grace)
 }
 

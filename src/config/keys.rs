@@ -44,6 +44,13 @@ pub const LIMITS: &[Key] = &[
         "`40000`",
         "A longer result is cut where an item ends; the whole goes to the directory of files",
     ),
+    key(
+        "max_media_size",
+        "size",
+        "`1MB`",
+        "An image or audio file of up to this size is shown in the result that says where it is; 0 \
+         shows none",
+    ),
     key("max_calls", "number", "`512`", "For calls that wait for an answer at the same time"),
     key(
         "max_transfers",
@@ -312,6 +319,7 @@ mod tests {
         };
         let limits = Limits::default();
         assert_eq!(of_limits("max_result_chars"), limits.result_chars.to_string());
+        assert_eq!(units::size(of_limits("max_media_size")), Some(limits.media_bytes));
         assert_eq!(of_limits("max_calls"), limits.calls.to_string());
         assert_eq!(of_limits("max_transfers"), limits.transfers.to_string());
         assert_eq!(of_limits("max_queued_calls"), limits.queued.to_string());

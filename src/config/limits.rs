@@ -12,6 +12,8 @@ use super::{
 pub struct Limits {
     /// A result of more characters is cut.
     pub result_chars: usize,
+    /// An image or an audio file of at most so many bytes is shown in the result; with 0, none is.
+    pub media_bytes: u64,
     /// So many calls wait for an answer at once, of all backends together.
     pub calls: usize,
     /// So many files are sent or received at once.
@@ -28,6 +30,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             result_chars: 40_000,
+            media_bytes: 1024 * 1024,
             calls: 512,
             transfers: 256,
             queued: 1024,
@@ -59,6 +62,8 @@ impl Reader {
             let number = self.positive(section, key);
             *limit = number.map_or(*limit, |number| usize::try_from(number).unwrap_or(usize::MAX));
         }
+        limits.media_bytes =
+            self.size_or_none(section, "max_media_size").unwrap_or(limits.media_bytes);
         limits.memory = self.size(section, "max_memory").unwrap_or(limits.memory);
         let grace = self.duration(section, "shutdown_grace");
         limits.shutdown_grace = grace.unwrap_or(limits.shutdown_grace);

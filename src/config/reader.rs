@@ -223,18 +223,28 @@ impl Reader {
     }
 
     pub(super) fn size(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+        self.size_of_at_least(1, section, key)
+    }
+
+    /// Reads a size that may be 0.
+    pub(super) fn size_or_none(&mut self, section: Section<'_>, key: &str) -> Option<u64> {
+        self.size_of_at_least(0, section, key)
+    }
+
+    fn size_of_at_least(&mut self, least: u64, section: Section<'_>, key: &str) -> Option<u64> {
         let entry = self.value(section, key)?;
         let size = match &entry.value.value {
             Value::String(text) | Value::Number(_, text) => {
-                units::size(text).filter(|size| *size > 0)
+                units::size(text).filter(|size| *size >= least)
             }
             _ => None,
         };
         if size.is_none() {
+            let above = if least > 0 { " above zero" } else { "" };
             self.error(
                 code::SIZE,
                 &entry.value.span,
-                format!("`{key}` is not a size above zero"),
+                format!("`{key}` is not a size{above}"),
                 "write a number and a unit, such as `500KB` or `64MB`",
             );
         }

@@ -160,6 +160,20 @@ fn reads_what_is_said_about_files() {
 }
 
 #[test]
+fn nothing_is_a_size_for_what_is_shown() {
+    let most = |size: &str| {
+        let limits = format!("limits: {{ max_media_size: {size} }}");
+        let text = format!("{limits}\nbackends: [{{name: a, dadl: a.dadl}}]\n");
+        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        let message = file.findings.first().map(|finding| finding.message.clone());
+        message.map_or(Ok(file.limits.media_bytes), Err)
+    };
+    assert_eq!(most("0"), Ok(0));
+    assert_eq!(most("5MB"), Ok(5 * 1024 * 1024));
+    assert_eq!(most("much"), Err("`max_media_size` is not a size".to_owned()));
+}
+
+#[test]
 fn an_entry_of_toolmesh_is_read_as_it_is() {
     let backends = read(
         "backends:\n- {name: a, transport: rest, dadl: a.dadl, include_tools: [x], access: 'read, audit'}\n",

@@ -1,12 +1,13 @@
 //! Keeps a result within what a host shows a model.
 //!
 //! A larger answer is cut where an item ends. The whole goes to the directory of files, and the
-//! result says how much of it is shown, where the rest is and which arguments ask for less.
+//! result says how much of it is shown, where the rest is and which arguments ask for less, unless a
+//! second call would change something.
 
 use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
-use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
+use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
 use super::result;
@@ -18,10 +19,14 @@ use crate::{
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
     shares::Client,
+    text,
 };
 
 /// How long a whole answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where a list is in an answer is said in so many characters: it consists of names of a server.
+const LONGEST_PLACE: usize = 200;
 
 /// The bytes are there already.
 const IDLE: Duration = Duration::from_secs(60);
@@ -94,6 +99,7 @@ pub(super) async fn fit(
     };
     let whole = keep(whole, &content_type, entry, (files, room.client())).await;
     let Cut { shown, total, unit, place, .. } = counted;
+    let place = text::start_of(&place, LONGEST_PLACE);
     let notice =
         Notice { shown, total, unit, place, whole, advice: entry.map(advice).unwrap_or_default() };
     (Outcome { status, payload, notes, next, held }, Some(notice))
@@ -128,8 +134,12 @@ async fn keep(
     files.save(incoming, body, &()).await
 }
 
-/// Names the arguments that would make the answer smaller.
+/// Names the arguments that would make the answer smaller. Nobody is advised to make a call again that
+/// changes something or begins a task.
 fn advice(entry: &Entry) -> String {
+    if !entry.annotations.read_only || entry.tasks().is_some() {
+        return String::new();
+    }
     let of_wire = |words: &[&str]| -> Vec<&str> {
         let is_one = |known: &&EntryParam| {
             let name = known.property.to_ascii_lowercase();
@@ -152,9 +162,8 @@ fn advice(entry: &Entry) -> String {
 }
 
 impl Notice {
-    /// Puts the notice into a result.
+    /// Links the whole in a result whose note has the sentence, and says the same to programs.
     pub(super) fn add_to(self, result: &mut CallToolResult, version: Option<&ProtocolVersion>) {
-        result.content.push(ContentBlock::text(self.text()));
         result
             .content
             .extend(self.whole.as_ref().ok().and_then(|file| result::link(file, version)));
@@ -162,7 +171,8 @@ impl Notice {
         meta.insert(META.to_owned(), self.value());
     }
 
-    fn text(&self) -> String {
+    /// Says it in a sentence.
+    pub(super) fn sentence(&self) -> String {
         let Self { shown, total, unit, place, whole, advice } = self;
         let unit = match unit {
             Unit::Characters => "characters",
@@ -177,7 +187,9 @@ impl Notice {
             Ok(file) => {
                 let path = file.path.to_string_lossy();
                 let at = file.reference.as_deref().or(file.url.as_deref()).unwrap_or(&path);
-                let _ = write!(text, "; the whole answer is in {at} ({} bytes)", file.size);
+                let (size, sha256) = (file.size, &file.sha256);
+                let _ =
+                    write!(text, "; the whole answer is in {at} ({size} bytes, sha256 {sha256})");
             }
             Err(reason) => {
                 let _ = write!(text, "; the whole answer could not be kept: {reason}");

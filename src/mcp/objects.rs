@@ -14,14 +14,14 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
-        ResourceUpdatedNotificationParam, SubscriptionFilter,
+        CacheScope, ReadResourceResult, ResourceTemplate, ResourceUpdatedNotificationParam,
+        SubscriptionFilter,
     },
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, ending::Stopped, http, progress, resources, result};
+use super::{Server, ending::Stopped, http, progress, resources};
 use crate::{
     executor::CallContext,
     gate::Pending,
@@ -29,7 +29,6 @@ use crate::{
         StreamError,
         watch::{Found, MOST_URIS, Resources, Watcher},
     },
-    outcome::Payload,
     shares::Client,
     text::line,
 };
@@ -108,6 +107,7 @@ impl Served {
         let admitted = self.resources.read_call(found).and_then(Pending::admit);
         let admitted =
             admitted.map_err(|refusal| ErrorData::invalid_params(refusal.to_string(), None))?;
+        let entry = admitted.entry();
         let reporter = progress::Reporter::default();
         let client = http::client(&context.extensions);
         let carried = CallContext::heard_by(&reporter).of(client);
@@ -122,21 +122,12 @@ impl Served {
                 ErrorData::internal_error(text, None)
             }
         })?;
-        let (text, content_type) = match outcome.payload {
-            Payload::Json(text) => {
-                (result::json(text.into_string()).text, "application/json".to_owned())
-            }
-            Payload::Text { content_type, text } => (result::masked(text).text, content_type),
-            Payload::Empty => (String::new(), "text/plain".to_owned()),
-            Payload::File(_) | Payload::Task(_) => {
-                let message = format!("\"{uri}\" is no value: call the tool that reads it");
-                return Err(ErrorData::internal_error(message, None));
-            }
-        };
-        let contents = ResourceContents::text(text, uri).with_mime_type(content_type);
-        Ok(ReadResourceResult::new(vec![contents])
-            .with_ttl_ms(0)
-            .with_cache_scope(CacheScope::Private))
+        let contents = Box::pin(server.contents(outcome, entry, uri, context)).await;
+        let contents = contents.ok_or_else(|| {
+            let message = format!("\"{uri}\" is no value: call the tool that reads it");
+            ErrorData::internal_error(message, None)
+        })?;
+        Ok(ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
     }
 
     /// Watches a resource for a session.

@@ -13,7 +13,7 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
         CancelledNotificationParam, CompleteRequestParams, CompleteResult, CustomRequest,
         CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
         GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod,
@@ -27,7 +27,6 @@ use rmcp::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    budget,
     builtin::{self, Builtin},
     completions::Completions,
     connections::ConnectionBounds,
@@ -43,14 +42,13 @@ use super::{
 use crate::{
     access::Decision,
     call::Door,
-    catalog::Entry,
     config::Limits,
     descriptor::model::Role,
     executor::{Budget, CallContext, Executor, Leave},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
-    outcome::{Outcome, Payload},
+    outcome::Payload,
     text,
 };
 
@@ -69,6 +67,8 @@ pub struct Server {
     calls: Arc<Calls>,
     /// A longer result is cut.
     most_chars: usize,
+    /// A larger image or audio file is not shown.
+    most_media: u64,
     /// How long calls may go on when the program ends.
     grace: Duration,
     bounds: ConnectionBounds,
@@ -120,11 +120,14 @@ impl Server {
             objects: objects::Served::new(watched),
             completions: Completions::default(),
         };
-        let Limits { result_chars: most_chars, shutdown_grace: grace, .. } = Limits::default();
+        let Limits {
+            result_chars: most_chars, media_bytes: most_media, shutdown_grace: grace, ..
+        } = Limits::default();
         Self {
             shared: Arc::new(shared),
             calls: Arc::default(),
             most_chars,
+            most_media,
             grace,
             bounds: ConnectionBounds::default(),
             ending: Ending::new(&CancellationToken::new()),
@@ -135,6 +138,12 @@ impl Server {
     #[must_use]
     pub fn with_most_chars(self, most: usize) -> Self {
         Self { most_chars: most, ..self }
+    }
+
+    /// Shows images and audio files of at most `most` bytes; by default as [`Limits`] say.
+    #[must_use]
+    pub fn with_most_media(self, most: u64) -> Self {
+        Self { most_media: most, ..self }
     }
 
     /// Lets calls go on for `grace` when the program ends; by default as [`Limits`] say.
@@ -160,6 +169,11 @@ impl Server {
     /// Returns how many characters a result may have.
     pub(super) fn most_chars(&self) -> usize {
         self.most_chars
+    }
+
+    /// Returns how many bytes an image or an audio file may have that a result shows.
+    pub(super) fn most_media(&self) -> u64 {
+        self.most_media
     }
 
     /// Returns what executes calls.
@@ -306,35 +320,6 @@ pub(super) fn usual(context: &RequestContext<RoleServer>) -> Budget {
 fn is_impatience(reason: Option<&str>) -> bool {
     let reason = reason.unwrap_or_default().to_lowercase();
     ["timed out", "timeout", "-32001"].iter().any(|words| reason.contains(words))
-}
-
-impl Server {
-    /// Makes the result of a call that went well, cut to what a host shows.
-    pub(super) async fn shown(
-        &self,
-        outcome: Outcome,
-        entry: Option<&Entry>,
-        context: &RequestContext<RoleServer>,
-    ) -> CallToolResult {
-        let version = context.protocol_version();
-        let room = self.executor().room(&http::client(&context.extensions));
-        let fit = budget::fit(outcome, entry, self.files(), self.most_chars, &room);
-        let (outcome, notice) = Box::pin(fit).await;
-        let link = match &outcome.payload {
-            Payload::File(file) => result::link(file, version.as_ref()),
-            _ => None,
-        };
-        let output = entry.and_then(|entry| entry.output.as_deref());
-        let has_room = |bytes| room.grow(bytes).is_ok();
-        let size = usize::try_from(outcome.payload.bytes()).unwrap_or(usize::MAX);
-        let success = || result::success(outcome, output, &has_room);
-        let mut result = room.work(size, success).await;
-        result.content.extend(link);
-        if let Some(notice) = notice {
-            notice.add_to(&mut result, version.as_ref());
-        }
-        result
-    }
 }
 
 impl ServerHandler for Server {
@@ -568,13 +553,7 @@ impl ServerHandler for Server {
         let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
         let looked = looked.map_err(stopped)?;
-        let catalog = gate.catalog();
-        let backend = catalog.task_backend(&id.handle.backend);
-        let begun_by =
-            backend.and_then(|(backend, _)| catalog.find_declared(backend, &id.handle.tool));
-        let output = begun_by.and_then(|entry| entry.output.as_deref());
-        let room = executor.room(&http::client(&context.extensions));
-        tasks::shown(&id, looked, output, &|bytes| room.grow(bytes).is_ok())
+        Box::pin(self.task_shown(&id, looked, &context)).await
     }
 
     async fn cancel_task(

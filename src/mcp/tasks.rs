@@ -17,10 +17,8 @@ use serde_json::{Value, json};
 
 use super::result;
 use crate::{
-    catalog::Output,
     executor::{CallError, TaskError},
     outcome::{
-        Outcome, Payload,
         task::{TaskHandle, TaskReport},
         timestamp,
     },
@@ -67,31 +65,34 @@ pub(super) fn created(report: TaskReport) -> CreateTaskResult {
     CreateTaskResult::new(task.with_status_message(message))
 }
 
-/// Makes the answer to `tasks/get` of what a look at the task gave; `output` is what is listed
-/// about the results of the tool that began it.
-pub(super) fn shown(
+/// Makes the answer to `tasks/get` about a task that goes on.
+pub(super) fn working(id: &TaskId, report: &TaskReport) -> GetTaskResult {
+    answer(id, TaskPayload::Working, Some(report.summary()))
+}
+
+/// Makes the answer to `tasks/get` about a task that has ended: with a result, or without.
+pub(super) fn ended(
     id: &TaskId,
-    looked: Result<Outcome, CallError>,
-    output: Option<&Output>,
-    has_room: &dyn Fn(u64) -> bool,
+    ended: Result<CallToolResult, CallError>,
 ) -> Result<GetTaskResult, ErrorData> {
-    let (payload, message) = match looked {
-        Ok(Outcome { payload: Payload::Task(report), .. }) if report.is_running => {
-            (TaskPayload::Working, Some(report.summary()))
-        }
-        Ok(outcome) => (completed(result::success(outcome, output, has_room)), None),
-        Err(error) => ended(error)?,
+    let (payload, message) = match ended {
+        Ok(result) => (completed(result), None),
+        Err(error) => failed(error)?,
     };
+    Ok(answer(id, payload, message))
+}
+
+fn answer(id: &TaskId, payload: TaskPayload, message: Option<String>) -> GetTaskResult {
     let task = id.task(payload.status());
     let task = match message {
         Some(message) => task.with_status_message(message),
         None => task,
     };
-    Ok(GetTaskResult::new(DetailedTask::new(task, payload)))
+    GetTaskResult::new(DetailedTask::new(task, payload))
 }
 
 /// Makes the state of a task that has no good end.
-fn ended(error: CallError) -> Result<(TaskPayload, Option<String>), ErrorData> {
+fn failed(error: CallError) -> Result<(TaskPayload, Option<String>), ErrorData> {
     let text = error.for_model();
     let CallError::Task(error) = error else {
         return Ok((completed(result::failure(text.clone())), Some(text)));

@@ -403,10 +403,10 @@ async fn hosts_see_a_composite_as_a_tool() {
     assert_eq!(tool["inputSchema"]["properties"], json!({ "n": property }));
     assert_eq!(tool["annotations"]["readOnlyHint"], true);
     let answer = client.call(2, "run", json!({ "n": "7" })).await;
-    let expected = json!({ "n": 7, "all": [1, 2] });
+    let note = "list: cut to the first 2 of 3 items; narrow the call to see the others";
+    let expected = json!({ "_note": note, "n": 7, "all": [1, 2] });
     assert_eq!(answer["result"]["structuredContent"], expected, "{answer}");
-    let notes = answer["result"]["content"].to_string();
-    assert!(notes.contains("list: "), "{notes}");
+    assert_eq!(answer["result"]["content"][0]["text"], note, "{answer}");
     let answer = client.call(3, "run", json!({ "m": 7 })).await;
     assert!(mcp_support::failure(&answer).contains("there is no parameter `m`"));
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::api,
+    downloads::sha256,
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness, serve_tools, with_meta},
     upstream::{Answer, Upstream},
@@ -50,8 +51,8 @@ fn texts(result: &Value) -> Vec<&str> {
 fn check_cut(result: &Value, all: &Value) {
     assert_eq!(result["isError"], false, "{result}");
     let texts = texts(result);
-    let shown: Value = serde_json::from_str(texts[0]).unwrap();
-    assert!(texts[0].len() <= 400);
+    let shown: Value = serde_json::from_str(texts[1]).unwrap();
+    assert!(texts[1].len() <= 400);
     assert_eq!(shown.as_array().unwrap(), &all.as_array().unwrap()[..19]);
     assert_eq!(result["structuredContent"]["result"], shown);
     let cut = &result["_meta"]["dadl-mcp/cut"];
@@ -61,11 +62,13 @@ fn check_cut(result: &Value, all: &Value) {
     let whole = std::fs::read_to_string(path).unwrap();
     assert_eq!(whole, all.to_string());
     let advice = "`fields`, `limit` or `jq` would give less";
-    let size = whole.len();
+    let (size, sha256) = (whole.len(), sha256(whole.as_bytes()));
     let notice = format!(
-        "cut to the first 19 of 100 items; the whole answer is in {path} ({size} bytes); {advice}"
+        "cut to the first 19 of 100 items; the whole answer is in {path} ({size} bytes, sha256 \
+         {sha256}); {advice}"
     );
-    assert_eq!(texts[1], notice);
+    assert_eq!(texts[0], notice);
+    assert_eq!(result["structuredContent"]["_note"], notice);
     let link = &result["content"][2];
     assert_eq!((&link["type"], &link["size"]), (&json!("resource_link"), &json!(size)));
     assert_eq!(link["uri"], format!("file://{path}"));
@@ -100,8 +103,34 @@ async fn a_list_within_an_object_is_cut_there() {
     assert_eq!((&shown["total"], &shown["next"]), (&json!(100), &Value::Null));
     let kept = shown["data"]["vms"].as_array().unwrap();
     assert!((10..19).contains(&kept.len()), "{shown}");
-    let notice = texts(result)[1];
+    let notice = texts(result)[0];
     assert!(notice.contains(&format!("{} of 100 items of `data.vms`", kept.len())), "{notice}");
+}
+
+#[tokio::test]
+async fn names_of_a_server_do_not_write_the_notice() {
+    let name = format!("\u{1b}[2J\u{202e}{}", "x".repeat(1000));
+    let all = json!({ name: items(100) });
+    let (mut client, _upstream) = client(&all.to_string(), 2000).await;
+    let result = &client.call(1, "list_vms", json!({})).await["result"];
+    let notice = texts(result)[0];
+    assert!(notice.contains(" items of `\\u{1b}[2J\\u{202e}xxx"), "{notice}");
+    assert!(notice.contains("xxx…`; the whole answer is in ") && notice.len() < 700, "{notice}");
+    assert!(result["_meta"]["dadl-mcp/cut"]["place"].as_str().unwrap().len() < 300);
+}
+
+#[tokio::test]
+async fn nobody_is_advised_to_change_something_again() {
+    let body = json!(items(100)).to_string();
+    let upstream = Upstream::start(vec![Answer::json(200, &body)]).await;
+    let changes = LISTS.replace("method: GET", "method: POST").replace("read", "write");
+    let mut served = serve_tools(&changes, &upstream.url(), |_| {});
+    served.server = served.server.with_most_chars(400);
+    let mut client = Client::legacy(served, json!({})).await;
+    let result = &client.call(1, "list_vms", json!({})).await["result"];
+    let notice = texts(result)[0];
+    assert!(notice.starts_with("cut to the first 19 of 100 items;"), "{notice}");
+    assert!(!notice.contains("would give less"), "{notice}");
 }
 
 #[tokio::test]
@@ -110,8 +139,8 @@ async fn what_has_no_list_is_cut_as_text() {
     let (mut client, _upstream) = client(&log, 400).await;
     let result = &client.call(1, "list_vms", json!({})).await["result"];
     let texts = texts(result);
-    assert_eq!(texts[0], &log[..400]);
-    assert!(texts[1].starts_with("cut to the first 400 of 1010 characters;"), "{}", texts[1]);
+    assert_eq!(texts[1], &log[..400]);
+    assert!(texts[0].starts_with("cut to the first 400 of 1010 characters;"), "{}", texts[0]);
     assert_eq!(result["structuredContent"], Value::Null);
 }
 
@@ -142,7 +171,7 @@ async fn a_whole_that_cannot_be_kept_is_said_to_be_lost() {
     served.server = served.server.with_most_chars(400);
     let mut client = Client::legacy(served, json!({})).await;
     let result = &client.call(1, "list_vms", json!({})).await["result"];
-    let notice = texts(result)[1];
+    let notice = texts(result)[0];
     assert!(notice.contains("the whole answer could not be kept: cannot create"), "{notice}");
 }
 

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod answers;
+mod api;
 mod asked;
 mod auth;
 mod batches;
@@ -56,7 +57,9 @@ mod mcp_http;
 mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
+mod media;
 mod memory;
+mod notes;
 mod numbers;
 mod objects;
 mod openapi;

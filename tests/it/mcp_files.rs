@@ -285,7 +285,7 @@ async fn what_a_tool_saved_is_fetched() {
     let saved = &answer["result"]["structuredContent"];
     let url = saved["url"].as_str().unwrap();
     let path = url.strip_prefix("https://mcp.example").unwrap();
-    assert!(text(&answer).starts_with(&format!("saved to {url} (13 bytes, application/pdf)")));
+    assert!(text(&answer).starts_with(&format!("saved to {url} (13 bytes, application/pdf, ")));
     assert!(!answer.to_string().contains(".store"), "paths of the server are its own: {answer}");
     let reply = site.send("GET", path, &[], b"").await;
     assert_eq!((reply.status, &*reply.body), (200, &b"%PDF-1.7 text"[..]));

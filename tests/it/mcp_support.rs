@@ -210,9 +210,11 @@ pub(crate) fn with_capabilities(mut parameters: Value, capabilities: Value) -> V
     parameters
 }
 
-/// The text of the first content block.
+/// The text of the value: the last block of text, before which stands what there is to say about it.
 pub(crate) fn text(answer: &Value) -> &str {
-    answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"))
+    let blocks = answer["result"]["content"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let mut texts = blocks.iter().filter_map(|block| block["text"].as_str());
+    texts.next_back().unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// Checks that a call gave a result that is an error, and returns its text.

@@ -61,9 +61,10 @@ async fn over_budget_another_process_goes_on() {
     let mut first = client(&upstream).await;
     let answer = first.call(1, "backup", json!({ "vm": "web", "wait": 0 })).await;
     let task = json!({ "handle": HANDLE, "id": "1-a:b", "running": true });
-    assert_eq!(answer["result"]["structuredContent"], json!({ "task": task }));
+    assert_eq!(answer["result"]["structuredContent"]["task"], task);
     assert_eq!(answer["result"]["isError"], false);
-    let advice = answer["result"]["content"][1]["text"].as_str().unwrap();
+    let advice = answer["result"]["structuredContent"]["_note"].as_str().unwrap();
+    assert_eq!(answer["result"]["content"][0]["text"], advice);
     let expected = format!("the task goes on: call task_wait with {{\"task\":\"{HANDLE}\"}}");
     assert!(advice.starts_with(&expected), "{advice}");
     drop(first);
@@ -234,7 +235,7 @@ async fn task_cancel_stops_the_task() {
     let mut client = client(&upstream).await;
     let answer = client.call(1, "task_cancel", json!({ "task": HANDLE })).await;
     assert_eq!(answer["result"]["structuredContent"]["task"]["state"], "REVOKED");
-    assert_eq!(answer["result"]["content"][1]["text"], "the task was cancelled");
+    assert_eq!(answer["result"]["structuredContent"]["_note"], "the task was cancelled");
     assert_eq!(lines(&upstream)[0], CANCEL);
 }
 

@@ -104,7 +104,8 @@ async fn every_answer_arrives_and_conforms() {
         "the answer has 5242889 bytes; it is in the content of this result"
     );
     assert_eq!(results[9], json!({ "status": 204 }));
-    assert_eq!(results[10], json!({ "text": "<p>Log in</p>" }));
+    let note = "the answer is a web page, not data: the operator should check `url`";
+    assert_eq!(results[10], json!({ "_note": note, "text": "<p>Log in</p>" }));
 }
 
 #[tokio::test]

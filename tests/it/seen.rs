@@ -87,14 +87,15 @@ async fn a_value_goes_to_a_model_as_it_is_but_for_what_hides_text() {
     let answer = client.call(1, "get", json!({})).await;
     let shown: Value = serde_json::from_str(text(&answer)).unwrap();
     let structured = &answer["result"]["structuredContent"];
-    assert_eq!(shown, *structured);
+    assert_eq!((&shown["name"], &shown["other"]), (&structured["name"], &structured["other"]));
     // What hides text is gone, and everything else means the same.
     assert_eq!(shown["other"], value["other"]);
     let masked = HOSTILE
         .replace(['\u{e0049}', '\u{e0067}', '\u{e006e}', '\u{e0101}', '\u{fe0f}'], "\u{fffd}");
     assert_eq!(shown["name"], masked.as_str());
-    let remark = answer["result"]["content"][1]["text"].as_str().unwrap();
+    let remark = answer["result"]["content"][0]["text"].as_str().unwrap();
     assert!(remark.contains("6 characters that nobody sees"), "{remark}");
+    assert_eq!(structured["_note"], remark);
     // The text is JSON in which the rest is written out.
     assert_eq!(first_hidden(text(&answer)), None, "{}", text(&answer));
     assert!(text(&answer).contains("a\\u200bb\u{1f469}\u{200d}\u{1f4bb}"), "{}", text(&answer));

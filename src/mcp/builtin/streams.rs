@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use rmcp::{
-    RoleServer,
-    model::{CallToolResponse, CallToolResult, ContentBlock},
-    service::RequestContext,
-};
+use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -17,8 +13,8 @@ use super::{
     arguments::{self, ArgumentsError, Given},
 };
 use crate::{
-    live::{Batch, LONGEST_WAIT, NoSuchStream, Owner},
-    mcp::{Server, http, result},
+    live::{Batch, LONGEST_WAIT, NoSuchStream, Owner, Phase},
+    mcp::{Server, http, notes::Notes, result},
     outcome::JsonText,
 };
 
@@ -97,10 +93,11 @@ async fn taken(
     server: &Server,
     arguments: Map<String, Value>,
     owner: &Owner,
-) -> Result<JsonText, StreamToolError> {
+) -> Result<(JsonText, Notes), StreamToolError> {
     let Wanted { stream, wait, items } = Wanted::read(arguments)?;
     let room = server.most_chars().saturating_sub(AROUND);
-    Ok(batch(&server.streams().read(&stream, owner, wait, items, room).await?))
+    let taken = server.streams().read(&stream, owner, wait, items, room).await?;
+    Ok((batch(&taken), notes(&taken)))
 }
 
 /// Lists the streams of a session.
@@ -111,7 +108,7 @@ pub(super) fn list(
 ) -> CallToolResponse {
     let checked = Given::new(LIST.name, arguments).finish(Some(()));
     let listed = checked.map(|()| json!({ "streams": server.streams().list(&owner(context)) }));
-    answered(listed.map(|value| JsonText::from(&value)).map_err(Into::into))
+    answered(listed.map(|value| plain(&value)).map_err(Into::into))
 }
 
 /// Closes a stream.
@@ -120,12 +117,12 @@ pub(super) fn close(
     arguments: Map<String, Value>,
     context: &RequestContext<RoleServer>,
 ) -> CallToolResponse {
-    let closed = || -> Result<JsonText, StreamToolError> {
+    let closed = || -> Result<(JsonText, Notes), StreamToolError> {
         let mut given = Given::new(CLOSE.name, arguments);
         let stream = handle(&mut given);
         let stream = given.finish(stream)?;
         let unread = server.streams().close(&stream, &owner(context))?;
-        Ok(JsonText::from(&json!({ "closed": stream, "unread": unread })))
+        Ok(plain(&json!({ "closed": stream, "unread": unread })))
     };
     answered(closed())
 }
@@ -193,18 +190,36 @@ fn batch(batch: &Batch) -> JsonText {
     JsonText::trusted(text)
 }
 
-fn answered(shown: Result<JsonText, StreamToolError>) -> CallToolResponse {
-    let value = match shown {
-        Ok(value) => value,
-        Err(error) => return result::failure(error.to_string()).into(),
-    };
-    let shown = result::json(value.as_str().to_owned());
-    let mut content = vec![ContentBlock::text(shown.text)];
-    content.extend(shown.remark.map(ContentBlock::text));
-    let mut result = CallToolResult::success(content);
-    let tree = result::tree(&value, result::MOST_TREE_BYTES, &|_| true);
-    result.structured_content = tree.map(result::masked_value);
-    result.into()
+/// Says what a read leaves out: what waits, what is lost, and why nothing more comes.
+fn notes(batch: &Batch) -> Notes {
+    let Batch { taken, phase } = batch;
+    let mut notes = Notes::default();
+    if taken.dropped > 0 {
+        notes.push(&format!("{} items came too fast and were dropped", taken.dropped));
+    }
+    if taken.left > 0 {
+        notes.push(&format!("{} more items wait for the next read", taken.left));
+    }
+    match phase {
+        Phase::Open => {}
+        Phase::Reconnecting { reason } => {
+            notes.push(&format!("the stream broke off and is being opened again: {reason}"));
+        }
+        Phase::Ended { reason } => notes.push(&format!("the stream ended: {reason}")),
+    }
+    notes
+}
+
+fn answered(shown: Result<(JsonText, Notes), StreamToolError>) -> CallToolResponse {
+    match shown {
+        Ok((value, notes)) => result::own(&value, notes).into(),
+        Err(error) => result::failure(error.to_string()).into(),
+    }
+}
+
+/// What has nothing to say besides its value.
+fn plain(value: &Value) -> (JsonText, Notes) {
+    (JsonText::from(value), Notes::default())
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(crate) use self::{
     script::{Over, Person},
     session::Session,
 };
+use crate::mcp_support::text;
 
 /// A simulator, and a host that is attached to it.
 struct Stage {
@@ -252,12 +253,16 @@ struct Cost {
 
 /// Returns what a tool answered, as a program sees it.
 fn value(answer: &Value) -> Value {
-    match &answer["result"]["structuredContent"] {
-        Value::Null => answer["result"]["content"][0]["text"].clone(),
+    let mut structured = answer["result"]["structuredContent"].clone();
+    if let Some(members) = structured.as_object_mut() {
+        members.shift_remove("_note");
+    }
+    match &structured {
+        Value::Null => json!(text(answer)),
         Value::Object(members) if members.len() == 1 && members.contains_key("result") => {
             members["result"].clone()
         }
-        structured => structured.clone(),
+        _ => structured,
     }
 }
 
