@@ -258,9 +258,7 @@ fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
         ElicitationAction::Cancel => refused(
             "the question was closed without an answer, by the person or by a host that shows none",
         ),
-        _ => {
-            refused("the person said no, or the host did where it shows no questions")
-        }
+        _ => refused("the person said no, or the host did where it shows no questions"),
     }
 }
 
@@ -269,4 +267,39 @@ fn random<const LENGTH: usize>() -> Option<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     ring::default_provider().secure_random.fill(&mut bytes).ok()?;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, live};
+
+    /// The times after which hosts give up on a call, in seconds, as the page for them says.
+    fn patience_of_hosts() -> Vec<u64> {
+        let page = include_str!("../../docs/hosts.md");
+        let (_, table) = page.split_once("| host | length of a result | time of a call |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let cells = rows.filter_map(|row| row.split('|').nth(3));
+        let numbers = |cell: &str| -> Vec<u64> {
+            let plain = cell.replace(',', "");
+            let unit = if cell.contains("in ms") { 1000 } else { 1 };
+            let words = plain.split(|it: char| !it.is_ascii_digit());
+            words.filter_map(|word| word.parse::<u64>().ok()).map(|it| it / unit).collect()
+        };
+        cells.flat_map(numbers).collect()
+    }
+
+    #[test]
+    fn no_wait_is_that_of_a_host() {
+        let hosts = patience_of_hosts();
+        assert!(hosts.contains(&60) && hosts.contains(&600), "{hosts:?}");
+        let shortest = *hosts.iter().min().unwrap();
+        assert!(config::DEFAULT_TASK_WAIT.as_secs() + 5 <= shortest, "{hosts:?}");
+        assert!(config::DEFAULT_TASK_AFTER < config::DEFAULT_TASK_WAIT);
+        let ours =
+            [config::DEFAULT_TASK_WAIT, config::DEFAULT_TASK_AFTER, live::LONGEST_WAIT, PATIENCE];
+        for time in ours {
+            assert!(!hosts.contains(&time.as_secs()), "{time:?} of {hosts:?}");
+        }
+    }
 }
