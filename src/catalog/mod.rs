@@ -11,11 +11,12 @@ pub(crate) mod fixture;
 mod kind;
 mod name;
 pub(crate) mod output;
+mod portable;
 mod property;
 mod schema;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
 };
 
@@ -34,7 +35,7 @@ use crate::{
         model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
         task::Tasks,
     },
-    names::nearest_loosely,
+    names::{Known, nearest_loosely, nearest_operation, verbs, words},
 };
 
 /// The position of a backend in the settings.
@@ -214,9 +215,15 @@ impl Catalog {
         self.entries.iter().find(found)
     }
 
-    /// Returns the listed name that `name` was probably meant to be.
+    /// Returns the listed name that `name` was probably meant to be; never one that goes further.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest_loosely(name, self.listed().map(|entry| entry.name.as_str()))
+        nearest_operation(name, self.listed().map(Entry::known))
+    }
+
+    /// Returns the name that was probably meant, whether it may be called or not.
+    pub fn nearest_of_all(&self, name: &str) -> Option<&str> {
+        self.nearest(name)
+            .or_else(|| nearest_operation(name, self.entries.iter().map(Entry::known)))
     }
 }
 
@@ -227,7 +234,7 @@ impl BackendTools<'_> {
         let first = entries.len();
         let decide = |it: Operation<'_>| self.decide(it);
         let mut outputs = output::Outputs::new(&self.descriptor.types);
-        // A replacement that may not be called is no advice.
+        // A replacement that may not be called is no advice, and neither is one that goes further.
         let replacements: Vec<Option<String>> = operations(&self.descriptor)
             .map(|(_, it)| {
                 let wanted = it.tool()?.deprecated.as_ref()?.replaced_by.as_ref()?;
@@ -235,7 +242,9 @@ impl BackendTools<'_> {
                     .map(|(_, other)| other)
                     .enumerate()
                     .find(|(_, other)| other.declared_name() == wanted)?;
-                names.get(at).filter(|_| decide(other) == Decision::Allow).cloned()
+                let goes_further = Access::danger(other.access()) > Access::danger(it.access());
+                let is_advice = decide(other) == Decision::Allow && !goes_further;
+                names.get(at).filter(|_| is_advice).cloned()
             })
             .collect();
         for (((place, operation), name), replacement) in
@@ -285,9 +294,8 @@ impl BackendTools<'_> {
         let params =
             property::params(operation, unlisted, may_wait, self.descriptor.events.as_ref());
         let mut input_schema = schema::listed(&params);
-        if let Some(tool) = operation.tool() {
-            schema::add_hints(&mut input_schema, &params, &tool.value_hints);
-        }
+        schema::add_hints(&mut input_schema, &params, operation.value_hints());
+        portable::portable(&mut input_schema);
         Entry {
             name,
             title: description::title(operation.declared_name()),
@@ -411,6 +419,14 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// Returns what is known about values besides their type, by the name of the parameter.
+    fn value_hints(self) -> &'a BTreeMap<String, Map<String, Value>> {
+        match self {
+            Self::Tool(tool) => &tool.value_hints,
+            Self::Composite(composite) => &composite.value_hints,
+        }
+    }
+
     /// Returns the tool, when a call is one request.
     pub fn tool(self) -> Option<&'a Tool> {
         match self {
@@ -505,8 +521,24 @@ impl Entry {
     pub fn nearest_property(&self, name: &str) -> Option<&str> {
         let on_the_wire = self.params.iter().find(|param| param.param.name == name);
         on_the_wire.map(|param| param.property.as_str()).or_else(|| {
-            nearest_loosely(name, self.params.iter().map(|param| param.property.as_str()))
+            let said = words(name);
+            // Who says nothing of force is not told to use it.
+            let is_worse = |property: &str| {
+                words(property).iter().any(|word| verbs::harms(word) && !said.contains(word))
+            };
+            let properties = self.params.iter().map(|param| param.property.as_str());
+            nearest_loosely(name, properties.filter(|property| !is_worse(property)))
         })
+    }
+
+    /// Returns the entry as one that an unknown name could have meant.
+    fn known(&self) -> Known<'_> {
+        Known {
+            name: &self.name,
+            declared: self.declared_name(),
+            backend: &self.backend_name,
+            danger: Access::danger(self.access()),
+        }
     }
 
     /// Returns the compiled schema of all parameters. Compiling waits for the first call, because

@@ -69,7 +69,7 @@ pub(crate) fn property_names(wire: &[&str]) -> Vec<String> {
 }
 
 /// Returns whether hosts accept `name` for a property.
-fn is_property_name(name: &str) -> bool {
+pub(crate) fn is_property_name(name: &str) -> bool {
     (1..=PROPERTY_NAME_MAX).contains(&name.len()) && name.chars().all(is_property_character)
 }
 

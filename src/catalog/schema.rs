@@ -1,20 +1,35 @@
 //! The input schema of a tool, in the subset of JSON Schema that every host accepts.
 //!
-//! One object with a type for each property: no references, no unions, no formats. Every word
-//! costs the model tokens in each conversation, so that nothing is written that says nothing. What
-//! an OpenAPI document knows about values is listed, but not checked.
+//! One object with a type for each property. Every word costs the model tokens in each
+//! conversation, so that nothing is written that says nothing. What the author and an OpenAPI
+//! document know about values is listed (in the form of `portable`), but not checked.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{EntryParam, description::collapse};
-use crate::{descriptor::model::ParamKind, text};
+use crate::{
+    descriptor::model::{ParamKind, Role},
+    text,
+};
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.
 pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
-    object(params.iter().filter(|param| param.listed))
+    let mut schema = object(params.iter().filter(|param| param.listed));
+    // What this program adds has a type that no file says.
+    let texts = |param: &&EntryParam| {
+        matches!(param.param.role, Role::Stream(_)) && param.param.kind == ParamKind::Array
+    };
+    for EntryParam { property, .. } in params.iter().filter(texts) {
+        if let Some(Value::Object(property)) =
+            schema.get_mut("properties").and_then(|it| it.get_mut(property))
+        {
+            property.insert("items".to_owned(), json!({ "type": "string" }));
+        }
+    }
+    schema
 }
 
 /// Returns the schema that arguments are checked against: all parameters, and nothing else.

@@ -80,13 +80,50 @@ fn a_schema_has_the_types_in_the_order_of_the_file() {
         "properties": {
             "z": {"type": "string", "description": "two words"},
             "id": {"type": "string"},
-            "a": {"type": "array", "items": {}},
+            "a": {"type": "array", "items": {"type": ["string", "number", "boolean", "object"]}},
             "o": {"type": "object", "properties": {}},
             "n": {"type": "integer", "default": 5},
         },
         "required": ["id"],
     });
     assert_eq!(schema.to_string(), expected.to_string());
+}
+
+#[test]
+fn what_is_listed_of_values_is_portable_and_what_is_checked_stays() {
+    let mut tool =
+        tool("GET", "/x", &["level:query:integer", "ids:query:array", "mode:query:string"]);
+    let hints = json!({
+        "level": { "enum": [0, 1, 2] },
+        "ids": { "items": true },
+        "mode": { "enum": ["", "fast"] },
+    });
+    for (name, hint) in hints.as_object().unwrap() {
+        tool.value_hints.insert(name.clone(), hint.as_object().unwrap().clone());
+    }
+    let catalog = catalog(vec![tool]);
+    let entry = &catalog.entries()[0];
+    let expected = json!({
+        "level": { "type": "integer", "minimum": 0, "maximum": 2 },
+        "ids": { "type": "array", "items": { "type": ["string", "number", "boolean", "object"] } },
+        "mode": { "type": "string", "description": r#"one of "", "fast""# },
+    });
+    assert_eq!(entry.input_schema["properties"], expected);
+    assert!(entry.validator().is_valid(&json!({ "level": 9, "ids": [[null]], "mode": "slow" })));
+}
+
+#[test]
+fn no_property_of_more_force_is_suggested() {
+    let catalog = catalog(vec![tool(
+        "POST",
+        "/x",
+        &["force_stop:body:boolean", "skip_backup:body:boolean", "name:body:string"],
+    )]);
+    let entry = &catalog.entries()[0];
+    assert_eq!(entry.nearest_property("stop"), None, "and not force_stop");
+    assert_eq!(entry.nearest_property("keep_backup"), None, "and not skip_backup");
+    assert_eq!(entry.nearest_property("forceStop"), Some("force_stop"));
+    assert_eq!(entry.nearest_property("nam"), Some("name"));
 }
 
 #[test]
@@ -190,6 +227,38 @@ fn denied_tools_are_found_but_not_listed() {
     assert_eq!(catalog.nearest("list_vm"), Some("list_vms"));
     assert_eq!(catalog.nearest("delete_vms"), None);
     assert!(catalog.find("old").unwrap().description.ends_with("Deprecated."));
+}
+
+#[test]
+fn nobody_is_led_to_a_tool_that_goes_further() {
+    let mut old = named("old_list", "read");
+    old.deprecated = Some(Deprecation { reason: None, replaced_by: Some("delete_vm".to_owned()) });
+    let mut legacy = named("erase_vm", "dangerous");
+    legacy.deprecated = old.deprecated.clone();
+    let catalog = catalog(vec![
+        named("list_vms", "read"),
+        named("resume_vm", "write"),
+        named("delete_network", "dangerous"),
+        named("delete_vm", "dangerous"),
+        old,
+        legacy,
+    ]);
+    assert_eq!(catalog.nearest("update_network"), None);
+    assert_eq!(catalog.nearest("rename_vm"), None);
+    assert_eq!(catalog.nearest("mcp__xo__list_vms"), Some("list_vms"));
+    assert_eq!(catalog.nearest_of_all("dlete_vm"), Some("delete_vm"));
+    assert!(catalog.find("old_list").unwrap().description.ends_with("Deprecated."));
+    assert!(catalog.find("erase_vm").unwrap().description.ends_with("Use delete_vm."));
+}
+
+#[test]
+fn what_is_not_allowed_is_found_for_people() {
+    let policy = Policy::default();
+    let tools = vec![named("list_vms", "read"), named("start_vm", "write")];
+    let descriptor = descriptor("xo", tools);
+    let catalog = Catalog::build(&[BackendTools { name: "xo", descriptor, policy: &policy }]);
+    assert_eq!(catalog.nearest("strat_vm"), None);
+    assert_eq!(catalog.nearest_of_all("strat_vm"), Some("start_vm"));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn run(
     let app = load::app(&args.backends, environment, Door::Terminal)?;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
-        let nearest = catalog.nearest(&args.tool).map(str::to_owned);
+        let nearest = catalog.nearest_of_all(&args.tool).map(str::to_owned);
         return Err(Refusal::UnknownTool { name: args.tool.clone(), nearest }.into());
     };
     if args.json || !console.out_is_terminal {

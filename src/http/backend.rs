@@ -283,8 +283,7 @@ impl Backend {
             // come back instead.
             let pause = pause.filter(|pause| !outlasts(*pause));
             if let Some(pause) = pause {
-                let ms = pause.as_millis();
-                tracing::debug!(backend = %self.settings.name, ms, attempts, "trying again");
+                tracing::debug!(backend = %self.settings.name, attempts, "waiting to try again");
                 drop(outcome);
                 tokio::time::sleep(pause).await;
                 continue;

@@ -360,7 +360,10 @@ pub(super) fn parse(line: &[u8]) -> Line {
         // A notification that the protocol does not know needs no answer.
         (None, Some(Value::String(_))) => Line::Ignore,
         (Some(id @ (Value::Number(_) | Value::String(_))), _) => {
-            Line::Reply(error_line(id, ErrorCode::INVALID_REQUEST, "no JSON-RPC request of MCP"))
+            Line::Reply(match shape::wrong_request(&value) {
+                Some(fault) => error_line(id, ErrorCode::INVALID_PARAMS, &fault),
+                None => error_line(id, ErrorCode::INVALID_REQUEST, "no JSON-RPC request of MCP"),
+            })
         }
         _ => Line::Reply(error_line(
             &Value::Null,

@@ -2,7 +2,7 @@
 //!
 //! The protocol library only finds that such a request is none that it knows.
 
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage};
 use serde_json::{Map, Value};
 
 use crate::text::quoted;
@@ -188,6 +188,13 @@ fn wrong_call(params: Option<&Value>) -> String {
     }
 }
 
+/// Says what is wrong with a text that is JSON and no request of the protocol, if it names a method.
+pub(super) fn wrong_request(text: &Value) -> Option<String> {
+    let method = text.get("method")?.as_str()?;
+    // Another version of JSON-RPC has other shapes.
+    (text.get("jsonrpc")?.as_str()? == "2.0").then(|| wrong(method, text.get("params"))).flatten()
+}
+
 /// Says that there is no such method.
 pub(super) fn unknown(method: &str) -> String {
     format!("unknown method {}", quoted(method, LONGEST_METHOD))
@@ -197,13 +204,12 @@ pub(super) fn unknown(method: &str) -> String {
 pub(super) fn wrong_introduction(message: &ClientJsonRpcMessage) -> Option<String> {
     match message {
         JsonRpcMessage::Request(request) => match &request.request {
-            ClientRequest::CustomRequest(custom) if custom.method == INITIALIZE => {
-                let params = custom.params.as_ref();
-                // The revision without sessions has no such method.
-                let has_revision = params.is_some_and(|params| {
-                    params.pointer("/_meta/io.modelcontextprotocol~1protocolVersion").is_some()
-                });
-                if has_revision { None } else { wrong(INITIALIZE, params) }
+            // The revision without sessions has no such method.
+            ClientRequest::CustomRequest(custom)
+                if custom.method == INITIALIZE
+                    && custom.get_meta().protocol_version().is_none() =>
+            {
+                wrong(INITIALIZE, custom.params.as_ref())
             }
             _ => None,
         },
@@ -287,6 +293,21 @@ mod tests {
         assert_eq!(wrong("no/such", None), None);
         assert_eq!(unknown("no/such"), "unknown method \"no/such\"");
         assert!(unknown(&"x".repeat(4000)).len() < 200);
+    }
+
+    #[test]
+    fn a_request_without_the_shape_of_one_is_too() {
+        let of = |text: Value| wrong_request(&text);
+        let params = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": [] });
+        assert_eq!(of(params).unwrap(), "initialize: `params` must be an object");
+        let meta = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": { "_meta": 1 } });
+        assert_eq!(of(meta).unwrap(), "ping: `_meta` must be an object");
+        assert_eq!(of(json!({ "jsonrpc": "1.0", "id": 1, "method": "ping" })), None);
+        assert_eq!(
+            of(json!({ "jsonrpc": "2.0", "id": 1, "method": "no/such", "params": [] })),
+            None
+        );
+        assert_eq!(of(json!([])), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod hash;
 pub mod header;
 mod near;
+mod operation;
 pub mod path;
 pub mod verbs;
 mod words;
@@ -19,5 +20,6 @@ mod words;
 pub use self::{
     hash::{SUFFIX, suffixed},
     near::{Meant, OrMeant, meant_or, nearest, nearest_loosely, only_nearest},
+    operation::{Danger, Known, nearest_operation},
     words::{joined, snake, words},
 };

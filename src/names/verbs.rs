@@ -144,6 +144,158 @@ const CHANGES: &[&str] = &[
     "write",
 ];
 
+/// More words that begin the names of operations and say that they change something. The names that
+/// people and models make up have them; from the level of an operation they take nothing.
+const ALSO_CHANGE: &[&str] = &[
+    "abort",
+    "allow",
+    "ban",
+    "bind",
+    "block",
+    "boot",
+    "build",
+    "change",
+    "clone",
+    "commit",
+    "configure",
+    "copy",
+    "deny",
+    "deploy",
+    "drop",
+    "duplicate",
+    "edit",
+    "eject",
+    "empty",
+    "erase",
+    "evict",
+    "flush",
+    "forget",
+    "format",
+    "grant",
+    "halt",
+    "import",
+    "join",
+    "leave",
+    "link",
+    "login",
+    "make",
+    "mark",
+    "modify",
+    "mount",
+    "mute",
+    "open",
+    "overwrite",
+    "pin",
+    "plug",
+    "power",
+    "promote",
+    "provision",
+    "prune",
+    "rebuild",
+    "reclaim",
+    "redeploy",
+    "reload",
+    "renew",
+    "reopen",
+    "resize",
+    "rotate",
+    "star",
+    "subscribe",
+    "switch",
+    "trim",
+    "truncate",
+    "unarchive",
+    "unassign",
+    "unban",
+    "unbind",
+    "unblock",
+    "undelete",
+    "undo",
+    "unfollow",
+    "uninstall",
+    "unlink",
+    "unload",
+    "unmount",
+    "unmute",
+    "unpause",
+    "unpin",
+    "unplug",
+    "unregister",
+    "unset",
+    "unstar",
+    "unsubscribe",
+    "untag",
+];
+
+/// Words of changes that mean the same.
+const ALIKE: &[&[&str]] = &[
+    REMOVALS,
+    &["add", "create", "insert", "make"],
+    &["change", "configure", "edit", "modify", "patch", "rename", "set", "update"],
+    &["boot", "start"],
+    &["halt", "shutdown", "stop"],
+    &["reboot", "restart"],
+    &["clone", "copy", "duplicate"],
+];
+
+/// Words of operations after which something is gone.
+const REMOVALS: &[&str] = &["delete", "destroy", "drop", "erase", "remove"];
+
+/// Words that say that something protects nothing any more, in names of operations and arguments.
+const HARM: &[&str] = &[
+    "bypass",
+    "cascade",
+    "delete",
+    "destroy",
+    "discard",
+    "drop",
+    "emergency",
+    "erase",
+    "force",
+    "forced",
+    "hard",
+    "ignore",
+    "kill",
+    "overwrite",
+    "purge",
+    "recursive",
+    "remove",
+    "skip",
+    "unsafe",
+    "wipe",
+];
+
+/// What the verb of an operation says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It reads, or may well do so and no more.
+    Reads,
+    /// It changes something; all verbs that mean the same have the first of them.
+    Changes(&'static str),
+}
+
+impl Kind {
+    /// Returns what a verb says; `None` for a word that is none.
+    pub fn of(word: &str) -> Option<Self> {
+        let change = CHANGES.iter().chain(ALSO_CHANGE).copied().find(|known| *known == word);
+        if let Some(change) = change {
+            let alike = ALIKE.iter().find(|alike| alike.contains(&change));
+            return Some(Self::Changes(alike.and_then(|it| it.first()).copied().unwrap_or(change)));
+        }
+        may_read(word).then_some(Self::Reads)
+    }
+
+    /// Returns whether something is gone afterwards.
+    pub fn removes(self) -> bool {
+        matches!(self, Self::Changes(verb) if REMOVALS.contains(&verb))
+    }
+}
+
+/// Returns whether a word says that what protects something is taken away.
+pub fn harms(word: &str) -> bool {
+    HARM.contains(&word)
+}
+
 /// Returns whether an operation whose name begins with this word only reads.
 pub fn reads(word: &str) -> bool {
     READS.contains(&word)
@@ -177,6 +329,25 @@ mod tests {
         }
         for word in CHANGES {
             assert!(changes(word) && !reads(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn verbs_that_mean_the_same_are_of_one_kind() {
+        assert_eq!(Kind::of("destroy"), Kind::of("delete"));
+        assert_eq!(Kind::of("edit"), Kind::of("update"));
+        assert_ne!(Kind::of("update"), Kind::of("delete"));
+        assert_ne!(Kind::of("rename"), Kind::of("resume"));
+        assert_eq!(Kind::of("describe"), Some(Kind::Reads));
+        assert_eq!(Kind::of("format"), Some(Kind::Changes("format")), "a disk, say");
+        assert_eq!(Kind::of("network"), None);
+        for alike in ALIKE.iter().copied().flatten() {
+            let kind = Kind::of(alike).unwrap();
+            assert_ne!(kind, Kind::Reads, "{alike}");
+            assert_eq!(kind.removes(), REMOVALS.contains(alike), "{alike}");
+        }
+        for also in ALSO_CHANGE {
+            assert!(!changes(also) && !reads(also), "{also} has its place already");
         }
     }
 

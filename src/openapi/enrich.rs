@@ -20,6 +20,9 @@ use crate::{
     text::cut_prose,
 };
 
+/// So many members of an item are listed.
+const MAX_MEMBERS: usize = 12;
+
 /// A longer description is cut, in characters: models read it in each conversation.
 const MAX_DESCRIPTION: usize = 240;
 
@@ -148,18 +151,38 @@ fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
             add("format", is_time.then(|| "date-time".into()));
         }
         ParamKind::Array => {
-            let kinds: Vec<ParamKind> =
-                shape.items.iter().flat_map(|items| items.kinds.iter()).collect();
-            let item = match kinds.as_slice() {
-                [ParamKind::Array | ParamKind::Object] => None,
-                [one] => Some(json!({ "type": text::word(*one) })),
-                _ => None,
-            };
-            add("items", item);
+            add("items", shape.items.as_deref().and_then(item));
         }
         ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object => {}
     }
     hints
+}
+
+/// Returns the schema of an item, with the members of an object and no more.
+fn item(shape: &Shape) -> Option<Value> {
+    let kind = only_kind(shape)?;
+    if kind == ParamKind::Array {
+        return None;
+    }
+    let mut schema = json!({ "type": text::word(kind) });
+    if kind == ParamKind::Object {
+        let kinds = shape.members.iter().filter_map(|it| Some((&it.name, only_kind(&it.shape)?)));
+        let members: Map<String, Value> = kinds
+            .take(MAX_MEMBERS)
+            .map(|(name, kind)| (name.clone(), json!({ "type": text::word(kind) })))
+            .collect();
+        schema["properties"] = members.into();
+    }
+    Some(schema)
+}
+
+/// Returns the type of a value that has one.
+fn only_kind(shape: &Shape) -> Option<ParamKind> {
+    match shape.kinds.iter().collect::<Vec<_>>().as_slice() {
+        [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
+        [one] => Some(*one),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -269,6 +292,37 @@ mod tests {
         let expected =
             json!({ "disk.size": { "minimum": 1 }, "tags[]": { "items": { "type": "string" } } });
         assert_eq!(hints, expected);
+    }
+
+    #[test]
+    fn a_list_says_what_it_has() {
+        let items = |items: Value| {
+            let document = DOCUMENT.replace(
+                r#""schema": { "type": "array", "items": { "type": "string" } }"#,
+                &format!(r#""schema": {{ "type": "array", "items": {items} }}"#),
+            );
+            assert_ne!(document, DOCUMENT);
+            let mut filled = descriptor("https://example.com/v1", TOOLS);
+            enrich(&mut filled, document.as_bytes()).unwrap();
+            filled.tools[1].value_hints.get("tags[]").map(|hints| hints["items"].clone())
+        };
+        let object = json!({ "type": "object", "properties": {
+            "a": { "type": "string" },
+            "b": { "type": "array", "items": { "type": "string" } },
+            "c": {},
+            "d": { "oneOf": [{ "type": "integer" }, { "type": "number" }] },
+        } });
+        let expected = json!({ "type": "object", "properties": {
+            "a": { "type": "string" }, "b": { "type": "array" }, "d": { "type": "number" },
+        } });
+        assert_eq!(items(object), Some(expected));
+        let number = json!({ "oneOf": [{ "type": "integer" }, { "type": "number" }] });
+        assert_eq!(items(number), Some(json!({ "type": "number" })));
+        for unknown in
+            [json!({}), json!({ "type": "array" }), json!({ "type": ["string", "integer"] })]
+        {
+            assert_eq!(items(unknown), None);
+        }
     }
 
     #[test]

@@ -153,8 +153,6 @@ fn misshaped() -> Vec<(&'static str, Value, &'static str)> {
         ("prompts/get", json!({ "name": "x", "arguments": [] }), "`arguments` must be"),
         ("resources/read", json!({}), "`uri` is missing"),
         ("resources/read", json!({ "uri": 7 }), "`uri` must be"),
-        ("resources/templates/list", json!({ "cursor": 1 }), "`cursor` must be"),
-        ("prompts/list", json!({ "cursor": [] }), "`cursor` must be"),
         ("completion/complete", json!({}), "`ref` is missing"),
         (
             "completion/complete",

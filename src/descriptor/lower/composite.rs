@@ -1,7 +1,7 @@
 //! `composites`: scripts that call tools.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Range,
     sync::Arc,
     time::Duration,
@@ -20,7 +20,7 @@ use crate::{
         source::Source,
         yaml::Entry,
     },
-    names::nearest,
+    names::{self, nearest_operation},
     script,
 };
 
@@ -94,6 +94,13 @@ impl Known<'_, '_> {
     fn access(&self, name: &str) -> Option<&Access> {
         self.access.get(name).copied().flatten()
     }
+
+    fn operations(&self) -> impl Iterator<Item = names::Known<'_>> {
+        self.names.iter().map(|name| {
+            let danger = Access::danger(self.access(name));
+            names::Known { name, declared: name, backend: "", danger }
+        })
+    }
 }
 
 fn lower<'tree>(
@@ -153,6 +160,7 @@ fn lower<'tree>(
         description,
         hints: Vec::new(),
         params,
+        value_hints: BTreeMap::new(),
         script,
         timeout,
         delegates,
@@ -227,7 +235,7 @@ fn script<'tree>(
         finding.label("the call fails");
         if is_composite {
             finding.help("a composite calls tools only; copy what the other one does");
-        } else if let Some(meant) = nearest(name, known.names.iter().copied()) {
+        } else if let Some(meant) = nearest_operation(name, known.operations()) {
             finding.meant(Some(&format!("api.{meant}")));
         }
     }

@@ -17,7 +17,7 @@ use crate::descriptor::{
 };
 use crate::{
     jq::{CompileError, Filter},
-    names::{nearest, only_nearest},
+    names::{Known, nearest, nearest_operation, only_nearest},
 };
 
 /// More findings of one file are counted by nobody; [`crate::descriptor::load`] keeps fewer.
@@ -175,6 +175,20 @@ impl<'tree> Context<'tree> {
     ) -> Option<&'known str> {
         self.searches += 1;
         if self.searches > MAX_SEARCHES { None } else { nearest(name, known) }
+    }
+
+    /// Returns the name of the tool that was probably meant, as [`nearest`](Self::nearest) does for
+    /// other names: what reads is not answered with what changes something.
+    pub(crate) fn nearest_tool<'known>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'known str>,
+    ) -> Option<&'known str> {
+        self.searches += 1;
+        if self.searches > MAX_SEARCHES {
+            return None;
+        }
+        nearest_operation(name, known.into_iter().map(Known::named))
     }
 
     /// Notes a key that only documents.

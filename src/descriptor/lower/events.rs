@@ -88,7 +88,7 @@ fn meant(descriptor: &Descriptor, name: &str, context: &mut Context<'_>) -> Opti
         return None;
     }
     let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
-    context.nearest(name, names).map(|meant| Meant(meant).to_string())
+    context.nearest_tool(name, names).map(|meant| Meant(meant).to_string())
 }
 
 /// Reads how a collection is added to a stream.

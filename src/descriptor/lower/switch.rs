@@ -193,7 +193,7 @@ fn asked<'tools, 'tree>(
 ) -> Option<&'tools Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
         let names = tools.iter().map(|tool| tool.name.as_str());
-        let meant = context.nearest(name.value, names);
+        let meant = context.nearest_tool(name.value, names);
         let message = format!("the file has no tool `{}`", name.value);
         context.error(code::SWITCH_STATE, &name.span, message).meant(meant);
         return None;

@@ -258,7 +258,7 @@ fn named_tool<'tree, 'tools>(
     let text = context.required_text(section, "tool")?;
     let found = known.tools.iter().find(|tool| tool.name == text.value);
     if found.is_none() && !known.names.contains(text.value) {
-        let meant = context.nearest(text.value, known.names.iter().copied());
+        let meant = context.nearest_tool(text.value, known.names.iter().copied());
         let message = format!("there is no tool `{}`", text.value);
         context.error(code::TASK_CALL, &text.span, message).meant_or(meant, || {
             "name a tool of this file; a composite cannot be used here".to_owned()
@@ -514,7 +514,7 @@ fn tool_names<'tree>(
             named.insert(value);
             continue;
         }
-        let meant = context.nearest(value, known.names.iter().copied());
+        let meant = context.nearest_tool(value, known.names.iter().copied());
         let message = format!("there is no tool `{value}`");
         context.error(code::TASK_TOOL, &span, message).meant(meant);
     }

@@ -373,7 +373,7 @@ pub(super) fn unknown_tool<'tree>(
     if names.contains(name) {
         return;
     }
-    let meant = context.nearest(name, names.iter().copied());
+    let meant = context.nearest_tool(name, names.iter().copied());
     let message = format!("`{key}` names the tool `{name}`, which does not exist");
     context.warning(code::UNKNOWN_TOOL, span, message).meant(meant);
 }

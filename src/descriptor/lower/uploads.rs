@@ -129,7 +129,7 @@ fn unknown<'tree>(
     context: &mut Context<'tree>,
 ) {
     let names = tools.iter().map(|tool| tool.name.as_str());
-    let meant = context.nearest(name.value, names);
+    let meant = context.nearest_tool(name.value, names);
     let message = format!("the file has no tool `{}`", name.value);
     context.error(code, &name.span, message).meant(meant);
 }

@@ -3,13 +3,15 @@
 //! Hosts list it, so that a model sees the members of an object or the words that a text may be.
 //! Nobody enforces it here: the API decides.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 
 use super::context::{Context, Place, Section};
 use crate::{
     descriptor::{
         code,
-        model::Descriptor,
+        model::{Descriptor, ParamKind},
         yaml::{Entry, Value},
     },
     names::nearest,
@@ -83,19 +85,62 @@ pub(super) fn lower<'tree>(
     };
     for entry in section.entries() {
         let Some(keywords) = keywords(entry, context) else { continue };
+        let tools = descriptor.tools.iter_mut().map(|it| (&it.params, &mut it.value_hints));
+        let composites =
+            descriptor.composites.iter_mut().map(|it| (&it.params, &mut it.value_hints));
         let mut is_known = false;
-        for tool in &mut descriptor.tools {
-            if tool.params.iter().any(|param| param.name == entry.key) {
-                tool.value_hints
-                    .entry(entry.key.clone().into_owned())
-                    .or_default()
-                    .extend(keywords.clone());
-                is_known = true;
+        let mut unused: BTreeSet<&String> = keywords.keys().collect();
+        for (params, hints) in tools.chain(composites) {
+            let Some(param) = params.iter().find(|param| param.name == entry.key) else { continue };
+            is_known = true;
+            let fit = keywords.iter().filter(|(keyword, value)| fits(keyword, value, param.kind));
+            for (keyword, value) in fit {
+                unused.remove(keyword);
+                let hints = hints.entry(entry.key.clone().into_owned()).or_default();
+                hints.insert(keyword.clone(), value.clone());
             }
         }
         if !is_known {
             unknown(entry, descriptor, context);
+            continue;
         }
+        for keyword in unused {
+            let message = format!("`{keyword}` does not fit the type of `{}`", entry.key);
+            context
+                .warning(code::VALUE_SCHEMA, &entry.key_span, message)
+                .help(format!("it is for {}", fits_what(keyword)));
+        }
+    }
+}
+
+/// Names what a keyword is for.
+fn fits_what(keyword: &str) -> &'static str {
+    match keyword {
+        "additionalProperties" | "properties" | "required" => "objects",
+        "items" | "maxItems" | "minItems" => "arrays",
+        "maximum" | "minimum" => "numbers",
+        "enum" => "values of the type of the parameter",
+        _ => "text",
+    }
+}
+
+/// Returns whether a keyword says something about values of a type.
+fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
+    let all = |is: fn(&Json) -> bool| value.as_array().is_some_and(|them| them.iter().all(is));
+    match keyword {
+        "additionalProperties" | "properties" | "required" => kind == ParamKind::Object,
+        "items" | "maxItems" | "minItems" => kind == ParamKind::Array,
+        "format" | "maxLength" | "minLength" | "pattern" => {
+            matches!(kind, ParamKind::FileUrl | ParamKind::String)
+        }
+        "maximum" | "minimum" => matches!(kind, ParamKind::Integer | ParamKind::Number),
+        "enum" => match kind {
+            ParamKind::FileUrl | ParamKind::String => all(Json::is_string),
+            ParamKind::Integer | ParamKind::Number => all(Json::is_number),
+            ParamKind::Boolean => all(Json::is_boolean),
+            ParamKind::Array | ParamKind::Object => false,
+        },
+        _ => true,
     }
 }
 
@@ -109,6 +154,12 @@ fn keywords<'tree>(
     for keyword in section.entries() {
         if let Some((_, form)) = KEYWORDS.iter().find(|(known, _)| *known == keyword.key) {
             let value = keyword.value.to_json();
+            if has_boolean_schema(&keyword.key, &value) {
+                let message = format!("`{}` has a schema that is `true` or `false`", keyword.key);
+                context
+                    .warning(code::VALUE_SCHEMA, &keyword.key_span, message)
+                    .help("it is not listed, because hosts refuse one: leave it out");
+            }
             if form.fits(&value) {
                 keywords.insert(keyword.key.clone().into_owned(), value);
             } else {
@@ -144,6 +195,19 @@ fn keywords<'tree>(
     Some(keywords)
 }
 
+/// Returns whether the value of a keyword is or has a schema that is `true` or `false`.
+fn has_boolean_schema(keyword: &str, value: &Json) -> bool {
+    let is_one = |schema: &Json| {
+        let inner = |(keyword, value): (&String, &Json)| has_boolean_schema(keyword, value);
+        schema.is_boolean() || schema.as_object().is_some_and(|it| it.iter().any(inner))
+    };
+    match keyword {
+        "additionalProperties" | "items" => is_one(value),
+        "properties" => value.as_object().is_some_and(|members| members.values().any(is_one)),
+        _ => false,
+    }
+}
+
 /// Returns where a schema refers to another.
 fn reference<'tree>(value: &'tree Value<'tree>) -> Option<&'tree std::ops::Range<usize>> {
     match value {
@@ -157,7 +221,8 @@ fn reference<'tree>(value: &'tree Value<'tree>) -> Option<&'tree std::ops::Range
 }
 
 fn unknown(entry: &Entry<'_>, descriptor: &Descriptor, context: &mut Context<'_>) {
-    let names = descriptor.tools.iter().flat_map(|tool| &tool.params);
+    let composites = descriptor.composites.iter().flat_map(|it| &it.params);
+    let names = descriptor.tools.iter().flat_map(|tool| &tool.params).chain(composites);
     let names = names.map(|param| param.name.as_str());
     let meant = context.nearest(&entry.key, names);
     let message = format!("no tool has a parameter `{}`", entry.key);
@@ -175,7 +240,11 @@ mod tests {
             "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp: {{values: {values}}}\nbackend:\n  \
              name: example\n  type: rest\n  description: An example.\n  \
              auth: {{type: bearer, credential: none}}\n  tools:\n    \
-             t: {{method: POST, path: /x, access: read, description: D., params: {{remote: {{type: object, in: body}}}}}}\n"
+             t: {{method: POST, path: /x, access: read, description: D., params: {{remote: {{type: object, in: body}}}}}}\n    \
+             u: {{method: GET, path: /x, access: read, description: D., params: {{mode: {{type: string, in: query}}}}}}\n    \
+             v: {{method: GET, path: /y, access: read, description: D., params: {{mode: {{type: integer, in: query}}}}}}\n  \
+             composites:\n    \
+             c: {{access: read, description: D., code: 'return 1', params: {{names: {{type: array}}}}}}\n"
         );
         load(&Source::new("t", text))
     }
@@ -187,6 +256,41 @@ mod tests {
         let tool = &loaded.descriptor.unwrap().tools[0];
         let expected = json!({"required": ["url"], "properties": {"url": {"type": "string"}}});
         assert_eq!(json!(tool.value_hints["remote"]), expected);
+    }
+
+    #[test]
+    fn a_keyword_reaches_the_parameters_whose_type_it_fits() {
+        let found = |values: &str| {
+            let loaded = loaded(values);
+            let descriptor = loaded.descriptor.unwrap();
+            let hints = descriptor.tools.iter().map(|tool| json!(tool.value_hints));
+            let composites = descriptor.composites.iter().map(|it| json!(it.value_hints));
+            (hints.chain(composites).collect::<Vec<_>>(), loaded.diagnostics)
+        };
+        let (hints, findings) = found("{mode: {enum: [1, 2], maximum: 2, maxLength: 3}}");
+        assert_eq!(findings, []);
+        assert_eq!(hints[0], json!({}));
+        assert_eq!(hints[1], json!({"mode": {"maxLength": 3}}));
+        assert_eq!(hints[2], json!({"mode": {"enum": [1, 2], "maximum": 2}}));
+        let (hints, findings) = found("{names: {items: {type: string}}}");
+        assert_eq!(findings, []);
+        assert_eq!(hints[3], json!({"names": {"items": {"type": "string"}}}));
+        let (hints, findings) = found("{remote: {items: {type: string}, required: [a]}}");
+        assert_eq!(hints[0], json!({"remote": {"required": ["a"]}}));
+        assert_eq!(findings[0].message, "`items` does not fit the type of `remote`");
+        assert_eq!(findings[0].help.as_deref(), Some("it is for arrays"));
+    }
+
+    #[test]
+    fn a_schema_that_is_true_or_false_is_a_warning() {
+        for values in [
+            "{remote: {additionalProperties: false}}",
+            "{remote: {properties: {a: {type: array, items: true}}}}",
+            "{names: {items: {properties: {a: true}}}}",
+        ] {
+            let found = &loaded(values).diagnostics[0];
+            assert!(found.message.ends_with("has a schema that is `true` or `false`"), "{values}");
+        }
     }
 
     #[test]

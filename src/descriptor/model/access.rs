@@ -1,5 +1,7 @@
 //! How dangerous a call is.
 
+use crate::names::Danger;
+
 /// An access level: DADL's well-known values and any other word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Access {
@@ -24,6 +26,16 @@ impl Access {
             "admin" => Self::Admin,
             "dangerous" => Self::Dangerous,
             other => Self::Custom(other.to_owned()),
+        }
+    }
+
+    /// Returns how far a tool of this level goes; of one without a level nobody knows.
+    pub fn danger(access: Option<&Self>) -> Danger {
+        match access {
+            Some(Self::Read) => Danger::Reads,
+            Some(Self::Write) => Danger::Writes,
+            Some(Self::Admin) => Danger::Administers,
+            Some(Self::Dangerous | Self::Custom(_)) | None => Danger::Endangers,
         }
     }
 

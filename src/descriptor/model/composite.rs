@@ -1,6 +1,8 @@
 //! Scripts that call tools (spec section 12).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
 
 use super::{Access, Param};
 
@@ -18,6 +20,9 @@ pub struct Composite {
     pub hints: Vec<(String, String)>,
     /// The members of `params`; their role is [`Role::Script`](super::Role::Script).
     pub params: Vec<Param>,
+    /// What is known about values besides their type, by the name of the parameter: keywords of
+    /// JSON Schema. Hosts list them; nobody enforces them here.
+    pub value_hints: BTreeMap<String, Map<String, Value>>,
     /// What runs.
     pub script: Script,
     /// The time for everything, inner calls included: 30 s unless the author says otherwise, and

@@ -31,7 +31,9 @@ async fn a_host_sees_it_over_http() {
     let tools = tools["result"]["tools"].as_array().unwrap().clone();
     let create = tools.iter().find(|tool| tool["name"] == "create_backup_definition").unwrap();
     let properties = &create["inputSchema"]["properties"];
-    assert_eq!(properties["compression"]["enum"], json!([0, 1, 2, 3]));
+    let compression = &properties["compression"];
+    assert_eq!((&compression["minimum"], &compression["maximum"]), (&json!(0), &json!(3)));
+    assert_eq!(compression.get("enum"), None, "some hosts refuse numbers there");
     assert_eq!(properties["disk_id"]["minimum"], 1);
     assert_eq!(properties["definition"]["pattern"], "^[A-Za-z0-9._-]{1,8}$");
     let restore = tools.iter().find(|tool| tool["name"] == "restore_backup").unwrap();

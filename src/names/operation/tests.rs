@@ -1,0 +1,320 @@
+//! Names that models and people get wrong, over tables and over real descriptors.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Names with how far they go: `r`, `w`, `a` or `d` in front.
+fn known<'a>(names: &'a [&'a str]) -> Vec<Known<'a>> {
+    let known = |name: &&'a str| {
+        let (level, name) = name.split_once(' ').unwrap();
+        let danger = match level {
+            "r" => Danger::Reads,
+            "w" => Danger::Writes,
+            "a" => Danger::Administers,
+            _ => Danger::Endangers,
+        };
+        Known { name, declared: name, backend: "", danger }
+    };
+    names.iter().map(known).collect()
+}
+
+const NAMES: &[&str] = &[
+    "r list_vms",
+    "r get_vm",
+    "r list_vm_snapshots",
+    "r get_task",
+    "r list_networks",
+    "r search_logs",
+    "w update_vm",
+    "w start_vm",
+    "w resume_vm",
+    "w pause_vm",
+    "w clean_shutdown_vm",
+    "w clean_reboot_vm",
+    "d hard_reboot_vm",
+    "d rolling_update_pool",
+    "d emergency_shutdown_pool",
+    "w hard_reboot_host",
+    "w create_network",
+    "d delete_network",
+    "d delete_vm",
+    "d delete_vm_snapshot",
+    "w delete_task",
+    "d delete_tasks",
+    "w attach_disk",
+    "d detach_host",
+    "a create_user",
+    "a update_user",
+    "d delete_user",
+    "d revert_vm_to_snapshot",
+    "w scan_sr",
+    "d delete_contact",
+    "w update_contact",
+];
+
+fn near(wanted: &str) -> Option<&'static str> {
+    nearest_operation(wanted, known(NAMES))
+}
+
+#[test]
+fn nobody_is_led_to_a_worse_operation() {
+    for wanted in [
+        "update_network",
+        "rename_network",
+        "clone_network",
+        "enable_network",
+        "resume_network",
+        "update_pool",
+        "shutdown_pool",
+        "attach_host",
+        "detach_vm",
+        "remove_host_tag",
+        // Not what the verb says, and what undoes it.
+        "undo_delete_vm",
+        "undelete_vm",
+        "bulk_delete_vm",
+        "simulate_delete_vm",
+        "force_update_vm",
+        "unpause_vm",
+        // What is deleted is another thing, or more of it.
+        "delete_vm_disk",
+        "delete_template",
+        "delete_contract",
+        "delete_vm_tag",
+        "delete",
+        "vm",
+        "snapshot_vm",
+        // Words that are near, and none of them mistyped.
+        "deleted_vms",
+        "smart_vm",
+        "stat_vm",
+        "deletes_vm",
+        "start",
+        "scan_vm_sr",
+        "get_sr",
+        "xo.undo_delete_vm",
+        "undo.delete_vm",
+        "mcp_xo_undo_delete_vm",
+        "",
+        "___",
+    ] {
+        let found = near(wanted);
+        let danger = |name| known(NAMES).into_iter().find(|it| it.name == name).unwrap().danger;
+        assert!(found.is_none_or(|it| danger(it) == Danger::Reads), "{wanted}: {found:?}");
+    }
+    assert_eq!(near("rename_vm"), Some("update_vm"), "and not resume_vm");
+    assert_eq!(near("reboot_vm"), Some("clean_reboot_vm"), "and not hard_reboot_vm");
+    assert_eq!(near("restart_host"), None, "hard_reboot_host is at the same level");
+    assert_eq!(near("remove_task"), Some("delete_task"), "and not all of them");
+    assert_eq!(near("remove_tasks"), Some("delete_tasks"));
+    assert_eq!(near("remove_user"), Some("delete_user"), "and not create_user");
+    assert_eq!(near(&"delete_vm".repeat(100_000)), None);
+}
+
+#[test]
+fn what_was_meant_is_found() {
+    for (wanted, expected) in [
+        ("list_vm", "list_vms"),
+        ("show_vm", "get_vm"),
+        ("fetch_vms", "list_vms"),
+        ("getVm", "get_vm"),
+        ("GetVMs", "get_vm"),
+        ("get-vm", "get_vm"),
+        ("listvms", "list_vms"),
+        ("vms", "list_vms"),
+        ("snapshots", "list_vm_snapshots"),
+        ("list_snapshots", "list_vm_snapshots"),
+        ("lst_vms", "list_vms"),
+        ("find_log", "search_logs"),
+        ("vm_start", "start_vm"),
+        ("vm.start", "start_vm"),
+        ("strat_vm", "start_vm"),
+        ("boot_vm", "start_vm"),
+        ("stop_vm", "clean_shutdown_vm"),
+        ("udpate_vm", "update_vm"),
+        ("edit_vm", "update_vm"),
+        ("add_network", "create_network"),
+        ("creat_network", "create_network"),
+        ("create_netwrok", "create_network"),
+        ("attach_disks", "attach_disk"),
+        ("dlete_vm", "delete_vm"),
+        ("delte_vm", "delete_vm"),
+        ("delete_vms", "delete_vm"),
+        ("destroy_vm", "delete_vm"),
+        ("delete_snapshot", "delete_vm_snapshot"),
+        ("hard_reboot_vms", "hard_reboot_vm"),
+        ("edit_user", "update_user"),
+    ] {
+        assert_eq!(near(wanted), Some(expected), "{wanted}");
+    }
+}
+
+#[test]
+fn prefixes_of_hosts_are_taken_off() {
+    for prefix in [
+        "mcp__xo__",
+        "mcp__xen-orchestra__",
+        "mcp__plugin_xo_xo__",
+        "functions.mcp__xo__",
+        "functions.",
+        "mcp_xo_",
+        "mcp_xen-orchestra_",
+        "mcp_dadl_mcp_",
+        "dadl-mcp.",
+        "dadl_mcp__",
+        "mcp.xo.",
+    ] {
+        for name in ["list_vms", "delete_vm", "start_vm"] {
+            assert_eq!(near(&format!("{prefix}{name}")), Some(name), "{prefix}");
+        }
+        assert_eq!(near(&format!("{prefix}list_vm")), Some("list_vms"), "{prefix}");
+        assert_eq!(near(&format!("{prefix}update_network")), None, "{prefix}");
+    }
+    // What these are is a guess.
+    for prefix in ["xo.", "xo/", "xo:", "xo__", "a.b."] {
+        assert_eq!(near(&format!("{prefix}list_vms")), Some("list_vms"), "{prefix}");
+        assert_eq!(near(&format!("{prefix}start_vm")), Some("start_vm"), "{prefix}");
+        assert_eq!(near(&format!("{prefix}delete_vm")), None, "{prefix}");
+    }
+    assert_eq!(near("xo_list_vms"), Some("list_vms"));
+    assert_eq!(near("mcp_my_lab_list_vms"), Some("list_vms"));
+    assert_eq!(near("my_lab_start_vm"), None);
+}
+
+#[test]
+fn what_is_meant_for_one_backend_goes_to_no_other() {
+    let one = |name, declared, backend, danger| Known { name, declared, backend, danger };
+    let all = [
+        one("lab_a_list_vms", "list_vms", "lab-a", Danger::Reads),
+        one("lab_a_delete_vm", "delete_vm", "lab-a", Danger::Endangers),
+        one("lab_a_start_vm", "start_vm", "lab-a", Danger::Writes),
+        one("lab_b_list_vms", "list_vms", "lab-b", Danger::Reads),
+        one("lab_b_get_vm", "get_vm", "lab-b", Danger::Reads),
+        one("lab_b_delete_vm", "delete_vm", "lab-b", Danger::Endangers),
+    ];
+    let near = |wanted: &str| nearest_operation(wanted, all);
+    assert_eq!(near("list_vms"), Some("lab_a_list_vms"));
+    assert_eq!(near("lab_b_list_vm"), Some("lab_b_list_vms"));
+    assert_eq!(near("mcp__x__lab-b.list_vms"), Some("lab_b_list_vms"));
+    assert_eq!(near("lab-b/delete_vm"), Some("lab_b_delete_vm"));
+    assert_eq!(near("lab_a_get_vm"), Some("lab_b_get_vm"));
+    assert_eq!(near("lab_b_start_vm"), None);
+    assert_eq!(near("lab_b_strat_vm"), None);
+    assert_eq!(near("start_vm"), Some("lab_a_start_vm"));
+    assert_eq!(near("delete_vm"), None, "of which of the two?");
+    assert_eq!(near("destroy_vm"), None);
+}
+
+#[derive(serde::Deserialize)]
+struct Document {
+    backend: Backend,
+}
+
+#[derive(serde::Deserialize)]
+struct Backend {
+    tools: BTreeMap<String, Tool>,
+}
+
+#[derive(serde::Deserialize)]
+struct Tool {
+    access: Option<String>,
+}
+
+/// The names of a descriptor, those that a function accepts.
+fn names_of(text: &str) -> Vec<(String, Danger)> {
+    let document: Document = serde_saphyr::from_str(text).unwrap();
+    let danger = |tool: &Tool| match tool.access.as_deref() {
+        Some("read") => Danger::Reads,
+        Some("write") => Danger::Writes,
+        Some("admin") => Danger::Administers,
+        _ => Danger::Endangers,
+    };
+    document.backend.tools.iter().map(|(name, tool)| (name.clone(), danger(tool))).collect()
+}
+
+/// Any verb with any thing of the file: what is offered is at the level that the verb lets expect.
+#[test]
+fn over_real_descriptors_a_verb_leads_to_its_kind() {
+    const VERBS: &[&str] = &[
+        "add", "attach", "check", "clone", "connect", "copy", "create", "delete", "describe",
+        "destroy", "detach", "disable", "edit", "enable", "export", "find", "get", "import",
+        "list", "lock", "migrate", "modify", "move", "pause", "reboot", "remove", "rename",
+        "reset", "restart", "restore", "resume", "revert", "run", "search", "set", "show",
+        "shutdown", "start", "stop", "suspend", "unlock", "update", "upgrade",
+    ];
+    for text in [
+        include_str!("../../../dadl/xen-orchestra.dadl"),
+        include_str!("../../../dadl/danube-cloud.dadl"),
+        include_str!("../../../dadl/xo-proxy.dadl"),
+    ] {
+        let names = names_of(text);
+        let known = || {
+            names.iter().map(|(name, danger)| Known {
+                name,
+                declared: name,
+                backend: "",
+                danger: *danger,
+            })
+        };
+        let mut things: Vec<String> =
+            names.iter().filter_map(|(it, _)| Some(it.split_once('_')?.1.to_owned())).collect();
+        things.sort();
+        things.dedup();
+        // Every third: all of them take long.
+        let things: Vec<String> = things.into_iter().step_by(3).collect();
+        for verb in VERBS {
+            for thing in &things {
+                let wanted = format!("{verb}_{thing}");
+                let Some(offered) = nearest_operation(&wanted, known()) else { continue };
+                let danger = known().find(|it| it.name == offered).unwrap().danger;
+                let context = format!("{wanted}: {offered} ({danger:?})");
+                let offered_words = words(offered);
+                if offered == wanted || offered_words[0] == *verb {
+                    continue;
+                }
+                let kind = Kind::of(verb).unwrap();
+                let of_kind = offered_words.iter().take(2).any(|it| Kind::of(it) == Some(kind));
+                assert!(of_kind, "{context}");
+                match kind {
+                    Kind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
+                    kind if kind.removes() => {}
+                    Kind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
+                }
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    })]
+
+    /// Whatever is in front of a name and whatever is wrong with it, a change needs its verb.
+    #[test]
+    fn a_change_is_offered_for_a_change_alone(
+        wanted in "(mcp__x__|mcp_x_|x\\.|functions\\.)?[a-z]{0,9}[_.-]?(vm|vms|network|user|VM|日本)?[_.]?[a-z]{0,4}"
+    ) {
+        if let Some(found) = near(&wanted) {
+            let danger = known(NAMES).into_iter().find(|it| it.name == found).unwrap().danger;
+            if danger > Danger::Reads {
+                let offered = words(found);
+                let is_verb = |word: &String| {
+                    offered.iter().take(2).any(|verb| {
+                        word == verb
+                            || (Kind::of(word).is_some() && Kind::of(word) == Kind::of(verb))
+                            || is_slip(word, verb)
+                    })
+                };
+                proptest::prop_assert!(words(&wanted).iter().any(is_verb), "{}: {}", wanted, found);
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_breaks_it(wanted in ".{0,40}") {
+        near(&wanted);
+    }
+}
