@@ -60,7 +60,8 @@ async fn one_process_begins_a_task_and_another_ends_it() {
     let shell = Shell::new(&upstream);
     let begun = shell.run(&["call", "backup", "vm=web", "wait=0"]).await;
     assert_eq!(value(&begun)["task"]["handle"], HANDLE);
-    assert!(said(&begun).contains(&format!("the task goes on: `dadl-mcp task {HANDLE}`")));
+    let next = format!("the task goes on: `dadl-mcp task {HANDLE} --dadl ");
+    assert!(said(&begun).contains(&next), "{}", said(&begun));
     let looked = shell.run(&["task", HANDLE, "--wait", "0"]).await;
     assert_eq!(value(&looked)["task"]["progress"], 40);
     assert_eq!(looked.status.code(), Some(0));

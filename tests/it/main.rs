@@ -93,6 +93,8 @@ mod trust;
 mod unexpanded;
 mod uploads;
 mod upstream;
+#[cfg(unix)]
+mod wide;
 mod wire;
 mod working_directory;
 mod xo_access;
