@@ -5,8 +5,15 @@ use std::io::{self, BufRead as _, Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{
-    args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load,
-    progress::Watch, signals::Signals, table,
+    args::CallArgs,
+    arguments,
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    load,
+    progress::Watch,
+    signals::{Signal, Signals},
+    table,
 };
 use crate::{
     app::App,
@@ -21,7 +28,8 @@ use crate::{
 /// A value whose tree would take more is printed as it came, in bytes.
 const LARGEST_TREE: u64 = 256 * 1024 * 1024;
 
-/// Calls a tool. Ctrl-C drops the call, which aborts its request.
+/// Calls a tool. A signal drops the call, which aborts its request; Ctrl-C also asks a task to stop
+/// that the call began.
 pub(super) async fn run(
     args: CallArgs,
     environment: Environment,
@@ -40,18 +48,26 @@ pub(super) async fn run(
     // A person can stop the waiting.
     let context = CallContext::heard_by(&watch).waiting(Budget::Longest);
     let mut signals = Signals::listen()?;
+    // It has to be said before the call is dropped.
+    let signal = async {
+        let signal = signals.next().await;
+        if signal == Signal::Interrupt {
+            context.on_drop.stop();
+        }
+        signal
+    };
     let outcome = tokio::select! {
         outcome = perform(app, call, &context) => Ok(outcome?),
-        // The log says what becomes of a task that the call began.
-        signal = signals.next() => Err(signal),
+        // The log says whether a task could be asked to stop.
+        signal = signal => Err(signal),
     };
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(signal) => {
-            let message = watch.interrupted();
+            let message = watch.interrupted(signal);
             drop(watch);
             // The terminal may be gone.
-            let _ = console.note(message);
+            let _ = console.note(&message);
             return Ok(signal.exit());
         }
     };
