@@ -37,7 +37,7 @@ fn piped(arguments: &[&str]) -> Value {
 
 /// Lines that are wider, but for what has to stay whole to be copied.
 fn too_wide(text: &str, columns: usize) -> Vec<&str> {
-    let is_one_word = |line: &str| line.contains("`dadl-mcp ");
+    let is_one_word = |line: &str| line.contains("`dadl-mcp ") || !line.trim().contains(' ');
     text.lines().filter(|line| line.chars().count() > columns && !is_one_word(line)).collect()
 }
 
