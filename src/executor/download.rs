@@ -18,7 +18,7 @@ use super::{
     step::{Step, timed_out},
 };
 use crate::{
-    files::{FileError, Incoming, Leftover, Saving},
+    files::{FileError, Incoming, Leftover, Purpose, Saving},
     http::backend::Exchange,
     outcome::{Held, Outcome, Payload, Progress, transfer},
 };
@@ -149,7 +149,7 @@ impl<'call> Ongoing<'call> {
             total: total(response).and_then(|rest| before.checked_add(rest)),
             ttl: tool.response.ttl.or(backend.settings().file_ttl),
             idle: backend.settings().timeouts.read,
-            is_upload: false,
+            purpose: Purpose::Kept,
             client: step.room.client(),
         };
         let known = leftover.as_ref().map(|leftover| leftover.validator.clone());

@@ -8,6 +8,7 @@
 mod composite;
 pub(crate) mod connection;
 mod context;
+mod disposition;
 mod download;
 mod dry_run;
 mod error;
