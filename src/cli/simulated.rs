@@ -1,4 +1,4 @@
-//! The embedded Xen Orchestra on the command line: `demo` and `serve --demo`.
+//! The embedded Xen Orchestra on the command line: `demo`, and `--demo` of other subcommands.
 
 use std::{num::NonZeroU32, path::Path};
 
@@ -70,6 +70,16 @@ pub(super) async fn app(
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
 ) -> Result<(App, XenOrchestra), Failure> {
+    let (settings, credentials, simulator) = start(args, environment, changes_per_second).await?;
+    Ok((App::build(&settings, &credentials)?, simulator))
+}
+
+/// Starts the simulator, and gives the settings and the credential that lead to it.
+pub(super) async fn start(
+    args: &BackendArgs,
+    environment: &Environment,
+    changes_per_second: Option<NonZeroU32>,
+) -> Result<(Settings, Credentials, XenOrchestra), Failure> {
     let options = SimulatorOptions { changes_per_second, ..SimulatorOptions::default() };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
     let all = environment.get(env_vars::ACCESS).is_none().then(|| Levels::new([ALL]));
@@ -85,5 +95,5 @@ pub(super) async fn app(
     // anybody has stored or set is for it: this environment has one variable, and no store.
     settings.places = Places::default();
     let only = Environment::from_iter([(TOKEN_VARIABLE, simulator.token())]);
-    Ok((App::build(&settings, &Credentials::new(only).noting(&SECRETS))?, simulator))
+    Ok((settings, Credentials::new(only).noting(&SECRETS), simulator))
 }

@@ -57,10 +57,13 @@ pub(super) struct Known {
     pub(super) name: String,
 }
 
+/// What tools listed last, by their names, and when.
+type Kept = HashMap<String, (Instant, Arc<[Known]>)>;
+
 /// Completes, and keeps what it was told.
 #[derive(Default)]
 pub(super) struct Completions {
-    kept: Mutex<HashMap<String, (Instant, Arc<[Known]>)>>,
+    kept: Mutex<Kept>,
 }
 
 impl Completions {
@@ -145,7 +148,7 @@ impl Completions {
         known
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<[Known]>)>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -164,16 +164,16 @@ fn item(shape: &Shape) -> Option<Value> {
     if kind == ParamKind::Array {
         return None;
     }
-    let mut schema = json!({ "type": text::word(kind) });
+    let mut schema = Map::from_iter([("type".to_owned(), json!(text::word(kind)))]);
     if kind == ParamKind::Object {
         let kinds = shape.members.iter().filter_map(|it| Some((&it.name, only_kind(&it.shape)?)));
         let members: Map<String, Value> = kinds
             .take(MAX_MEMBERS)
             .map(|(name, kind)| (name.clone(), json!({ "type": text::word(kind) })))
             .collect();
-        schema["properties"] = members.into();
+        schema.insert("properties".to_owned(), members.into());
     }
-    Some(schema)
+    Some(schema.into())
 }
 
 /// Returns the type of a value that has one.

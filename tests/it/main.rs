@@ -17,6 +17,7 @@ mod check;
 mod cli;
 mod cli_tasks;
 mod composites;
+mod conformance;
 mod connections;
 mod corpus;
 mod corpus_composites;
@@ -93,6 +94,8 @@ mod trust;
 mod unexpanded;
 mod uploads;
 mod upstream;
+#[cfg(unix)]
+mod wide;
 mod wire;
 mod working_directory;
 mod xo_access;

@@ -113,7 +113,12 @@ async fn utf_16_hides_nothing() {
             Ok(outcome) => format!("{:?}", outcome.payload),
             Err(error) => error.for_model(),
         };
-        let shown: String = text.replace("\\0", "").chars().filter(|it| *it != '\0').collect();
+        let shown: String = text
+            .replace("\\0", "")
+            .replace("\\u0000", "")
+            .chars()
+            .filter(|it| *it != '\0')
+            .collect();
         hides(&shown);
     }
 }

@@ -299,7 +299,7 @@ fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         inner.clone(),
         object(inner.clone()),
-        prop::collection::vec(object(inner), 0..3).prop_map(|objects| Value::from(objects))
+        prop::collection::vec(object(inner), 0..3).prop_map(Value::from)
     ]
 }
 
@@ -358,7 +358,7 @@ fn schema() -> impl Strategy<Value = Value> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1_000,
+        cases: 500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
