@@ -9,6 +9,7 @@ mod begun;
 mod composite;
 pub(crate) mod connection;
 mod context;
+mod disposition;
 mod download;
 mod dry_run;
 mod error;

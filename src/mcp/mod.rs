@@ -23,6 +23,7 @@ mod http;
 mod instructions;
 mod lane;
 mod lines;
+mod listed;
 mod masked;
 mod media;
 mod message;

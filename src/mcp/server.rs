@@ -374,10 +374,11 @@ impl ServerHandler for Server {
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         only_page(request)?;
-        let all = resources::list(self.files()).await;
+        let objects = Box::pin(self.shared.objects.listed().objects(self, &context)).await;
+        let all = resources::list(self.files(), &objects).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 

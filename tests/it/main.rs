@@ -32,6 +32,7 @@ mod every_tool;
 mod examples;
 mod executor;
 mod fetching;
+mod file_names;
 mod footprint;
 mod harness;
 mod health;
