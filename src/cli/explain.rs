@@ -39,7 +39,7 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Fai
     let wanted = args.codes.iter().map(|code| find(&sections, code));
     let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        console.json(&wanted.iter().map(Section::to_json).collect())?;
+        console.json(&wanted.iter().copied().map(Section::to_json).collect())?;
         return Ok(Exit::Ok);
     }
     for (number, section) in wanted.iter().enumerate() {
@@ -53,7 +53,7 @@ pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Fai
 
 fn list(sections: &[Section], as_json: bool, console: &mut Console) -> Result<(), Failure> {
     if as_json {
-        console.json(&sections.iter().map(Section::to_json).collect())?;
+        console.json(&sections.iter().copied().map(Section::to_json).collect())?;
         return Ok(());
     }
     for Section { code, title, .. } in sections {
@@ -117,7 +117,7 @@ impl Section {
         Ok(())
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(self) -> Value {
         json!({ "code": self.code, "title": self.title, "explanation": self.text })
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(
     } else {
         let width = console.out_width();
         write(
-            &app,
+            app,
             entry,
             args,
             &mut Page { out: &mut *console.out, width, flags: &console.flags },
