@@ -111,7 +111,7 @@ async fn all_that_is_listed_can_be_read() {
     {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(files.join("locked.txt"), "x").unwrap();
-        let none = std::fs::Permissions::from_mode(0);
+        let none = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(files.join("locked.txt"), none).unwrap();
     }
     let mut client = Client::legacy(served, json!({})).await;
