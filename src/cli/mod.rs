@@ -34,6 +34,7 @@ mod show;
 mod signals;
 mod simulate;
 mod simulated;
+mod stage;
 mod stored;
 mod task;
 mod watch;

@@ -67,6 +67,8 @@ mod objects;
 mod openapi;
 mod openapi_documents;
 mod pages;
+#[cfg(unix)]
+mod pasted;
 mod process;
 mod promises;
 mod questions;
