@@ -17,8 +17,8 @@ pub const PROPERTY_NAME_MAX: usize = 64;
 
 /// The names of built-in tools, which no tool of a descriptor gets: whether they are listed depends
 /// on what is allowed, and that renames nothing.
-pub const RESERVED: [&str; 5] =
-    ["stream_close", "stream_list", "stream_read", "task_cancel", "task_wait"];
+pub const RESERVED: [&str; 6] =
+    ["stream_close", "stream_list", "stream_read", "task_cancel", "task_list", "task_wait"];
 
 /// A name on its way to being unique.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ fn is_plain(property: &Value) -> bool {
         let is_typed = property.contains_key("type");
         is_typed
             && property.iter().all(|(key, value)| match key.as_str() {
-                "type" => value != "array" && kind_called(value).is_some(),
+                "type" => kind_called(value).is_some_and(|it| !matches!(it, "array" | "null")),
                 "description" => value.is_string(),
                 "properties" => value.as_object().is_some_and(Map::is_empty),
                 "default" => true,

@@ -1,24 +1,21 @@
 //! The command line's types. Nothing here does anything: help, completions, the man page and
 //! the tables of `docs/configuration.md` come from the same definitions.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::NonZeroU32,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::report::Format;
+use super::{
+    report::Format,
+    values::{
+        parse_address, parse_backend_name, parse_duration, parse_size, parse_token, products,
+    },
+};
 use crate::{
     access::Levels,
     config::{Overrides, PrivateHost, parse_levels},
-    descriptor::units,
     openapi::pattern::Pattern,
     outcome::task::TaskHandle,
-    simulator::PRODUCTS,
 };
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
@@ -50,6 +47,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Compare a descriptor with an OpenAPI document
     Drift(DriftArgs),
+    /// Explain a code that `check` reports, such as D303
+    Explain(ExplainArgs),
     /// Ask backends whether they are well
     Health(HealthArgs),
     /// Make a descriptor of an OpenAPI document
@@ -154,6 +153,14 @@ pub struct BackendArgs {
     pub files: Option<PathBuf>,
 }
 
+/// Whether a simulator takes the place of backends.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct SimulatedArgs {
+    /// Use a simulated Xen Orchestra with every level allowed; it begins anew with each command
+    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    pub demo: bool,
+}
+
 /// Arguments of `call`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 ok, 2 arguments do not fit, 3 settings, 4 refused, \
@@ -180,6 +187,9 @@ pub struct CallArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `check`.
@@ -246,6 +256,9 @@ pub struct DoctorArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `drift`.
@@ -262,6 +275,17 @@ pub struct DriftArgs {
     /// Leave out the differences in this file, each of which has its reason
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub exceptions: Option<PathBuf>,
+    /// Print JSON in every case
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The codes; all of them are listed without
+    #[arg(value_name = "CODE")]
+    pub codes: Vec<String>,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
@@ -317,6 +341,9 @@ pub struct HealthArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `watch`.
@@ -362,6 +389,9 @@ pub struct ListArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `man`.
@@ -471,12 +501,21 @@ pub enum StoreArg {
 pub struct ShowArgs {
     /// The tool
     pub tool: String,
+    /// Show the code of the examples
+    #[arg(long)]
+    pub examples: bool,
+    /// Show the schemas of the arguments and of the result
+    #[arg(long)]
+    pub schema: bool,
     /// Print JSON in every case
     #[arg(long)]
     pub json: bool,
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 /// Arguments of `simulate`.
@@ -535,6 +574,9 @@ pub struct TaskArgs {
     /// Which backends.
     #[command(flatten)]
     pub backends: BackendArgs,
+    /// Or none.
+    #[command(flatten)]
+    pub simulated: SimulatedArgs,
 }
 
 impl From<&BackendArgs> for Overrides {
@@ -564,64 +606,6 @@ impl From<&BackendArgs> for Overrides {
     }
 }
 
-/// The names of the products that can be simulated.
-fn products() -> PossibleValuesParser {
-    PossibleValuesParser::new(
-        PRODUCTS.iter().map(|product| PossibleValue::new(product.name).help(product.title)),
-    )
-}
-
-/// What to write instead of a value that is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum ValueError {
-    #[error("write a port or an address with a port, such as 127.0.0.1:8080")]
-    Address,
-    #[error("begin with a lower-case letter, go on with a-z, 0-9 and `-`")]
-    BackendName,
-    #[error("write a duration such as 30s or 1m30s")]
-    Duration,
-    #[error("write a size such as 512KB or 100MB")]
-    Size,
-    #[error("a token is made of ASCII letters, digits and signs")]
-    Token,
-}
-
-/// Reads a credential that any header field can hold.
-fn parse_token(text: &str) -> Result<String, ValueError> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_token.then(|| text.to_owned()).ok_or(ValueError::Token)
-}
-
-/// Reads `30s` and `1m30s`.
-fn parse_duration(text: &str) -> Result<Duration, ValueError> {
-    units::duration(text).ok_or(ValueError::Duration)
-}
-
-/// Reads `100MB`.
-fn parse_size(text: &str) -> Result<u64, ValueError> {
-    units::size(text).ok_or(ValueError::Size)
-}
-
-/// Reads the name of a backend.
-fn parse_backend_name(text: &str) -> Result<String, ValueError> {
-    let is_rest = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if text.starts_with(|first: char| first.is_ascii_lowercase()) && text.bytes().all(is_rest) {
-        return Ok(text.to_owned());
-    }
-    Err(ValueError::BackendName)
-}
-
-/// Reads `8080`, `localhost:8080` or an address with a port. An address without a host would mean
-/// all interfaces elsewhere, so it is not taken.
-fn parse_address(text: &str) -> Result<SocketAddr, ValueError> {
-    let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let port = text.strip_prefix("localhost:").unwrap_or(text);
-    if let Ok(port) = port.parse() {
-        return Ok(loopback(port));
-    }
-    text.parse().map_err(|_| ValueError::Address)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -631,17 +615,6 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_address_without_a_host_is_loopback_or_refused() {
-        let parse = |text: &str| parse_address(text).map(|address| address.to_string());
-        assert_eq!(parse("8080").as_deref(), Ok("127.0.0.1:8080"));
-        assert_eq!(parse("localhost:1").as_deref(), Ok("127.0.0.1:1"));
-        assert_eq!(parse("[::1]:1").as_deref(), Ok("[::1]:1"));
-        assert_eq!(parse("0.0.0.0:80").as_deref(), Ok("0.0.0.0:80"));
-        assert!(parse(":8080").is_err());
-        assert!(parse("example.com:80").is_err());
     }
 
     #[test]
@@ -655,6 +628,10 @@ mod tests {
         assert!(!parse("dadl-mcp list --allow-private-host a.lan"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
+        for command in ["call x", "doctor", "health", "list", "show x"] {
+            assert!(parse(&format!("dadl-mcp {command} --demo --access read")), "{command}");
+            assert!(!parse(&format!("dadl-mcp {command} --demo --config x")), "{command}");
+        }
         assert!(!parse("dadl-mcp serve --allowed-host x"));
         assert!(!parse("dadl-mcp -v -q list"));
         assert!(!parse("dadl-mcp list --access re/ad"));

@@ -5,15 +5,22 @@ use std::io::{self, BufRead as _, Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{
-    args::CallArgs, arguments, console::Console, exit::Exit, failure::Failure, load,
-    progress::Watch, signals::Signals,
+    args::CallArgs,
+    arguments,
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    load,
+    progress::Watch,
+    signals::{Signal, Signals},
+    table,
 };
 use crate::{
     app::App,
-    call::Door,
-    config::env_vars::Environment,
+    catalog::Catalog,
+    config::{command::quoted, env_vars::Environment},
     executor::{Budget, CallContext, DryRun},
-    gate::{Admitted, Consent, Pending},
+    gate::{Admitted, Consent, Pending, Refusal},
     live::{self, Hub},
     outcome::{Outcome, Payload, SavedFile},
 };
@@ -21,15 +28,17 @@ use crate::{
 /// A value whose tree would take more is printed as it came, in bytes.
 const LARGEST_TREE: u64 = 256 * 1024 * 1024;
 
-/// Calls a tool. Ctrl-C drops the call, which aborts its request.
+/// Calls a tool. A signal drops the call, which aborts its request; Ctrl-C also asks a task to stop
+/// that the call began.
 pub(super) async fn run(
     args: CallArgs,
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment, Door::Terminal)?;
+    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+    let app = &loaded.app;
     let given = arguments::read(&args.arguments, args.args.as_deref())?;
-    let pending = app.gate.check(&args.tool, given)?;
+    let pending = app.gate.check(&args.tool, given).map_err(|it| meant(it, app.gate.catalog()))?;
     if args.dry_run {
         print_request(&app.executor.dry_run(&pending)?, args.json, console)?;
         return Ok(Exit::Ok);
@@ -39,24 +48,43 @@ pub(super) async fn run(
     // A person can stop the waiting.
     let context = CallContext::heard_by(&watch).waiting(Budget::Longest);
     let mut signals = Signals::listen()?;
+    // It has to be said before the call is dropped.
+    let signal = async {
+        let signal = signals.next().await;
+        if signal == Signal::Interrupt {
+            context.on_drop.stop();
+        }
+        signal
+    };
     let outcome = tokio::select! {
-        outcome = perform(&app, call, &context) => Ok(outcome?),
-        // The log says what becomes of a task that the call began.
-        signal = signals.next() => Err(signal),
+        outcome = perform(app, call, &context) => Ok(outcome?),
+        // The log says whether a task could be asked to stop.
+        signal = signal => Err(signal),
     };
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(signal) => {
-            let message = watch.interrupted();
+            let message = watch.interrupted(signal);
             drop(watch);
             // The terminal may be gone.
-            let _ = console.note(message);
+            let _ = console.note(&message);
             return Ok(signal.exit());
         }
     };
     drop(watch);
     print_outcome(outcome, args.json, console)?;
     Ok(Exit::Ok)
+}
+
+/// Names the tool that a person may have meant, whether or not it is allowed: they can allow it.
+fn meant(refusal: Refusal, catalog: &Catalog) -> Refusal {
+    match refusal {
+        Refusal::UnknownTool { name, .. } => {
+            let nearest = catalog.nearest_of_all(&name).map(str::to_owned);
+            Refusal::UnknownTool { name, nearest }
+        }
+        refusal => refusal,
+    }
 }
 
 /// Executes a call; one that subscribes collects what comes.
@@ -123,6 +151,18 @@ fn print_request(request: &DryRun, as_json: bool, console: &mut Console) -> io::
     }))
 }
 
+/// Prints a value for a person: as a table where it is one.
+fn print_value(value: &Value, console: &mut Console) -> io::Result<()> {
+    let Some(shown) = console.out_width().and_then(|width| table::shown(value, width)) else {
+        return console.json(value);
+    };
+    write!(console.out, "{}", shown.text)?;
+    match shown.note {
+        Some(note) => console.note(&note),
+        None => Ok(()),
+    }
+}
+
 /// Prints a result to standard output and what is to say about it to standard error.
 pub(super) fn print_outcome(
     outcome: Outcome,
@@ -136,7 +176,8 @@ pub(super) fn print_outcome(
             // On a terminal with line breaks, unless the tree would take much memory.
             let is_pretty = console.out_is_terminal && text.tree_cost() <= LARGEST_TREE;
             match is_pretty.then(|| text.value()) {
-                Some(Ok(value)) => console.json(&value)?,
+                Some(Ok(value)) if as_json => console.json(&value)?,
+                Some(Ok(value)) => print_value(&value, console)?,
                 // As it came: a script gets every digit.
                 _ => console.json_text(text.as_str())?,
             }
@@ -151,9 +192,12 @@ pub(super) fn print_outcome(
                 writeln!(console.out, "{}", report.summary())?;
             }
             if report.is_running {
-                let handle = &report.handle;
-                let note =
-                    format!("the task goes on: `dadl-mcp task {handle}`, with the same flags");
+                let command = console.flags.command(&format!("task {}", report.handle));
+                let note = if console.flags.is_demo() {
+                    "the task is gone with the simulator".to_owned()
+                } else {
+                    format!("the task goes on: `{command}`")
+                };
                 console.note(&note)?;
             }
         }
@@ -185,8 +229,9 @@ pub(super) fn print_outcome(
                 Value::String(text) => format!("{key}={text}"),
                 value => format!("{key}:={value}"),
             })
+            .map(|word| quoted(&word).into_owned())
             .collect();
-        console.note(&format!("for the next page, add {}", words.join(" ")))?;
+        console.note(&format!("for the next page, add `{}`", words.join(" ")))?;
     }
     Ok(())
 }

@@ -16,7 +16,9 @@ use serde_json::Value;
 
 use super::{
     args::ColorChoice,
+    flags::Flags,
     screen::{Paint, Screen},
+    wrap::wrapped,
 };
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// The width of a terminal that does not tell.
-const USUAL_WIDTH: u16 = 100;
+const USUAL_WIDTH: usize = 100;
 
 /// What went well.
 pub(super) const GOOD: Paint = Paint(Style::new().fg_color(Some(Color::Ansi(AnsiColor::Green))));
@@ -51,6 +53,8 @@ pub(super) struct Console {
     pub(super) err_is_terminal: bool,
     /// Whether a person can answer a question.
     pub(super) can_ask: bool,
+    /// The flags in use, for commands that are shown.
+    pub(super) flags: Flags,
     /// Whether the results may be colored.
     pub(super) color: bool,
     color_stderr: bool,
@@ -58,7 +62,7 @@ pub(super) struct Console {
 
 impl Console {
     /// Takes the streams of this process.
-    pub(super) fn of_process(choice: ColorChoice, environment: &Environment) -> Self {
+    pub(super) fn of_process(choice: ColorChoice, flags: Flags, environment: &Environment) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         let out_is_terminal = out.is_terminal();
         let err_is_terminal = err.is_terminal();
@@ -78,6 +82,7 @@ impl Console {
             out_is_terminal,
             err_is_terminal,
             can_ask: io::stdin().is_terminal() && err_is_terminal,
+            flags,
             color,
             color_stderr,
         }
@@ -88,9 +93,14 @@ impl Console {
         self.color_stderr
     }
 
-    /// Returns the width of the terminal that shows the results.
-    pub(super) fn width(&self) -> u16 {
-        comfy_table::Table::new().width().unwrap_or(USUAL_WIDTH)
+    /// Returns the width of the terminal that shows the results, if one does.
+    pub(super) fn out_width(&self) -> Option<usize> {
+        self.out_is_terminal.then(|| width(&console::Term::stdout()))
+    }
+
+    /// Returns the width of the terminal that shows everything else, if one does.
+    pub(super) fn err_width(&self) -> Option<usize> {
+        self.err_is_terminal.then(|| width(&console::Term::stderr()))
     }
 
     /// Writes a JSON value: indented for a person, on one line for a program.
@@ -114,8 +124,13 @@ impl Console {
     /// Writes a remark about the results.
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
         // What it quotes does not begin a line.
-        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {}", text.replace('\n', "\n  "))
+        let text = wrapped(text, self.err_width(), "note: ".len(), 2);
+        writeln!(self.err, "{DOUBTFUL}note:{DOUBTFUL:#} {text}")
     }
+}
+
+fn width(terminal: &console::Term) -> usize {
+    terminal.size_checked().map_or(USUAL_WIDTH, |(_, columns)| columns.into())
 }
 
 /// The secrets of the process.

@@ -13,9 +13,12 @@ use super::{
     console::{BAD, Console, DOUBTFUL, GOOD, SECRETS},
     exit::Exit,
     failure::Failure,
+    flags::Flags,
     load,
     screen::Paint,
     signals::Signals,
+    simulated,
+    wrap::wrapped,
 };
 use crate::{
     config::{
@@ -24,8 +27,14 @@ use crate::{
         env_vars::{self, Environment},
         trust::{self, Doubt},
     },
+    simulator::XenOrchestra,
     text,
 };
+
+/// The column in which findings begin.
+const FINDING: usize = 18;
+/// The column in which hints begin.
+const HINT: usize = 24;
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +63,16 @@ struct Line {
 struct Report {
     lines: Vec<Line>,
     backend: Option<String>,
+    /// For the commands in hints.
+    flags: Flags,
 }
 
 impl Report {
+    /// Returns a command of this program that leads to the same backends, in backquotes.
+    fn command(&self, command: &str) -> String {
+        format!("`{}`", self.flags.command(command))
+    }
+
     fn ok(&mut self, subject: &'static str, finding: impl Into<String>) {
         self.add(Health::Ok, subject, finding.into(), None);
     }
@@ -99,9 +115,10 @@ pub(super) async fn verify(
     environment: &Environment,
     console: &mut Console,
 ) -> io::Result<bool> {
-    let mut report = Report::default();
+    let mut report = Report { flags: console.flags.clone(), ..Report::default() };
     backend::examine(settings, credentials, is_proxied(environment), &mut report).await;
-    lines(&report, &mut *console.err)?;
+    let width = console.err_width();
+    lines(&report, width, &mut *console.err)?;
     // That others have turned MCP off says nothing about the login.
     let failed = |line: &Line| line.health == Health::Fail && line.subject != switch::SUBJECT;
     Ok(!report.lines.iter().any(failed))
@@ -113,12 +130,10 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let mut report = Report::default();
-    match load::settings(&args.backends, &environment) {
-        Ok(settings) => {
+    let mut report = Report { flags: console.flags.clone(), ..Report::default() };
+    match load(args, environment).await {
+        Ok((settings, credentials, proxied, _simulator)) => {
             describe(&settings, &mut report);
-            let proxied = is_proxied(&environment);
-            let credentials = Credentials::new(environment).noting(&SECRETS);
             let mut signals = Signals::listen()?;
             for backend in &settings.backends {
                 // One at a time, so that a broken backend does not hide the others.
@@ -130,7 +145,8 @@ pub(super) async fn run(
             }
         }
         Err(failure) if args.json || !console.out_is_terminal => {
-            let hint = failure.next_step().unwrap_or("docs/configuration.md").to_owned();
+            let hint = failure.next_step(&console.flags);
+            let hint = hint.unwrap_or_else(|| "docs/configuration.md".to_owned());
             report.fail("settings", failure.to_string(), hint);
         }
         // A person gets the findings with their lines.
@@ -138,6 +154,22 @@ pub(super) async fn run(
     }
     write(&report, args.json, console)?;
     Ok(report.exit())
+}
+
+/// Returns what is examined: settings and credentials, whether requests leave through a proxy, and
+/// the simulator, which runs for as long as it is there.
+async fn load(
+    args: &DoctorArgs,
+    environment: Environment,
+) -> Result<(Settings, Credentials, bool, Option<XenOrchestra>), Failure> {
+    let proxied = is_proxied(&environment);
+    if args.simulated.demo {
+        let (settings, credentials, simulator) =
+            simulated::start(&args.backends, &environment, None).await?;
+        return Ok((settings, credentials, proxied, Some(simulator)));
+    }
+    let settings = load::settings(&args.backends, &environment)?;
+    Ok((settings, Credentials::new(environment).noting(&SECRETS), proxied, None))
 }
 
 fn is_proxied(environment: &Environment) -> bool {
@@ -212,11 +244,12 @@ fn write(report: &Report, as_json: bool, console: &mut Console) -> io::Result<()
         let lines: Vec<Value> = report.lines.iter().map(Line::to_json).collect();
         return console.json(&json!({ "ok": report.exit() == Exit::Ok, "checks": lines }));
     }
-    lines(report, &mut *console.out)
+    let width = console.out_width();
+    lines(report, width, &mut *console.out)
 }
 
 /// Writes the report for a person.
-fn lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn lines(report: &Report, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let mut last = None;
     for line in &report.lines {
         if line.backend != last {
@@ -226,12 +259,13 @@ fn lines(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
         let style = line.health.style();
         let word = line.health.word();
-        let finding = text::line(&line.finding);
+        let finding = wrapped(&text::line(&line.finding), width, FINDING, FINDING);
         writeln!(out, "{style}{word:<4}{style:#}  {:<12}{finding}", line.subject)?;
         if let Some(hint) = &line.hint {
             for (number, part) in hint.lines().enumerate() {
                 let word = if number == 0 { "hint:" } else { "" };
-                writeln!(out, "      {:<12}{word:<5} {}", "", text::line(part))?;
+                let part = wrapped(&text::line(part), width, HINT, HINT);
+                writeln!(out, "      {:<12}{word:<5} {part}", "")?;
             }
         }
     }

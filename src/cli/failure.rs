@@ -5,10 +5,13 @@ use std::{fmt, io};
 use super::{
     console::{BAD, Console, GOOD},
     exit::Exit,
+    flags::Flags,
     report::{self, Color},
     screen::ours,
+    wrap::wrapped,
 };
 use crate::{
+    access::Denial,
     app::{BuildError, BuildProblem},
     config::SettingsError,
     descriptor::{
@@ -29,12 +32,37 @@ enum Before {
     Findings(Box<Source>, Vec<Diagnostic>),
 }
 
+/// What to do next.
+#[derive(Debug)]
+enum Next {
+    /// It is in the text.
+    Text(String),
+    /// This command, with the flags in use, does that.
+    Command { command: String, does: &'static str },
+    /// The command may be given again with one more level; all tools are listed otherwise.
+    Allow { level: String },
+}
+
+impl Next {
+    fn text(&self, flags: &Flags) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Command { command, does } => format!("`{}` {does}", flags.command(command)),
+            Self::Allow { level } => format!(
+                "add `{}` to the command, if you mean it; `{}` shows every tool and why",
+                flags.allowing(level),
+                flags.command("list --all"),
+            ),
+        }
+    }
+}
+
 /// Why a subcommand has no result.
 #[derive(Debug)]
 pub(super) struct Failure {
     error: anyhow::Error,
     exit: Exit,
-    hint: Option<String>,
+    hint: Option<Next>,
     /// What is shown before the error: findings with their excerpts, and errors beside it.
     before: Vec<Before>,
 }
@@ -58,13 +86,20 @@ impl Failure {
     /// Says what to do next.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(Next::Text(hint.into()));
+        self
+    }
+
+    /// Says which command of this program comes next, and what it does.
+    #[must_use]
+    pub(super) fn next(mut self, command: impl Into<String>, does: &'static str) -> Self {
+        self.hint = Some(Next::Command { command: command.into(), does });
         self
     }
 
     /// Returns what to do next.
-    pub(super) fn next_step(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub(super) fn next_step(&self, flags: &Flags) -> Option<String> {
+        Some(self.hint.as_ref()?.text(flags))
     }
 
     /// Writes the failure to standard error and returns how the run ended.
@@ -75,14 +110,28 @@ impl Failure {
         }
         let color = if console.colors_stderr() { Color::Always } else { Color::Never };
         // When standard error is gone as well, the exit code still tells.
-        let _ = self.write(&mut *console.err, color);
+        let width = console.err_width();
+        let hint = self.next_step(&console.flags);
+        let _ = self.write(&mut *console.err, color, width, hint.as_deref());
         self.exit
     }
 
-    fn write(&self, err: &mut dyn io::Write, color: Color) -> io::Result<()> {
+    fn write(
+        &self,
+        err: &mut dyn io::Write,
+        color: Color,
+        width: Option<usize>,
+        hint: Option<&str>,
+    ) -> io::Result<()> {
+        // What an error quotes does not begin a line, which could look like one of ours.
+        let after = |word: &str, text: &dyn fmt::Display| {
+            wrapped(text.to_string().trim_end(), width, word.len() + 1, 2)
+        };
         for before in &self.before {
             match before {
-                Before::Error(error) => writeln!(err, "{BAD}error:{BAD:#} {}", indented(error))?,
+                Before::Error(error) => {
+                    writeln!(err, "{BAD}error:{BAD:#} {}", after("error:", error))?;
+                }
                 Before::Findings(source, findings) => {
                     for finding in findings {
                         writeln!(err, "{}\n", ours(&report::render(source, finding, color)))?;
@@ -90,12 +139,12 @@ impl Failure {
                 }
             }
         }
-        writeln!(err, "{BAD}error:{BAD:#} {}", indented(&self.error))?;
+        writeln!(err, "{BAD}error:{BAD:#} {}", after("error:", &self.error))?;
         for cause in self.error.chain().skip(1) {
-            writeln!(err, "Caused by: {}", indented(cause))?;
+            writeln!(err, "Caused by: {}", after("Caused by:", &cause))?;
         }
-        match &self.hint {
-            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {}", indented(hint)),
+        match hint {
+            Some(hint) => writeln!(err, "\n{GOOD}hint:{GOOD:#} {}", after("hint:", &hint)),
             None => Ok(()),
         }
     }
@@ -107,11 +156,6 @@ impl Failure {
                 .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
         })
     }
-}
-
-/// Keeps what an error quotes from beginning a line, which could look like one of ours.
-fn indented(error: impl fmt::Display) -> String {
-    error.to_string().trim_end().replace('\n', "\n  ")
 }
 
 impl fmt::Display for Failure {
@@ -192,8 +236,7 @@ impl From<BuildError> for Failure {
             Some(Before::Error(last)) => last,
             _ => "no backend can be used".to_owned(),
         };
-        Self { before, ..Self::settings(message) }
-            .hint("`dadl-mcp doctor`, with the same flags, shows what was found where")
+        Self { before, ..Self::settings(message) }.next("doctor", "shows what was found where")
     }
 }
 
@@ -209,20 +252,26 @@ impl From<ServeError> for Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let (exit, hint) = match &refusal {
+        match &refusal {
             Refusal::Arguments(error) => {
-                (Exit::Usage, format!("`dadl-mcp show {}` describes the arguments", error.tool))
+                let command = format!("show {}", error.tool);
+                Self::new(Exit::Usage, refusal).next(command, "describes the arguments")
             }
             Refusal::UnknownTool { .. } => {
-                (Exit::Usage, "`dadl-mcp list` shows the tools".to_owned())
+                Self::new(Exit::Usage, refusal).next("list", "shows the tools")
+            }
+            // At a terminal the flag is part of the command, and there is no server to start.
+            Refusal::Denied { tool, denial: denial @ Denial::Bound { level }, .. } => {
+                let message = anyhow::anyhow!("tool \"{tool}\" is not allowed: {denial}");
+                let hint = Some(Next::Allow { level: level.clone() });
+                Self { hint, ..Self::new(Exit::Refused, message) }
             }
             Refusal::Denied { .. } => {
-                (Exit::Refused, "`dadl-mcp list --all` shows every tool and why".to_owned())
+                Self::new(Exit::Refused, refusal).next("list --all", "shows every tool and why")
             }
-            Refusal::NoTask { .. } => return Self::new(Exit::Usage, refusal),
-            Refusal::NotConfirmed { .. } => return Self::new(Exit::Refused, refusal),
-        };
-        Self::new(exit, refusal).hint(hint)
+            Refusal::NoTask { .. } => Self::new(Exit::Usage, refusal),
+            Refusal::NotConfirmed { .. } => Self::new(Exit::Refused, refusal),
+        }
     }
 }
 
@@ -240,9 +289,7 @@ impl From<CallError> for Failure {
         };
         let failure = Self::new(exit, error);
         match exit {
-            Exit::Settings | Exit::Unreachable => {
-                failure.hint("`dadl-mcp doctor`, with the same flags, looks closer")
-            }
+            Exit::Settings | Exit::Unreachable => failure.next("doctor", "looks closer"),
             _ => failure,
         }
     }

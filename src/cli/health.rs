@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     app::{App, LoadedBackend},
-    call::Door,
     catalog::BackendId,
     config::env_vars::Environment,
     executor::HealthReport,
@@ -39,7 +38,8 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment, Door::Terminal)?;
+    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+    let app = &loaded.app;
     let chosen: Vec<(usize, &LoadedBackend)> = app
         .backends
         .iter()
@@ -51,7 +51,7 @@ pub(super) async fn run(
         let meant = OrMeant(nearest(name, names));
         return Err(Failure::settings(format!("there is no backend \"{name}\"{meant:#}")));
     }
-    let checks = chosen.iter().map(|(at, _)| check(&app, BackendId(*at)));
+    let checks = chosen.iter().map(|(at, _)| check(app, BackendId(*at)));
     let mut signals = Signals::listen()?;
     let states = tokio::select! {
         states = join_all(checks) => states,

@@ -1,14 +1,23 @@
 //! `list`: the tools, as a table for people and as JSON for programs.
 
-use std::io::Write as _;
+use std::{
+    borrow::Cow,
+    io::{self, Write as _},
+};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets::NOTHING};
 use serde_json::{Value, json};
 
-use super::{args::ListArgs, console::Console, exit::Exit, failure::Failure, load};
+use super::{
+    args::ListArgs,
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    load,
+    wrap::{CUT, display_width, fitted, padded, wrapped},
+};
 use crate::{
-    access::{Decision, UNCLASSIFIED},
-    call::Door,
+    access::{Decision, Denial, UNCLASSIFIED},
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
@@ -17,14 +26,20 @@ use crate::{
 
 /// Longer request lines are cut, so that a description has room.
 const REQUEST_WIDTH: u16 = 48;
+/// Longer names push what is behind them.
+const MOST_NAME: usize = 32;
+/// A terminal of this width has room for a description beside the request.
+const ROOMY: usize = 110;
+const INDENT: &str = "    ";
 
 /// Lists the tools.
-pub(super) fn run(
+pub(super) async fn run(
     args: &ListArgs,
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment, Door::Terminal)?;
+    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+    let app = &loaded.app;
     let catalog = app.gate.catalog();
     let entries: Vec<&Entry> =
         if args.all { catalog.entries().iter().collect() } else { catalog.listed().collect() };
@@ -33,8 +48,7 @@ pub(super) fn run(
         return Ok(Exit::Ok);
     }
     if !entries.is_empty() {
-        let width = console.width();
-        writeln!(console.out, "{}", table(&entries, width))?;
+        write(&entries, console)?;
     }
     let hidden = catalog.entries().len() - entries.len();
     if hidden > 0 {
@@ -82,32 +96,139 @@ pub(super) fn level(entry: &Entry) -> &str {
     entry.access().map_or(UNCLASSIFIED, Access::as_str)
 }
 
-fn table(entries: &[&Entry], width: u16) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width);
-    table.set_header(["TOOL", "ACCESS", "REQUEST", "DESCRIPTION"]);
-    for entry in entries {
-        let description = match &entry.decision {
-            Decision::Allow => first_line(&entry.description).to_owned(),
-            Decision::Deny(denial) => {
-                format!("{denial}; {}", denial.remedy(&entry.backend_name, entry.declared_name()))
+/// What a person reads about one tool, each part on one line.
+struct Shown<'entry> {
+    name: Cow<'entry, str>,
+    /// The level, and where the reason of a denial stands.
+    access: String,
+    request: String,
+    description: Cow<'entry, str>,
+}
+
+/// Writes the tools for a person, and below them why some of them may not be called.
+fn write(entries: &[&Entry], console: &mut Console) -> io::Result<()> {
+    let width = console.out_width().unwrap_or(ROOMY);
+    let mut reasons: Vec<String> = Vec::new();
+    let rows: Vec<Shown<'_>> =
+        entries.iter().map(|entry| shown(entry, console, &mut reasons)).collect();
+    if width < ROOMY {
+        let columns = Columns::of(&rows, width);
+        for line in rows.iter().flat_map(|row| lines(row, columns)) {
+            writeln!(console.out, "{}", line.trim_end())?;
+        }
+    } else {
+        writeln!(console.out, "{}", table(&rows, width))?;
+    }
+    for (number, reason) in reasons.iter().enumerate() {
+        let mark = format!("({}) ", number + 1);
+        let between = if number == 0 { "\n" } else { "" };
+        let reason = wrapped(reason, Some(width), mark.len(), mark.len());
+        writeln!(console.out, "{between}{mark}{reason}")?;
+    }
+    Ok(())
+}
+
+/// Collects what is shown of a tool; a reason that other tools have as well stands once.
+fn shown<'entry>(
+    entry: &'entry Entry,
+    console: &Console,
+    reasons: &mut Vec<String>,
+) -> Shown<'entry> {
+    let mut access = level(entry).to_owned();
+    if let Decision::Deny(denial) = &entry.decision {
+        let remedy = match denial {
+            Denial::Bound { level } => format!("`{}` allows it", console.flags.allowing(level)),
+            denial => denial.remedy(&entry.backend_name, "NAME"),
+        };
+        let reason = format!("not allowed: {denial}; {remedy}");
+        let at = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
+            reasons.push(reason);
+            reasons.len() - 1
+        });
+        access = format!("{access} ({})", at + 1);
+    }
+    Shown {
+        name: line(&entry.name),
+        access: line(&access).into_owned(),
+        request: line(&entry.operation().summary()).into_owned(),
+        description: line(first_line(&entry.description)),
+    }
+}
+
+/// How wide the first columns are.
+#[derive(Clone, Copy)]
+struct Columns {
+    name: usize,
+    access: usize,
+    all: usize,
+}
+
+impl Columns {
+    fn of(rows: &[Shown<'_>], all: usize) -> Self {
+        let names = rows.iter().map(|row| display_width(&row.name));
+        let levels = rows.iter().map(|row| display_width(&row.access));
+        Self {
+            name: names.max().unwrap_or_default().min(MOST_NAME),
+            access: levels.max().unwrap_or_default(),
+            all,
+        }
+    }
+}
+
+/// Lays a tool out for a narrow terminal: name, level and request, and below them the description.
+fn lines(row: &Shown<'_>, columns: Columns) -> Vec<String> {
+    let (name, access) = (padded(&row.name, columns.name), padded(&row.access, columns.access));
+    let first = format!("{name}  {access}  ");
+    let room = columns.all.saturating_sub(INDENT.len());
+    let mut lines =
+        match request_within(&row.request, columns.all.saturating_sub(display_width(&first))) {
+            Some(request) => vec![format!("{first}{request}")],
+            // It is worth a line.
+            None => {
+                let request = request_within(&row.request, room);
+                let request = request.unwrap_or_else(|| fitted(&row.request, room).into_owned());
+                vec![first, format!("{INDENT}{request}")]
             }
         };
-        let request = entry.operation().summary();
+    if !row.description.is_empty() {
+        lines.push(format!("{INDENT}{}", fitted(&row.description, room)));
+    }
+    lines
+}
+
+/// Cuts a request so that it fits: what is in the middle of its path goes, never the method or the
+/// last part.
+fn request_within(request: &str, width: usize) -> Option<String> {
+    if display_width(request) <= width {
+        return Some(request.to_owned());
+    }
+    let (method, path) = request.split_once(" /")?;
+    let parts: Vec<&str> = path.split('/').collect();
+    let (last, before) = parts.split_last()?;
+    (0..before.len()).rev().find_map(|kept| {
+        let start: String = before.iter().take(kept).flat_map(|part| ["/", part]).collect();
+        let shown = format!("{method} {start}/{CUT}/{last}");
+        (display_width(&shown) <= width).then_some(shown)
+    })
+}
+
+fn table(rows: &[Shown<'_>], width: usize) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    table.set_header(["TOOL", "ACCESS", "REQUEST", "DESCRIPTION"]);
+    for row in rows {
+        let request = request_within(&row.request, REQUEST_WIDTH.into());
+        let request = request.as_deref().unwrap_or(&row.request);
         // The width of a cell is that of what is shown.
-        let cells = [entry.name.as_str(), level(entry), &request, &description];
-        let mut row = Row::from(cells.map(line));
-        // A denial is worth its lines: the remedy is at its end.
-        if entry.decision == Decision::Allow {
-            row.max_height(1);
-        }
+        let mut row = Row::from([&row.name, &*row.access, request, &row.description]);
+        row.max_height(1);
         table.add_row(row);
     }
     for (column, constraint) in table.column_iter_mut().zip([
         ColumnConstraint::ContentWidth,
         ColumnConstraint::ContentWidth,
-        ColumnConstraint::UpperBoundary(Width::Fixed(REQUEST_WIDTH)),
+        ColumnConstraint::UpperBoundary(Width::Fixed(REQUEST_WIDTH + 2)),
     ]) {
         column.set_constraint(constraint);
     }
@@ -119,4 +240,21 @@ fn table(entries: &[&Entry], width: u16) -> Table {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_keeps_its_method_and_its_end() {
+        let request = "GET /vms/{uuid}/snapshots/{id}/stats";
+        let within = |width| request_within(request, width);
+        assert_eq!(within(80).as_deref(), Some(request));
+        assert_eq!(within(33).as_deref(), Some("GET /vms/{uuid}/snapshots/…/stats"));
+        assert_eq!(within(32).as_deref(), Some("GET /vms/{uuid}/…/stats"));
+        assert_eq!(within(12).as_deref(), Some("GET /…/stats"));
+        assert_eq!(within(11), None);
+        assert_eq!(request_within("composite of 2 tools", 10), None);
+    }
 }

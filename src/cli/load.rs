@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{args::BackendArgs, console::SECRETS, failure::Failure};
+use super::{
+    args::{BackendArgs, SimulatedArgs},
+    console::SECRETS,
+    failure::Failure,
+    simulated,
+};
 use crate::{
     access::{ALL, UNCLASSIFIED},
     app::{App, LoadedBackend},
@@ -15,7 +20,29 @@ use crate::{
         source::Position,
     },
     names::{OrMeant, nearest},
+    simulator::XenOrchestra,
 };
+
+/// What was loaded, and the simulator that answers it, if one does.
+pub(super) struct Loaded {
+    pub(super) app: App,
+    /// It runs for as long as this is there.
+    _simulator: Option<XenOrchestra>,
+}
+
+/// Loads the simulator, if it is wanted, or the backends that `args` and `environment` name, for
+/// the calls of a person.
+pub(super) async fn open(
+    args: &BackendArgs,
+    simulated: SimulatedArgs,
+    environment: Environment,
+) -> Result<Loaded, Failure> {
+    if simulated.demo {
+        let (app, simulator) = simulated::app(args, &environment, None).await?;
+        return Ok(Loaded { app: app.at(Door::Terminal), _simulator: Some(simulator) });
+    }
+    Ok(Loaded { app: app(args, environment, Door::Terminal)?, _simulator: None })
+}
 
 /// Loads the backends that `args` and `environment` name, for calls through `door`.
 pub(super) fn app(

@@ -16,7 +16,9 @@ mod docs;
 mod doctor;
 mod drift;
 pub mod exit;
+mod explain;
 mod failure;
+mod flags;
 mod fmt;
 mod health;
 mod import;
@@ -36,8 +38,11 @@ mod simulate;
 mod simulated;
 mod stage;
 mod stored;
+mod table;
 mod task;
+mod values;
 mod watch;
+mod wrap;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
@@ -48,6 +53,7 @@ use self::{
     console::Console,
     exit::Exit,
     failure::Failure,
+    flags::Flags,
 };
 use crate::{config::env_vars::Environment, http};
 
@@ -68,7 +74,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return crate::worker::serve();
     }
     let environment = Environment::of_process();
-    let mut console = Console::of_process(cli.global.color, &environment);
+    let flags = Flags::of(&cli.command, &environment);
+    let mut console = Console::of_process(cli.global.color, flags, &environment);
     let done = log::start(&cli.global, &environment, console.colors_stderr())
         .and_then(|()| dispatch(cli.command, cli.global.quiet, environment, &mut console));
     let exit = match done {
@@ -94,12 +101,13 @@ fn dispatch(
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
         Command::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
         Command::Drift(args) => drift::run(&args, console),
+        Command::Explain(args) => explain::run(&args, console),
         Command::Health(args) => to_the_end(health::run(&args, environment, console)),
         Command::Import(args) => import::run(&args, is_quiet, console),
         // Runs before there is anything to dispatch.
         Command::JqWorker => Ok(Exit::Ok),
         Command::Fmt(args) => fmt::run(&args, console),
-        Command::List(args) => list::run(&args, environment, console),
+        Command::List(args) => one_shot()?.block_on(list::run(&args, environment, console)),
         Command::Man(args) => complete::man(&args, console),
         Command::Serve(args) => {
             // Requests of several HTTP clients may run side by side; stdio has one client.
@@ -117,7 +125,7 @@ fn dispatch(
             done
         }
         Command::Setup(args) => to_the_end(setup::run(&args, environment, console)),
-        Command::Show(args) => show::run(&args, environment, console),
+        Command::Show(args) => one_shot()?.block_on(show::run(&args, environment, console)),
         Command::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
         Command::Task(args) => to_the_end(task::run(args, environment, console)),
         Command::Watch(args) => to_the_end(watch::run(args, environment, console)),

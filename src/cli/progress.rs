@@ -8,9 +8,12 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::console::SECRETS;
+use super::{console::SECRETS, signals::Signal};
 use crate::{
-    outcome::{Direction, Observer, Progress, Transfer, task::TaskReport},
+    outcome::{
+        Direction, Observer, Progress, Transfer,
+        task::{TaskHandle, TaskReport},
+    },
     text,
 };
 
@@ -35,9 +38,9 @@ pub(super) struct Watch {
 }
 
 /// What a call was last heard to be doing.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Last {
-    Task,
+    Task(TaskHandle),
     Transfer(Direction),
 }
 
@@ -51,19 +54,27 @@ impl Watch {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
     }
 
-    /// Says what became of a call that was interrupted.
-    pub(super) fn interrupted(&self) -> &'static str {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match last {
+    /// Says what became of a call that a signal ended.
+    pub(super) fn interrupted(&self, signal: Signal) -> String {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = match last {
             None => "interrupted: the request was aborted",
-            Some(Last::Task) => "interrupted: nobody waits for the task any more",
+            Some(Last::Task(handle)) if signal == Signal::Interrupt => {
+                return format!("interrupted: asking the task {handle} to stop");
+            }
+            Some(Last::Task(handle)) => {
+                return format!(
+                    "interrupted: the task goes on: `dadl-mcp task {handle}`, with the same flags"
+                );
+            }
             Some(Last::Transfer(Direction::Saved)) => {
                 "interrupted: the transfer stopped and nothing was kept"
             }
             Some(Last::Transfer(Direction::Sent)) => {
                 "interrupted: the upload stopped; what the backend has got of it is incomplete"
             }
-        }
+        };
+        text.to_owned()
     }
 }
 
@@ -82,7 +93,7 @@ impl Observer for Watch {
     }
 
     fn task(&self, report: &TaskReport) {
-        self.heard(Last::Task);
+        self.heard(Last::Task(report.handle.clone()));
         if let Some(bar) = &self.bar {
             bar.task(report);
         }
@@ -142,11 +153,11 @@ impl Bar {
     }
 
     fn task(&self, report: &TaskReport) {
-        let Progress { done, total, message } = report.progress();
+        let Progress { done, total, .. } = report.progress();
         self.style(if total.is_some() { TASK } else { TASK_UNKNOWN });
         self.bar.set_length(total.unwrap_or_default());
         // Handles say which task to go on with when the waiting is over.
-        self.say(&format!("{message} [{}]", report.handle));
+        self.say(&format!("{} [{}]", report.summary(), report.handle));
         self.bar.set_position(done);
         self.bar.tick();
     }

@@ -1,18 +1,20 @@
 //! `serve`: the tools for an MCP host, on stdio or over HTTP.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
+use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     args::ServeArgs, console::Console, exit::Exit, failure::Failure, load, signals::Signals,
-    simulated,
+    simulated, wrap::wrapped,
 };
 use crate::{
     app::App,
     call::Door,
     config::{
+        command::quoted,
         credentials,
         env_vars::{self, Environment},
     },
@@ -47,6 +49,7 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let http = http_options(&args, &environment)?;
+    let variables = variables(args.demo, &environment);
     #[cfg(unix)]
     raise_descriptor_limit();
     // What is done at the start may include a login, which a signal must not break off.
@@ -60,9 +63,14 @@ pub(super) async fn run(
         (load::app(&args.backends, environment, Door::Mcp)?, None)
     };
     if app.gate.catalog().listed().next().is_none() {
-        tracing::warn!("no tool is allowed; `dadl-mcp list --all` says why");
+        let command = console.flags.command("list --all");
+        tracing::warn!("no tool is allowed; `{command}` says why");
     }
     let most_chars = args.max_result_chars.map(|most| most as usize);
+    if http.is_none() && console.can_ask {
+        say_how_to_attach(&app, &variables, console)?;
+    }
+    let name = quoted(name_of(&app)).into_owned();
     let server = server(app, most_chars);
     let served = match http {
         None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
@@ -73,7 +81,11 @@ pub(super) async fn run(
                 .await
                 .map_err(|source| ServeError::Listen { address, source })?;
             // Whoever chose port 0 has to learn the port.
-            writeln!(console.err, "listening on http://{}/mcp", listener.local_addr()?)?;
+            let url = format!("http://{}/mcp", listener.local_addr()?);
+            writeln!(console.err, "listening on {url}")?;
+            if console.can_ask {
+                say_how_to_reach(&name, &url, options.token.is_some(), console)?;
+            }
             let serving = serve_listener(server, listener, options, shutdown.clone());
             signals.end(&shutdown, serving).await
         }
@@ -83,6 +95,65 @@ pub(super) async fn run(
         // Whoever asks twice does not want to wait.
         Err(signal) => Ok(signal.exit()),
     }
+}
+
+/// Returns the variables that a host has to hand on: hosts do not pass the environment of a shell on.
+fn variables(demo: bool, environment: &Environment) -> Vec<String> {
+    let is_needed = |name: &&str| {
+        name.starts_with(env_vars::CREDENTIAL_PREFIX)
+            || [env_vars::ACCESS, env_vars::CONFIG, env_vars::FILES].contains(name)
+    };
+    let names = environment.names().filter(|_| !demo).filter(is_needed);
+    names.map(str::to_owned).collect()
+}
+
+/// Returns what a host may call this server.
+fn name_of(app: &App) -> &str {
+    match app.backends.as_slice() {
+        [backend] => &backend.settings.name,
+        _ => "dadl-mcp",
+    }
+}
+
+/// Says to a person what waits here, and what they may have wanted.
+fn say_how_to_attach(
+    app: &App,
+    variables: &[String],
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let count = app.gate.catalog().listed().count();
+    let backends: Vec<&str> = app.backends.iter().map(|it| it.settings.name.as_str()).collect();
+    let backends = backends.join(", ");
+    let program = std::env::current_exe().context("cannot find the program itself")?;
+    let server = console.flags.server(&program);
+    let name = quoted(name_of(app)).into_owned();
+    let variables: String =
+        variables.iter().map(|name| format!(" --env {name}=\"${name}\"")).collect();
+    let said = format!(
+        "Serving {count} tools of {backends} on standard input and output, which a host reads and \
+         writes: it starts this command itself. Attach it with one of"
+    );
+    writeln!(console.err, "{}\n", wrapped(&said, console.err_width(), 0, 0))?;
+    for host in ["claude", "codex"] {
+        writeln!(console.err, "    {host} mcp add {name}{variables} -- {server}")?;
+    }
+    writeln!(console.err, "\nCtrl-C ends it.")?;
+    Ok(())
+}
+
+/// Says to a person how hosts reach an endpoint.
+fn say_how_to_reach(
+    name: &str,
+    url: &str,
+    has_token: bool,
+    console: &mut Console,
+) -> io::Result<()> {
+    let header = if has_token { " --header \"Authorization: Bearer $TOKEN\"" } else { "" };
+    let token = if has_token { " --bearer-token-env-var TOKEN" } else { "" };
+    writeln!(console.err, "Attach it with one of\n")?;
+    writeln!(console.err, "    claude mcp add --transport http {name} {url}{header}")?;
+    writeln!(console.err, "    codex mcp add {name} --url {url}{token}")?;
+    writeln!(console.err, "\nCtrl-C ends it.")
 }
 
 fn server(app: App, most_chars: Option<usize>) -> Server {

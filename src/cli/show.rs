@@ -1,6 +1,9 @@
 //! `show`: all about one tool.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde_json::{Value, json};
 
@@ -9,12 +12,13 @@ use super::{
     console::{BAD, Console, GOOD, NAME},
     exit::Exit,
     failure::Failure,
+    flags::Flags,
     list, load,
+    wrap::{display_width, wrapped},
 };
 use crate::{
-    access::Decision,
+    access::{Decision, Denial},
     app::{App, Flow, LoadedBackend},
-    call::Door,
     catalog::{Entry, Operation},
     config::env_vars::Environment,
     descriptor::{
@@ -25,22 +29,32 @@ use crate::{
     text::{json, line},
 };
 
+/// The column in which facts begin.
+const FACT: usize = 13;
+
 /// Shows a tool.
-pub(super) fn run(
+pub(super) async fn run(
     args: &ShowArgs,
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment, Door::Terminal)?;
+    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+    let app = &loaded.app;
     let catalog = app.gate.catalog();
     let Some(entry) = catalog.find(&args.tool) else {
         let nearest = catalog.nearest_of_all(&args.tool).map(str::to_owned);
         return Err(Refusal::UnknownTool { name: args.tool.clone(), nearest }.into());
     };
     if args.json || !console.out_is_terminal {
-        console.json(&details(&app, entry))?;
+        console.json(&details(app, entry))?;
     } else {
-        write(&app, entry, &mut console.out)?;
+        let width = console.out_width();
+        write(
+            &app,
+            entry,
+            args,
+            &mut Page { out: &mut *console.out, width, flags: &console.flags },
+        )?;
     }
     Ok(Exit::Ok)
 }
@@ -81,32 +95,39 @@ fn details(app: &App, entry: &Entry) -> Value {
     details
 }
 
-fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
-    writeln!(out, "\n{}\n", entry.description)?;
-    let level = list::level(entry);
-    match &entry.decision {
-        Decision::Allow => writeln!(out, "access       {level} ({GOOD}allowed{GOOD:#})")?,
-        Decision::Deny(denial) => {
-            writeln!(out, "access       {level} ({BAD}denied{BAD:#}: {denial})")?;
-            let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
-            writeln!(out, "             to allow it: {remedy}")?;
-        }
+/// Where a tool is described for a person.
+struct Page<'console> {
+    out: &'console mut dyn Write,
+    width: Option<usize>,
+    flags: &'console Flags,
+}
+
+impl Page<'_> {
+    /// Writes what is known under a word.
+    fn fact(&mut self, word: &str, text: &str) -> io::Result<()> {
+        let text = wrapped(text, self.width, FACT, FACT);
+        writeln!(self.out, "{word:<FACT$}{text}")
     }
-    writeln!(out, "backend      {}{}", entry.backend_name, line(&edition(entry)))?;
+}
+
+fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::Result<()> {
+    writeln!(page.out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
+    writeln!(page.out, "\n{}\n", wrapped(&entry.description, page.width, 0, 0))?;
+    write_access(entry, page)?;
+    page.fact("backend", &format!("{}{}", entry.backend_name, edition(entry)))?;
     match entry.operation() {
-        Operation::Tool(_) => writeln!(out, "request      {}", entry.operation().summary())?,
+        Operation::Tool(_) => page.fact("request", &entry.operation().summary())?,
         Operation::Composite(composite) => {
-            writeln!(out, "composite    may call {}", composite.calls.join(", "))?;
-            writeln!(out, "time limit   {} s", composite.timeout.as_secs_f64())?;
+            page.fact("composite", &format!("may call {}", composite.calls.join(", ")))?;
+            page.fact("time limit", &format!("{} s", composite.timeout.as_secs_f64()))?;
         }
     }
-    writeln!(out, "defined in   {}", defined_in(app, entry))?;
+    page.fact("defined in", &defined_in(app, entry))?;
     for flow in flows(app, entry) {
-        writeln!(out, "credential   {flow}")?;
+        page.fact("credential", &flow.to_string())?;
     }
     if let Some(switch) = &entry.descriptor().switch {
-        writeln!(out, "switch       calls through MCP have `{}`", switch.fields())?;
+        page.fact("switch", &format!("calls through MCP have `{}`", switch.fields()))?;
     }
     let annotations = entry.annotations;
     let promises = [
@@ -117,14 +138,40 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     ];
     let promises: Vec<&str> =
         promises.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-    writeln!(out, "annotations  {}", promises.join(", "))?;
+    page.fact("annotations", &promises.join(", "))?;
     for (topic, hint) in entry.hints() {
-        writeln!(out, "hint         {}: {}", line(topic), line(hint))?;
+        page.fact("hint", &format!("{}: {}", line(topic), line(hint)))?;
     }
     if let Some(tool) = entry.tool().filter(|tool| !tool.depends_on.is_empty()) {
-        writeln!(out, "needs        {}", tool.depends_on.join(", "))?;
+        page.fact("needs", &tool.depends_on.join(", "))?;
     }
-    write_arguments(entry, out)?;
+    write_arguments(entry, page)?;
+    if args.schema {
+        write_schemas(entry, page.out)?;
+    }
+    write_examples(entry, args.examples, page)?;
+    if !args.schema {
+        let more = page.flags.command(&format!("show {} --schema", entry.name));
+        let more = format!("`{more}` shows the schemas of the arguments and of the result.");
+        writeln!(page.out, "\n{}", wrapped(&more, page.width, 0, 0))?;
+    }
+    Ok(())
+}
+
+fn write_access(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
+    let level = list::level(entry);
+    let Decision::Deny(denial) = &entry.decision else {
+        return writeln!(page.out, "{:<FACT$}{level} ({GOOD}allowed{GOOD:#})", "access");
+    };
+    writeln!(page.out, "{:<FACT$}{level} ({BAD}denied{BAD:#}: {denial})", "access")?;
+    let remedy = match denial {
+        Denial::Bound { level } => format!("add `{}`", page.flags.allowing(level)),
+        denial => denial.remedy(&entry.backend_name, entry.declared_name()),
+    };
+    page.fact("", &format!("to allow it: {remedy}"))
+}
+
+fn write_schemas(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     let schema = Value::Object((*entry.input_schema).clone());
     writeln!(out, "\n{NAME}Input schema{NAME:#}\n{}", json(&format!("{schema:#}")))?;
     if let Some(returns) = entry.returns() {
@@ -132,12 +179,28 @@ fn write(app: &App, entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
         let returns = format!("{returns:#}");
         writeln!(out, "\n{NAME}Result{NAME:#}{listed}\n{}", json(&returns))?;
     }
-    for example in examples(entry) {
-        let (name, description) = (line(&example.name), line(&example.description));
-        writeln!(out, "\n{NAME}Example: {name}{NAME:#}\n{description}")?;
-        writeln!(out, "{}", example.code.trim_end())?;
-    }
     Ok(())
+}
+
+/// Writes the examples, or their names and how to see the rest: the code of one may fill screens.
+fn write_examples(entry: &Entry, with_code: bool, page: &mut Page<'_>) -> io::Result<()> {
+    if with_code {
+        for example in examples(entry) {
+            let (name, description) = (line(&example.name), line(&example.description));
+            let description = wrapped(&description, page.width, 0, 0);
+            writeln!(page.out, "\n{NAME}Example: {name}{NAME:#}\n{description}")?;
+            writeln!(page.out, "{}", example.code.trim_end())?;
+        }
+        return Ok(());
+    }
+    let names: Vec<Cow<'_, str>> = examples(entry).map(|example| line(&example.name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let command = page.flags.command(&format!("show {} --examples", entry.name));
+    let text = format!("{} (`{command}` shows their code)", names.join(", "));
+    let text = wrapped(&text, page.width, "Examples: ".len(), 2);
+    writeln!(page.out, "\n{NAME}Examples:{NAME:#} {text}")
 }
 
 /// Returns which credentials the descriptor of a tool gets, and where they go.
@@ -169,11 +232,11 @@ fn examples(entry: &Entry) -> impl Iterator<Item = &Example> {
     })
 }
 
-fn write_arguments(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
     if entry.params.is_empty() {
-        return writeln!(out, "\nIt takes no arguments.");
+        return writeln!(page.out, "\nIt takes no arguments.");
     }
-    writeln!(out, "\n{NAME}Arguments{NAME:#}")?;
+    writeln!(page.out, "\n{NAME}Arguments{NAME:#}")?;
     for parameter in entry.params.iter() {
         let param = &parameter.param;
         let required = if param.required { ", required" } else { "" };
@@ -181,16 +244,11 @@ fn write_arguments(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
             Some(value) => format!(", default {value}"),
             None => String::new(),
         };
-        write!(
-            out,
-            "  {NAME}{}{NAME:#} ({}{required}{default})",
-            parameter.property,
-            param.kind.schema_type()
-        )?;
-        match &param.description {
-            Some(description) => writeln!(out, "  {}", line(description))?,
-            None => writeln!(out)?,
-        }
+        let description = param.description.as_deref().map(line).unwrap_or_default();
+        let text = format!("({}{required}{default})  {description}", param.kind.schema_type());
+        let first = display_width(&parameter.property) + 3;
+        let text = wrapped(text.trim_end(), page.width, first, 6);
+        writeln!(page.out, "  {NAME}{}{NAME:#} {text}", parameter.property)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The embedded Xen Orchestra on the command line: `demo` and `serve --demo`.
+//! The embedded Xen Orchestra on the command line: `demo`, and `--demo` of other subcommands.
 
 use std::{num::NonZeroU32, path::Path};
 
@@ -75,6 +75,17 @@ pub(super) async fn app(
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
 ) -> Result<(App, XenOrchestra), Failure> {
+    let (settings, credentials, simulator) = start(args, environment, changes_per_second).await?;
+    let app = App::build(&settings, &credentials)?;
+    Ok((App { gate: app.gate.of_simulator(), ..app }, simulator))
+}
+
+/// Starts the simulator, and gives the settings and the credential that lead to it.
+pub(super) async fn start(
+    args: &BackendArgs,
+    environment: &Environment,
+    changes_per_second: Option<NonZeroU32>,
+) -> Result<(Settings, Credentials, XenOrchestra), Failure> {
     let options = SimulatorOptions {
         changes_per_second,
         export_size: EXPORT_BYTES,
@@ -95,6 +106,5 @@ pub(super) async fn app(
     // anybody has stored or set is for it: this environment has one variable, and no store.
     settings.places = Places::default();
     let only = Environment::from_iter([(TOKEN_VARIABLE, simulator.token())]);
-    let app = App::build(&settings, &Credentials::new(only).noting(&SECRETS))?;
-    Ok((App { gate: app.gate.of_simulator(), ..app }, simulator))
+    Ok((settings, Credentials::new(only).noting(&SECRETS), simulator))
 }

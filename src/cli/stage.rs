@@ -6,7 +6,10 @@ use std::io::{self, Write as _};
 use console::Term;
 use serde_json::Value;
 
-use super::console::{Console, SECRETS};
+use super::{
+    console::{Console, SECRETS},
+    table,
+};
 use crate::{demo::Stage, text};
 
 /// Shows the demo.
@@ -64,6 +67,12 @@ impl Stage for Shown<'_> {
     }
 
     fn list(&mut self, items: &[Value]) -> io::Result<()> {
+        if let Some(width) = self.console.out_width()
+            && let Some(shown) =
+                table::shown(&Value::Array(items.to_vec()), width.saturating_sub(3))
+        {
+            return shown.text.lines().try_for_each(|line| self.line(&format!("   {line}")));
+        }
         for item in items {
             self.line(&format!("   {item}"))?;
         }

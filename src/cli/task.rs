@@ -13,7 +13,6 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    call::Door,
     config::env_vars::Environment,
     executor::{Budget, CallContext},
 };
@@ -24,7 +23,8 @@ pub(super) async fn run(
     environment: Environment,
     console: &mut Console,
 ) -> Result<Exit, Failure> {
-    let app = load::app(&args.backends, environment, Door::Terminal)?;
+    let loaded = load::open(&args.backends, args.simulated, environment).await?;
+    let app = &loaded.app;
     let right = app.gate.check_task(&args.handle);
     let watch = Watch::new(console.err_is_terminal);
     let context = CallContext::heard_by(&watch);

@@ -31,6 +31,8 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// All findings, by their place.
     pub(super) findings: Vec<Diagnostic>,
+    /// What works and is not what the operator means.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads `source`; relative paths in it are relative to `directory`.
@@ -44,12 +46,12 @@ pub(super) fn read(source: &Source, directory: &Path) -> File {
     } else if reader.findings.is_empty() {
         reader.error(code::MISSING_KEY, &(0..0), "the file is empty", NO_BACKENDS);
     }
-    let mut findings = reader.findings;
+    let Reader { mut findings, warnings } = reader;
     findings.sort_by_key(|finding| (finding.span.start, finding.span.end));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         backends.clear();
     }
-    File { backends, files, limits, findings }
+    File { backends, files, limits, findings, warnings }
 }
 
 const NO_BACKENDS: &str = "list at least one backend under `backends:`";
@@ -342,11 +344,19 @@ impl Reader {
             ("connect_timeout", &mut timeouts.connect),
             ("read_timeout", &mut timeouts.read),
             ("task_wait", &mut backend.task_wait),
-            ("task_wait_progress", &mut backend.task_wait_progress),
         ] {
             *timeout = self.duration(section, key).unwrap_or(*timeout);
         }
+        backend.task_after =
+            self.duration_or_zero(section, "task_after").unwrap_or(backend.task_after);
         self.duration(section, "streaming_timeout");
+        if self.duration(section, "task_wait_progress").is_some() {
+            let backend = &backend.name;
+            self.warnings.push(format!(
+                "`task_wait_progress` of backend \"{backend}\" has no effect: `task_wait` counts for \
+                 hosts that ask for progress as well"
+            ));
+        }
         backend.file_ttl = self.duration(section, "blob_ttl");
         let size = self.size(section, "max_response_size");
         backend.max_response_bytes = size.unwrap_or(backend.max_response_bytes);

@@ -271,14 +271,21 @@ pub const OPTIONS: &[Key] = &[
         "task_wait",
         "duration",
         "`50s`",
-        "How long a call waits for a task that it began; then it answers with the handle of the \
-         task. The argument `wait` of a call goes before this",
+        "How long a call waits for a task that it began, counted from when it came; then it answers \
+         with the handle of the task. The argument `wait` of a call goes before this",
+    ),
+    key(
+        "task_after",
+        "duration",
+        "`5s`",
+        "The same for a host that knows tasks of the protocol, counted from when the task began; then \
+         it gets one. `0` gives it at once",
     ),
     key(
         "task_wait_progress",
         "duration",
-        "`10m`",
-        "The same for a host that asked for progress, and so has reason to wait",
+        "none",
+        "Without effect: `task_wait` counts for hosts that ask for progress as well",
     ),
     key("`NAME`", "text", "none", "The value of `{NAME}` in the base URL; upper case"),
 ];
@@ -291,8 +298,8 @@ pub(crate) const OTHER_TRANSPORTS: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::super::{
-        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_WAIT, DEFAULT_TASK_WAIT_PROGRESS, FileSettings,
-        Limits, Timeouts,
+        DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT, FileSettings, Limits,
+        Timeouts,
     };
     use super::*;
     use crate::descriptor::units;
@@ -308,8 +315,7 @@ mod tests {
         assert_eq!(units::duration(default("connect_timeout")), Some(connect));
         assert_eq!(units::duration(default("read_timeout")), Some(read));
         assert_eq!(units::duration(default("task_wait")), Some(DEFAULT_TASK_WAIT));
-        let heard = units::duration(default("task_wait_progress"));
-        assert_eq!(heard, Some(DEFAULT_TASK_WAIT_PROGRESS));
+        assert_eq!(units::duration(default("task_after")), Some(DEFAULT_TASK_AFTER));
         let size = units::size(default("max_response_size"));
         assert_eq!(size, Some(DEFAULT_MAX_RESPONSE_BYTES));
         assert_eq!(default("max_calls"), Limits::CALLS_OF_BACKEND.to_string());

@@ -153,8 +153,9 @@ impl Settings {
             None => {
                 let found = find_file(overrides, environment, directory, config_home.as_deref())?;
                 warnings.extend(found.warning);
-                let (backends, files, limits) = from_file(&found.path, found.provenance, access)?;
-                (backends, files, limits, Some(found.path))
+                let file = from_file(&found.path, found.provenance, access)?;
+                warnings.extend(file.warnings);
+                (file.backends, file.files, file.limits, Some(found.path))
             }
         };
         let authorities = backends.iter().filter_map(|backend| backend.ca_file.as_deref());
@@ -314,22 +315,21 @@ fn from_file(
     path: &Path,
     provenance: Provenance,
     bound: Option<Levels>,
-) -> Result<(Vec<BackendSettings>, FileSettings, Limits), SettingsError> {
+) -> Result<file::File, SettingsError> {
     let name = path.display().to_string();
     let bytes =
         std::fs::read(path).map_err(|error| SettingsError::Read { path: name.clone(), error })?;
     let source =
         Source::from_bytes(name.clone(), bytes).map_err(|error| unreadable(name, &error))?;
-    let file::File { mut backends, files, limits, findings } =
-        file::read(&source, path.parent().unwrap_or(Path::new("")));
-    if backends.is_empty() {
-        return Err(SettingsError::Invalid { text: Box::new(source), findings });
+    let mut file = file::read(&source, path.parent().unwrap_or(Path::new("")));
+    if file.backends.is_empty() {
+        return Err(SettingsError::Invalid { text: Box::new(source), findings: file.findings });
     }
-    for backend in &mut backends {
+    for backend in &mut file.backends {
         backend.policy.bound.clone_from(&bound);
         backend.provenance.clone_from(&provenance);
     }
-    Ok((backends, files, limits))
+    Ok(file)
 }
 
 fn unreadable(name: String, error: &SourceError) -> SettingsError {

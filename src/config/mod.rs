@@ -118,10 +118,10 @@ pub struct BackendSettings {
     pub file_ttl: Option<Duration>,
     /// So many calls wait for an answer of this backend at once.
     pub max_calls: usize,
-    /// How long a call waits for a task that it began, when nobody hears how far it is.
+    /// How long a call waits for a task that it began, since it came.
     pub task_wait: Duration,
-    /// The same when the caller asked for progress.
-    pub task_wait_progress: Duration,
+    /// How long it waits when its host is told of the task as one of the protocol.
+    pub task_after: Duration,
     /// Values for `{NAME}` placeholders of the base URL.
     pub variables: BTreeMap<String, String>,
 }
@@ -174,7 +174,7 @@ impl BackendSettings {
             file_ttl: None,
             max_calls: Limits::CALLS_OF_BACKEND,
             task_wait: DEFAULT_TASK_WAIT,
-            task_wait_progress: DEFAULT_TASK_WAIT_PROGRESS,
+            task_after: DEFAULT_TASK_AFTER,
             variables: BTreeMap::new(),
         }
     }
@@ -184,12 +184,12 @@ impl BackendSettings {
 pub const DEFAULT_MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// [`BackendSettings::task_wait`] unless the operator says otherwise: several hosts give up on a
-/// call after a minute.
+/// call after a minute, whether or not they hear how far it is.
 pub const DEFAULT_TASK_WAIT: Duration = Duration::from_secs(50);
 
-/// [`BackendSettings::task_wait_progress`] unless the operator says otherwise: progress keeps a host
-/// waiting, but a model can do nothing else meanwhile.
-pub const DEFAULT_TASK_WAIT_PROGRESS: Duration = Duration::from_secs(600);
+/// [`BackendSettings::task_after`] unless the operator says otherwise: what ends within it is one
+/// call.
+pub const DEFAULT_TASK_AFTER: Duration = Duration::from_secs(5);
 
 /// Whether a person is asked before a dangerous call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

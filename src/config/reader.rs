@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub(super) findings: Vec<Diagnostic>,
+    /// What works and is not what the operator means.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A mapping and what it describes.
@@ -206,16 +208,35 @@ impl Reader {
     }
 
     pub(super) fn duration(&mut self, section: Section<'_>, key: &str) -> Option<Duration> {
+        self.some_duration(section, key, "a duration longer than zero", |it| !it.is_zero())
+    }
+
+    /// Reads a duration that may be zero, with a unit or as the bare number.
+    pub(super) fn duration_or_zero(&mut self, section: Section<'_>, key: &str) -> Option<Duration> {
+        let is_zero = |value: &Value<'_>| matches!(value, Value::Number(_, text) if text == "0");
+        match section.entry(key) {
+            Some(entry) if is_zero(&entry.value.value) => Some(Duration::ZERO),
+            _ => self.some_duration(section, key, "a duration", |_| true),
+        }
+    }
+
+    fn some_duration(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+        what: &str,
+        fits: impl Fn(&Duration) -> bool,
+    ) -> Option<Duration> {
         let entry = self.value(section, key)?;
         let duration = match &entry.value.value {
-            Value::String(text) => units::duration(text).filter(|duration| !duration.is_zero()),
+            Value::String(text) => units::duration(text).filter(fits),
             _ => None,
         };
         if duration.is_none() {
             self.error(
                 code::DURATION,
                 &entry.value.span,
-                format!("`{key}` is not a duration longer than zero"),
+                format!("`{key}` is not {what}"),
                 "write a number and a unit, such as `500ms`, `2s`, `1m` or `1h30m`",
             );
         }

@@ -64,6 +64,9 @@ backends:
       read_timeout: 30s
       max_response_size: 1MB
       streaming_timeout: 1h
+      task_wait: 40s
+      task_after: 0
+      task_wait_progress: 10m
       blob_ttl: 1h
       REGION: eu-1
 "#,
@@ -83,6 +86,7 @@ backends:
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
     assert_eq!(backend.timeouts.read, Duration::from_secs(30));
+    assert_eq!((backend.task_wait, backend.task_after), (Duration::from_secs(40), Duration::ZERO));
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
@@ -108,10 +112,35 @@ fn the_example_is_right_and_shows_every_key() {
         .collect();
     read(&all);
     // ToolMesh's words for what ours say, or without effect.
-    let left_out = ["include_tools", "expose_tools", "streaming_timeout", "`NAME`"];
+    let left_out =
+        ["include_tools", "expose_tools", "streaming_timeout", "task_wait_progress", "`NAME`"];
     for key in keys::BACKEND.iter().chain(keys::OPTIONS).chain(keys::FILES).chain(keys::LIMITS) {
         let shown = all.contains(&format!("{}:", key.name));
         assert_ne!(shown, left_out.contains(&key.name), "{}", key.name);
+    }
+}
+
+#[test]
+fn what_has_no_effect_says_so() {
+    let text = "backends: [{ name: a, dadl: a.dadl, options: { task_wait_progress: 10m } }]";
+    let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+    assert_eq!((file.backends.len(), file.findings.len()), (1, 0));
+    let [warning] = &*file.warnings else { panic!("{:?}", file.warnings) };
+    assert!(
+        warning.starts_with("`task_wait_progress` of backend \"a\" has no effect"),
+        "{warning}"
+    );
+    for (given, expected) in [("0", 0), ("0s", 0), ("7s", 7)] {
+        let text =
+            format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {given} }} }}]");
+        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        assert_eq!(file.backends[0].task_after, Duration::from_secs(expected), "{given}");
+    }
+    for wrong in ["5", "-1s", "soon", "[]"] {
+        let text =
+            format!("backends: [{{ name: a, dadl: a.dadl, options: {{ task_after: {wrong} }} }}]");
+        let file = file::read(&Source::new("test.yaml", text), Path::new("/etc/dadl"));
+        assert_eq!(file.findings[0].message, "`task_after` is not a duration", "{wrong}");
     }
 }
 

@@ -51,6 +51,17 @@ pub struct Resources {
     pub scheme: String,
     /// The collections, each with the tool that reads one of its objects.
     pub readers: Vec<Reader>,
+    /// The collections of which a few objects are listed.
+    pub listers: Vec<Lister>,
+}
+
+/// How the objects of a collection are listed.
+#[derive(Debug, Clone)]
+pub struct Lister {
+    /// The collection, as its reader has it.
+    pub collection: String,
+    /// The tool; it takes no required argument.
+    pub tool: String,
 }
 
 /// How an object of a collection is read.

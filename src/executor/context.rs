@@ -25,8 +25,12 @@ pub struct CallContext<'call> {
     pub observer: &'call dyn Observer,
     /// How long it waits for a task that it begins; its argument `wait` goes before it.
     pub budget: Budget,
-    /// Whether the task goes on when the call is dropped.
-    pub leave: Leave,
+    /// What becomes of the task when the call is dropped.
+    pub on_drop: OnDrop,
+    /// The end of the program: who waits for a task then gets its handle.
+    pub ends: Option<CancellationToken>,
+    /// When it came: the usual wait for a task counts from there, as the patience of a host does.
+    pub since: Instant,
 }
 
 impl<'call> CallContext<'call> {
@@ -47,16 +51,28 @@ impl<'call> CallContext<'call> {
         Self { budget, ..self }
     }
 
-    /// The same for a call whose task goes on as `leave` says.
+    /// The same for a call of a program that ends when `ends` is cancelled.
     #[must_use]
-    pub fn leaving(self, leave: Leave) -> Self {
-        Self { leave, ..self }
+    pub fn until(self, ends: CancellationToken) -> Self {
+        Self { ends: Some(ends), ..self }
+    }
+
+    /// Waits until the program ends.
+    pub(super) async fn program_ends(&self) {
+        match &self.ends {
+            Some(ends) => ends.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ends.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// The same for a call about which nobody hears.
     pub(super) fn unheard(&self) -> CallContext<'static> {
-        let Self { client, budget, leave, .. } = self.clone();
-        CallContext { client, observer: &(), budget, leave }
+        let Self { client, budget, on_drop, ends, since, .. } = self.clone();
+        CallContext { client, observer: &(), budget, on_drop, ends, since }
     }
 }
 
@@ -66,19 +82,22 @@ impl Default for CallContext<'_> {
             client: Client::only(),
             observer: &(),
             budget: Budget::default(),
-            leave: Leave::default(),
+            on_drop: OnDrop::default(),
+            ends: None,
+            since: Instant::now(),
         }
     }
 }
 
 impl fmt::Debug for CallContext<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { client, budget, leave, .. } = self;
+        let Self { client, budget, on_drop, since, .. } = self;
         formatter
             .debug_struct("CallContext")
             .field("client", client)
             .field("budget", budget)
-            .field("leave", leave)
+            .field("on_drop", on_drop)
+            .field("since", since)
             .finish_non_exhaustive()
     }
 }
@@ -88,53 +107,31 @@ impl fmt::Debug for CallContext<'_> {
 pub enum Budget {
     /// Not at all: the task's handle is the result.
     AtOnce,
-    /// `task_wait_progress` of the backend: somebody hears how far the task is.
-    Heard,
+    /// `task_after` of the backend: who asks is told of the task in a way of its own.
+    Brief,
     /// As long as any.
     Longest,
     /// So long.
     For(Duration),
     /// Up to this time, and no handle after it: the caller has no use for one.
     Until(Instant),
-    /// `task_wait` of the backend.
+    /// `task_wait` of the backend, since the call came.
     #[default]
     Usual,
 }
 
-/// Says whether a task goes on when the call that waits for it is dropped. It does not, unless the
-/// call just took too long for its host, or the program ends.
+/// Says whether the task of a call is asked to stop when nobody waits for the call any more. It is not,
+/// unless a person said so: hosts give calls up for reasons of their own. A clone says the same.
 #[derive(Debug, Clone, Default)]
-pub struct Leave {
-    asked: Arc<AtomicBool>,
-    shutdown: Option<CancellationToken>,
-}
+pub struct OnDrop(Arc<AtomicBool>);
 
-impl Leave {
-    /// Leaves tasks alone once `shutdown` is cancelled; who waits for one then gets its handle.
-    pub fn at(shutdown: Option<CancellationToken>) -> Self {
-        Self { asked: Arc::default(), shutdown }
+impl OnDrop {
+    /// Asks the task to stop when the call is dropped.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Leaves the task alone.
-    pub fn set(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether no call holds this any more.
-    pub fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.asked) == 1
-    }
-
-    /// Waits until the program ends.
-    pub(super) async fn program_ends(&self) {
-        match &self.shutdown {
-            Some(shutdown) => shutdown.cancelled().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        let ends = self.shutdown.as_ref().is_some_and(CancellationToken::is_cancelled);
-        ends || self.asked.load(Ordering::Relaxed)
+    pub(super) fn stops(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }

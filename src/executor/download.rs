@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::BoxStream};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::{
     CallError,
@@ -18,7 +18,7 @@ use super::{
     step::{Step, timed_out},
 };
 use crate::{
-    files::{FileError, Incoming, Leftover, Saving},
+    files::{FileError, Incoming, Leftover, Purpose, Saving},
     http::backend::Exchange,
     outcome::{Held, Outcome, Payload, Progress, transfer},
 };
@@ -53,6 +53,35 @@ impl Download {
 }
 
 impl Step<'_> {
+    /// Returns what the file of an answer is called, and what it holds.
+    pub(super) fn name_and_type(&self, headers: &HeaderMap) -> (String, String) {
+        let content_type = header_text(headers, &header::CONTENT_TYPE)
+            .or(self.tool.response.content_type.as_deref())
+            .unwrap_or("application/octet-stream");
+        let name = file_name(self.call, self.tool, headers, content_type);
+        let secrets = self.backend.secrets();
+        (secrets.text(&name).into_owned(), secrets.text(content_type).into_owned())
+    }
+
+    /// Returns how the file of an answer is saved.
+    pub(super) fn incoming<'own>(
+        &'own self,
+        name: &'own str,
+        content_type: &'own str,
+        total: Option<u64>,
+    ) -> Incoming<'own> {
+        let settings = self.backend.settings();
+        Incoming {
+            name,
+            content_type,
+            total,
+            ttl: self.tool.response.ttl.or(settings.file_ttl),
+            idle: settings.timeouts.read,
+            purpose: Purpose::Kept,
+            client: self.room.client(),
+        }
+    }
+
     /// Sends the request; when a call before it left a part of its answer, for the rest alone.
     pub(super) async fn send_or_continue(self) -> Result<Download, CallError> {
         let leftover = match self.fingerprint() {
@@ -133,25 +162,12 @@ impl<'call> Ongoing<'call> {
         response: &reqwest::Response,
         leftover: Option<Leftover>,
     ) -> Result<Self, CallError> {
-        let Step { executor, backend, call, tool, .. } = step;
+        let executor = step.executor;
         let headers = response.headers();
-        let expected = tool.response.content_type.as_deref();
-        let content_type = header_text(headers, &header::CONTENT_TYPE)
-            .or(expected)
-            .unwrap_or("application/octet-stream");
-        let name = file_name(call, tool, headers, content_type);
-        let name = backend.secrets().text(&name).into_owned();
-        let content_type = backend.secrets().text(content_type).into_owned();
+        let (name, content_type) = step.name_and_type(headers);
         let before = leftover.as_ref().map_or(0, Leftover::offset);
-        let incoming = Incoming {
-            name: &name,
-            content_type: &content_type,
-            total: total(response).and_then(|rest| before.checked_add(rest)),
-            ttl: tool.response.ttl.or(backend.settings().file_ttl),
-            idle: backend.settings().timeouts.read,
-            is_upload: false,
-            client: step.room.client(),
-        };
+        let total = total(response).and_then(|rest| before.checked_add(rest));
+        let incoming = step.incoming(&name, &content_type, total);
         let known = leftover.as_ref().map(|leftover| leftover.validator.clone());
         let validator = known.or_else(|| range::validator(headers));
         let mut notes = Vec::new();

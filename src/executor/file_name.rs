@@ -1,10 +1,26 @@
 //! The name of a download.
+//!
+//! The backend's word counts first. What has no extension gets that of its content type, so that a
+//! person's machine and a host know what to do with it.
+
+use std::borrow::Cow;
 
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::peek::header_text;
-use crate::{descriptor::model::Tool, gate::Admitted};
+use super::disposition;
+use crate::{
+    descriptor::model::Tool,
+    files::{extension_of, media_type_of},
+    gate::Admitted,
+};
+
+/// What bytes are called that nobody knows.
+const UNKNOWN: &str = "bin";
+/// A longer ending is a part of the name.
+const LONGEST_EXTENSION: usize = 8;
+/// Endings of paths that say what makes the answer, not what it is.
+const PROGRAMS: &[&str] = &["asp", "aspx", "cgi", "do", "jsp", "php"];
 
 /// Names a download: as the backend says, or after the tool and its path arguments.
 pub(super) fn file_name(
@@ -13,8 +29,12 @@ pub(super) fn file_name(
     headers: &HeaderMap,
     content_type: &str,
 ) -> String {
-    if let Some(name) = header_text(headers, &header::CONTENT_DISPOSITION).and_then(disposition) {
-        return name;
+    let given = headers.get(header::CONTENT_DISPOSITION).map(|value| text(value.as_bytes()));
+    if let Some(name) = given.and_then(|value| disposition::file_name(&value)) {
+        return match extension_of(content_type) {
+            Some(extension) if extension_in(&name).is_none() => format!("{name}.{extension}"),
+            _ => name,
+        };
     }
     let mut name = tool.name.clone();
     for placeholder in tool.path().placeholders() {
@@ -23,48 +43,81 @@ pub(super) fn file_name(
             name.push_str(text);
         }
     }
+    let argument = |name: &str| {
+        let value = call.arguments().get(name).and_then(Value::as_str);
+        value.filter(|value| is_extension(value))
+    };
     // All methods share a path, and what is packed says how in an argument.
     if tool.rpc().is_some()
-        && let Some(Value::String(format)) = call.arguments().get("format")
-        && format.len() <= 8
-        && format.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && let Some(format) = argument("format")
     {
         return name + "." + format;
     }
     let last = tool.path().as_str().rsplit('/').next().unwrap_or_default();
-    match last.rsplit_once('.') {
-        Some((_, extension)) if extension.chars().all(char::is_alphanumeric) => {
-            name + "." + extension
+    let ending = last.rsplit_once('.').map(|(_, ending)| ending);
+    let placeholder = ending.and_then(|it| it.strip_prefix('{')?.strip_suffix('}'));
+    match (ending, placeholder) {
+        (_, Some(placeholder)) if let Some(format) = argument(placeholder) => {
+            // Already part of the name; as an extension it says what the file is.
+            let stem = name.strip_suffix(&format!("-{format}")).unwrap_or(&name);
+            format!("{stem}.{format}")
         }
-        Some((_, placeholder)) => {
-            let wire = placeholder.trim_matches(['{', '}']);
-            match call.arguments().get(wire).and_then(Value::as_str) {
-                // Already part of the name; as an extension it says what the file is.
-                Some(format) => {
-                    name.strip_suffix(&format!("-{format}")).unwrap_or(&name).to_owned()
-                        + "."
-                        + format
-                }
-                None => name,
-            }
+        (Some(ending), None) if is_extension(ending) && !PROGRAMS.contains(&ending) => {
+            name + "." + ending
         }
-        None => match content_type.split(';').next() {
-            Some("application/json") => name + ".json",
-            Some("application/gzip") => name + ".gz",
-            Some("application/zip") => name + ".zip",
-            Some("application/pdf") => name + ".pdf",
-            Some("text/plain") => name + ".txt",
-            _ => name + ".bin",
-        },
+        _ => name + "." + extension_of(content_type).unwrap_or(UNKNOWN),
     }
 }
 
-/// Takes the file name from `Content-Disposition` (RFC 6266); its path is dropped later.
-fn disposition(value: &str) -> Option<String> {
-    value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.trim().split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        (name.trim().eq_ignore_ascii_case("filename") && !value.is_empty())
-            .then(|| value.to_owned())
-    })
+/// Returns the extension of a name, when it has one.
+fn extension_in(name: &str) -> Option<&str> {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let (stem, extension) = last.rsplit_once('.')?;
+    let is_known = media_type_of(last) != media_type_of("");
+    (!stem.is_empty() && (is_known || is_extension(extension))).then_some(extension)
+}
+
+/// Returns whether a text may be an extension: short, and no number, which is a version.
+fn is_extension(text: &str) -> bool {
+    (1..=LONGEST_EXTENSION).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && !text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads a field; what is not UTF-8 is ISO-8859-1 (RFC 9110, section 5.5).
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().copied().map(char::from).collect::<String>().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_is_short_and_no_number() {
+        for (name, expected) in [
+            ("a.csv", Some("csv")),
+            ("disk.xva", Some("xva")),
+            ("a.tar.gz", Some("gz")),
+            ("a.7z", Some("7z")),
+            ("report v1.0", None),
+            ("backup.2026-11-05", None),
+            ("a.b/report", None),
+            (".profile", None),
+            ("a.averylongending", None),
+            ("a.", None),
+            ("a", None),
+        ] {
+            assert_eq!(extension_in(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_read_in_its_charset() {
+        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!(text(b"\xe9"), "é");
+    }
 }

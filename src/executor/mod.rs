@@ -5,9 +5,11 @@
 //! only, which the gate alone makes. Dropping its future aborts the request and removes an unfinished
 //! download.
 
+mod begun;
 mod composite;
 pub(crate) mod connection;
 mod context;
+mod disposition;
 mod download;
 mod dry_run;
 mod error;
@@ -30,10 +32,12 @@ mod work;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use self::queue::Bounds;
+use serde_json::Value;
+
 pub(crate) use self::queue::Room;
+use self::{begun::Begun, queue::Bounds};
 pub use self::{
-    context::{Budget, CallContext, Leave},
+    context::{Budget, CallContext, OnDrop},
     dry_run::DryRun,
     error::CallError,
     health::HealthReport,
@@ -65,6 +69,7 @@ pub struct Executor {
     filters: Filters,
     slots: Slots,
     bounds: Bounds,
+    begun: Begun,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
 }
@@ -76,7 +81,8 @@ impl Executor {
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
-        Self { backends, secrets, files, filters, slots, bounds, requests: Arc::default() }
+        let (begun, requests) = Default::default();
+        Self { backends, secrets, files, filters, slots, bounds, begun, requests }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -110,6 +116,13 @@ impl Executor {
     /// Returns the secrets that are in use.
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Returns the tasks that calls of `client` began, the newest first, as they were last seen:
+    /// `{"task", "tool", "began", "running", "state", "message", "trouble", "progress", "seen"}`;
+    /// what is not known is left out.
+    pub fn begun(&self, client: &Client) -> Vec<Value> {
+        self.begun.of(client)
     }
 
     /// Returns the backends.

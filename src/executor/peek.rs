@@ -13,10 +13,43 @@ pub(super) fn header_text<'headers>(
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// What servers say of bytes that they do not know.
+const ANYTHING: &[&str] = &[
+    "application/octet-stream",
+    "application/download",
+    "application/force-download",
+    "application/x-download",
+    "binary/octet-stream",
+];
+
+/// Returns whether a content type says nothing of what there is.
+fn says_nothing(content_type: Option<&str>) -> bool {
+    let essence = content_type.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
+    ANYTHING.iter().any(|known| known.eq_ignore_ascii_case(essence))
+}
+
 impl Step<'_> {
+    /// Returns what an answer is taken for: what the server says; where that is nothing, and the
+    /// descriptor declares text, that text.
+    pub(super) fn content_type<'own>(&'own self, headers: &'own HeaderMap) -> Option<&'own str> {
+        let sent = header_text(headers, &header::CONTENT_TYPE);
+        let rules = &self.tool.response;
+        let declared = rules.content_type.as_deref();
+        let is_known = BodyType::of(sent) != BodyType::Unknown && !says_nothing(sent);
+        if is_known || rules.binary || self.tool.rpc().is_some() {
+            return sent;
+        }
+        match BodyType::of(declared) {
+            BodyType::Text => declared,
+            // By its first bytes: some that are said to answer JSON answer a word.
+            BodyType::Json | BodyType::Ndjson if says_nothing(sent) => None,
+            _ => sent,
+        }
+    }
+
     /// Returns whether an answer may go on without an end, whatever the descriptor says.
     pub(super) fn is_stream(&self, response: &reqwest::Response) -> bool {
-        let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+        let content_type = self.content_type(response.headers());
         // The first line of a JSON-RPC answer shows whether it is a list.
         self.tool.rpc().is_some()
             || matches!(BodyType::of(content_type), BodyType::EventStream | BodyType::Ndjson)
@@ -28,7 +61,12 @@ impl Step<'_> {
         if response.status() == StatusCode::NO_CONTENT || response.content_length() == Some(0) {
             return false;
         }
-        let content_type = header_text(response.headers(), &header::CONTENT_TYPE);
+        let most = self.backend.settings().max_response_bytes;
+        let content_type = match response.content_length() {
+            // What cannot be read as text is still a file.
+            Some(length) if length > most => header_text(response.headers(), &header::CONTENT_TYPE),
+            _ => self.content_type(response.headers()),
+        };
         // What a program works on is read, whatever its content type says.
         let is_read = rules.transform.is_some() || self.call.arguments().jq().is_some();
         let kind = BodyType::of(content_type);

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::header;
+use http::{HeaderMap, header};
 
 use super::{
     CallError,
@@ -26,8 +26,7 @@ use crate::{
 impl Step<'_> {
     /// Reads an answer and decodes it.
     pub(super) async fn answer(self, exchange: Exchange) -> Result<Answer, CallError> {
-        let content_type = header_text(exchange.response.headers(), &header::CONTENT_TYPE);
-        let kind = BodyType::of(content_type);
+        let kind = BodyType::of(self.content_type(exchange.response.headers()));
         if let Some(sent) = rpc::of(self.tool.rpc(), self.plan)
             && kind != BodyType::Binary
         {
@@ -49,7 +48,10 @@ impl Step<'_> {
         }
         let body = self.read(response).await?;
         let size = body.len() as u64;
-        let content_type = header_text(&headers, &header::CONTENT_TYPE);
+        let content_type = self.content_type(&headers);
+        if self.is_no_text(&headers, &body) {
+            return self.keep(status, headers, body).await;
+        }
         let decoded = || {
             Ok(match decode::decode(secrets.body(body), content_type, self.most())? {
                 // What a charset hides shows itself only now.
@@ -64,6 +66,33 @@ impl Step<'_> {
         let payload = decoded.map_err(|error| self.undecodable(status, error))?;
         self.resize(size, payload.bytes())?;
         Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
+    }
+
+    /// Returns whether a body was read as the text that the descriptor declares, and is none.
+    fn is_no_text(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        let sent = BodyType::of(header_text(headers, &header::CONTENT_TYPE));
+        let rules = &self.tool.response;
+        let is_read = rules.transform.is_some() || self.call.arguments().jq().is_some();
+        let declared = rules.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+        sent == BodyType::Binary
+            && !is_read
+            && !declared.contains("charset=")
+            && (body.contains(&0) || std::str::from_utf8(body).is_err())
+    }
+
+    /// Saves a body that was read already.
+    async fn keep(self, status: u16, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
+        if !self.tool.response.redact.is_empty() {
+            return Err(CallError::Redaction { request: self.request_line() });
+        }
+        let total = body.len() as u64;
+        let (name, content_type) = self.name_and_type(&headers);
+        let incoming = self.incoming(&name, &content_type, Some(total));
+        let body = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
+        let file = self.executor.files.save(incoming, body, self.context.observer).await?;
+        self.resize(total, 0)?;
+        let payload = Payload::File(file);
+        Ok(Answer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
     }
 
     /// Reads a body up to the bound of its backend.

@@ -8,7 +8,7 @@
 //! Only what a record names is ever removed, and only while it is the file that was stored.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
@@ -77,6 +77,9 @@ pub(crate) struct Record {
     /// Which file it is, where the system numbers them: another one of that name stays as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) inode: Option<u64>,
+    /// Whether it is the whole of an answer that was shown in part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) spilled: bool,
 }
 
 impl Record {
@@ -163,6 +166,12 @@ impl Index {
     /// Returns a record as of the last look.
     pub(crate) fn get(&self, id: &Id) -> Option<&Record> {
         self.records.get(id)
+    }
+
+    /// Returns the names of the files that hold answers which were shown in part, as of the last look.
+    pub(crate) fn spilled(&self) -> HashSet<String> {
+        let spilled = self.records.values().filter(|record| record.spilled);
+        spilled.filter_map(|record| record.file.clone()).collect()
     }
 
     /// Returns the number of files and of their bytes as of the last look.

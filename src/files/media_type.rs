@@ -69,9 +69,105 @@ pub(crate) fn of_name(name: &str) -> &'static str {
     found.ok().and_then(|at| BY_EXTENSION.get(at)).map_or(UNKNOWN, |(_, media_type)| media_type)
 }
 
+/// The extension that a type has where the table knows several or none, in the order of the types.
+const BY_TYPE: &[(&str, &str)] = &[
+    ("application/csv", "csv"),
+    ("application/graphql", "graphql"),
+    ("application/gzip", "gz"),
+    ("application/javascript", "js"),
+    ("application/json-seq", "jsonl"),
+    ("application/jsonlines", "jsonl"),
+    ("application/ndjson", "jsonl"),
+    ("application/toml", "toml"),
+    ("application/vnd.rar", "rar"),
+    ("application/x-gzip", "gz"),
+    ("application/x-iso9660-image", "iso"),
+    ("application/x-javascript", "js"),
+    ("application/x-jsonlines", "jsonl"),
+    ("application/x-ndjson", "jsonl"),
+    ("application/x-pem-file", "pem"),
+    ("application/x-rar-compressed", "rar"),
+    ("application/x-xz", "xz"),
+    ("application/x-yaml", "yaml"),
+    ("application/x-zip-compressed", "zip"),
+    ("application/xhtml+xml", "xhtml"),
+    ("application/yaml", "yaml"),
+    ("audio/aac", "aac"),
+    ("audio/m4a", "m4a"),
+    ("audio/mp3", "mp3"),
+    ("audio/vnd.wave", "wav"),
+    ("audio/wave", "wav"),
+    ("audio/webm", "webm"),
+    ("audio/x-flac", "flac"),
+    ("audio/x-m4a", "m4a"),
+    ("audio/x-wav", "wav"),
+    ("image/jpeg", "jpg"),
+    ("image/jpg", "jpg"),
+    ("image/pjpeg", "jpg"),
+    ("image/tiff", "tiff"),
+    ("image/x-icon", "ico"),
+    ("text/html", "html"),
+    ("text/json", "json"),
+    ("text/vtt", "vtt"),
+    ("text/x-markdown", "md"),
+    ("text/x-yaml", "yaml"),
+    ("text/xml", "xml"),
+    ("text/yaml", "yaml"),
+    ("video/ogg", "ogv"),
+];
+
+/// The extension of a syntax that several types share (RFC 6839), or of all text.
+const BY_SYNTAX: &[(&str, &str)] =
+    &[("+json", "json"), ("+xml", "xml"), ("+zip", "zip"), ("+gzip", "gz"), ("+yaml", "yaml")];
+
+/// Returns the extension, without a dot, of a file that holds this content type; its parameters do not
+/// count. Nothing for bytes that nobody knows.
+pub(crate) fn extension_of(content_type: &str) -> Option<&'static str> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let named = BY_TYPE.binary_search_by(|(known, _)| (*known).cmp(essence.as_str()));
+    if let Some((_, extension)) = named.ok().and_then(|at| BY_TYPE.get(at)) {
+        return Some(extension);
+    }
+    let of_type = |(_, known): &&(&str, &str)| *known == essence;
+    if let Some((extension, _)) = BY_EXTENSION.iter().find(of_type) {
+        return Some(extension);
+    }
+    let syntax = BY_SYNTAX.iter().find(|(suffix, _)| essence.ends_with(suffix));
+    syntax
+        .map(|(_, extension)| *extension)
+        .or_else(|| essence.starts_with("text/").then_some("txt"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_has_one_extension_and_that_has_the_type() {
+        for (content_type, extension) in [
+            ("image/png", Some("png")),
+            ("Image/JPEG", Some("jpg")),
+            ("text/html; charset=utf-8", Some("html")),
+            ("text/csv ; header=present", Some("csv")),
+            ("application/x-ndjson", Some("jsonl")),
+            ("application/problem+json", Some("json")),
+            ("image/svg+xml", Some("svg")),
+            ("application/atom+xml", Some("xml")),
+            ("text/x-python", Some("txt")),
+            ("audio/mp4", Some("m4a")),
+            (UNKNOWN, None),
+            ("binary/octet-stream", None),
+            ("nonsense", None),
+            ("", None),
+        ] {
+            assert_eq!(extension_of(content_type), extension, "{content_type}");
+        }
+        assert!(BY_TYPE.is_sorted_by(|left, right| left.0 < right.0));
+        for (_, media_type) in BY_EXTENSION {
+            let extension = extension_of(media_type).unwrap();
+            assert_eq!(of_name(&format!("a.{extension}")), *media_type);
+        }
+    }
 
     #[test]
     fn the_extension_decides() {

@@ -52,7 +52,7 @@ pub use self::{
 };
 pub(crate) use self::{
     index::{Id, Record},
-    media_type::of_name as media_type_of,
+    media_type::{extension_of, of_name as media_type_of},
     readable::Readable,
     saving::Saving,
     unfinished::{Fingerprint, Leftover},
@@ -141,6 +141,18 @@ fn at_once() -> usize {
     2 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
+/// Why a file is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It is what somebody asked for.
+    Kept,
+    /// It is the whole of an answer that was shown in part: who saw the part has its name, and it is
+    /// not listed.
+    Spilled,
+    /// A client sends it, so that `max_upload_size` counts.
+    Upload,
+}
+
 /// A file that is about to be saved.
 pub(crate) struct Incoming<'a> {
     /// What it should be called.
@@ -153,8 +165,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) ttl: Option<Duration>,
     /// How long to wait for each piece.
     pub(crate) idle: Duration,
-    /// Whether a client sends it, so that `max_upload_size` counts.
-    pub(crate) is_upload: bool,
+    /// Why it is saved.
+    pub(crate) purpose: Purpose,
     /// For whom it is saved: it counts as theirs for as long as it is kept.
     pub(crate) client: &'a Client,
 }

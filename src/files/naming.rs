@@ -36,13 +36,26 @@ pub(super) struct Whole {
     pub(super) part: PartFile,
     /// For whose client it was saved.
     pub(super) host: String,
+    pub(super) is_spilled: bool,
 }
 
 impl Whole {
     /// Gives the file a name that nobody has.
     pub(super) fn settle(self) -> Result<SavedFile, FileError> {
-        let Self { store, id, name, wanted, content_type, size, digest, expires, file, part, host } =
-            self;
+        let Self {
+            store,
+            id,
+            name,
+            wanted,
+            content_type,
+            size,
+            digest,
+            expires,
+            file,
+            part,
+            host,
+            is_spilled,
+        } = self;
         let directory = store.directory();
         let sha256 = text::hex(&digest);
         let metadata = file.metadata().map_err(|error| io_error("read", part.path(), &error))?;
@@ -57,6 +70,7 @@ impl Whole {
             expires,
             until,
             modified: index::modified(&metadata),
+            spilled: is_spilled,
             inode: index::inode(&metadata),
         };
         let is_noted = wanted.is_none() || expires.is_some() || store.is_limited();

@@ -47,17 +47,20 @@ impl FileStore {
         found.await.ok().flatten()
     }
 
-    /// Returns the newest files, where clients are on this machine; elsewhere who has the name of
-    /// a file got it in a result.
+    /// Returns the newest files that can be read, where clients are on this machine; elsewhere who has
+    /// the name of a file got it in a result. So did who saw a part of an answer: the whole of it is
+    /// not listed.
     pub(crate) async fn listed(&self, most: usize) -> Vec<Readable> {
         if self.inner.published.get().is_some() {
             return Vec::new();
         }
         self.sweep().await;
         let directory = self.inner.directory.clone();
+        let spilled = self.state().index.spilled();
         let found = tokio::task::spawn_blocking(move || {
             let directory = directory.canonicalize().unwrap_or(directory);
-            let names = index::names(&directory).into_iter().filter(|name| !name.starts_with('.'));
+            let is_listed = |name: &String| !name.starts_with('.') && !spilled.contains(name);
+            let names = index::names(&directory).into_iter().filter(is_listed);
             let mut files: Vec<Readable> =
                 names.filter_map(|name| named(directory.join(name))).collect();
             files.sort_by_cached_key(|file| {
@@ -65,8 +68,9 @@ impl FileStore {
                 let modified = metadata.and_then(|metadata| metadata.modified());
                 std::cmp::Reverse(modified.unwrap_or(UNIX_EPOCH))
             });
-            files.truncate(most);
-            files
+            // A host that reads all that is listed fails at the first that it cannot.
+            let readable = files.into_iter().filter(|file| std::fs::File::open(&file.path).is_ok());
+            readable.take(most).collect()
         });
         found.await.unwrap_or_default()
     }

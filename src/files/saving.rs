@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{
-    FileError, FileStore, Incoming, READ_BUFFER, State,
+    FileError, FileStore, Incoming, Purpose, READ_BUFFER, State,
     index::{self, Id},
     io_error,
     name::{display_name, safe_name},
@@ -186,7 +186,7 @@ pub(crate) struct Saving {
     ttl: Option<Duration>,
     idle: Duration,
     total: Option<u64>,
-    is_upload: bool,
+    purpose: Purpose,
     received: u64,
     /// What is being written; `None` after a failure.
     writer: Option<Writer>,
@@ -206,7 +206,7 @@ impl FileStore {
     /// Makes a file for what is about to come. A file that cannot fit is refused here.
     pub(crate) async fn begin(&self, incoming: Incoming<'_>) -> Result<Saving, FileError> {
         let most = self.inner.settings.max_upload_bytes;
-        if incoming.is_upload && incoming.total.is_some_and(|total| total > most) {
+        if incoming.purpose == Purpose::Upload && incoming.total.is_some_and(|total| total > most) {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.sweep().await;
@@ -325,7 +325,7 @@ impl Saving {
         writer: Writer,
         part: PartFile,
     ) -> Self {
-        let Incoming { name, content_type, total, ttl, idle, is_upload, client: _ } = incoming;
+        let Incoming { name, content_type, total, ttl, idle, purpose, client: _ } = incoming;
         Self {
             store: store.clone(),
             room,
@@ -336,7 +336,7 @@ impl Saving {
             ttl,
             idle,
             total,
-            is_upload,
+            purpose,
             received: 0,
             writer: Some(writer),
             mark: None,
@@ -414,7 +414,7 @@ impl Saving {
     fn check_bounds(&mut self, came: u64) -> Result<(), FileError> {
         let most = self.store.inner.settings.max_upload_bytes;
         let received = self.received + came;
-        if self.is_upload && received > most {
+        if self.purpose == Purpose::Upload && received > most {
             return Err(FileError::Quota { setting: "max_upload_size", limit: most });
         }
         self.room.grow(came, received)?;
@@ -504,7 +504,9 @@ impl Saving {
     /// Gives a whole file its name, and remembers it where that is needed.
     pub(crate) async fn finish(mut self, observer: &dyn Observer) -> Result<SavedFile, FileError> {
         let sparse = self.settled().await?;
-        let Self { store, room, id, name, content_type, received, part, mark, wanted, .. } = self;
+        let Self {
+            store, room, id, name, content_type, received, part, mark, wanted, purpose, ..
+        } = self;
         let default = store.published().map(|_| FileSettings::HTTP_TTL);
         let ttl = self.ttl.or(store.inner.settings.ttl).or(default);
         let now = store.inner.time.now();
@@ -529,6 +531,7 @@ impl Saving {
                 file,
                 part,
                 host,
+                is_spilled: purpose == Purpose::Spilled,
             }
             .settle()?;
             // Until here another process could go on with it.

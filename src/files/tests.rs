@@ -17,7 +17,7 @@ fn named(total: Option<u64>) -> Incoming<'static> {
         total,
         ttl: None,
         idle: Duration::from_secs(60),
-        is_upload: false,
+        purpose: Purpose::Kept,
         client: &ONLY,
     }
 }
@@ -387,7 +387,7 @@ async fn an_upload_has_a_bound_of_its_own() {
     let bench = Bench::new(FileSettings { max_upload_bytes: 4, ..FileSettings::default() });
     let store = bench.store();
     for total in [None, Some(5)] {
-        let incoming = Incoming { is_upload: true, ..named(total) };
+        let incoming = Incoming { purpose: Purpose::Upload, ..named(total) };
         let error = store.save(incoming, pieces(&["12", "345"]), &()).await.unwrap_err();
         assert!(error.to_string().contains("`max_upload_size`"), "{error}");
     }

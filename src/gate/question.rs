@@ -1,14 +1,15 @@
 //! The question that a person answers before a dangerous call.
 //!
 //! A person has to see what is about to happen, whatever a descriptor or a model writes. The facts
-//! come first, in the words of this program, each on a line of its own; what others wrote is in
-//! quotes ([`text::quoted`]), which hold no line break, nothing that cannot be seen and nothing that
-//! a host takes for Markdown or HTML. Every argument is named, and one that is too long to be shown
-//! says how much of it is not. The description of the tool comes last, as words of others.
+//! come first, in the words of this program, each on a line of its own, and the arguments before
+//! all others, since hosts show the beginning; what others wrote is in quotes ([`text::quoted`]),
+//! which hold no line break, nothing that cannot be seen and nothing that a host takes for Markdown
+//! or HTML. The arguments share a bounded room, and one that is too long for its part says how much
+//! of it is not shown. The description of the tool comes last, as words of others.
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Pending;
 use crate::{
@@ -25,9 +26,21 @@ const LONGEST_NAME: usize = 120;
 const LONGEST_DESCRIPTION: usize = 300;
 /// So many tools that a composite may call are named.
 const MOST_CALLS: usize = 20;
+/// The requests of so many of them are shown.
+const MOST_REQUESTS: usize = 10;
+/// So much of the address of each is shown.
+const LONGEST_TEMPLATE: usize = 300;
+/// So much of an address is shown.
+const LONGEST_URL: usize = 700;
+/// So many arguments have a line of their own; the others share one.
+const MOST_ARGUMENTS: usize = 24;
+/// So many characters of their values are shown together.
+const ARGUMENTS_ROOM: usize = 6_000;
+// Each can be shown, cut at least.
+const _: () = assert!(ARGUMENTS_ROOM / (MOST_ARGUMENTS + 1) >= text::LEAST_QUOTED);
 
 impl Pending<'_> {
-    /// Returns the question for the person: tool, backend, level, request and every argument.
+    /// Returns the question for the person: tool, backend, every argument, level and request.
     pub fn question(&self) -> String {
         let entry = self.entry;
         let mut text = format!(
@@ -39,6 +52,7 @@ impl Pending<'_> {
             text.push_str("\n- ");
             text.push_str(fact);
         };
+        arguments(self.arguments.as_object()).iter().for_each(|it| fact(it));
         fact(&format!("Access level: {}", level(entry)));
         match entry.operation() {
             Operation::Tool(tool) => {
@@ -49,23 +63,21 @@ impl Pending<'_> {
                 fact(&format!("Runs a script of the descriptor, which may call: {calls}"));
             }
         }
-        let arguments = self.arguments.as_object();
-        if arguments.is_empty() {
-            fact("(no arguments)");
-        }
-        for (argument, value) in &arguments {
-            fact(&format!("Argument {} = {}", name(argument), text::quoted_json(value)));
-        }
         let delegates: Vec<&Entry> = self.gate.dangerous_delegates(entry).collect();
         if !delegates.is_empty() {
-            let listed: Vec<String> = delegates.iter().map(|it| name(&it.name)).collect();
+            let listed = names(delegates.iter().map(|it| it.name.as_str()));
             fact(&format!(
-                "It may make these dangerous calls, with arguments of its own: {}",
-                listed.join(", ")
+                "It may make these dangerous calls, with arguments of its own: {listed}"
             ));
         }
-        for (delegate, tool) in delegates.iter().filter_map(|it| Some((it, it.tool()?))) {
-            fact(&format!("{} sends {}", name(&delegate.name), self.any_request(tool)));
+        let sending = delegates.iter().filter_map(|it| Some((it, it.tool()?)));
+        for (delegate, tool) in sending.clone().take(MOST_REQUESTS) {
+            let request = self.any_request(tool, LONGEST_TEMPLATE);
+            fact(&format!("{} sends {request}", name(&delegate.name)));
+        }
+        match sending.count().saturating_sub(MOST_REQUESTS) {
+            0 => {}
+            more => fact(&format!("The requests of {more} more are not shown here")),
         }
         let words: Vec<&str> = entry.operation().description().split_whitespace().collect();
         let words = words.join(" ");
@@ -83,28 +95,51 @@ impl Pending<'_> {
             call::plan(self.entry, tool, base, &self.arguments, self.gate.door).ok()
         });
         match plan {
-            Some(plan) => request(tool, plan.url.as_str()),
+            Some(plan) => request(tool, plan.url.as_str(), LONGEST_URL),
             // What cannot be planned is not sent either.
-            None => self.any_request(tool),
+            None => self.any_request(tool, LONGEST_URL),
         }
     }
 
     /// Returns the request of any call of a tool: its method, and its URL with placeholders.
-    fn any_request(&self, tool: &Tool) -> String {
+    fn any_request(&self, tool: &Tool, most: usize) -> String {
         let base = self.gate.bases.get(self.entry.backend.0);
         let base = base.map(|base| base.as_str()).unwrap_or_default();
         let path = tool.path().as_str();
         let slash = if path.is_empty() || path.starts_with(['/', '?']) { "" } else { "/" };
-        request(tool, &format!("{base}{slash}{path}"))
+        request(tool, &format!("{base}{slash}{path}"), most)
     }
 }
 
-fn request(tool: &Tool, url: &str) -> String {
+/// Writes each argument, whole or with the mark that says how much of it is missing.
+fn arguments(arguments: Map<String, Value>) -> Vec<String> {
+    if arguments.is_empty() {
+        return vec!["(no arguments)".to_owned()];
+    }
+    let mut arguments = arguments.into_iter();
+    let mut shown: Vec<(String, Value)> = arguments
+        .by_ref()
+        .take(MOST_ARGUMENTS)
+        .map(|(argument, value)| (format!("Argument {}", name(&argument)), value))
+        .collect();
+    let others: Map<String, Value> = arguments.collect();
+    if !others.is_empty() {
+        shown.push((format!("And {} more arguments", others.len()), Value::Object(others)));
+    }
+    let lengths = shown.iter().map(|(_, value)| text::quoted_json(value).chars().count());
+    let share = text::fair_share(lengths, ARGUMENTS_ROOM);
+    let line = |(what, value): &(String, Value)| {
+        format!("{what} = {}", text::quoted_json_within(value, share))
+    };
+    shown.iter().map(line).collect()
+}
+
+fn request(tool: &Tool, url: &str, most: usize) -> String {
     let mut text = String::new();
     if let Some(rpc) = tool.rpc() {
         let _ = write!(text, "JSON-RPC method {}, ", name(&rpc.method));
     }
-    let url = text::quoted_json(&Value::from(url));
+    let url = text::quoted_json_within(&Value::from(url), most);
     let _ = write!(text, "{} {url}", tool.method());
     text
 }
@@ -200,25 +235,25 @@ backend:
         let arguments = json!({ "id": "a/b", "force": "yes", "body": { "a": [1, "x\ny"] } });
         insta::assert_snapshot!(question(&gate, "drop", arguments).unwrap(), @r#"
         Allow the dangerous call drop on backend fake?
-        - Access level: dangerous
-        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body%5Ba%5D=1\u0026body%5Ba%5D=x%0Ay"
         - Argument id = "a/b"
         - Argument force = "yes"
         - Argument body = {"a":[1,"x\ny"]}
+        - Access level: dangerous
+        - Request: DELETE "https://api.example.com/v1/things/a%2Fb?force=yes\u0026body%5Ba%5D=1\u0026body%5Ba%5D=x%0Ay"
         - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
         "#);
         insta::assert_snapshot!(question(&gate, "__wipe", json!({})).unwrap(), @r#"
         Allow the dangerous call "\u005f\u005fwipe" on backend fake?
+        - (no arguments)
         - Access level: dangerous
         - Request: POST "https://api.example.com/v1/wipe"
-        - (no arguments)
         - The descriptor says about the tool, and nobody has checked: "Removes it. Backend: harmless\u001b[2K \u003c!-- \u0060x\u0060 --\u003e"
         "#);
         insta::assert_snapshot!(question(&gate, "all", json!({ "why": "_" })).unwrap(), @r#"
         Allow the dangerous call all on backend fake?
+        - Argument why = "\u005f"
         - Access level: write
         - Runs a script of the descriptor, which may call: drop, "\u005f\u005fwipe"
-        - Argument why = "\u005f"
         - It may make these dangerous calls, with arguments of its own: "\u005f\u005fwipe", drop
         - "\u005f\u005fwipe" sends POST "https://api.example.com/v1/wipe"
         - drop sends DELETE "https://api.example.com/v1/things/{id}"
@@ -261,19 +296,19 @@ backend:
             let asked = of(&force);
             let lines: Vec<&str> = asked.split('\n').collect();
             prop_assert_eq!(lines[0], "Allow the dangerous call drop on backend fake?");
-            prop_assert_eq!(lines[1], "- Access level: dangerous");
-            let request = "- Request: DELETE \"https://api.example.com/v1/things/7?force=";
-            prop_assert!(lines[2].starts_with(request), "{asked}");
-            for (line, name) in lines[3..].iter().zip(["id", "force", "body"]) {
+            for (line, name) in lines[1..4].iter().zip(["id", "force", "body"]) {
                 let start = format!("- Argument {name} = ");
                 prop_assert!(line.starts_with(&start), "{asked}");
             }
+            prop_assert_eq!(lines[4], "- Access level: dangerous");
+            let request = "- Request: DELETE \"https://api.example.com/v1/things/7?force=";
+            prop_assert!(lines[5].starts_with(request), "{asked}");
             prop_assert!(lines.len() <= 7, "{asked}");
             if let Some(words) = lines.get(6) {
                 let start = "- The descriptor says about the tool, and nobody has checked: \"";
                 prop_assert!(words.starts_with(start), "{asked}");
             }
-            prop_assert!(asked.len() < 10_000, "{asked}");
+            prop_assert!(asked.chars().count() < 10_000, "{asked}");
             // Nothing that is not seen, and nothing that Markdown or HTML reads.
             let joined = asked.replace('\n', "");
             prop_assert_eq!(crate::text::line(&joined), joined.as_str());
@@ -283,6 +318,26 @@ backend:
             if other != force {
                 prop_assert_ne!(of(&other), asked);
             }
+        }
+
+        /// However many arguments there are, and however long they and their names are.
+        #[test]
+        fn the_arguments_are_bounded_and_different(
+            names in prop::collection::btree_set(hostile(), 1..60),
+            text in hostile(),
+            times in 1_usize..60,
+            changed in any::<prop::sample::Index>(),
+        ) {
+            let value = |mark: u8| json!([text.repeat(times), mark]);
+            let given: Map<_, _> = names.iter().map(|name| (name.clone(), value(0))).collect();
+            let shown = super::arguments(given.clone());
+            let length: usize = shown.iter().map(|line| line.chars().count()).sum();
+            prop_assert!(length < 10_000, "{length}: {shown:?}");
+            prop_assert_eq!(shown.len(), names.len().min(super::MOST_ARGUMENTS + 1));
+            let mut other = given;
+            let (_, last) = other.iter_mut().nth(changed.index(names.len())).unwrap();
+            *last = value(1);
+            prop_assert_ne!(super::arguments(other), shown);
         }
 
         /// Two calls never look alike, however long their arguments are.

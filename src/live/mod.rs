@@ -50,7 +50,7 @@ const MOST_BYTES_IN_ALL: u64 = 64 * 1024 * 1024;
 /// A stream that nobody reads for so long is closed.
 const IDLE: Duration = Duration::from_secs(15 * 60);
 /// The longest time that a read waits.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(280);
 
 /// Whose a stream is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

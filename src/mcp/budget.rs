@@ -15,7 +15,7 @@ use crate::{
     catalog::{Entry, EntryParam},
     descriptor::model::Role,
     executor::Room,
-    files::{FileError, FileStore, Incoming},
+    files::{FileError, FileStore, Incoming, Purpose, extension_of},
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
     shares::Client,
@@ -118,7 +118,7 @@ async fn keep(
     entry: Option<&Entry>,
     (files, client): (&FileStore, &Client),
 ) -> Result<SavedFile, FileError> {
-    let extension = if content_type == "application/json" { "json" } else { "txt" };
+    let extension = extension_of(content_type).unwrap_or("txt");
     let name = entry.map_or("result", |entry| &entry.name);
     let name = format!("{name}.{extension}");
     let incoming = Incoming {
@@ -127,7 +127,7 @@ async fn keep(
         total: Some(text.len() as u64),
         ttl: Some(KEPT),
         idle: IDLE,
-        is_upload: false,
+        purpose: Purpose::Spilled,
         client,
     };
     let body = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from(text))]);

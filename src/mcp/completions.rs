@@ -51,10 +51,10 @@ const NAMES: [&str; 4] = ["name_label", "name", "title", "label"];
 
 /// What may stand in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
-    value: String,
+pub(super) struct Known {
+    pub(super) value: String,
     /// What people call it.
-    name: String,
+    pub(super) name: String,
 }
 
 /// What tools listed last, by their names, and when.
@@ -160,7 +160,7 @@ fn variables(template: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Calls the tool that lists.
-async fn list(
+pub(super) async fn list(
     server: &Server,
     call: Pending<'_>,
     context: &RequestContext<RoleServer>,
@@ -189,7 +189,7 @@ async fn list(
 }
 
 /// Reads the identifiers and names of listed objects.
-fn read(text: &JsonText, ids: &[&str]) -> Vec<Known> {
+pub(super) fn read(text: &JsonText, ids: &[&str]) -> Vec<Known> {
     let items = text.items().into_iter().flatten().take(MOST_OBJECTS);
     let known = |item: &str| {
         let item = cost::small(item)?;

@@ -17,11 +17,10 @@ use std::{
 use rmcp::{
     RoleServer,
     model::{
-        BooleanSchema, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities,
-        ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-        ElicitationSchema, InputRequest, InputRequiredResult, PrimitiveSchemaDefinition,
-        ProtocolVersion, RequestId, RequestStateCodec, RequestStateError, SealOptions,
-        ServerRequest,
+        CallToolRequestParams, CancelledNotificationParam, ClientCapabilities, ClientResult,
+        ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
+        InputRequest, InputRequiredResult, ProtocolVersion, RequestId, RequestStateCodec,
+        RequestStateError, SealOptions, ServerRequest,
     },
     service::{PeerRequestOptions, RequestContext, ServiceError},
 };
@@ -32,9 +31,9 @@ use tokio::time::Instant;
 
 use crate::gate::{CallDigest, Consent, Pending};
 
-/// How long a person may take.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// The one property of the form, and the key of the question.
+/// How long a person may take: less than the shortest host that waits for minutes.
+const PATIENCE: Duration = Duration::from_secs(540);
+/// The key of the question.
 const CONFIRM: &str = "confirm";
 /// What a sealed state is for.
 const PURPOSE: &[u8] = b"dadl-mcp/confirm";
@@ -197,13 +196,10 @@ fn no_answer(pending: &Pending<'_>) -> String {
     format!("the host sent no answer to the question; the person can {}", otherwise(pending))
 }
 
-/// Makes the form: the whole call, and one box that is not ticked.
+/// Makes the form: the whole call. It has no box: who accepts it means yes, and hosts show boxes
+/// that are not ticked.
 fn form(pending: &Pending<'_>) -> ElicitRequestParams {
-    let tick = BooleanSchema::new().title("Allow this call").with_default(false);
-    let properties =
-        BTreeMap::from([(CONFIRM.to_owned(), PrimitiveSchemaDefinition::Boolean(tick))]);
-    let requested_schema =
-        ElicitationSchema::new(properties).with_required(vec![CONFIRM.to_owned()]);
+    let requested_schema = ElicitationSchema::new(BTreeMap::new());
     let message = pending.question();
     ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema }
 }
@@ -226,7 +222,8 @@ async fn ask_now(pending: &Pending<'_>, context: &RequestContext<RoleServer>) ->
         Ok(ClientResult::ElicitResult(answer)) => judge(pending, &answer),
         Ok(_) => Answer::Refused(no_answer(pending)),
         Err(ServiceError::Timeout { .. }) => {
-            Answer::Refused("the person did not answer within 10 minutes".to_owned())
+            let minutes = PATIENCE.as_secs() / 60;
+            Answer::Refused(format!("the person did not answer within {minutes} minutes"))
         }
         Err(error) => {
             tracing::debug!(%error, "the host could not ask");
@@ -254,11 +251,9 @@ impl Drop for Withdrawal<'_> {
     }
 }
 
-/// Only an accepted form with a ticked box is a yes. A host that can show no form says no by itself,
-/// though it said that it can ask: nobody knows here whether a person has seen it.
+/// Only an accepted form is a yes, whatever a host writes into it. A host that can show no form says no
+/// by itself, though it said that it can ask: nobody knows here whether a person has seen it.
 fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
-    let ticked = answer.content.as_ref().and_then(|content| content.get(CONFIRM))
-        == Some(&Value::Bool(true));
     let refused = |what: &str| {
         Answer::Refused(format!(
             "{what}. Do not try again unasked. If nobody has seen the question, the person can {}",
@@ -266,7 +261,7 @@ fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
         ))
     };
     match answer.action {
-        ElicitationAction::Accept if ticked => Answer::Given(Consent::given_for(pending.digest())),
+        ElicitationAction::Accept => Answer::Given(Consent::given_for(pending.digest())),
         ElicitationAction::Cancel => refused(
             "the question was closed without an answer, by the person or by a host that shows none",
         ),
@@ -279,4 +274,39 @@ fn random<const LENGTH: usize>() -> Option<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     ring::default_provider().secure_random.fill(&mut bytes).ok()?;
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, live};
+
+    /// The times after which hosts give up on a call, in seconds, as the page for them says.
+    fn patience_of_hosts() -> Vec<u64> {
+        let page = include_str!("../../docs/hosts.md");
+        let (_, table) = page.split_once("| host | length of a result | time of a call |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let cells = rows.filter_map(|row| row.split('|').nth(3));
+        let numbers = |cell: &str| -> Vec<u64> {
+            let plain = cell.replace(',', "");
+            let unit = if cell.contains("in ms") { 1000 } else { 1 };
+            let words = plain.split(|it: char| !it.is_ascii_digit());
+            words.filter_map(|word| word.parse::<u64>().ok()).map(|it| it / unit).collect()
+        };
+        cells.flat_map(numbers).collect()
+    }
+
+    #[test]
+    fn no_wait_is_that_of_a_host() {
+        let hosts = patience_of_hosts();
+        assert!(hosts.contains(&60) && hosts.contains(&600), "{hosts:?}");
+        let shortest = *hosts.iter().min().unwrap();
+        assert!(config::DEFAULT_TASK_WAIT.as_secs() + 5 <= shortest, "{hosts:?}");
+        assert!(config::DEFAULT_TASK_AFTER < config::DEFAULT_TASK_WAIT);
+        let ours =
+            [config::DEFAULT_TASK_WAIT, config::DEFAULT_TASK_AFTER, live::LONGEST_WAIT, PATIENCE];
+        for time in ours {
+            assert!(!hosts.contains(&time.as_secs()), "{time:?} of {hosts:?}");
+        }
+    }
 }

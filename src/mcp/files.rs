@@ -103,13 +103,9 @@ async fn upload(
     request: Request<Incoming>,
     pace: Pace,
 ) -> Answer {
-    let name = match name {
-        "" => "file".to_owned(),
-        name => percent_decode_str(name).decode_utf8_lossy().into_owned(),
-    };
     let stated = request.headers().get(header::CONTENT_TYPE);
     let stated = stated.and_then(|value| value.to_str().ok()?.parse::<mime::Mime>().ok());
-    let content_type = match stated {
+    let stated = match stated {
         Some(stated) if stated.type_() == mime::MULTIPART => {
             return text_answer(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -117,9 +113,17 @@ async fn upload(
             );
         }
         // What curl says when nobody told it.
-        Some(stated) if stated != mime::APPLICATION_WWW_FORM_URLENCODED => stated.to_string(),
-        _ => files::media_type_of(&name).to_owned(),
+        Some(stated) if stated != mime::APPLICATION_WWW_FORM_URLENCODED => Some(stated.to_string()),
+        _ => None,
     };
+    let name = match name {
+        "" => match stated.as_deref().and_then(files::extension_of) {
+            Some(extension) => format!("file.{extension}"),
+            None => "file".to_owned(),
+        },
+        name => percent_decode_str(name).decode_utf8_lossy().into_owned(),
+    };
+    let content_type = stated.unwrap_or_else(|| files::media_type_of(&name).to_owned());
     let body = request.into_body();
     let incoming = files::Incoming {
         name: &name,
@@ -127,7 +131,7 @@ async fn upload(
         total: body.size_hint().exact(),
         ttl: None,
         idle: IDLE,
-        is_upload: true,
+        purpose: files::Purpose::Upload,
         client,
     };
     match store.save(incoming, Paced::new(BodyDataStream::new(body), pace), &()).await {

@@ -192,7 +192,7 @@ impl Endpoint {
         }
         let sessions = Arc::new(Sessions::new(server.streams().clone()));
         let bounds = server.bounds();
-        let make = move || Ok(server.for_session());
+        let make = move || Ok(server.clone());
         Self {
             mcp: StreamableHttpService::new(make, Arc::clone(&sessions), config),
             sessions,

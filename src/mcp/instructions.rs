@@ -4,7 +4,7 @@
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
 //! because another one talks much.
 
-use crate::text::{self, cut_bytes, plain};
+use crate::text::{self, cut_bytes, fair_share, plain};
 
 /// Most bytes of the whole text.
 const MOST_BYTES: usize = 2000;
@@ -60,23 +60,6 @@ fn line(backend: &BackendSummary<'_>) -> String {
         line.push_str(&words.join(" "));
     }
     line
-}
-
-/// Returns the length at which lines are cut so that they fit together: short lines leave what
-/// they do not need to the long ones.
-fn fair_share(lengths: impl Iterator<Item = usize>, mut room: usize) -> usize {
-    let mut lengths: Vec<usize> = lengths.collect();
-    lengths.sort_unstable();
-    let mut left = lengths.len();
-    for length in lengths {
-        let share = room / left;
-        if length > share {
-            return share;
-        }
-        room -= length;
-        left -= 1;
-    }
-    usize::MAX
 }
 
 /// Cuts a text at a character boundary.

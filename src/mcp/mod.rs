@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** a call runs as long as somebody waits for its answer. Cancellation, a client
 //! that went away and a shutdown drop its future, which aborts the request. A task that the call
-//! began is then cancelled, but not by a shutdown and not by a host that lost its patience.
+//! began goes on: its handle was in every note about its progress, and is in `task_list`.
 
 mod accept;
 mod batch;
@@ -23,6 +23,7 @@ mod http;
 mod instructions;
 mod lane;
 mod lines;
+mod listed;
 mod masked;
 mod media;
 mod message;

@@ -14,14 +14,14 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CacheScope, ReadResourceResult, ResourceTemplate, ResourceUpdatedNotificationParam,
-        SubscriptionFilter,
+        CacheScope, ReadResourceResult, ResourceContents, ResourceTemplate,
+        ResourceUpdatedNotificationParam, SubscriptionFilter,
     },
     service::{Peer, RequestContext, SubscriptionContext},
 };
 use tokio::task::AbortHandle;
 
-use super::{Server, ending::Stopped, http, progress, resources};
+use super::{Server, ending::Stopped, http, listed::Listed, progress, resources};
 use crate::{
     executor::CallContext,
     gate::Pending,
@@ -41,6 +41,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// The resources of a server, and who watches them.
 pub(super) struct Served {
     resources: Resources,
+    listed: Listed,
     /// By session, for clients before 2026-07-28.
     sessions: Arc<Mutex<HashMap<String, Session>>>,
 }
@@ -59,7 +60,7 @@ impl Drop for Session {
 
 impl Served {
     pub(super) fn new(resources: Resources) -> Self {
-        Self { resources, sessions: Arc::default() }
+        Self { resources, listed: Listed::default(), sessions: Arc::default() }
     }
 
     /// Returns whether clients can subscribe to anything.
@@ -72,7 +73,12 @@ impl Served {
         &self.resources
     }
 
-    /// Lists the kinds of resources; single ones are too many to be listed.
+    /// Returns the few objects that are listed.
+    pub(super) fn listed(&self) -> &Listed {
+        &self.listed
+    }
+
+    /// Lists the kinds of resources; most objects are too many to be listed.
     pub(super) fn templates(&self) -> impl Iterator<Item = ResourceTemplate> {
         self.resources.templates().map(|it| {
             let uri = format!("{}://{}/{{id}}", it.scheme, it.collection);
@@ -114,20 +120,25 @@ impl Served {
         let call = Box::pin(server.executor().execute(admitted, &carried));
         let done = progress::run(context, server.ending(), &reporter, call).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
-        let outcome = done.map_err(stopped)?.map_err(|error| {
-            let text = error.for_model();
-            if error.is_gone() {
-                resources::not_found(uri, text)
-            } else {
-                ErrorData::internal_error(text, None)
+        let outcome = match done.map_err(stopped)? {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let text = error.for_model();
+                if let Some(contents) = self.listed.instead_of(uri, &text) {
+                    return Ok(private(vec![contents]));
+                }
+                return Err(match error.is_gone() {
+                    true => resources::not_found(uri, text),
+                    false => ErrorData::internal_error(text, None),
+                });
             }
-        })?;
+        };
         let contents = Box::pin(server.contents(outcome, entry, uri, context)).await;
         let contents = contents.ok_or_else(|| {
             let message = format!("\"{uri}\" is no value: call the tool that reads it");
             ErrorData::internal_error(message, None)
         })?;
-        Ok(ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+        Ok(private(contents))
     }
 
     /// Watches a resource for a session.
@@ -251,6 +262,11 @@ impl Served {
             () = context.cancelled() => Ok(()),
         }
     }
+}
+
+/// What an object is now, for this client alone.
+fn private(contents: Vec<ResourceContents>) -> ReadResourceResult {
+    ReadResourceResult::new(contents).with_ttl_ms(0).with_cache_scope(CacheScope::Private)
 }
 
 /// Tells a session what changes until its client is gone.

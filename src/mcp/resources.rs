@@ -15,9 +15,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use url::Url;
 
+use super::shown::META_NOTE;
 use crate::{
     files::{FileStore, REFERENCE, Readable},
     outcome::SavedFile,
+    response::decode::BodyType,
     text::{cut, line},
 };
 
@@ -28,24 +30,22 @@ const MOST_LISTED: usize = 100;
 /// So much of a URI is repeated in an error.
 const LONGEST_URI: usize = 200;
 
-/// Lists what a host may read without having been told: files on its own machine.
-pub(super) async fn list(files: &FileStore) -> Vec<Resource> {
-    let listed = files.listed(MOST_LISTED).await;
-    listed
-        .into_iter()
-        .filter_map(|Readable { path, name, content_type, size }| {
-            let uri = Url::from_file_path(path).ok()?;
-            let name = line(&name).into_owned();
-            Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
-        })
-        .collect()
+/// Lists what a host may read without having been told: a few objects, and files on its own machine.
+pub(super) async fn list(files: &FileStore, objects: &[Resource]) -> Vec<Resource> {
+    let listed = files.listed(MOST_LISTED.saturating_sub(objects.len())).await;
+    let listed = listed.into_iter().filter_map(|Readable { path, name, content_type, size }| {
+        let uri = Url::from_file_path(path).ok()?;
+        let name = line(&name).into_owned();
+        Some(Resource::new(uri, name).with_mime_type(content_type).with_size(size))
+    });
+    objects.iter().cloned().chain(listed).collect()
 }
 
 /// Says how the URIs are made that are not listed.
 pub(super) fn templates() -> Vec<ResourceTemplate> {
     let description = format!(
-        "A file that a tool saved, or that was uploaded. Without a range a file of up to \
-         {MOST_BYTES} bytes is read; a longer one is read in ranges of up to as many bytes"
+        "A file that a tool saved, or that was uploaded. Up to {MOST_BYTES} bytes are \
+         read at once, and what is read of a longer one says so"
     );
     vec![
         ResourceTemplate::new(format!("{REFERENCE}{{id}}{{?offset,length}}"), "file")
@@ -59,7 +59,7 @@ pub(super) async fn read(files: &FileStore, uri: &str) -> Result<ReadResourceRes
         Some(("dadl-file" | "file", _)) => read_file(files, uri).await?,
         _ => return Err(unknown(uri)),
     };
-    Ok(ReadResourceResult::new(vec![contents]))
+    Ok(ReadResourceResult::new(contents))
 }
 
 /// Makes the link to a file that a tool saved.
@@ -103,39 +103,73 @@ pub(super) fn unknown(uri: &str) -> ErrorData {
     not_found(uri, format!("no resource \"{}\": {why}", short(uri)))
 }
 
-async fn read_file(files: &FileStore, uri: &str) -> Result<ResourceContents, ErrorData> {
+async fn read_file(files: &FileStore, uri: &str) -> Result<Vec<ResourceContents>, ErrorData> {
     let invalid = |error: RangeError| {
         ErrorData::invalid_params(error.to_string(), Some(json!({ "uri": uri })))
     };
     let (name, query) = uri.split_once('?').unwrap_or((uri, ""));
     let range = Range::parse(query).map_err(invalid)?;
     let Some(file) = files.readable(name).await else { return Err(unknown(uri)) };
-    let size = file.size;
-    let (offset, length) = range.within(size).map_err(invalid)?;
+    let (offset, length) = range.within(file.size).map_err(invalid)?;
     // It may have expired this very moment.
-    let bytes = read_range(&file.path, offset, length).await.map_err(|_| unknown(uri))?;
-    let is_text = file.content_type.starts_with("text/")
-        || file.content_type.split(';').next().is_some_and(|kind| {
-            kind.ends_with("json") || kind.ends_with("xml") || kind.ends_with("yaml")
-        });
+    let mut bytes = read_range(&file.path, offset, length).await.map_err(|_| unknown(uri))?;
+    let is_text = is_text(&file.content_type);
+    let end = offset + bytes.len() as u64;
+    let size = if (bytes.len() as u64) < length { end } else { file.size };
+    let is_part = end < size;
+    if is_text && is_part && range.length.is_none() {
+        // The next part begins with the character that this one would divide.
+        bytes.truncate(whole_characters(&bytes));
+    }
+    let length = bytes.len() as u64;
     // A range may begin in the middle of a character.
     let text = is_text.then(|| std::str::from_utf8(&bytes).ok()).flatten();
     let contents = match text {
         Some(text) => ResourceContents::text(text, uri),
         None => ResourceContents::blob(STANDARD.encode(&bytes), uri),
     };
-    let meta = meta(&json!({ "offset": offset, "length": length, "size": size }));
-    Ok(contents.with_mime_type(file.content_type).with_meta(meta))
+    let mut facts = json!({ "offset": offset, "length": length, "size": size });
+    let note = (is_part && range.length.is_none()).then(|| rest(offset, length, size));
+    if let (Some(note), Some(facts)) = (&note, facts.as_object_mut()) {
+        facts.insert(META_NOTE.to_owned(), note.as_str().into());
+    }
+    // Who gets a part of a file sees that before it.
+    let note = note.map(|note| ResourceContents::text(note, uri).with_mime_type("text/plain"));
+    let contents = contents.with_mime_type(file.content_type).with_meta(meta(&facts));
+    Ok(note.into_iter().chain([contents]).collect())
 }
 
+/// Says how the rest of a file is read.
+fn rest(offset: u64, length: u64, size: u64) -> String {
+    let next = offset + length;
+    let shown = match offset {
+        0 => format!("the first {length} of {size} bytes"),
+        _ => format!("bytes {offset} to {} of {size}", next.saturating_sub(1)),
+    };
+    format!("{shown}; the rest is read with ?offset={next} after the URI")
+}
+
+fn is_text(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.ends_with("yaml")
+        || !matches!(BodyType::of(Some(content_type)), BodyType::Binary | BodyType::Unknown)
+}
+
+/// Returns how many bytes are whole characters, where only the last one is divided; all of them where
+/// it is not that.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
+        _ => bytes.len(),
+    }
+}
+
+/// Reads what there is of a range: a file may have shrunk since it was measured.
 async fn read_range(path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut file = tokio::fs::File::open(path).await?;
     file.seek(io::SeekFrom::Start(offset)).await?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(length).read_to_end(&mut bytes).await?;
-    if bytes.len() as u64 != length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
     Ok(bytes)
 }
 
@@ -152,10 +186,6 @@ enum RangeError {
     Offset { offset: u64, size: u64 },
     #[error("length {0} is more than the {MOST_BYTES} bytes of one read")]
     Length(u64),
-    #[error(
-        "the file has {0} bytes; read it in ranges, the first with `?offset=0&length={MOST_BYTES}`"
-    )]
-    Whole(u64),
 }
 
 /// Which bytes of a file are asked for.
@@ -196,9 +226,7 @@ impl Range {
         match self.length {
             Some(length) if length > MOST_BYTES => Err(RangeError::Length(length)),
             Some(length) => Ok((offset, length.min(rest))),
-            None if self.offset.is_some() => Ok((offset, rest.min(MOST_BYTES))),
-            None if size > MOST_BYTES => Err(RangeError::Whole(size)),
-            None => Ok((0, size)),
+            None => Ok((offset, rest.min(MOST_BYTES))),
         }
     }
 }
@@ -212,17 +240,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_part_ends_with_a_whole_character() {
+        for (bytes, whole) in [
+            (&b"ab"[..], 2),
+            (b"gr\xC3", 2),
+            (b"a\xE2\x82", 1),
+            (b"", 0),
+            // No text: nothing is lost.
+            (b"\xC3", 1),
+            (b"a\xFFb", 3),
+        ] {
+            assert_eq!(whole_characters(bytes), whole, "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_shrank_gives_what_there_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read_range(&path, 1, 10).await.unwrap(), b"2345");
+        assert_eq!(read_range(&path, 9, 10).await.unwrap(), b"");
+    }
+
+    #[test]
     fn a_range_lies_within_the_file() {
         let within = |query: &str, size| Range::parse(query).and_then(|range| range.within(size));
         assert_eq!(within("", 5), Ok((0, 5)));
         assert_eq!(within("", 0), Ok((0, 0)));
+        assert_eq!(within("", MOST_BYTES + 1), Ok((0, MOST_BYTES)));
         assert_eq!(within("offset=2", 5), Ok((2, 3)));
         assert_eq!(within("offset=2&length=1", 5), Ok((2, 1)));
         assert_eq!(within("length=9", 5), Ok((0, 5)));
         assert_eq!(within("offset=0", 3 * MOST_BYTES), Ok((0, MOST_BYTES)));
         assert_eq!(within("length=1", 3 * MOST_BYTES), Ok((0, 1)));
         for (query, size, reason) in [
-            ("", MOST_BYTES + 1, "read it in ranges"),
             ("offset=5", 5, "beyond the end"),
             ("offset=6&length=0", 5, "beyond the end"),
             ("length=1048577", 5, "1048576 bytes of one read"),

@@ -4,25 +4,21 @@
 //! with `isError`, which a model reads and acts on; only an unknown tool and a malformed request
 //! are protocol errors, which most hosts show to nobody.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
-        CancelledNotificationParam, CompleteRequestParams, CompleteResult, CustomRequest,
-        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-        GetTaskParams, GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod,
-        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, PromptsCapability, ProtocolVersion, ReadResourceRequestParams,
-        ReadResourceResponse, RequestId, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, DiscoverResult,
+        ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
+        Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
     },
-    service::{NotificationContext, RequestContext, SubscriptionContext},
+    service::{RequestContext, SubscriptionContext},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +40,7 @@ use crate::{
     call::Door,
     config::Limits,
     descriptor::model::Role,
-    executor::{Budget, CallContext, Executor, Leave},
+    executor::{Budget, CallContext, Executor},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
@@ -63,8 +59,6 @@ pub(super) type Answered = Result<CallToolResponse, ErrorData>;
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
-    /// The calls of one session that are under way.
-    calls: Arc<Calls>,
     /// A longer result is cut.
     most_chars: usize,
     /// A larger image or audio file is not shown.
@@ -86,16 +80,6 @@ struct Shared {
     streams: Hub,
     objects: objects::Served,
     completions: Completions,
-}
-
-/// What becomes of the tasks of calls that are under way, by the ids of their requests.
-#[derive(Default)]
-struct Calls(Mutex<HashMap<RequestId, Leave>>);
-
-impl Calls {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Leave>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Server {
@@ -125,7 +109,6 @@ impl Server {
         } = Limits::default();
         Self {
             shared: Arc::new(shared),
-            calls: Arc::default(),
             most_chars,
             most_media,
             grace,
@@ -179,11 +162,6 @@ impl Server {
     /// Returns what executes calls.
     pub(super) fn executor(&self) -> &Executor {
         &self.shared.executor
-    }
-
-    /// Returns a server of the same tools for another session.
-    pub(super) fn for_session(&self) -> Self {
-        Self { calls: Arc::default(), ..self.clone() }
     }
 
     /// Returns the same server, which ends so.
@@ -290,7 +268,7 @@ impl Server {
             Some(Err(error)) => return Ok(result::failure(error.to_string()).into()),
             None => {}
         }
-        let budget = if as_task { Budget::AtOnce } else { usual(context) };
+        let budget = if as_task { Budget::Brief } else { Budget::Usual };
         Ok(match executor.execute(call, &carried.waiting(budget)).await {
             Ok(mut outcome) => match outcome.payload {
                 Payload::Task(report) if as_task && report.is_running => {
@@ -304,22 +282,6 @@ impl Server {
             Err(error) => result::failure(error.for_model()).into(),
         })
     }
-}
-
-/// Returns how long a call waits for a task when it does not say: longer for a host that asked to
-/// hear how far it is.
-pub(super) fn usual(context: &RequestContext<RoleServer>) -> Budget {
-    match context.meta.get_progress_token() {
-        Some(_) => Budget::Heard,
-        None => Budget::Usual,
-    }
-}
-
-/// Returns whether a host cancelled a call because it took too long: nobody wanted that, and a task
-/// of the call goes on.
-fn is_impatience(reason: Option<&str>) -> bool {
-    let reason = reason.unwrap_or_default().to_lowercase();
-    ["timed out", "timeout", "-32001"].iter().any(|words| reason.contains(words))
 }
 
 impl ServerHandler for Server {
@@ -412,10 +374,11 @@ impl ServerHandler for Server {
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         only_page(request)?;
-        let all = resources::list(self.files()).await;
+        let objects = Box::pin(self.shared.objects.listed().objects(self, &context)).await;
+        let all = resources::list(self.files(), &objects).await;
         Ok(ListResourcesResult::with_all_items(all).with_cache_scope(CacheScope::Private))
     }
 
@@ -494,7 +457,9 @@ impl ServerHandler for Server {
             return Ok(result::failure(TOO_LATE.to_owned()).into());
         }
         let reporter = Reporter::default();
-        let carried = CallContext::heard_by(&reporter).of(http::client(&context.extensions));
+        let carried = CallContext::heard_by(&reporter)
+            .of(http::client(&context.extensions))
+            .until(self.ending.token());
         // At the end of the server; nobody waits for the answer of a cancelled request.
         let stopped = |why: Stopped| Ok(result::failure(why.to_string()).into());
         if let Some(builtin) = self.builtin(&request.name) {
@@ -509,35 +474,9 @@ impl ServerHandler for Server {
             }
             Err(refusal) => return Ok(result::failure(refusal.to_string()).into()),
         };
-        let leave = Leave::at(Some(self.ending.token()));
-        let has_tasks = pending.entry().tasks().is_some() || pending.entry().tool().is_none();
-        if has_tasks {
-            let mut calls = self.calls.lock();
-            // Those of clients that went away without a word.
-            calls.retain(|_, leave| !leave.is_unused());
-            calls.insert(context.id.clone(), leave.clone());
-        }
-        let call = Box::pin(self.perform(pending, retry, &context, carried.leaving(leave)));
+        let call = Box::pin(self.perform(pending, retry, &context, carried));
         let response = progress::run(&context, &self.ending, &reporter, call).await;
-        // After a cancellation, whose reason comes a moment later, there is nobody to answer.
-        if has_tasks && !matches!(response, Err(Stopped::Cancelled)) {
-            self.calls.lock().remove(&context.id);
-        }
         response.unwrap_or_else(stopped)
-    }
-
-    async fn on_cancelled(
-        &self,
-        cancelled: CancelledNotificationParam,
-        _: NotificationContext<RoleServer>,
-    ) {
-        let Some(id) = cancelled.request_id else { return };
-        let leave = self.calls.lock().remove(&id);
-        if let Some(leave) = leave
-            && is_impatience(cancelled.reason.as_deref())
-        {
-            leave.set();
-        }
     }
 
     async fn get_task(
@@ -548,7 +487,8 @@ impl ServerHandler for Server {
         let Shared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
         let right = gate.check_task(&id.handle).map_err(refused)?;
-        let carried = CallContext::default().waiting(Budget::AtOnce);
+        let carried =
+            CallContext::default().of(http::client(&context.extensions)).waiting(Budget::AtOnce);
         let looked = executor.watch_task(&right, &carried);
         let looked = progress::run(&context, &self.ending, &Reporter::default(), looked).await;
         let stopped = |why: Stopped| ErrorData::internal_error(why.to_string(), None);
@@ -559,12 +499,13 @@ impl ServerHandler for Server {
     async fn cancel_task(
         &self,
         request: CancelTaskParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let Shared { gate, executor, .. } = &*self.shared;
         let id = TaskId::read(&request.task_id)?;
         let call = gate.check_cancel(&id.handle).and_then(Pending::admit).map_err(refused)?;
-        match executor.execute(call, &CallContext::default()).await {
+        let carried = CallContext::default().of(http::client(&context.extensions));
+        match executor.execute(call, &carried).await {
             Ok(_) => Ok(()),
             Err(error) => Err(ErrorData::internal_error(error.for_model(), None)),
         }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What programs read about an object, below `_meta` of its contents.
-const META_NOTE: &str = "dadl-mcp/note";
+pub(super) const META_NOTE: &str = "dadl-mcp/note";
 
 /// What programs read about a file that is shown, below `_meta` of the result.
 const META_FILE: &str = "dadl-mcp/file";

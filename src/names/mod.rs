@@ -5,6 +5,7 @@
 //! | which words has an identifier? | [`words`], [`snake`], [`joined`] |
 //! | does a word say that an operation reads, or changes something? | [`verbs`] |
 //! | which known name was meant? | [`nearest`], [`only_nearest`], [`nearest_loosely`], [`Meant`] |
+//! | which operation was meant, and no worse one? | [`nearest_operation`] |
 //! | what is between the braces of a path? | [`path`] |
 //! | whose is a header field? | [`header`] |
 //! | how does a name stay unique? | [`suffixed`] |

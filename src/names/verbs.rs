@@ -241,7 +241,7 @@ const ALIKE: &[&[&str]] = &[
 /// Words of operations after which something is gone.
 const REMOVALS: &[&str] = &["delete", "destroy", "drop", "erase", "remove"];
 
-/// Words that say that something protects nothing any more, in names of operations and arguments.
+/// Words that say that nothing is spared, in names of operations and arguments.
 const HARM: &[&str] = &[
     "bypass",
     "cascade",
@@ -291,7 +291,7 @@ impl Kind {
     }
 }
 
-/// Returns whether a word says that what protects something is taken away.
+/// Returns whether a word says that nothing is spared.
 pub fn harms(word: &str) -> bool {
     HARM.contains(&word)
 }

@@ -122,12 +122,14 @@ impl TaskReport {
         line(&text).into_owned()
     }
 
-    /// Returns the progress in percent.
+    /// Returns the progress in percent, whose sentence has the handle: whoever hears it can go on with
+    /// the task though the call has no answer.
     pub fn progress(&self) -> Progress {
         let percent = self.glimpse.as_ref().and_then(|glimpse| glimpse.percent);
         // From 0 to 100, so that nothing is lost.
         let done = percent.map_or(0, |percent| percent as u64);
-        Progress { done, total: percent.map(|_| 100), message: self.summary() }
+        let message = format!("task {}: {}", self.handle, self.summary());
+        Progress { done, total: percent.map(|_| 100), message }
     }
 }
 
@@ -195,6 +197,8 @@ mod tests {
         assert_eq!(report.summary(), "Move a VM: pending, 40 % (copy 12 %, boot)");
         let progress = report.progress();
         assert_eq!((progress.done, progress.total), (40, Some(100)));
+        let expected = "task xo:move:7: Move a VM: pending, 40 % (copy 12 %, boot)";
+        assert_eq!(progress.message, expected);
         assert_eq!(
             report.to_value(),
             json!({ "task": {

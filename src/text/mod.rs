@@ -14,7 +14,8 @@
 //! | words of a descriptor, for a model | [`plain`] | nothing |
 //! | a value, for a model | [`unsmuggled`] | as it came, but for what hides text: U+FFFD |
 //!
-//! What is too long is cut, with one mark (`cut`).
+//! What is too long is cut, with one mark (`cut`); several texts of one place share its room
+//! ([`fair_share`]).
 //!
 //! Text in any script stays readable: the joiners of Persian and of Indic scripts, emoji of several
 //! characters, combining marks and right-to-left letters are no such characters where they belong.
@@ -25,6 +26,7 @@ mod hex;
 mod kind;
 mod line;
 mod quoted;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +39,8 @@ pub use self::{
     cut::{cut, cut_bytes, cut_prose, head, start_of},
     hex::{fingerprint, hex},
     line::line,
-    quoted::{LONGEST_SHOWN, quoted, quoted_json},
+    quoted::{LEAST_QUOTED, quoted, quoted_json, quoted_json_within},
+    share::fair_share,
 };
 use self::{cleaner::Machine, kind::is_plain};
 

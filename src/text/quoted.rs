@@ -18,11 +18,15 @@ use super::{
 };
 
 /// Of a longer value, so many characters are shown.
-pub const LONGEST_SHOWN: usize = 500;
-/// Those of them that stand at its end.
+const LONGEST_SHOWN: usize = 500;
+/// Those of them that stand at its end; a third at most.
 const TAIL: usize = 80;
 /// Of a value that is not ASCII, so many characters are shown as they are read.
 const LONGEST_READ: usize = 200;
+/// What is said of a value that is cut takes no more characters.
+const LONGEST_MARK: usize = 160;
+/// A value that is cut takes at least so many characters.
+pub const LEAST_QUOTED: usize = LONGEST_MARK + 80;
 /// More marks on one letter are escapes.
 const MOST_MARKS: usize = 2;
 
@@ -40,14 +44,29 @@ pub fn quoted(text: &str, most: usize) -> String {
 /// Writes a JSON value in ASCII, and how it is read where that differs. Of a long one the middle is
 /// left out, with its length and its digest.
 pub fn quoted_json(value: &Value) -> String {
+    write_cut(value, LONGEST_SHOWN, LONGEST_READ)
+}
+
+/// Writes the same in at most `most` characters, or in [`LEAST_QUOTED`].
+pub fn quoted_json_within(value: &Value, most: usize) -> String {
+    let text = quoted_json(value);
+    if text.chars().count() <= most {
+        return text;
+    }
+    let room = most.max(LEAST_QUOTED) - LONGEST_MARK;
+    write_cut(value, room * 2 / 3, room / 3)
+}
+
+/// Writes `longest` characters of a value, and `longest_read` of how it is read.
+fn write_cut(value: &Value, longest: usize, longest_read: usize) -> String {
     let mut exact = String::new();
     write_value(value, true, &mut exact);
     let mut read = String::new();
     write_value(value, false, &mut read);
-    let mut text = cut(&exact);
+    let mut text = cut(&exact, longest);
     if read != exact {
         // Behind the exact spelling: right-to-left letters move what stands beside them.
-        let head: String = read.chars().take(LONGEST_READ).collect();
+        let head: String = read.chars().take(longest_read).collect();
         let mark = if head.len() < read.len() { "…" } else { "" };
         let _ = write!(text, ", which reads {}{mark}", whole_escapes(&head));
     }
@@ -55,15 +74,17 @@ pub fn quoted_json(value: &Value) -> String {
 }
 
 /// Leaves out the middle of a long ASCII text.
-fn cut(exact: &str) -> String {
-    if exact.len() <= LONGEST_SHOWN {
+fn cut(exact: &str, longest: usize) -> String {
+    if exact.len() <= longest {
         return exact.to_owned();
     }
-    let head = whole_escapes(exact.get(..LONGEST_SHOWN - TAIL).unwrap_or_default());
-    let from = exact.len() - TAIL;
+    let tail = TAIL.min(longest / 3);
+    let head = whole_escapes(exact.get(..longest - tail).unwrap_or_default());
+    let from = exact.len() - tail;
     // Not from the middle of an escape.
-    let from = match exact.get(from - 5..from).and_then(|before| before.rfind('\\')) {
-        Some(at) => from - 5 + at,
+    let before = from.saturating_sub(5);
+    let from = match exact.get(before..from).and_then(|text| text.rfind('\\')) {
+        Some(at) => (before + at).max(head.len()),
         None => from,
     };
     let (hidden, tail) =

@@ -157,6 +157,10 @@ fn quotes_hold_what_is_in_them() {
     assert!(long.starts_with("\"xxx") && long.ends_with("xxx\""), "{long}");
     assert!(long.contains("9502 characters are not shown here, their SHA-256 is "), "{long}");
     assert!(long.len() < 700, "{long}");
+    let shorter = quoted_json_within(&json!("x".repeat(10_000)), 300);
+    assert!(shorter.starts_with("\"xxx") && shorter.ends_with("xxx\""), "{shorter}");
+    assert!(shorter.contains(" characters are not shown here, their SHA-256 is "), "{shorter}");
+    assert_eq!(quoted_json_within(&json!("x".repeat(298)), 300).len(), 300);
 }
 
 /// The classes of Unicode, by another implementation.
@@ -243,7 +247,23 @@ proptest! {
         let mut seen = HashMap::new();
         for value in values {
             let quoted = quoted_json(&json!(value));
-            prop_assert!(quoted.len() < 4 * LONGEST_SHOWN);
+            prop_assert!(quoted.len() < 2000);
+            if let Some(other) = seen.insert(quoted, value.clone()) {
+                prop_assert_eq!(other, value);
+            }
+        }
+    }
+
+    /// Also in little room, which nothing exceeds.
+    #[test]
+    fn what_is_cut_has_a_bound_and_a_digest(
+        values in prop::collection::vec(prop::collection::vec(hostile(), 0..10), 2..4),
+        most in 0_usize..900,
+    ) {
+        let mut seen = HashMap::new();
+        for value in values {
+            let quoted = quoted_json_within(&json!(value), most);
+            prop_assert!(quoted.chars().count() <= most.max(LEAST_QUOTED), "{quoted}");
             if let Some(other) = seen.insert(quoted, value.clone()) {
                 prop_assert_eq!(other, value);
             }

@@ -147,7 +147,7 @@ fn shows_a_tool_or_the_nearest_name() {
         exit 2
         error: unknown tool "get_vmm"; did you mean "get_vm"?
 
-        hint: `dadl-mcp list` shows the tools
+        hint: `dadl-mcp list --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0` shows the tools
         "#);
 }
 
@@ -156,9 +156,9 @@ fn a_call_is_refused_before_anything_is_sent() {
     let cli = Cli::new();
     insta::assert_snapshot!(cli.run(&xo(&["call", "delete_vm", "uuid=1"])).failure(), @r#"
         exit 4
-        error: tool "delete_vm" is not allowed: --access does not allow level `dangerous`; start dadl-mcp with `dangerous` in --access
+        error: tool "delete_vm" is not allowed: --access does not allow level `dangerous`
 
-        hint: `dadl-mcp list --all` shows every tool and why
+        hint: add `--access dangerous,read` to the command, if you mean it; `dadl-mcp list --all --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0` shows every tool and why
         "#);
     let dangerous = xo(&["call", "delete_vm", "uuid=1", "--access", "all"]);
     insta::assert_snapshot!(cli.run(&dangerous).failure(), @r#"
@@ -171,7 +171,7 @@ fn a_call_is_refused_before_anything_is_sent() {
         exit 2
         error: the arguments of `get_vm` cannot be used: there is no parameter `uid`, did you mean `uuid`?; `uuid` (string) is required. It takes: uuid (string, required)
 
-        hint: `dadl-mcp show get_vm` describes the arguments
+        hint: `dadl-mcp show get_vm --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0` describes the arguments
         ");
     insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uuid"])).failure(), @r"
         exit 2
@@ -181,8 +181,62 @@ fn a_call_is_refused_before_anything_is_sent() {
         exit 3
         error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE, or run `dadl-mcp setup xen-orchestra`
 
-        hint: `dadl-mcp doctor`, with the same flags, looks closer
+        hint: `dadl-mcp doctor --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0` looks closer
         "#);
+}
+
+#[test]
+fn a_hint_works_when_it_is_pasted() {
+    let cli = Cli::new();
+    let run = cli.run(&["call", "get_vmm", "--demo"]);
+    let hint = run.err.split('`').find(|it| it.starts_with("dadl-mcp ")).unwrap().to_owned();
+    assert_eq!(hint, "dadl-mcp list --demo");
+    let words: Vec<&str> = hint.split(' ').skip(1).collect();
+    assert!(cli.run(&words).json().as_array().unwrap().len() > 200);
+    // The flag that is missing allows the call, which then wants a yes.
+    let refused = cli.run(&["call", "delete_vm", "uuid=1", "--demo", "--access", "read"]);
+    assert_eq!(refused.code, 4);
+    let flag = refused.err.split('`').find(|it| it.starts_with("--access ")).unwrap().to_owned();
+    let words: Vec<&str> =
+        ["call", "delete_vm", "uuid=1", "--demo"].into_iter().chain(flag.split(' ')).collect();
+    let again = cli.run(&words);
+    assert!(again.err.contains("there is no terminal to ask on"), "{}", again.err);
+}
+
+#[test]
+fn a_simulated_product_answers_every_command() {
+    // A variable of the user's own backend is not for the simulator.
+    let cli = Cli::new().with("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "not-the-t0ken");
+    let vms = cli.run(&["call", "list_vms", "limit=2", "--demo"]).json();
+    assert_eq!(vms.as_array().unwrap().len(), 2);
+    assert_eq!(cli.run(&["show", "get_vm", "--demo"]).json()["allowed"], true);
+    assert_eq!(cli.run(&["doctor", "--demo"]).json()["ok"], true);
+    assert_eq!(cli.run(&["health", "--demo"]).json()["ok"], true);
+    let id = vms[0]["id"].as_str().unwrap();
+    let done = cli.run(&["call", "snapshot_vm", &format!("uuid={id}"), "name_label=x", "--demo"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(cli.run(&["list", "--demo", "--dadl", "xen-orchestra"]).code, 2);
+}
+
+#[test]
+fn a_code_is_explained_without_the_network() {
+    let cli = Cli::new();
+    let run = cli.run(&["explain", "d303"]);
+    assert_eq!((run.code, &*run.err), (0, ""));
+    assert!(run.out.starts_with("D303  "), "{}", run.out);
+    assert!(run.out.contains("\nFails:\n\n    ") && !run.out.contains("```"), "{}", run.out);
+    let both = cli.run(&["explain", "D303", "D001", "--json"]).json();
+    assert_eq!((&both[0]["code"], &both[1]["code"]), (&"D303".into(), &"D001".into()));
+    assert!(cli.run(&["explain"]).out.lines().count() > 100);
+    insta::assert_snapshot!(cli.run(&["explain", "D0011"]).failure(), @r#"
+        exit 2
+        error: there is no code "D0011"; did you mean "D001"?
+
+        hint: `dadl-mcp explain` lists all of them
+        "#);
+    // What a report says is what can be typed.
+    let report = cli.file("bad.dadl", "a: [").run(&["check", "bad.dadl"]);
+    assert!(report.out.contains("see: dadl-mcp explain D002"), "{}", report.out);
 }
 
 #[test]
@@ -232,7 +286,7 @@ fn shows_every_problem_of_a_file_with_its_place() {
           |     ^
           |
           = help: add `dadl: ..`
-          = see: docs/checks.md#d009
+          = see: dadl-mcp explain D009
 
         error[D008]: unknown key `dadle` in backend `xo`
          --> backends.yaml:3:5
@@ -241,7 +295,7 @@ fn shows_every_problem_of_a_file_with_its_place() {
           |     ^^^^^
           |
           = help: did you mean `dadl`?
-          = see: docs/checks.md#d008
+          = see: dadl-mcp explain D008
 
         error[D008]: unknown key `acess` in backend `xo`
          --> backends.yaml:4:5
@@ -250,7 +304,7 @@ fn shows_every_problem_of_a_file_with_its_place() {
           |     ^^^^^
           |
           = help: did you mean `access`?
-          = see: docs/checks.md#d008
+          = see: dadl-mcp explain D008
 
         error: backends.yaml cannot be used: 3 errors
 
@@ -274,13 +328,13 @@ fn shows_every_problem_of_descriptors() {
         1 | spec: https://dadl.ai/spec/dadl-spec-v0.1.md
           | ^ `backend` is required
           |
-          = see: docs/checks.md#d009
+          = see: dadl-mcp explain D009
 
         error: backend "a": the descriptor bad.dadl cannot be used
         error: backend "b": descriptor `xen-orchestre` was not found; did you mean `xen-orchestra`?
         error: backend "c": it has no `url`, and its descriptor has no `base_url`
 
-        hint: `dadl-mcp doctor`, with the same flags, shows what was found where
+        hint: `dadl-mcp doctor --config backends.yaml` shows what was found where
         "#);
 }
 
@@ -381,7 +435,7 @@ fn the_demo_walks_through_the_main_job() {
         r#""state":"success""#,
         "VM web-06: power_state Halted -> Running",
         "VM web-06: $container ",
-        r#""size":33554432"#,
+        "33554432",
         "! the arguments of `start_vm` cannot be used",
         "! [not_found] HTTP 404: no such VM no-such-vm",
         "! tool \"delete_vm\" was not called",
@@ -391,10 +445,9 @@ fn the_demo_walks_through_the_main_job() {
     }
     assert!(!run.out.contains("[?"), "{}", run.out);
     // In a pipe, where nothing can be drawn again, a call says how it begins and how it ends.
-    let saved = run.out.lines().filter(|line| line.trim_start().starts_with("saved "));
-    assert!((1..=2).contains(&saved.count()), "{}", run.out);
-    // How often it is asked, and so how full it is seen, depends on the machine.
-    assert!((1..20).any(|full| run.out.contains(&format!("[{:.<20}]", "#".repeat(full)))));
+    let saved = run.out.lines().filter(|line| line.contains("saved "));
+    assert!(saved.count() <= 2, "{}", run.out);
+    assert!(run.out.contains(&format!("[{}]", "#".repeat(20))), "{}", run.out);
 }
 
 #[test]

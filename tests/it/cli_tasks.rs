@@ -60,7 +60,8 @@ async fn one_process_begins_a_task_and_another_ends_it() {
     let shell = Shell::new(&upstream);
     let begun = shell.run(&["call", "backup", "vm=web", "wait=0"]).await;
     assert_eq!(value(&begun)["task"]["handle"], HANDLE);
-    assert!(said(&begun).contains(&format!("the task goes on: `dadl-mcp task {HANDLE}`")));
+    let next = format!("the task goes on: `dadl-mcp task {HANDLE} --dadl ");
+    assert!(said(&begun).contains(&next), "{}", said(&begun));
     let looked = shell.run(&["task", HANDLE, "--wait", "0"]).await;
     assert_eq!(value(&looked)["task"]["progress"], 40);
     assert_eq!(looked.status.code(), Some(0));
@@ -99,24 +100,34 @@ async fn a_task_is_cancelled_by_its_handle() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_cancels_the_task_of_a_call_and_says_so() {
-    let interrupted = |arguments: &'static [&'static str], looks| async move {
+async fn ctrl_c_stops_the_task_of_a_call_and_other_signals_leave_it() {
+    let ended = |signal: &'static str, code, arguments: &'static [&'static str]| async move {
         let running = state(201, json!({ "status": "STARTED" }));
         let first = if arguments[0] == "call" { pending() } else { running.clone() };
         let upstream = Upstream::start(vec![first, running]).await;
         let shell = Shell::new(&upstream);
         let child = shell.start(arguments);
-        requests(&upstream, looks).await;
+        requests(&upstream, 2).await;
         let id = child.id().unwrap().to_string();
-        Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+        Command::new("kill").args([signal, &id]).status().await.unwrap();
         let output = child.wait_with_output().await.unwrap();
-        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
         (said(&output), lines(&upstream))
     };
-    let (said, lines) = interrupted(&["call", "backup", "vm=web"], 2).await;
-    assert!(said.contains(&format!("asked the task {HANDLE} to stop")), "{said}");
-    assert_eq!(lines.last().map(String::as_str), Some("PUT /api/task/1-a%3Ab/cancel/"));
-    let (said, lines) = interrupted(&["task", HANDLE], 2).await;
+    let call: &[&str] = &["call", "backup", "vm=web"];
+    let composite: &[&str] = &["call", "both"];
+    for arguments in [call, composite] {
+        let (said, lines) = ended("-INT", 130, arguments).await;
+        assert!(said.contains(&format!("asked the task {HANDLE} to stop")), "{said}");
+        assert!(said.contains(&format!("asking the task {HANDLE} to stop")), "{said}");
+        assert_eq!(lines.last().map(String::as_str), Some("PUT /api/task/1-a%3Ab/cancel/"));
+    }
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129)] {
+        let (said, lines) = ended(signal, code, call).await;
+        assert!(said.contains(&format!("the task goes on: `dadl-mcp task {HANDLE}`")), "{said}");
+        assert!(!lines.iter().any(|line| line.starts_with("PUT ")), "{lines:?}");
+    }
+    let (said, lines) = ended("-INT", 130, &["task", HANDLE]).await;
     assert!(said.contains("the task goes on"), "{said}");
     assert!(lines.iter().all(|line| line.starts_with("GET ")), "{lines:?}");
 }

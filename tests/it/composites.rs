@@ -418,7 +418,7 @@ async fn a_person_is_asked_about_the_composite_with_its_dangerous_calls() {
     let code = "return Promise.all(params.ids.map(id => api.delete({ id })));";
     let served = serve_tools(&descriptor(keys, code), &upstream.url(), |_| {});
     let mut client = Client::legacy(served, json!({ "elicitation": {} })).await;
-    for (id, confirm) in [(1, false), (2, true)] {
+    for (id, action) in [(1, "decline"), (2, "accept")] {
         let call = json!({ "name": "run", "arguments": { "ids": [4, 5] } });
         client.start(id, "tools/call", call).await;
         let question = client.receive().await;
@@ -428,11 +428,11 @@ async fn a_person_is_asked_about_the_composite_with_its_dangerous_calls() {
             message.contains("dangerous calls, with arguments of its own: delete"),
             "{message}"
         );
-        let result = json!({ "action": "accept", "content": { "confirm": confirm } });
+        let result = json!({ "action": action });
         let reply = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
         client.send(&reply).await;
         let answer = client.receive().await;
-        if confirm {
+        if action == "accept" {
             assert_eq!(mcp_support::text(&answer), "[null,null]");
         } else {
             assert!(mcp_support::failure(&answer).contains("was not called"));

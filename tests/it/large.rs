@@ -80,6 +80,12 @@ async fn a_large_list_is_cut_where_an_item_ends_and_kept_as_a_whole() {
     let (mut client, _upstream) = client(&all.to_string(), 400).await;
     let answer = client.call(1, "list_vms", json!({})).await;
     check_cut(&answer["result"], &all);
+    // Who saw the part has its link; beside exports it is not listed.
+    let uri = answer["result"]["content"][2]["uri"].clone();
+    let listed = client.request(2, "resources/list", json!({})).await;
+    assert_eq!(listed["result"]["resources"], json!([]));
+    let read = client.request(3, "resources/read", json!({ "uri": uri })).await;
+    assert_eq!(read["result"]["contents"][0]["text"], all.to_string(), "{read}");
 }
 
 #[tokio::test]

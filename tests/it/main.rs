@@ -32,6 +32,7 @@ mod every_tool;
 mod examples;
 mod executor;
 mod fetching;
+mod file_names;
 mod footprint;
 mod harness;
 mod health;
@@ -95,6 +96,8 @@ mod trust;
 mod unexpanded;
 mod uploads;
 mod upstream;
+#[cfg(unix)]
+mod wide;
 mod wire;
 mod working_directory;
 mod xo_access;

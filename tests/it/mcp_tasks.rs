@@ -1,8 +1,11 @@
 //! Tasks as hosts see them: the built-in tools, progress, cancellation, and the tasks of the
 //! protocol, over stdio and HTTP and in both eras.
 
+use std::time::Duration;
+
 use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
+    config::BackendSettings,
     http::settled,
 };
 use serde_json::{Value, json};
@@ -39,7 +42,7 @@ async fn the_built_in_tools_are_listed_where_they_are_needed() {
     let levels =
         |words: &[&str]| Policy { levels: Levels::new(words.iter().copied()), ..Policy::default() };
     let all = listed(levels(&["all"])).await;
-    assert_eq!(all[all.len() - 2..], ["task_wait", "task_cancel"]);
+    assert_eq!(all[all.len() - 3..], ["task_wait", "task_cancel", "task_list"]);
     // A tool of the descriptor that is called so gets another name.
     assert!(all.iter().any(|name| name.starts_with("task_cancel_")), "{all:?}");
     assert_eq!(listed(levels(&["read"])).await, ["task_status"], "nothing begins a task");
@@ -47,7 +50,7 @@ async fn the_built_in_tools_are_listed_where_they_are_needed() {
         tools: Some(ToolPatterns::new(["backup"]).unwrap()),
         ..levels(&["read", "write"])
     };
-    assert_eq!(listed(only).await, ["backup", "task_wait", "task_cancel"]);
+    assert_eq!(listed(only).await, ["backup", "task_wait", "task_cancel", "task_list"]);
     let excluded = Policy {
         exclude_tools: ToolPatterns::new(["task_*", "both", "hasty"]).unwrap(),
         ..levels(&["all"])
@@ -126,44 +129,19 @@ async fn progress_says_how_far_the_task_is() {
             assert_eq!(message["params"]["total"], 100.0, "{message}");
         }
     }
-    assert_eq!(messages.last().map(String::as_str), Some("SUCCESS, 100 %"), "{messages:?}");
-}
-
-#[tokio::test]
-async fn cancelling_a_call_cancels_its_task() {
-    let upstream = Upstream::start(vec![pending(), running()]).await;
-    let mut client = client(&upstream).await;
-    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
-    requests(&upstream, 2).await;
-    client.notify("notifications/cancelled", json!({ "requestId": 1, "reason": "stop" })).await;
-    while !lines(&upstream).iter().any(|line| line == CANCEL) {
-        upstream.request_arrived().await;
-    }
-    client.request(2, "ping", json!({})).await;
-}
-
-#[tokio::test]
-async fn a_host_that_went_away_cancels_the_task() {
-    let upstream = Upstream::start(vec![pending(), running()]).await;
-    let mut client = client(&upstream).await;
-    client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
-    requests(&upstream, 2).await;
-    client.close_input().await;
-    while client.next().await.is_some() {}
-    client.ended().await.unwrap();
-    // What a process does at its end.
-    settled().await;
-    assert!(lines(&upstream).iter().any(|line| line == CANCEL));
+    let start = format!("task {HANDLE}: ");
+    assert!(messages.iter().all(|message| message.starts_with(&start)), "{messages:?}");
+    assert_eq!(messages.last(), Some(&format!("{start}SUCCESS, 100 %")), "{messages:?}");
 }
 
 /// Begins a task, does `what`, and returns what was sent until all has settled.
 async fn left_alone(what: impl AsyncFnOnce(&mut Client, &Upstream)) -> Vec<String> {
-    let silent = Answer::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec());
-    let upstream = Upstream::start(vec![pending(), silent]).await;
+    let upstream = Upstream::start(vec![pending(), silent()]).await;
     let mut client = client(&upstream).await;
     client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
     requests(&upstream, 2).await;
     what(&mut client, &upstream).await;
+    settled().await;
     // The end of the session comes after that of its calls.
     client.shutdown.cancel();
     while client.next().await.is_some() {}
@@ -173,25 +151,128 @@ async fn left_alone(what: impl AsyncFnOnce(&mut Client, &Upstream)) -> Vec<Strin
 }
 
 #[tokio::test]
-async fn a_host_that_lost_its_patience_and_a_restart_leave_the_task_alone() {
-    let impatient = left_alone(async |client, upstream| {
-        let reason = "McpError: MCP error -32001: Request timed out";
-        let cancelled = json!({ "requestId": 1, "reason": reason });
-        client.notify("notifications/cancelled", cancelled).await;
-        // The call was dropped, and whoever wanted to cancel the task has begun to.
+async fn a_cancelled_call_leaves_its_task_alone() {
+    let reasons = [
+        json!("stop"),
+        json!("MCP request cancelled by caller"),
+        json!("McpError: MCP error -32001: Request timed out"),
+        json!(null),
+    ];
+    for reason in reasons {
+        let cancelled = left_alone(async |client, upstream| {
+            let mut cancelled = json!({ "requestId": 1 });
+            if !reason.is_null() {
+                cancelled["reason"] = reason.clone();
+            }
+            client.notify("notifications/cancelled", cancelled).await;
+            // The call was dropped.
+            upstream.connection_closed().await;
+        });
+        let lines = cancelled.await;
+        assert!(!lines.iter().any(|line| line == CANCEL), "{reason}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_went_away_and_a_restart_leave_the_task_alone() {
+    let lines = left_alone(async |client, upstream| {
+        client.close_input().await;
         upstream.connection_closed().await;
-        settled().await;
     });
-    let lines = impatient.await;
+    let lines = lines.await;
     assert!(!lines.iter().any(|line| line == CANCEL), "{lines:?}");
     let lines = left_alone(async |_, _| {}).await;
     assert!(!lines.iter().any(|line| line == CANCEL), "{lines:?}");
 }
 
+/// An answer that does not come.
+fn silent() -> Answer {
+    Answer::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())
+}
+
+#[tokio::test]
+async fn what_a_cancelled_call_began_is_named_at_once_and_can_be_stopped() {
+    let taken = state(200, json!({ "status": "STARTED" }));
+    let revoked = state(410, json!({ "status": "REVOKED", "result": null }));
+    let upstream = Upstream::start(vec![pending(), silent(), taken, revoked]).await;
+    let mut client = client(&upstream).await;
+    let call = json!({
+        "name": "backup", "arguments": { "vm": "web" }, "_meta": { "progressToken": "p" }
+    });
+    client.start(1, "tools/call", call).await;
+    let first = client.receive().await;
+    assert_eq!(first["params"]["message"], format!("task {HANDLE}: running"), "{first}");
+    requests(&upstream, 2).await;
+    client.notify("notifications/cancelled", json!({ "requestId": 1, "reason": "late" })).await;
+    upstream.connection_closed().await;
+    let answer = client.call(2, "task_list", json!({})).await;
+    let task = &answer["result"]["structuredContent"]["tasks"][0];
+    assert_eq!((&task["task"], &task["running"]), (&json!(HANDLE), &json!(true)), "{answer}");
+    assert_eq!(task["tool"], "backup");
+    assert_eq!(upstream.requests().len(), 2, "nothing is asked of the API");
+    client.call(3, "task_cancel", json!({ "task": HANDLE })).await;
+    assert_eq!(lines(&upstream)[2], CANCEL);
+    let answer = client.call(4, "task_list", json!({})).await;
+    let task = &answer["result"]["structuredContent"]["tasks"][0];
+    assert_eq!((&task["state"], &task["running"]), (&json!("REVOKED"), &json!(false)), "{answer}");
+    assert!(failure(&client.call(5, "task_list", json!({ "all": true })).await).contains("`all`"));
+}
+
+#[tokio::test]
+async fn task_list_has_what_composites_begin() {
+    let upstream = Upstream::start(vec![pending(), success(json!(1))]).await;
+    let mut client = client(&upstream).await;
+    let empty = client.call(1, "task_list", json!({})).await;
+    assert_eq!(empty["result"]["structuredContent"], json!({ "tasks": [] }));
+    client.call(2, "both", json!({})).await;
+    let answer = client.call(3, "task_list", json!({})).await;
+    let task = &answer["result"]["structuredContent"]["tasks"][0];
+    assert_eq!((&task["task"], &task["state"]), (&json!(HANDLE), &json!("SUCCESS")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_host_that_hears_of_progress_waits_no_longer() {
+    let change = |it: &mut BackendSettings| it.task_wait = Duration::from_millis(300);
+    let call = |with: fn(Value) -> Value| {
+        let mut call = with(backup());
+        call["_meta"]["progressToken"] = json!("p");
+        call
+    };
+    let is_over_budget = |answer: &Value| {
+        let task = &answer["result"]["structuredContent"]["task"];
+        assert_eq!(task["running"], true, "{answer}");
+    };
+    for is_later in [false, true] {
+        let upstream = Upstream::start(vec![pending(), running()]).await;
+        let served = serve_tools(TOOLS, &upstream.url(), change);
+        let (mut client, call) = if is_later {
+            (Client::connect(served), call(with_meta))
+        } else {
+            (Client::legacy(served, json!({})).await, call(|it| it))
+        };
+        client.start(1, "tools/call", call).await;
+        let mut answer = client.receive().await;
+        while answer["id"] != 1 {
+            answer = client.receive().await;
+        }
+        is_over_budget(&answer);
+    }
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), change), |_| {}).await;
+    let session = site.session(json!({})).await;
+    let params = call(|it| it);
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let mut reply = site.in_session(&session, &call).await;
+    let mut answer = reply.event().await;
+    while !answer["result"].is_object() {
+        answer = reply.event().await;
+    }
+    is_over_budget(&answer);
+}
+
 #[tokio::test]
 async fn a_server_that_ends_hands_its_tasks_over() {
-    let silent = Answer::Hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec());
-    let upstream = Upstream::start(vec![pending(), silent]).await;
+    let upstream = Upstream::start(vec![pending(), silent()]).await;
     let mut client = client(&upstream).await;
     client.start(1, "tools/call", json!({ "name": "backup", "arguments": { "vm": "a" } })).await;
     requests(&upstream, 2).await;
@@ -273,7 +354,7 @@ fn backup() -> Value {
 async fn a_host_that_knows_tasks_gets_one_that_outlives_the_process() {
     let answers = vec![pending(), running(), running(), success(json!({ "n": 1 }))];
     let upstream = Upstream::start(answers).await;
-    let served = || serve_tools(TOOLS, &upstream.url(), |_| {});
+    let served = || serve_tools(TOOLS, &upstream.url(), |it| it.task_after = Duration::ZERO);
     let mut first = Client::connect(served());
     let answer = first.request(1, "tools/call", knows_tasks(backup())).await;
     let task = &answer["result"];
@@ -298,6 +379,22 @@ async fn a_host_that_knows_tasks_gets_one_that_outlives_the_process() {
     call["arguments"]["wait"] = json!(0);
     let answer = second.request(3, "tools/call", knows_tasks(call)).await;
     assert_ne!(answer["result"]["resultType"], "task", "{answer}");
+}
+
+#[tokio::test]
+async fn a_task_that_ends_soon_is_one_call() {
+    let upstream = Upstream::start(vec![pending(), running(), success(json!({ "n": 1 }))]).await;
+    let mut client = Client::connect(serve_tools(TOOLS, &upstream.url(), |_| {}));
+    let answer = client.request(1, "tools/call", knows_tasks(backup())).await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "n": 1 }), "{answer}");
+    // One that does not is a task, after the time of the setting.
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let change = |it: &mut BackendSettings| it.task_after = Duration::from_millis(300);
+    let mut client = Client::connect(serve_tools(TOOLS, &upstream.url(), change));
+    let answer = client.request(1, "tools/call", knows_tasks(backup())).await;
+    assert_eq!(answer["result"]["resultType"], "task", "{answer}");
+    assert_eq!(answer["result"]["statusMessage"], "STARTED, 40 %");
+    assert!(lines(&upstream).len() > 1, "it was looked at");
 }
 
 #[tokio::test]
@@ -360,22 +457,51 @@ async fn both_eras_wait_over_http() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_closed_cancels_the_task() {
-    let upstream = Upstream::start(vec![pending(), running()]).await;
+async fn a_request_that_is_closed_leaves_the_task_alone() {
+    let upstream = Upstream::start(vec![pending(), silent()]).await;
     let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
     tokio::select! {
         _ = site.stateless("tools/call", backup()) => panic!("the task goes on"),
         () = requests(&upstream, 2) => {}
     }
-    while !lines(&upstream).iter().any(|line| line == CANCEL) {
-        upstream.request_arrived().await;
-    }
+    upstream.connection_closed().await;
+    settled().await;
+    assert!(!lines(&upstream).iter().any(|line| line == CANCEL));
+    // Whoever comes back from there finds it.
+    let list = json!({ "name": "task_list", "arguments": {} });
+    let answer = site.stateless("tools/call", list).await.json().await;
+    assert_eq!(answer["result"]["structuredContent"]["tasks"][0]["task"], HANDLE, "{answer}");
+}
+
+#[tokio::test]
+async fn a_session_lists_its_own_tasks_alone() {
+    let upstream = Upstream::start(vec![pending()]).await;
+    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
+    let (one, other) = (site.session(json!({})).await, site.session(json!({})).await);
+    let call = |name: &str, arguments: Value| {
+        let params = json!({ "name": name, "arguments": arguments });
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })
+    };
+    let begin = call("backup", json!({ "vm": "web", "wait": 0 }));
+    site.in_session(&one, &begin).await.event().await;
+    let list = call("task_list", json!({}));
+    let listed = async |session: &str| {
+        let answer = site.in_session(session, &list).await.event().await;
+        answer["result"]["structuredContent"]["tasks"].as_array().unwrap().len()
+    };
+    assert_eq!((listed(&one).await, listed(&other).await), (1, 0));
+    let answer = site.stateless("tools/call", list["params"].clone()).await.json().await;
+    assert_eq!(answer["result"]["structuredContent"]["tasks"], json!([]), "{answer}");
 }
 
 #[tokio::test]
 async fn a_task_of_the_protocol_over_http() {
     let upstream = Upstream::start(vec![pending(), success(json!({ "n": 1 }))]).await;
-    let site = Site::start_served(serve_tools(TOOLS, &upstream.url(), |_| {}), |_| {}).await;
+    let site = Site::start_served(
+        serve_tools(TOOLS, &upstream.url(), |it| it.task_after = Duration::ZERO),
+        |_| {},
+    )
+    .await;
     let answer = site.stateless_with("tools/call", knows_tasks(backup())).await.json().await;
     let id = answer["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{answer}"));
     let mut get = knows_tasks(json!({ "taskId": id }));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dadl_mcp::{
     access::ToolPatterns,
+    descriptor::{self, source::Source},
     simulator::{SimulatorOptions, XenOrchestra},
 };
 use serde_json::{Value, json};
@@ -81,8 +82,6 @@ async fn templates_are_listed_and_objects_read() {
     assert_eq!(templates.len(), 18);
     assert_eq!(templates[1]["uriTemplate"], "xo://VM/{id}");
     assert_eq!(templates[1]["mimeType"], "application/json");
-    let answer = client.request(2, "resources/list", json!({})).await;
-    assert_eq!(answer["result"]["resources"], json!([]));
     let uri = changed(&simulator, 0);
     // Some clients put what looks like a host in lower case.
     for (id, uri) in [(3, uri.clone()), (4, uri.replace("xo://VM", "XO://vm"))] {
@@ -99,6 +98,63 @@ async fn templates_are_listed_and_objects_read() {
         let answer = client.request(5, "resources/read", json!({ "uri": uri })).await;
         assert_eq!(answer["error"]["code"], -32002, "{uri} {answer}");
     }
+}
+
+/// The URIs and names that are listed.
+async fn listed(client: &mut Client, id: u32) -> Vec<(String, String)> {
+    let answer = client.request(id, "resources/list", json!({})).await;
+    let of = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let listed = answer["result"]["resources"].as_array().unwrap();
+    listed.iter().map(|it| (of(&it["uri"]), of(&it["name"]))).collect()
+}
+
+#[tokio::test]
+async fn a_few_objects_are_listed_and_each_can_be_read() {
+    let simulator = simulator().await;
+    let served = served(&simulator);
+    let files = served.files();
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("notes.txt"), "x").unwrap();
+    let mut client = Client::legacy(served, json!({})).await;
+    let all = listed(&mut client, 1).await;
+    let of = |start: &str| all.iter().filter(|(uri, _)| uri.starts_with(start)).count();
+    assert!(of("xo://pool/") > 0 && of("xo://host/") > 0, "{all:?}");
+    assert_eq!(of("xo://pool/") + of("xo://host/") + 1, all.len(), "{all:?}");
+    // The objects come first, so that no number of files hides them.
+    assert!(all.last().unwrap().0.ends_with("/notes.txt"), "{all:?}");
+    for (id, (uri, name)) in (2..).zip(&all) {
+        let answer = client.request(id, "resources/read", json!({ "uri": uri })).await;
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(
+            !uri.starts_with("xo:") || text.contains(&format!("\"name_label\":\"{name}\"")),
+            "{text}"
+        );
+    }
+    // What was listed a moment ago, and cannot be read now, does not end the work of a host.
+    drop(simulator);
+    let (uri, _) = &all[0];
+    let answer = client.request(900, "resources/read", json!({ "uri": uri })).await;
+    let contents = &answer["result"]["contents"][0];
+    assert!(contents["text"].as_str().unwrap().contains("GET /pools/"), "{answer}");
+    assert_eq!(contents["_meta"]["dadl-mcp/error"], contents["text"], "{answer}");
+    let answer = client.request(901, "resources/read", json!({ "uri": "xo://pool/other" })).await;
+    assert!(answer["error"].is_object(), "{answer}");
+}
+
+#[tokio::test]
+async fn objects_are_listed_where_that_is_allowed_and_the_api_answers() {
+    let simulator = simulator().await;
+    let mut client = Client::legacy(served_without(&simulator, "list_pools"), json!({})).await;
+    let all = listed(&mut client, 1).await;
+    assert!(!all.is_empty() && all.iter().all(|(uri, _)| uri.starts_with("xo://host/")), "{all:?}");
+    let mut client = Client::legacy(served_without(&simulator, "get_host"), json!({})).await;
+    let all = listed(&mut client, 1).await;
+    assert!(!all.is_empty() && all.iter().all(|(uri, _)| uri.starts_with("xo://pool/")), "{all:?}");
+    let mut client = Client::legacy(served_without(&simulator, "list_*"), json!({})).await;
+    assert_eq!(listed(&mut client, 1).await, []);
+    let mut client = Client::legacy(served(&simulator), json!({})).await;
+    drop(simulator);
+    assert_eq!(listed(&mut client, 1).await, []);
 }
 
 #[tokio::test]
@@ -256,5 +312,25 @@ async fn only_what_is_allowed_is_offered() {
             let answer = client.request(3, "resources/subscribe", uri).await;
             assert_eq!(answer["error"]["code"], -32002, "{excluded} {answer}");
         }
+    }
+}
+
+#[test]
+fn a_descriptor_lists_only_what_it_reads_and_what_needs_no_argument() {
+    let text = include_str!("../../dadl/xen-orchestra.dadl");
+    for (lister, expected) in [
+        ("pool: list_pols", "the tool `list_pols`, which lists `pool`, does not exist"),
+        ("pool: get_pool", "needs `uuid`"),
+        ("pool: delete_vm", "does not have `access: read`"),
+        ("pool: open_events_stream", "answers no list"),
+        ("vm: list_vms", "lists what no tool in `read` reads"),
+    ] {
+        let text = text.replacen("pool: list_pools", lister, 1);
+        let loaded = descriptor::check(&Source::new("xo.dadl", text));
+        let found = loaded
+            .diagnostics
+            .iter()
+            .any(|it| it.code.0 == "D744" && it.message.contains(expected));
+        assert!(found, "{lister}: {:?}", loaded.diagnostics);
     }
 }

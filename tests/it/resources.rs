@@ -89,3 +89,72 @@ async fn an_old_client_gets_no_link() {
     assert!(text(&answer).starts_with("saved to "), "{answer}");
     assert_eq!(answer["result"]["content"].as_array().unwrap().len(), 1, "{answer}");
 }
+
+async fn read(client: &mut Client, id: u32, uri: &str) -> Vec<Value> {
+    let answer = client.request(id, "resources/read", json!({ "uri": uri })).await;
+    let contents = answer["result"]["contents"].as_array();
+    contents.unwrap_or_else(|| panic!("{uri}: {answer}")).clone()
+}
+
+#[tokio::test]
+async fn all_that_is_listed_can_be_read() {
+    let upstream = export(b"x", "application/octet-stream").await;
+    let served = serve(&upstream.url());
+    let files = served.files();
+    std::fs::create_dir_all(&files).unwrap();
+    let (most, text) = (1024 * 1024, format!("a{}", "€".repeat(700_000)));
+    std::fs::write(files.join("large.txt"), &text).unwrap();
+    std::fs::write(files.join("large.raw"), vec![7; 3 * most]).unwrap();
+    std::fs::write(files.join("empty.txt"), "").unwrap();
+    std::fs::write(files.join("no-text.txt"), b"a\xFF\xFEb").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(files.join("locked.txt"), "x").unwrap();
+        let none = std::fs::Permissions::from_mode(0);
+        std::fs::set_permissions(files.join("locked.txt"), none).unwrap();
+    }
+    let mut client = Client::legacy(served, json!({})).await;
+    let listed = client.request(1, "resources/list", json!({})).await;
+    let listed = listed["result"]["resources"].as_array().unwrap().clone();
+    let is_locked = std::fs::File::open(files.join("locked.txt")).is_err();
+    assert_eq!(listed.len(), if is_locked { 4 } else { 5 }, "{listed:?}");
+    for (id, resource) in (2..).zip(&listed) {
+        let contents = read(&mut client, id, resource["uri"].as_str().unwrap()).await;
+        assert!(!contents.is_empty(), "{resource}");
+    }
+    let base = format!("file://{}", files.canonicalize().unwrap().display());
+    let contents = read(&mut client, 100, &format!("{base}/large.raw")).await;
+    let note =
+        "the first 1048576 of 3145728 bytes; the rest is read with ?offset=1048576 after the URI";
+    assert_eq!(contents[0]["text"], note);
+    assert_eq!(contents[1]["blob"].as_str().unwrap().len(), most.div_ceil(3) * 4);
+    let meta = json!({ "offset": 0, "length": most, "size": 3 * most, "dadl-mcp/note": note });
+    assert_eq!(contents[1]["_meta"], meta);
+    // Each part of a text ends with a whole character, and the parts are the text.
+    let (mut whole, mut offset, mut id) = (String::new(), 0, 200);
+    loop {
+        let uri = format!(
+            "{base}/large.txt{}",
+            match offset {
+                0 => String::new(),
+                offset => format!("?offset={offset}"),
+            }
+        );
+        let contents = read(&mut client, id, &uri).await;
+        let last = contents.last().unwrap();
+        assert_eq!(contents[0]["uri"], uri);
+        whole.push_str(last["text"].as_str().unwrap());
+        offset += last["_meta"]["length"].as_u64().unwrap();
+        id += 1;
+        if contents.len() == 1 {
+            break;
+        }
+        let next = format!("?offset={offset} ");
+        assert!(contents[0]["text"].as_str().unwrap().contains(&next), "{}", contents[0]);
+    }
+    assert!(whole == text && offset == text.len() as u64 && id > 202);
+    // A range that was asked for has the bytes that were asked for.
+    let contents = read(&mut client, 300, &format!("{base}/large.txt?length=3")).await;
+    assert_eq!((contents.len(), &contents[0]["blob"]), (1, &json!("YeKC")));
+}

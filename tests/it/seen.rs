@@ -120,14 +120,10 @@ async fn errors_of_a_server_show_what_is_in_them() {
 fn check_question(message: &str, url: &str) {
     let lines: Vec<&str> = message.lines().collect();
     let request = format!("- Request: DELETE \"{url}/things/7\"");
-    let start = [
-        "Allow the dangerous call drop on backend fake?",
-        "- Access level: dangerous",
-        &request,
-        "- Argument id = \"7\"",
-    ];
-    assert_eq!(lines[..4], start, "{message}");
-    assert!(lines[4].starts_with("- Argument note = \"Seen\\udb40\\udc49"), "{message}");
+    let start = ["Allow the dangerous call drop on backend fake?", "- Argument id = \"7\""];
+    assert_eq!(lines[..2], start, "{message}");
+    assert!(lines[2].starts_with("- Argument note = \"Seen\\udb40\\udc49"), "{message}");
+    assert_eq!(lines[3..5], ["- Access level: dangerous", &request], "{message}");
     assert!(
         lines[5].starts_with("- The descriptor says about the tool, and nobody has"),
         "{message}"

@@ -580,7 +580,8 @@ async fn doctor_tells_a_login_from_a_call() {
             .filter(|(_, subject)| matches!(*subject, "login" | "call"))
             .collect();
         assert_eq!(found, expected, "{}", run.out);
-        assert_eq!(run.out.contains("`dadl-mcp setup fake` asks"), expected == bad, "{}", run.out);
+        let hint = "`dadl-mcp setup fake --dadl ";
+        assert_eq!(run.out.contains(hint), expected == bad, "{}", run.out);
         assert!(!run.out.contains(TOKEN) && !run.out.contains("client-7"));
     }
 }

@@ -9,15 +9,17 @@ use std::{
 use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
     config::BackendSettings,
-    executor::{Budget, CallContext, CallError, TaskError},
+    executor::{Budget, CallContext, CallError, OnDrop, TaskError},
     gate::Refusal,
     outcome::{
         Observer, Outcome, Payload, Progress,
         task::{TaskHandle, TaskReport},
     },
+    shares::Client,
     simulator::{SimulatorOptions, XenOrchestra},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     api::api,
@@ -312,7 +314,7 @@ async fn a_server_that_does_not_come_back_ends_the_waiting() {
     let bench = bench(&upstream.url());
     let handle: TaskHandle = "fake:backup:1-a:b".parse().unwrap();
     let right = bench.gate.check_task(&handle).unwrap();
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let outcome = bench.executor.watch_task(&right, &waiting(Budget::Longest)).await.unwrap();
     let elapsed = started.elapsed().as_secs();
     assert!((120..600).contains(&elapsed), "after {elapsed} s of an hour");
@@ -333,10 +335,12 @@ async fn progress_is_reported_at_every_look() {
     bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap();
     let heard = heard.0.lock().unwrap();
     let done: Vec<u64> = heard.iter().map(|report| report.progress().done).collect();
-    // The end is told as well, however far the look before it had seen.
-    assert_eq!(done, [0, 10, 10, 70, 100]);
+    assert_eq!(done, [0, 10, 10, 70, 100], "the end as well");
     assert_eq!(heard[3].summary(), "STARTED, 70 %");
     assert_eq!((heard[4].summary().as_str(), heard[4].is_running), ("SUCCESS, 100 %", false));
+    let named =
+        |report: &TaskReport| report.progress().message.starts_with("task fake:backup:1-a:b: ");
+    assert!(heard.iter().all(named), "whoever gives up knows the handle");
 }
 
 /// Waits until `count` requests have come.
@@ -347,9 +351,72 @@ pub(crate) async fn requests(upstream: &Upstream, count: usize) {
 }
 
 #[tokio::test]
-async fn a_dropped_call_cancels_its_task() {
+async fn a_failed_task_is_told_to_its_end() {
+    let failed = state(400, json!({ "status": "FAILURE", "progress": 40 }));
+    let upstream = Upstream::start(vec![pending(), failed]).await;
+    let bench = bench(&upstream.url());
+    let heard = Heard::default();
+    let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
+    let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
+    bench.executor.execute(call, &CallContext::heard_by(&heard)).await.unwrap_err();
+    let last = heard.0.lock().unwrap().pop().unwrap();
+    assert_eq!((last.summary().as_str(), last.is_running), ("FAILURE, 40 %", false));
+}
+
+#[tokio::test]
+async fn the_usual_wait_counts_from_when_the_call_came() {
+    let upstream = Upstream::start(vec![pending(), pending(), running()]).await;
+    let bench = bench_with(&upstream.url(), |it| it.task_wait = Duration::from_secs(20));
+    let call = || {
+        let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
+        bench.gate.check("backup", arguments).unwrap().admit().unwrap()
+    };
+    let before = Instant::now().checked_sub(Duration::from_secs(20)).unwrap();
+    // A person's answer, a turn and the request itself took all of it.
+    let context = CallContext { since: before, ..CallContext::default() };
+    let outcome = bench.executor.execute(call(), &context).await.unwrap();
+    assert_eq!(value(outcome)["task"]["running"], true);
+    assert_eq!(lines(&upstream), [STARTED], "the handle comes at once");
+    // What a caller asks for counts from now.
+    let context = context.waiting(Budget::For(Duration::from_millis(300)));
+    bench.executor.execute(call(), &context).await.unwrap();
+    assert!(lines(&upstream).len() > 2);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_listed_for_whoever_began_it() {
+    let upstream = Upstream::start(vec![pending(), success(json!(1))]).await;
+    let bench = bench(&upstream.url());
+    let client = |session: &str| Client { host: "h".to_owned(), session: session.to_owned() };
+    let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
+    let call = bench.gate.check("backup", arguments).unwrap().admit().unwrap();
+    let context = waiting(Budget::AtOnce).of(client("1"));
+    bench.executor.execute(call, &context).await.unwrap();
+    let begun = bench.executor.begun(&client("1")).remove(0);
+    assert_eq!((&begun["task"], &begun["running"]), (&json!("fake:backup:1-a:b"), &json!(true)));
+    assert_eq!((&begun["tool"], begun.get("seen")), (&json!("backup"), None));
+    assert!(bench.executor.begun(&client("2")).is_empty());
+    // Whoever looks, the list says how it was last seen.
+    let right = bench.gate.check_task(&"fake:backup:1-a:b".parse().unwrap()).unwrap();
+    bench.executor.watch_task(&right, &waiting(Budget::Usual)).await.unwrap();
+    let begun = bench.executor.begun(&client("1")).remove(0);
+    assert_eq!((&begun["state"], &begun["running"]), (&json!("SUCCESS"), &json!(false)));
+    assert!(bench.executor.begun(&Client::only()).is_empty(), "it began nothing");
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_its_task() {
     let upstream = Upstream::start(vec![pending(), success(json!(null))]).await;
-    let bench = begun_and_dropped(&upstream).await;
+    let bench = begun_and_dropped(&upstream, false).await;
+    dadl_mcp::http::settled().await;
+    assert!(lines(&upstream).iter().all(|line| !line.starts_with("PUT ")));
+    assert_eq!(bench.executor.begun(&Client::only())[0]["task"], "fake:backup:1-a:b");
+}
+
+#[tokio::test]
+async fn a_call_that_a_person_stops_asks_its_task_to_stop() {
+    let upstream = Upstream::start(vec![pending(), success(json!(null))]).await;
+    let bench = begun_and_dropped(&upstream, true).await;
     requests(&upstream, 2).await;
     let cancel = upstream.requests().pop().unwrap();
     assert!(cancel.starts_with("PUT /api/task/1-a%3Ab/cancel/ "), "{cancel}");
@@ -357,8 +424,8 @@ async fn a_dropped_call_cancels_its_task() {
     drop(bench);
 }
 
-/// Begins a task and drops the call that waits for it.
-async fn begun_and_dropped(upstream: &Upstream) -> Harness {
+/// Begins a task and drops the call that waits for it, which a person stops or not.
+async fn begun_and_dropped(upstream: &Upstream, is_stopped: bool) -> Harness {
     let bench = bench(&upstream.url());
     let heard = Heard::default();
     let arguments = json!({ "vm": "web" }).as_object().unwrap().clone();
@@ -372,7 +439,12 @@ async fn begun_and_dropped(upstream: &Upstream) -> Harness {
     tokio::select! {
         biased;
         _ = bench.executor.execute(call, &context) => panic!("it is not over"),
-        () = begun => {}
+        () = async {
+            begun.await;
+            if is_stopped {
+                context.on_drop.stop();
+            }
+        } => {}
     }
     bench
 }
@@ -564,16 +636,19 @@ async fn a_migration_shows_its_parts() {
 }
 
 #[tokio::test]
-async fn a_dropped_action_of_xen_orchestra_is_aborted() {
+async fn an_action_of_xen_orchestra_that_a_person_stops_is_aborted() {
     let (_simulator, bench) = xen_orchestra(Duration::from_secs(3600)).await;
     let vm = id_of(&bench, "list_vms", "web-06").await;
     let heard = Arc::new(Heard::default());
     let (gate, executor, observer) =
         (bench.gate.clone(), bench.executor.clone(), Arc::clone(&heard));
     let arguments = json!({ "uuid": vm }).as_object().unwrap().clone();
+    let on_drop = OnDrop::default();
+    on_drop.stop();
     let call = tokio::spawn(async move {
         let call = gate.check("start_vm", arguments).unwrap().admit().unwrap();
-        executor.execute(call, &CallContext::heard_by(&*observer)).await.map(drop)
+        let context = CallContext { on_drop, ..CallContext::heard_by(&*observer) };
+        executor.execute(call, &context).await.map(drop)
     });
     let handle = loop {
         let begun = heard.0.lock().unwrap().first().map(|report| report.handle.clone());

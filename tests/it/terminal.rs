@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::LazyLock,
 };
 
@@ -74,13 +74,31 @@ static CURSOR: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\r\x1b\[2K|\x1b\[\d+[AB]|\r").unwrap());
 
 /// What a command reads.
-enum Input {
+pub(crate) enum Input {
     Typed(String),
     File(File),
 }
 
 /// Runs a command on a terminal of its own; returns all that was written to it.
-fn on_terminal(mut command: Command, input: Input) -> Vec<u8> {
+fn on_terminal(command: Command, input: Input) -> Vec<u8> {
+    on_terminal_of(160, command, input)
+}
+
+/// The same on a terminal of so many columns.
+pub(crate) fn on_terminal_of(columns: u16, command: Command, input: Input) -> Vec<u8> {
+    let (mut child, mut master) = begin_on_terminal(columns, command, input);
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    // Reading fails when nobody has the other end any more.
+    while let Ok(length @ 1..) = master.read(&mut buffer) {
+        all.extend_from_slice(&buffer[..length]);
+    }
+    child.wait().unwrap();
+    all
+}
+
+/// Starts a command on a terminal of its own; what is written to it can be read.
+pub(crate) fn begin_on_terminal(columns: u16, mut command: Command, input: Input) -> (Child, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -91,7 +109,7 @@ fn on_terminal(mut command: Command, input: Input) -> Vec<u8> {
     let mut attributes = tcgetattr(&slave).unwrap();
     attributes.make_raw();
     tcsetattr(&slave, OptionalActions::Now, &attributes).unwrap();
-    let size = Winsize { ws_row: 50, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&slave, size).unwrap();
     let typed = match input {
         Input::Typed(text) => {
@@ -104,19 +122,12 @@ fn on_terminal(mut command: Command, input: Input) -> Vec<u8> {
         }
     };
     command.stdout(slave.try_clone().unwrap()).stderr(slave);
-    let mut child = command.spawn().unwrap();
+    let child = command.spawn().unwrap();
     // It holds the other ends of the terminal.
     drop(command);
     let mut master = File::from(master);
     master.write_all(typed.as_bytes()).unwrap();
-    let mut all = Vec::new();
-    let mut buffer = [0; 4096];
-    // Reading fails when nobody has the other end any more.
-    while let Ok(length @ 1..) = master.read(&mut buffer) {
-        all.extend_from_slice(&buffer[..length]);
-    }
-    child.wait().unwrap();
-    all
+    (child, master)
 }
 
 /// A directory with a hostile descriptor, and the program in it.
@@ -240,6 +251,8 @@ async fn what_a_descriptor_says_steers_no_terminal() {
             &["list", "--json"],
             &["show", "get"],
             &["show", "get", "--json"],
+            &["show", "get", "--examples"],
+            &["show", "get", "--schema"],
             &["show", "drop"],
             &["show", "run"],
             &["doctor"],
@@ -275,6 +288,8 @@ async fn what_a_descriptor_says_steers_no_terminal() {
 async fn what_a_server_says_steers_no_terminal() {
     for text in hostile_texts() {
         let object = json_answer(&text);
+        let row = json!({ "id": text, text.clone(): text, "name": [text] });
+        let rows = Answer::json(200, &json!([row, row]).to_string());
         let plain = Answer::full(200, &[("Content-Type", "text/plain")], text.as_bytes());
         let refusal = Answer::json(400, &json!({ "message": text, "more": text }).to_string());
         let page = Answer::full(500, &[("Content-Type", "text/html")], text.as_bytes());
@@ -284,6 +299,7 @@ async fn what_a_server_says_steers_no_terminal() {
         let calls: &[(&Answer, &[&str])] = &[
             (&object, &["call", "get"]),
             (&object, &["call", "get", "--json"]),
+            (&rows, &["call", "get"]),
             (&object, &["call", "run"]),
             (&plain, &["call", "get"]),
             (&plain, &["call", "get", "--json"]),
@@ -411,7 +427,7 @@ async fn json_on_a_terminal_means_the_same() {
         let value = json!({ "message": text, text.clone(): [text, 1] });
         let upstream = Upstream::start(vec![Answer::json(200, &value.to_string())]).await;
         let hostile = Hostile::new(&text, &upstream.url());
-        let arguments = flags(&["call", "get"], &hostile.url);
+        let arguments = flags(&["call", "get", "--json"], &hostile.url);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let shown = hostile.check(&arguments, "").await;
         assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), value, "{shown}");

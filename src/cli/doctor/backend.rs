@@ -136,7 +136,8 @@ fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
     let (listed, all) = (catalog.listed().count(), catalog.entries().len());
     let finding = format!("{listed} of {all} tools are allowed");
     if listed == 0 {
-        report.warn("access", finding, "`dadl-mcp list --all` says why, for each tool");
+        let hint = format!("{} says why, for each tool", report.command("list --all"));
+        report.warn("access", finding, hint);
     } else {
         report.ok("access", finding);
     }
@@ -274,18 +275,17 @@ async fn call_once(app: &App, backend: &LoadedBackend, report: &mut Report) {
         return;
     }
     let Some((entry, arguments)) = probe(app.gate.catalog()) else {
-        report.warn(
-            "call",
-            "no tool can be tried: none that reads is allowed without arguments",
-            "try one with `dadl-mcp call`",
-        );
+        let hint = format!("try one with {}", report.command("call TOOL"));
+        let finding = "no tool can be tried: none that reads is allowed without arguments";
+        report.warn("call", finding, hint);
         return;
     };
     let call = app.gate.check(&entry.name, arguments).and_then(|pending| pending.admit());
     let call = match call {
         Ok(call) => call,
         Err(refusal) => {
-            report.warn("call", refusal.to_string(), "try another tool with `dadl-mcp call`");
+            let hint = format!("try another tool with {}", report.command("call TOOL"));
+            report.warn("call", refusal.to_string(), hint);
             return;
         }
     };
@@ -397,8 +397,8 @@ fn hint(error: &CallError, backend: &LoadedBackend) -> String {
             "the login may work a moment later: try again".to_owned()
         }
         CallError::Login { .. } | CallError::Settings { .. } => {
-            let name = &backend.settings.name;
-            format!("`dadl-mcp setup {name}` asks for the credentials and tries them")
+            let command = backend.settings.setup_command();
+            format!("`{command}` asks for the credentials and tries them")
         }
         _ => "check that `url` is the API's own base URL".to_owned(),
     }

@@ -84,7 +84,7 @@ fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-/// Returns where a code is explained.
+/// Returns where a code is explained, for programs.
 fn documentation(code: Code) -> String {
     format!("docs/checks.md#{}", code.0.to_ascii_lowercase())
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, io, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::{CheckedFile, Color, documentation};
+use super::{CheckedFile, Color};
 use crate::{
     cli::check::CheckOutcome,
     descriptor::{
@@ -79,7 +79,8 @@ pub(super) fn render(source: &Source, finding: &Diagnostic, color: Color) -> Str
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(printable(help)));
     }
-    let see = documentation(finding.code);
+    // Whoever has the program has this, with or without the network.
+    let see = format!("dadl-mcp explain {}", finding.code.0);
     group = group.element(Level::NOTE.with_name("see").message(see));
     let renderer = match color {
         Color::Always => Renderer::styled(),
@@ -176,7 +177,7 @@ mod tests {
            |                  ^^^^^ no entry under `params` with `in: path`
            |
            = help: did you mean `{uuid}`?
-           = see: docs/checks.md#d301
+           = see: dadl-mcp explain D301
 
         error[D302]: the path has no placeholder `{uuid}`
           --> example.dadl:13:9
@@ -185,7 +186,7 @@ mod tests {
            |         ^^^^
            |
            = help: add the placeholder to the path, or send the parameter elsewhere
-           = see: docs/checks.md#d302
+           = see: dadl-mcp explain D302
         "#);
     }
 
@@ -199,7 +200,7 @@ mod tests {
         8 |     get:
           |     ^^^ `method` is required
           |
-          = see: docs/checks.md#d009
+          = see: dadl-mcp explain D009
 
         warning[D008]: unknown key `methood` in tool `get`
          --> example.dadl:9:7
@@ -208,7 +209,7 @@ mod tests {
           |       ^^^^^^^ ignored when the file is served
           |
           = help: did you mean `method`?
-          = see: docs/checks.md#d008
+          = see: dadl-mcp explain D008
         "#);
     }
 
@@ -224,7 +225,7 @@ mod tests {
            |               ^^^^ `nope/1` is not defined
            |
            = help: try the program with `jq` on an answer of the API
-           = see: docs/checks.md#d410
+           = see: dadl-mcp explain D410
         "#);
     }
 
@@ -239,7 +240,7 @@ mod tests {
           |                         ^
           |
           = help: quote text that contains `: `, and check the indentation
-          = see: docs/checks.md#d002
+          = see: dadl-mcp explain D002
         "#);
     }
 
@@ -258,7 +259,7 @@ mod tests {
           |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ everybody who gets the file gets it
           |
           = help: revoke it, name a credential instead, and write a placeholder such as `YOUR_TOKEN` in examples
-          = see: docs/checks.md#d703
+          = see: dadl-mcp explain D703
         ");
     }
 
@@ -270,7 +271,7 @@ mod tests {
         assert_snapshot!(render(&source, &finding, Color::Never), @r#"
         error[D006]: the file is empty
         --> empty.dadl
-         = see: docs/checks.md#d006
+         = see: dadl-mcp explain D006
         "#);
     }
 

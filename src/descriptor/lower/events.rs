@@ -4,7 +4,7 @@ use super::context::{Context, Section};
 use crate::{
     descriptor::{
         code,
-        events::{Events, Reader, Resources, Subscribe},
+        events::{Events, Lister, Reader, Resources, Subscribe},
         model::{Access, Descriptor, Param, ParamKind, Tool},
     },
     names::Meant,
@@ -21,7 +21,7 @@ const KEYS: &[&str] = &[
     "resources",
 ];
 const SUBSCRIBE_KEYS: &[&str] = &["opening", "id", "tool", "arguments"];
-const RESOURCES_KEYS: &[&str] = &["scheme", "read"];
+const RESOURCES_KEYS: &[&str] = &["scheme", "read", "list"];
 
 /// Schemes that mean something else to whoever reads a URI.
 const TAKEN: &[&str] =
@@ -236,7 +236,56 @@ fn resources<'tree>(
             });
         }
     }
-    Some(Resources { scheme: scheme?.value.to_owned(), readers })
+    let listers = listers(&section, &readers, descriptor, context);
+    Some(Resources { scheme: scheme?.value.to_owned(), readers, listers })
+}
+
+/// Reads of which collections a few objects are listed.
+fn listers<'tree>(
+    resources: &Section<'tree>,
+    readers: &[Reader],
+    descriptor: &Descriptor,
+    context: &mut Context<'tree>,
+) -> Vec<Lister> {
+    let Some(entry) = resources.entry("list") else { return Vec::new() };
+    let place = super::context::Place::Key("list");
+    let Some(list) = context.open(&entry.value, &entry.key_span, place) else { return Vec::new() };
+    let mut listers = Vec::new();
+    for entry in list.entries() {
+        let Some(name) = context.node_text(&entry.value, format!("`{}`", entry.key)) else {
+            continue;
+        };
+        let collection = entry.key.as_ref();
+        let reader = readers.iter().find(|reader| reader.collection == collection);
+        let tool = find(descriptor, name.value);
+        let problem = match tool {
+            None => Some("does not exist".to_owned()),
+            Some(tool) if tool.access.as_ref() != Some(&Access::Read) => {
+                Some("does not have `access: read`".to_owned())
+            }
+            Some(tool) if tool.response.binary || tool.response.is_stream() => {
+                Some("answers no list".to_owned())
+            }
+            Some(tool) if let Some(param) = required(tool).next() => {
+                Some(format!("needs `{}`", param.name))
+            }
+            Some(_) if reader.is_none() => Some("lists what no tool in `read` reads".to_owned()),
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            let message =
+                format!("the tool `{}`, which lists `{collection}`, {problem}", name.value);
+            let help = meant(descriptor, name.value, context);
+            let finding = context.error(code::EVENTS_READER, &name.span, message);
+            if let Some(help) = help {
+                finding.help(help);
+            }
+        } else if let (Some(tool), Some(reader)) = (tool, reader) {
+            let (collection, tool) = (reader.collection.clone(), tool.name.clone());
+            listers.push(Lister { collection, tool });
+        }
+    }
+    listers
 }
 
 /// Returns the parameter that names the object.

@@ -1,28 +1,36 @@
-//! A task whose call is dropped is asked to stop.
+//! What becomes of a task whose call is dropped: it goes on, unless a person stopped the call.
 
 use std::time::Duration;
 
 use crate::{
-    executor::{CallContext, CallError, Executor, Leave},
+    executor::{CallContext, CallError, Executor, OnDrop},
     gate::{Refusal, TaskRight},
     http::under_way::UnderWay,
+    shares::Client,
 };
 
 /// A request to cancel a task that nobody waits for may take so long.
 const CANCEL_TIME: Duration = Duration::from_secs(8);
 
-/// How long a dropped call waits for the word that it only took too long.
-const LEAVE_GRACE: Duration = Duration::from_millis(100);
-
-/// Cancels a task when the call that began it is dropped. The request is made in a task of its
-/// own, which the process waits for at its end.
+/// Sees to a task when the call that began it is dropped. A request to stop it is made in a task of
+/// its own, which the process waits for at its end.
 pub(super) struct Guard {
-    armed: Option<(Executor, TaskRight, Leave)>,
+    armed: Option<Armed>,
+}
+
+struct Armed {
+    executor: Executor,
+    right: TaskRight,
+    on_drop: OnDrop,
+    /// Whose call it is.
+    client: Client,
 }
 
 impl Guard {
-    pub(super) fn new(executor: &Executor, right: &TaskRight, leave: &Leave) -> Self {
-        Self { armed: Some((executor.clone(), right.clone(), leave.clone())) }
+    pub(super) fn new(executor: &Executor, right: &TaskRight, context: &CallContext<'_>) -> Self {
+        let CallContext { client, on_drop, .. } = context.clone();
+        let (executor, right) = (executor.clone(), right.clone());
+        Self { armed: Some(Armed { executor, right, on_drop, client }) }
     }
 
     pub(super) fn disarm(&mut self) {
@@ -32,23 +40,21 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let Some((executor, right, leave)) = self.armed.take() else { return };
+        let Some(Armed { executor, right, on_drop, client }) = self.armed.take() else { return };
         let task = right.handle().to_string();
-        let goes_on = move |task: &str| {
-            tracing::warn!("nobody waits for the task {task} any more; it goes on");
-        };
+        if !on_drop.stops() {
+            tracing::info!("nobody waits for the task {task} any more; it goes on");
+            return;
+        }
         let runtime = tokio::runtime::Handle::try_current().ok();
-        let Some(runtime) = runtime.filter(|_| right.can_cancel() && !leave.is_set()) else {
-            return goes_on(&task);
+        let Some(runtime) = runtime.filter(|_| right.can_cancel()) else {
+            tracing::warn!("the task {task} cannot be cancelled and goes on");
+            return;
         };
         let under_way = UnderWay::begin();
         runtime.spawn(async move {
             let _under_way = under_way;
-            tokio::time::sleep(LEAVE_GRACE).await;
-            if leave.is_set() {
-                return goes_on(&task);
-            }
-            match cancel(&executor, &right).await {
+            match cancel(&executor, &right, client).await {
                 Ok(()) => tracing::warn!("asked the task {task} to stop: its call was cancelled"),
                 Err(error) => {
                     tracing::warn!("the task {task} could not be cancelled and goes on: {error}");
@@ -73,9 +79,9 @@ enum CancelError {
 }
 
 /// Asks a task to stop that nobody waits for any more.
-async fn cancel(executor: &Executor, right: &TaskRight) -> Result<(), CancelError> {
+async fn cancel(executor: &Executor, right: &TaskRight, client: Client) -> Result<(), CancelError> {
     let call = right.cancel()?;
-    let context = CallContext::default();
+    let context = CallContext::default().of(client);
     let cancelled = tokio::time::timeout(CANCEL_TIME, executor.execute(call, &context)).await;
     cancelled.map_err(|_| CancelError::Timeout)??;
     Ok(())

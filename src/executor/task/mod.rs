@@ -2,8 +2,9 @@
 //!
 //! A task is looked at again and again, with the waits of the descriptor in between; where the API
 //! can, a second request beside these answers at the very end. What fails on the way and may pass
-//! is tried again: the task goes on whether or not anybody can see it. Nothing is kept here: a
-//! handle is all that another process needs to go on.
+//! is tried again: the task goes on whether or not anybody can see it, and whether or not anybody
+//! waits for it. What is kept here is a list of what was begun: a handle is all that another
+//! process needs to go on.
 
 mod error;
 mod guard;
@@ -45,13 +46,13 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
     }
 }
 
-/// Waits for the task `id` that `step` began and makes its end the outcome of the call. The task
-/// is cancelled when the future is dropped.
+/// Waits for the task `id` that `step` began and makes its end the outcome of the call. When the
+/// future is dropped, the task goes on, unless the context says that it is asked to stop.
 pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallError> {
     let Step { executor, call, context, .. } = step;
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = call.task(id).ok_or_else(lost)?;
-    let mut guard = Guard::new(executor, &right, &context.leave);
+    let mut guard = Guard::new(executor, &right, context);
     let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;
     let budget = call_wait(call).unwrap_or(context.budget);
     // A script that waits longer than it may would take the task with it.
@@ -59,20 +60,23 @@ pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallEr
         Budget::Until(end) => Some(end),
         _ => None,
     };
-    let deadline = after(watcher.time(budget));
+    let deadline = watcher.deadline(budget);
     let deadline = last.map_or(deadline, |last| deadline.min(last));
-    let ended = if budget == Budget::AtOnce {
-        Ok(End::Open(watcher.unseen()))
+    let unseen = watcher.unseen();
+    executor.begun.note(&unseen, &context.client);
+    let ended = if Instant::now() >= deadline {
+        Ok(End::Open(unseen))
     } else {
-        context.observer.task(&watcher.unseen());
+        // Whoever gives the call up has heard the handle.
+        context.observer.task(&unseen);
         tokio::select! {
             biased;
             ended = watcher.run(None, deadline) => ended,
-            () = context.leave.program_ends() => Ok(End::Open(watcher.unseen())),
+            () = context.program_ends() => Ok(End::Open(unseen)),
         }
     };
     guard.disarm();
-    let is_late = |last| Instant::now() >= last || context.leave.is_set();
+    let is_late = |last| Instant::now() >= last || context.has_ended();
     match ended? {
         End::Open(report) if last.is_some_and(is_late) => {
             Err(TaskError::OutOfTime { handle: report.handle }.into())
@@ -80,12 +84,6 @@ pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallEr
         End::Open(report) => Ok(open(report)),
         End::Ended(seen) => watcher.outcome(seen, call, step.tool).await,
     }
-}
-
-/// Returns the point in time after `wait`, which no clock may reach.
-fn after(wait: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(wait).unwrap_or(now + watch::LONGEST_TROUBLE)
 }
 
 /// Returns how long the caller of a call wants to wait for its task.
@@ -121,7 +119,7 @@ impl Executor {
             let reason = "nothing says how to watch it".to_owned();
             return Err(TaskError::State { handle, tool: String::new(), reason }.into());
         };
-        let deadline = after(watcher.time(context.budget));
+        let deadline = watcher.deadline(context.budget);
         match watcher.begin(deadline).await? {
             End::Open(report) => Ok(open(report)),
             End::Ended(seen) => {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// When looks have failed for so long, the waiting is over; the task may go on.
-pub(super) const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
+const LONGEST_TROUBLE: Duration = Duration::from_secs(120);
 
 /// Whatever an answer asks for, the next look comes after this time, unless the descriptor's own
 /// waits are longer.
@@ -83,23 +83,49 @@ impl<'run> Watcher<'run> {
         Some(Self { executor, right, tasks, context, tool })
     }
 
-    /// Returns how long to wait.
-    pub(super) fn time(&self, budget: Budget) -> Duration {
+    /// Returns until when to wait.
+    pub(super) fn deadline(&self, budget: Budget) -> Instant {
         let settings = self.admit(false).ok().and_then(|call| {
-            let backend = self.executor.backend(call.entry()).ok()?;
-            Some((backend.settings().task_wait, backend.settings().task_wait_progress))
+            let settings = self.executor.backend(call.entry()).ok()?.settings();
+            Some((settings.task_wait, settings.task_after))
         });
-        let (usual, heard) = settings.unwrap_or_default();
-        let time = match budget {
-            Budget::AtOnce => Duration::ZERO,
-            // An operator who raises the one means the other as well.
-            Budget::Heard => heard.max(usual),
-            Budget::Longest => self.tasks.max_wait,
-            Budget::For(time) => time,
-            Budget::Until(end) => end.saturating_duration_since(Instant::now()),
-            Budget::Usual => usual,
+        let (usual, brief) = settings.unwrap_or_default();
+        let now = Instant::now();
+        let (from, time) = match budget {
+            Budget::AtOnce => (now, Duration::ZERO),
+            Budget::Brief => (now, brief),
+            Budget::Longest => (now, self.tasks.max_wait),
+            Budget::For(time) => (now, time),
+            Budget::Until(end) => (now, end.saturating_duration_since(now)),
+            // What was before the task, such as a person's answer, took of the host's time as well.
+            Budget::Usual => (self.context.since, usual),
         };
-        time.min(self.tasks.max_wait)
+        // A point in time that no clock may reach.
+        from.checked_add(time.min(self.tasks.max_wait)).unwrap_or(now + LONGEST_TROUBLE)
+    }
+
+    /// Tells who listens, and whoever asks for a list later.
+    fn tell(&self, report: &TaskReport) {
+        self.executor.begun.saw(report);
+        self.context.observer.task(report);
+    }
+
+    /// Tells of the end, which is the last that is told of the task.
+    fn ended(&self, seen: Seen) -> End {
+        let mut glimpse = seen.glimpse.clone();
+        if glimpse.phase == Phase::Succeeded {
+            // Whatever the API counts.
+            glimpse.percent = Some(100.0);
+        }
+        self.tell(&TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() });
+        End::Ended(seen)
+    }
+
+    /// Notes that a look failed for good.
+    fn lost(&self, error: CallError) -> CallError {
+        let trouble = Some(error.for_model());
+        self.executor.begun.saw(&TaskReport { trouble, ..self.unseen() });
+        error
     }
 
     /// Returns the report about a task that nobody has looked at.
@@ -122,12 +148,12 @@ impl<'run> Watcher<'run> {
         let report = match first {
             Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen)),
             Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
-            Err(Missed::Lasting(error)) => return Err(error),
+            Err(Missed::Lasting(error)) => return Err(self.lost(error)),
             Err(Missed::Passing { error, .. }) => {
                 TaskReport { trouble: Some(error.to_string()), ..self.unseen() }
             }
         };
-        self.context.observer.task(&report);
+        self.tell(&report);
         if is_over {
             return Ok(End::Open(report));
         }
@@ -177,7 +203,7 @@ impl<'run> Watcher<'run> {
                             report.trouble = None;
                             report.glimpse = Some(seen.glimpse);
                         }
-                        Err(Missed::Lasting(error)) => return Err(error),
+                        Err(Missed::Lasting(error)) => return Err(self.lost(error)),
                         Err(Missed::Passing { error, retry_after }) => {
                             let since = *troubled.get_or_insert_with(Instant::now);
                             report.trouble = Some(format!("the last look failed: {error}"));
@@ -187,24 +213,12 @@ impl<'run> Watcher<'run> {
                             pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
                     }
-                    self.context.observer.task(&report);
+                    self.tell(&report);
                     poll = self.look_after(pause, false);
                 }
                 () = tokio::time::sleep_until(deadline) => return Ok(End::Open(report)),
             }
         }
-    }
-
-    /// Tells whoever listens how the task ended.
-    fn ended(&self, seen: Seen) -> End {
-        let mut glimpse = seen.glimpse.clone();
-        if glimpse.phase == Phase::Succeeded {
-            // Some APIs say of what is done how far it was when they last looked.
-            glimpse.percent = Some(100.0);
-        }
-        let report = TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() };
-        self.context.observer.task(&report);
-        End::Ended(seen)
     }
 
     fn look_after<'look>(&'look self, pause: Duration, blocking: bool) -> Look<'look> {

@@ -3,6 +3,7 @@
 //! A descriptor says how one object is read. What lists them is the tool whose path is that of the
 //! reader without its last segment, where it only reads and needs no argument.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Map;
 
 use super::{Backend, Resources};
@@ -16,6 +17,10 @@ use crate::{
     gate::Pending,
 };
 
+/// What is escaped in an identifier (RFC 3986, section 2.3).
+const NO_SEGMENT: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'@');
+
 /// A kind of object.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind<'a> {
@@ -24,6 +29,22 @@ pub struct Kind<'a> {
 }
 
 impl Kind<'_> {
+    /// Returns its collection.
+    pub fn collection(&self) -> &str {
+        &self.reader.collection
+    }
+
+    /// Returns the name of its backend.
+    pub fn backend(&self) -> &str {
+        &self.backend.name
+    }
+
+    /// Returns the URI of one of them.
+    pub fn uri(&self, id: &str) -> String {
+        let id = utf8_percent_encode(id, &NO_SEGMENT);
+        format!("{}://{}/{id}", self.backend.scheme, self.reader.collection)
+    }
+
     /// Returns the members of a listed object that may have its identifier, the likeliest first.
     pub fn id_members(&self) -> [&str; 3] {
         [&self.reader.param, "id", "uuid"]
@@ -68,6 +89,21 @@ impl Resources {
         let entry = gate.catalog().entries().iter().find(lists)?;
         let pending = gate.check(&entry.name, Map::new()).ok()?;
         (!pending.needs_consent()).then_some(pending)
+    }
+
+    /// Returns the kinds of which a few are listed, with the calls that list them.
+    pub fn listed(&self) -> impl Iterator<Item = (Kind<'_>, Pending<'_>)> {
+        let gate = &self.inner.gate;
+        self.inner.backends.iter().flat_map(move |backend| {
+            let listers = backend.events.resources.as_ref().map_or(&[][..], |it| &it.listers);
+            listers.iter().filter_map(move |lister| {
+                let kind = kind(backend, |reader| reader.collection == lister.collection)?;
+                let entry = gate.catalog().find_declared(backend.id, &lister.tool)?;
+                let may = entry.decision == Decision::Allow && entry.annotations.read_only;
+                let pending = may.then(|| gate.check(&entry.name, Map::new()).ok())??;
+                (!pending.needs_consent()).then_some((kind, pending))
+            })
+        })
     }
 
     fn backend(&self, id: BackendId) -> Option<&Backend> {

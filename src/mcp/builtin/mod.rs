@@ -1,4 +1,5 @@
-//! Tools that belong to no descriptor: going on with a task and cancelling it; reading, listing and
+//! Tools that belong to no descriptor: going on with a task, cancelling it and listing those that were
+//! begun; reading, listing and
 //! closing the streams that are open.
 //!
 //! They are listed after those of the catalog, and only where an allowed tool needs them. Their
@@ -29,6 +30,8 @@ pub(super) enum Builtin {
     TaskWait,
     /// Asks a task to stop.
     TaskCancel,
+    /// Lists the tasks that calls began.
+    TaskList,
     /// Takes what an open stream has brought.
     StreamRead,
     /// Lists the open streams.
@@ -74,8 +77,14 @@ struct Effect {
 
 impl Builtin {
     /// All, in the order of the list.
-    const ALL: [Self; 5] =
-        [Self::TaskWait, Self::TaskCancel, Self::StreamRead, Self::StreamList, Self::StreamClose];
+    const ALL: [Self; 6] = [
+        Self::TaskWait,
+        Self::TaskCancel,
+        Self::TaskList,
+        Self::StreamRead,
+        Self::StreamList,
+        Self::StreamClose,
+    ];
 
     /// Returns those that the allowed tools of `gate` need.
     pub(super) fn needed(gate: &Gate) -> Vec<Self> {
@@ -87,7 +96,7 @@ impl Builtin {
         let opens = |entry: &Entry| entry.tool().is_some_and(|tool| tool.response.is_stream());
         let has_streams = gate.catalog().listed().any(opens);
         let is_needed = |builtin: &Self| match builtin {
-            Self::TaskWait => can_wait,
+            Self::TaskWait | Self::TaskList => can_wait,
             Self::TaskCancel => can_cancel,
             Self::StreamRead | Self::StreamList | Self::StreamClose => has_streams,
         };
@@ -103,6 +112,7 @@ impl Builtin {
         match self {
             Self::TaskWait => tasks::WAIT,
             Self::TaskCancel => tasks::CANCEL,
+            Self::TaskList => tasks::LIST,
             Self::StreamRead => streams::READ,
             Self::StreamList => streams::LIST,
             Self::StreamClose => streams::CLOSE,
@@ -148,6 +158,7 @@ impl Builtin {
             Self::TaskCancel => {
                 return tasks::cancel(server, arguments, retry, context, carried).await;
             }
+            Self::TaskList => tasks::list(server, arguments, carried),
             Self::StreamRead => streams::read(server, arguments, context).await,
             Self::StreamList => streams::list(server, arguments, context),
             Self::StreamClose => streams::close(server, arguments, context),

@@ -1,4 +1,4 @@
-//! The tools that go on with the task of an API, and that cancel it.
+//! The tools that go on with the task of an API, that cancel it, and that list those that were begun.
 
 use std::time::Duration;
 
@@ -12,13 +12,8 @@ use super::{
 use crate::{
     descriptor::model::ParamKind,
     executor::{Budget, CallContext, CallError},
-    mcp::{
-        Server,
-        consent::Retry,
-        result,
-        server::{Answered, usual},
-    },
-    outcome::{Outcome, Payload, task::TaskHandle},
+    mcp::{Server, consent::Retry, notes::Notes, result, server::Answered},
+    outcome::{JsonText, Outcome, Payload, task::TaskHandle},
 };
 
 const TASK: Property = Property::required("task", "string", "Its handle");
@@ -50,6 +45,35 @@ pub(super) const CANCEL: Listing = Listing {
     },
 };
 
+pub(super) const LIST: Listing = Listing {
+    name: "task_list",
+    title: "Task list",
+    description: "The tasks that your calls began, newest first, as they were last seen; task_wait \
+                  looks anew.",
+    properties: &[],
+    effect: Effect {
+        is_read_only: true,
+        is_destructive: false,
+        is_idempotent: true,
+        is_open_world: false,
+    },
+};
+
+/// Lists what calls of the same client began. Nothing is asked of an API.
+pub(super) fn list(
+    server: &Server,
+    arguments: Map<String, Value>,
+    carried: &CallContext<'_>,
+) -> CallToolResponse {
+    match Given::new(LIST.name, arguments).finish(Some(())) {
+        Ok(()) => {
+            let tasks = json!({ "tasks": server.executor().begun(&carried.client) });
+            result::own(&JsonText::from(&tasks), Notes::default()).into()
+        }
+        Err(error) => result::failure(error.to_string()).into(),
+    }
+}
+
 /// Waits for a task.
 pub(super) async fn wait(
     server: &Server,
@@ -65,7 +89,7 @@ pub(super) async fn wait(
         Ok(right) => right,
         Err(refusal) => return result::failure(refusal.to_string()).into(),
     };
-    let carried = carried.clone().waiting(budget.unwrap_or_else(|| usual(context)));
+    let carried = carried.clone().waiting(budget.unwrap_or_default());
     let watched = tokio::select! {
         biased;
         watched = server.executor().watch_task(&right, &carried) => watched,

@@ -89,6 +89,8 @@ def not_strict(schema: dict, at: str = "") -> str | None:
     kinds = kinds if isinstance(kinds, list) else [kinds]
     if schema.get("additionalProperties"):
         return f"{at} has members of any name"
+    if "object" in kinds and len(kinds) > 1:
+        return f"{at} may be anything"
     if "object" in kinds and not schema.get("properties"):
         return f"{at} is a free object" if at else "no arguments"
     return None

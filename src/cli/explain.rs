@@ -1,0 +1,183 @@
+//! `explain`: what the codes of findings mean. The text is that of `docs/checks.md`, which is part
+//! of the binary.
+
+use std::io::{self, Write as _};
+
+use serde_json::{Value, json};
+
+use super::{
+    args::ExplainArgs,
+    console::{Console, NAME},
+    exit::Exit,
+    failure::Failure,
+    wrap::wrapped,
+};
+use crate::{
+    descriptor::code,
+    names::{OrMeant, nearest},
+};
+
+/// Each code has a section in it.
+const CHECKS: &str = include_str!("../../docs/checks.md");
+
+/// What `docs/checks.md` says about a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Section {
+    code: &'static str,
+    title: &'static str,
+    /// Markdown, without the heading.
+    text: &'static str,
+}
+
+/// Explains codes, or lists all of them.
+pub(super) fn run(args: &ExplainArgs, console: &mut Console) -> Result<Exit, Failure> {
+    let sections = sections();
+    if args.codes.is_empty() {
+        list(&sections, args.json, console)?;
+        return Ok(Exit::Ok);
+    }
+    let wanted = args.codes.iter().map(|code| find(&sections, code));
+    let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
+    if args.json {
+        console.json(&wanted.iter().map(Section::to_json).collect())?;
+        return Ok(Exit::Ok);
+    }
+    for (number, section) in wanted.iter().enumerate() {
+        if number > 0 {
+            writeln!(console.out)?;
+        }
+        section.write(console)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn list(sections: &[Section], as_json: bool, console: &mut Console) -> Result<(), Failure> {
+    if as_json {
+        console.json(&sections.iter().map(Section::to_json).collect())?;
+        return Ok(());
+    }
+    for Section { code, title, .. } in sections {
+        let title = wrapped(title, console.out_width(), 6, 6);
+        writeln!(console.out, "{NAME}{code}{NAME:#}  {title}")?;
+    }
+    console.note("`dadl-mcp explain CODE` explains one, with examples")?;
+    Ok(())
+}
+
+/// A part of a Markdown text.
+#[derive(Debug, PartialEq, Eq)]
+enum Block {
+    Code(String),
+    Paragraph(String),
+}
+
+/// Reads what `docs/checks.md` has of Markdown: paragraphs, and fences around code.
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let (mut lines, mut is_code) = (Vec::new(), false);
+    for line in text.lines().chain([""]) {
+        let is_fence = line.starts_with("```");
+        if is_fence || (line.is_empty() && !is_code) {
+            let text = std::mem::take(&mut lines).join("\n");
+            match text.is_empty() {
+                true => {}
+                false if is_code => blocks.push(Block::Code(text)),
+                false => blocks.push(Block::Paragraph(text.replace("**", ""))),
+            }
+            is_code ^= is_fence;
+        } else {
+            lines.push(line);
+        }
+    }
+    blocks
+}
+
+impl Section {
+    /// Writes it for a person: examples are indented, and paragraphs are broken anew.
+    fn write(&self, console: &mut Console) -> io::Result<()> {
+        // The first paragraph is the title.
+        let mut start = format!("{NAME}{}{NAME:#}  ", self.code);
+        let mut first = self.code.len() + 2;
+        for block in blocks(self.text) {
+            match block {
+                Block::Code(code) => {
+                    writeln!(console.out)?;
+                    for line in code.lines() {
+                        writeln!(console.out, "{}", format!("    {line}").trim_end())?;
+                    }
+                }
+                Block::Paragraph(text) => {
+                    let width = console.out_width();
+                    let text = if width.is_some() { text.replace('\n', " ") } else { text };
+                    let text = wrapped(&text, width, std::mem::take(&mut first), 0);
+                    writeln!(console.out, "{}{text}", std::mem::replace(&mut start, "\n".into()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "code": self.code, "title": self.title, "explanation": self.text })
+    }
+}
+
+/// Finds a section; the letter may be small or left out.
+fn find(sections: &[Section], code: &str) -> Result<Section, Failure> {
+    let upper = code.trim().to_ascii_uppercase();
+    let wanted = if upper.starts_with('D') { upper } else { format!("D{upper}") };
+    if let Some(section) = sections.iter().find(|section| section.code == wanted) {
+        return Ok(*section);
+    }
+    let meant = OrMeant(nearest(&wanted, sections.iter().map(|section| section.code)));
+    Err(Failure::usage(format!("there is no code \"{code}\"{meant:#}"))
+        .hint("`dadl-mcp explain` lists all of them"))
+}
+
+/// Returns what the file says about each code, in order.
+fn sections() -> Vec<Section> {
+    let parts = CHECKS.split("\n### ").skip(1).filter_map(|part| {
+        let (name, rest) = part.split_once('\n')?;
+        // The next group has a heading of its own.
+        let text = rest.split_once("\n## ").map_or(rest, |(text, _)| text);
+        let (code, title) = code::ALL.iter().find(|(code, _)| code.0 == name.trim())?;
+        Some(Section { code: code.0, title, text: text.trim() })
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_section() {
+        let found: Vec<&str> = sections().iter().map(|section| section.code).collect();
+        let all: Vec<&str> = code::ALL.iter().map(|(code, _)| code.0).collect();
+        assert_eq!(found, all);
+        for section in sections() {
+            assert!(section.text.contains(section.title), "{section:?}");
+            assert!(!section.text.contains("\n## "), "{section:?}");
+        }
+    }
+
+    #[test]
+    fn code_is_told_from_paragraphs() {
+        let text = "**One**\ntwo.\n\nFails:\n\n```yaml\na: 1\n\nb: 2\n```\n\nEnd.";
+        let paragraph = |text: &str| Block::Paragraph(text.to_owned());
+        let code = Block::Code("a: 1\n\nb: 2".to_owned());
+        let expected = [paragraph("One\ntwo."), paragraph("Fails:"), code, paragraph("End.")];
+        assert_eq!(blocks(text), expected);
+    }
+
+    #[test]
+    fn a_code_is_found_as_it_is_typed() {
+        let sections = sections();
+        for typed in ["D303", "d303", "303"] {
+            assert_eq!(find(&sections, typed).unwrap().code, "D303");
+        }
+        let error = find(&sections, "D3033").unwrap_err().to_string();
+        assert!(error.starts_with("there is no code \"D3033\"; did you mean \"D3"), "{error}");
+        assert!(find(&sections, "").is_err());
+    }
+}
