@@ -1,20 +1,14 @@
 //! `dadl-mcp demo`: the main job, shown on an embedded Xen Orchestra.
 //!
-//! The simulator runs in this process; a second dadl-mcp process serves it over stdio, exactly as
-//! an MCP host would start it, and a real MCP client calls its tools. What the client gets is what
-//! is printed.
+//! A second process serves it over stdio with `serve --demo`, exactly as an MCP host would start it,
+//! and a real MCP client calls its tools. What the client gets is what is printed.
 
 #![expect(
     clippy::indexing_slicing,
     reason = "indexing a JSON value by name gives null where there is nothing"
 )]
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::Path, process::Stdio};
 
 use anyhow::{Context as _, bail};
 use rmcp::{
@@ -28,16 +22,24 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::simulator::{SimulatorOptions, XenOrchestra};
-
-/// The environment variable in which the demo's server finds the simulator's token.
-const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
 /// Lines of a long answer that are printed.
 const MOST_LINES: usize = 8;
-/// The export is large enough to take a moment.
-const EXPORT_BYTES: u64 = 256 * 1024 * 1024;
 /// How long the bar of a call is.
 const BAR: usize = 20;
+/// Longer values are not in the line of a change.
+const MOST_CHANGE: usize = 40;
+
+/// Where the demo is shown.
+pub trait Stage {
+    /// Shows a line, which stays.
+    fn line(&mut self, line: &str) -> io::Result<()>;
+
+    /// Shows how far a call is, in the place of what was said of that before.
+    fn progress(&mut self, line: &str) -> io::Result<()>;
+
+    /// Shows the objects of a list.
+    fn list(&mut self, items: &[Value]) -> io::Result<()>;
+}
 
 /// Runs the demo; `program` is the dadl-mcp binary that serves, without the variables `hidden`.
 ///
@@ -48,15 +50,9 @@ pub async fn run(
     program: &Path,
     files: &Path,
     hidden: &[&str],
-    out: &mut dyn Write,
+    out: &mut dyn Stage,
 ) -> anyhow::Result<()> {
-    let options = SimulatorOptions {
-        task_duration: Duration::from_secs(2),
-        export_size: EXPORT_BYTES,
-        ..Default::default()
-    };
-    let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
-    let mut demo = Demo::connect(program, files, hidden, &simulator, out).await?;
+    let mut demo = Demo::connect(program, files, hidden, out).await?;
     let result = demo.walk(out).await;
     demo.client.cancel().await.context("the server did not end")?;
     // The server ends when its standard input closes.
@@ -91,20 +87,16 @@ impl Demo {
         program: &Path,
         files: &Path,
         hidden: &[&str],
-        simulator: &XenOrchestra,
-        out: &mut dyn Write,
+        out: &mut dyn Stage,
     ) -> anyhow::Result<Self> {
-        let url = simulator.url();
-        writeln!(out, "A simulated Xen Orchestra listens on {url}.")?;
-        writeln!(out, "$ dadl-mcp serve --dadl xen-orchestra --url {url} --access all\n")?;
+        out.line("$ dadl-mcp serve --demo")?;
         let mut command = Command::new(program);
         for name in hidden {
             command.env_remove(name);
         }
         let mut server = command
-            .args(["serve", "--dadl", "xen-orchestra", "--url", &url, "--access", "all", "--files"])
+            .args(["serve", "--demo", "--files"])
             .arg(files)
-            .env(TOKEN_VARIABLE, simulator.token())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -121,11 +113,11 @@ impl Demo {
     }
 
     /// Does the main job, step by step.
-    async fn walk(&mut self, out: &mut dyn Write) -> anyhow::Result<()> {
+    async fn walk(&mut self, out: &mut dyn Stage) -> anyhow::Result<()> {
         self.title(out, "Discover the tools")?;
         let tools = self.client.list_all_tools().await?;
         let sample: Vec<&str> = tools.iter().take(6).map(|tool| &*tool.name).collect();
-        writeln!(out, "   {} tools: {}, …", tools.len(), sample.join(", "))?;
+        out.line(&format!("   {} tools: {}, ..", tools.len(), sample.join(", ")))?;
 
         self.title(out, "List halted VMs")?;
         let arguments = json!({
@@ -134,15 +126,15 @@ impl Demo {
         let halted = self.call(out, "list_vms", arguments).await?;
         let vm = items(&halted).iter().find(|vm| vm["name_label"] != "broken-01");
         let Some(id) = vm.and_then(|vm| vm["id"].as_str()).map(str::to_owned) else {
-            bail!("the simulator has no halted VM");
+            bail!("there is no halted VM");
         };
 
         self.title(out, "Read one of them")?;
         let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
-        let vm = vm.structured_content.unwrap_or_default();
+        let mut known = vm.structured_content.unwrap_or_default();
         let brief = ["name_label", "power_state", "CPUs", "memory", "tags"];
         let brief: Map<String, Value> =
-            brief.iter().map(|name| ((*name).to_owned(), vm[*name].clone())).collect();
+            brief.iter().map(|name| ((*name).to_owned(), known[*name].clone())).collect();
         shown_call(out, "get_vm", &json!({ "uuid": id }))?;
         shown(out, &Value::Object(brief))?;
 
@@ -157,18 +149,37 @@ impl Demo {
         self.title(out, "Migrate it to another host, and hear how far that is")?;
         let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
         let vm = vm.structured_content.unwrap_or_default();
-        let hosts = self.quiet_call("list_hosts", json!({ "fields": "id,$pool" })).await?;
+        let fields = "id,name_label,$pool";
+        let hosts = self.quiet_call("list_hosts", json!({ "fields": fields })).await?;
+        let pools = self.quiet_call("list_pools", json!({ "fields": fields })).await?;
         let other = items(&hosts)
             .iter()
             .find(|host| host["$pool"] == vm["$pool"] && host["id"] != vm["$container"]);
         let Some(host) = other.map(|host| host["id"].clone()) else {
-            bail!("the simulator has no other host");
+            bail!("there is no other host");
         };
         self.call(out, "migrate_vm", json!({ "uuid": id, "hostId": host })).await?;
 
         self.title(out, "Read what the stream has brought meanwhile")?;
-        let arguments = json!({ "stream": stream, "wait": 5, "max_items": 2 });
-        self.call(out, "stream_read", arguments).await?;
+        let arguments = json!({ "stream": stream, "wait": 5, "max_items": 20 });
+        shown_call(out, "stream_read", &arguments)?;
+        let read = self.quiet_call("stream_read", arguments).await?.structured_content;
+        let names = names(items(&hosts).iter().chain(items(&pools)));
+        let of_vm = |item: &&Value| item["event"] == "update" && item["data"]["id"] == known["id"];
+        let updates = read.iter().filter_map(|read| read["items"].as_array()).flatten();
+        let updates: Vec<Value> = updates.filter(of_vm).map(|item| item["data"].clone()).collect();
+        for update in updates {
+            for change in changes(&known, &update, &names) {
+                out.line(&format!(
+                    "   VM {}: {change}",
+                    update["name_label"].as_str().unwrap_or("?")
+                ))?;
+            }
+            known = update;
+        }
+        if known["power_state"] != "Running" {
+            bail!("the stream did not bring that the VM runs");
+        }
         self.call(out, "stream_close", json!({ "stream": stream })).await?;
 
         self.title(out, "Take a snapshot")?;
@@ -188,19 +199,22 @@ impl Demo {
         self.title(out, "A dangerous call needs a person, and this client cannot ask one")?;
         self.refused(out, "delete_vm", json!({ "uuid": id })).await?;
 
-        writeln!(out, "\nAttach it to your own host: dadl-mcp serve --demo")?;
+        out.line("\nAttach it to your own host, which can ask you:\n")?;
+        for host in ["claude", "codex"] {
+            out.line(&format!("    {host} mcp add xo -- dadl-mcp serve --demo"))?;
+        }
         Ok(())
     }
 
-    fn title(&mut self, out: &mut dyn Write, title: &str) -> io::Result<()> {
+    fn title(&mut self, out: &mut dyn Stage, title: &str) -> io::Result<()> {
         self.step += 1;
-        writeln!(out, "\n{}. {title}", self.step)
+        out.line(&format!("\n{}. {title}", self.step))
     }
 
     /// Calls a tool that should succeed, and prints call and answer.
     async fn call(
         &mut self,
-        out: &mut dyn Write,
+        out: &mut dyn Stage,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<CallToolResult> {
@@ -210,8 +224,8 @@ impl Demo {
             bail!("{tool} failed: {}", text(&result));
         }
         match items(&result) {
-            [] => shown(out, &result.structured_content.clone().unwrap_or_default())?,
-            items => items.iter().try_for_each(|item| shown(out, item))?,
+            [] => shown(out, &brief(result.structured_content.clone().unwrap_or_default()))?,
+            items => out.list(items)?,
         }
         Ok(result)
     }
@@ -232,7 +246,7 @@ impl Demo {
     /// Calls a tool that should be refused, and prints why.
     async fn refused(
         &mut self,
-        out: &mut dyn Write,
+        out: &mut dyn Stage,
         tool: &'static str,
         arguments: Value,
     ) -> anyhow::Result<()> {
@@ -242,7 +256,7 @@ impl Demo {
             bail!("{tool} should have been refused");
         }
         for line in text(&result).lines() {
-            writeln!(out, "   ! {line}")?;
+            out.line(&format!("   ! {line}"))?;
         }
         Ok(())
     }
@@ -252,7 +266,7 @@ impl Demo {
         &mut self,
         tool: &'static str,
         arguments: Value,
-        mut out: Option<&mut dyn Write>,
+        mut out: Option<&mut dyn Stage>,
     ) -> anyhow::Result<CallToolResult> {
         let Value::Object(arguments) = arguments else { bail!("arguments are an object") };
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
@@ -263,7 +277,7 @@ impl Demo {
                 result = &mut call => return Ok(result?),
                 Some(progress) = self.progress.recv() => {
                     if let Some(out) = &mut out {
-                        shown_progress(*out, &progress)?;
+                        out.progress(&progress_line(&progress))?;
                     }
                 }
             }
@@ -294,23 +308,23 @@ fn text(result: &CallToolResult) -> String {
 }
 
 /// Prints a call as one would write it for `dadl-mcp call`.
-fn shown_call(out: &mut dyn Write, tool: &str, arguments: &Value) -> io::Result<()> {
-    write!(out, "   > {tool}")?;
+fn shown_call(out: &mut dyn Stage, tool: &str, arguments: &Value) -> io::Result<()> {
+    let mut line = format!("   > {tool}");
     for (name, value) in arguments.as_object().into_iter().flatten() {
-        match value.as_str() {
-            Some(text) if text.contains(' ') => write!(out, " {name}={text:?}")?,
-            Some(text) => write!(out, " {name}={text}")?,
-            None => write!(out, " {name}={value}")?,
-        }
+        line += &match value.as_str() {
+            Some(text) if text.contains(' ') => format!(" {name}={text:?}"),
+            Some(text) => format!(" {name}={text}"),
+            None => format!(" {name}={value}"),
+        };
     }
-    writeln!(out)
+    out.line(&line)
 }
 
-/// Prints how far a call is, as a bar where the whole is known.
-fn shown_progress(out: &mut dyn Write, progress: &ProgressNotificationParam) -> io::Result<()> {
+/// Says how far a call is, with a bar where the whole is known.
+fn progress_line(progress: &ProgressNotificationParam) -> String {
     let message = progress.message.as_deref().unwrap_or_default();
     let Some(total) = progress.total.filter(|total| *total > 0.0) else {
-        return writeln!(out, "   [{}] {message}", "?".repeat(BAR));
+        return format!("   {message}");
     };
     let share = (progress.progress / total).clamp(0.0, 1.0);
     #[expect(
@@ -320,22 +334,95 @@ fn shown_progress(out: &mut dyn Write, progress: &ProgressNotificationParam) -> 
         reason = "between 0 and the length of the bar"
     )]
     let done = (share * BAR as f64) as usize;
-    writeln!(out, "   [{}{}] {message}", "#".repeat(done), ".".repeat(BAR.saturating_sub(done)))
+    format!("   [{}{}] {message}", "#".repeat(done), ".".repeat(BAR.saturating_sub(done)))
+}
+
+/// Returns what names the objects of lists.
+fn names<'a>(objects: impl Iterator<Item = &'a Value>) -> BTreeMap<&'a str, &'a str> {
+    let named = |object: &'a Value| Some((object["id"].as_str()?, object["name_label"].as_str()?));
+    objects.filter_map(named).collect()
+}
+
+/// Says what is different in an object, a line for each of its members.
+fn changes(before: &Value, after: &Value, names: &BTreeMap<&str, &str>) -> Vec<String> {
+    let shown = |value: &Value| match value.as_str() {
+        Some(text) => names.get(text).copied().unwrap_or(text).to_owned(),
+        None => value.to_string(),
+    };
+    let members = after.as_object().into_iter().flatten();
+    let changed = members.filter(|(name, value)| before[name.as_str()] != **value);
+    changed
+        .map(|(name, value)| {
+            let (old, new) = (shown(&before[name.as_str()]), shown(value));
+            if old.len().max(new.len()) > MOST_CHANGE {
+                format!("{name} changed")
+            } else {
+                format!("{name} {old} -> {new}")
+            }
+        })
+        .collect()
+}
+
+/// Returns what is worth a line of the end of a task, and everything of another answer.
+fn brief(answer: Value) -> Value {
+    let Some(task) = answer["task"].as_object() else { return answer };
+    let members = ["state", "progress", "message"];
+    let members =
+        members.iter().filter_map(|name| Some(((*name).to_owned(), task.get(*name)?.clone())));
+    Value::Object(members.collect())
 }
 
 /// Prints an answer, or the start of a long one.
-fn shown(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+fn shown(out: &mut dyn Stage, value: &Value) -> io::Result<()> {
     let compact = value.to_string();
     if compact.len() <= 160 {
-        return writeln!(out, "   {compact}");
+        return out.line(&format!("   {compact}"));
     }
     let pretty = serde_json::to_string_pretty(value)?;
     let mut lines = pretty.lines();
     for line in lines.by_ref().take(MOST_LINES) {
-        writeln!(out, "   {line}")?;
+        out.line(&format!("   {line}"))?;
     }
     match lines.count() {
         0 => Ok(()),
-        more => writeln!(out, "   .. {more} lines more"),
+        more => out.line(&format!("   .. {more} lines more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_drawn_where_the_whole_is_known() {
+        let mut progress: ProgressNotificationParam = serde_json::from_value(json!({
+            "progressToken": 1, "progress": 30, "total": 100, "message": "half done",
+        }))
+        .unwrap();
+        assert_eq!(progress_line(&progress), "   [######..............] half done");
+        for total in [None, Some(0.0)] {
+            progress.total = total;
+            assert_eq!(progress_line(&progress), "   half done");
+        }
+    }
+
+    #[test]
+    fn changes_are_told_by_member_and_name() {
+        let before = json!({
+            "power_state": "Halted", "$container": "p1", "tags": ["a"], "same": 1,
+            "other": "x".repeat(50),
+        });
+        let after = json!({
+            "power_state": "Running", "$container": "h1", "tags": [], "same": 1, "other": "y",
+            "new": null,
+        });
+        let names = BTreeMap::from([("p1", "the pool"), ("h1", "host-01")]);
+        let expected = [
+            "power_state Halted -> Running",
+            "$container the pool -> host-01",
+            "tags [\"a\"] -> []",
+            "other changed",
+        ];
+        assert_eq!(changes(&before, &after, &names), expected);
     }
 }

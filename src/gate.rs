@@ -37,6 +37,8 @@ pub struct Gate {
     bases: Arc<[BaseUrl]>,
     /// Which door it stands at.
     door: Door,
+    /// Whether the one backend is a simulator inside this process.
+    simulated: bool,
 }
 
 /// Why a call was refused; nothing was sent.
@@ -147,7 +149,13 @@ impl Gate {
     /// Guards `catalog`, at the door of models unless [`at`](Self::at) says otherwise; `confirm` is
     /// given by position of the backend.
     pub fn new(catalog: Arc<Catalog>, confirm: impl Into<Arc<[Confirm]>>) -> Self {
-        Self { catalog, confirm: confirm.into(), bases: Arc::default(), door: Door::default() }
+        Self {
+            catalog,
+            confirm: confirm.into(),
+            bases: Arc::default(),
+            door: Door::default(),
+            simulated: false,
+        }
     }
 
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
@@ -161,6 +169,13 @@ impl Gate {
     #[must_use]
     pub fn at(self, door: Door) -> Self {
         Self { door, ..self }
+    }
+
+    /// Says that a simulator inside this process is what is called: no settings are for it, and it
+    /// is reached from nowhere else.
+    #[must_use]
+    pub fn of_simulator(self) -> Self {
+        Self { simulated: true, ..self }
     }
 
     /// Returns the catalog behind the gate.
@@ -333,6 +348,11 @@ impl<'gate> Pending<'gate> {
         }
         let Self { gate, entry, arguments, .. } = self;
         Ok(Admitted { gate, entry, arguments, consented: true })
+    }
+
+    /// Returns whether a simulator inside this process would get the call.
+    pub fn is_simulated(&self) -> bool {
+        self.gate.simulated
     }
 
     /// Makes the refusal of this call.

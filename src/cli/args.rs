@@ -520,7 +520,9 @@ pub struct ShowArgs {
 
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
-#[command(after_help = "The data are the same at each start, and gone at the end")]
+#[command(
+    after_help = "The data are the same at each start, dated from today, and gone at the end"
+)]
 pub struct SimulateArgs {
     /// The product
     #[arg(value_name = "PRODUCT", value_parser = products())]

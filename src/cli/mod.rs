@@ -36,6 +36,7 @@ mod show;
 mod signals;
 mod simulate;
 mod simulated;
+mod stage;
 mod stored;
 mod table;
 mod task;

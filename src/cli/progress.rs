@@ -24,6 +24,10 @@ const TASK_UNKNOWN: &str = "{spinner} {elapsed} {wide_msg}";
 /// For what is not counted in bytes.
 const STEPS: &str = "{spinner} {msg}";
 
+/// What a bar and a spinner are made of: every terminal has it, in every encoding.
+const BAR: &str = "#>-";
+const SPINNER: &str = "|/-\\ ";
+
 /// How often a second the bar is drawn at most.
 const FRAMES: u8 = 20;
 
@@ -120,7 +124,7 @@ impl Bar {
         if *current != template
             && let Ok(style) = ProgressStyle::with_template(template)
         {
-            self.bar.set_style(style);
+            self.bar.set_style(style.progress_chars(BAR).tick_chars(SPINNER));
             *current = template;
         }
     }

@@ -6,7 +6,7 @@ use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, 
 use crate::{
     config::command::quoted,
     mcp::ServeError,
-    simulator::{Product, SimulatorOptions},
+    simulator::{self, Product, SimulatorOptions},
 };
 
 /// Serves until a signal comes.
@@ -37,6 +37,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
         mcp: !args.mcp_off,
+        moment: simulator::recent(),
         record: false,
     };
     let simulator = product.start(options).await;
@@ -46,10 +47,20 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     let out = &mut console.out;
     writeln!(out, "A simulated {title} listens on {url}")?;
     writeln!(out, "Its credential is {token}")?;
+    let token = quoted(token);
+    for host in ["claude", "codex"] {
+        writeln!(
+            out,
+            "Attach it: {host} mcp add {name} --env {credential}={token} -- dadl-mcp serve --dadl \
+             {name} --url {url}"
+        )?;
+    }
+    if address.port() == 0 {
+        writeln!(out, "The next start has another port, unless --listen says which")?;
+    }
     writeln!(
         out,
-        "Try it: {credential}={} dadl-mcp call {example} --dadl {name} --url {url}",
-        quoted(token)
+        "Try it: {credential}={token} dadl-mcp call {example} --dadl {name} --url {url}",
     )?;
     out.flush()?;
     signals.next().await;

@@ -10,6 +10,7 @@ use super::{
     console::{Console, SECRETS},
     exit::Exit,
     failure::Failure,
+    stage::Shown,
 };
 use crate::{
     access::{ALL, Levels},
@@ -20,13 +21,16 @@ use crate::{
         env_vars::{self, Environment},
     },
     demo,
-    simulator::{SimulatorOptions, XenOrchestra},
+    simulator::{self, SimulatorOptions, XenOrchestra},
 };
 
 /// The descriptor that describes what the simulator serves.
 const DESCRIPTOR: &str = "xen-orchestra";
 /// The variable of that descriptor's credential.
 const TOKEN_VARIABLE: &str = "CREDENTIAL_XEN_ORCHESTRA_TOKEN";
+
+/// An export is large enough to take a moment.
+const EXPORT_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Walks through the main job.
 pub(super) async fn demo(
@@ -39,8 +43,9 @@ pub(super) async fn demo(
     let scratch = std::env::temp_dir().join(format!("dadl-mcp-demo-{}", Uuid::new_v4()));
     let files = args.files.as_deref().unwrap_or(&scratch);
     let ours: Vec<&str> = environment.names().filter(|name| is_ours(name)).collect();
+    let mut stage = Shown::new(console);
     let done = tokio::select! {
-        done = demo::run(&program, files, &ours, &mut *console.out) => done.map(|()| Exit::Ok),
+        done = demo::run(&program, files, &ours, &mut stage) => done.map(|()| Exit::Ok),
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
     if args.files.is_none() {
@@ -71,7 +76,8 @@ pub(super) async fn app(
     changes_per_second: Option<NonZeroU32>,
 ) -> Result<(App, XenOrchestra), Failure> {
     let (settings, credentials, simulator) = start(args, environment, changes_per_second).await?;
-    Ok((App::build(&settings, &credentials)?, simulator))
+    let app = App::build(&settings, &credentials)?;
+    Ok((App { gate: app.gate.of_simulator(), ..app }, simulator))
 }
 
 /// Starts the simulator, and gives the settings and the credential that lead to it.
@@ -80,7 +86,12 @@ pub(super) async fn start(
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
 ) -> Result<(Settings, Credentials, XenOrchestra), Failure> {
-    let options = SimulatorOptions { changes_per_second, ..SimulatorOptions::default() };
+    let options = SimulatorOptions {
+        changes_per_second,
+        export_size: EXPORT_BYTES,
+        moment: simulator::recent(),
+        ..SimulatorOptions::default()
+    };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;
     let all = environment.get(env_vars::ACCESS).is_none().then(|| Levels::new([ALL]));
     let overrides = Overrides {

@@ -177,6 +177,13 @@ fn cannot_ask(pending: &Pending<'_>) -> String {
 
 /// Says what a person can do where nobody can be asked.
 fn otherwise(pending: &Pending<'_>) -> String {
+    if pending.is_simulated() {
+        return format!(
+            "attach `dadl-mcp serve --demo` to a host that can ask, such as Claude Code or Codex, or \
+             run `dadl-mcp call {} .. --demo` in a terminal, which begins with fresh data",
+            pending.entry().name
+        );
+    }
     format!(
         "run `dadl-mcp call {} ..` in a terminal, or the operator can set `confirm: never` for \
          backend \"{}\" in backends.yaml",

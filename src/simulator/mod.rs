@@ -2,7 +2,8 @@
 //!
 //! It takes [`SimulatorOptions`] and gives a running server on a local port, so that
 //! `dadl-mcp demo`, `dadl-mcp simulate` and the integration tests have something to talk to
-//! without a data center at hand. The data are seeded: two runs show the same names and identifiers.
+//! without a data center at hand. The data are seeded: two runs show the same names and identifiers,
+//! with dates that are counted from one moment.
 //!
 //! `core` knows sockets, bodies, streams and recording, and nothing about any product.
 //! `product` has the table of the products that are built on it. Whatever a product's server gets
@@ -11,7 +12,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod core;
 mod danube_cloud;
@@ -24,6 +25,16 @@ pub use self::danube_cloud::DanubeCloud;
 pub use self::product::{PRODUCTS, Product, Simulated};
 pub use self::xen_orchestra::XenOrchestra;
 pub use self::xo_proxy::{XoProxy, XoProxyOptions};
+
+/// When the data are from unless somebody says otherwise: 20 November 2026, 13:26:14 UTC.
+const MOMENT: u64 = 1_795_181_174;
+
+/// Returns a moment for data that people look at: an hour ago, to the minute, so that nothing is of
+/// the future.
+pub fn recent() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    now.saturating_sub(3600) / 60 * 60
+}
 
 /// What kind of behavior to simulate.
 #[derive(Debug, Clone)]
@@ -40,6 +51,8 @@ pub struct SimulatorOptions {
     pub changes_per_second: Option<NonZeroU32>,
     /// Whether the administrator lets calls through MCP pass, where the product has such a switch.
     pub mcp: bool,
+    /// When the data were "taken", in seconds since 1970.
+    pub moment: u64,
     /// Whether requests are kept for `take_requests`.
     pub record: bool,
 }
@@ -53,6 +66,7 @@ impl Default for SimulatorOptions {
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
             mcp: true,
+            moment: MOMENT,
             record: false,
         }
     }

@@ -68,6 +68,8 @@ mod objects;
 mod openapi;
 mod openapi_documents;
 mod pages;
+#[cfg(unix)]
+mod pasted;
 mod process;
 mod promises;
 mod questions;

@@ -126,3 +126,17 @@ fn noise_and_a_line_of_100_megabytes_cost_neither_session_nor_memory() {
     assert!(process.peak_memory() < 100 * 1024, "{} KiB", process.peak_memory());
     assert_eq!(process.end(), Some(0));
 }
+
+#[test]
+fn what_the_demo_refuses_has_a_way_that_works_there() {
+    let mut process = Process::initialized();
+    let vms = json!({ "name": "list_vms", "arguments": { "limit": 1 } });
+    let vms = process.request(2, "tools/call", &vms);
+    let id = vms["result"]["structuredContent"]["result"][0]["id"].clone();
+    let call = json!({ "name": "delete_vm", "arguments": { "uuid": id } });
+    let answer = process.request(3, "tools/call", &call);
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("`dadl-mcp serve --demo`"), "{text}");
+    assert!(text.contains("`dadl-mcp call delete_vm .. --demo`"), "{text}");
+    assert!(!text.contains("backends.yaml") && !text.contains("confirm: never"), "{text}");
+}

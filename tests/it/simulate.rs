@@ -9,6 +9,8 @@ use std::{
 use dadl_mcp::simulator::PRODUCTS;
 use serde_json::Value;
 
+use crate::process::Process;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dadl-mcp");
 
 fn command(arguments: &[&str]) -> Command {
@@ -87,6 +89,17 @@ fn each_product_answers_the_call_that_it_offers_and_ends_cleanly() {
         let simulator = Simulator::start(&[product.name]);
         let shown = simulator.lines.join("\n");
         assert!(shown.contains("listens on http://127.0.0.1:"), "{shown}");
+        for host in ["claude", "codex"] {
+            let start = format!("Attach it: {host} mcp add {} --env ", product.name);
+            let line = simulator.lines.iter().find_map(|line| line.strip_prefix(&start)).unwrap();
+            let (variable, command) = line.split_once(" -- dadl-mcp ").unwrap();
+            let arguments: Vec<&str> = command.split(' ').collect();
+            let mut server = Process::with(&arguments, |command| {
+                command.envs(variable.split_once('='));
+            });
+            server.initialize();
+            assert_eq!(server.end(), Some(0));
+        }
         assert!(shown.contains(product.title) && shown.contains(product.credential), "{shown}");
         let output = simulator.try_it();
         let err = String::from_utf8_lossy(&output.stderr).into_owned();

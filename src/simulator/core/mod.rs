@@ -1,10 +1,11 @@
 //! What every simulated API shares: the server loop, request bodies and their recording,
-//! answers, path patterns, and a small deterministic generator.
+//! answers, path patterns, dates, and a small deterministic generator.
 //!
 //! **Invariant:** nothing here names a product, and nothing here panics on bytes that came
 //! from the network.
 
 mod body;
+mod date;
 mod encoding;
 mod generator;
 mod pattern;
@@ -14,6 +15,7 @@ mod running;
 mod server;
 
 pub(crate) use self::body::{BodyError, RequestBody};
+pub(crate) use self::date::Date;
 pub(crate) use self::encoding::{base64_decode, percent_decode};
 pub(crate) use self::generator::{Generator, fingerprint};
 pub(crate) use self::pattern::{Pattern, Query};

@@ -98,7 +98,8 @@ impl State {
         let (name, now) = (user.name, self.clock.now());
         self.tokens.retain(|_, session| session.user != name && session.ends > now);
         let token = format!("{:016x}{:016x}", self.generator.next_u64(), self.generator.next_u64());
-        let expires = super::clock::Date(self.clock.date(Duration::ZERO).0 + LIFETIME.as_secs());
+        let expires =
+            crate::simulator::core::Date(self.clock.date(Duration::ZERO).0 + LIFETIME.as_secs());
         self.tokens.insert(token.clone(), Session { user: name, ends: now + LIFETIME });
         let answer = json!({
             "token": token,

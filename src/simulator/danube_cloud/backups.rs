@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::accounts::User;
-use super::clock::Date;
 use super::data::{Data, order, sort};
 use super::definitions::{listed, too_long};
 use super::failure::Failure;
 use super::state::{Quirk, State, Status, Subject};
 use super::tasks::{Begun, Effect, Plan};
+use crate::simulator::core::Date;
 
 /// One backup.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::accounts::User;
-use super::clock::Date;
 use super::data::{Data, order, sort};
 use super::failure::Failure;
 use super::state::{Machine, State};
+use crate::simulator::core::Date;
 
 /// One definition.
 #[derive(Debug, Clone)]

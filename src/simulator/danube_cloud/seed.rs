@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::accounts::{Role, User};
 use super::backups::{Backup, BackupStatus};
-use super::clock::{Clock, Date};
+use super::clock::Clock;
 use super::definitions::Definition;
 use super::state::{Datacenter, Disk, Machine, Node, Quirk, State, Status};
 use super::tasks::LogEntry;
 use super::throttle::Throttle;
 use crate::simulator::SimulatorOptions;
+use crate::simulator::core::Date;
 use crate::simulator::core::Generator;
 
 /// Makes the data.

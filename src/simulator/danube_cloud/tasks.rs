@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use super::accounts::{Role, User};
 use super::backups::{BackupStatus, Key};
-use super::clock::Date;
 use super::data::Data;
 use super::failure::Failure;
 use super::state::State;
+use crate::simulator::core::Date;
 
 /// One task.
 #[derive(Debug, Clone)]

@@ -78,7 +78,7 @@ impl Service for App {
 impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
-        let state = Mutex::new(seed::seed(&options.token));
+        let state = Mutex::new(seed::seed(&options.token, options.moment));
         let mcp_is_off = AtomicBool::new(!options.mcp);
         Self { options, ended: watch::Sender::new(()), state, mcp_is_off }
     }

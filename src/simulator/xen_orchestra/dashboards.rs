@@ -137,7 +137,7 @@ impl State {
                     "cpu": top_five(&hosts, |host| (load(host.text("id")), json!({}))),
                 },
                 "missingPatches": {
-                    "hasAuthorization": true, "missingPatches": missing_patches(pool),
+                    "hasAuthorization": true, "missingPatches": missing_patches(pool, self.store.moment),
                 },
             },
             "vms": {

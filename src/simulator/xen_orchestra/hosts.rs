@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::seed::insert_in_pool;
 use super::state::{State, now};
 use super::store::{Properties, Store};
-use super::{deploy, machines, seed};
+use super::{deploy, machines};
 use crate::simulator::core::{Generator, Reply, fingerprint};
 
 /// Acts on a host, a pool, a storage, or a connection between the two.
@@ -130,18 +130,19 @@ impl App {
 
     /// Answers with the patches that a host, or the hosts of a pool, lack.
     pub(super) fn missing_patches(&self, call: &Call<'_>) -> Result<Reply, Failure> {
-        Ok(Reply::json(StatusCode::OK, &missing_patches(call.capture(0))))
+        let moment = self.state().store.moment;
+        Ok(Reply::json(StatusCode::OK, &missing_patches(call.capture(0), moment)))
     }
 }
 
 /// Returns the patches that are missing on a host or in a pool.
-pub(super) fn missing_patches(id: &str) -> Value {
+pub(super) fn missing_patches(id: &str, moment: u64) -> Value {
     let mut patches = json!([
         {
             "url": "http://www.openssh.com/portable.html", "version": "7.4p1", "name": "openssh",
             "license": "BSD",
             "changelog": {
-                "date": seed::MOMENT - 9 * 86_400, "description": "- Fix two vulnerabilities",
+                "date": moment - 9 * 86_400, "description": "- Fix two vulnerabilities",
                 "author": "Packager <packager@example.org> - 7.4p1-23.3.4",
             },
             "release": "23.3.4.xcpng8.3", "size": 429_044,
@@ -151,7 +152,7 @@ pub(super) fn missing_patches(id: &str) -> Value {
             "url": "http://www.xen.org", "version": "25.33.1", "name": "xenopsd-xc",
             "license": "LGPL-2.1-or-later",
             "changelog": {
-                "date": seed::MOMENT - 12 * 86_400, "description": "- Fix a memory leak",
+                "date": moment - 12 * 86_400, "description": "- Fix a memory leak",
                 "author": "Packager <packager@example.org> - 25.33.1-2.1",
             },
             "release": "2.1.xcpng8.3", "size": 5_421_696, "description": "Xenopsd using xc",

@@ -23,14 +23,16 @@ pub(super) struct Store {
     objects: BTreeMap<Kind, Map<String, Value>>,
     /// Where new identifiers come from.
     pub(super) generator: Generator,
+    /// When the data were "taken", in seconds since 1970: what is older is dated from it.
+    pub(super) moment: u64,
     /// Who is told about changes.
     pub(super) listeners: Listeners,
 }
 
 impl Store {
     /// Makes an empty store.
-    pub(super) fn new(generator: Generator) -> Self {
-        Self { objects: BTreeMap::new(), generator, listeners: Listeners::default() }
+    pub(super) fn new(generator: Generator, moment: u64) -> Self {
+        Self { objects: BTreeMap::new(), generator, moment, listeners: Listeners::default() }
     }
 
     /// Returns an object.

@@ -99,7 +99,7 @@ impl Service for App {
 impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: XoProxyOptions) -> Self {
-        let state = Mutex::new(State::new(&options.common.token));
+        let state = Mutex::new(State::new(&options.common.token, options.common.moment));
         Self { options, changed: watch::Sender::new(0), state }
     }
 

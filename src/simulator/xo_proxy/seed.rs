@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::tasks::Tasks;
-use crate::simulator::core::Generator;
+use crate::simulator::core::{Date, Generator};
 
 /// The repository that has backups.
 pub(super) const REPOSITORY: &str = "nfs://nas.example.com:/srv/backups";
 
-/// The point in time of the newest backup: 2026-11-20T02:00:00Z in milliseconds.
-const NEWEST: u64 = 1_795_140_000_000;
-const DAY: u64 = 24 * 60 * 60 * 1000;
+const HOUR: u64 = 60 * 60;
+const DAY: u64 = 24 * HOUR;
 
 /// What may change while the proxy runs.
 #[derive(Debug)]
@@ -60,8 +59,10 @@ impl Repository {
 }
 
 impl State {
-    /// Makes fresh data.
-    pub(super) fn new(token: &str) -> Self {
+    /// Makes fresh data. Backups are made at 2 am; the newest is the last before `moment`, which is
+    /// in seconds since 1970.
+    pub(super) fn new(token: &str, moment: u64) -> Self {
+        let newest = (moment - 2 * HOUR) / DAY * DAY + 2 * HOUR;
         let mut generator = Generator::new(0x0051_0a71);
         let mut repository = Repository::default();
         let job = generator.uuid();
@@ -74,8 +75,8 @@ impl State {
             let vm = generator.uuid();
             let disk = generator.uuid();
             let of_day = |day: u64| {
-                let timestamp = NEWEST - day * DAY;
-                let date = format!("202611{:02}T020000Z", 20 - day);
+                let made = newest - day * DAY;
+                let date = Date(made).basic();
                 let is_full = day == 2;
                 json!({
                     "type": "xo-vm-backup",
@@ -90,7 +91,7 @@ impl State {
                     "mode": "delta",
                     "scheduleId": schedule,
                     "size": if is_full { gib << 30 } else { gib << 26 },
-                    "timestamp": timestamp,
+                    "timestamp": made * 1000,
                     "vm": { "uuid": vm, "name_label": name, "name_description": "", "tags": tags },
                     "tags": [],
                     "differencingVhds": u8::from(!is_full),
@@ -105,10 +106,10 @@ impl State {
         let metadata = |folder: String, job: &str| {
             json!({
                 "id": folder, "jobId": job, "jobName": "nightly metadata", "scheduleId": schedule,
-                "scheduleName": "2 am", "timestamp": NEWEST,
+                "scheduleName": "2 am", "timestamp": newest * 1000,
             })
         };
-        let date = "20261120T020000Z";
+        let date = Date(newest).basic();
         let job = generator.uuid();
         let id = format!("xo-pool-metadata-backups/{schedule}/{pool}/{date}");
         repository.pools.insert(pool, vec![metadata(id, &job)]);
@@ -121,7 +122,7 @@ impl State {
             repositories: BTreeMap::from([(REPOSITORY.to_owned(), repository)]),
             running: Vec::new(),
             mounted: BTreeMap::new(),
-            tasks: Tasks::new(&mut generator),
+            tasks: Tasks::new(&mut generator, newest * 1000),
             generator,
         }
     }

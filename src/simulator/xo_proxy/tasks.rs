@@ -21,13 +21,13 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// One task that has ended, and one that has failed.
-    pub(super) fn new(generator: &mut Generator) -> Self {
+    /// One task that has ended, and one that has failed; both began at `start`, in milliseconds.
+    pub(super) fn new(generator: &mut Generator, start: u64) -> Self {
         let mut tasks = Self::default();
         for (status, name) in [("success", "backup run"), ("failure", "restore")] {
             let id = generator.base36(11);
-            tasks.begin(&id, 1_795_140_000_000, &json!({ "name": name }));
-            tasks.end(&id, 1_795_140_600_000, status);
+            tasks.begin(&id, start, &json!({ "name": name }));
+            tasks.end(&id, start + 600_000, status);
         }
         tasks
     }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::MOMENT;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::state::State;
 
@@ -16,7 +15,7 @@ pub(super) fn add(state: &mut State, token: &str) {
         (format!("{token}-alice"), &alice, "demo token of a user with few privileges"),
     ] {
         let token = json!({
-            "created_at": MOMENT * 1000,
+            "created_at": state.store.moment * 1000,
             "description": description,
             "user_id": user,
             "expiration": 4_102_444_800_000_u64,
@@ -106,7 +105,7 @@ fn add_finished_tasks(state: &mut State, admin: &str) {
     .into_iter()
     .enumerate()
     {
-        let start = (MOMENT - 7200 + index as u64 * 600) * 1000;
+        let start = (state.store.moment - 7200 + index as u64 * 600) * 1000;
         let id = format!("0mwoy{}-{}", index + 1, state.store.generator.base36(10));
         let failed = !result.is_null();
         let method = name.trim_start_matches("API call: ");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DAY, MOMENT};
+use super::DAY;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::state::State;
 use crate::simulator::xen_orchestra::store::{Properties, Store};
@@ -11,6 +11,7 @@ use crate::simulator::xen_orchestra::store::{Properties, Store};
 pub(super) fn add(state: &mut State) {
     let admin = state.store.all(Kind::User).next().map(|user| user.0.to_owned());
     let store = &mut state.store;
+    let moment = store.moment;
     let proxy = add_proxy(store);
     let repositories = [
         add_repository(store, "nfs-backup", "nfs://10.0.1.60:/export/backups", None),
@@ -79,7 +80,7 @@ pub(super) fn add(state: &mut State) {
                     name: name.as_deref().unwrap_or_default(),
                     vms: &vms,
                     repository: &repositories[0],
-                    start: MOMENT - day * DAY,
+                    start: moment - day * DAY,
                     failed,
                 },
             );
@@ -108,12 +109,13 @@ fn add_proxy(store: &mut Store) -> String {
 
 fn add_repository(store: &mut Store, name: &str, url: &str, proxy: Option<&str>) -> String {
     let id = store.generator.uuid();
+    let measured = store.moment - DAY;
     let mut repository = json!({
         "enabled": true,
         "error": "",
         "name": name,
         "benchmarks": [{
-            "readRate": 849_217_654.7, "timestamp": (MOMENT - DAY) * 1000,
+            "readRate": 849_217_654.7, "timestamp": measured * 1000,
             "writeRate": 295_871_752.4,
         }],
         "id": id,
@@ -219,7 +221,7 @@ fn add_restores(store: &mut Store, repository: &str, job: &str) {
     let storage = store.all(Kind::Sr).next().map(|storage| storage.0.to_owned());
     let vm = named(store, "db-03").pop().unwrap_or_default();
     for day in [4, 9] {
-        let start = (MOMENT - day * DAY) * 1000;
+        let start = (store.moment - day * DAY) * 1000;
         let result = json!({"size": 1_288_490_188_u64, "id": vm});
         store.insert(
             Kind::RestoreLog,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{DAY, MOMENT, Site, insert_in_pool, insert_with_id};
+use super::{DAY, Site, insert_in_pool, insert_with_id};
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::store::Store;
 
@@ -158,6 +158,7 @@ fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
 }
 
 fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str) {
+    let started = store.moment - 40 * DAY;
     let dom0 = store.generator.uuid();
     let memory = 137_438_953_472_u64;
     insert_with_id(
@@ -184,10 +185,10 @@ fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str
             "license_server": {"address": "localhost", "port": "27000"}, "license_expiry": null,
             "logging": {}, "name_description": "Rack 4", "name_label": name,
             "memory": {"usage": memory / 2, "size": memory}, "multipathing": false,
-            "otherConfig": {"boot_time": format!("{}.", MOMENT - 40 * DAY)}, "patches": [],
+            "otherConfig": {"boot_time": format!("{}.", started)}, "patches": [],
             "powerOnMode": "IPMI", "power_state": "Running", "residentVms": [dom0],
-            "startTime": MOMENT - 40 * DAY, "supplementalPacks": [],
-            "agentStartTime": MOMENT - 40 * DAY + 66, "rebootRequired": false, "tags": [],
+            "startTime": started, "supplementalPacks": [],
+            "agentStartTime": started + 66, "rebootRequired": false, "tags": [],
             "version": "8.3.0", "productBrand": "XCP-ng", "hvmCapable": true, "certificates": [],
             "PIFs": [], "$PIFs": [], "PCIs": [], "$PCIs": [], "PGPUs": [], "$PGPUs": [], "$PBDs": [],
         }),

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{DAY, MOMENT, Site, insert_in_pool, insert_with_id};
+use super::{DAY, Site, insert_in_pool, insert_with_id};
+use crate::simulator::core::Date;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::snapshots::take_snapshot;
 use crate::simulator::xen_orchestra::store::{Properties, Store};
@@ -60,7 +61,7 @@ pub(in super::super) struct NewMachine {
 
 /// Adds a halted VM without disks and interfaces.
 pub(in super::super) fn add_machine(store: &mut Store, machine: &NewMachine) -> String {
-    let object = machine_object(machine);
+    let object = machine_object(machine, store.moment);
     insert_in_pool(store, Kind::Vm, &machine.pool, object)
 }
 
@@ -127,14 +128,15 @@ pub(in super::super) fn add_interface(store: &mut Store, vm: &str, network: &str
     interface
 }
 
-fn machine_object(machine: &NewMachine) -> Value {
+fn machine_object(machine: &NewMachine, moment: u64) -> Value {
+    let created = Date(moment - 290 * DAY).iso_millis();
     json!({
         "addresses": {}, "auto_poweron": machine.auto_poweron,
         "bios_strings": {"bios-vendor": "Xen", "system-manufacturer": "Xen"},
         "blockedOperations": {}, "boot": {"firmware": machine.firmware, "order": "cdn"},
         "CPUs": {"max": machine.cpus, "number": machine.cpus},
         "creation": {
-            "date": "2026-02-03T10:15:00.000Z", "template": machine.template,
+            "date": created, "template": machine.template,
             "user": machine.user,
         },
         "current_operations": {}, "expNestedHvm": false, "isNestedVirtEnabled": false,
@@ -143,7 +145,7 @@ fn machine_object(machine: &NewMachine) -> Value {
             "dynamic": [machine.memory, machine.memory],
             "static": [machine.memory / 2, machine.memory], "size": machine.memory,
         },
-        "installTime": MOMENT - 200 * DAY, "name_description": machine.description,
+        "installTime": moment - 200 * DAY, "name_description": machine.description,
         "name_label": machine.name, "needsVtpm": false, "other": {}, "os_version": null,
         "power_state": "Halted", "hasVendorDevice": false, "snapshots": [], "startDelay": 0,
         "startTime": null, "secureBoot": false, "tags": [], "VIFs": [], "VTPMs": [],
@@ -164,6 +166,7 @@ struct Seeded {
 }
 
 fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
+    let moment = store.moment;
     let power = match plan.name.as_str() {
         "broken-01" | "build-03" | "legacy-erp" | "test-02" | "web-06" | "win-02" => "Halted",
         "build-02" | "test-03" => "Suspended",
@@ -207,7 +210,7 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
             object.insert("addresses".to_owned(), json!({"0/ipv4/0": address}));
             object.insert("mainIpAddress".to_owned(), address.into());
             object.insert("os_version".to_owned(), os);
-            object.insert("startTime".to_owned(), (MOMENT - 30 * DAY).into());
+            object.insert("startTime".to_owned(), (moment - 30 * DAY).into());
             object.insert("managementAgentDetected".to_owned(), true.into());
             object.insert("pvDriversDetected".to_owned(), true.into());
             object.insert("pvDriversVersion".to_owned(), "8.4.0".into());
@@ -231,12 +234,12 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
             &site.pool,
             json!({
                 "body": format!("VM '{}' (uuid: {vm}) started on host (uuid: {host})", plan.name),
-                "name": "VM_STARTED", "time": MOMENT - 30 * DAY, "$object": vm,
+                "name": "VM_STARTED", "time": moment - 30 * DAY, "$object": vm,
             }),
         );
     }
     if plan.tags.contains("snapshots") {
-        take_snapshot(store, &vm, Some("before the upgrade"), MOMENT - 3 * DAY);
+        take_snapshot(store, &vm, Some("before the upgrade"), moment - 3 * DAY);
     }
 }
 
@@ -250,7 +253,8 @@ fn add_templates(store: &mut Store, site: &Site) {
         "Other install media",
     ] {
         let uuid = store.generator.uuid();
-        let mut object = template_object(site, name, "Use it to install from a medium");
+        let mut object =
+            template_object(site, name, "Use it to install from a medium", store.moment);
         if let Some(properties) = object.as_object_mut() {
             let disk = json!({"bootable": true, "device": "0", "size": 10_u64 << 30,
                 "type": "system", "SR": ""});
@@ -265,7 +269,8 @@ fn add_templates(store: &mut Store, site: &Site) {
         let id = format!("{}-{uuid}", site.pool);
         insert_with_id(store, Kind::VmTemplate, &site.pool, &id, object);
     }
-    let mut object = template_object(site, "golden-debian-12", "Debian 12 with cloud-init");
+    let mut object =
+        template_object(site, "golden-debian-12", "Debian 12 with cloud-init", store.moment);
     if let Some(properties) = object.as_object_mut() {
         properties.insert("isDefaultTemplate".to_owned(), false.into());
     }
@@ -274,8 +279,8 @@ fn add_templates(store: &mut Store, site: &Site) {
     add_disk(store, (Kind::VmTemplate, &golden), storage, "golden system", 10 << 30);
 }
 
-fn template_object(site: &Site, name: &str, description: &str) -> Value {
-    machine_object(&NewMachine {
+fn template_object(site: &Site, name: &str, description: &str, moment: u64) -> Value {
+    let template = NewMachine {
         name: name.to_owned(),
         description: description.to_owned(),
         pool: site.pool.clone(),
@@ -286,10 +291,12 @@ fn template_object(site: &Site, name: &str, description: &str) -> Value {
         user: None,
         auto_poweron: false,
         firmware: if name.starts_with("Windows") { "uefi" } else { "bios" }.to_owned(),
-    })
+    };
+    machine_object(&template, moment)
 }
 
 fn add_alarms(store: &mut Store) {
+    let moment = store.moment;
     let busy = |store: &Store, name: &str| {
         let found = store.all(Kind::Vm).find(|vm| vm.1.text("name_label") == name);
         found.map(|vm| (vm.0.to_owned(), vm.1.text("$pool").to_owned()))
@@ -308,7 +315,7 @@ fn add_alarms(store: &mut Store) {
             Kind::Alarm,
             &pool,
             json!({
-                "name": "ALARM", "time": MOMENT - age * DAY,
+                "name": "ALARM", "time": moment - age * DAY,
                 "body": {"value": value, "name": name},
                 "object": {"type": kind.type_name(), "uuid": id, "href": href},
             }),

@@ -1,7 +1,7 @@
 //! The data a simulated XO starts with: two pools, four hosts, 44 VMs and what belongs to them.
 //!
-//! Everything comes from one seed and one fixed moment, so identifiers and dates are the same
-//! in every run and can be written into documents. Only the token comes from the options.
+//! Everything comes from one seed and one moment, so identifiers are the same in every run and can
+//! be written into documents. Only the token and the moment come from the options.
 
 mod accounts;
 mod backups;
@@ -20,9 +20,9 @@ use crate::simulator::core::Generator;
 pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine};
 
 /// Makes the state that a simulated XO starts with.
-pub(super) fn seed(token: &str) -> State {
-    let mut state =
-        State { store: Store::new(Generator::new(SEED)), accounts: Accounts::default() };
+pub(super) fn seed(token: &str, moment: u64) -> State {
+    let store = Store::new(Generator::new(SEED), moment);
+    let mut state = State { store, accounts: Accounts::default() };
     accounts::add(&mut state, token);
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);
@@ -82,8 +82,34 @@ pub(super) fn insert_with_id(
 /// The seed of all data.
 const SEED: u64 = 0x00da_d1c0_ffee;
 
-/// The moment at which the data were "taken", in seconds since 1970: 20 November 2026.
-pub(super) const MOMENT: u64 = 1_795_181_174;
-
 /// A day in seconds.
 const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::xen_orchestra::store::Properties as _;
+
+    #[test]
+    fn everything_is_dated_from_the_moment() {
+        let moment = 2_000_000_000;
+        let store = seed("token", moment).store;
+        let newest = |kind: Kind, property: &str, unit: u64| {
+            let times = store.all(kind).map(|(_, object)| object.number(property) / unit);
+            times.max().unwrap()
+        };
+        for (kind, property, unit) in [
+            (Kind::BackupLog, "start", 1000),
+            (Kind::BackupArchive, "timestamp", 1000),
+            (Kind::Alarm, "time", 1),
+            (Kind::VmSnapshot, "snapshot_time", 1),
+            (Kind::Task, "start", 1000),
+        ] {
+            let time = newest(kind, property, unit);
+            assert!((moment - 4 * DAY..moment).contains(&time), "{kind:?}: {time}");
+        }
+        let (_, vm) = store.all(Kind::Vm).next().unwrap();
+        let created = &vm["creation"]["date"];
+        assert_eq!(created, "2032-08-01T03:33:20.000Z");
+    }
+}
