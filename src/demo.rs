@@ -131,7 +131,7 @@ impl Demo {
 
         self.title(out, "Read one of them")?;
         let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
-        let mut known = vm.structured_content.unwrap_or_default();
+        let known = vm.structured_content.unwrap_or_default();
         let brief = ["name_label", "power_state", "CPUs", "memory", "tags"];
         let brief: Map<String, Value> =
             brief.iter().map(|name| ((*name).to_owned(), known[*name].clone())).collect();
@@ -146,41 +146,8 @@ impl Demo {
         self.title(out, "Start it: the call waits for the task and gives its end")?;
         self.call(out, "start_vm", json!({ "uuid": id })).await?;
 
-        self.title(out, "Migrate it to another host, and hear how far that is")?;
-        let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
-        let vm = vm.structured_content.unwrap_or_default();
-        let fields = "id,name_label,$pool";
-        let hosts = self.quiet_call("list_hosts", json!({ "fields": fields })).await?;
-        let pools = self.quiet_call("list_pools", json!({ "fields": fields })).await?;
-        let other = items(&hosts)
-            .iter()
-            .find(|host| host["$pool"] == vm["$pool"] && host["id"] != vm["$container"]);
-        let Some(host) = other.map(|host| host["id"].clone()) else {
-            bail!("there is no other host");
-        };
-        self.call(out, "migrate_vm", json!({ "uuid": id, "hostId": host })).await?;
-
-        self.title(out, "Read what the stream has brought meanwhile")?;
-        let arguments = json!({ "stream": stream, "wait": 5, "max_items": 20 });
-        shown_call(out, "stream_read", &arguments)?;
-        let read = self.quiet_call("stream_read", arguments).await?.structured_content;
-        let names = names(items(&hosts).iter().chain(items(&pools)));
-        let of_vm = |item: &&Value| item["event"] == "update" && item["data"]["id"] == known["id"];
-        let updates = read.iter().filter_map(|read| read["items"].as_array()).flatten();
-        let updates: Vec<Value> = updates.filter(of_vm).map(|item| item["data"].clone()).collect();
-        for update in updates {
-            for change in changes(&known, &update, &names) {
-                out.line(&format!(
-                    "   VM {}: {change}",
-                    update["name_label"].as_str().unwrap_or("?")
-                ))?;
-            }
-            known = update;
-        }
-        if known["power_state"] != "Running" {
-            bail!("the stream did not bring that the VM runs");
-        }
-        self.call(out, "stream_close", json!({ "stream": stream })).await?;
+        let names = self.migrate(out, &id).await?;
+        self.read_changes(out, &stream, known, &names).await?;
 
         self.title(out, "Take a snapshot")?;
         let arguments = json!({ "uuid": id, "name_label": "before the change" });
@@ -203,6 +170,57 @@ impl Demo {
         for host in ["claude", "codex"] {
             out.line(&format!("    {host} mcp add xo -- dadl-mcp serve --demo"))?;
         }
+        Ok(())
+    }
+
+    /// Moves a VM to another host of its pool; returns the names of hosts and pools.
+    async fn migrate(
+        &mut self,
+        out: &mut dyn Stage,
+        id: &str,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
+        self.title(out, "Migrate it to another host, and hear how far that is")?;
+        let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
+        let vm = vm.structured_content.unwrap_or_default();
+        let fields = "id,name_label,$pool";
+        let hosts = self.quiet_call("list_hosts", json!({ "fields": fields })).await?;
+        let pools = self.quiet_call("list_pools", json!({ "fields": fields })).await?;
+        let other = items(&hosts)
+            .iter()
+            .find(|host| host["$pool"] == vm["$pool"] && host["id"] != vm["$container"]);
+        let Some(host) = other.map(|host| host["id"].clone()) else {
+            bail!("there is no other host");
+        };
+        self.call(out, "migrate_vm", json!({ "uuid": id, "hostId": host })).await?;
+        Ok(names(items(&hosts).iter().chain(items(&pools))))
+    }
+
+    /// Tells what changed in a VM since it was `known`, as an open stream brought it.
+    async fn read_changes(
+        &mut self,
+        out: &mut dyn Stage,
+        stream: &Value,
+        mut known: Value,
+        names: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        self.title(out, "Read what the stream has brought meanwhile")?;
+        let arguments = json!({ "stream": stream, "wait": 5, "max_items": 20 });
+        shown_call(out, "stream_read", &arguments)?;
+        let read = self.quiet_call("stream_read", arguments).await?.structured_content;
+        let of_vm = |item: &&Value| item["event"] == "update" && item["data"]["id"] == known["id"];
+        let updates = read.iter().filter_map(|read| read["items"].as_array()).flatten();
+        let updates: Vec<Value> = updates.filter(of_vm).map(|item| item["data"].clone()).collect();
+        for update in updates {
+            let name = update["name_label"].as_str().unwrap_or("?").to_owned();
+            for change in changes(&known, &update, names) {
+                out.line(&format!("   VM {name}: {change}"))?;
+            }
+            known = update;
+        }
+        if known["power_state"] != "Running" {
+            bail!("the stream did not bring that the VM runs");
+        }
+        self.call(out, "stream_close", json!({ "stream": stream })).await?;
         Ok(())
     }
 
@@ -338,15 +356,15 @@ fn progress_line(progress: &ProgressNotificationParam) -> String {
 }
 
 /// Returns what names the objects of lists.
-fn names<'a>(objects: impl Iterator<Item = &'a Value>) -> BTreeMap<&'a str, &'a str> {
-    let named = |object: &'a Value| Some((object["id"].as_str()?, object["name_label"].as_str()?));
-    objects.filter_map(named).collect()
+fn names<'a>(objects: impl Iterator<Item = &'a Value>) -> BTreeMap<String, String> {
+    let text = |object: &Value, member: &str| object[member].as_str().map(str::to_owned);
+    objects.filter_map(|object| Some((text(object, "id")?, text(object, "name_label")?))).collect()
 }
 
 /// Says what is different in an object, a line for each of its members.
-fn changes(before: &Value, after: &Value, names: &BTreeMap<&str, &str>) -> Vec<String> {
+fn changes(before: &Value, after: &Value, names: &BTreeMap<String, String>) -> Vec<String> {
     let shown = |value: &Value| match value.as_str() {
-        Some(text) => names.get(text).copied().unwrap_or(text).to_owned(),
+        Some(text) => names.get(text).map_or(text, String::as_str).to_owned(),
         None => value.to_string(),
     };
     let members = after.as_object().into_iter().flatten();
@@ -416,7 +434,9 @@ mod tests {
             "power_state": "Running", "$container": "h1", "tags": [], "same": 1, "other": "y",
             "new": null,
         });
-        let names = BTreeMap::from([("p1", "the pool"), ("h1", "host-01")]);
+        let names = [("p1", "the pool"), ("h1", "host-01")]
+            .map(|(id, name)| (id.to_owned(), name.to_owned()));
+        let names = BTreeMap::from(names);
         let expected = [
             "power_state Halted -> Running",
             "$container the pool -> host-01",
