@@ -265,7 +265,7 @@ fn judge(pending: &Pending<'_>, answer: &ElicitResult) -> Answer {
         ElicitationAction::Cancel => refused(
             "the question was closed without an answer, by the person or by a host that shows none",
         ),
-        _ => refused("the person said no, or the host did where it shows no questions"),
+        _ => refused("the question was declined, by the person or by a host that shows none"),
     }
 }
 

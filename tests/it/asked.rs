@@ -38,7 +38,7 @@ async fn where_nobody_can_be_asked_the_model_learns_what_to_do() {
     // Hosts that say they can ask, and then do not.
     for (answer, what) in [
         (json!({ "error": { "code": -32601, "message": "Method not found" } }), "cannot ask"),
-        (json!({ "result": { "action": "decline" } }), "said no, or the host did"),
+        (json!({ "result": { "action": "decline" } }), "declined, by the person or by a host"),
         (json!({ "result": { "action": "cancel" } }), "by a host that shows none"),
         (json!({ "result": { "confirm": true } }), "no answer"),
     ] {

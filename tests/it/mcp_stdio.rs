@@ -429,7 +429,7 @@ async fn a_stateless_client_confirms_by_calling_again() {
     // A no cannot become a yes.
     let state = ask(&mut client, 3).await;
     let answer = retry(&mut client, "a", &state, json!({ "action": "decline" })).await;
-    assert!(failure(&answer).contains("said no"), "{answer}");
+    assert!(failure(&answer).contains("was declined"), "{answer}");
     failure(&retry(&mut client, "a", &state, yes.clone()).await);
 
     // Nothing opens but what this process has sealed.
