@@ -38,6 +38,7 @@ mod harness;
 mod health;
 mod hostile;
 mod hosts;
+mod hosts_seen;
 mod house;
 mod import;
 mod imports;
