@@ -35,9 +35,9 @@ pub(super) struct TaskId {
 }
 
 impl TaskId {
-    /// Names a task that begins now.
-    fn now(handle: TaskHandle) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    /// Names a task.
+    fn of(handle: TaskHandle, began: SystemTime) -> Self {
+        let since = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { began: since.as_secs(), handle }
     }
 
@@ -59,9 +59,9 @@ impl TaskId {
 }
 
 /// Makes the answer to a call that began a task.
-pub(super) fn created(report: TaskReport) -> CreateTaskResult {
+pub(super) fn created(report: TaskReport, began: SystemTime) -> CreateTaskResult {
     let message = report.summary();
-    let task = TaskId::now(report.handle).task(TaskStatus::Working);
+    let task = TaskId::of(report.handle, began).task(TaskStatus::Working);
     CreateTaskResult::new(task.with_status_message(message))
 }
 
@@ -76,7 +76,7 @@ pub(super) fn ended(
     ended: Result<CallToolResult, CallError>,
 ) -> Result<GetTaskResult, ErrorData> {
     let (payload, message) = match ended {
-        Ok(result) => (completed(result), None),
+        Ok(result) => (completed(result), Some(format!("{} has ended", id.handle.tool))),
         Err(error) => failed(error)?,
     };
     Ok(answer(id, payload, message))
@@ -102,12 +102,10 @@ fn failed(error: CallError) -> Result<(TaskPayload, Option<String>), ErrorData> 
             Ok((TaskPayload::Cancelled, Some(text)))
         }
         TaskError::Failed(_) => Ok((completed(result::failure(text.clone())), Some(text))),
-        TaskError::Unseen { error, .. } => match *error {
-            CallError::Api(error) if error.status == 404 => {
-                Err(ErrorData::invalid_params(text, None))
-            }
-            _ => Err(ErrorData::internal_error(text, None)),
-        },
+        TaskError::Unseen { error, .. } if error.is_gone() => {
+            Err(ErrorData::invalid_params(text, None))
+        }
+        TaskError::Unseen { .. } => Err(ErrorData::internal_error(text, None)),
         _ => {
             let error = json!({ "code": ErrorCode::INTERNAL_ERROR.0, "message": text });
             let error = error.as_object().cloned().unwrap_or_default();
