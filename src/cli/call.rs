@@ -64,7 +64,7 @@ pub(super) async fn run(
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(signal) => {
-            let message = watch.interrupted(signal);
+            let message = watch.interrupted(signal, &console.flags);
             drop(watch);
             // The terminal may be gone.
             let _ = console.note(&message);

@@ -12,13 +12,13 @@ use super::{
     failure::Failure,
     load,
     signals::Signals,
+    wrap::{display_width, wrapped},
 };
 use crate::{
     app::{App, LoadedBackend},
     catalog::BackendId,
     config::env_vars::Environment,
     executor::HealthReport,
-    names::{OrMeant, nearest},
     text,
 };
 
@@ -47,9 +47,7 @@ pub(super) async fn run(
         .filter(|(_, backend)| args.backend.as_ref().is_none_or(|it| *it == backend.settings.name))
         .collect();
     if let (Some(name), true) = (&args.backend, chosen.is_empty()) {
-        let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
-        let meant = OrMeant(nearest(name, names));
-        return Err(Failure::settings(format!("there is no backend \"{name}\"{meant:#}")));
+        return Err(load::no_backend(name, app, console));
     }
     let checks = chosen.iter().map(|(at, _)| check(app, BackendId(*at)));
     let mut signals = Signals::listen()?;
@@ -123,7 +121,9 @@ impl State {
                 if report.ok { (GOOD, "OK", text) } else { (BAD, "FAIL", text) }
             }
         };
-        let (name, text) = (text::line(name), text::line(&text));
-        writeln!(console.out, "{style}{word:<4}{style:#}  {name:<16}  {text}")
+        let name = format!("{:<16}", text::line(name));
+        let column = "FAIL  ".len() + display_width(&name) + 2;
+        let text = wrapped(&text::line(&text), console.out_width(), column, "FAIL  ".len());
+        writeln!(console.out, "{style}{word:<4}{style:#}  {name}  {text}")
     }
 }

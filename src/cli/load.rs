@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     args::{BackendArgs, SimulatedArgs},
-    console::SECRETS,
+    console::{Console, SECRETS},
     failure::Failure,
     simulated,
 };
@@ -42,6 +42,14 @@ pub(super) async fn open(
         return Ok(Loaded { app: app.at(Door::Terminal), _simulator: Some(simulator) });
     }
     Ok(Loaded { app: app(args, environment, Door::Terminal)?, _simulator: None })
+}
+
+/// Says that no backend has that name, and how to see those that there are.
+pub(super) fn no_backend(name: &str, app: &App, console: &Console) -> Failure {
+    let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
+    let meant = OrMeant(nearest(name, names));
+    Failure::settings(format!("there is no backend \"{name}\"{meant:#}"))
+        .hint(format!("`{}` names all", console.flags.command("list")))
 }
 
 /// Loads the backends that `args` and `environment` name, for calls through `door`.

@@ -8,8 +8,9 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::{console::SECRETS, signals::Signal};
+use super::{console::SECRETS, flags::Flags, signals::Signal};
 use crate::{
+    config::command::quoted,
     outcome::{
         Direction, Observer, Progress, Transfer,
         task::{TaskHandle, TaskReport},
@@ -55,7 +56,7 @@ impl Watch {
     }
 
     /// Says what became of a call that a signal ended.
-    pub(super) fn interrupted(&self, signal: Signal) -> String {
+    pub(super) fn interrupted(&self, signal: Signal, flags: &Flags) -> String {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = match last {
             None => "interrupted: the request was aborted",
@@ -63,9 +64,8 @@ impl Watch {
                 return format!("interrupted: asking the task {handle} to stop");
             }
             Some(Last::Task(handle)) => {
-                return format!(
-                    "interrupted: the task goes on: `dadl-mcp task {handle}`, with the same flags"
-                );
+                let command = flags.command(&format!("task {}", quoted(&handle.to_string())));
+                return format!("interrupted: the task goes on: `{command}` follows it");
             }
             Some(Last::Transfer(Direction::Saved)) => {
                 "interrupted: the transfer stopped and nothing was kept"

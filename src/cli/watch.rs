@@ -19,7 +19,6 @@ use crate::{
     },
     gate::Pending,
     live::{Hub, LONGEST_WAIT, Owner, Phase},
-    names::{OrMeant, nearest},
     shares::Client,
 };
 
@@ -41,7 +40,7 @@ pub(super) async fn run(
     } else {
         (load::app(&args.backends, environment, Door::Terminal)?, None)
     };
-    let (id, backend) = find(&app, &args.backend)?;
+    let (id, backend) = find(&app, &args.backend, console)?;
     let Some(events) = &backend.descriptor.events else {
         return Err(Failure::usage(format!(
             "the descriptor of backend \"{}\" does not say how events are watched \
@@ -68,14 +67,16 @@ pub(super) async fn run(
     }
 }
 
-fn find<'app>(app: &'app App, name: &str) -> Result<(BackendId, &'app LoadedBackend), Failure> {
+fn find<'app>(
+    app: &'app App,
+    name: &str,
+    console: &Console,
+) -> Result<(BackendId, &'app LoadedBackend), Failure> {
     let found = app.backends.iter().position(|backend| backend.settings.name == name);
     if let Some((at, backend)) = found.and_then(|at| Some((at, app.backends.get(at)?))) {
         return Ok((BackendId(at), backend));
     }
-    let names = app.backends.iter().map(|backend| backend.settings.name.as_str());
-    let meant = OrMeant(nearest(name, names));
-    Err(Failure::settings(format!("there is no backend \"{name}\"{meant:#}")))
+    Err(load::no_backend(name, app, console))
 }
 
 /// Checks that what is named fits what the stream carries.

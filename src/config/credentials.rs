@@ -455,9 +455,8 @@ impl Credentials {
         let variables = Self::variables(backend, name);
         let first = variables.first().map(String::as_str).unwrap_or_default();
         format!(
-            "credential `{name}` is not set; set {first} or {first}_FILE, or run `dadl-mcp setup \
-             {}`",
-            backend.name
+            "credential `{name}` is not set; set {first} or {first}_FILE, or run `{}`",
+            backend.setup_command()
         )
     }
 

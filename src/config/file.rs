@@ -6,7 +6,9 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
-    BackendSettings, Confirm, FileSettings, Limits, NoHost, PrivateHost, keys,
+    BackendSettings, Confirm, FileSettings, Limits, NoHost, PrivateHost,
+    env_vars::unexpanded,
+    keys,
     reader::{Reader, Section, Text},
 };
 use crate::{
@@ -380,7 +382,7 @@ pub(super) fn is_level(word: &str) -> bool {
 }
 
 /// What is wrong with the URL of a setting, in words that follow its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UrlProblem {
     /// Whoever reads the file reads it too.
     #[error("must not hold a user name or a password; use a credential")]
@@ -391,6 +393,9 @@ pub(super) enum UrlProblem {
     /// Paths are appended to it.
     #[error("must not have a query or a fragment")]
     Query,
+    /// Whoever wrote it meant a shell, or a host, to replace it.
+    #[error("is `{0}`, the name of a variable that nobody replaced; write the URL itself")]
+    Unexpanded(String),
     /// It is something else, or none.
     #[error("must begin with http:// or https://")]
     Scheme,
@@ -399,6 +404,9 @@ pub(super) enum UrlProblem {
 /// Finds what is wrong with a base URL; one with placeholders is checked when they are filled.
 pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
+        if let Some(reference) = unexpanded(text) {
+            return Err(UrlProblem::Unexpanded(reference.to_owned()));
+        }
         let placeholder = text.starts_with('{');
         return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };
     }

@@ -76,7 +76,7 @@ pub(super) fn ended(
     ended: Result<CallToolResult, CallError>,
 ) -> Result<GetTaskResult, ErrorData> {
     let (payload, message) = match ended {
-        Ok(result) => (completed(result), None),
+        Ok(result) => (completed(result), Some(format!("{} has ended", id.handle.tool))),
         Err(error) => failed(error)?,
     };
     Ok(answer(id, payload, message))
@@ -102,12 +102,10 @@ fn failed(error: CallError) -> Result<(TaskPayload, Option<String>), ErrorData> 
             Ok((TaskPayload::Cancelled, Some(text)))
         }
         TaskError::Failed(_) => Ok((completed(result::failure(text.clone())), Some(text))),
-        TaskError::Unseen { error, .. } => match *error {
-            CallError::Api(error) if error.status == 404 => {
-                Err(ErrorData::invalid_params(text, None))
-            }
-            _ => Err(ErrorData::internal_error(text, None)),
-        },
+        TaskError::Unseen { error, .. } if error.is_gone() => {
+            Err(ErrorData::invalid_params(text, None))
+        }
+        TaskError::Unseen { .. } => Err(ErrorData::internal_error(text, None)),
         _ => {
             let error = json!({ "code": ErrorCode::INTERNAL_ERROR.0, "message": text });
             let error = error.as_object().cloned().unwrap_or_default();

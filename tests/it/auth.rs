@@ -357,9 +357,12 @@ async fn a_revoked_refresh_token_says_what_to_run() {
     let text = failure(&bench(&upstream, REFRESHING, &vault()), "get").await;
     assert_eq!(
         text,
-        "backend \"fake\": the token endpoint at 127.0.0.1 refuses the login (invalid_grant: \
-         [REDACTED] of [REDACTED] ([REDACTED]) was revoked); the refresh token has expired or was \
-         revoked; run `dadl-mcp setup fake`"
+        format!(
+            "backend \"fake\": the token endpoint at 127.0.0.1 refuses the login (invalid_grant: \
+             [REDACTED] of [REDACTED] ([REDACTED]) was revoked); the refresh token has expired or \
+             was revoked; run `dadl-mcp setup fake --dadl test.dadl --url {}/api --name fake`",
+            upstream.url().trim_end_matches("/api")
+        )
     );
     assert_eq!(upstream.requests().len(), 1);
 }

@@ -179,7 +179,7 @@ fn a_call_is_refused_before_anything_is_sent() {
         ");
     insta::assert_snapshot!(cli.run(&xo(&["call", "get_vm", "uuid=1"])).failure(), @r#"
         exit 3
-        error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE, or run `dadl-mcp setup xen-orchestra`
+        error: backend "xen-orchestra": credential `xen_orchestra_token` is not set; set CREDENTIAL_XEN_ORCHESTRA_TOKEN or CREDENTIAL_XEN_ORCHESTRA_TOKEN_FILE, or run `dadl-mcp setup xen-orchestra --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0`
 
         hint: `dadl-mcp doctor --dadl xen-orchestra --url http://127.0.0.1:1/rest/v0` looks closer
         "#);

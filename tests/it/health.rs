@@ -198,6 +198,7 @@ async fn the_command_line_says_how_all_backends_are() {
     let (code, _, err) = run(&url, &["shup"]);
     assert_eq!(code, 3);
     assert!(err.contains("there is no backend \"shup\"; did you mean \"shop\"?"), "{err}");
+    assert!(err.contains("hint: `dadl-mcp list") && err.contains("names all"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,7 @@ mod file_names;
 mod footprint;
 mod harness;
 mod health;
+mod hints;
 mod hostile;
 mod hosts;
 mod hosts_seen;

@@ -373,6 +373,7 @@ async fn a_host_that_knows_tasks_gets_one_that_outlives_the_process() {
     assert_eq!(second.request(1, "tasks/get", get()).await["result"]["status"], "working");
     let answer = second.request(2, "tasks/get", get()).await;
     assert_eq!(answer["result"]["status"], "completed", "{answer}");
+    assert_eq!(answer["result"]["statusMessage"], "backup has ended", "{answer}");
     assert_eq!(answer["result"]["result"]["structuredContent"], json!({ "n": 1 }));
     // A call that says how long it waits is answered as before.
     let mut call = backup();

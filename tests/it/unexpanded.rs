@@ -100,3 +100,21 @@ async fn a_client_that_presents_it_is_told() {
     let text = reply.text().await;
     assert!(reply.status == 401 && !text.contains("$ecret"), "{text}");
 }
+
+#[test]
+fn what_was_left_in_a_file_or_a_url_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, format!("{REFERENCE}\n")).unwrap();
+    let (file, path) = (format!("{VARIABLE}_FILE"), path.to_str().unwrap());
+    let backend = ["--dadl", "xen-orchestra", "--url", "http://127.0.0.1:9"];
+    for command in [["call", "list_vms"].as_slice(), &["doctor"]] {
+        let (code, text) = run(&[command, &backend].concat(), &[(&file, path)], "");
+        assert_ne!(code, Some(0), "{text}");
+        let said = format!("{path} holds `{REFERENCE}`, the name of a variable");
+        assert!(text.contains(&said), "{text}");
+    }
+    let (code, text) = run(&["list", "--dadl", "xen-orchestra", "--url", "${XO_URL}"], &[], "");
+    assert_ne!(code, Some(0), "{text}");
+    assert!(text.contains("--url: it is `${XO_URL}`, the name of a variable"), "{text}");
+}

@@ -8,7 +8,10 @@ use std::{fs::File, io::Read as _, path::Path};
 
 use secrecy::SecretString;
 
-use super::super::trust::{self, Doubt};
+use super::super::{
+    env_vars::unexpanded,
+    trust::{self, Doubt},
+};
 
 /// Credential files are tokens and passwords; this is a file that is something else.
 const MOST_BYTES: u64 = 64 * 1024;
@@ -26,6 +29,9 @@ pub enum SecretFileError {
     /// There is nothing in it.
     #[error("is empty")]
     Empty,
+    /// Whoever wrote it left the name of a variable in it.
+    #[error("holds `{0}`, the name of a variable: write the value into it")]
+    Unexpanded(String),
     /// Somebody else could have written it.
     #[error("cannot be trusted: {0}")]
     Untrusted(Doubt),
@@ -52,6 +58,9 @@ pub(crate) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(SecretFileError::Empty);
+    }
+    if let Some(reference) = unexpanded(text) {
+        return Err(SecretFileError::Unexpanded(reference.to_owned()));
     }
     Ok(text.into())
 }

@@ -156,8 +156,8 @@ fn failure(error: &TokenError, endpoint: &TokenEndpoint, grant: &Grant, site: &S
     let names: Vec<String> = grant.credentials().iter().map(|name| format!("`{name}`")).collect();
     let next = match (code.as_str(), grant) {
         ("invalid_grant", Grant::RefreshToken { .. }) => format!(
-            "the refresh token has expired or was revoked; run `dadl-mcp setup {}`",
-            site.settings.name
+            "the refresh token has expired or was revoked; run `{}`",
+            site.settings.setup_command()
         ),
         ("invalid_scope", _) => "the client may not have the `scopes` of the descriptor".to_owned(),
         _ => format!("check the credentials {}", names.join(", ")),
