@@ -22,6 +22,8 @@ use tokio::{
     sync::mpsc,
 };
 
+use crate::config::command::quoted;
+
 /// Lines of a long answer that are printed.
 const MOST_LINES: usize = 8;
 /// How long the bar of a call is.
@@ -330,9 +332,8 @@ fn shown_call(out: &mut dyn Stage, tool: &str, arguments: &Value) -> io::Result<
     let mut line = format!("   > {tool}");
     for (name, value) in arguments.as_object().into_iter().flatten() {
         line += &match value.as_str() {
-            Some(text) if text.contains(' ') => format!(" {name}={text:?}"),
-            Some(text) => format!(" {name}={text}"),
-            None => format!(" {name}={value}"),
+            Some(text) => format!(" {}", quoted(&format!("{name}={text}"))),
+            None => format!(" {}", quoted(&format!("{name}:={value}"))),
         };
     }
     out.line(&line)

@@ -26,7 +26,11 @@ use crate::{
     },
     names::OrMeant,
     outcome::task::TaskHandle,
+    text::quoted,
 };
+
+/// So much of a name that nothing has is repeated.
+const LONGEST_NAME: usize = 100;
 
 /// Decides about calls.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Gate {
     door: Door,
     /// Whether the one backend is a simulator inside this process.
     simulated: bool,
+    /// How a person reaches the same backends.
+    terminal: Terminal,
 }
 
 /// Why a call was refused; nothing was sent.
@@ -75,13 +81,22 @@ pub enum Refusal {
         reason: String,
     },
     /// The caller's fault: there is no such tool.
-    #[error("unknown tool \"{name}\"{:#}", OrMeant(nearest.as_deref()))]
+    #[error("unknown tool {}{:#}", quoted(name, LONGEST_NAME), OrMeant(nearest.as_deref()))]
     UnknownTool {
         /// The name that was asked for.
         name: String,
         /// A listed tool with a similar name.
         nearest: Option<String>,
     },
+}
+
+/// How a person reaches the backends of a process from a terminal.
+#[derive(Debug, Clone, Default)]
+pub struct Terminal {
+    /// The flags that lead to them, as a shell takes them, each with a blank before it.
+    pub flags: String,
+    /// Whether the backends are flags alone, so that there is no file with their settings.
+    pub has_no_file: bool,
 }
 
 /// A call that fits its schema and is allowed; a dangerous one still needs a person's consent.
@@ -156,7 +171,14 @@ impl Gate {
             bases: Arc::default(),
             door: Door::default(),
             simulated: false,
+            terminal: Terminal::default(),
         }
+    }
+
+    /// Says how a person reaches the same backends at a terminal.
+    #[must_use]
+    pub fn reached_by(self, terminal: Terminal) -> Self {
+        Self { terminal, ..self }
     }
 
     /// Says where calls go, by position of the backend, so that a person who is asked sees it.
@@ -359,6 +381,11 @@ impl<'gate> Pending<'gate> {
     /// Returns whether a simulator inside this process would get the call.
     pub fn is_simulated(&self) -> bool {
         self.gate.simulated
+    }
+
+    /// Returns how a person reaches the same backends.
+    pub fn terminal(&self) -> &Terminal {
+        &self.gate.terminal
     }
 
     /// Makes the refusal of this call.

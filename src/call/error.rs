@@ -106,9 +106,18 @@ impl fmt::Display for ArgumentError {
             matches!(problem, ArgumentProblem::Missing { .. } | ArgumentProblem::Unknown { .. })
         };
         if self.problems.iter().any(by_name) {
-            write!(formatter, ". {}", self.expected)?;
+            let end =
+                if self.problems.last().is_some_and(ArgumentProblem::asks) { "" } else { "." };
+            write!(formatter, "{end} {}", self.expected)?;
         }
         Ok(())
+    }
+}
+
+impl ArgumentProblem {
+    /// Returns whether its words are a question at their end.
+    fn asks(&self) -> bool {
+        matches!(self, Self::Unknown { nearest: Some(_), .. })
     }
 }
 

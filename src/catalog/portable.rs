@@ -381,13 +381,10 @@ fn members(
 
 /// Returns a schema of several branches.
 fn either(branches: Vec<Value>, place: Place, depth: usize) -> Map<String, Value> {
-    let mut is_null = false;
+    let says_null = |branch: &Value| branch.get("type").is_some_and(|kind| kind == "null");
+    let is_null = branches.iter().any(says_null);
     let mut listed: Vec<Map<String, Value>> = Vec::new();
-    for branch in branches {
-        if branch.get("type").is_some_and(|kind| kind == "null") {
-            is_null = true;
-            continue;
-        }
+    for branch in branches.into_iter().filter(|branch| !says_null(branch)) {
         let says_a_kind = branch.as_object().is_some_and(|branch| {
             let inner = ["anyOf", "oneOf", "allOf", "const"];
             !kinds(branch).is_empty() || inner.iter().any(|key| branch.contains_key(*key))
@@ -396,15 +393,13 @@ fn either(branches: Vec<Value>, place: Place, depth: usize) -> Map<String, Value
             // A branch that allows anything makes the others mute.
             return any_value(place);
         }
-        let branch = node(branch, place, depth + 1);
+        let mut branch = node(branch, place, depth + 1);
+        if is_null {
+            // Some read null as a property of another type alone.
+            or_null(&mut branch);
+        }
         if !listed.contains(&branch) {
             listed.push(branch);
-        }
-    }
-    if is_null {
-        // Some read null as a property of another type alone.
-        for branch in &mut listed {
-            or_null(branch);
         }
     }
     match listed.pop() {
@@ -429,6 +424,16 @@ fn either(branches: Vec<Value>, place: Place, depth: usize) -> Map<String, Value
 fn or_null(schema: &mut Map<String, Value>) {
     if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
         branches.iter_mut().filter_map(Value::as_object_mut).for_each(or_null);
+        // Two may have differed in null alone.
+        let mut at = 0;
+        while let Some(branch) = branches.get(at).cloned() {
+            let is_known = branches.iter().take(at).any(|other| *other == branch);
+            if is_known {
+                branches.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
     // No value of `enum` is null.
     if let Some(values) = schema.remove("enum") {

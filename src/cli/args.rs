@@ -116,6 +116,10 @@ pub enum LogFormat {
     Text,
 }
 
+/// What says which backends there are: a demo has one of its own.
+const BESIDES_DEMO: [&str; 7] =
+    ["config", "dadl", "url", "allow_private_hosts", "name", "ca_file", "tls_skip_verify"];
+
 /// Which backends, and what is allowed on them.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Backends")]
@@ -157,7 +161,7 @@ pub struct BackendArgs {
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct SimulatedArgs {
     /// Use a simulated Xen Orchestra with every level allowed; it begins anew with each command
-    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
     pub demo: bool,
 }
 
@@ -359,7 +363,7 @@ pub struct WatchArgs {
     #[arg(value_name = "COLLECTION")]
     pub collections: Vec<String>,
     /// Watch a simulated Xen Orchestra, the backend xen-orchestra
-    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
     pub demo: bool,
     /// Which backends.
     #[command(flatten)]
@@ -409,7 +413,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub backends: BackendArgs,
     /// Serve a simulated Xen Orchestra with every level allowed
-    #[arg(long, conflicts_with_all = ["config", "dadl"], help_heading = "Backends")]
+    #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
     pub demo: bool,
     /// Let an object of the simulated Xen Orchestra change so many times a second
     #[arg(long, value_name = "PER_SECOND", requires = "demo", help_heading = "Backends")]
@@ -628,6 +632,8 @@ mod tests {
         assert!(!parse("dadl-mcp list --allow-private-host a.lan"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
+        assert!(!parse("dadl-mcp call x --demo --url http://x.example"));
+        assert!(!parse("dadl-mcp watch --demo --tls-skip-verify xen-orchestra VM"));
         for command in ["call x", "doctor", "health", "list", "show x"] {
             assert!(parse(&format!("dadl-mcp {command} --demo --access read")), "{command}");
             assert!(!parse(&format!("dadl-mcp {command} --demo --config x")), "{command}");

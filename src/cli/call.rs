@@ -14,6 +14,7 @@ use super::{
     progress::Watch,
     signals::{Signal, Signals},
     table,
+    wrap::wrapped,
 };
 use crate::{
     app::App,
@@ -114,7 +115,8 @@ pub(super) fn admit<'gate>(
             let refusal = pending.refused("it is dangerous, and there is no terminal to ask on");
             return Err(Failure::from(refusal).hint("add --yes if you mean it"));
         }
-        write!(console.err, "{}\n[y/N] ", pending.question())?;
+        let question = wrapped(&pending.question(), console.err_width(), 0, 2);
+        write!(console.err, "{question}\n[y/N] ")?;
         console.err.flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
@@ -224,6 +226,7 @@ pub(super) fn print_outcome(
     }
     if let Some(next) = outcome.next {
         let words: Vec<String> = next
+            .arguments
             .iter()
             .map(|(key, value)| match value {
                 Value::String(text) => format!("{key}={text}"),
@@ -231,7 +234,7 @@ pub(super) fn print_outcome(
             })
             .map(|word| quoted(&word).into_owned())
             .collect();
-        console.note(&format!("for the next page, add `{}`", words.join(" ")))?;
+        console.note(&format!("{}; for the next page, add `{}`", next.reason, words.join(" ")))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{BackendArgs, Command};
+use super::args::{BackendArgs, Command, ServeArgs};
 use crate::{
     access::Levels,
     config::{
@@ -11,6 +11,7 @@ use crate::{
         env_vars::{self, Environment},
         parse_levels,
     },
+    gate::Terminal,
 };
 
 /// The flags that say which backends there are, and what is allowed on them.
@@ -20,10 +21,21 @@ pub(super) struct Flags {
     words: Vec<String>,
     /// The same for another working directory.
     elsewhere: Vec<String>,
+    /// What else a server was started with.
+    serving: Vec<String>,
     access: Option<Levels>,
+    /// What variables say in the place of flags: a terminal of its own does not have them.
+    varied: Varied,
     is_demo: bool,
     /// The levels that count where the command has none.
     usual: Levels,
+}
+
+/// Flags that variables stand for.
+#[derive(Debug, Clone, Default)]
+struct Varied {
+    config: Option<String>,
+    access: Option<Levels>,
 }
 
 impl Flags {
@@ -47,7 +59,15 @@ impl Flags {
             elsewhere: words(backends, demo, |path| {
                 std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
             }),
+            serving: match command {
+                Command::Serve(args) => serving(args),
+                _ => Vec::new(),
+            },
             access: backends.access.clone(),
+            varied: Varied {
+                config: environment.get(env_vars::CONFIG).map(str::to_owned),
+                access: usual.clone(),
+            },
             is_demo: demo,
             usual: usual.unwrap_or_default(),
         }
@@ -60,12 +80,31 @@ impl Flags {
 
     /// Returns the command that a host starts, wherever it is: `program` is its name.
     pub(super) fn server(&self, program: &Path) -> String {
-        self.line(&format!("{} serve", quoted(&program.display().to_string())), &self.elsewhere)
+        let words = [self.elsewhere.as_slice(), &self.serving].concat();
+        self.line(&format!("{} serve", quoted(&program.display().to_string())), &words)
     }
 
     /// Returns a command of this program, after its name, as a shell takes it.
     pub(super) fn command(&self, command: &str) -> String {
         self.line(&format!("dadl-mcp {command}"), &self.words)
+    }
+
+    /// Says how a person gets from a terminal of their own to what this process serves.
+    pub(super) fn terminal(&self) -> Terminal {
+        let names = |flag: &str| self.elsewhere.iter().any(|word| word == flag);
+        let has_no_file = names("--dadl");
+        let mut words = self.elsewhere.clone();
+        if let Some(path) = self.varied.config.as_deref()
+            && !has_no_file
+            && !names("--config")
+            && !self.is_demo
+        {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+            words.extend(["--config".to_owned(), path.display().to_string()]);
+        }
+        let access = self.access.clone().or_else(|| self.varied.access.clone());
+        let flags = Self { access, ..self.clone() }.line("", &words);
+        Terminal { flags, has_no_file }
     }
 
     fn line(&self, command: &str, words: &[String]) -> String {
@@ -85,6 +124,16 @@ impl Flags {
         let words = words.split(',').chain([level]).map(str::to_owned);
         format!("--access {}", listed(&Levels::new(words)))
     }
+}
+
+/// Writes what a server alone takes; a token is no flag that a host needs on standard streams.
+fn serving(args: &ServeArgs) -> Vec<String> {
+    let valued = [
+        ("--demo-changes", args.demo_changes.map(|changes| changes.to_string())),
+        ("--max-result-chars", args.max_result_chars.map(|most| most.to_string())),
+    ];
+    let valued = valued.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+    valued.flatten().collect()
 }
 
 /// Writes levels as `--access` takes them.

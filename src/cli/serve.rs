@@ -1,6 +1,6 @@
 //! `serve`: the tools for an MCP host, on stdio or over HTTP.
 
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -14,10 +14,12 @@ use crate::{
     app::App,
     call::Door,
     config::{
+        BackendSettings,
         command::quoted,
-        credentials,
+        credentials::{self, Credentials},
         env_vars::{self, Environment},
     },
+    descriptor::model::CredentialName,
     mcp::{
         BackendSummary, HttpOptions, ServeError, Server, instructions, serve_listener, serve_stdio,
     },
@@ -49,7 +51,6 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Failure> {
     let http = http_options(&args, &environment)?;
-    let variables = variables(args.demo, &environment);
     #[cfg(unix)]
     raise_descriptor_limit();
     // What is done at the start may include a login, which a signal must not break off.
@@ -60,14 +61,16 @@ pub(super) async fn run(
             simulated::app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        (load::app(&args.backends, environment, Door::Mcp)?, None)
+        (load::app(&args.backends, environment.clone(), Door::Mcp)?, None)
     };
+    let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
     if app.gate.catalog().listed().next().is_none() {
         let command = console.flags.command("list --all");
         tracing::warn!("no tool is allowed; `{command}` says why");
     }
     let most_chars = args.max_result_chars.map(|most| most as usize);
     if http.is_none() && console.can_ask {
+        let variables = variables(&app, args.demo, &environment);
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = quoted(name_of(&app)).into_owned();
@@ -98,13 +101,24 @@ pub(super) async fn run(
 }
 
 /// Returns the variables that a host has to hand on: hosts do not pass the environment of a shell on.
-fn variables(demo: bool, environment: &Environment) -> Vec<String> {
-    let is_needed = |name: &&str| {
-        name.starts_with(env_vars::CREDENTIAL_PREFIX)
-            || [env_vars::ACCESS, env_vars::CONFIG, env_vars::FILES].contains(name)
+/// What else is in it, such as the credential of another API, is not for this server.
+fn variables(app: &App, demo: bool, environment: &Environment) -> Vec<String> {
+    if demo {
+        return Vec::new();
+    }
+    let is_set = |name: &String| environment.get(name).is_some();
+    let of_credential = |backend: &BackendSettings, name: &CredentialName| {
+        let names = Credentials::variables(backend, name).into_iter();
+        let mut names = names.flat_map(|name| [format!("{name}_FILE"), name]);
+        names.find(is_set)
     };
-    let names = environment.names().filter(|_| !demo).filter(is_needed);
-    names.map(str::to_owned).collect()
+    let credentials = app.backends.iter().flat_map(|backend| {
+        let names = backend.descriptor.auth.credentials();
+        names.into_iter().filter_map(|name| of_credential(&backend.settings, name))
+    });
+    let settings = [env_vars::ACCESS, env_vars::CONFIG, env_vars::FILES].map(str::to_owned);
+    let found: BTreeSet<String> = settings.into_iter().filter(is_set).chain(credentials).collect();
+    found.into_iter().collect()
 }
 
 /// Returns what a host may call this server.

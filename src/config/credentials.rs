@@ -172,9 +172,16 @@ impl Credentials {
         }
         for (name, value) in self.environment.beginning(CREDENTIAL_PREFIX) {
             let name = name.strip_prefix(CREDENTIAL_PREFIX).unwrap_or(name);
-            let is_value = !name.ends_with("_FILE") && unexpanded(value).is_none();
-            if is_value && secrets::is_secret(name) {
-                secrets.add(name, value);
+            if name.ends_with("_FILE") || !secrets::is_secret(name) {
+                continue;
+            }
+            match unexpanded(value) {
+                None => secrets.add(name, value),
+                Some(reference) => {
+                    if let Some(default) = reference.default {
+                        secrets.add(name, default);
+                    }
+                }
             }
         }
         Self { secrets: secrets.clone(), ..self }

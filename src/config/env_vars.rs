@@ -3,7 +3,7 @@
 //! Nothing else in the program looks at the environment of the process, so that a test needs no
 //! process of its own and `--help` and `docs/configuration.md` cannot miss a variable.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf};
 
 /// A variable and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -126,15 +126,25 @@ pub const ALL: &[Variable] = &[
 pub struct Unexpanded {
     /// The variable.
     pub variable: String,
-    /// What it holds.
+    /// What it holds, without a value that stands in it.
     pub reference: String,
+}
+
+/// A reference to a variable where its value was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference<'value> {
+    /// The reference as it is shown: what counts where the variable is not set is left out, since it is
+    /// a value like any other.
+    pub shown: Cow<'value, str>,
+    /// The value that counts where the variable is not set.
+    pub default: Option<&'value str>,
 }
 
 /// Returns a value that is nothing but a reference to a variable, as hosts and shells write them:
 /// `${NAME}`, `${env:NAME}`, `${NAME:-default}`, `$NAME`, `%NAME%`.
 ///
 /// A secret may have such characters in it, so the whole must be a reference.
-pub fn unexpanded(value: &str) -> Option<&str> {
+pub fn unexpanded(value: &str) -> Option<Reference<'_>> {
     let value = value.trim();
     let is_name = |name: &str, is_capital: bool| {
         let is_letter =
@@ -143,29 +153,34 @@ pub fn unexpanded(value: &str) -> Option<&str> {
             && name.starts_with(|first| is_letter(first) || first == '_')
             && name.chars().all(|c| is_letter(c) || c.is_ascii_digit() || c == '_')
     };
-    let is_reference =
-        if let Some(inner) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) {
-            match inner.split_once(':') {
-                None => is_name(inner, false),
-                Some((name, default)) if default.starts_with(['-', '=', '?', '+']) => {
-                    is_name(name, false) && !default.contains(['{', '}'])
+    let whole = |is_reference: bool| {
+        is_reference.then_some(Reference { shown: Cow::Borrowed(value), default: None })
+    };
+    if let Some(inner) = value.strip_prefix("${").and_then(|it| it.strip_suffix('}')) {
+        return match inner.split_once(':') {
+            None => whole(is_name(inner, false)),
+            Some((name, rest)) => match rest.split_at_checked(1) {
+                Some((operator @ ("-" | "=" | "?" | "+"), default)) => {
+                    if default.is_empty() {
+                        return whole(is_name(name, false));
+                    }
+                    let is_reference = is_name(name, false) && !default.contains(['{', '}']);
+                    let shown = Cow::Owned(format!("${{{name}:{operator}..}}"));
+                    is_reference.then_some(Reference { shown, default: Some(default) })
                 }
                 // Editors have their own kinds: `env:NAME`, `input:some-id`.
-                Some((kind, name)) => {
-                    is_name(kind, false)
-                        && !name.is_empty()
-                        && name
-                            .chars()
-                            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+                _ => {
+                    let is_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+                    whole(is_name(name, false) && !rest.is_empty() && rest.chars().all(is_id))
                 }
-            }
-        } else if let Some(name) = value.strip_prefix('$') {
-            is_name(name, true)
-        } else {
-            let name = value.strip_prefix('%').and_then(|it| it.strip_suffix('%'));
-            name.is_some_and(|name| is_name(name, true))
+            },
         };
-    is_reference.then_some(value)
+    }
+    if let Some(name) = value.strip_prefix('$') {
+        return whole(is_name(name, true));
+    }
+    let name = value.strip_prefix('%').and_then(|it| it.strip_suffix('%'));
+    whole(name.is_some_and(|name| is_name(name, true)))
 }
 
 /// The environment of a process, or one that a test made up.
@@ -201,7 +216,8 @@ impl Environment {
         let value = self.get(name);
         match value.and_then(unexpanded) {
             Some(reference) => {
-                Err(Unexpanded { variable: name.to_owned(), reference: reference.to_owned() })
+                let reference = reference.shown.into_owned();
+                Err(Unexpanded { variable: name.to_owned(), reference })
             }
             None => Ok(value),
         }
@@ -253,12 +269,26 @@ mod tests {
             "${env:XO_TOKEN}",
             "${input:xo-token}",
             "${XO_TOKEN:-}",
-            "${XO_TOKEN:-none}",
-            "${XO_TOKEN:?not set}",
             "$XO_TOKEN",
             "%XO_TOKEN%",
         ] {
-            assert_eq!(unexpanded(reference), Some(reference.trim()), "{reference}");
+            let read = unexpanded(reference).unwrap();
+            assert_eq!((&*read.shown, read.default), (reference.trim(), None), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_value_within_a_reference_is_not_shown() {
+        for (reference, shown, default) in [
+            ("${XO_TOKEN:-s3cret}", "${XO_TOKEN:-..}", "s3cret"),
+            ("${XO_TOKEN:=s3cret}", "${XO_TOKEN:=..}", "s3cret"),
+            ("${XO_TOKEN:+s3cret}", "${XO_TOKEN:+..}", "s3cret"),
+            ("${XO_TOKEN:?not set}", "${XO_TOKEN:?..}", "not set"),
+        ] {
+            let read = unexpanded(reference).unwrap();
+            assert_eq!((&*read.shown, read.default), (shown, Some(default)));
+            let error = Environment::from_iter([("A", reference)]).expanded("A").unwrap_err();
+            assert!(!error.to_string().contains(default), "{error}");
         }
     }
 
@@ -286,7 +316,7 @@ mod tests {
             "%a%",
             "Bearer x",
         ] {
-            assert_eq!(unexpanded(secret), None, "{secret}");
+            assert!(unexpanded(secret).is_none(), "{secret}");
         }
     }
 

@@ -405,7 +405,7 @@ pub(super) enum UrlProblem {
 pub(super) fn check_url(text: &str) -> Result<(), UrlProblem> {
     if !text.starts_with("http://") && !text.starts_with("https://") {
         if let Some(reference) = unexpanded(text) {
-            return Err(UrlProblem::Unexpanded(reference.to_owned()));
+            return Err(UrlProblem::Unexpanded(reference.shown.into_owned()));
         }
         let placeholder = text.starts_with('{');
         return if placeholder { Ok(()) } else { Err(UrlProblem::Scheme) };

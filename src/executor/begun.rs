@@ -12,7 +12,10 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    outcome::{task::TaskReport, timestamp},
+    outcome::{
+        task::{TaskHandle, TaskReport},
+        timestamp,
+    },
     shares::Client,
     text::start_of,
 };
@@ -37,7 +40,8 @@ struct Known {
     /// The tool that began it.
     tool: String,
     began: SystemTime,
-    is_running: bool,
+    /// `None` when the API knows nothing of it any more.
+    is_running: Option<bool>,
     /// What the last look showed.
     shown: Map<String, Value>,
     /// When that was; `None` when nobody has looked.
@@ -52,7 +56,7 @@ impl Begun {
             handle: report.handle.to_string(),
             tool: report.handle.tool.clone(),
             began: SystemTime::now(),
-            is_running: report.is_running,
+            is_running: Some(report.is_running),
             shown: Map::new(),
             seen: None,
         };
@@ -70,10 +74,26 @@ impl Begun {
 
     /// Notes what a look showed, if a call of this process began the task.
     pub(super) fn saw(&self, report: &TaskReport) {
+        self.look(report, Some(report.is_running));
+    }
+
+    /// Notes that a look failed for good.
+    pub(super) fn lost(&self, report: &TaskReport) {
+        self.look(report, None);
+    }
+
+    /// Returns when a call of this process began a task.
+    pub(super) fn when(&self, handle: &TaskHandle) -> Option<SystemTime> {
+        let handle = handle.to_string();
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().rev().find(|it| it.handle == handle).map(|it| it.began)
+    }
+
+    fn look(&self, report: &TaskReport, is_running: Option<bool>) {
         let handle = report.handle.to_string();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for known in all.iter_mut().filter(|it| it.handle == handle) {
-            known.is_running = report.is_running;
+            known.is_running = is_running;
             known.seen = Some(SystemTime::now());
             known.shown = shown(report);
         }
@@ -88,7 +108,7 @@ impl Begun {
 
 /// Forgets a task of those that `may_go`: the oldest that has ended, or else the oldest.
 fn make_room(all: &mut VecDeque<Known>, may_go: impl Fn(&Known) -> bool) {
-    let ended = all.iter().position(|it| may_go(it) && !it.is_running);
+    let ended = all.iter().position(|it| may_go(it) && it.is_running != Some(true));
     let at = ended.or_else(|| all.iter().position(may_go));
     at.and_then(|at| all.remove(at));
 }
@@ -116,7 +136,7 @@ impl Known {
         value.insert("task".to_owned(), self.handle.as_str().into());
         value.insert("tool".to_owned(), self.tool.as_str().into());
         value.insert("began".to_owned(), timestamp::rfc3339(self.began).into());
-        value.insert("running".to_owned(), self.is_running.into());
+        value.extend(self.is_running.map(|is_running| ("running".to_owned(), is_running.into())));
         value.extend(self.shown.clone());
         let seen = self.seen.map(|seen| ("seen".to_owned(), timestamp::rfc3339(seen).into()));
         value.extend(seen);

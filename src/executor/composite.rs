@@ -16,7 +16,7 @@ use super::{Budget, CallContext, CallError, Executor, TaskError, queue::NoRoom};
 use crate::{
     descriptor::model::Composite,
     gate::{Admitted, Refusal},
-    outcome::{Held, JsonText, Outcome, Payload},
+    outcome::{Held, JsonText, NextPage, Outcome, Payload},
     script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
 };
 
@@ -92,6 +92,48 @@ struct Answer {
     tool: String,
     reply: Reply,
     notes: Vec<String>,
+    next: Option<NextPage>,
+}
+
+/// The pages that a script knows of and has not read.
+#[derive(Default)]
+struct Unread(Vec<(String, NextPage)>);
+
+impl Unread {
+    /// Notes a call: one with the arguments of a page reads it.
+    fn called(&mut self, tool: &str, arguments: &str) {
+        if self.0.is_empty() {
+            return;
+        }
+        let arguments: Map<String, Value> = serde_json::from_str(arguments).unwrap_or_default();
+        self.0.retain(|(of, next)| {
+            let is_given = |(name, value): (&String, &Value)| {
+                arguments.get(name).is_some_and(|given| is_same(given, value))
+            };
+            of != tool || !next.arguments.iter().all(is_given)
+        });
+    }
+
+    /// Says of each tool once that there is more.
+    fn notes(self) -> Vec<(String, String)> {
+        let mut notes: Vec<(String, String)> = Vec::new();
+        for (tool, next) in self.0 {
+            if !notes.iter().any(|(of, _)| *of == tool) {
+                let reason = format!("not all pages were read: {}", next.reason);
+                notes.push((tool, reason));
+            }
+        }
+        notes
+    }
+}
+
+/// Returns whether two arguments are the same one: scripts write a number as a text, or the other way.
+fn is_same(given: &Value, value: &Value) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    given == value || text(given) == text(value)
 }
 
 impl Running<'_> {
@@ -116,11 +158,13 @@ impl Running<'_> {
         let mut ended = None;
         let mut failed = HashMap::new();
         let mut unheard = Vec::new();
+        let mut unread = Unread::default();
         // Calls that nobody awaits are finished as well: half a request helps nobody.
         while ended.is_none() || !calls.is_empty() {
             tokio::select! {
                 event = run.next(), if ended.is_none() => match event {
                     Some(Event::Call { id, tool, arguments }) => {
+                        unread.called(&tool, &arguments);
                         let (executor, call, context) = (self.executor, self.call, self.context);
                         let turn = turns.acquire();
                         calls.push(async move {
@@ -151,7 +195,10 @@ impl Running<'_> {
                     None => ended = Some(Err(internal("the script engine failed"))),
                 },
                 Some(answer) = calls.next(), if !calls.is_empty() => {
-                    let Answer { tool, reply, notes } = answer;
+                    let Answer { tool, reply, notes, next } = answer;
+                    if unread.0.len() < MOST_NOTES {
+                        unread.0.extend(next.map(|next| (tool.clone(), next)));
+                    }
                     for note in notes {
                         note_from(&tool, &note, &mut self.notes);
                     }
@@ -161,6 +208,9 @@ impl Running<'_> {
                     run.reply(reply);
                 }
             }
+        }
+        for (tool, note) in unread.notes() {
+            note_from(&tool, &note, &mut self.notes);
         }
         for (tool, error) in unheard.iter().filter_map(|id| failed.remove(id)) {
             note_from(&tool, &format!("not awaited, and failed: {error}"), &mut self.notes);
@@ -240,17 +290,15 @@ impl Executor {
         }
         match result {
             Ok(outcome) => {
-                let mut notes = outcome.notes;
-                if let Some(next) = outcome.next {
-                    notes.push(format!("there is more; {} brings it", Value::Object(next)));
-                }
+                let (notes, next) = (outcome.notes, outcome.next);
                 let held = outcome.held.into_count();
                 let result = Ok(as_json(outcome.payload));
-                Answer { tool, reply: Reply { id, result, held }, notes }
+                Answer { tool, reply: Reply { id, result, held }, notes, next }
             }
             Err(failed) => {
                 let result = Err(failed.as_json());
-                Answer { tool, reply: Reply { id, result, held: None }, notes: Vec::new() }
+                let reply = Reply { id, result, held: None };
+                Answer { tool, reply, notes: Vec::new(), next: None }
             }
         }
     }

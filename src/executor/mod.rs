@@ -30,7 +30,10 @@ mod task;
 mod upload_size;
 mod work;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::SystemTime,
+};
 
 use serde_json::Value;
 
@@ -53,7 +56,7 @@ use crate::{
     files::FileStore,
     gate::{Admitted, Pending},
     http::backend::Backend,
-    outcome::Outcome,
+    outcome::{Outcome, task::TaskHandle},
     script::engine::Slots,
     secrets::Secrets,
     shares::{Client, Queue},
@@ -123,6 +126,11 @@ impl Executor {
     /// what is not known is left out.
     pub fn begun(&self, client: &Client) -> Vec<Value> {
         self.begun.of(client)
+    }
+
+    /// Returns when a call of this process began a task; now, if none did.
+    pub(crate) fn task_began(&self, handle: &TaskHandle) -> SystemTime {
+        self.begun.when(handle).unwrap_or_else(SystemTime::now)
     }
 
     /// Returns the backends.

@@ -7,6 +7,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Map;
+
 use url::Url;
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     call::{self, Arguments, CallPlan},
     descriptor::model::{PageBehavior, Pagination},
-    outcome::{Outcome, Payload, Progress},
+    outcome::{NextPage, Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},
         page::{self, Following, More, Page, Signals, Total},
@@ -277,17 +279,22 @@ impl<'call> Walk<'call> {
             });
             match step {
                 Some((property, value)) => {
-                    let note = format!("{reason}; go on with {property}={value}");
-                    outcome.next = Some([(property, value)].into_iter().collect());
-                    note
+                    let arguments = Map::from_iter([(property, value)]);
+                    outcome.next = Some(NextPage { reason, arguments });
+                    None
                 }
-                None => format!("{reason}; narrow the call to see the others"),
+                None => Some(format!("{reason}; narrow the call to see the others")),
             }
         };
         let note = match left {
-            Left::Pages(number) => go_on(format!(
-                "stopped after {number} pages with {items} items{all} (`max_pages`): there is more"
-            )),
+            Left::Pages(number) => {
+                let note = go_on(format!(
+                    "stopped after {number} pages with {items} items{all} (`max_pages`): there is \
+                     more"
+                ));
+                let Some(note) = note else { return };
+                note
+            }
             Left::Items(most) if items > most => return,
             Left::Items(most) => format!("these are the first {most} items (`max_items`){all}"),
             Left::Loop => format!(

@@ -81,9 +81,10 @@ impl Step<'_> {
         self.resize(size, selected.as_str().len() as u64)?;
         let mut outcome = self.shape(selected, status).await?;
         outcome.notes.extend(notes);
-        if let Some(page) = page {
-            outcome.notes.extend(page.note);
-            outcome.next = page.arguments;
+        match page.flatten() {
+            Some(page::Told::Next(next)) => outcome.next = Some(next),
+            Some(page::Told::Note(note)) => outcome.notes.push(note),
+            None => {}
         }
         Ok(outcome)
     }

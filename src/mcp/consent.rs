@@ -184,10 +184,14 @@ fn otherwise(pending: &Pending<'_>) -> String {
             pending.entry().name
         );
     }
+    let terminal = pending.terminal();
+    let command = format!("dadl-mcp call {} ..{}", pending.entry().name, terminal.flags);
+    if terminal.has_no_file {
+        return format!("run `{command}` in a terminal, with the arguments in place of the dots");
+    }
     format!(
-        "run `dadl-mcp call {} ..` in a terminal, or the operator can set `confirm: never` for \
-         backend \"{}\" in backends.yaml",
-        pending.entry().name,
+        "run `{command}` in a terminal, or the operator can set `confirm: never` for backend \
+         \"{}\" in backends.yaml",
         pending.entry().backend_name
     )
 }

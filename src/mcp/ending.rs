@@ -99,6 +99,13 @@ impl Ending {
         UnderWay(Arc::clone(&self.inner))
     }
 
+    /// Stops calls: what began a task says so, and the rest is answered. Returns when all is answered, or
+    /// when nobody waits any longer.
+    pub(super) async fn stop(&self) {
+        self.inner.leaving.cancel();
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.idle()).await;
+    }
+
     /// Waits for the end: returns when all is answered, or when nobody waits any longer.
     pub(super) async fn run(&self, grace: Duration) {
         self.closing().await;
@@ -107,8 +114,7 @@ impl Ending {
             tracing::info!("ending: what is under way has {seconds} s to be done");
         }
         let _ = tokio::time::timeout(grace, self.idle()).await;
-        self.inner.leaving.cancel();
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.idle()).await;
+        self.stop().await;
     }
 
     /// Returns whether nothing is under way.

@@ -567,7 +567,7 @@ fn unauthorized(headers: &HeaderMap) -> Answer {
     let text = match presented.and_then(unexpanded) {
         Some(reference) => format!(
             "the bearer token is `{}`: the host did not put the value of the variable in",
-            head(reference, LONGEST_REFERENCE)
+            head(&reference.shown, LONGEST_REFERENCE)
         ),
         None => "a bearer token is required, or another one".to_owned(),
     };

@@ -266,9 +266,11 @@ impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
                 return Some(self.hand_over(message));
             }
             if self.ended {
-                let connection = self.connection.clone();
+                let (connection, ending) = (self.connection.clone(), self.ending.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(GRACE).await;
+                    // A task goes on, and who reads the answers learns its handle.
+                    ending.stop().await;
                     connection.cancel();
                 });
                 return None;

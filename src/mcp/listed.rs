@@ -26,6 +26,8 @@ use crate::{
 
 /// How long a list is kept.
 const KEPT: Duration = Duration::from_secs(60);
+/// How long one is kept that lacks what an API did not give in time.
+const KEPT_PART: Duration = Duration::from_secs(10);
 /// How long an API may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So many kinds are listed.
@@ -60,7 +62,14 @@ impl Listed {
         server: &Server,
         context: &RequestContext<RoleServer>,
     ) -> Arc<[Resource]> {
-        let _turn = self.turn.lock().await;
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.stale() {
+                // Somebody asks already: who has an older list waits for no API.
+                Some(objects) => return objects,
+                None => self.turn.lock().await,
+            },
+        };
         if let Some(objects) = self.fresh() {
             return objects;
         }
@@ -69,8 +78,8 @@ impl Listed {
         let is_whole = lists.iter().all(Option::is_some);
         let objects: Arc<[Resource]> =
             lists.into_iter().flatten().flatten().take(MOST_OBJECTS).collect();
-        let until = is_whole.then(|| Instant::now() + KEPT);
-        *self.kept() = Kept { until, objects: Arc::clone(&objects) };
+        let until = Instant::now() + if is_whole { KEPT } else { KEPT_PART };
+        *self.kept() = Kept { until: Some(until), objects: Arc::clone(&objects) };
         objects
     }
 
@@ -81,6 +90,11 @@ impl Listed {
         let meta = Map::from_iter([(META_ERROR.to_owned(), error.into())]);
         let contents = ResourceContents::text(error, uri).with_mime_type("text/plain");
         Some(contents.with_meta(MetaObject(meta)))
+    }
+
+    fn stale(&self) -> Option<Arc<[Resource]>> {
+        let kept = self.kept();
+        kept.until.map(|_| Arc::clone(&kept.objects))
     }
 
     fn fresh(&self) -> Option<Arc<[Resource]>> {

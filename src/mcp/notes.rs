@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{catalog::NOTE, text};
+use crate::{catalog::NOTE, outcome::NextPage, text};
 
 /// A sentence has at most so many characters.
 const LONGEST: usize = 1_000;
@@ -31,11 +31,7 @@ pub(super) struct Notes {
 impl Notes {
     /// Collects what is known of a result: how much of it is left after a cut, what brings the next page,
     /// and what was said on the way.
-    pub(super) fn of(
-        cut: Option<&str>,
-        next: Option<&Map<String, Value>>,
-        said: &[String],
-    ) -> Self {
+    pub(super) fn of(cut: Option<&str>, next: Option<&NextPage>, said: &[String]) -> Self {
         let mut notes = Self::default();
         if let Some(cut) = cut {
             notes.push(cut);
@@ -67,13 +63,14 @@ impl Notes {
     }
 
     /// Says which arguments bring the next page.
-    fn next_page(&mut self, arguments: &Map<String, Value>) {
-        let json = serde_json::to_string(arguments).unwrap_or_default();
+    fn next_page(&mut self, next: &NextPage) {
+        let reason = one_line(&next.reason);
+        let json = serde_json::to_string(&next.arguments).unwrap_or_default();
         let json = text::json(&json);
         self.sentences.push(match json.chars().count() {
-            0..=LONGEST_NEXT => format!("next page: call again with {json}"),
+            0..=LONGEST_NEXT => format!("{reason}; next page: call again with {json}"),
             many => format!(
-                "there is a next page, but the arguments that bring it have {many} characters: ask \
+                "{reason}, but the arguments that bring the next page have {many} characters: ask \
                  for larger pages, or narrow the call"
             ),
         });
@@ -132,13 +129,18 @@ mod tests {
         notes
     }
 
+    fn next(arguments: Value) -> NextPage {
+        let arguments = arguments.as_object().cloned().unwrap();
+        NextPage { reason: "there is more".to_owned(), arguments }
+    }
+
     #[test]
     fn sentences_are_lines() {
         assert_eq!(notes(&[]).joined(), None);
         let mut some = notes(&["cut", "more"]);
-        some.next_page(json!({ "after": "a  b\n\u{202e}" }).as_object().unwrap());
+        some.next_page(&next(json!({ "after": "a  b\n\u{202e}" })));
         some.first("saved");
-        let expected = "saved\ncut\nmore\nnext page: call again with \
+        let expected = "saved\ncut\nmore\nthere is more; next page: call again with \
                         {\"after\":\"a  b\\n\\u202e\"}";
         assert_eq!(some.joined().unwrap(), expected);
     }
@@ -163,11 +165,11 @@ mod tests {
     fn the_next_page_is_whole_or_not_given() {
         let page = |length: usize| {
             let mut notes = Notes::default();
-            notes.next_page(json!({ "cursor": "c".repeat(length) }).as_object().unwrap());
+            notes.next_page(&next(json!({ "cursor": "c".repeat(length) })));
             notes.joined().unwrap()
         };
         assert!(page(7_900).ends_with("c\"}"));
-        assert!(page(8_000).starts_with("there is a next page, but"), "{}", page(8_000));
+        assert!(page(8_000).starts_with("there is more, but"), "{}", page(8_000));
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub(super) fn success(
     // What the answer takes is counted until the result is made.
     let Outcome { status, payload, notes: said, next, held: _held } = outcome;
     let mut notes = Notes::of(cut, next.as_ref(), &said);
+    let next = next.map(|next| next.arguments);
     let meta = next
         .as_ref()
         .map(|next| MetaObject(Map::from_iter([(NEXT.to_owned(), Value::Object(next.clone()))])));
@@ -226,11 +227,16 @@ mod tests {
     use crate::{
         catalog::{fixture, output::Outputs},
         descriptor::model::Types,
-        outcome::Held,
+        outcome::{Held, NextPage},
     };
 
+    fn page(arguments: Value) -> NextPage {
+        let arguments = arguments.as_object().cloned().unwrap();
+        NextPage { reason: "there may be more".to_owned(), arguments }
+    }
+
     fn check(payload: Payload, next: Option<Value>, text: &str, structured: Option<Value>) {
-        let next = next.map(|next| next.as_object().unwrap().clone());
+        let next = next.map(page);
         let outcome =
             Outcome { status: 204, payload, notes: Vec::new(), next, held: Held::default() };
         let result = success(outcome, None, None, &|_| true);
@@ -260,7 +266,7 @@ mod tests {
             Some(json!({ "offset": 1 })),
             "[1]",
             Some(json!({
-                "_note": "next page: call again with {\"offset\":1}",
+                "_note": "there may be more; next page: call again with {\"offset\":1}",
                 "result": [1],
                 "next": { "offset": 1 },
             })),
@@ -350,15 +356,15 @@ mod tests {
     #[test]
     fn what_there_is_to_say_comes_first_in_both() {
         let arguments = json!({ "offset": 2 });
-        let next = arguments.as_object().cloned();
+        let next = Some(page(arguments.clone()));
         let notes = vec!["stopped".to_owned(), "more".to_owned()];
         let payload = Payload::Json(JsonText::from(&json!({ "items": ["\u{e0041}"] })));
         let outcome = Outcome { status: 200, payload, notes, next, held: Held::default() };
         let result = success(outcome, Some("cut"), None, &|_| true);
         let texts: Vec<&str> =
             result.content.iter().map(|block| &*block.as_text().unwrap().text).collect();
-        let note = "1 character that nobody sees and that can hide text was replaced\ncut\nnext \
-                    page: call again with {\"offset\":2}\nstopped\nmore";
+        let note = "1 character that nobody sees and that can hide text was replaced\ncut\nthere \
+                    may be more; next page: call again with {\"offset\":2}\nstopped\nmore";
         assert_eq!(texts, [note, "{\"items\":[\"\u{fffd}\"]}"]);
         let structured = result.structured_content.unwrap();
         assert_eq!(structured, json!({ "_note": note, "items": ["\u{fffd}"] }));

@@ -10,9 +10,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams,
-        CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, DiscoverResult,
-        ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
-        Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        CompleteRequestParams, CompleteResult, ConstString as _, CustomRequest, CustomResult,
+        DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
+        GetTaskResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
         PromptsCapability, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
         ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
@@ -45,12 +45,15 @@ use crate::{
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
     outcome::Payload,
-    text,
+    text::{self, quoted},
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare
 /// listings, short enough to notice a restart with other settings.
 pub(super) const LIST_TTL_MS: u64 = 300_000;
+
+/// So much of a name that nothing has is repeated.
+const LONGEST_NAME: usize = 100;
 
 /// What a call is answered with; an error is for the host and not for the model.
 pub(super) type Answered = Result<CallToolResponse, ErrorData>;
@@ -272,7 +275,9 @@ impl Server {
         Ok(match executor.execute(call, &carried.waiting(budget)).await {
             Ok(mut outcome) => match outcome.payload {
                 Payload::Task(report) if as_task && report.is_running => {
-                    CallToolResponse::Task(tasks::created(*report))
+                    // It may have been waited for.
+                    let began = executor.task_began(&report.handle);
+                    CallToolResponse::Task(tasks::created(*report, began))
                 }
                 _ => {
                     builtin::advise(&mut outcome, builtins);
@@ -334,7 +339,8 @@ impl ServerHandler for Server {
     ) -> Result<ListPromptsResult, ErrorData> {
         let prompts = &self.shared.prompts;
         if prompts.is_empty() {
-            return Err(ErrorData::method_not_found::<ListPromptsRequestMethod>());
+            let message = shape::unknown(ListPromptsRequestMethod::VALUE);
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
         }
         only_page(request)?;
         let all = prompts.iter().map(|example| example.prompt.clone()).collect();
@@ -357,7 +363,7 @@ impl ServerHandler for Server {
                 filled.map(Into::into).map_err(wrong)
             }
             None => {
-                let message = format!("unknown prompt \"{}\"", request.name);
+                let message = format!("unknown prompt {}", quoted(&request.name, LONGEST_NAME));
                 Err(ErrorData::invalid_params(message, None))
             }
         }

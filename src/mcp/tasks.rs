@@ -35,9 +35,9 @@ pub(super) struct TaskId {
 }
 
 impl TaskId {
-    /// Names a task that begins now.
-    fn now(handle: TaskHandle) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    /// Names a task.
+    fn of(handle: TaskHandle, began: SystemTime) -> Self {
+        let since = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { began: since.as_secs(), handle }
     }
 
@@ -59,9 +59,9 @@ impl TaskId {
 }
 
 /// Makes the answer to a call that began a task.
-pub(super) fn created(report: TaskReport) -> CreateTaskResult {
+pub(super) fn created(report: TaskReport, began: SystemTime) -> CreateTaskResult {
     let message = report.summary();
-    let task = TaskId::now(report.handle).task(TaskStatus::Working);
+    let task = TaskId::of(report.handle, began).task(TaskStatus::Working);
     CreateTaskResult::new(task.with_status_message(message))
 }
 

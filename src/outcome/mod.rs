@@ -23,12 +23,21 @@ pub struct Outcome {
     pub status: u16,
     /// What the answer holds.
     pub payload: Payload,
-    /// Sentences for the caller: what was cut, what may follow.
+    /// Sentences for the caller: what was cut, what was left.
     pub notes: Vec<String>,
-    /// Arguments that bring the next page, when there may be one.
-    pub next: Option<Map<String, Value>>,
+    /// The next page, when there may be one.
+    pub next: Option<NextPage>,
     /// Counts what the payload takes, for as long as it is there.
     pub held: Held,
+}
+
+/// The page behind the one that an outcome has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextPage {
+    /// Why there may be one.
+    pub reason: String,
+    /// The arguments that bring it.
+    pub arguments: Map<String, Value>,
 }
 
 /// Keeps memory counted that an outcome takes; nothing for a small one.

@@ -11,7 +11,7 @@ use crate::{
     catalog::Entry,
     descriptor::model::{PageStrategy, Pagination},
     json::cost,
-    outcome::JsonText,
+    outcome::{JsonText, NextPage},
 };
 
 /// Returns the sentence about a list of `total` items when it has to be cut.
@@ -225,42 +225,40 @@ fn query_value(url: &Url, name: &str) -> Option<String> {
 }
 
 /// What the caller of one page needs to know.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct NextPage {
-    /// Arguments that bring it, when they are known.
-    pub(crate) arguments: Option<Map<String, Value>>,
-    /// A sentence for the caller.
-    pub(crate) note: Option<String>,
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Told {
+    /// Arguments bring the next page.
+    Next(NextPage),
+    /// There is more, and no arguments that bring it.
+    Note(String),
 }
 
-/// Tells the caller how to go on after a page of `items`.
+/// Tells the caller how to go on after a page of `items`; nothing where that seems to be all.
 pub(crate) fn tell(
     entry: &Entry,
     pagination: &Pagination,
     following: Following,
     items: Option<usize>,
-) -> NextPage {
+) -> Option<Told> {
     let is_worth_saying = matches!(following.more, More::Yes | More::Full);
     if !is_worth_saying {
-        return NextPage::default();
+        return None;
     }
     let all = Total(following.total);
     if let Some(Step::Argument(wire, value)) = following.step
         && let Some(property) = property(entry, &wire)
     {
-        let note = format!("there may be more{all}: call again with {property}={value}");
         let arguments = Map::from_iter([(property.to_owned(), value)]);
-        return NextPage { arguments: Some(arguments), note: Some(note) };
+        return Some(Told::Next(NextPage { reason: format!("there may be more{all}"), arguments }));
     }
     // No parameter brings the next page, but a larger limit may bring more.
     let limit = pagination.limit_param.as_deref().and_then(|param| property(entry, param));
-    let note = match (items, limit) {
+    Some(Told::Note(match (items, limit) {
         (Some(items), Some(limit)) => {
             format!("this page is full ({items} items): there may be more{all}; raise {limit}")
         }
         _ => format!("there is more than this page shows{all}"),
-    };
-    NextPage { arguments: None, note: Some(note) }
+    }))
 }
 
 /// Writes ` (120 in all)`, or nothing.

@@ -265,3 +265,15 @@ async fn an_api_that_is_down_has_nothing_to_offer() {
     let params = of_template("xo://VM/{id}", "id", "");
     assert!(values(&client.request(1, "completion/complete", params).await).is_empty());
 }
+
+#[tokio::test]
+async fn names_that_nothing_has_are_repeated_within_a_bound() {
+    let mut client = Client::legacy(serve("http://127.0.0.1:9"), json!({})).await;
+    let name = "n\u{202e}".repeat(800);
+    for method in ["tools/call", "prompts/get"] {
+        let answer = client.request(1, method, json!({ "name": name })).await;
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with("unknown ") && message.len() < 400, "{message}");
+        assert!(!message.contains('\u{202e}'), "{message}");
+    }
+}

@@ -293,6 +293,32 @@ async fn a_server_that_ends_hands_its_tasks_over() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_piped_in_leaves_the_handle_of_its_task() {
+    let upstream = Upstream::start(vec![pending(), running()]).await;
+    let mut client = client(&upstream).await;
+    client.start(1, "tools/call", backup()).await;
+    client.close_input().await;
+    let answer = client.receive().await;
+    assert!(text(&answer).contains(HANDLE), "{answer}");
+    assert_eq!(answer["result"]["isError"], false, "{answer}");
+    client.ended().await.unwrap();
+    assert!(!lines(&upstream).iter().any(|line| line == CANCEL));
+}
+
+#[tokio::test]
+async fn a_task_that_the_api_denies_is_not_said_to_run() {
+    let gone = Answer::json(404, r#"{"detail":"no such task"}"#);
+    let upstream = Upstream::start(vec![pending(), gone]).await;
+    let mut client = client(&upstream).await;
+    let answer = client.call(1, "backup", json!({ "vm": "web" })).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let answer = client.call(2, "task_list", json!({})).await;
+    let task = &answer["result"]["structuredContent"]["tasks"][0];
+    assert_eq!((&task["task"], task.get("running")), (&json!(HANDLE), None), "{answer}");
+    assert!(task["trouble"].as_str().unwrap().contains("no such task"), "{answer}");
+}
+
+#[tokio::test]
 async fn cancelling_task_wait_ends_the_waiting_only() {
     let upstream = Upstream::start(vec![running()]).await;
     let mut client = client(&upstream).await;

@@ -255,6 +255,42 @@ fn every_listed_shape_has_room_for_a_note() {
 }
 
 #[tokio::test]
+async fn a_script_that_read_all_pages_has_all() {
+    let pages = [r#"{"items":[1],"next":"b"}"#, r#"{"items":[2],"next":"3"}"#, r#"{"items":[3]}"#];
+    let script = |end: &str| {
+        let code = format!(
+            "let all = [], after; do {{ const page = await api.marked(after ? {{ after }} : {{}}); \
+             all.push(...page.items); after = page.next; }} while ({end}); return {{ all }};"
+        );
+        TOOLS.replace("return { few: await api.few({}), all: await api.list({}) };", &code)
+    };
+    for (end, note) in [
+        ("after", None),
+        ("after === 'b'", Some("marked: not all pages were read: there may be more")),
+    ] {
+        let answers = pages.map(|page| Answer::json(200, page)).to_vec();
+        let upstream = Upstream::start(answers).await;
+        let mut host =
+            Host::at(Door::Stdio, serve_tools(&script(end), &upstream.url(), |_| {})).await;
+        let result = host.call("both", json!({})).await;
+        let said = result["structuredContent"]["_note"].as_str();
+        assert_eq!(said, note, "{end}: {result}");
+    }
+}
+
+#[tokio::test]
+async fn a_next_page_is_said_once() {
+    let next = "c".repeat(2_000);
+    let page = json!({ "items": [1], "next": next }).to_string();
+    let upstream = Upstream::start(vec![Answer::json(200, &page)]).await;
+    let mut host = Host::at(Door::Stdio, serve_tools(TOOLS, &upstream.url(), |_| {})).await;
+    let result = host.call("marked", json!({})).await;
+    let said = result["content"][0]["text"].as_str().unwrap();
+    assert_eq!(said.matches("ccc").count(), said.matches(&next).count() * (2_000 / 3), "{said}");
+    assert_eq!((said.matches(&next).count(), said.lines().count()), (1, 1), "{said}");
+}
+
+#[tokio::test]
 async fn scripts_get_values_without_notes() {
     let code = "const few = await api.few({}); return { is: Array.isArray(few), few };";
     let tools = TOOLS.replace("return { few: await api.few({}), all: await api.list({}) };", code);

@@ -35,6 +35,7 @@ struct Seen {
     value: Value,
     notes: Vec<String>,
     next: Option<Value>,
+    more: Option<String>,
     targets: Vec<String>,
 }
 
@@ -50,7 +51,8 @@ async fn call(descriptor: &str, answers: Vec<Answer>, arguments: Value) -> Seen 
     Seen {
         value: text.value().unwrap(),
         notes: outcome.notes,
-        next: outcome.next.map(Value::Object),
+        next: outcome.next.as_ref().map(|next| Value::Object(next.arguments.clone())),
+        more: outcome.next.map(|next| next.reason),
         targets: targets(&upstream),
     }
 }
@@ -199,9 +201,9 @@ async fn endless_pages_end_and_say_what_was_left() {
     let seen = call(&descriptor(&format!("{OFFSET}, max_pages: 3"), ""), answers, json!({})).await;
     assert_eq!(seen.value, json!([0, 0, 1, 1, 2, 2]));
     assert_eq!(seen.targets.len(), 3);
-    let note =
-        "stopped after 3 pages with 6 items (`max_pages`): there is more; go on with offset=6";
-    assert_eq!(seen.notes, [note]);
+    let reason = "stopped after 3 pages with 6 items (`max_pages`): there is more";
+    assert_eq!(seen.more.as_deref(), Some(reason));
+    assert!(seen.notes.is_empty(), "{:?}", seen.notes);
     assert_eq!(seen.next, Some(json!({"offset": 6})));
     let answers = vec![
         list(json!({"items": [1], "next": "a"})),

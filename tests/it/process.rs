@@ -140,3 +140,31 @@ fn what_the_demo_refuses_has_a_way_that_works_there() {
     assert!(text.contains("`dadl-mcp call delete_vm .. --demo`"), "{text}");
     assert!(!text.contains("backends.yaml") && !text.contains("confirm: never"), "{text}");
 }
+
+#[test]
+fn a_refused_call_names_a_command_that_reaches_the_same_backend() {
+    let flags =
+        ["--dadl", "xen-orchestra", "--url", "http://127.0.0.1:9/rest/v0", "--access", "all"];
+    let mut process = Process::with(&[&["serve"], &flags[..]].concat(), |command| {
+        command.env("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "t");
+    });
+    process.initialize();
+    let call = json!({ "name": "delete_vm", "arguments": { "uuid": "a" } });
+    let answer = process.request(2, "tools/call", &call);
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let command = text.split('`').nth(1).unwrap();
+    assert!(!text.contains("backends.yaml"), "{text}");
+    // Pasted, it leads to the same question.
+    let words = command.strip_prefix("dadl-mcp ").unwrap().replace("..", "uuid=a");
+    let words: Vec<&str> = words.split(' ').collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+        .args(&words)
+        .env_clear()
+        .env("HOME", std::env::temp_dir())
+        .env("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "t")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("it is dangerous, and there is no terminal to ask on"), "{said}");
+}

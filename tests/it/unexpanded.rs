@@ -118,3 +118,14 @@ fn what_was_left_in_a_file_or_a_url_is_explained() {
     assert_ne!(code, Some(0), "{text}");
     assert!(text.contains("--url: it is `${XO_URL}`, the name of a variable"), "{text}");
 }
+
+#[test]
+fn a_value_within_a_reference_is_shown_nowhere() {
+    let secret = "hunter2-real-secret";
+    let reference = format!("${{XO_TOKEN:-{secret}}}");
+    let backend = ["--dadl", "xen-orchestra", "--url", "http://127.0.0.1:9"];
+    for command in [["call", "list_vms"].as_slice(), &["doctor"]] {
+        let (_, text) = run(&[command, &backend].concat(), &[(VARIABLE, &reference)], "");
+        assert!(text.contains("${XO_TOKEN:-..}") && !text.contains(secret), "{text}");
+    }
+}

@@ -135,11 +135,12 @@ fn a_tool_that_is_not_allowed_is_named_all_the_same() {
 }
 
 /// A person who starts the server by hand learns what it waits for.
-#[test]
-fn serving_at_a_terminal_says_what_to_do_next() {
+/// What `serve` says at a terminal.
+fn said_by_serve(flags: &[&str], variables: &[(&str, &str)]) -> String {
     let home = tempfile::tempdir().unwrap();
-    let typed = Input::Typed(String::new());
-    let (mut child, terminal) = begin_on_terminal(80, command(&home, &["serve", "--demo"]), typed);
+    let mut command = command(&home, &[&["serve"], flags].concat());
+    command.envs(variables.iter().copied());
+    let (mut child, terminal) = begin_on_terminal(80, command, Input::Typed(String::new()));
     let lines = BufReader::new(terminal).lines().map(Result::unwrap);
     let mut text = String::new();
     for line in lines {
@@ -151,10 +152,31 @@ fn serving_at_a_terminal_says_what_to_do_next() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    text
+}
+
+#[test]
+fn serving_at_a_terminal_says_what_to_do_next() {
+    let text = said_by_serve(&["--demo"], &[]);
     assert!(text.starts_with("Serving ") && text.contains("tools of xen-orchestra"), "{text}");
     let program = env!("CARGO_BIN_EXE_dadl-mcp");
     for host in ["claude", "codex"] {
         let line = format!("    {host} mcp add xen-orchestra -- {program} serve --demo");
         assert!(text.lines().any(|it| it == line), "{text}");
     }
+}
+
+#[test]
+fn a_host_gets_the_variables_of_its_own_backends() {
+    let flags = ["--dadl", "xen-orchestra", "--url", NOBODY, "--max-result-chars", "900"];
+    let variables = [
+        ("CREDENTIAL_XEN_ORCHESTRA_TOKEN", "t"),
+        ("CREDENTIAL_OTHER_API", "another"),
+        ("DADL_MCP_ACCESS", "read"),
+    ];
+    let text = said_by_serve(&flags, &variables);
+    let given = "--env CREDENTIAL_XEN_ORCHESTRA_TOKEN=\"$CREDENTIAL_XEN_ORCHESTRA_TOKEN\" \
+                 --env DADL_MCP_ACCESS=\"$DADL_MCP_ACCESS\" -- ";
+    assert!(text.contains(given) && text.contains(" --max-result-chars 900"), "{text}");
+    assert!(!text.contains("OTHER_API"), "{text}");
 }

@@ -60,7 +60,7 @@ pub(crate) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
         return Err(SecretFileError::Empty);
     }
     if let Some(reference) = unexpanded(text) {
-        return Err(SecretFileError::Unexpanded(reference.to_owned()));
+        return Err(SecretFileError::Unexpanded(reference.shown.into_owned()));
     }
     Ok(text.into())
 }

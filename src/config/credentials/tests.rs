@@ -94,7 +94,7 @@ fn a_missing_credential_names_its_variable() {
     let name = CredentialName("vault/stripe-key".to_owned());
     insta::assert_snapshot!(
         Credentials::missing(&backend(&[]), &name),
-        @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE, or run `dadl-mcp setup b`"
+        @"credential `vault/stripe-key` is not set; set CREDENTIAL_VAULT_STRIPE_KEY or CREDENTIAL_VAULT_STRIPE_KEY_FILE, or run `dadl-mcp setup b --dadl b.dadl`"
     );
 }
 

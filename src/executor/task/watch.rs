@@ -124,7 +124,7 @@ impl<'run> Watcher<'run> {
     /// Notes that a look failed for good.
     fn lost(&self, error: CallError) -> CallError {
         let trouble = Some(error.for_model());
-        self.executor.begun.saw(&TaskReport { trouble, ..self.unseen() });
+        self.executor.begun.lost(&TaskReport { trouble, ..self.unseen() });
         error
     }
 
