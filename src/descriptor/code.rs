@@ -73,7 +73,7 @@ codes! {
     SIZE = "D404", "A size is not well formed";
     STATUS = "D405", "A number is not an HTTP status";
     RETRY_CONFLICT = "D406", "A status is both retried and terminal";
-    ERROR_MAP = "D407", "A key of the error map is not a 4xx or 5xx status";
+    ERROR_MAP = "D407", "A key of the error map is not a 3xx, 4xx or 5xx status";
     RANGE = "D408", "A number is out of range";
 
     TRANSFORM = "D410", "A transform is not a jq program";
