@@ -62,6 +62,7 @@ mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
 mod media;
+mod media_types;
 mod memory;
 mod notes;
 mod numbers;
@@ -71,6 +72,7 @@ mod openapi_documents;
 mod pages;
 #[cfg(unix)]
 mod pasted;
+mod pins;
 mod process;
 mod promises;
 mod questions;
@@ -95,6 +97,7 @@ mod tls;
 #[cfg(unix)]
 mod trust;
 mod unexpanded;
+mod unsure;
 mod uploads;
 mod upstream;
 #[cfg(unix)]
