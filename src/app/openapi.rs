@@ -26,13 +26,14 @@ use crate::{
     files::FileStore,
     http::{
         auth::Authenticator,
-        backend::{Backend, Exchange, ExchangeError},
+        backend::{Backend, Exchange, ExchangeError, Taken},
         error::SendError,
         retry::RetryRules,
         settled,
         upload::Activity,
     },
     openapi::{self, DocumentError},
+    text::begins_as_page,
 };
 
 /// A start waits so long for all documents together.
@@ -68,6 +69,12 @@ enum FetchError {
     /// The answer to this request has this status.
     #[error("{0} was answered with HTTP {1}")]
     Status(String, u16),
+    /// A page came instead, and the base URL may lack this path.
+    #[error(
+        "{request} was answered with a web page{}",
+        .missing.as_ref().map(|path| format!("; is `url` of the backend missing {path}?")).unwrap_or_default()
+    )]
+    Page { request: String, missing: Option<String> },
     /// What came is none.
     #[error("{0}")]
     Document(DocumentError),
@@ -217,7 +224,7 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
     let errors = ErrorRules::default();
     let rules =
         RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
-    let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
+    let sent = backend.send(&plan, rules, Taken::Whole, files, &Activity::default()).await;
     let Exchange { response, .. } = sent.map_err(FetchError::Exchange)?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {
@@ -231,6 +238,10 @@ async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8
             return Err(FetchError::Document(DocumentError::TooLarge));
         }
         body.extend_from_slice(&piece);
+    }
+    if begins_as_page(&body) {
+        let missing = backend.missing_path().map(str::to_owned);
+        return Err(FetchError::Page { request, missing });
     }
     Ok(backend.masked(body.freeze()).await.to_vec())
 }

@@ -96,6 +96,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         name: name.to_owned(),
         version: None,
         base_url: None,
+        base_path: None,
         description: String::new(),
         auth: Auth::None,
         tools,

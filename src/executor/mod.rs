@@ -15,9 +15,11 @@ mod dry_run;
 mod error;
 mod file_name;
 mod health;
+mod media;
 mod pages;
 mod peek;
 mod pipeline;
+mod preparing;
 mod queue;
 mod range;
 mod read;
@@ -27,6 +29,7 @@ mod send;
 mod step;
 pub(crate) mod stream;
 mod task;
+mod unsure;
 mod upload_size;
 mod work;
 
@@ -44,8 +47,10 @@ pub use self::{
     dry_run::DryRun,
     error::CallError,
     health::HealthReport,
+    media::MediaTypeError,
     queue::BusyError,
     task::{TaskError, TaskFailure},
+    unsure::UnsureError,
     upload_size::UploadSizeError,
 };
 use crate::{

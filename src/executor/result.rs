@@ -12,6 +12,7 @@ use crate::{
     response::{
         api_error::Rejection,
         hiding,
+        media::is_page_type,
         page::{self, Signals},
         shape::{self, RunFilter, ShapeError},
     },
@@ -76,7 +77,7 @@ impl Step<'_> {
         };
         let (selected, page) = match self.room.work(to_usize(size), prepared).await? {
             Ok(prepared) => prepared,
-            Err(payload) => return Ok(unread(status, payload, notes)),
+            Err(payload) => return Ok(unread(status, payload, notes, self.expects_page())),
         };
         self.resize(size, selected.as_str().len() as u64)?;
         let mut outcome = self.shape(selected, status).await?;
@@ -144,10 +145,11 @@ impl Step<'_> {
 }
 
 /// Makes the result of an answer that is no JSON.
-fn unread(status: u16, payload: Payload, notes: Vec<String>) -> Outcome {
+fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool) -> Outcome {
     let mut outcome = Outcome { status, payload, notes, next: None, held: Held::default() };
     if let Payload::Text { content_type, .. } = &outcome.payload
-        && content_type.starts_with("text/html")
+        && is_page_type(Some(content_type))
+        && !expects_page
     {
         outcome
             .notes

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod event_stream;
 pub(crate) mod hiding;
 pub(crate) mod join;
+pub(crate) mod media;
 pub mod page;
 #[cfg(test)]
 mod properties;

@@ -64,6 +64,7 @@ mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
 mod media;
+mod media_types;
 mod memory;
 mod notes;
 mod numbers;
@@ -73,6 +74,7 @@ mod openapi_documents;
 mod pages;
 #[cfg(unix)]
 mod pasted;
+mod pins;
 mod process;
 mod promises;
 mod questions;
@@ -98,6 +100,7 @@ mod tls;
 #[cfg(unix)]
 mod trust;
 mod unexpanded;
+mod unsure;
 mod uploads;
 mod upstream;
 #[cfg(unix)]

@@ -20,6 +20,7 @@ const KEY: &str = "_dadl_mcp";
 
 const KEYS: &[&str] = &[
     "auth",
+    "base_path",
     "errors",
     "events",
     "omit_false",
@@ -42,6 +43,9 @@ pub(super) fn lower<'tree>(
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
+    if let Some(path) = rules::base_path(&extension, context) {
+        descriptor.base_path = Some(path);
+    }
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
     rules::lower(&extension, descriptor, context);
     descriptor.switch = switch::lower(&extension, descriptor, context);

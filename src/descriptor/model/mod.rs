@@ -57,6 +57,8 @@ pub struct Descriptor {
     pub version: Option<String>,
     /// `backend.base_url`; `{NAME}` placeholders are filled from the backend's options.
     pub base_url: Option<String>,
+    /// The path in which base URLs of the API end: that of `base_url`, or `_dadl_mcp.base_path`.
+    pub base_path: Option<String>,
     /// `backend.description`; becomes part of the MCP server instructions.
     pub description: String,
     /// How requests authenticate.
