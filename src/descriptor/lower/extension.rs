@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, rules, switch, task,
+    events, requests, rules, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "events",
     "omit_false",
     "rate_limit",
+    "requests",
     "switch",
     "tasks",
     "unlisted_params",
@@ -41,8 +42,9 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
-    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
+    requests::lower(&extension, descriptor, context);
+    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     rules::lower(&extension, descriptor, context);
     descriptor.switch = switch::lower(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
