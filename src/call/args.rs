@@ -208,6 +208,7 @@ impl Faults {
 /// Reports a value that can never go where its parameter puts it.
 fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
     let place = match param.role {
+        Role::Sent(Location::Cookie) => "a cookie",
         Role::Sent(Location::Header) => "a header field",
         Role::Sent(Location::Path) => "a path",
         Role::Sent(Location::Body | Location::Query) | Role::Script => return None,

@@ -125,7 +125,7 @@ impl fmt::Display for ArgumentProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { name, kind } => {
-                write!(formatter, "`{name}` ({}) is required", kind.schema_type())
+                write!(formatter, "`{name}` ({kind}) is required")
             }
             Self::Type { name, kind, given } => {
                 write!(formatter, "`{name}` must be {}, not {given}", article(*kind))
@@ -143,8 +143,8 @@ impl fmt::Display for ArgumentProblem {
     }
 }
 
-fn article(kind: ParamKind) -> &'static str {
-    match kind {
+fn article(kind: ParamKind) -> String {
+    let word = match kind {
         ParamKind::Array => "an array",
         ParamKind::Boolean => "a boolean",
         ParamKind::FileUrl => "the name of a file, as a string",
@@ -152,7 +152,13 @@ fn article(kind: ParamKind) -> &'static str {
         ParamKind::Number => "a number",
         ParamKind::Object => "an object",
         ParamKind::String => "a string",
-    }
+        ParamKind::Union(kinds) if kinds.is_any() => "a value",
+        ParamKind::Union(kinds) => {
+            let words: Vec<String> = kinds.iter().map(article).collect();
+            return words.join(" or ");
+        }
+    };
+    word.to_owned()
 }
 
 /// Lists the parameters, the required ones first.
@@ -163,8 +169,8 @@ fn expected(entry: &Entry) -> String {
     let list =
         |required: bool| entry.params.iter().filter(move |param| param.param.required == required);
     let words: Vec<String> = list(true)
-        .map(|p| format!("{} ({}, required)", p.property, p.param.kind.schema_type()))
-        .chain(list(false).map(|p| format!("{} ({})", p.property, p.param.kind.schema_type())))
+        .map(|p| format!("{} ({}, required)", p.property, p.param.kind))
+        .chain(list(false).map(|p| format!("{} ({})", p.property, p.param.kind)))
         .collect();
     format!("It takes: {}", words.join(", "))
 }

@@ -134,6 +134,11 @@ codes! {
     SWITCH_OFF = "D766", "An answer does not say clearly that MCP is off";
     SWITCH_STATE = "D767", "The state of the switch cannot be asked for";
 
+    REQUEST_NAME = "D770", "What is said about requests names no tool, parameter or media type";
+    REQUEST_TYPE = "D771", "The type of a parameter is not one that a request can have";
+    REQUEST_STYLE = "D772", "A style does not fit its parameter";
+    REQUEST_FORM = "D773", "A body, a query or a cookie cannot be built as the extension says";
+
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";
     SCRIPT_TIMEOUT = "D603", "A composite may not run that long";

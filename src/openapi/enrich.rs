@@ -122,7 +122,7 @@ fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
         ParamKind::Number => {
             shape.kinds.contains(ParamKind::Integer) || shape.kinds.contains(ParamKind::Number)
         }
-        ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object => false,
+        ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object | ParamKind::Union(_) => false,
     };
     if !is_same {
         return hints;
@@ -153,7 +153,7 @@ fn hints(param: &Param, shape: &Shape) -> Map<String, Value> {
         ParamKind::Array => {
             add("items", shape.items.as_deref().and_then(item));
         }
-        ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object => {}
+        ParamKind::Boolean | ParamKind::FileUrl | ParamKind::Object | ParamKind::Union(_) => {}
     }
     hints
 }

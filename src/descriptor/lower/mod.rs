@@ -27,6 +27,7 @@ mod meta;
 mod oauth2;
 mod pagination;
 mod params;
+mod requests;
 mod response;
 mod rules;
 mod session;
