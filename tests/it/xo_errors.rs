@@ -270,7 +270,6 @@ async fn arguments_that_are_not_valid() {
 async fn conflict(world: &World, tool: &str) -> Option<Value> {
     let find = async |collection: &str, filter: &str| json!(world.find(collection, filter).await);
     Some(match tool {
-        "delete_vm" => json!({ "uuid": find("vms", "name_label:web-01").await }),
         "delete_vm_template" => json!({ "uuid": find("vm-templates", "isDefaultTemplate?").await }),
         "update_user" => json!({ "id": find("users", "name:bob").await, "name": "alice" }),
         "add_server" => json!({ "host": "10.0.1.11", "username": "root", "password": "secret" }),
@@ -313,7 +312,7 @@ async fn states_that_forbid_it() {
         assert_tells(name, &text, 409, words);
         count += 1;
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 11);
 }
 
 /// What XO's own code or the hypervisor cannot do.
@@ -336,9 +335,8 @@ async fn work_that_fails() {
         ("get_host_smt", json!({ "uuid": host }), "HOST_OFFLINE"),
         ("get_host_logs", json!({ "uuid": host }), "HOST_OFFLINE"),
         ("get_host_audit_log", json!({ "uuid": host }), "HOST_OFFLINE"),
-        ("update_vdi", json!({ "uuid": disk, "size": 1 }), "cannot shrink the VDI"),
         ("import_vdi_to_existing", upload, "the content has 4096 bytes"),
-        ("create_auth_token", json!({ "id": "me", "expiresIn": "soon" }), "invalid duration"),
+        ("create_auth_token", json!({ "id": "me", "expiresIn": "soon" }), "not a valid duration"),
     ] {
         let text = failure(&harness, tool, arguments.as_object().unwrap().clone()).await;
         assert_tells(tool, &text, 500, words);

@@ -79,7 +79,8 @@ impl World {
     /// Returns the first object that a filter matches.
     pub(crate) async fn object(&self, collection: &str, filter: &str) -> Value {
         let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-        let target = format!("/{collection}?fields=*&limit=1&filter={filter}");
+        // Without repositories XO lists no archives; other lists do not mind.
+        let target = format!("/{collection}?fields=*&limit=1&filter={filter}&backup-repository=*");
         let objects = self.act("GET", &target, &Value::Null).await;
         objects.get(0).unwrap_or_else(|| panic!("no {collection} with {filter}")).clone()
     }
@@ -230,6 +231,7 @@ impl World {
             "snapshotId" => self.find("vm-snapshots", "").await,
             "SR_type" => "nfs".to_owned(),
             "srId" => self.find("srs", "").await,
+            "vlan" => return json!(20),
             "template" => {
                 let template = self.object("vm-templates", "").await;
                 template["uuid"].as_str().unwrap().to_owned()

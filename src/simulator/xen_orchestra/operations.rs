@@ -118,7 +118,7 @@ impl Operation {
                     (!matches!(value, "true" | "false")).then_some("invalid boolean value")
                 }
                 "limit" => value.parse::<f64>().is_err().then_some("invalid float number"),
-                "granularity" => (!GRANULARITIES.contains(&value)).then_some(GRANULARITY_MESSAGE),
+                "granularity" => (!GRANULARITIES.contains(&value)).then_some(NO_SCHEMA),
                 "compress" => {
                     (!matches!(value, "gzip" | "zstd" | "true" | "false")).then_some(NO_SCHEMA)
                 }
@@ -153,10 +153,6 @@ const LIST: [&str; 5] = ["fields", "ndjson", "markdown", "filter", "limit"];
 
 /// The values of `granularity`.
 const GRANULARITIES: [&str; 4] = ["seconds", "minutes", "hours", "days"];
-
-/// What tsoa says about a word outside an enumeration.
-const GRANULARITY_MESSAGE: &str =
-    "should be one of the following; ['seconds','minutes','hours','days']";
 
 /// What XO says about unions.
 const NO_SCHEMA: &str = "Value does not match any allowed schema";

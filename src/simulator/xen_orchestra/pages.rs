@@ -40,6 +40,14 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
     }
 }
 
+/// Leads to the page where people sign in, as XO does outside the API.
+pub(super) fn sign_in(path: &str) -> Reply {
+    if path != SIGN_IN {
+        return redirect(StatusCode::FOUND, SIGN_IN);
+    }
+    html(StatusCode::OK, "text/html; charset=utf-8", "Simulated Xen Orchestra", "Sign in")
+}
+
 /// Answers as Express does when no route takes a request.
 pub(super) fn not_found(request: &Request) -> Reply {
     let escaped = request.path.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -112,6 +120,9 @@ pub(super) fn description() -> Reply {
         }),
     )
 }
+
+/// Where people sign in.
+const SIGN_IN: &str = "/signin";
 
 fn html(status: StatusCode, content_type: &'static str, title: &str, message: &str) -> Reply {
     Reply::whole(
