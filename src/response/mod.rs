@@ -13,6 +13,7 @@ pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
 mod properties;
+pub(crate) mod remarks;
 pub mod rpc;
 pub(crate) mod rpc_error;
 pub(crate) mod shape;

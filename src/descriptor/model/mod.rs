@@ -29,7 +29,7 @@ pub use self::{
     errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, StreamArgument},
+    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
     request::{BodyKind, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},

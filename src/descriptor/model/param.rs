@@ -1,6 +1,10 @@
 //! Parameters of tools and composites.
 
+use std::sync::Arc;
+
 use serde_json::Value;
+
+use crate::descriptor::filters::Language;
 
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
@@ -20,6 +24,19 @@ pub struct Param {
     /// Whether `false` is left out, for an API that takes any value for a yes
     /// (`_dadl_mcp.omit_false`).
     pub omit_false: bool,
+    /// What is checked about the value before it is sent, and told about the answer.
+    pub rules: Option<Box<Rules>>,
+}
+
+/// What is known about the values of a parameter, and counts.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The words that it may have (`_dadl_mcp.choices`); none: any.
+    pub choices: Arc<[String]>,
+    /// The language of a filter (`_dadl_mcp.filters`).
+    pub language: Option<Arc<Language>>,
+    /// Whether it names the members that the items of the answer are to have (`_dadl_mcp.members`).
+    pub names_members: bool,
 }
 
 impl Param {
