@@ -9,6 +9,7 @@ pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;
 pub(crate) mod hiding;
+mod issues;
 pub(crate) mod join;
 pub mod page;
 #[cfg(test)]
