@@ -21,8 +21,11 @@ const KEY: &str = "_dadl_mcp";
 const KEYS: &[&str] = &[
     "auth",
     "base_path",
+    "choices",
     "errors",
     "events",
+    "filters",
+    "members",
     "omit_false",
     "rate_limit",
     "requests",
@@ -54,6 +57,7 @@ pub(super) fn lower<'tree>(
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);
+    super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
 }
 

@@ -31,7 +31,7 @@ pub use self::{
     form::{Between, Form, KindList, Lead, Style, Whole},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, StreamArgument},
+    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
     request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
