@@ -78,7 +78,16 @@ pub(crate) fn param(text: &str) -> Param {
     };
     let name = parts.next().unwrap().to_owned();
     let role = Role::Sent(location);
-    Param { name, role, kind, required, default, description: None, omit_false: false }
+    Param {
+        name,
+        role,
+        kind,
+        required,
+        default,
+        description: None,
+        omit_false: false,
+        enforced: false,
+    }
 }
 
 /// Makes a descriptor of these tools.

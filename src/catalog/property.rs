@@ -138,6 +138,7 @@ fn optional(name: &str, role: Role, kind: ParamKind, description: &str) -> Param
         default: None,
         description: Some(description.to_owned()),
         omit_false: false,
+        enforced: false,
     }
 }
 

@@ -23,6 +23,7 @@ const KEYS: &[&str] = &[
     "base_path",
     "errors",
     "events",
+    "enforced",
     "omit_false",
     "rate_limit",
     "switch",

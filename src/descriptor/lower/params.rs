@@ -169,6 +169,7 @@ fn param<'tree>(
         default,
         description,
         omit_false: false,
+        enforced: false,
     })
 }
 

@@ -20,6 +20,8 @@ pub struct Param {
     /// Whether `false` is left out, for an API that takes any value for a yes
     /// (`_dadl_mcp.omit_false`).
     pub omit_false: bool,
+    /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
+    pub enforced: bool,
 }
 
 impl Param {
