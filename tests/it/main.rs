@@ -111,6 +111,7 @@ mod xo_access;
 mod xo_composites;
 mod xo_errors;
 mod xo_proxy;
+mod xo_proxy_real;
 mod xo_samples;
 mod xo_types;
 mod xo_world;
