@@ -106,6 +106,7 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
     let Value::Object(mut arguments) = arguments else { unreachable!("built as an object above") };
 
     let mut problems = faults.unknown;
+    problems.extend(faults.unfit);
     let mut values = Vec::with_capacity(entry.params.len());
     for EntryParam { property, param, .. } in entry.params.iter() {
         let value = match arguments.remove(property) {
@@ -176,6 +177,8 @@ fn set_nulls_aside(
 #[derive(Default)]
 struct Faults {
     unknown: Vec<ArgumentProblem>,
+    /// What the API certainly refuses.
+    unfit: Vec<ArgumentProblem>,
     /// The properties whose values are of another type.
     mistyped: HashSet<String>,
 }
@@ -199,14 +202,33 @@ impl Faults {
                 // Found again in the order of the parameters, with what they must be.
                 ValidationErrorKind::Required { .. } => {}
                 // Property names hold neither `/` nor `~`, so that the pointer is the name.
-                _ => {
+                kind => {
                     let pointer = error.instance_path().as_str();
-                    faults.mistyped.insert(pointer.trim_start_matches('/').to_owned());
+                    let property = pointer.trim_start_matches('/');
+                    let is_enforced = entry.param(property).is_some_and(|param| param.enforced);
+                    if let Some(reason) = is_enforced.then(|| unfit(kind)).flatten() {
+                        faults.unfit.push(ArgumentProblem::value(property, reason));
+                    } else {
+                        faults.mistyped.insert(property.to_owned());
+                    }
                 }
             }
         }
         faults
     }
+}
+
+/// Says what is wrong with a value of the right type; `None` when its type is wrong.
+fn unfit(kind: &ValidationErrorKind) -> Option<String> {
+    Some(match kind {
+        ValidationErrorKind::Pattern { pattern } => format!("does not fit the pattern {pattern}"),
+        ValidationErrorKind::MaxLength { limit } => format!("is longer than {limit} characters"),
+        ValidationErrorKind::MinLength { limit } => format!("is shorter than {limit} characters"),
+        ValidationErrorKind::Maximum { limit } => format!("is more than {limit}"),
+        ValidationErrorKind::Minimum { limit } => format!("is less than {limit}"),
+        ValidationErrorKind::Enum { options } => format!("is none of {options}"),
+        _ => return None,
+    })
 }
 
 /// Reports a value that can never go where its parameter puts it.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{CallError, media::missing_path, step::Step};
 use crate::{
     call::CallPlan,
-    descriptor::model::Tool,
+    descriptor::{condition::Condition, model::Tool},
     http::{
         backend::{Backend, Exchange, Refusal, Taken, start_of},
         retry::RetryRules,
@@ -37,13 +37,15 @@ impl Step<'_> {
         if exchange.response.status().is_success() {
             return Ok(exchange);
         }
-        if !self.shows_tasks() {
+        let results = &tool.errors.results;
+        if !self.shows_tasks() && results.is_empty() {
             return Err(rejection(backend, tool, plan, exchange).await);
         }
-        // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
-        // a success.
+        // Some APIs show a task that failed or was cancelled with a status of its own, or answer a
+        // question with one; to see that is a success.
         let (start, exchange) = exchange.peeked(backend.settings().timeouts.read).await;
-        if self.shows_task(&start) {
+        if (self.shows_tasks() && self.shows_task(&start)) || Condition::any_holds(results, &start)
+        {
             return Ok(exchange);
         }
         Err(rejection(backend, tool, plan, exchange).await)

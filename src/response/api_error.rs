@@ -75,12 +75,11 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
                 .map(|message| message + &details(value, rules))
         })
         .unwrap_or_else(|| fallback(status, body));
-    let code = rules
-        .map
-        .iter()
-        .find(|(mapped, _)| *mapped == status)
-        .map_or_else(|| default_code(status).to_owned(), |(_, code)| code.clone());
-    let hint = rules.hint(status, &message, value).map(str::to_owned);
+    let hint = rules.hint(status, &message, value);
+    let said = hint.and_then(|hint| hint.code.as_ref());
+    let mapped = || rules.map.iter().find(|(it, _)| *it == status).map(|(_, code)| code);
+    let code = said.or_else(mapped).cloned().unwrap_or_else(|| default_code(status).to_owned());
+    let hint = hint.map(|hint| hint.hint.clone());
     ApiError {
         status,
         code,

@@ -103,22 +103,23 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
     let hint = || {
         let (code, text, data) = (error.code, &error.message, &error.data);
         let body = json!({ "code": code, "message": text, "data": data }).to_string();
-        rules.hint(status, &message, Some(&body)).map(str::to_owned)
+        rules.hint(status, &message, Some(&body))
     };
     let hint = if rules.hints.is_empty() { None } else { hint() };
+    let said = hint.and_then(|hint| hint.code.clone());
     let code = error.code.and_then(|code| {
         let named = rpc.codes.iter().find(|(known, _)| *known == code);
         named.map(|(_, word)| word.clone())
     });
     ApiError {
         status,
-        code: code.unwrap_or_else(|| default_code(error.code).to_owned()),
+        code: said.or(code).unwrap_or_else(|| default_code(error.code).to_owned()),
         provider_code: error.code.map(|code| code.to_string()),
         message,
         request,
         retry_after,
         attempts,
-        hint,
+        hint: hint.map(|hint| hint.hint.clone()),
     }
 }
 

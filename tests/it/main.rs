@@ -112,6 +112,7 @@ mod xo_access;
 mod xo_composites;
 mod xo_errors;
 mod xo_proxy;
+mod xo_proxy_real;
 mod xo_real;
 mod xo_samples;
 mod xo_types;

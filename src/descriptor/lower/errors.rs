@@ -61,6 +61,7 @@ pub(super) fn lower<'tree>(
         map: map(&section, context),
         messages: Vec::new(),
         failed: Vec::new(),
+        results: Vec::new(),
         hints: [].into(),
     })
 }

@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "choices",
     "errors",
     "events",
+    "enforced",
     "filters",
     "members",
     "omit_false",

@@ -28,6 +28,7 @@ pub(super) fn lower<'tree>(
     error_rules(extension, descriptor, context);
     descriptor.pace = pace(extension, context);
     omit_false(extension, descriptor, context);
+    enforced(extension, descriptor, context);
 }
 
 /// Reads the path in which base URLs of the API end.
@@ -91,7 +92,8 @@ fn error_rules<'tree>(
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    let Some(section) = context.subsection(extension, "errors", &["failed", "hints", "message"])
+    let Some(section) =
+        context.subsection(extension, "errors", &["failed", "hints", "message", "results"])
     else {
         return;
     };
@@ -100,6 +102,7 @@ fn error_rules<'tree>(
         _ => context.json_path(&section, "message").into_iter().collect(),
     };
     let failed = conditions(&section, "failed", context);
+    let results = conditions(&section, "results", context);
     let hints: Arc<[ErrorHint]> = hints(&section, context).into();
     if section.entries().is_empty() {
         context
@@ -109,6 +112,7 @@ fn error_rules<'tree>(
     for tool in all_tools(descriptor) {
         tool.errors.messages.clone_from(&messages);
         tool.errors.failed.clone_from(&failed);
+        tool.errors.results.clone_from(&results);
         tool.errors.hints = Arc::clone(&hints);
     }
 }
@@ -117,7 +121,7 @@ fn error_rules<'tree>(
 fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<ErrorHint> {
     let mut hints = Vec::new();
     for node in context.items(section, "hints") {
-        let keys = &["hint", "says", "status", "when"];
+        let keys = &["code", "hint", "says", "status", "when"];
         let place = Place::Only("an item of `hints`");
         let Some(item) = context.section(node, &node.span, place, keys) else { continue };
         let statuses = errors::statuses_of(one_or_more(&item, "status"), "status", context);
@@ -136,7 +140,8 @@ fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<E
         }
         let Some(hint) = context.required_text(&item, "hint") else { continue };
         let (hint, says) = (hint.value.to_owned(), says.iter().map(|it| it.value.to_owned()));
-        hints.push(ErrorHint { statuses, when, says: says.collect(), hint });
+        let code = context.text(&item, "code").map(|code| code.value.to_owned());
+        hints.push(ErrorHint { statuses, when, says: says.collect(), hint, code });
     }
     hints
 }
@@ -186,6 +191,27 @@ fn omit_false<'tree>(
         }
         if !found {
             let message = format!("no tool has a boolean parameter `{}` in its query", text.value);
+            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+        }
+    }
+}
+
+/// Reads the names of parameters whose `values` are checked before anything is sent.
+fn enforced<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "enforced") {
+        let mut found = false;
+        for param in all_tools(descriptor).flat_map(|tool| &mut tool.params) {
+            if param.name == text.value {
+                param.enforced = true;
+                found = true;
+            }
+        }
+        if !found {
+            let message = format!("no tool has a parameter `{}`", text.value);
             unknown(&text, message, code::OMIT_FALSE, descriptor, context);
         }
     }
@@ -259,15 +285,17 @@ mod tests {
         assert_eq!(loaded.diagnostics, []);
         let descriptor = loaded.descriptor.unwrap();
         let rules = &descriptor.tools[0].errors;
-        let hint = |status, message, body: &str| rules.hint(status, message, Some(body));
+        let hint = |status, message, body: &str| {
+            rules.hint(status, message, Some(body)).map(|it| it.hint.as_str())
+        };
         assert_eq!(hint(403, "no", r#"{"data":{"missing":[1]}}"#), Some("rights"));
         assert_eq!(hint(404, "no", r#"{"data":{"missing":[1]}}"#), None, "another status");
         assert_eq!(hint(403, "no", r#"{"data":{"missing":[]}}"#), None, "nothing is there");
         assert_eq!(hint(500, "destroy is blocked: x", "{}"), Some("blocked"), "any case");
         assert_eq!(hint(409, "No way", r#"{"b":true}"#), Some("both"));
         assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
-        assert_eq!(rules.hint(409, "no", None), None, "no JSON holds no condition");
-        assert_eq!(rules.hint(409, "it is locked", None), Some("blocked"));
+        assert!(rules.hint(409, "no", None).is_none(), "no JSON holds no condition");
+        assert_eq!(rules.hint(409, "it is locked", None).unwrap().hint, "blocked");
     }
 
     #[test]
@@ -304,6 +332,7 @@ mod tests {
             ("{rate_limit: {requests: 3}}", "D009 `rate_limit` has no `per`"),
             ("{rate_limit: {requests: 3, per: 2d}}", "D763 `per` of a rate limit is out of range"),
             ("{omit_false: [name]}", "D764 no tool has a boolean parameter `name` in its query"),
+            ("{enforced: [nothing]}", "D764 no tool has a parameter `nothing`"),
         ] {
             assert_eq!(findings(extension), [expected], "{extension}");
         }

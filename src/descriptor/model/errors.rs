@@ -30,6 +30,8 @@ pub struct ErrorRules {
     pub messages: Vec<JsonPath>,
     /// Conditions on the body of a 2xx answer, one of which says that it is an error.
     pub failed: Vec<Condition>,
+    /// Conditions on the body of an answer that is none, one of which says that it is a result.
+    pub results: Vec<Condition>,
     /// What a caller can do about errors that say more than their status; the first that fits counts.
     pub hints: Arc<[ErrorHint]>,
 }
@@ -45,12 +47,14 @@ pub struct ErrorHint {
     pub says: Vec<String>,
     /// What to do.
     pub hint: String,
+    /// The semantic code, where that of the status says something else.
+    pub code: Option<String>,
 }
 
 impl ErrorRules {
-    /// Returns what to do about an answer with this status, whose message and body (a compact JSON
+    /// Returns what is known about an answer with this status, whose message and body (a compact JSON
     /// text, where it is one) are these.
-    pub fn hint(&self, status: u16, message: &str, body: Option<&str>) -> Option<&str> {
+    pub fn hint(&self, status: u16, message: &str, body: Option<&str>) -> Option<&ErrorHint> {
         if self.hints.is_empty() {
             return None;
         }
@@ -62,7 +66,7 @@ impl ErrorRules {
                     || hint.says.iter().any(|text| message.contains(&text.to_lowercase())))
                 && (hint.when.is_empty() || hint.when.iter().any(|it| holds(it) == Some(true)))
         };
-        self.hints.iter().find(fits).map(|hint| hint.hint.as_str())
+        self.hints.iter().find(fits)
     }
 }
 

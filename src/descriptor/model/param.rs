@@ -25,6 +25,8 @@ pub struct Param {
     /// Whether `false` is left out, for an API that takes any value for a yes
     /// (`_dadl_mcp.omit_false`).
     pub omit_false: bool,
+    /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
+    pub enforced: bool,
     /// How it is written, and what else it may be (`_dadl_mcp.requests`).
     pub form: Form,
     /// What is checked about the value before it is sent, and told about the answer.
@@ -53,6 +55,7 @@ impl Param {
             default: None,
             description: None,
             omit_false: false,
+            enforced: false,
             form: Form::default(),
             rules: None,
         }

@@ -16,8 +16,6 @@
 //! ! PLACE: REASON                  the simulator differs here, and why; PLACE is as the test prints it
 //! ```
 
-#![expect(dead_code, reason = "the records come next")]
-
 mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,9 +192,7 @@ async fn ask(
     }
     let body = body.unwrap_or_default();
     request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(request.as_bytes()).await.unwrap();
-    let mut reply = Reply::read(connection).await;
+    let mut reply = sent(&address, &request).await;
     let body = if exchange.method == "HEAD" { String::new() } else { reply.whole().await };
     let wanted = exchange.answer_fields.iter();
     Came {
@@ -205,6 +201,18 @@ async fn ask(
         media: reply.field("content-type").unwrap_or_default(),
         body,
     }
+}
+
+async fn sent(address: &str, request: &str) -> Reply {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(request.as_bytes()).await.unwrap();
+    Reply::read(connection).await
+}
+
+/// Sends a request as it is; returns the status and the body of the answer.
+pub(crate) async fn send(address: &str, request: &str) -> (u16, String) {
+    let mut reply = sent(address, request).await;
+    (reply.status, reply.whole().await)
 }
 
 /// Returns where an answer differs from the record, and how.

@@ -10,6 +10,7 @@
 //! "<any>"                anything
 //! "<text?>" "<number?>"  such a value, or null
 //! "<more>": 0            a member of an object: there may be others, the record ends here
+//! "<*>": X               a member of an object: all have names that do not matter, and are like X
 //! [X, "<each>"]          one or more, all like X
 //! [X, Y, "<more>"]       begins like this
 //! <more>                 as the last line of a body: there may be more lines
@@ -74,6 +75,12 @@ fn value_differs(
             return items_differ(place, patterns, items, found);
         }
         (Value::Object(patterns), Value::Object(members)) => {
+            if let Some(each) = patterns.get("<*>") {
+                for (name, value) in members {
+                    value_differs(&format!("{place}.{name}"), each, value, found);
+                }
+                return;
+            }
             for (name, pattern) in patterns.iter().filter(|(name, _)| *name != "<more>") {
                 let place = format!("{place}.{name}");
                 match members.get(name) {
