@@ -20,6 +20,7 @@ use crate::{
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
     descriptor::{
+        carried::Carried,
         model::{Access, Composite, Tool},
         task::{TaskCall, Tasks},
     },
@@ -256,7 +257,8 @@ impl Gate {
             let reason = format!("tasks of backend \"{}\" cannot be cancelled", handle.backend);
             return Err(Refusal::NoTask { handle: handle.to_string(), reason });
         };
-        self.check_entry(entry, with_properties(entry, call.arguments_for(&handle.id)))
+        let arguments = call.arguments_for(&handle.id, &handle.carried);
+        self.check_entry(entry, with_properties(entry, arguments))
     }
 
     /// Finds the tools for a task; its handle must be one that a call here could have given.
@@ -266,13 +268,17 @@ impl Gate {
             .catalog
             .task_backend(&handle.backend)
             .ok_or_else(|| no_task(format!("no backend \"{}\" has tasks", handle.backend)))?;
-        let begins = found.1.watch.descriptor().tasks_of(&handle.tool).is_some();
-        begins.then_some(found).ok_or_else(|| {
-            no_task(format!(
+        let Some(tasks) = found.1.watch.descriptor().tasks_of(&handle.tool) else {
+            return Err(no_task(format!(
                 "backend \"{}\" has no tool \"{}\" that begins tasks",
                 handle.backend, handle.tool
-            ))
-        })
+            )));
+        };
+        if let Some(name) = handle.carried.names().find(|name| !tasks.carried.contains(*name)) {
+            let tool = &handle.tool;
+            return Err(no_task(format!("handles of \"{tool}\" carry no \"{name}\"")));
+        }
+        Ok(found)
     }
 
     /// Refuses what the operator does not allow.
@@ -412,9 +418,11 @@ impl<'gate> Admitted<'gate> {
     /// Returns the right to go on with the task `id` that this call began; `None` when its tool
     /// begins none.
     pub(crate) fn task(&self, id: String) -> Option<TaskRight> {
-        self.entry.tasks()?;
+        let tasks = self.entry.tasks()?;
+        let carried = Carried::of(&tasks.carried, |name| self.arguments.get(name));
         let backend = self.entry.backend_name.to_string();
-        let handle = TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id };
+        let handle =
+            TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id, carried };
         let (gate, backend) = (self.gate.clone(), self.entry.backend);
         Some(TaskRight { gate, backend, handle, began_it: true })
     }
@@ -502,7 +510,8 @@ impl TaskRight {
             let reason = "the descriptor has no call for this".to_owned();
             return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
         };
-        let arguments = with_properties(entry, call.arguments_for(&self.handle.id));
+        let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
+        let arguments = with_properties(entry, arguments);
         let arguments = call::check(entry, arguments)?;
         Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }

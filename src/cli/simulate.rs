@@ -34,6 +34,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         listen: address,
         token: args.token.unwrap_or(usual.token),
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
+        lag: usual.lag,
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
         mcp: !args.mcp_off,

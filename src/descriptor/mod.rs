@@ -5,6 +5,7 @@
 //! all problems it finds.
 
 mod allow;
+pub mod carried;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;

@@ -408,7 +408,11 @@ impl Failed {
             CallError::Api(error) => Self {
                 code: error.code.clone(),
                 http_status: Some(error.status),
-                message: error.message.clone(),
+                // Whoever reads what the script makes of it is helped by the hint.
+                message: match &error.hint {
+                    Some(hint) => format!("{}; {hint}", error.message),
+                    None => error.message.clone(),
+                },
                 provider_code: error.provider_code.clone(),
                 whole,
                 is_blind: false,

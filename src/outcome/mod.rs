@@ -185,6 +185,8 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// How many requests were sent.
     pub attempts: u32,
+    /// What a caller can do about it, where more than the status tells.
+    pub hint: Option<String>,
 }
 
 /// Returns whether an answer with this status may be another a moment later.
@@ -199,14 +201,17 @@ impl ApiError {
         self.code != SWITCHED_OFF && is_transient_status(self.status)
     }
 
-    /// Says what a caller can do about it, as far as the status tells; that of a JSON-RPC error tells
+    /// Says what a caller can do about it: the hint, or as far as the status tells; that of a JSON-RPC error tells
     /// nothing, but its code does.
-    pub fn next_step(&self) -> Option<&'static str> {
+    pub fn next_step(&self) -> Option<&str> {
         if self.code == SWITCHED_OFF {
             return Some(
                 "the administrator of the API has turned MCP off: tell the user, and look for no \
                  other way; calls work later, when it is on again",
             );
+        }
+        if let Some(hint) = &self.hint {
+            return Some(hint);
         }
         let status = match (self.status, self.code.as_str()) {
             (200..=299, "invalid_input" | "invalid_request") => 400,

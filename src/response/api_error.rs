@@ -71,6 +71,7 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         .iter()
         .find(|(mapped, _)| *mapped == status)
         .map_or_else(|| default_code(status).to_owned(), |(_, code)| code.clone());
+    let hint = rules.hint(status, &message, value).map(str::to_owned);
     ApiError {
         status,
         code,
@@ -79,6 +80,7 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         request: request.to_owned(),
         retry_after,
         attempts,
+        hint,
     }
 }
 

@@ -45,6 +45,8 @@ pub struct SimulatorOptions {
     pub token: String,
     /// How long an ordinary action takes; zero ends it as soon as it is polled.
     pub task_duration: Duration,
+    /// How long those who read do not see what was written, where the product has it so.
+    pub lag: Lag,
     /// Bytes of each exported disk or VM.
     pub export_size: u64,
     /// How often a second an object changes by itself; never when it is not given.
@@ -57,12 +59,24 @@ pub struct SimulatorOptions {
     pub record: bool,
 }
 
+/// How long what was written stays unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// Not at all.
+    None,
+    /// The next so many requests that look at objects do not see it.
+    Looks(u32),
+    /// It is not seen before this time has passed.
+    Time(Duration),
+}
+
 impl Default for SimulatorOptions {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             token: "demo-token".to_owned(),
             task_duration: Duration::from_secs(2),
+            lag: Lag::None,
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
             mcp: true,

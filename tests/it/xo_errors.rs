@@ -59,6 +59,7 @@ fn assert_tells(tool: &str, text: &str, status: u16, words: &str) {
     assert!(text.contains(&format!("HTTP {status}: ")), "{tool}: {text}");
     assert!(text.contains(words), "{tool} does not say {words}: {text}");
     let next = match status {
+        _ if text.contains("already exists") => "it is there already",
         400 | 422 => "correct the arguments",
         401 => "only the operator",
         403 => "the account",

@@ -123,6 +123,7 @@ mod tests {
             request: "GET /status".to_owned(),
             retry_after: None,
             attempts: 1,
+            hint: None,
         }))))
     }
 

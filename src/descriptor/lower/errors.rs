@@ -8,7 +8,7 @@ use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
     model::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
-    yaml::Value,
+    yaml::{Node, Value},
 };
 
 const KEYS: &[&str] = &[
@@ -61,6 +61,7 @@ pub(super) fn lower<'tree>(
         map: map(&section, context),
         messages: Vec::new(),
         failed: Vec::new(),
+        hints: [].into(),
     })
 }
 
@@ -69,8 +70,17 @@ fn statuses<'tree>(
     key: &str,
     context: &mut Context<'tree>,
 ) -> Vec<(u16, Range<usize>)> {
+    let nodes = context.items(section, key);
+    statuses_of(nodes, key, context)
+}
+
+pub(super) fn statuses_of<'tree>(
+    nodes: &'tree [Node<'tree>],
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Vec<(u16, Range<usize>)> {
     let mut statuses = Vec::new();
-    for item in context.items(section, key) {
+    for item in nodes {
         let Value::Number(number, text) = &item.value else {
             context.wrong_type(item, &format!("an item of `{key}`"), "a number");
             continue;

@@ -12,6 +12,7 @@
 mod auth;
 mod auth_rules;
 mod body;
+mod carried;
 mod composite;
 mod context;
 mod document;

@@ -1,12 +1,17 @@
 //! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `base_path`, `errors`,
 //! `rate_limit` and `omit_false`.
 
-use super::context::{Context, Section, Text};
+use std::sync::Arc;
+
+use super::{
+    context::{Context, Place, Section, Text},
+    errors,
+};
 use crate::descriptor::{
     code,
     condition::Condition,
     json_path::JsonPath,
-    model::{Descriptor, Location, ParamKind, Tool},
+    model::{Descriptor, ErrorHint, Location, ParamKind, Tool},
     rules::Pace,
     yaml::{Node, Value},
 };
@@ -20,7 +25,7 @@ pub(super) fn lower<'tree>(
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    errors(extension, descriptor, context);
+    error_rules(extension, descriptor, context);
     descriptor.pace = pace(extension, context);
     omit_false(extension, descriptor, context);
 }
@@ -81,12 +86,13 @@ fn all_tools(descriptor: &mut Descriptor) -> impl Iterator<Item = &mut Tool> {
     descriptor.tools.iter_mut().chain(check)
 }
 
-fn errors<'tree>(
+fn error_rules<'tree>(
     extension: &Section<'tree>,
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    let Some(section) = context.subsection(extension, "errors", &["failed", "message"]) else {
+    let Some(section) = context.subsection(extension, "errors", &["failed", "hints", "message"])
+    else {
         return;
     };
     let messages: Vec<JsonPath> = match section.entry("message").map(|entry| &entry.value.value) {
@@ -94,6 +100,7 @@ fn errors<'tree>(
         _ => context.json_path(&section, "message").into_iter().collect(),
     };
     let failed = conditions(&section, "failed", context);
+    let hints: Arc<[ErrorHint]> = hints(&section, context).into();
     if section.entries().is_empty() {
         context
             .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
@@ -102,7 +109,36 @@ fn errors<'tree>(
     for tool in all_tools(descriptor) {
         tool.errors.messages.clone_from(&messages);
         tool.errors.failed.clone_from(&failed);
+        tool.errors.hints = Arc::clone(&hints);
     }
+}
+
+/// Reads what to do about errors that say more than their status.
+fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<ErrorHint> {
+    let mut hints = Vec::new();
+    for node in context.items(section, "hints") {
+        let keys = &["hint", "says", "status", "when"];
+        let place = Place::Only("an item of `hints`");
+        let Some(item) = context.section(node, &node.span, place, keys) else { continue };
+        let statuses = errors::statuses_of(one_or_more(&item, "status"), "status", context);
+        let statuses = statuses.into_iter().map(|(status, _)| status).collect();
+        let when = conditions(&item, "when", context);
+        let says = one_or_more(&item, "says").iter();
+        let says: Vec<Text<'tree>> = says
+            .filter_map(|node| context.node_text(node, "`says`"))
+            .filter(|text| !text.value.is_empty())
+            .collect();
+        if item.entry("when").is_none() && says.is_empty() {
+            let message = "this hint is for every error of its status";
+            context
+                .warning(code::ERROR_RULES, &node.span, message)
+                .help("add `says` with a part of the message, or `when` with a condition");
+        }
+        let Some(hint) = context.required_text(&item, "hint") else { continue };
+        let (hint, says) = (hint.value.to_owned(), says.iter().map(|it| it.value.to_owned()));
+        hints.push(ErrorHint { statuses, when, says: says.collect(), hint });
+    }
+    hints
 }
 
 fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Option<Pace> {
@@ -236,8 +272,34 @@ mod tests {
     }
 
     #[test]
+    fn hints_fit_by_what_an_error_says() {
+        let loaded = loaded(
+            "{errors: {hints: [{status: [403, 409], when: $.data.missing, hint: rights}, \
+             {says: [is Blocked, locked], hint: blocked}, {status: 409, when: [$.a, $.b], \
+             says: no, hint: both}]}}",
+        );
+        assert_eq!(loaded.diagnostics, []);
+        let descriptor = loaded.descriptor.unwrap();
+        let rules = &descriptor.tools[0].errors;
+        let hint = |status, message, body: &str| rules.hint(status, message, Some(body));
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[1]}}"#), Some("rights"));
+        assert_eq!(hint(404, "no", r#"{"data":{"missing":[1]}}"#), None, "another status");
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[]}}"#), None, "nothing is there");
+        assert_eq!(hint(500, "destroy is blocked: x", "{}"), Some("blocked"), "any case");
+        assert_eq!(hint(409, "No way", r#"{"b":true}"#), Some("both"));
+        assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
+        assert_eq!(rules.hint(409, "no", None), None, "no JSON holds no condition");
+        assert_eq!(rules.hint(409, "it is locked", None), Some("blocked"));
+    }
+
+    #[test]
     fn what_says_nothing_is_found() {
         for (extension, expected) in [
+            (
+                "{errors: {hints: [{status: 403, hint: h}]}}",
+                "D762 this hint is for every error of its status",
+            ),
+            ("{errors: {hints: [{says: x}]}}", "D009 an item of `hints` has no `hint`"),
             ("{errors: {failed: no}}", "D401 `failed` is not a condition"),
             ("{rate_limit: {requests: 3}}", "D009 `rate_limit` has no `per`"),
             ("{rate_limit: {requests: 3, per: 2d}}", "D763 `per` of a rate limit is out of range"),

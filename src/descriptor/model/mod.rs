@@ -26,7 +26,7 @@ pub use self::{
     access::Access,
     auth::{Auth, CredentialName, Placement},
     composite::{Composite, Script},
-    errors::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
+    errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
     param::{Location, Param, ParamKind, Role, StreamArgument},

@@ -26,8 +26,10 @@ use crate::simulator::core::{Reply, Request, Service};
 pub(super) struct App {
     /// What was asked for when it was started.
     pub(super) options: SimulatorOptions,
-    /// Wakes those who wait for the end of a task.
+    /// Wakes those who wait for the end of a task, or for somebody who wants it.
     pub(super) ended: watch::Sender<()>,
+    /// Ends the time of the tasks that run.
+    pub(super) hurried: watch::Sender<()>,
     state: Mutex<State>,
     /// Whether the administrator has turned MCP off.
     mcp_is_off: AtomicBool,
@@ -78,9 +80,16 @@ impl Service for App {
 impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
-        let state = Mutex::new(seed::seed(&options.token, options.moment));
+        let mut state = seed::seed(&options.token, options.moment);
+        state.store.delay(options.lag);
         let mcp_is_off = AtomicBool::new(!options.mcp);
-        Self { options, ended: watch::Sender::new(()), state, mcp_is_off }
+        Self {
+            options,
+            ended: watch::Sender::new(()),
+            hurried: watch::Sender::new(()),
+            state: Mutex::new(state),
+            mcp_is_off,
+        }
     }
 
     /// Turns MCP off, or on again.
@@ -156,7 +165,7 @@ impl App {
         user: &User,
         body: &Value,
     ) -> Result<(), Failure> {
-        let state = self.state();
+        let mut state = self.state();
         let segments = operation.segments();
         if operation.path == "/pools/{id}/actions/management_reconfigure"
             && body.get("network").is_none()
@@ -166,8 +175,11 @@ impl App {
                 .with_data(json!({"type": "network"})));
         }
         let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
+        if kind.is_some_and(Kind::is_of_pool) {
+            state.store.look();
+        }
         if let (Some(kind), Some(id)) = (kind, captures.first()) {
-            state.store.find(kind, id)?;
+            state.store.find_seen(kind, id)?;
         }
         match operation.privilege {
             // Lists are cut down to what the user may read instead.

@@ -27,7 +27,7 @@ impl App {
         };
         let (kind, objects) = match segments.as_slice() {
             [_, _, relation] => state.related(parent, call.capture(0), relation),
-            _ => (parent, state.store.all(parent).map(|object| object.1.clone()).collect()),
+            _ => (parent, state.store.all_seen(parent).cloned().collect()),
         };
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
@@ -48,7 +48,7 @@ impl App {
         let kind = Kind::from_collection(collection);
         let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
         let state = self.state();
-        let object = state.store.find(kind, call.capture(0))?;
+        let object = state.store.find_seen(kind, call.capture(0))?;
         Ok(Reply::json(StatusCode::OK, &Value::Object(object.clone())))
     }
 
@@ -98,8 +98,8 @@ impl State {
     /// Returns the objects that belong to an object, and their kind.
     fn related(&self, parent: Kind, id: &str, relation: &str) -> (Kind, Vec<Object>) {
         let of = |kind: Kind, test: &dyn Fn(&Object) -> bool| {
-            let objects = self.store.all(kind).filter(|object| test(object.1));
-            (kind, objects.map(|object| object.1.clone()).collect())
+            let objects = self.store.all_seen(kind).filter(|object| test(object));
+            (kind, objects.cloned().collect())
         };
         let property = |object: &Object, outer: &str, inner: &str| {
             let inner = object.get(outer).and_then(|outer| outer.get(inner));
@@ -161,10 +161,10 @@ impl State {
 
     /// Returns the identifiers of a machine's disks.
     pub(super) fn disks(&self, kind: Kind, id: &str) -> Vec<String> {
-        let connections = self.store.get(kind, id).map(|machine| machine.list("$VBDs"));
+        let connections = self.store.seen(kind, id).map(|machine| machine.list("$VBDs"));
         let connections = connections.into_iter().flatten();
         connections
-            .filter_map(|connection| self.store.get(Kind::Vbd, &connection))
+            .filter_map(|connection| self.store.seen(Kind::Vbd, &connection))
             .map(|connection| connection.text("VDI").to_owned())
             .filter(|disk| !disk.is_empty())
             .collect()
@@ -179,7 +179,7 @@ impl State {
 fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failure> {
     if let Some(text) = query.first("filter") {
         let filter = Filter::parse(text).map_err(|error| {
-            Failure::new(StatusCode::BAD_REQUEST, format!("parse error: {error}"))
+            Failure::new(StatusCode::BAD_REQUEST, error.to_string())
                 .with_data(json!({"stringToParse": text}))
         })?;
         // The filter wants values, and these are cheaper to wrap than to copy.

@@ -93,7 +93,7 @@ impl State {
 
     fn create_storage(&mut self, body: &Object) -> Result<String, Failure> {
         let host = body.text("hostId").to_owned();
-        let pool = self.store.find(Kind::Host, &host)?.text("$pool").to_owned();
+        let pool = self.store.find_seen(Kind::Host, &host)?.text("$pool").to_owned();
         let driver = body.text("SR_type");
         let shared = matches!(driver, "cephfs" | "glusterfs" | "iso" | "lvmoiscsi" | "nfs" | "smb");
         let storage = insert_in_pool(
@@ -148,13 +148,13 @@ impl State {
 
     fn create_connection(&mut self, body: &Object) -> Result<String, Failure> {
         let (vm, disk) = (body.text("VM"), body.text("VDI"));
-        let machine = self.store.find(Kind::Vm, vm)?;
+        let machine = self.store.find_seen(Kind::Vm, vm)?;
         let pool = machine.text("$pool").to_owned();
         let position = match body.text("userdevice") {
             "" => machine.list("$VBDs").len().to_string(),
             position => position.to_owned(),
         };
-        self.store.find(Kind::Vdi, disk)?;
+        self.store.find_seen(Kind::Vdi, disk)?;
         let letter = char::from(b'a' + position.parse::<u8>().unwrap_or(0).min(25));
         let connection = insert_in_pool(
             &mut self.store,
@@ -193,7 +193,7 @@ impl State {
         description: &str,
         size: u64,
     ) -> Result<String, Failure> {
-        let pool = self.store.find(Kind::Sr, storage)?.text("$pool").to_owned();
+        let pool = self.store.find_seen(Kind::Sr, storage)?.text("$pool").to_owned();
         let disk = insert_in_pool(
             &mut self.store,
             Kind::Vdi,
@@ -211,8 +211,8 @@ impl State {
 
     fn create_interface(&mut self, body: &Object) -> Result<String, Failure> {
         let (vm, network) = (body.text("vmId"), body.text("networkId"));
-        self.store.find(Kind::Vm, vm)?;
-        self.store.find(Kind::Network, network)?;
+        self.store.find_seen(Kind::Vm, vm)?;
+        self.store.find_seen(Kind::Network, network)?;
         let interface = add_interface(&mut self.store, vm, network);
         self.store.update(Kind::Vif, &interface, |object| {
             for (given, shown) in [

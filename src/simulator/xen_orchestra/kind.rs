@@ -68,6 +68,27 @@ impl Kind {
         format!("/rest/v0/{}/{id}", self.collection())
     }
 
+    /// Says whether objects of this kind belong to a pool. XO learns of them from the pool's
+    /// events, which come a little after what a request changed there.
+    pub(super) fn is_of_pool(self) -> bool {
+        !matches!(
+            self,
+            Self::AclPrivilege
+                | Self::AclRole
+                | Self::BackupArchive
+                | Self::BackupJob
+                | Self::BackupLog
+                | Self::BackupRepository
+                | Self::Group
+                | Self::Proxy
+                | Self::RestoreLog
+                | Self::Schedule
+                | Self::Server
+                | Self::Task
+                | Self::User
+        )
+    }
+
     fn entry(self) -> &'static (Self, &'static str, &'static str) {
         KINDS.iter().find(|entry| entry.0 == self).unwrap_or(&KINDS[0])
     }

@@ -31,6 +31,7 @@ mod stats;
 mod store;
 mod tasks;
 mod transfers;
+mod unseen;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,11 @@ impl XenOrchestra {
     /// `X-XO-Client: mcp` are refused.
     pub fn set_mcp(&self, on: bool) {
         self.running.service().set_mcp(on);
+    }
+
+    /// Ends the actions that are running, as if their time had passed.
+    pub fn end_tasks(&self) {
+        self.running.service().hurried.send_replace(());
     }
 
     /// Returns how many event streams are open, and to how many collections they are subscribed.

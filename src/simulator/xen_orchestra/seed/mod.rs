@@ -17,6 +17,7 @@ use super::state::State;
 use super::store::Store;
 use crate::simulator::core::Generator;
 
+pub(super) use self::backups::{Run, add_run};
 pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine};
 
 /// Makes the state that a simulated XO starts with.

@@ -32,12 +32,16 @@ impl Client {
     }
 
     pub(super) async fn with_task_duration(task_duration: Duration) -> Self {
-        let options = SimulatorOptions {
+        Self::with(SimulatorOptions {
             task_duration,
             export_size: 200_000,
             record: true,
             ..SimulatorOptions::default()
-        };
+        })
+        .await
+    }
+
+    pub(super) async fn with(options: SimulatorOptions) -> Self {
         let server = XenOrchestra::start(options).await.unwrap();
         let headers = vec![("cookie", "authenticationToken=demo-token".to_owned())];
         Self { server, headers }
