@@ -436,9 +436,9 @@ impl Backend {
                 may_expect = false;
                 continue;
             }
-            let hop =
-                redirect::follow(response.status().as_u16(), response.headers(), &url, method)
-                    .map_err(|kind| self.failed(plan, kind))?;
+            let status = response.status().as_u16();
+            let hop = redirect::follow(status, response.headers(), &url, response.url(), method)
+                .map_err(|kind| self.failed(plan, kind))?;
             let Some(hop) = hop else {
                 // Nobody wants the rest of a body that was refused.
                 let sending =

@@ -34,6 +34,7 @@ mod examples;
 mod executor;
 mod fetching;
 mod file_names;
+mod filters;
 mod footprint;
 mod harness;
 mod health;

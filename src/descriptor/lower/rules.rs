@@ -250,6 +250,27 @@ mod tests {
     }
 
     #[test]
+    fn hints_fit_by_what_an_error_says() {
+        let loaded = loaded(
+            "{errors: {hints: [{status: [403, 409], when: $.data.missing, hint: rights}, \
+             {says: [is Blocked, locked], hint: blocked}, {status: 409, when: [$.a, $.b], \
+             says: no, hint: both}]}}",
+        );
+        assert_eq!(loaded.diagnostics, []);
+        let descriptor = loaded.descriptor.unwrap();
+        let rules = &descriptor.tools[0].errors;
+        let hint = |status, message, body: &str| rules.hint(status, message, Some(body));
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[1]}}"#), Some("rights"));
+        assert_eq!(hint(404, "no", r#"{"data":{"missing":[1]}}"#), None, "another status");
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[]}}"#), None, "nothing is there");
+        assert_eq!(hint(500, "destroy is blocked: x", "{}"), Some("blocked"), "any case");
+        assert_eq!(hint(409, "No way", r#"{"b":true}"#), Some("both"));
+        assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
+        assert_eq!(rules.hint(409, "no", None), None, "no JSON holds no condition");
+        assert_eq!(rules.hint(409, "it is locked", None), Some("blocked"));
+    }
+
+    #[test]
     fn the_path_of_base_urls_is_that_of_the_file_or_of_its_base_url() {
         let path = |extension: &str| loaded(extension).descriptor.unwrap().base_path;
         assert_eq!(path("{base_path: /rest/v0}").as_deref(), Some("/rest/v0"));
@@ -269,27 +290,6 @@ mod tests {
         assert_eq!(of("{HOST}/api/v1/").as_deref(), Some("/api/v1"));
         assert_eq!(of("https://x.example").as_deref(), None);
         assert_eq!(of("https://x.example/{TENANT}/v1").as_deref(), None);
-    }
-
-    #[test]
-    fn hints_fit_by_what_an_error_says() {
-        let loaded = loaded(
-            "{errors: {hints: [{status: [403, 409], when: $.data.missing, hint: rights}, \
-             {says: [is Blocked, locked], hint: blocked}, {status: 409, when: [$.a, $.b], \
-             says: no, hint: both}]}}",
-        );
-        assert_eq!(loaded.diagnostics, []);
-        let descriptor = loaded.descriptor.unwrap();
-        let rules = &descriptor.tools[0].errors;
-        let hint = |status, message, body: &str| rules.hint(status, message, Some(body));
-        assert_eq!(hint(403, "no", r#"{"data":{"missing":[1]}}"#), Some("rights"));
-        assert_eq!(hint(404, "no", r#"{"data":{"missing":[1]}}"#), None, "another status");
-        assert_eq!(hint(403, "no", r#"{"data":{"missing":[]}}"#), None, "nothing is there");
-        assert_eq!(hint(500, "destroy is blocked: x", "{}"), Some("blocked"), "any case");
-        assert_eq!(hint(409, "No way", r#"{"b":true}"#), Some("both"));
-        assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
-        assert_eq!(rules.hint(409, "no", None), None, "no JSON holds no condition");
-        assert_eq!(rules.hint(409, "it is locked", None), Some("blocked"));
     }
 
     #[test]

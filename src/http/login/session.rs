@@ -14,6 +14,7 @@ use crate::{
     descriptor::{login::Session, model::CredentialName},
     http::{
         auth::{Applied, Source, sensitive},
+        upload::frame_nothing,
         wire_method,
     },
     json::{cost, scan},
@@ -118,7 +119,11 @@ impl<'login> Attempt<'login> {
         for (name, value) in site.settings.headers.iter().chain(&login.headers).chain(&site.marks) {
             fields.insert(name.clone(), value.clone());
         }
-        let request = site.client.request(wire_method(login.method), url).headers(fields);
+        let method = wire_method(login.method);
+        if body.is_none() {
+            frame_nothing(&method, &mut fields);
+        }
+        let request = site.client.request(method, url).headers(fields);
         let json = HeaderValue::from_static("application/json");
         Ok(match &body {
             Some(body) => request.header(header::CONTENT_TYPE, json).body(body.to_string()),
