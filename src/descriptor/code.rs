@@ -133,6 +133,8 @@ codes! {
     SWITCH = "D765", "Nothing tells the API that a call comes through MCP";
     SWITCH_OFF = "D766", "An answer does not say clearly that MCP is off";
     SWITCH_STATE = "D767", "The state of the switch cannot be asked for";
+    FIT = "D775", "What a server has cannot be told";
+    FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

@@ -229,6 +229,7 @@ fn lower_backend<'tree>(
         auth_rules: AuthRules::default(),
         pace: None,
         switch: None,
+        fit: None,
         name: name?,
         version,
         base_url,

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, rules, switch, task,
+    events, fit, rules, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -22,6 +22,7 @@ const KEYS: &[&str] = &[
     "auth",
     "errors",
     "events",
+    "fit",
     "omit_false",
     "rate_limit",
     "switch",
@@ -49,6 +50,7 @@ pub(super) fn lower<'tree>(
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.fit = fit::lower(&extension, descriptor, context);
 }
 
 /// Reads the names of parameters that hosts need not list.

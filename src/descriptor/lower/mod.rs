@@ -19,6 +19,7 @@ mod document;
 mod errors;
 mod events;
 mod extension;
+mod fit;
 mod fix;
 mod health;
 pub(super) mod include;
