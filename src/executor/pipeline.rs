@@ -40,8 +40,18 @@ enum Concluded {
 }
 
 impl Executor {
-    /// Executes a call that is one request.
+    /// Executes a call that is one request; of one that found no operation, says what it needs.
     pub(super) async fn request(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        let done = self.requested(call, tool, context).await;
+        done.map_err(|error| self.fits.explain(call.entry(), error))
+    }
+
+    async fn requested(
         &self,
         call: &Admitted<'_>,
         tool: &Tool,

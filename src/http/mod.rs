@@ -11,6 +11,7 @@ pub mod auth;
 pub mod backend;
 mod client;
 pub mod cookie;
+pub mod document;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;

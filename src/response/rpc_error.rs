@@ -119,6 +119,8 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         retry_after,
         attempts,
         hint,
+        is_no_route: error.code == Some(METHOD_NOT_FOUND),
+        lack: None,
     }
 }
 
