@@ -321,7 +321,8 @@ impl LoadedBackend {
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
         let backend = backend.with_guard(self.guard.clone()).with_pace(self.descriptor.pace);
-        backend.with_switch(self.descriptor.switch.clone())
+        let backend = backend.with_switch(self.descriptor.switch.clone());
+        backend.with_base_path(self.descriptor.base_path.clone())
     }
 }
 

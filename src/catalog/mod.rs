@@ -37,7 +37,7 @@ use crate::{
         model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
         task::Tasks,
     },
-    names::{Known, nearest_loosely, nearest_operation, verbs, words},
+    names::{Known, nearest_loosely, nearest_operation, readers, verbs, words},
 };
 
 /// The position of a backend in the settings.
@@ -267,6 +267,17 @@ impl Catalog {
     pub fn find_declared(&self, backend: BackendId, name: &str) -> Option<&Entry> {
         let found = |entry: &&Entry| entry.backend == backend && entry.declared_name() == name;
         self.entries.iter().find(found)
+    }
+
+    /// Returns the names of the tools that read what `entry` changes, by what both are called after:
+    /// at most three, those that read one thing first.
+    pub fn readers_of(&self, entry: &Entry) -> Vec<String> {
+        let reads = |known: &&Entry| {
+            let shows = |tool: &Tool| tool.only_reads() && !tool.response.binary;
+            known.backend == entry.backend && known.tool().is_some_and(shows)
+        };
+        let known = self.listed().filter(reads).map(Entry::known);
+        readers(entry.declared_name(), known).into_iter().take(3).map(str::to_owned).collect()
     }
 
     /// Returns the listed name that `name` was probably meant to be; never one that goes further.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::Levels,
-    config::{Overrides, PrivateHost, parse_levels},
+    config::{Overrides, Pin, PrivateHost, parse_levels},
     openapi::pattern::Pattern,
     outcome::task::TaskHandle,
 };
@@ -143,7 +143,11 @@ pub struct BackendArgs {
     /// Trust the certificates in this PEM file, for the backend of --dadl
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
     pub ca_file: Option<PathBuf>,
-    /// Accept any certificate from the backend of --dadl; prefer --ca-file
+    /// Accept the certificate with this SHA-256 from the backend of --dadl, and no other; can be
+    /// repeated (`dadl-mcp setup` shows it)
+    #[arg(long = "tls-fingerprint", value_name = "SHA256", requires = "dadl")]
+    pub tls_fingerprints: Vec<Pin>,
+    /// Accept any certificate from the backend of --dadl; prefer --tls-fingerprint
     #[arg(long, requires = "dadl")]
     pub tls_skip_verify: bool,
     /// Allow at most these access levels, separated by commas [env: DADL_MCP_ACCESS]
@@ -298,6 +302,9 @@ pub struct DriftArgs {
     /// Trust these certificates (PEM) besides the system's
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,
+    /// Accept a certificate with this SHA-256, and no other
+    #[arg(long = "tls-fingerprint", value_name = "SHA256")]
+    pub tls_fingerprints: Vec<Pin>,
     /// Accept any certificate
     #[arg(long)]
     pub tls_skip_verify: bool,
@@ -614,6 +621,7 @@ impl From<&BackendArgs> for Overrides {
             allow_private_hosts,
             name,
             ca_file,
+            tls_fingerprints,
             tls_skip_verify,
             access,
             files,
@@ -625,6 +633,7 @@ impl From<&BackendArgs> for Overrides {
             allow_private_hosts,
             name,
             ca_file,
+            tls_fingerprint: tls_fingerprints,
             tls_skip_verify,
             access,
             files,

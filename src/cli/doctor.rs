@@ -2,6 +2,7 @@
 //! with a hint under each line that is not well. Values of credentials are never shown.
 
 mod backend;
+mod certificate;
 mod fit;
 mod switch;
 

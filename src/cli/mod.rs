@@ -26,6 +26,7 @@ mod list;
 mod load;
 mod log;
 mod mishap;
+mod pinning;
 mod progress;
 pub mod report;
 mod rewrite;

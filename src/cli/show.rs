@@ -248,7 +248,7 @@ fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
             None => String::new(),
         };
         let description = param.description.as_deref().map(line).unwrap_or_default();
-        let text = format!("({}{required}{default})  {description}", param.kind.schema_type());
+        let text = format!("({}{required}{default})  {description}", param.kind);
         let first = display_width(&parameter.property) + 3;
         let text = wrapped(text.trim_end(), page.width, first, 6);
         writeln!(page.out, "  {NAME}{}{NAME:#} {text}", parameter.property)?;

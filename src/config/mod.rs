@@ -20,6 +20,7 @@ mod limits;
 mod load;
 pub mod notes;
 mod origin;
+mod pin;
 mod private;
 mod reach;
 mod reader;
@@ -40,6 +41,7 @@ pub use self::{
     limits::Limits,
     load::{LevelsError, Overrides, SettingsError, parse_levels},
     origin::{Origin, OriginError},
+    pin::{NoPin, Pin},
     reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
@@ -108,6 +110,8 @@ pub struct BackendSettings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Accept the certificates with these fingerprints, and no others.
+    pub tls_fingerprint: Vec<Pin>,
     /// Accept any certificate.
     pub tls_skip_verify: bool,
     /// Which of the descriptor's other logins is used (`_dadl_mcp.auth.logins`).
@@ -172,6 +176,7 @@ impl BackendSettings {
             confirm: Confirm::default(),
             headers: Vec::new(),
             ca_file: None,
+            tls_fingerprint: Vec::new(),
             tls_skip_verify: false,
             login: None,
             defaults: BTreeMap::new(),
@@ -217,6 +222,10 @@ pub struct Timeouts {
     pub read: Duration,
     /// For a whole call, retries included; downloads are exempt.
     pub call: Duration,
+    /// Until the first byte of a file comes that a backend prepares.
+    pub first_byte: Duration,
+    /// Between two pieces of such a file.
+    pub stall: Duration,
 }
 
 impl Default for Timeouts {
@@ -225,6 +234,8 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(60),
             call: Duration::from_secs(300),
+            first_byte: Duration::from_secs(30 * 60),
+            stall: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -16,9 +16,11 @@ mod error;
 mod file_name;
 mod fit;
 mod health;
+mod media;
 mod pages;
 mod peek;
 mod pipeline;
+mod preparing;
 mod queue;
 mod range;
 mod read;
@@ -28,6 +30,7 @@ mod send;
 mod step;
 pub(crate) mod stream;
 mod task;
+mod unsure;
 mod upload_size;
 mod work;
 
@@ -46,8 +49,10 @@ pub use self::{
     error::CallError,
     fit::{Known, LearnError},
     health::HealthReport,
+    media::MediaTypeError,
     queue::BusyError,
     task::{TaskError, TaskFailure},
+    unsure::UnsureError,
     upload_size::UploadSizeError,
 };
 use crate::{

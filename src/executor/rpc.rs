@@ -213,6 +213,7 @@ impl Executor {
         let body = backend.masked(body.freeze()).await;
         match rpc::read(body, sent.id).map_err(odd)? {
             Reply::Result(_) => Err(CallError::NoStream {
+                advice: None,
                 request: request(),
                 content_type: "that of a single result".to_owned(),
             }),

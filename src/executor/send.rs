@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::HeaderValue;
 use uuid::Uuid;
 
-use super::{CallError, step::Step};
+use super::{CallError, media::missing_path, step::Step};
 use crate::{
     call::CallPlan,
     descriptor::model::{ErrorFormat, Tool},
     http::{
-        backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, start_of},
+        backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
         retry::RetryRules,
     },
     json::scan,
@@ -20,6 +20,7 @@ use crate::{
         api_error::{self, Rejection},
         hiding,
     },
+    text::begins_as_page,
 };
 
 impl Step<'_> {
@@ -27,8 +28,13 @@ impl Step<'_> {
     pub(super) async fn send(self) -> Result<Exchange, CallError> {
         let Self { executor, backend, tool, activity, .. } = self;
         let plan = &with_key(self.plan, tool);
-        let (rules, is_binary) = (retry_rules(tool), tool.response.binary);
-        let exchange = backend.send(plan, rules, is_binary, &executor.files, activity).await?;
+        let rules = retry_rules(tool);
+        let taken = match &tool.response {
+            rules if rules.binary => Taken::File,
+            rules if rules.is_stream() => Taken::Stream,
+            _ => Taken::Whole,
+        };
+        let exchange = backend.send(plan, rules, taken, &executor.files, activity).await?;
         if exchange.response.status().is_success() {
             return Ok(exchange);
         }
@@ -37,7 +43,7 @@ impl Step<'_> {
         }
         // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
         // a success.
-        let (start, exchange) = exchange.peeked().await;
+        let (start, exchange) = exchange.peeked(backend.settings().timeouts.read).await;
         if self.shows_task(&start) {
             return Ok(exchange);
         }
@@ -94,12 +100,18 @@ pub(super) async fn refusal(
     let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
-    let body = start_of(response).await;
+    let body = start_of(response, backend.settings().timeouts.read).await;
     let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = hiding::read(rejection, tool);
     error.is_no_route = is_no_route(status, tool, &body);
     name_refusal(&mut error, refusal, tool);
+    // A server that knows no such path answers a page.
+    if let (404 | 405, true, Some(path)) = (status, begins_as_page(&body), backend.missing_path()) {
+        error.message = format!("{}; {}", error.message, missing_path(path));
+        // Nothing was asked of the API.
+        error.is_no_route = false;
+    }
     (error, body)
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderValue, header::ACCEPT};
 use url::Url;
 
 use super::{
-    backend::{Backend, Exchange, ExchangeError},
+    backend::{Backend, Exchange, ExchangeError, Taken},
     error::SendError,
     retry::RetryRules,
     upload::Activity,
@@ -15,6 +15,7 @@ use crate::{
     call::{CallPlan, Door, PlannedBody},
     descriptor::model::{ErrorRules, Method},
     files::FileStore,
+    text::begins_as_page,
 };
 
 /// Why there is no document, in words that follow a colon.
@@ -30,6 +31,17 @@ pub enum DocumentFetchError {
     /// The answer to this request has this status.
     #[error("{0} was answered with HTTP {1}")]
     Status(String, u16),
+    /// A page came instead, and the base URL may lack this path.
+    #[error(
+        "{request} was answered with a web page{}",
+        .missing.as_ref().map(|path| format!("; is `url` of the backend missing {path}?")).unwrap_or_default()
+    )]
+    Page {
+        /// Method and path.
+        request: String,
+        /// The path in which base URLs of the API end.
+        missing: Option<String>,
+    },
     /// It has more bytes than this.
     #[error("it is larger than {0} bytes")]
     TooLarge(usize),
@@ -56,7 +68,7 @@ pub(crate) async fn fetch(
     let errors = ErrorRules::default();
     let rules =
         RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
-    let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
+    let sent = backend.send(&plan, rules, Taken::Whole, files, &Activity::default()).await;
     let Exchange { response, .. } = sent.map_err(DocumentFetchError::Exchange)?;
     let request = backend.request_line(&plan);
     if !response.status().is_success() {
@@ -71,6 +83,10 @@ pub(crate) async fn fetch(
             return Err(DocumentFetchError::TooLarge(most));
         }
         body.extend_from_slice(&piece);
+    }
+    if begins_as_page(&body) {
+        let missing = backend.missing_path().map(str::to_owned);
+        return Err(DocumentFetchError::Page { request, missing });
     }
     Ok(backend.masked(body.freeze()).await)
 }

@@ -9,6 +9,7 @@
 
 pub mod auth;
 pub mod backend;
+pub mod certificate;
 mod client;
 pub mod cookie;
 pub mod document;
@@ -21,6 +22,7 @@ pub(crate) mod rate_limit;
 mod reach;
 mod redirect;
 pub(crate) mod retry;
+pub mod tls;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 

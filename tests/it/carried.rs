@@ -111,7 +111,8 @@ async fn the_call_itself_looks_and_stops_with_its_values() {
             while bench.executor.begun(&Client::only()).is_empty() {
                 tokio::task::yield_now().await;
             }
-        } => context.on_drop.stop(),
+            context.on_drop.stop();
+        } => {}
     }
     requests(&upstream, 2).await;
     let last = upstream.requests().pop().unwrap();
@@ -166,7 +167,10 @@ fn what_a_handle_cannot_carry_is_refused_while_loading() {
         "`disk` of `backup` does not fit into a handle",
     );
     has(
-        found("task_status: { method: GET", "task_status: { method: POST"),
+        found(
+            "task_status: { method: GET, path: \"/task/{id}\", access: read",
+            "task_status: { method: POST, path: \"/task/{id}\", access: write",
+        ),
         "`task_status` takes values of handles and may change something",
     );
 }

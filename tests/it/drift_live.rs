@@ -154,7 +154,7 @@ async fn exit_codes_tell_why() {
     let at = |path: &str| format!("{}{path}", api.url().trim_end_matches('/'));
     for (document, code, said) in [
         (at("/openapi.json"), 7, "unknown-operation get_pet"),
-        (at("/page.json"), 3, "is no OpenAPI document"),
+        (at("/page.json"), 5, "was answered with a web page"),
         (at("/gone.json"), 5, "answered with HTTP 404"),
         ("http://127.0.0.1:1/openapi.json".to_owned(), 6, "cannot be had"),
     ] {

@@ -35,6 +35,7 @@ mod examples;
 mod executor;
 mod fetching;
 mod file_names;
+mod filters;
 mod fit;
 mod footprint;
 mod harness;
@@ -66,6 +67,7 @@ mod mcp_stdio;
 mod mcp_support;
 mod mcp_tasks;
 mod media;
+mod media_types;
 mod memory;
 mod notes;
 mod numbers;
@@ -75,6 +77,7 @@ mod openapi_documents;
 mod pages;
 #[cfg(unix)]
 mod pasted;
+mod pins;
 mod process;
 mod promises;
 mod questions;
@@ -100,6 +103,7 @@ mod tls;
 #[cfg(unix)]
 mod trust;
 mod unexpanded;
+mod unsure;
 mod uploads;
 mod upstream;
 #[cfg(unix)]

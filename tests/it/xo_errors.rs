@@ -259,9 +259,15 @@ async fn arguments_that_are_not_valid() {
         let Some(wrong) = wrong_arguments(name) else { continue };
         let mut arguments = world.arguments(name, &tool).await;
         arguments.extend(wrong.as_object().unwrap().clone());
+        let (argument, _) = wrong.as_object().unwrap().iter().next().unwrap();
+        // A word that XO does not take is not sent.
+        if let Err(refusal) = harness.gate.check(name, arguments.clone()) {
+            assert!(refusal.to_string().contains("must be one of"), "{name}: {refusal}");
+            count += 1;
+            continue;
+        }
         let text = failure(&harness, name, arguments).await;
         // XO names the argument that is wrong.
-        let (argument, _) = wrong.as_object().unwrap().iter().next().unwrap();
         let part = if name.ends_with("_acl_privilege") { "privilege" } else { argument };
         assert_tells(name, &text, 422, part);
         count += 1;

@@ -127,7 +127,9 @@ async fn of_server(
 
 fn unfetched(document: &Url, error: DocumentFetchError) -> Failure {
     let exit = match &error {
-        DocumentFetchError::Status(..) | DocumentFetchError::TooLarge(_) => Exit::Api,
+        DocumentFetchError::Status(..)
+        | DocumentFetchError::Page { .. }
+        | DocumentFetchError::TooLarge(_) => Exit::Api,
         DocumentFetchError::Exchange(ExchangeError::Login(..) | ExchangeError::Client(..)) => {
             Exit::Settings
         }
@@ -153,6 +155,7 @@ fn at_url(
         dadl: Some(args.descriptor.clone()),
         url: Some(base),
         ca_file: args.ca_file.clone(),
+        tls_fingerprint: args.tls_fingerprints.clone(),
         tls_skip_verify: args.tls_skip_verify,
         ..Overrides::default()
     };

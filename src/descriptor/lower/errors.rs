@@ -154,12 +154,12 @@ fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u1
     let mut map = Vec::new();
     for entry in codes.entries() {
         let status = entry.key.parse::<u16>().ok();
-        let Some(status) = status.filter(|status| (400..=599).contains(status)) else {
+        let Some(status) = status.filter(|status| (300..=599).contains(status)) else {
             context
                 .error(
                     code::ERROR_MAP,
                     &entry.key_span,
-                    format!("`{}` is not a 4xx or 5xx status", entry.key),
+                    format!("`{}` is not a 3xx, 4xx or 5xx status", entry.key),
                 )
                 .help("errors are mapped by single statuses, such as `404: not_found`");
             continue;

@@ -1,4 +1,4 @@
-//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `errors`,
+//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `base_path`, `errors`,
 //! `rate_limit` and `omit_false`.
 
 use std::sync::Arc;
@@ -28,6 +28,26 @@ pub(super) fn lower<'tree>(
     error_rules(extension, descriptor, context);
     descriptor.pace = pace(extension, context);
     omit_false(extension, descriptor, context);
+}
+
+/// Reads the path in which base URLs of the API end.
+pub(super) fn base_path<'tree>(
+    extension: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<String> {
+    let text = context.text(extension, "base_path")?;
+    let path = text.value.strip_prefix('/').unwrap_or_default();
+    let is_segment = |segment: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:@".contains(c);
+        !matches!(segment, "" | "." | "..") && segment.chars().all(fits)
+    };
+    if path.split('/').all(is_segment) {
+        return Some(text.value.to_owned());
+    }
+    context
+        .error(code::BASE_URL, &text.span, "`base_path` is no path of a base URL")
+        .help("write a path such as `/rest/v0`, without a slash at its end");
+    None
 }
 
 /// Reads a condition or a list of them.
@@ -248,6 +268,28 @@ mod tests {
         assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
         assert_eq!(rules.hint(409, "no", None), None, "no JSON holds no condition");
         assert_eq!(rules.hint(409, "it is locked", None), Some("blocked"));
+    }
+
+    #[test]
+    fn the_path_of_base_urls_is_that_of_the_file_or_of_its_base_url() {
+        let path = |extension: &str| loaded(extension).descriptor.unwrap().base_path;
+        assert_eq!(path("{base_path: /rest/v0}").as_deref(), Some("/rest/v0"));
+        assert_eq!(path("{omit_false: [full]}"), None);
+        for bad in ["rest", "/", "/rest/", "/a//b", "/../x", "'/a?b'", "'/{a}'", "\"/a b\""] {
+            let found = findings(&format!("{{base_path: {bad}}}"));
+            assert_eq!(found, ["D104 `base_path` is no path of a base URL"], "{bad}");
+        }
+        let of = |base_url: &str| {
+            let text = format!(
+                "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
+                 base_url: \"{base_url}\"\n  auth: {{type: bearer, credential: t}}\n  tools:\n    list: {{method: GET, \
+                 path: /things, access: read, description: L.}}\n"
+            );
+            load(&Source::new("t", text)).descriptor.unwrap().base_path
+        };
+        assert_eq!(of("{HOST}/api/v1/").as_deref(), Some("/api/v1"));
+        assert_eq!(of("https://x.example").as_deref(), None);
+        assert_eq!(of("https://x.example/{TENANT}/v1").as_deref(), None);
     }
 
     #[test]

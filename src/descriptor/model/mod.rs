@@ -10,6 +10,7 @@ mod access;
 mod auth;
 mod composite;
 mod errors;
+mod form;
 mod health;
 mod pages;
 mod param;
@@ -27,10 +28,11 @@ pub use self::{
     auth::{Auth, CredentialName, Placement},
     composite::{Composite, Script},
     errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
+    form::{Between, Form, KindList, Lead, Style, Whole},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, StreamArgument},
-    request::{BodyKind, Http, Method, Request, Rpc},
+    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
+    request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };
@@ -58,6 +60,8 @@ pub struct Descriptor {
     pub version: Option<String>,
     /// `backend.base_url`; `{NAME}` placeholders are filled from the backend's options.
     pub base_url: Option<String>,
+    /// The path in which base URLs of the API end: that of `base_url`, or `_dadl_mcp.base_path`.
+    pub base_path: Option<String>,
     /// `backend.description`; becomes part of the MCP server instructions.
     pub description: String,
     /// How requests authenticate.
