@@ -93,6 +93,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         openapi_source: None,
         unlisted_params: Vec::new(),
         switch: None,
+        fit: None,
         tasks: None,
         events: None,
         auth_rules: AuthRules::default(),

@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod events;
 mod files;
 pub mod filters;
+pub mod fit;
 pub mod format;
 pub mod json_path;
 mod lint;

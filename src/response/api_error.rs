@@ -89,6 +89,8 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         retry_after,
         attempts,
         hint,
+        is_no_route: false,
+        lack: None,
     }
 }
 

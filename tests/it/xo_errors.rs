@@ -103,8 +103,11 @@ fn the_table_is_what_xo_documents() {
     for (name, statuses) in documented() {
         let tool = tools.remove(name).unwrap();
         let operation = format!("{} {}", tool.method, anonymous(&tool.path));
-        let found = operations.get(&operation).unwrap_or_else(|| panic!("{name}: no {operation}"));
-        assert_eq!(*found, statuses, "{name}: {operation}");
+        match operations.get(&operation) {
+            Some(found) => assert_eq!(*found, statuses, "{name}: {operation}"),
+            // Few servers have it.
+            None => assert!(statuses.is_empty(), "{name}: no {operation}"),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ impl World {
             record: true,
             export_size: 1024,
             task_duration: Duration::ZERO,
+            extras: true,
             ..SimulatorOptions::default()
         };
         let simulator = XenOrchestra::start(options).await.unwrap();
@@ -127,7 +128,8 @@ impl World {
     /// they name into a state in which it can.
     pub(crate) async fn arguments(&self, name: &str, tool: &RawTool) -> Map<String, Value> {
         let mut arguments = Map::new();
-        let collection = tool.path.split(['/', '.']).nth(1).unwrap();
+        let path = tool.path.strip_prefix("/plugins/sdn-controller").unwrap_or(&tool.path);
+        let collection = path.split(['/', '.']).nth(1).unwrap();
         for (param, raw) in tool.params.iter().filter(|(_, param)| param.required) {
             let value = match raw.place.as_str() {
                 "path" => match param.as_str() {
@@ -181,6 +183,17 @@ impl World {
                 let target = format!("/servers/{server}/actions/disconnect?sync=true");
                 self.act("POST", &target, &Value::Null).await;
                 return server;
+            }
+            "update_network_traffic_rule" | "update_vif_traffic_rule" => {
+                let id = self.find(collection, "").await;
+                let rule = json!({
+                    "allow": true, "direction": "from", "ipRange": "10.0.0.0/8", "protocol": "IP",
+                });
+                let actions = format!("/plugins/sdn-controller/{collection}/{id}/actions");
+                let target = format!("{actions}/add_traffic_rule?sync=true");
+                self.act("POST", &target, &rule).await;
+                arguments.insert("oldRule".to_owned(), rule);
+                return id;
             }
             "connect_vbd" | "connect_vif" => "!attached?",
             "disconnect_vbd" | "disconnect_vif" => "attached?",

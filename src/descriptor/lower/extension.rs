@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, requests, rules, switch, task,
+    events, fit, requests, rules, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "events",
     "enforced",
     "filters",
+    "fit",
     "members",
     "omit_false",
     "rate_limit",
@@ -60,6 +61,7 @@ pub(super) fn lower<'tree>(
     super::values::lower(&extension, descriptor, context);
     super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.fit = fit::lower(&extension, descriptor, context);
 }
 
 /// Reads the names of parameters that hosts need not list.

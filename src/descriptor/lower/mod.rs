@@ -20,6 +20,7 @@ mod errors;
 mod events;
 mod extension;
 mod filters;
+mod fit;
 mod fix;
 mod health;
 pub(super) mod include;

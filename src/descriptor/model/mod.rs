@@ -38,6 +38,7 @@ pub use self::{
 };
 use super::{
     events::Events,
+    fit::Fit,
     rules::{AuthRules, Pace},
     switch::Switch,
     task::Tasks,
@@ -87,6 +88,8 @@ pub struct Descriptor {
     pub pace: Option<Pace>,
     /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
     pub switch: Option<Switch>,
+    /// What a server may have or lack, and where it says so (`_dadl_mcp.fit`).
+    pub fit: Option<Fit>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.

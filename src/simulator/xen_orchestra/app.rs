@@ -120,9 +120,9 @@ impl App {
             // These identifiers contain slashes, which XO leaves in its addresses.
             Some(id) => {
                 let path = format!("/backup-archives/{}", id.replace('/', "%2F"));
-                operations::find(&request.method, &path)
+                operations::find(&request.method, &path, &self.options)
             }
-            None => operations::find(&request.method, path),
+            None => operations::find(&request.method, path, &self.options),
         };
         let Some((operation, captures)) = found else {
             return Ok(pages::not_found(request));
@@ -229,7 +229,8 @@ impl App {
                 true => Err(pages::mcp_disabled()),
                 false => Ok(pages::mcp_status()),
             },
-            (Method::GET, ["docs", _]) => Ok(pages::description()),
+            (Method::GET, ["docs", _]) => Ok(pages::description(&self.options)),
+            (_, ["plugins", ..]) => self.change_rules(&call).await,
             (Method::GET, ["dashboard"] | [_, _, "dashboard"]) => self.dashboard(&call),
             (Method::GET, ["events"]) => Ok(self.open_events()),
             (_, ["events", ..]) => self.subscribe(&call),

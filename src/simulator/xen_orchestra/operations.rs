@@ -9,7 +9,10 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::shape::Shape;
-use crate::simulator::core::{Pattern, Query};
+use crate::simulator::{
+    SimulatorOptions,
+    core::{Pattern, Query},
+};
 
 /// One operation.
 #[derive(Debug)]
@@ -57,12 +60,32 @@ pub(super) fn operations() -> &'static [Operation] {
     &OPERATIONS
 }
 
-/// Finds the operation of a method and a path below `/rest/v0`, with the captures.
-pub(super) fn find(method: &Method, path: &str) -> Option<(&'static Operation, Vec<String>)> {
+/// Returns the operations that few servers have, and whether the document of XO 6.7 has each.
+pub(super) fn extras() -> &'static [(Operation, bool)] {
+    static EXTRAS: LazyLock<Vec<(Operation, bool)>> = LazyLock::new(|| {
+        let parsed = |line: &'static str| {
+            let plain = line.strip_prefix('+');
+            Some((Operation::parse(plain.unwrap_or(line))?, plain.is_some()))
+        };
+        include_str!("extras.txt").lines().filter_map(parsed).collect()
+    });
+    &EXTRAS
+}
+
+/// Finds the operation of a method and a path below `/rest/v0` that a server with these options has,
+/// with the captures.
+pub(super) fn find(
+    method: &Method,
+    path: &str,
+    options: &SimulatorOptions,
+) -> Option<(&'static Operation, Vec<String>)> {
     // Express answers HEAD with the handler of GET.
     let method = if method == Method::HEAD { &Method::GET } else { method };
+    let extras = extras().iter().map(|(operation, _)| operation).filter(|_| options.extras);
     operations()
         .iter()
+        .chain(extras)
+        .filter(|operation| !operation.is_lacked(options))
         .filter(|operation| operation.method == method)
         .find_map(|operation| Some((operation, operation.pattern.captures(path)?)))
 }
@@ -95,6 +118,14 @@ impl Operation {
     /// Returns the segments of the path.
     pub(super) fn segments(&self) -> Vec<&'static str> {
         self.path.split('/').skip(1).collect()
+    }
+
+    /// Says whether a server with these options lacks the operation.
+    pub(super) fn is_lacked(&self, options: &SimulatorOptions) -> bool {
+        options.lacks.iter().any(|line| {
+            let (method, path) = line.split_once(' ').unwrap_or_default();
+            method == self.method.as_str() && path == self.path
+        })
     }
 
     /// Says whether the operation can be called without a login.
@@ -171,10 +202,11 @@ mod tests {
 
     #[test]
     fn prefers_formats() {
-        let (operation, captures) = find(&Method::GET, "/vdis/a.raw").unwrap();
+        let usual = SimulatorOptions::default();
+        let (operation, captures) = find(&Method::GET, "/vdis/a.raw", &usual).unwrap();
         assert_eq!(operation.path, "/vdis/{id}.{format}");
         assert_eq!(captures, ["a", "raw"]);
-        assert_eq!(find(&Method::HEAD, "/vdis/a").unwrap().0.path, "/vdis/{id}");
-        assert!(find(&Method::PUT, "/users").is_none());
+        assert_eq!(find(&Method::HEAD, "/vdis/a", &usual).unwrap().0.path, "/vdis/{id}");
+        assert!(find(&Method::PUT, "/users", &usual).is_none());
     }
 }
