@@ -201,6 +201,11 @@ impl Gate {
         Self { simulated: true, ..self }
     }
 
+    /// Returns the door at which it stands.
+    pub(crate) fn door(&self) -> Door {
+        self.door
+    }
+
     /// Returns the catalog behind the gate.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -225,6 +230,20 @@ impl Gate {
     /// descriptor names no tool for this.
     pub fn check_switch(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
         let entry = self.catalog.switch(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask which methods a backend has; `None` when the descriptor names
+    /// no tool for this.
+    pub fn check_fit(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.fit(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask for the version of a backend; `None` when the descriptor names
+    /// no tool for this.
+    pub fn check_fit_version(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.fit_version(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 

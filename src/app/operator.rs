@@ -63,7 +63,7 @@ pub enum DefaultError {
     #[error("must be of the type {wanted}, not {value}")]
     Type {
         /// The type of the parameter.
-        wanted: &'static str,
+        wanted: ParamKind,
         /// What the settings say.
         value: Box<Value>,
     },
@@ -144,7 +144,7 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
     if param.kind == ParamKind::FileUrl {
         return Err(DefaultError::File);
     }
-    let wanted = param.kind.schema_type();
+    let wanted = param.kind;
     let fits = param.kind.coerce(value.clone());
     // A parameter with a default is never missing.
     param.default =

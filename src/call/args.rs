@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 use super::{ArgumentError, ArgumentProblem};
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{BodyKind, Location, Param, ParamKind, Role, StreamArgument, Tool},
+    descriptor::model::{BodyKind, Location, Param, ParamKind, Role, Rules, StreamArgument, Tool},
+    names::nearest,
 };
 
 /// The longest jq program that a caller may send, in bytes.
@@ -89,7 +90,7 @@ impl Arguments {
     }
 
     /// Returns the parameters that have a value, with their property names.
-    pub(super) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
         self.params
             .iter()
             .zip(&self.values)
@@ -131,6 +132,9 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
         };
         let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
         problems.extend(value.as_ref().and_then(|value| misplaced(property, param, value)));
+        if let (Some(rules), Some(Value::String(text))) = (&param.rules, &value) {
+            problems.extend(against(property, rules, text));
+        }
         values.push(value);
     }
     if problems.is_empty() {
@@ -230,6 +234,7 @@ fn unfit(kind: &ValidationErrorKind) -> Option<String> {
 /// Reports a value that can never go where its parameter puts it.
 fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
     let place = match param.role {
+        Role::Sent(Location::Cookie) => "a cookie",
         Role::Sent(Location::Header) => "a header field",
         Role::Sent(Location::Path) => "a path",
         Role::Sent(Location::Body | Location::Query) | Role::Script => return None,
@@ -251,6 +256,25 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         _ => return None,
     };
     Some(ArgumentProblem::value(property, reason))
+}
+
+/// Reports a text that the API would refuse, or take for something else.
+fn against(property: &str, rules: &Rules, text: &str) -> Option<ArgumentProblem> {
+    if let Some(misuse) = rules.language.as_ref().and_then(|language| language.misuse(text)) {
+        return Some(ArgumentProblem::value(property, misuse.to_string()));
+    }
+    let choices = &rules.choices;
+    if choices.is_empty() || choices.iter().any(|choice| choice == text) {
+        return None;
+    }
+    let words = || choices.iter().map(String::as_str);
+    let lower = text.to_ascii_lowercase();
+    let same = words().find(|word| word.eq_ignore_ascii_case(&lower));
+    Some(ArgumentProblem::Choice {
+        name: property.to_owned(),
+        meant: same.or_else(|| nearest(text, words())).map(str::to_owned),
+        choices: Arc::clone(choices),
+    })
 }
 
 /// Reports a value that says nothing about a stream.

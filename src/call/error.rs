@@ -2,7 +2,7 @@
 //!
 //! Values are never repeated: they may be secrets, and the caller knows them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -28,6 +28,15 @@ pub struct ArgumentError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentProblem {
+    /// The API takes only certain words.
+    Choice {
+        /// The property name.
+        name: String,
+        /// The word that was probably meant.
+        meant: Option<String>,
+        /// All of them; never empty.
+        choices: Arc<[String]>,
+    },
     /// A required argument is absent, or null.
     Missing {
         /// The property name.
@@ -124,8 +133,21 @@ impl ArgumentProblem {
 impl fmt::Display for ArgumentProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Choice { name, meant, choices } => {
+                write!(formatter, "`{name}` must be one of ")?;
+                for (at, choice) in choices.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { ", " };
+                    // A word that is empty is shown as one.
+                    let shown = if choice.is_empty() { "\"\"" } else { choice };
+                    write!(formatter, "{separator}{shown}")?;
+                }
+                match meant {
+                    Some(meant) => write!(formatter, ", {}", Meant(meant)),
+                    None => Ok(()),
+                }
+            }
             Self::Missing { name, kind } => {
-                write!(formatter, "`{name}` ({}) is required", kind.schema_type())
+                write!(formatter, "`{name}` ({kind}) is required")
             }
             Self::Type { name, kind, given } => {
                 write!(formatter, "`{name}` must be {}, not {given}", article(*kind))
@@ -143,8 +165,8 @@ impl fmt::Display for ArgumentProblem {
     }
 }
 
-fn article(kind: ParamKind) -> &'static str {
-    match kind {
+fn article(kind: ParamKind) -> String {
+    let word = match kind {
         ParamKind::Array => "an array",
         ParamKind::Boolean => "a boolean",
         ParamKind::FileUrl => "the name of a file, as a string",
@@ -152,7 +174,13 @@ fn article(kind: ParamKind) -> &'static str {
         ParamKind::Number => "a number",
         ParamKind::Object => "an object",
         ParamKind::String => "a string",
-    }
+        ParamKind::Union(kinds) if kinds.is_any() => "a value",
+        ParamKind::Union(kinds) => {
+            let words: Vec<String> = kinds.iter().map(article).collect();
+            return words.join(" or ");
+        }
+    };
+    word.to_owned()
 }
 
 /// Lists the parameters, the required ones first.
@@ -163,8 +191,8 @@ fn expected(entry: &Entry) -> String {
     let list =
         |required: bool| entry.params.iter().filter(move |param| param.param.required == required);
     let words: Vec<String> = list(true)
-        .map(|p| format!("{} ({}, required)", p.property, p.param.kind.schema_type()))
-        .chain(list(false).map(|p| format!("{} ({})", p.property, p.param.kind.schema_type())))
+        .map(|p| format!("{} ({}, required)", p.property, p.param.kind))
+        .chain(list(false).map(|p| format!("{} ({})", p.property, p.param.kind)))
         .collect();
     format!("It takes: {}", words.join(", "))
 }

@@ -9,8 +9,8 @@ use crate::{
     access::{Levels, Policy},
     descriptor::{
         model::{
-            Auth, BodyKind, Descriptor, Http, Location, Method, PageBehavior, PageStrategy,
-            Pagination, Param, ParamKind, Request, Role, Tool,
+            Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
+            PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool,
         },
         rules::AuthRules,
         template::PathTemplate,
@@ -25,6 +25,8 @@ pub(crate) fn tool(method: &str, path: &str, params: &[&str]) -> Tool {
         path: PathTemplate::parse(path).unwrap(),
         body: BodyKind::Json,
         pagination: None,
+        rules: BodyRules::default(),
+        accept: None,
     };
     Tool {
         description: "A tool.".to_owned(),
@@ -67,10 +69,12 @@ pub(crate) fn param(text: &str) -> Param {
         "number" => ParamKind::Number,
         "object" => ParamKind::Object,
         "string" => ParamKind::String,
+        "any" => ParamKind::Union(KindList::any()),
         other => panic!("no kind: {other}"),
     };
     let location = match parts.next().unwrap() {
         "body" => Location::Body,
+        "cookie" => Location::Cookie,
         "header" => Location::Header,
         "path" => Location::Path,
         "query" => Location::Query,
@@ -78,16 +82,7 @@ pub(crate) fn param(text: &str) -> Param {
     };
     let name = parts.next().unwrap().to_owned();
     let role = Role::Sent(location);
-    Param {
-        name,
-        role,
-        kind,
-        required,
-        default,
-        description: None,
-        omit_false: false,
-        enforced: false,
-    }
+    Param { required, default, ..Param::new(name, role, kind) }
 }
 
 /// Makes a descriptor of these tools.
@@ -98,6 +93,7 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         openapi_source: None,
         unlisted_params: Vec::new(),
         switch: None,
+        fit: None,
         tasks: None,
         events: None,
         auth_rules: AuthRules::default(),

@@ -12,15 +12,11 @@ use crate::descriptor::model::ParamKind;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl ParamKind {
-    /// Returns JSON Schema's word for the type.
-    pub fn schema_type(self) -> &'static str {
+    /// Returns JSON Schema's words for the types; none for any.
+    pub fn schema_types(self) -> Vec<&'static str> {
         match self {
-            Self::Array => "array",
-            Self::Boolean => "boolean",
-            Self::FileUrl | Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Object => "object",
+            Self::Union(kinds) => kinds.iter().map(Self::word).collect(),
+            one => vec![one.word()],
         }
     }
 
@@ -33,6 +29,7 @@ impl ParamKind {
             Self::Integer => value.is_i64() || value.is_u64(),
             Self::Number => value.is_number(),
             Self::Object => value.is_object(),
+            Self::Union(kinds) => kinds.is_any() || kinds.iter().any(|kind| kind.accepts(value)),
         }
     }
 
@@ -42,6 +39,9 @@ impl ParamKind {
             return Ok(value);
         }
         let converted = match (self, &value) {
+            (Self::Union(kinds), _) => {
+                kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok())
+            }
             (Self::Array | Self::Object, Value::String(text)) => {
                 serde_json::from_str(text).ok().filter(|inner| self.accepts(inner))
             }

@@ -130,16 +130,7 @@ fn wait(params: &[Param]) -> Option<Param> {
 
 /// Makes a parameter that a caller may leave out.
 fn optional(name: &str, role: Role, kind: ParamKind, description: &str) -> Param {
-    Param {
-        name: name.to_owned(),
-        role,
-        kind,
-        required: false,
-        default: None,
-        description: Some(description.to_owned()),
-        omit_false: false,
-        enforced: false,
-    }
+    Param { description: Some(description.to_owned()), ..Param::new(name, role, kind) }
 }
 
 /// Returns the first name that no parameter has.

@@ -90,9 +90,13 @@ pub(crate) fn is_seen(value: &Value) -> bool {
 
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     let mut property = Map::with_capacity(4);
-    property.insert("type".to_owned(), param.kind.schema_type().into());
+    match param.kind.schema_types().as_slice() {
+        [] => None,
+        [one] => property.insert("type".to_owned(), (*one).into()),
+        several => property.insert("type".to_owned(), several.into()),
+    };
+    // Hosts refuse arrays without `items` and objects without `properties`.
     match param.kind {
-        // Hosts refuse arrays without `items` and objects without `properties`.
         ParamKind::Array => property.insert("items".to_owned(), json!({})),
         ParamKind::Object => property.insert("properties".to_owned(), json!({})),
         _ => None,

@@ -3,6 +3,7 @@
 
 mod backend;
 mod certificate;
+mod fit;
 mod switch;
 
 use std::io::{self, Write};

@@ -114,6 +114,9 @@ fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::
     writeln!(page.out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
     writeln!(page.out, "\n{}\n", wrapped(&entry.description, page.width, 0, 0))?;
     write_access(entry, page)?;
+    if let Some(absence) = &entry.absence {
+        page.fact("server", &absence.lack().to_string())?;
+    }
     page.fact("backend", &format!("{}{}", entry.backend_name, edition(entry)))?;
     match entry.operation() {
         Operation::Tool(_) => page.fact("request", &entry.operation().summary())?,
@@ -245,7 +248,7 @@ fn write_arguments(entry: &Entry, page: &mut Page<'_>) -> io::Result<()> {
             None => String::new(),
         };
         let description = param.description.as_deref().map(line).unwrap_or_default();
-        let text = format!("({}{required}{default})  {description}", param.kind.schema_type());
+        let text = format!("({}{required}{default})  {description}", param.kind);
         let first = display_width(&parameter.property) + 3;
         let text = wrapped(text.trim_end(), page.width, first, 6);
         writeln!(page.out, "  {NAME}{}{NAME:#} {text}", parameter.property)?;

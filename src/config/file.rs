@@ -178,6 +178,7 @@ impl Reader {
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
         backend.allow_private_hosts = self.private_hosts(section);
         backend.fetch_openapi = self.boolean(section, "fetch_openapi").unwrap_or_default();
+        backend.fit = self.boolean(section, "fit").unwrap_or(true);
         backend.login = self.string(section, "login");
         backend.defaults = self.defaults(section);
         backend.credentials = self.credentials(section);

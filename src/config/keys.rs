@@ -230,6 +230,14 @@ pub const BACKEND: &[Key] = &[
          the credential, for 5 s and 32 MB at most; without it the start goes on",
     ),
     key(
+        "fit",
+        "boolean",
+        "`true`",
+        "Learn in the background which tools the server has, where the descriptor says how, and \
+         leave out of the list of the next start what it lacks; `false` asks for nothing and keeps \
+         nothing",
+    ),
+    key(
         "login",
         "text",
         "the descriptor's `auth`",

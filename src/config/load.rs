@@ -173,6 +173,7 @@ impl Settings {
             backends,
             beside: Vec::new(),
             files,
+            cache: dirs::cache(environment),
             file_settings,
             limits,
             origin,

@@ -18,8 +18,10 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+pub mod notes;
 mod origin;
 mod pin;
+mod private;
 mod reach;
 mod reader;
 pub mod store;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub beside: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
+    /// Where it is kept what servers have; `None` when nothing is kept.
+    pub cache: Option<PathBuf>,
     /// What may be sent from elsewhere, and how much is kept for how long.
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.
@@ -94,6 +98,8 @@ pub struct BackendSettings {
     pub allow_private_hosts: Vec<PrivateHost>,
     /// Fetch the descriptor's OpenAPI document when it is below the base URL.
     pub fetch_openapi: bool,
+    /// Learn which tools the server has, and leave out of the list what it lacks.
+    pub fit: bool,
     /// What the operator tells models about this backend.
     pub hint: Option<String>,
     /// Which tools may be listed and called.
@@ -164,6 +170,7 @@ impl BackendSettings {
             allow_private_url: false,
             allow_private_hosts: Vec::new(),
             fetch_openapi: false,
+            fit: true,
             hint: None,
             policy: Policy::default(),
             confirm: Confirm::default(),

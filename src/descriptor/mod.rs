@@ -11,6 +11,8 @@ pub mod condition;
 pub mod diagnostic;
 pub mod events;
 mod files;
+pub mod filters;
+pub mod fit;
 pub mod format;
 pub mod json_path;
 mod lint;

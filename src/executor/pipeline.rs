@@ -43,7 +43,7 @@ enum Concluded {
 }
 
 impl Executor {
-    /// Executes a call that is one request.
+    /// Executes a call that is one request; of one that found no operation, says what it needs.
     pub(super) async fn request(
         &self,
         call: &Admitted<'_>,
@@ -51,7 +51,7 @@ impl Executor {
         context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
         let result = self.request_once(call, tool, context).await;
-        result.map_err(|error| error.of_write(call, tool))
+        result.map_err(|error| self.fits.explain(call.entry(), error.of_write(call, tool)))
     }
 
     async fn request_once(

@@ -14,6 +14,7 @@ use crate::{
         hiding,
         media::is_page_type,
         page::{self, Signals},
+        remarks,
         shape::{self, RunFilter, ShapeError},
     },
     worker::{FilterError, Filters},
@@ -116,12 +117,18 @@ impl Step<'_> {
 
     /// Takes a selected result through the rest of the pipeline.
     pub(super) async fn shape(self, selected: JsonText, status: u16) -> Result<Outcome, CallError> {
-        let jq = self.call.arguments().jq();
+        let arguments = self.call.arguments();
+        let jq = arguments.jq();
+        let mut notes = Vec::new();
+        if remarks::may_be_made(arguments) {
+            let size = selected.as_str().len();
+            notes = self.room.work(size, || remarks::remarks(arguments, &selected)).await;
+        }
         let filters = Filtering { filters: self.filters, room: self.room };
         let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())
             .await
             .map_err(|error| self.misshapen(error))?;
-        let notes = note.into_iter().collect();
+        notes.extend(note);
         let payload = Payload::Json(text);
         Ok(Outcome { status, payload, notes, next: None, held: Held::default() })
     }

@@ -9,11 +9,15 @@ use uuid::Uuid;
 use super::{CallError, media::missing_path, step::Step};
 use crate::{
     call::CallPlan,
-    descriptor::{condition::Condition, model::Tool},
+    descriptor::{
+        condition::Condition,
+        model::{ErrorFormat, Tool},
+    },
     http::{
-        backend::{Backend, Exchange, Refusal, Taken, start_of},
+        backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
         retry::RetryRules,
     },
+    json::scan,
     outcome::{ApiError, SWITCHED_OFF},
     response::{
         api_error::{self, Rejection},
@@ -105,12 +109,32 @@ pub(super) async fn refusal(
     let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = hiding::read(rejection, tool);
+    error.is_no_route = is_no_route(status, tool, &body);
     name_refusal(&mut error, refusal, tool);
     // A server that knows no such path answers a page.
     if let (404 | 405, true, Some(path)) = (status, begins_as_page(&body), backend.missing_path()) {
         error.message = format!("{}; {}", error.message, missing_path(path));
+        // Nothing was asked of the API.
+        error.is_no_route = false;
     }
     (error, body)
+}
+
+/// Returns whether an answer says that there is no such operation. APIs say that an object is missing
+/// with the same status, in their own format.
+fn is_no_route(status: u16, tool: &Tool, body: &[u8]) -> bool {
+    let is_json = || {
+        body.len() >= MOST_ERROR_BYTES
+            || std::str::from_utf8(body).is_ok_and(|text| scan::check(text).is_ok())
+    };
+    match status {
+        405 | 501 => true,
+        404 => {
+            let is_declared = tool.http().is_some() && tool.errors.format == ErrorFormat::Json;
+            is_declared && !body.is_empty() && !is_json()
+        }
+        _ => false,
+    }
 }
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.

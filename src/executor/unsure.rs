@@ -48,6 +48,7 @@ impl CallError {
                 matches!(error.status, 502..=504)
                     && error.code != SWITCHED_OFF
                     && error.retry_after.is_none()
+                    && error.hint.is_none()
             }
             Self::Send(error) => error.is_unsure(),
             // Its answer came.

@@ -12,6 +12,7 @@ pub mod backend;
 pub mod certificate;
 mod client;
 pub mod cookie;
+pub mod document;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;

@@ -4,13 +4,13 @@
 //! writes an [`Api`] down, `drift` compares one with a descriptor, and `enrich` fills in what a
 //! descriptor does not say, so that all have the same understanding of a document.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     exposure::Exposure,
     schema::{Kinds, Shape},
 };
-use crate::descriptor::model::{Location, Method, ParamKind};
+use crate::descriptor::model::{BodyRules, Form, KindList, Location, Method, ParamKind, Whole};
 
 /// What a document describes.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +69,10 @@ pub struct Operation {
     pub unsaid: Vec<(Location, String)>,
     /// How the body is written.
     pub body: Body,
+    /// What else there is to know about the body.
+    pub body_rules: BodyRules,
+    /// What `Accept` has to say, where the answer does not say it.
+    pub accept: Option<String>,
     /// Every media type that the body may have, in lower case.
     pub media: Vec<String>,
     /// What it answers.
@@ -86,6 +90,12 @@ pub struct Input {
     pub kind: ParamKind,
     /// The types that fit as well, because the document allows several; empty when all do.
     pub kinds: Vec<ParamKind>,
+    /// How it is written, and what else it may be.
+    pub form: Form,
+    /// Its types, where a descriptor has no word for them.
+    pub union: Option<KindList>,
+    /// What hosts list about its values: keywords of JSON Schema.
+    pub hints: Map<String, Value>,
     /// Whether a call must have it.
     pub required: bool,
     /// Its values, when they are listed.
@@ -175,6 +185,33 @@ pub enum Scheme {
     },
     /// A token in a query parameter of this name.
     Query(String),
+}
+
+impl Input {
+    /// Makes an input about which nothing else is known.
+    pub(super) fn new(name: &str, location: Location, kind: ParamKind, place: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            location,
+            kind,
+            kinds: Vec::new(),
+            form: Form::default(),
+            union: None,
+            hints: Map::new(),
+            required: false,
+            values: Vec::new(),
+            description: String::new(),
+            listing: String::new(),
+            is_guess: false,
+            shape: None,
+            place: place.to_owned(),
+        }
+    }
+
+    /// Returns whether DADL has such a parameter; another one is said in `_dadl_mcp.requests`.
+    pub(super) fn is_in_tools(&self) -> bool {
+        self.location != Location::Cookie && self.form.whole != Some(Whole::Query)
+    }
 }
 
 impl Operation {

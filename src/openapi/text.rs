@@ -314,6 +314,7 @@ pub(super) fn word(kind: ParamKind) -> &'static str {
         ParamKind::Number => "number",
         ParamKind::Object => "object",
         ParamKind::String => "string",
+        ParamKind::Union(_) => "any",
     }
 }
 

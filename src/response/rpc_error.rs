@@ -120,6 +120,8 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         retry_after,
         attempts,
         hint: hint.map(|hint| hint.hint.clone()),
+        is_no_route: error.code == Some(METHOD_NOT_FOUND),
+        lack: None,
     }
 }
 

@@ -53,6 +53,12 @@ pub struct SimulatorOptions {
     pub changes_per_second: Option<NonZeroU32>,
     /// Whether the administrator lets calls through MCP pass, where the product has such a switch.
     pub mcp: bool,
+    /// The version that the product says it is, where it says one; the usual one without.
+    pub version: Option<String>,
+    /// Operations that it lacks: method and path as its table has them.
+    pub lacks: Vec<String>,
+    /// Whether it has what few servers have: operations of plugins.
+    pub extras: bool,
     /// When the data were "taken", in seconds since 1970.
     pub moment: u64,
     /// Whether requests are kept for `take_requests`.
@@ -80,6 +86,9 @@ impl Default for SimulatorOptions {
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
             mcp: true,
+            version: None,
+            lacks: Vec::new(),
+            extras: false,
             moment: MOMENT,
             record: false,
         }

@@ -175,8 +175,7 @@ fn arguments(entry: &Entry) -> BoxedStrategy<Map<String, Value>> {
         if matches!(known.param.role, Role::Jq | Role::Wait) {
             continue;
         }
-        let is_file = known.param.kind.schema_type() == "string"
-            && format!("{:?}", known.param.kind) == "FileUrl";
+        let is_file = format!("{:?}", known.param.kind) == "FileUrl";
         let values =
             if is_file { Just(json!("upload.bin")).boxed() } else { values(schema, location) };
         let property = property.clone();

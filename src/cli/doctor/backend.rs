@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Report, certificate, switch};
+use super::{Report, certificate, fit, switch};
 use crate::{
     app::{App, LoadedBackend, openapi},
     call::Door,
@@ -124,6 +124,7 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
         && reachable
         && log_in(app, backend, report).await;
     switch::describe(app, asks, report).await;
+    fit::describe(app, asks, reachable, report).await;
     if asks {
         call_once(app, backend, report).await;
     }
@@ -131,9 +132,13 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
 
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
     let catalog = app.gate.catalog();
-    let (listed, all) = (catalog.listed().count(), catalog.entries().len());
-    let finding = format!("{listed} of {all} tools are allowed");
-    if listed == 0 {
+    let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
+    let allowed = catalog.listed().count() + left_out;
+    let mut finding = format!("{allowed} of {all} tools are allowed");
+    if left_out > 0 {
+        finding.push_str(&format!("; {left_out} of these the server lacks or may lack"));
+    }
+    if allowed == 0 {
         let hint = format!("{} says why, for each tool", report.command("list --all"));
         report.warn("access", finding, hint);
     } else {

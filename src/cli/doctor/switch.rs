@@ -124,6 +124,8 @@ mod tests {
             retry_after: None,
             attempts: 1,
             hint: None,
+            is_no_route: false,
+            lack: None,
         }))))
     }
 

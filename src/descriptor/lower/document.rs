@@ -229,6 +229,7 @@ fn lower_backend<'tree>(
         auth_rules: AuthRules::default(),
         pace: None,
         switch: None,
+        fit: None,
         name: name?,
         version,
         base_path: Some(path::of_base_url(base_url.as_deref()))

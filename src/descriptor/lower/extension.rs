@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, rules, switch, task,
+    events, fit, requests, rules, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -21,11 +21,16 @@ const KEY: &str = "_dadl_mcp";
 const KEYS: &[&str] = &[
     "auth",
     "base_path",
+    "choices",
     "errors",
     "events",
     "enforced",
+    "filters",
+    "fit",
+    "members",
     "omit_false",
     "rate_limit",
+    "requests",
     "switch",
     "tasks",
     "unlisted_params",
@@ -43,17 +48,20 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
-    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     if let Some(path) = rules::base_path(&extension, context) {
         descriptor.base_path = Some(path);
     }
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
+    requests::lower(&extension, descriptor, context);
+    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
     rules::lower(&extension, descriptor, context);
     descriptor.switch = switch::lower(&extension, descriptor, context);
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);
+    super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.fit = fit::lower(&extension, descriptor, context);
 }
 
 /// Reads the names of parameters that hosts need not list.

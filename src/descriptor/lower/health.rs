@@ -13,7 +13,9 @@ use super::{
 };
 use crate::descriptor::{
     code,
-    model::{Access, BodyKind, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool},
+    model::{
+        Access, BodyKind, BodyRules, ErrorRules, Health, Http, Method, Request, ResponseRules, Tool,
+    },
     yaml::Value,
 };
 
@@ -175,7 +177,14 @@ fn inline<'tree>(
         Method::Delete => Access::Dangerous,
         Method::Patch | Method::Post | Method::Put => Access::Write,
     };
-    let http = Http { method, path, body: BodyKind::Json, pagination: None };
+    let http = Http {
+        method,
+        path,
+        body: BodyKind::Json,
+        pagination: None,
+        rules: BodyRules::default(),
+        accept: None,
+    };
     Some(Tool {
         access: Some(access),
         headers: defaults.headers.fields.clone(),

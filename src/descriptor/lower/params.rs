@@ -17,7 +17,7 @@ const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
 
 const KEYS_FOR_SCRIPT: &[&str] = &["type", "required", "default", "description"];
 
-const KINDS: [(&str, ParamKind); 7] = [
+pub(super) const KINDS: [(&str, ParamKind); 7] = [
     ("string", ParamKind::String),
     ("integer", ParamKind::Integer),
     ("number", ParamKind::Number),
@@ -162,14 +162,10 @@ fn param<'tree>(
     let description = context.string(&section, "description");
     let role = role?;
     Some(Param {
-        name: name.to_owned(),
-        role,
-        kind,
         required: required.unwrap_or_default() || role == Role::Sent(Location::Path),
         default,
         description,
-        omit_false: false,
-        enforced: false,
+        ..Param::new(name, role, kind)
     })
 }
 
@@ -215,7 +211,7 @@ fn parse(text: &str, kind: ParamKind) -> Option<Json> {
         ParamKind::Integer => value.is_i64() || value.is_u64(),
         ParamKind::Number => value.is_number(),
         ParamKind::Object => value.is_object(),
-        ParamKind::FileUrl | ParamKind::String => false,
+        ParamKind::FileUrl | ParamKind::String | ParamKind::Union(_) => false,
     };
     fits.then_some(value)
 }

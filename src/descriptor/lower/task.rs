@@ -358,14 +358,20 @@ fn stray_placeholder(value: &Json) -> Option<String> {
     }
 }
 
-fn fits(param: &Param, value: &Json) -> bool {
-    match param.kind {
+/// Returns whether a value is of the type of a parameter.
+pub(super) fn fits(param: &Param, value: &Json) -> bool {
+    let is = |kind: ParamKind| match kind {
         ParamKind::Array => value.is_array(),
         ParamKind::Boolean => value.is_boolean(),
         ParamKind::Integer => value.is_i64() || value.is_u64(),
         ParamKind::Number => value.is_number(),
         ParamKind::Object => value.is_object(),
         ParamKind::FileUrl | ParamKind::String => value.is_string(),
+        ParamKind::Union(kinds) => kinds.is_any(),
+    };
+    match param.kind {
+        ParamKind::Union(kinds) if !kinds.is_any() => kinds.iter().any(is),
+        kind => is(kind),
     }
 }
 

@@ -13,8 +13,8 @@ use super::{
 use crate::descriptor::{
     code,
     model::{
-        Access, Auth, BodyKind, Deprecation, Http, Location, Method, Pagination, Param, Request,
-        Rpc, Tool,
+        Access, Auth, BodyKind, BodyRules, Deprecation, Http, Location, Method, Pagination, Param,
+        Request, Rpc, Tool,
     },
     template::PathTemplate,
     units,
@@ -130,7 +130,10 @@ fn lower<'tree>(
             let pagination = pagination(&section, method, response.binary, defaults, context);
             let pagination = pagination.map(Box::new);
             let target = method.zip(path);
-            target.map(|(method, path)| Request::Http(Http { method, path, body, pagination }))
+            target.map(|(method, path)| {
+                let rules = BodyRules::default();
+                Request::Http(Http { method, path, body, pagination, rules, accept: None })
+            })
         }
         Target::Rpc(rpc) => rpc.map(Request::Rpc),
     };

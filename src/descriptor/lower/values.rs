@@ -84,7 +84,7 @@ pub(super) fn lower<'tree>(
         return;
     };
     for entry in section.entries() {
-        let Some(keywords) = keywords(entry, context) else { continue };
+        let Some(keywords) = keywords(entry, |_| false, context) else { continue };
         let tools = descriptor.tools.iter_mut().map(|it| (&it.params, &mut it.value_hints));
         let composites =
             descriptor.composites.iter_mut().map(|it| (&it.params, &mut it.value_hints));
@@ -97,7 +97,8 @@ pub(super) fn lower<'tree>(
             for (keyword, value) in fit {
                 unused.remove(keyword);
                 let hints = hints.entry(entry.key.clone().into_owned()).or_default();
-                hints.insert(keyword.clone(), value.clone());
+                // What `requests` says of one tool counts before.
+                hints.entry(keyword.clone()).or_insert_with(|| value.clone());
             }
         }
         if !is_known {
@@ -114,7 +115,7 @@ pub(super) fn lower<'tree>(
 }
 
 /// Names what a keyword is for.
-fn fits_what(keyword: &str) -> &'static str {
+pub(super) fn fits_what(keyword: &str) -> &'static str {
     match keyword {
         "additionalProperties" | "properties" | "required" => "objects",
         "items" | "maxItems" | "minItems" => "arrays",
@@ -125,7 +126,11 @@ fn fits_what(keyword: &str) -> &'static str {
 }
 
 /// Returns whether a keyword says something about values of a type.
-fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
+pub(super) fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
+    if let ParamKind::Union(kinds) = kind {
+        let is_choice = keyword == "enum";
+        return is_choice || kinds.is_any() || kinds.iter().any(|kind| fits(keyword, value, kind));
+    }
     let all = |is: fn(&Json) -> bool| value.as_array().is_some_and(|them| them.iter().all(is));
     match keyword {
         "additionalProperties" | "properties" | "required" => kind == ParamKind::Object,
@@ -138,20 +143,22 @@ fn fits(keyword: &str, value: &Json, kind: ParamKind) -> bool {
             ParamKind::FileUrl | ParamKind::String => all(Json::is_string),
             ParamKind::Integer | ParamKind::Number => all(Json::is_number),
             ParamKind::Boolean => all(Json::is_boolean),
-            ParamKind::Array | ParamKind::Object => false,
+            ParamKind::Array | ParamKind::Object | ParamKind::Union(_) => false,
         },
         _ => true,
     }
 }
 
-fn keywords<'tree>(
+/// Reads the keywords of JSON Schema under `entry`; `is_other` tells keys that are none.
+pub(super) fn keywords<'tree>(
     entry: &'tree Entry<'tree>,
+    is_other: impl Fn(&Entry<'tree>) -> bool,
     context: &mut Context<'tree>,
 ) -> Option<Map<String, Json>> {
     let place = Place::Named("values of", &entry.key);
     let section = context.open(&entry.value, &entry.key_span, place)?;
     let mut keywords = Map::new();
-    for keyword in section.entries() {
+    for keyword in section.entries().iter().filter(|keyword| !is_other(keyword)) {
         if let Some((_, form)) = KEYWORDS.iter().find(|(known, _)| *known == keyword.key) {
             let value = keyword.value.to_json();
             if has_boolean_schema(&keyword.key, &value) {

@@ -64,6 +64,32 @@ impl Auth {
         };
         matches!(placement, Placement::Header { name: field, .. } if field == name)
     }
+
+    /// Returns whether `name` is a cookie that carries the credential.
+    pub fn uses_cookie(&self, name: &str) -> bool {
+        // What is put into the whole field may hold several.
+        let is_in = |field: &str| {
+            field.split(';').any(|pair| pair.split('=').next().is_some_and(|it| it.trim() == name))
+        };
+        let placement = match self {
+            Self::Basic { .. } | Self::None => return false,
+            Self::Session(session) => {
+                let mut fields = session.inject.iter();
+                return fields.any(|(field, template)| {
+                    *field == http::header::COOKIE && is_in(&template.fill(|_| ""))
+                });
+            }
+            Self::OAuth2(oauth2) => &oauth2.placement,
+            Self::Token { placement, .. } => placement,
+        };
+        match placement {
+            Placement::Cookie(cookie) => cookie == name,
+            Placement::Header { name: field, prefix } => {
+                *field == http::header::COOKIE && is_in(prefix)
+            }
+            Placement::Query(_) => false,
+        }
+    }
 }
 
 /// Where a token goes.

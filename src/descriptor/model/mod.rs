@@ -10,6 +10,7 @@ mod access;
 mod auth;
 mod composite;
 mod errors;
+mod form;
 mod health;
 mod pages;
 mod param;
@@ -27,15 +28,17 @@ pub use self::{
     auth::{Auth, CredentialName, Placement},
     composite::{Composite, Script},
     errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
+    form::{Between, Form, KindList, Lead, Style, Whole},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, StreamArgument},
-    request::{BodyKind, Http, Method, Request, Rpc},
+    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
+    request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };
 use super::{
     events::Events,
+    fit::Fit,
     rules::{AuthRules, Pace},
     switch::Switch,
     task::Tasks,
@@ -85,6 +88,8 @@ pub struct Descriptor {
     pub pace: Option<Pace>,
     /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
     pub switch: Option<Switch>,
+    /// What a server may have or lack, and where it says so (`_dadl_mcp.fit`).
+    pub fit: Option<Fit>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.

@@ -1,6 +1,11 @@
 //! Parameters of tools and composites.
 
+use std::{fmt, sync::Arc};
+
 use serde_json::Value;
+
+use super::{Form, KindList};
+use crate::descriptor::filters::Language;
 
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
@@ -22,9 +27,40 @@ pub struct Param {
     pub omit_false: bool,
     /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
     pub enforced: bool,
+    /// How it is written, and what else it may be (`_dadl_mcp.requests`).
+    pub form: Form,
+    /// What is checked about the value before it is sent, and told about the answer.
+    pub rules: Option<Box<Rules>>,
+}
+
+/// What is known about the values of a parameter, and counts.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The words that it may have (`_dadl_mcp.choices`); none: any.
+    pub choices: Arc<[String]>,
+    /// The language of a filter (`_dadl_mcp.filters`).
+    pub language: Option<Arc<Language>>,
+    /// Whether it names the members that the items of the answer are to have (`_dadl_mcp.members`).
+    pub names_members: bool,
 }
 
 impl Param {
+    /// Makes a parameter that a caller may leave out, about which a file says nothing else.
+    pub fn new(name: impl Into<String>, role: Role, kind: ParamKind) -> Self {
+        Self {
+            name: name.into(),
+            role,
+            kind,
+            required: false,
+            default: None,
+            description: None,
+            omit_false: false,
+            enforced: false,
+            form: Form::default(),
+            rules: None,
+        }
+    }
+
     /// Returns the part of the request that the value goes to; `None` when it is not sent.
     pub fn location(&self) -> Option<Location> {
         match self.role {
@@ -60,11 +96,13 @@ pub enum Role {
     Stream(StreamArgument),
 }
 
-/// A part of a request: OpenAPI's `in`, plus `body`.
+/// A part of a request: OpenAPI's `in`, plus `body`; a cookie is said in `_dadl_mcp.requests` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Location {
     /// A member of the request body.
     Body,
+    /// A pair of the `Cookie` field.
+    Cookie,
     /// A header field.
     Header,
     /// A placeholder of the path.
@@ -74,13 +112,14 @@ pub enum Location {
 }
 
 impl Location {
-    /// Every location, in the order in which messages name them.
+    /// Every location that a parameter of DADL can have, in the order in which messages name them.
     pub const ALL: [Self; 4] = [Self::Path, Self::Query, Self::Header, Self::Body];
 
     /// Returns the word that `in` has.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Body => "body",
+            Self::Cookie => "cookie",
             Self::Header => "header",
             Self::Path => "path",
             Self::Query => "query",
@@ -133,4 +172,31 @@ pub enum ParamKind {
     Object,
     /// Text.
     String,
+    /// One of several types (`_dadl_mcp.requests`).
+    Union(KindList),
+}
+
+impl ParamKind {
+    /// Returns JSON Schema's word for the type; a file is named by text.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Array => "array",
+            Self::Boolean => "boolean",
+            Self::FileUrl | Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Object => "object",
+            Self::Union(_) => "any value",
+        }
+    }
+}
+
+/// Names the type as JSON Schema does, or the types.
+impl fmt::Display for ParamKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Union(kinds) => kinds.fmt(formatter),
+            one => formatter.write_str(one.word()),
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use http::HeaderValue;
+
 use super::Pagination;
 use crate::descriptor::template::PathTemplate;
 
@@ -26,6 +28,21 @@ pub struct Http {
     pub body: BodyKind,
     /// Pagination that applies to this tool.
     pub pagination: Option<Box<Pagination>>,
+    /// What else there is to know about the body.
+    pub rules: BodyRules,
+    /// What `Accept` says, where it does not follow from the answer (`_dadl_mcp.requests`).
+    pub accept: Option<HeaderValue>,
+}
+
+/// What there is to know about a body besides its parameters (`_dadl_mcp.requests`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BodyRules {
+    /// Whether the API wants one even when no parameter has a value.
+    pub required: bool,
+    /// Whether its members may have any name.
+    pub open: bool,
+    /// Whether the parameter that is the whole of it takes the name of a file and nothing else.
+    pub only_file: bool,
 }
 
 /// A method of a JSON-RPC 2.0 API.

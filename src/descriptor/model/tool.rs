@@ -51,6 +51,8 @@ pub struct Tool {
     pub returns: Option<Value>,
     /// How long the body must be (`_dadl_mcp.uploads`).
     pub upload_size: Option<Box<UploadSize>>,
+    /// Whether null is a value only where a parameter says so (`_dadl_mcp.requests`).
+    pub nulls_declared: bool,
 }
 
 impl Tool {
@@ -78,6 +80,7 @@ impl Tool {
             value_hints: BTreeMap::new(),
             returns: None,
             upload_size: None,
+            nulls_declared: false,
         }
     }
 

@@ -173,6 +173,7 @@ fn from_words(operation: &Operation, name: &str) -> (Access, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptor::model::BodyRules;
     use crate::openapi::{
         exposure::Exposure,
         model::{Answer, Body},
@@ -201,6 +202,8 @@ mod tests {
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: Body::None,
+            body_rules: BodyRules::default(),
+            accept: None,
             media: Vec::new(),
             answer: Answer::default(),
         };

@@ -8,6 +8,7 @@
 mod access;
 mod names;
 mod pages;
+mod requests;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};

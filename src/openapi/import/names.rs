@@ -117,7 +117,7 @@ fn hashed(name: &str, identity: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        descriptor::model::Method,
+        descriptor::model::{BodyRules, Method},
         openapi::model::{Answer, Body},
     };
 
@@ -135,6 +135,8 @@ mod tests {
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: Body::None,
+            body_rules: BodyRules::default(),
+            accept: None,
             media: Vec::new(),
             answer: Answer::default(),
         }

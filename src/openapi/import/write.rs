@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Tool, pages::Pages};
+use super::{Tool, pages::Pages, requests};
 use crate::{
     descriptor::model::{Access, Location},
     openapi::{
@@ -47,13 +47,13 @@ impl Written {
         around.min_by_key(|(range, _)| range.len()).map_or(Part::Head, |(_, part)| *part)
     }
 
-    fn line(&mut self, indent: usize, text: &str) {
+    pub(super) fn line(&mut self, indent: usize, text: &str) {
         self.text.extend(std::iter::repeat_n(' ', indent));
         self.text.push_str(text);
         self.text.push('\n');
     }
 
-    fn mark(&mut self, from: usize, part: Part) {
+    pub(super) fn mark(&mut self, from: usize, part: Part) {
         self.parts.push((from..self.text.len(), part));
     }
 }
@@ -78,6 +78,7 @@ pub(super) fn write(head: &Head<'_>, tools: &[Tool<'_>]) -> Written {
         }
         write_tool(tool, index, &mut out);
     }
+    requests::write(tools, &mut out);
     out
 }
 
@@ -217,9 +218,10 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
     if operation.deprecated {
         out.line(6, "deprecated: true");
     }
-    if tool.inputs().next().is_some() {
+    let mut inputs = tool.inputs().filter(|(_, input)| input.is_in_tools()).peekable();
+    if inputs.peek().is_some() {
         out.line(6, "params:");
-        for (at, input) in tool.inputs() {
+        for (at, input) in inputs {
             let from = out.text.len();
             write_param(tool, at, input, out);
             out.mark(from, Part::Param(index, at));

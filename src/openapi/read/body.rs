@@ -365,17 +365,10 @@ impl<'doc> Reader<'doc> {
         let description = shape.description.as_deref().map(text::prose).unwrap_or_default();
         let (description, _) = cut_prose(&description, MAX_DESCRIPTION);
         Input {
-            name: name.to_owned(),
-            location: Location::Body,
-            kind: ParamKind::FileUrl,
             kinds: vec![ParamKind::FileUrl],
-            required: false,
-            values: Vec::new(),
             description: description.into_owned(),
-            listing: String::new(),
-            is_guess: false,
             shape: self.kept(shape),
-            place: place.to_owned(),
+            ..Input::new(name, Location::Body, ParamKind::FileUrl, place)
         }
     }
 }

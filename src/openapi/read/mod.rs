@@ -6,6 +6,7 @@ mod duplicates;
 mod params;
 mod security;
 mod server;
+mod twins;
 
 pub(super) use answer::essence;
 pub(super) use params::push;
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     descriptor::{
-        model::{Location, Method},
+        model::{BodyRules, Location, Method},
         template::PathTemplate,
     },
     names::{
@@ -286,6 +287,8 @@ impl<'doc> Reader<'doc> {
             inputs: Vec::new(),
             unsaid: Vec::new(),
             body: super::model::Body::None,
+            body_rules: BodyRules::default(),
+            accept: None,
             media: Vec::new(),
             answer: self.answer(value, place),
         };

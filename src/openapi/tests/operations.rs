@@ -61,6 +61,10 @@ fn an_operation_becomes_a_tool() {
             memory: { type: integer, in: body, description: "In GiB. 1 to 64." }
             state: { type: string, in: body, description: "One of on, off. Default on." }
             nics: { type: array, in: body, description: "{net: string, mac?: string}" }
+
+    _dadl_mcp:
+      requests:
+        "*": { nulls: declared }
     "#);
     assert_eq!(descriptor.tools.len(), 1);
 }

@@ -80,13 +80,6 @@ impl State {
                 self.store.find_seen(kind, id)?;
             }
         }
-        if let Some(id) = action.option("template") {
-            let named =
-                |template: &Object| template.text("id") == id || template.text("uuid") == id;
-            if !self.store.all(Kind::VmTemplate).any(|template| named(template.1)) {
-                return Err(Failure::no_such(Kind::VmTemplate, id));
-            }
-        }
         for id in action.body.list("pifIds") {
             self.store.find_seen(Kind::Pif, &id)?;
         }
@@ -102,9 +95,18 @@ impl State {
             (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
                 Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
             }
+            (Kind::Vm, "revert_snapshot") => {
+                let snapshot = action.option("snapshotId").unwrap_or_default();
+                let of = self.store.get(Kind::VmSnapshot, snapshot);
+                if of.is_some_and(|snapshot| snapshot.text("$snapshot_of") == id) {
+                    return Ok(());
+                }
+                let message = format!("snapshot {snapshot} does not belong to VM {id}");
+                Err(Failure::unprocessable(&message))
+            }
             (Kind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
                 let actual = state_of("power_state");
-                Err(Failure::incorrect_state(id, "power_state", "Running", &actual))
+                Err(Failure::incorrect_state(id, "power_state", "Running", actual))
             }
             (Kind::Host, "forget") if state_of("power_state") == "Running" => {
                 Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
@@ -241,13 +243,12 @@ fn nothing() -> Effect {
 }
 
 /// The properties of bodies that name objects.
-const REFERENCES: [(&str, Kind); 8] = [
+const REFERENCES: [(&str, Kind); 7] = [
     ("affinity", Kind::Host),
     ("host", Kind::Host),
     ("hostId", Kind::Host),
     ("migrationNetworkId", Kind::Network),
     ("network", Kind::Network),
     ("pif", Kind::Pif),
-    ("snapshotId", Kind::VmSnapshot),
     ("srId", Kind::Sr),
 ];

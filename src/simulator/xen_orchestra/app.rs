@@ -65,7 +65,7 @@ impl Service for App {
     async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
         let path = request.path.clone();
         let Some(path) = path.strip_prefix(BASE) else {
-            return pages::not_found(request);
+            return pages::sign_in(&request.path);
         };
         if self.turns_away(path, request) {
             return pages::mcp_disabled().reply();
@@ -120,9 +120,9 @@ impl App {
             // These identifiers contain slashes, which XO leaves in its addresses.
             Some(id) => {
                 let path = format!("/backup-archives/{}", id.replace('/', "%2F"));
-                operations::find(&request.method, &path)
+                operations::find(&request.method, &path, &self.options)
             }
-            None => operations::find(&request.method, path),
+            None => operations::find(&request.method, path, &self.options),
         };
         let Some((operation, captures)) = found else {
             return Ok(pages::not_found(request));
@@ -149,6 +149,12 @@ impl App {
                     return Err(invalid_privilege(&received));
                 }
             }
+        }
+        if let (true, Some(vlan)) = (operation.path.ends_with("/create_network"), body.get("vlan"))
+            && vlan.as_f64().is_some_and(|vlan| !(0.0..=4094.0).contains(&vlan))
+        {
+            let message = "vlan must be between 0 and 4094";
+            errors.insert("body.vlan".to_owned(), json!({"message": message, "value": vlan}));
         }
         if !errors.is_empty() {
             return Err(Failure::invalid(errors));
@@ -180,6 +186,9 @@ impl App {
         }
         if let (Some(kind), Some(id)) = (kind, captures.first()) {
             state.store.find_seen(kind, id)?;
+        }
+        if kind == Some(Kind::Pool) {
+            state.check_named(segments.last().copied().unwrap_or_default(), body)?;
         }
         match operation.privilege {
             // Lists are cut down to what the user may read instead.
@@ -220,7 +229,8 @@ impl App {
                 true => Err(pages::mcp_disabled()),
                 false => Ok(pages::mcp_status()),
             },
-            (Method::GET, ["docs", _]) => Ok(pages::description()),
+            (Method::GET, ["docs", _]) => Ok(pages::description(&self.options)),
+            (_, ["plugins", ..]) => self.change_rules(&call).await,
             (Method::GET, ["dashboard"] | [_, _, "dashboard"]) => self.dashboard(&call),
             (Method::GET, ["events"]) => Ok(self.open_events()),
             (_, ["events", ..]) => self.subscribe(&call),
@@ -232,9 +242,7 @@ impl App {
             (Method::GET, ["hosts", _, name @ ("smt" | "audit.txt" | "logs.tgz")]) => {
                 self.host_details(&call, name)
             }
-            (Method::GET, ["backup-repositories", _, "health"]) => {
-                Ok(Reply::json(StatusCode::OK, &json!({"success": true})))
-            }
+            (Method::GET, ["backup-repositories", _, "health"]) => self.health(&call),
             (method, ["users", _, "authentication_tokens"]) => self.tokens(&call, &method),
             (Method::GET, [_] | [_, _, _]) => self.list(&call),
             (Method::GET, _) => self.show(&call),

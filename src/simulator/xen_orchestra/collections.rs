@@ -31,7 +31,8 @@ impl App {
         };
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
-        if kind == Kind::BackupArchive && !repositories.is_empty() && repositories != ["*"] {
+        // Without a repository XO looks into none.
+        if kind == Kind::BackupArchive && repositories != ["*"] {
             let wanted = repositories.iter().flat_map(|value| value.split(',')).collect::<Vec<_>>();
             for id in &wanted {
                 state.store.find(Kind::BackupRepository, id)?;
@@ -52,6 +53,17 @@ impl App {
         Ok(Reply::json(StatusCode::OK, &Value::Object(object.clone())))
     }
 
+    /// Answers with whether a backup repository can be written to.
+    pub(super) fn health(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+        let state = self.state();
+        let error = state.store.find(Kind::BackupRepository, call.capture(0))?.text("error");
+        let health = match error {
+            "" => json!({"success": true}),
+            error => json!({"success": false, "error": {"message": error}, "step": "write"}),
+        };
+        Ok(Reply::json(StatusCode::OK, &health))
+    }
+
     /// Answers with a user's tokens, or makes one. Both are for the user alone.
     pub(super) fn tokens(&self, call: &Call<'_>, method: &Method) -> Result<Reply, Failure> {
         let mut state = self.state();
@@ -59,13 +71,12 @@ impl App {
         if *method == Method::POST {
             if !own {
                 let operation = "create authentication token";
-                let reason = "can only create token for own user";
+                let reason = "you can only create token for yourself";
                 return Err(Failure::forbidden(operation, reason));
             }
             let lifetime = match call.body.get("expiresIn") {
                 None => 30 * 86_400_000,
-                Some(value) => milliseconds(value)
-                    .ok_or_else(|| Failure::unexpected("invalid duration: expiresIn"))?,
+                Some(value) => lifetime(value)?,
             };
             let client = call.body.get("client").cloned();
             let description = call.body.get("description").cloned();
@@ -278,6 +289,17 @@ fn markdown(objects: &[Object], fields: Option<&Option<Vec<String>>>) -> String 
     lines.join("\n")
 }
 
+/// Reads how long a token shall be valid, which XO limits.
+fn lifetime(value: &Value) -> Result<u64, Failure> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let lifetime = milliseconds(value)
+        .ok_or_else(|| Failure::unexpected(format!("not a valid duration: {text}")))?;
+    if lifetime > LONGEST_TOKEN {
+        return Err(Failure::unexpected(format!("too high expiresIn duration: {text}")));
+    }
+    Ok(lifetime)
+}
+
 /// Reads a duration: milliseconds, or text such as `1 hour` or `30d`.
 fn milliseconds(value: &Value) -> Option<u64> {
     if let Some(number) = value.as_f64() {
@@ -298,6 +320,9 @@ fn milliseconds(value: &Value) -> Option<u64> {
     };
     Some((number.parse::<f64>().ok()? * factor) as u64)
 }
+
+/// Half a year: how long a token is valid at most.
+const LONGEST_TOKEN: u64 = 15_778_800_000;
 
 /// Fails because changes are given as lines only.
 pub(super) fn watch_needs_ndjson() -> Failure {

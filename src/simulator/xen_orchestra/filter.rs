@@ -388,6 +388,7 @@ const DEPTH: usize = 50;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -474,6 +475,35 @@ mod tests {
     #[track_caller]
     fn fail(filter: &str, message: &str) {
         assert_eq!(Filter::parse(filter).unwrap_err().to_string(), message, "{filter}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_filter_or_says_where_it_ends(text in "[ab1>< :!|()\"/*?=.é😀-]{0,40}") {
+            match Filter::parse(&text) {
+                Ok(filter) => {
+                    filter.matches(&json!({"a": ["b", 1, null], "b": {"a": "1"}}));
+                }
+                Err(FilterError::Rest { position }) => {
+                    let units: Vec<u16> = text.encode_utf16().collect();
+                    prop_assert!(position < units.len());
+                    // What comes before is a filter.
+                    let before = String::from_utf16(&units[..position]).unwrap();
+                    prop_assert!(Filter::parse(&before).is_ok(), "{before:?}");
+                }
+                Err(_) => {}
+            }
+        }
+
+        #[test]
+        fn a_word_is_found_and_its_negation_is_not(word in "[a-z]{1,8}", more in "[a-z]{0,4}") {
+            let value = json!({"name": format!("{more}{word}{more}")});
+            for filter in [format!("name:{word}"), format!("|(name:{word} x:y)"), word.clone()] {
+                prop_assert!(Filter::parse(&filter).unwrap().matches(&value), "{filter}");
+                let not = format!("!({filter})");
+                prop_assert!(!Filter::parse(&not).unwrap().matches(&value), "{not}");
+            }
+        }
     }
 
     #[test]

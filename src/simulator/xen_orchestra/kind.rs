@@ -58,6 +58,19 @@ impl Kind {
         self.entry().2
     }
 
+    /// Returns what XO calls a kind when there is no such object.
+    pub(super) fn missing_name(self) -> &'static str {
+        match self {
+            Self::AclPrivilege => "privilege",
+            Self::AclRole => "role",
+            Self::BackupJob => "job",
+            Self::BackupLog | Self::RestoreLog => "backup-ng-log",
+            Self::BackupRepository => "remote",
+            Self::Server => "xenServer",
+            other => other.type_name(),
+        }
+    }
+
     /// Returns the resource that privileges are given on.
     pub(super) fn resource(self) -> String {
         self.type_name().to_ascii_lowercase()

@@ -22,6 +22,7 @@ mod kind;
 mod machines;
 mod operations;
 mod pages;
+mod plugins;
 mod privileges;
 mod seed;
 mod shape;

@@ -156,6 +156,14 @@ impl Store {
         });
     }
 
+    /// Puts the objects of a kind into the order of a number they have.
+    pub(super) fn sort(&mut self, kind: Kind, property: &str) {
+        let objects = self.objects.entry(kind).or_default();
+        let mut sorted: Vec<(String, Value)> = std::mem::take(objects).into_iter().collect();
+        sorted.sort_by_key(|(_, object)| object.get(property).and_then(Value::as_u64));
+        *objects = sorted.into_iter().collect();
+    }
+
     /// Removes an object and returns it.
     pub(super) fn remove(&mut self, kind: Kind, id: &str) -> Option<Object> {
         let removed = self.objects.get_mut(&kind)?.shift_remove(id)?;
@@ -264,10 +272,25 @@ impl Listeners {
     }
 }
 
-/// Returns the wanted properties, in the order wanted; `None` stands for all.
+/// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
+/// property of a property, and comes inside it.
 pub(super) fn pick(object: &Object, fields: Option<&[String]>) -> Object {
     let Some(fields) = fields else {
         return object.clone();
     };
-    fields.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone()))).collect()
+    let mut picked = Object::new();
+    for field in fields {
+        if let Some(value) = object.get(field) {
+            picked.insert(field.clone(), value.clone());
+        } else if let Some((outer, inner)) = field.split_once('.')
+            && let Some(Value::Object(nested)) = object.get(outer)
+        {
+            let more = pick(nested, Some(&[inner.to_owned()]));
+            let place = picked.entry(outer).or_insert_with(|| json!({}));
+            if let Some(place) = place.as_object_mut() {
+                place.extend(more);
+            }
+        }
+    }
+    picked
 }

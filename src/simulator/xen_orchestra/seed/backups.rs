@@ -77,8 +77,8 @@ fn add_jobs(
             store,
             "mail, weekly",
             json!({
-                "mode": "full", "type": "backup", "vms": {"id": {"__or": mail}},
-                "remotes": {"id": {"__or": repositories}}, "srs": {"id": {"__or": []}},
+                "mode": "full", "compression": "zstd", "type": "backup",
+                "vms": {"id": mail.first()}, "remotes": {"id": {"__or": repositories}},
             }),
         ),
         add_job(
@@ -123,7 +123,6 @@ fn add_repository(store: &mut Store, name: &str, url: &str, proxy: Option<&str>)
     let measured = store.moment - DAY;
     let mut repository = json!({
         "enabled": true,
-        "error": "",
         "name": name,
         "benchmarks": [{
             "readRate": 849_217_654.7, "timestamp": measured * 1000,
@@ -207,11 +206,17 @@ pub(in super::super) fn add_run(store: &mut Store, run: &Run<'_>) {
         "data": {"mode": run.mode, "reportWhen": "failure"}, "id": start.to_string(),
         "jobId": run.job, "jobName": run.name, "message": "backup", "scheduleId": run.schedule,
         "start": start, "status": status,
-        "infos": [{"data": {"vms": run.vms}, "message": "vms"}], "tasks": tasks,
-        "end": at(95),
     });
-    if let (true, Some(result), Some(log)) = (run.vms.is_empty(), result, log.as_object_mut()) {
-        log.insert("result".to_owned(), result);
+    let details = match result {
+        // It failed before it came to any VM.
+        Some(result) if run.vms.is_empty() => json!({"end": at(95), "result": result}),
+        _ => json!({
+            "infos": [{"data": {"vms": run.vms}, "message": "vms"}], "tasks": tasks,
+            "end": at(95),
+        }),
+    };
+    if let (Some(log), Value::Object(details)) = (log.as_object_mut(), details) {
+        log.extend(details);
     }
     store.insert(Kind::BackupLog, log);
 }
@@ -235,9 +240,10 @@ fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64
                 "id": format!("{folder}/vdis/{}/{disk}/{start}.alias.vhd", run.job),
                 "name": name, "uuid": disk,
             }],
-            "id": format!("{}{folder}/{start}.json", run.repository), "jobId": run.job,
+            "id": format!("{}/{folder}/{start}.json", run.repository), "jobId": run.job,
             "mode": run.mode, "scheduleId": run.schedule, "size": size, "timestamp": start,
-            "vm": described, "differencingVhds": 1, "dynamicVhds": 0, "withMemory": false,
+            "vm": described, "tags": [], "differencingVhds": 1, "dynamicVhds": 0,
+            "withMemory": false,
         }),
     );
 }

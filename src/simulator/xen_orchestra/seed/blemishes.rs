@@ -1,5 +1,8 @@
 //! What is not well, for somebody to find. Made last, and of what is there: no identifier changes.
 
+use serde_json::json;
+
+use super::report_tools;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::store::{Properties, Store};
 
@@ -18,19 +21,22 @@ pub(super) fn add(store: &mut Store) {
     let (id, job) = (store.generator.uuid(), store.generator.uuid());
     store.insert(
         Kind::Schedule,
-        serde_json::json!({
+        json!({
             "cron": "0 22 * * 6", "enabled": false, "jobId": job, "name": "all of Saturday",
             "timezone": "Europe/Prague", "id": id,
         }),
     );
     if let Some(vm) = named(store, Kind::Vm, "build-01") {
         store.update(Kind::Vm, &vm, |vm| {
-            vm.insert("managementAgentDetected".to_owned(), false.into());
-            vm.insert("pvDriversDetected".to_owned(), false.into());
-            vm.insert("addresses".to_owned(), serde_json::json!({}));
+            report_tools(vm, false);
+            vm.insert("addresses".to_owned(), json!({}));
             vm.shift_remove("mainIpAddress");
-            vm.shift_remove("pvDriversVersion");
         });
+    }
+    // It is not to be deleted by mistake.
+    if let Some(vm) = named(store, Kind::Vm, "wiki") {
+        let blocked = json!({"destroy": "protected from accidental deletion"});
+        store.set(Kind::Vm, &vm, "blockedOperations", blocked);
     }
 }
 

@@ -33,16 +33,61 @@ async fn power() {
     assert!(message.starts_with("VM_BAD_POWER_STATE(OpaqueRef:"), "{message}");
     assert!(message.ends_with(", halted, running)"), "{message}");
     assert!(answer.json()["info"].is_string());
-    let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
-    assert_eq!(answer.status, 409);
     let answer = client.post(&format!("{path}/actions/clean_shutdown?sync=true"), "").await;
     assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
     assert_eq!(client.object(&path).await["power_state"], "Halted");
+    let tasks = client.objects(&format!("/tasks?filter=properties:objectId:{vm}")).await;
+    assert_eq!(tasks.len(), 3);
+    // One that runs is shut down hard, and deleted.
+    client.post(&format!("{path}/actions/start?sync=true"), "").await;
+    let host = client.object(&path).await["$container"].as_str().unwrap().to_owned();
     let answer = client.send(Method::DELETE, &path, "", Bytes::new()).await;
     assert_eq!(answer.status, 204);
     assert_eq!(client.get(&path).await.status, 404);
-    let tasks = client.objects(&format!("/tasks?filter=properties:objectId:{vm}")).await;
-    assert_eq!(tasks.len(), 3);
+    let residents = client.object(&format!("/hosts/{host}")).await["residentVms"].clone();
+    assert!(!residents.as_array().unwrap().contains(&json!(vm)));
+}
+
+#[tokio::test]
+async fn machines_that_refuse() {
+    let client = Client::new().await;
+    // Nobody in it hears a request.
+    let vm = client.find("vms", "name_label:build-01").await;
+    for action in ["clean_shutdown", "clean_reboot", "suspend"] {
+        let answer = client.post(&format!("/vms/{vm}/actions/{action}?sync=true"), "").await;
+        let message = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(message.starts_with("VM_LACKS_FEATURE(OpaqueRef:"), "{message}");
+    }
+    let answer = client.post(&format!("/vms/{vm}/actions/hard_shutdown?sync=true"), "").await;
+    assert_eq!(answer.status, 204);
+    let host = client.find("hosts", "name_label:xcp-02").await;
+    let body = json!({ "hostId": host }).to_string();
+    let answer = client.post(&format!("/vms/{vm}/actions/migrate?sync=true"), &body).await;
+    let message = answer.json()["error"].as_str().unwrap().to_owned();
+    assert!(message.ends_with(", running, halted)"), "{message}");
+    let vm = client.find("vms", "name_label:wiki").await;
+    let answer = client.send(Method::DELETE, &format!("/vms/{vm}"), "", Bytes::new()).await;
+    assert_eq!(answer.status, 403);
+    let operation = "destroy is blocked: protected from accidental deletion";
+    assert_eq!(
+        answer.json(),
+        json!({"error": format!("forbidden operation: {operation}"), "data": {"operation": operation}})
+    );
+}
+
+#[tokio::test]
+async fn a_disk_is_plugged_into_a_machine_that_runs() {
+    let client = Client::new().await;
+    let disk = client.find("vdis", "name_label:web-06").await;
+    for (vm, attached) in [("web-05", true), ("win-02", false)] {
+        let vm = client.find("vms", &format!("name_label:{vm}")).await;
+        let body = json!({ "VM": vm, "VDI": disk }).to_string();
+        let made = client.post("/vbds", &body).await.json();
+        let path = format!("/vbds/{}", made["id"].as_str().unwrap());
+        assert_eq!(client.object(&path).await["attached"], attached);
+        let answer = client.post(&format!("{path}/actions/connect?sync=true"), "").await;
+        assert_eq!(answer.status == 204, !attached, "{answer:?}");
+    }
 }
 
 #[tokio::test]
@@ -126,7 +171,9 @@ async fn disks_of_new_machines() {
     assert_eq!(disks(create(&ubuntu["uuid"], json!({})).await).await, [] as [u64; 0]);
     let new = json!({"vdis": [{"name_label": "a", "size": 5_u64 << 30, "sr": storage}]});
     assert_eq!(disks(create(&ubuntu["uuid"], new).await).await, [5]);
-    assert_eq!(create(&ubuntu["id"], json!({})).await.status, 500);
+    assert_eq!(create(&ubuntu["id"], json!({})).await.status, 404);
+    let dropped = json!({"vdis": [{"userdervice": "0", "destroy": true}]});
+    assert_eq!(create(&golden["uuid"], dropped).await.status, 500);
     assert_eq!(create(&json!("nothing"), json!({})).await.status, 404);
 }
 
@@ -284,7 +331,7 @@ async fn references_resolve() {
         let known: Vec<_> = known.iter().map(|object| object["id"].clone()).collect();
         // What is off may belong to a job that is no backup job.
         let filter = if collection == "schedules" { "enabled?" } else { "" };
-        let target = format!("/{collection}?fields={property}&filter={filter}");
+        let target = format!("/{collection}?fields={property}&filter={filter}&backup-repository=*");
         let objects = client.objects(&target).await;
         assert!(!objects.is_empty(), "{collection}");
         for object in objects {
@@ -295,6 +342,10 @@ async fn references_resolve() {
             }
         }
     }
-    let archive = client.objects("/backup-archives").await[0].as_str().unwrap().to_owned();
+    assert!(client.objects("/backup-archives").await.is_empty());
+    let archive = client.objects("/backup-archives?backup-repository=*").await[0]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(client.get(&archive).await.status, 200);
 }
