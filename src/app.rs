@@ -289,7 +289,11 @@ impl LoadedBackend {
     pub fn origins(&self) -> BTreeSet<Origin> {
         let token_url = match &self.descriptor.auth {
             Auth::OAuth2(oauth2) => oauth2.token_url.as_ref(),
-            Auth::Basic { .. } | Auth::None | Auth::Session(_) | Auth::Token { .. } => None,
+            Auth::Basic { .. }
+            | Auth::None
+            | Auth::Session(_)
+            | Auth::Several(_)
+            | Auth::Token { .. } => None,
         };
         let urls = std::iter::once(self.base.as_url()).chain(token_url);
         urls.filter_map(Origin::of).collect()

@@ -50,6 +50,8 @@ pub struct CallPlan {
     pub limit: Option<BodyLimit>,
     /// Where the call came from: who sends the plan tells APIs that ask for it.
     pub door: Door,
+    /// Whether it goes without the credential while that is not set.
+    pub credential_optional: bool,
 }
 
 /// The bound of a body.

@@ -42,7 +42,8 @@ pub fn plan(
         ArgumentError::new(entry, vec![ArgumentProblem::value("path", error.to_string())])
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
-    Ok(CallPlan { method: tool.method(), url, headers, body, limit, door })
+    let credential_optional = tool.credential_optional;
+    Ok(CallPlan { method: tool.method(), url, headers, body, limit, door, credential_optional })
 }
 
 /// Why a URL is not sent; goes on after the word for its path.

@@ -140,6 +140,7 @@ codes! {
     REQUEST_TYPE = "D771", "The type of a parameter is not one that a request can have";
     REQUEST_STYLE = "D772", "A style does not fit its parameter";
     REQUEST_FORM = "D773", "A body, a query or a cookie cannot be built as the extension says";
+    CREDENTIALS = "D774", "What is said about the credential fits no tool or no other credential";
     FIT = "D775", "What a server has cannot be told";
     FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
     FILTERS = "D780", "What is said about filters is of no use";

@@ -1,7 +1,10 @@
 //! What a descriptor says about its API beyond DADL, in the small parts of `_dadl_mcp`: `auth` and
 //! `rate_limit`. `docs/extensions.md` describes the keys.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{condition::Condition, model::Auth};
 
@@ -15,6 +18,31 @@ pub struct AuthRules {
     /// Other ways to authenticate than [`Descriptor::auth`](super::model::Descriptor::auth), by the
     /// names under which an operator chooses one.
     pub logins: BTreeMap<String, Auth>,
+    /// Which requests go without the credential while it is not set.
+    pub optional: Optional,
+}
+
+/// Which tools can do without a credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Optional {
+    /// None: a call without its credential is an error.
+    #[default]
+    No,
+    /// All of them, and the health check.
+    All,
+    /// These.
+    Tools(BTreeSet<String>),
+}
+
+impl Optional {
+    /// Returns whether this tool can.
+    pub fn has(&self, tool: &str) -> bool {
+        match self {
+            Self::No => false,
+            Self::All => true,
+            Self::Tools(names) => names.contains(tool),
+        }
+    }
 }
 
 /// Answers that refuse the credential with another status than 401.

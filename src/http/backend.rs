@@ -249,13 +249,19 @@ impl Backend {
         masked.unwrap_or_default()
     }
 
+    /// Returns whether every request can go without a credential.
+    pub(crate) fn is_credential_optional(&self) -> bool {
+        self.authenticator.is_optional()
+    }
+
     /// Obtains what requests carry, and sends none.
     ///
     /// # Errors
     ///
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
-        self.applied(self.base.as_url().path(), Door::Terminal).await.map(drop)
+        let is_optional = self.is_credential_optional();
+        self.applied(self.base.as_url().path(), Door::Terminal, is_optional).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -295,7 +301,7 @@ impl Backend {
         how: How<'_>,
     ) -> Result<Exchange, ExchangeError> {
         let path = plan.url.path();
-        let mut applied = self.applied(path, plan.door).await?;
+        let mut applied = self.applied(path, plan.door, plan.credential_optional).await?;
         let headers = self.headers(plan, how.0);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
@@ -333,7 +339,7 @@ impl Backend {
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied(path, plan.door).await?;
+                applied = self.applied(path, plan.door, plan.credential_optional).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
@@ -394,7 +400,12 @@ impl Backend {
     }
 
     /// Returns the credential; a login is made with the client of this backend.
-    async fn applied(&self, path: &str, door: Door) -> Result<Arc<Applied>, ExchangeError> {
+    async fn applied(
+        &self,
+        path: &str,
+        door: Door,
+        is_optional: bool,
+    ) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
             let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
@@ -402,7 +413,7 @@ impl Backend {
             let missing_path = self.missing_path().map(str::to_owned);
             Ok(Site { settings, base, client, guard, missing_path, marks })
         };
-        self.authenticator.applied(path, site).await.map_err(|error| match error {
+        self.authenticator.applied(path, is_optional, site).await.map_err(|error| match error {
             Unready::Client(error) => error,
             Unready::Login(error) => ExchangeError::Login(self.settings.name.clone(), error.into()),
         })

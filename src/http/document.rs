@@ -64,6 +64,7 @@ pub(crate) async fn fetch(
         body: PlannedBody::None,
         limit: None,
         door,
+        credential_optional: backend.is_credential_optional(),
     };
     let errors = ErrorRules::default();
     let rules =

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalog::fit::{Lack, Offer, Standing, standing},
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Placement, Tool,
+        Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Tool,
     },
     names::{
         nearest_loosely,
@@ -437,10 +437,7 @@ impl Pair<'_> {
                 let in_path = fixed
                     .split('&')
                     .any(|pair| pair.split('=').next().is_some_and(|name| name == input.name));
-                let in_auth = match &descriptor.auth {
-                    Auth::Token { placement: Placement::Query(name), .. } => *name == input.name,
-                    _ => false,
-                };
+                let in_auth = descriptor.auth.uses_query(&input.name);
                 in_path || in_auth || self.is_of_pages(&input.name)
             }
             Location::Header => {

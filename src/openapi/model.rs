@@ -61,6 +61,8 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// Whether it should no longer be used.
     pub deprecated: bool,
+    /// What the credential is to it.
+    pub credential: Needs,
     /// Whether models may call it, as the API has it.
     pub exposure: Option<Exposure>,
     /// What it takes, in the order path, query, header, body.
@@ -147,10 +149,20 @@ pub struct Answer {
 /// How requests authenticate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Auth {
-    /// The scheme that was chosen.
-    pub scheme: Scheme,
+    /// The schemes that were chosen: one, or several that go together.
+    pub schemes: Vec<Scheme>,
     /// Why it is a choice: other schemes of the document, by their names.
     pub others: Vec<String>,
+}
+
+/// What the credential is to an operation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Needs {
+    /// It asks for it, or for another one.
+    #[default]
+    Yes,
+    /// It can do without.
+    Optional,
 }
 
 /// A way to authenticate that a descriptor can have.

@@ -1,33 +1,36 @@
 //! `auth` of `_dadl_mcp`: other logins, how long a session lasts, and how an API says that a
 //! credential is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderName, HeaderValue};
 
 use super::{
     auth,
     context::{Context, Place, Section},
+    rules::one_or_more,
 };
 use crate::descriptor::{
     code,
     model::{Auth, Descriptor, Location, Tool},
-    rules::{AuthRules, Refused},
+    rules::{AuthRules, Optional, Refused},
     yaml::Value,
 };
 
-const KEYS: &[&str] = &["lifetime", "logins", "refused"];
+const KEYS: &[&str] = &["also", "lifetime", "logins", "optional", "refused"];
 
 /// Lowers `auth`; `headers` are those that every request has.
 pub(super) fn lower<'tree>(
     extension: &Section<'tree>,
     headers: &[(HeaderName, HeaderValue)],
-    descriptor: &Descriptor,
+    descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) -> AuthRules {
     let Some(section) = context.subsection(extension, "auth", KEYS) else {
         return AuthRules::default();
     };
+    also(&section, descriptor, context);
+    let optional = optional(&section, descriptor, context);
     let refused = refused(&section, context);
     let lifetime = context.duration(&section, "lifetime");
     let logins = logins(&section, headers, descriptor, context);
@@ -44,7 +47,91 @@ pub(super) fn lower<'tree>(
                 .help("remove it");
         }
     }
-    AuthRules { refused, lifetime, logins }
+    AuthRules { refused, lifetime, logins, optional }
+}
+
+/// Reads the credentials that go along with that of `backend.auth`.
+fn also<'tree>(
+    section: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(entry) = section.entry("also") else { return };
+    let is_plain = |auth: &Auth| matches!(auth, Auth::Basic { .. } | Auth::Token { .. });
+    if !is_plain(&descriptor.auth) {
+        context
+            .error(
+                code::CREDENTIALS,
+                &entry.key_span,
+                "`backend.auth` has no credential to go with",
+            )
+            .help("credentials go along with one of the type `bearer`, `apikey` or `basic`");
+        return;
+    }
+    let mut all = vec![descriptor.auth.clone()];
+    for node in one_or_more(section, "also") {
+        let Some(auth) = auth::lower_at(node, &node.span, Place::Key("also"), context) else {
+            continue;
+        };
+        if !is_plain(&auth) {
+            context
+                .error(code::CREDENTIALS, &node.span, "a login cannot go along with a credential")
+                .help("write one of the type `bearer`, `apikey` or `basic`");
+        } else if all.iter().any(|other| other.collides(&auth)) {
+            context
+                .error(code::CREDENTIALS, &node.span, "another credential has this place already")
+                .help("write another header, query parameter or cookie");
+        } else if let Some((tool, header)) = taken(&auth, &descriptor.tools) {
+            let message = format!("it goes into `{header}`, which `{tool}` sets");
+            context
+                .error(code::CREDENTIALS, &node.span, message)
+                .help("let the credential have a header field of its own");
+        } else {
+            all.push(auth);
+        }
+    }
+    if all.len() > 1 {
+        descriptor.auth = Auth::Several(all);
+    }
+}
+
+/// Reads which tools can do without the credential, and tells them.
+fn optional<'tree>(
+    section: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) -> Optional {
+    let Some(entry) = section.entry("optional") else { return Optional::No };
+    let optional = match entry.value.value {
+        Value::Bool(true) => Optional::All,
+        Value::Bool(false) => Optional::No,
+        Value::Sequence(_) => {
+            let mut known = BTreeSet::new();
+            for text in context.texts(section, "optional") {
+                if descriptor.tools.iter().any(|tool| tool.name == text.value) {
+                    known.insert(text.value.to_owned());
+                    continue;
+                }
+                let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
+                let meant = context.nearest_tool(text.value, names);
+                let message = format!("there is no tool `{}`", text.value);
+                context.warning(code::CREDENTIALS, &text.span, message).meant(meant);
+            }
+            Optional::Tools(known)
+        }
+        _ => {
+            context.wrong_type(&entry.value, "`optional`", "`true` or a list of tools");
+            Optional::No
+        }
+    };
+    for tool in &mut descriptor.tools {
+        tool.credential_optional = optional.has(&tool.name);
+    }
+    if let Some(health) = &mut descriptor.health {
+        let declared = health.declared.as_deref().unwrap_or_default();
+        health.tool.credential_optional = optional.has(declared);
+    }
+    optional
 }
 
 fn refused<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Refused> {

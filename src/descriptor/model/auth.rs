@@ -22,6 +22,8 @@ pub enum Auth {
     OAuth2(Box<OAuth2>),
     /// A login request, whose answer holds what later requests carry.
     Session(Box<Session>),
+    /// Several secrets that go together (`_dadl_mcp.auth.also`): each a token or basic.
+    Several(Vec<Auth>),
     /// One secret, put in one place: DADL's `bearer` and `apikey`.
     Token {
         /// Names the credential.
@@ -47,7 +49,39 @@ impl Auth {
                 }
                 names
             }
+            Self::Several(all) => {
+                let mut names = Vec::new();
+                for name in all.iter().flat_map(Self::credentials) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
+                names
+            }
             Self::Token { credential, .. } => vec![credential],
+        }
+    }
+
+    /// Returns whether two of them would be in one place of a request, where only one can be.
+    pub fn collides(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Several(all), one) | (one, Self::Several(all)) => {
+                all.iter().any(|each| each.collides(one))
+            }
+            (
+                Self::Token { placement: Placement::Query(name), .. },
+                Self::Token { placement: Placement::Query(other), .. },
+            ) => name == other,
+            (Self::Token { placement: Placement::Cookie(name), .. }, other)
+            | (other, Self::Token { placement: Placement::Cookie(name), .. }) => {
+                other.uses_cookie(name)
+            }
+            (Self::Token { placement: Placement::Header { name, .. }, .. }, other)
+            | (other, Self::Token { placement: Placement::Header { name, .. }, .. }) => {
+                other.uses_header(name)
+            }
+            (Self::Basic { .. }, other) => other.uses_header(&http::header::AUTHORIZATION),
+            _ => false,
         }
     }
 
@@ -59,10 +93,23 @@ impl Auth {
             Self::Session(session) => {
                 return session.inject.iter().any(|(field, _)| field == name);
             }
+            Self::Several(all) => return all.iter().any(|one| one.uses_header(name)),
             Self::OAuth2(oauth2) => &oauth2.placement,
             Self::Token { placement, .. } => placement,
         };
         matches!(placement, Placement::Header { name: field, .. } if field == name)
+    }
+
+    /// Returns whether `name` is a parameter of the query that carries the credential.
+    pub fn uses_query(&self, name: &str) -> bool {
+        match self {
+            Self::OAuth2(oauth2) => matches!(&oauth2.placement, Placement::Query(it) if it == name),
+            Self::Several(all) => all.iter().any(|one| one.uses_query(name)),
+            Self::Token { placement, .. } => {
+                matches!(placement, Placement::Query(it) if it == name)
+            }
+            Self::Basic { .. } | Self::None | Self::Session(_) => false,
+        }
     }
 
     /// Returns whether `name` is a cookie that carries the credential.
@@ -79,6 +126,7 @@ impl Auth {
                     *field == http::header::COOKIE && is_in(&template.fill(|_| ""))
                 });
             }
+            Self::Several(all) => return all.iter().any(|one| one.uses_cookie(name)),
             Self::OAuth2(oauth2) => &oauth2.placement,
             Self::Token { placement, .. } => placement,
         };

@@ -53,6 +53,8 @@ pub struct Tool {
     pub upload_size: Option<Box<UploadSize>>,
     /// Whether null is a value only where a parameter says so (`_dadl_mcp.requests`).
     pub nulls_declared: bool,
+    /// Whether a request goes without the credential while it is not set (`_dadl_mcp.auth`).
+    pub credential_optional: bool,
 }
 
 impl Tool {
@@ -81,6 +83,7 @@ impl Tool {
             returns: None,
             upload_size: None,
             nulls_declared: false,
+            credential_optional: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{descriptor::model::Placement, http::login::Unsendable};
 #[derive(Default)]
 pub(crate) struct Applied {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    query: Option<(String, SecretString)>,
+    query: Vec<(String, SecretString)>,
     /// Whether a backend gave it instead of the configured one.
     pub(super) is_renewed: bool,
 }
@@ -31,13 +31,21 @@ impl Applied {
             }
             Placement::Query(name) => (None, Some((name.clone(), token.clone()))),
         };
-        Ok(Self { headers: field.into_iter().collect(), query, is_renewed: false })
+        let (headers, query) = (field.into_iter().collect(), query.into_iter().collect());
+        Ok(Self { headers, query, is_renewed: false })
     }
 
     /// Sends a cookie as a backend has set it.
     pub(super) fn renewed_cookie(name: &str, value: &str) -> Result<Self, Unsendable> {
         let fields = vec![(header::COOKIE, sensitive(&format!("{name}={value}"))?)];
         Ok(Self { is_renewed: true, ..Self::fields(fields) })
+    }
+
+    /// Sends `other` as well.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.headers.extend(other.headers);
+        self.query.extend(other.query);
+        self
     }
 
     /// Adds the credential to a request.
@@ -57,7 +65,7 @@ impl Applied {
                 }
             }
         }
-        if let Some((name, value)) = &self.query {
+        for (name, value) in &self.query {
             url.query_pairs_mut().append_pair(name, value.expose_secret());
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Credentials are looked up when the first call needs them, and kept until a backend refuses them
 //! (401) or they end. A missing one is an error that names the variables that were tried: a call
-//! never leaves without its credential. When a backend renews the credential's cookie
+//! leaves without its credential only where the descriptor says that it is optional, and while none
+//! of it is set. When a backend renews the credential's cookie
 //! (`Set-Cookie` for the same name), the new value goes with the requests that the cookie is for,
 //! until it ends or is refused; then the configured one does again.
 //!
@@ -37,7 +38,7 @@ use crate::{
     config::credentials::CredentialSource,
     descriptor::{
         model::{Auth, Placement},
-        rules::{AuthRules, Refused},
+        rules::{AuthRules, Optional, Refused},
     },
     secrets::{MASK, Secrets},
 };
@@ -73,6 +74,7 @@ impl Authenticator {
     }
 
     /// Returns the credential in the form in which it is sent to `path`; a login happens at `site`.
+    /// One that is optional and not set is nothing, and is looked up by the next call again.
     ///
     /// # Errors
     ///
@@ -80,6 +82,7 @@ impl Authenticator {
     pub(crate) async fn applied<E: From<LoginError>>(
         &self,
         path: &str,
+        is_optional: bool,
         site: impl FnOnce() -> Result<Site, E>,
     ) -> Result<Arc<Applied>, E> {
         if let Some(applied) = self.state.renewed(path) {
@@ -87,6 +90,9 @@ impl Authenticator {
         }
         if let Some(applied) = self.state.fresh() {
             return Ok(applied);
+        }
+        if is_optional && self.state.has_none().await {
+            return Ok(Arc::default());
         }
         if self.login().is_none() {
             return Ok(self.state.looked_up().await?);
@@ -98,6 +104,11 @@ impl Authenticator {
     /// Returns whether the credential comes from a login, and can be renewed by another.
     pub fn renews(&self) -> bool {
         self.login().is_some()
+    }
+
+    /// Returns whether every request can go without the credential.
+    pub(crate) fn is_optional(&self) -> bool {
+        self.state.rules.optional == Optional::All
     }
 
     /// Returns whether the backend gave this one instead of the configured credential, which it may
@@ -130,28 +141,11 @@ impl Authenticator {
 
     /// Describes where the credential goes, with its value masked: a line for a dry run.
     pub fn masked(&self) -> Option<String> {
-        let placement = match &self.state.auth {
-            Auth::None => return None,
-            Auth::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
-            Auth::Session(session) => {
-                let fields = session.inject.iter();
-                let fields: Vec<String> = fields
-                    .map(|(name, value)| format!("{name}: {}", value.fill(|_| MASK)))
-                    .collect();
-                return (!fields.is_empty()).then(|| fields.join("\n"));
-            }
-            Auth::OAuth2(oauth2) => &oauth2.placement,
-            Auth::Token { placement, .. } => placement,
-        };
-        Some(match placement {
-            Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),
-            Placement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
-            Placement::Query(name) => format!("(query) {name}={MASK}"),
-        })
+        masked(&self.state.auth)
     }
 
     /// Takes over what an answer of the backend from `url` does to the credential's cookie, unless
-    /// it is one that refuses something.
+    /// it is one that refuses something. Of several credentials none is renewed so.
     pub(crate) fn observe(&self, status: StatusCode, headers: &HeaderMap, url: &Url) {
         let Auth::Token { placement: Placement::Cookie(name), .. } = &self.state.auth else {
             return;
@@ -191,4 +185,28 @@ impl Authenticator {
     fn login(&self) -> Option<Login<'_>> {
         self.state.login()
     }
+}
+
+fn masked(auth: &Auth) -> Option<String> {
+    let placement = match auth {
+        Auth::None => return None,
+        Auth::Basic { .. } => return Some("Authorization: Basic [REDACTED]".to_owned()),
+        Auth::Session(session) => {
+            let fields = session.inject.iter();
+            let fields: Vec<String> =
+                fields.map(|(name, value)| format!("{name}: {}", value.fill(|_| MASK))).collect();
+            return (!fields.is_empty()).then(|| fields.join("\n"));
+        }
+        Auth::Several(all) => {
+            let lines: Vec<String> = all.iter().filter_map(masked).collect();
+            return (!lines.is_empty()).then(|| lines.join("\n"));
+        }
+        Auth::OAuth2(oauth2) => &oauth2.placement,
+        Auth::Token { placement, .. } => placement,
+    };
+    Some(match placement {
+        Placement::Cookie(name) => format!("Cookie: {name}={MASK}"),
+        Placement::Header { name, prefix } => format!("{name}: {prefix}{MASK}"),
+        Placement::Query(name) => format!("(query) {name}={MASK}"),
+    })
 }

@@ -18,7 +18,7 @@ use super::{
     source::Source,
 };
 use crate::{
-    config::store::fingerprint,
+    config::{credentials::SourceError, store::fingerprint},
     descriptor::{model::Auth, rules::AuthRules},
     http::{
         cookie,
@@ -100,7 +100,7 @@ impl State {
         match &self.auth {
             Auth::OAuth2(oauth2) => Some(Login::OAuth2(oauth2)),
             Auth::Session(session) => Some(Login::Session(session, self.rules.lifetime)),
-            Auth::Basic { .. } | Auth::None | Auth::Token { .. } => None,
+            Auth::Basic { .. } | Auth::None | Auth::Several(_) | Auth::Token { .. } => None,
         }
     }
 
@@ -236,8 +236,28 @@ impl State {
         fingerprint(&all)
     }
 
+    /// Returns whether none of the credentials is set; of some that are, the others are missing.
+    pub(super) async fn has_none(&self) -> bool {
+        for name in self.auth.credentials() {
+            // One that is there and cannot be used is an error that the call tells.
+            if !matches!(self.source.latest(name).await, Err(SourceError::Missing(_))) {
+                return false;
+            }
+        }
+        true
+    }
+
     async fn prepare(&self) -> Result<Applied, LoginError> {
-        match &self.auth {
+        let Auth::Several(all) = &self.auth else { return self.prepare_one(&self.auth).await };
+        let mut joined = Applied::default();
+        for auth in all {
+            joined = joined.and(self.prepare_one(auth).await?);
+        }
+        Ok(joined)
+    }
+
+    async fn prepare_one(&self, auth: &Auth) -> Result<Applied, LoginError> {
+        match auth {
             Auth::Basic { username, password } => {
                 let (username, password) = match password {
                     Some(name) => {
@@ -262,8 +282,10 @@ impl State {
                 Applied::token(placement, &token)
                     .map_err(|reason| reason.of(format!("credential `{credential}`")))
             }
-            // The last two are logins, which [`State::renew`] makes.
-            Auth::None | Auth::OAuth2(_) | Auth::Session(_) => Ok(Applied::default()),
+            // Logins are made by [`State::renew`], and several hold none of their kind.
+            Auth::None | Auth::OAuth2(_) | Auth::Session(_) | Auth::Several(_) => {
+                Ok(Applied::default())
+            }
         }
     }
 }

@@ -66,6 +66,56 @@ fn a_cookie_joins_those_of_the_operator() {
     assert!(headers[header::COOKIE].is_sensitive());
 }
 
+/// A source that has these credentials and no others.
+struct Only(&'static [&'static str]);
+
+impl CredentialSource for Only {
+    fn find(&self, name: &CredentialName) -> Result<SecretString, SourceError> {
+        let is_set = self.0.contains(&name.0.as_str());
+        is_set.then(|| "tok".into()).ok_or_else(|| SourceError::Missing(format!("no {name}")))
+    }
+}
+
+fn two() -> Auth {
+    let token =
+        |name: &str, placement| Auth::Token { credential: CredentialName(name.into()), placement };
+    let header =
+        Placement::Header { name: http::HeaderName::from_static("x-id"), prefix: String::new() };
+    Auth::Several(vec![token("a", header), token("b", Placement::Query("key".into()))])
+}
+
+#[test]
+fn several_credentials_go_together() {
+    let (url, headers) = sent(two(), "tok");
+    assert_eq!(
+        (url.as_str(), &headers["x-id"]),
+        ("http://h/p?a=1&key=tok", &HeaderValue::from_static("tok"))
+    );
+    let authenticator = Authenticator::new(two(), Box::new(Fixed("tok")));
+    assert_eq!(authenticator.masked().unwrap(), "x-id: [REDACTED]\n(query) key=[REDACTED]");
+    let names: Vec<String> = two().credentials().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn an_optional_credential_goes_when_it_is_set_and_all_of_it() {
+    let applied = |set: &'static [&'static str], is_optional: bool| {
+        let authenticator = Authenticator::new(two(), Box::new(Only(set)));
+        let site = || Err(LoginError::Interrupted);
+        let applied = authenticator.applied("/", is_optional, site).now_or_never().unwrap()?;
+        let mut url = Url::parse("http://h/").unwrap();
+        applied.apply(&mut url, &mut HeaderMap::new());
+        Ok::<_, LoginError>(url.query().map(str::to_owned))
+    };
+    assert_eq!(applied(&[], true).unwrap(), None);
+    assert_eq!(applied(&["a", "b"], true).unwrap().as_deref(), Some("key=tok"));
+    // One alone is a mistake, and so is none where it is needed.
+    for (set, is_optional) in [(&["a"][..], true), (&[][..], false)] {
+        let error = applied(set, is_optional).unwrap_err().to_string();
+        assert!(error.starts_with("no "), "{error}");
+    }
+}
+
 #[test]
 fn encodes_basic_credentials() {
     let auth = Auth::Basic {

@@ -198,6 +198,7 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
+            credential: crate::openapi::model::Needs::Yes,
             exposure,
             inputs: Vec::new(),
             unsaid: Vec::new(),

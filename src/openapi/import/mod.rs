@@ -6,6 +6,7 @@
 //! it: what a check of the finished text finds is taken out, and reported.
 
 mod access;
+mod credential;
 mod names;
 mod pages;
 mod requests;

@@ -131,6 +131,7 @@ mod tests {
             description: String::new(),
             tags: Vec::new(),
             deprecated: false,
+            credential: crate::openapi::model::Needs::Yes,
             exposure: None,
             inputs: Vec::new(),
             unsaid: Vec::new(),

@@ -17,20 +17,23 @@ use crate::{
 /// Longer keywords about the values of a parameter are left out: a descriptor has no room for more.
 const MAX_HINTS: usize = 2_000;
 
+/// Returns whether there is something to say about the requests of the tools.
+pub(super) fn is_needed(tools: &[Tool<'_>]) -> bool {
+    tools.iter().any(has_json) || tools.iter().any(is_said)
+}
+
+fn has_json(tool: &Tool<'_>) -> bool {
+    matches!(tool.operation.body, Body::Json(_))
+        && tool.inputs().any(|(_, input)| input.location == Location::Body)
+}
+
 /// Writes what there is to say about the requests of the tools, if there is something.
 pub(super) fn write(tools: &[Tool<'_>], out: &mut Written) {
-    let has_json = |tool: &Tool<'_>| {
-        matches!(tool.operation.body, Body::Json(_))
-            && tool.inputs().any(|(_, input)| input.location == Location::Body)
-    };
-    let declares_nulls = tools.iter().any(has_json);
-    if !declares_nulls && !tools.iter().any(is_said) {
+    if !is_needed(tools) {
         return;
     }
-    out.text.push('\n');
-    out.line(0, "_dadl_mcp:");
     out.line(2, "requests:");
-    if declares_nulls {
+    if tools.iter().any(has_json) {
         out.line(4, "\"*\": { nulls: declared }");
     }
     for (index, tool) in tools.iter().enumerate().filter(|(_, tool)| is_said(tool)) {

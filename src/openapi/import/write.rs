@@ -2,21 +2,18 @@
 
 use std::ops::Range;
 
-use super::{Tool, pages::Pages, requests};
+use super::{Tool, credential, pages::Pages, requests};
 use crate::{
     descriptor::model::{Access, Location},
     openapi::{
-        model::{Api, Auth, Body, Input, Scheme},
+        model::{Api, Body, Input},
         text::{prose, word},
     },
-    text::{cut, cut_prose},
+    text::cut_prose,
 };
 
 /// A longer comment is cut, in characters.
 const MAX_COMMENT: usize = 100;
-
-/// So many characters of the other ways to authenticate are named.
-const MAX_OTHERS: usize = 200;
 
 /// A part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +75,24 @@ pub(super) fn write(head: &Head<'_>, tools: &[Tool<'_>]) -> Written {
         }
         write_tool(tool, index, &mut out);
     }
-    requests::write(tools, &mut out);
+    write_extension(head, tools, &mut out);
     out
+}
+
+/// Writes `_dadl_mcp`, if there is something to say in it.
+fn write_extension(head: &Head<'_>, tools: &[Tool<'_>], out: &mut Written) {
+    let start = out.text.len();
+    out.text.push('\n');
+    out.line(0, "_dadl_mcp:");
+    let from = out.text.len();
+    credential::write_rules(&head.api.auth, head.name, tools, out);
+    if requests::is_needed(tools) && out.text.len() > from {
+        out.text.push('\n');
+    }
+    requests::write(tools, out);
+    if out.text.len() == from {
+        out.text.truncate(start);
+    }
 }
 
 fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
@@ -122,86 +135,12 @@ fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
         out.line(2, &format!("openapi_source: {}", quoted(path)));
     }
     out.text.push('\n');
-    write_auth(&api.auth, name, out);
+    credential::write(&api.auth, name, out);
     out.text.push('\n');
     if *left_out > 0 {
         out.line(2, &format!("# {left_out} of {} operations are no tools here.", tools + left_out));
     }
     out.line(2, "tools:");
-}
-
-fn write_auth(auth: &Auth, name: &str, out: &mut Written) {
-    let credential = |what: &str| format!("{}_{what}", name.replace('-', "_"));
-    if !auth.others.is_empty() {
-        let others: Vec<String> = auth.others.iter().map(|other| comment(other)).collect();
-        let others = others.join(", ");
-        let others = cut(&others, MAX_OTHERS);
-        out.line(2, &format!("# review: the document has other ways as well: {others}"));
-    }
-    out.line(2, "auth:");
-    let mut line = |text: String| out.line(4, &text);
-    match &auth.scheme {
-        Scheme::None => {
-            line("type: bearer".to_owned());
-            line("credential: none # review: the document names no credential".to_owned());
-        }
-        Scheme::Bearer => {
-            line("type: bearer".to_owned());
-            line(format!("credential: {}", credential("token")));
-        }
-        Scheme::Basic => {
-            line("type: basic".to_owned());
-            line(format!("username_credential: {}", credential("username")));
-            line(format!("password_credential: {}", credential("password")));
-        }
-        Scheme::Cookie(cookie) => {
-            line("type: bearer".to_owned());
-            line(format!("credential: {}", credential("token")));
-            line("inject_into: header".to_owned());
-            line("header_name: Cookie".to_owned());
-            line(format!("prefix: {}", quoted(&format!("{cookie}="))));
-        }
-        Scheme::Header(header) => {
-            line("type: apikey".to_owned());
-            line(format!("credential: {}", credential("api_key")));
-            line(format!("header_name: {}", quoted(header)));
-        }
-        Scheme::Query(param) => {
-            line("type: apikey".to_owned());
-            line(format!("credential: {}", credential("api_key")));
-            line("inject_into: query".to_owned());
-            line(format!("query_param: {}", quoted(param)));
-        }
-        Scheme::ClientCredentials { token_url, scopes } => {
-            line("type: oauth2".to_owned());
-            line("flow: client_credentials".to_owned());
-            line(format!("token_url: {}", quoted(token_url)));
-            line(format!("client_id_credential: {}", credential("client_id")));
-            line(format!("client_secret_credential: {}", credential("client_secret")));
-            scope_line(scopes, &mut line);
-        }
-        Scheme::AuthorizationCode { authorize_url, token_url, scopes } => {
-            line("type: oauth2".to_owned());
-            line("flow: authorization_code".to_owned());
-            line(format!("authorize_url: {}", quoted(authorize_url)));
-            line(format!("token_url: {}", quoted(token_url)));
-            line(format!("client_id_credential: {}", credential("client_id")));
-            line(format!("client_secret_credential: {}", credential("client_secret")));
-            line(format!("refresh_token_credential: {}", credential("refresh_token")));
-            scope_line(scopes, &mut line);
-        }
-    }
-}
-
-fn scope_line(scopes: &[String], line: &mut impl FnMut(String)) {
-    let is_scope = |scope: &&String| {
-        !scope.is_empty()
-            && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-    };
-    let scopes: Vec<String> = scopes.iter().filter(is_scope).map(|scope| quoted(scope)).collect();
-    if !scopes.is_empty() {
-        line(format!("scopes: [{}]", scopes.join(", ")));
-    }
 }
 
 fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
@@ -319,7 +258,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// Returns text that can stand in a comment.
-fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> String {
     cut_prose(&prose(text), MAX_COMMENT).0.into_owned()
 }
 

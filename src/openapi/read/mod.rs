@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod duplicates;
+mod needs;
 mod params;
 mod security;
 mod server;
@@ -100,8 +101,8 @@ struct Reader<'doc> {
     schemas: Schemas<'doc>,
     base: Base,
     security: security::Security,
-    /// The field or query parameter that the credential goes into.
-    credential: Option<(Location, String)>,
+    /// The fields, query parameters and cookies that the credential goes into.
+    credential: Vec<(Location, String)>,
     /// How many operations there are.
     found: usize,
     /// How many descriptions were cut.
@@ -136,7 +137,7 @@ impl<'doc> Reader<'doc> {
             schemas: Schemas::new(root),
             base: Base::default(),
             security: security::Security::default(),
-            credential: None,
+            credential: Vec::new(),
             found: 0,
             cut: 0,
             keeps_shapes: false,
@@ -167,7 +168,7 @@ impl<'doc> Reader<'doc> {
         let servers = self.servers(&pairs);
         if !self.keeps_shapes {
             self.security = self.security(&pairs);
-            self.credential = self.security.place();
+            self.credential = self.security.places();
         }
         let mut operations = Vec::new();
         let mut seen = HashSet::new();
@@ -176,7 +177,8 @@ impl<'doc> Reader<'doc> {
             if servers.get(index).is_some_and(|is_here| !is_here) {
                 continue;
             }
-            let Some(operation) = self.operation(found, item) else { continue };
+            let Some(mut operation) = self.operation(found, item) else { continue };
+            operation.credential = self.security.needs.get(index).copied().unwrap_or_default();
             if !seen.insert((operation.method, anonymous(&operation.path))) {
                 let message = "the same method and path as another operation, which counts";
                 self.schemas.remarks.lost(
@@ -283,6 +285,7 @@ impl<'doc> Reader<'doc> {
             description: self.line(text_of(value, "description").map(|it| first(&it))),
             tags: list_of(value, "tags"),
             deprecated: flag(value, "deprecated"),
+            credential: super::model::Needs::default(),
             exposure: self.exposure(value, item, place),
             inputs: Vec::new(),
             unsaid: Vec::new(),

@@ -219,17 +219,14 @@ impl<'doc> Reader<'doc> {
     fn cannot_be_said(&mut self, parameter: &Declared<'doc>, location: Location) -> bool {
         let lower = parameter.name.to_ascii_lowercase();
         let shown = excerpt(&parameter.name);
-        let is_credential = match &self.credential {
-            Some((place, name)) => {
-                *place == location
-                    && if location == Location::Header {
-                        *name == lower
-                    } else {
-                        *name == parameter.name
-                    }
-            }
-            None => false,
-        };
+        let is_credential = self.credential.iter().any(|(place, name)| {
+            *place == location
+                && if location == Location::Header {
+                    *name == lower
+                } else {
+                    *name == parameter.name
+                }
+        });
         if is_credential {
             let message = format!("the parameter `{shown}` carries the credential");
             let help = "the program sends it, as `auth` says";

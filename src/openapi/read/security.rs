@@ -6,12 +6,15 @@ use http::HeaderName;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Dialect, Found, Item, Reader};
+use super::{
+    Dialect, Found, Item, Reader,
+    needs::{Chosen, Requirement, chosen, needs, requirements},
+};
 use crate::{
     descriptor::{login::check_endpoint, model::Location},
     names::header,
     openapi::{
-        model::{Auth, Scheme},
+        model::{Auth, Needs, Scheme},
         report::{at, excerpt},
     },
 };
@@ -23,34 +26,36 @@ const MAX_SCHEMES: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Security {
     pub(super) auth: Auth,
+    /// What the credential is to each operation, in their order.
+    pub(super) needs: Vec<Needs>,
 }
 
 impl Security {
-    /// Returns the parameter that carries the credential: no operation has it.
-    pub(super) fn place(&self) -> Option<(Location, String)> {
-        match &self.auth.scheme {
+    /// Returns the parameters that carry the credential: no operation has them.
+    pub(super) fn places(&self) -> Vec<(Location, String)> {
+        let places = self.auth.schemes.iter().filter_map(|scheme| match scheme {
+            Scheme::Cookie(name) => Some((Location::Cookie, name.clone())),
             Scheme::Header(name) => Some((Location::Header, name.to_ascii_lowercase())),
             Scheme::Query(name) => Some((Location::Query, name.clone())),
             _ => None,
-        }
+        });
+        places.collect()
     }
 }
 
 /// A scheme of the document.
-struct Known {
-    name: String,
+pub(super) struct Known {
+    pub(super) name: String,
     place: String,
-    scheme: Option<Scheme>,
+    /// None when a descriptor cannot have it.
+    pub(super) scheme: Option<Scheme>,
 }
-
-/// A requirement: all of these schemes, with their scopes.
-type Requirement = Vec<(String, Vec<String>)>;
 
 /// An operation, and the requirements of which one must be met.
 type Needed<'all, 'doc> = (&'all Found<'doc>, Vec<Requirement>);
 
 impl<'doc> Reader<'doc> {
-    /// Chooses the scheme that fits most operations.
+    /// Chooses the schemes that fit most operations.
     pub(super) fn security(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Security {
         let known = self.schemes();
         let root = requirements(self.root.get("security"));
@@ -62,33 +67,48 @@ impl<'doc> Reader<'doc> {
             })
             .collect();
         self.report_undefined(&known, &needed);
-        let Some(chosen) = chosen(&known, &root, &needed) else {
+        let alternatives: Vec<&[Requirement]> =
+            needed.iter().map(|(_, alternatives)| alternatives.as_slice()).collect();
+        let Some(Chosen { schemes: chosen, is_unasked }) = chosen(&known, &root, &alternatives)
+        else {
             return Security::default();
         };
-        self.report_others(&known, chosen, &needed);
-        let scopes = root
-            .iter()
-            .flatten()
-            .find(|(name, _)| *name == chosen.name)
-            .map(|(_, scopes)| scopes.clone())
-            .unwrap_or_default();
-        let mut scheme = chosen.scheme.clone().unwrap_or_default();
-        if let Scheme::ClientCredentials { scopes: own, .. }
-        | Scheme::AuthorizationCode { scopes: own, .. } = &mut scheme
-        {
-            *own = scopes;
+        let needs: Vec<Option<Needs>> =
+            alternatives.iter().map(|all| needs(all, &chosen)).collect();
+        self.report_others(&known, &chosen, &needed, &needs);
+        let names: Vec<String> =
+            chosen.iter().map(|known| format!("`{}`", excerpt(&known.name))).collect();
+        let names = names.join(" and ");
+        let mut schemes = Vec::new();
+        for one in &chosen {
+            let mut asked = root.iter().chain(alternatives.iter().copied().flatten()).flatten();
+            let scopes = asked.find(|(name, _)| *name == one.name);
+            let mut scheme = one.scheme.clone().unwrap_or_default();
+            if let Scheme::ClientCredentials { scopes: own, .. }
+            | Scheme::AuthorizationCode { scopes: own, .. } = &mut scheme
+            {
+                *own = scopes.map(|(_, scopes)| scopes.clone()).unwrap_or_default();
+            }
+            schemes.push(scheme);
         }
         let others: Vec<String> = known
             .iter()
-            .filter(|other| other.name != chosen.name)
+            .filter(|other| chosen.iter().all(|it| it.name != other.name))
             .map(|other| excerpt(&other.name))
             .collect();
-        if !others.is_empty() {
-            let message = format!("`{}` was chosen of {} schemes", chosen.name, known.len());
-            let help = "write another one below `auth`, if its credential is easier to get";
-            self.schemas.remarks.changed(&chosen.place, message, help);
+        let place = chosen.first().map(|it| it.place.clone()).unwrap_or_default();
+        if is_unasked {
+            let message = format!("no operation asks for {names}: it is sent when it is set");
+            let help = "remove `optional` below `auth`, if calls without it fail";
+            self.schemas.remarks.changed(&place, message, help);
         }
-        Security { auth: Auth { scheme, others } }
+        if !others.is_empty() {
+            let message = format!("{names} was chosen of {} schemes", known.len());
+            let help = "write another one below `auth`, if its credential is easier to get";
+            self.schemas.remarks.changed(&place, message, help);
+        }
+        let needs = needs.into_iter().map(Option::unwrap_or_default).collect();
+        Security { auth: Auth { schemes, others }, needs }
     }
 
     /// Reports each scheme that an operation asks for and the document does not define.
@@ -104,19 +124,26 @@ impl<'doc> Reader<'doc> {
                         Some(_) => at(&found.place, "security"),
                         None => "/security".to_owned(),
                     };
-                    self.schemas.remarks.mended(&place, message, help);
+                    self.schemas.remarks.lost(&place, message, help);
                 }
             }
         }
     }
 
-    /// Reports each operation that takes another scheme than the chosen one.
-    fn report_others(&mut self, known: &[Known], chosen: &Known, needed: &[Needed<'_, 'doc>]) {
-        for (found, alternatives) in needed {
-            // An empty requirement is one that nothing has to meet.
-            if alternatives.is_empty()
-                || alternatives.iter().any(|one| fits(known, one, &chosen.name))
-            {
+    /// Reports each operation that takes another scheme than the chosen ones.
+    fn report_others(
+        &mut self,
+        known: &[Known],
+        chosen: &[&Known],
+        needed: &[Needed<'_, 'doc>],
+        needs: &[Option<Needs>],
+    ) {
+        let sent: Vec<&str> = chosen.iter().map(|known| known.name.as_str()).collect();
+        let sent = excerpt(&sent.join(" and "));
+        for ((found, alternatives), needs) in needed.iter().zip(needs) {
+            let is_told =
+                alternatives.iter().any(|one| one.iter().any(|(it, _)| !is_known(known, it)));
+            if needs.is_some() || is_told {
                 continue;
             }
             let wanted: Vec<String> = alternatives
@@ -126,11 +153,11 @@ impl<'doc> Reader<'doc> {
                 })
                 .collect();
             let message = format!(
-                "the operation takes the credential {}, and the descriptor sends {}",
+                "the operation takes the credential {}, and the descriptor sends {sent}",
                 excerpt(&wanted.join(" or ")),
-                chosen.name
             );
-            let help = "import such operations into a descriptor of their own (--include)";
+            let help = "import such operations into a descriptor of their own (--include), or let \
+                        the operator set what is missing below `headers`";
             self.schemas.remarks.lost(&at(&found.place, "security"), message, help);
         }
     }
@@ -244,49 +271,6 @@ fn is_known(known: &[Known], name: &str) -> bool {
     known.iter().any(|known| known.name == name)
 }
 
-/// Returns whether a credential for the scheme `name` is all that a requirement asks for.
-fn fits(known: &[Known], requirement: &Requirement, name: &str) -> bool {
-    requirement.iter().all(|(needed, _)| needed == name || !is_known(known, needed))
-}
-
-/// Returns the scheme that a descriptor can have and that fits most operations.
-fn chosen<'known>(
-    known: &'known [Known],
-    root: &[Requirement],
-    needed: &[Needed<'_, '_>],
-) -> Option<&'known Known> {
-    let count = |name: &str| {
-        let fitting = needed.iter().filter(|(_, alternatives)| {
-            let mut named =
-                alternatives.iter().filter(|one| one.iter().any(|(needed, _)| needed == name));
-            named.any(|one| fits(known, one, name))
-        });
-        fitting.count()
-    };
-    // Of two that fit as many, the one that the whole document asks for counts.
-    let is_usual = |known: &Known| root.iter().flatten().any(|(name, _)| *name == known.name);
-    let usable = known.iter().filter(|known| known.scheme.is_some());
-    let counts: Vec<((usize, bool), &Known)> =
-        usable.map(|known| ((count(&known.name), is_usual(known)), known)).collect();
-    let best = counts.iter().map(|(count, _)| *count).max()?;
-    counts.into_iter().find(|(count, _)| *count == best).map(|(_, known)| known)
-}
-
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|it| it.is_whitespace() || it.is_control())
-}
-
-/// Returns the alternatives of a `security` list.
-fn requirements(value: Option<&Value>) -> Vec<Requirement> {
-    let items = value.and_then(Value::as_array).into_iter().flatten();
-    items
-        .filter_map(Value::as_object)
-        .map(|schemes| {
-            let scopes = |value: &Value| -> Vec<String> {
-                let items = value.as_array().into_iter().flatten();
-                items.filter_map(Value::as_str).map(str::to_owned).collect()
-            };
-            schemes.iter().map(|(name, value)| (name.clone(), scopes(value))).collect()
-        })
-        .collect()
 }

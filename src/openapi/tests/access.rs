@@ -1,8 +1,10 @@
 //! Where an API is, and how requests authenticate.
 
+use std::collections::BTreeSet;
+
 use super::{super::drift::What, *};
 use crate::{
-    descriptor::{code, model::Access, template::PathTemplate},
+    descriptor::{code, model::Access, rules::Optional, template::PathTemplate},
     names::verbs,
 };
 
@@ -54,8 +56,75 @@ fn the_scheme_that_most_operations_take_is_chosen() {
     let (descriptor, _, lines) = import_of(&document);
     assert!(matches!(descriptor.auth, Auth::Token { .. }));
     let lost: Vec<&String> = lines.iter().filter(|line| line.starts_with("lost")).collect();
-    assert_eq!(lost.len(), 1, "{lines:?}");
-    assert!(lost[0].contains("/paths/~1b/get/security"), "{lost:?}");
+    assert_eq!(lost.len(), 2, "{lines:?}");
+    assert!(lost.iter().any(|line| line.contains("/paths/~1b/get/security")), "{lost:?}");
+    assert!(lost.iter().any(|line| line.contains("`undefined` is not defined")), "{lost:?}");
+    let optional = BTreeSet::from(["get_c".to_owned()]);
+    assert_eq!(descriptor.auth_rules.optional, Optional::Tools(optional));
+}
+
+/// Two operations, with this `security` of the first one, and four schemes.
+fn secured(root: Value, own: Value) -> Value {
+    let mut document =
+        document(json!({ "/a": { "get": { "security": own } }, "/b": { "get": {} } }));
+    document["security"] = root;
+    document["components"] = json!({ "securitySchemes": {
+        "id": { "type": "apiKey", "in": "header", "name": "X-App-Id" },
+        "key": { "type": "apiKey", "in": "header", "name": "X-App-Key" },
+        "token": { "type": "http", "scheme": "bearer" },
+        "login": { "type": "oauth2", "flows": { "clientCredentials": { "tokenUrl": "https://x.example/t", "scopes": {} } } },
+    } });
+    document
+}
+
+#[test]
+fn keys_that_go_together_are_all_sent() {
+    let names = |auth: &Auth| -> Vec<String> {
+        auth.credentials().into_iter().map(|name| name.0.clone()).collect()
+    };
+    let pair = json!([{ "id": [], "key": [] }]);
+    let (descriptor, text, lines) = import_of(&secured(pair.clone(), pair));
+    assert!(matches!(&descriptor.auth, Auth::Several(all) if all.len() == 2), "{text}");
+    assert_eq!(names(&descriptor.auth), ["example_api_key", "example_token"]);
+    assert_eq!(descriptor.auth_rules.optional, Optional::No);
+    assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
+    let all = json!([{ "key": [], "token": [] }]);
+    let (descriptor, _, _) = import_of(&secured(all.clone(), all));
+    assert_eq!(names(&descriptor.auth), ["example_api_key", "example_token"]);
+    // A part of them is all that another operation asks for.
+    let (descriptor, _, lines) =
+        import_of(&secured(json!([{ "id": [], "key": [] }]), json!([{ "key": [] }])));
+    assert!(matches!(descriptor.auth, Auth::Several(_)), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("lost")), "{lines:?}");
+    // Two in one field, or one that is a login, cannot go together.
+    for pair in [json!([{ "login": [], "id": [] }]), json!([{ "token": [], "login": [] }])] {
+        let (descriptor, _, lines) = import_of(&secured(pair.clone(), pair));
+        assert!(!matches!(descriptor.auth, Auth::Several(_)));
+        let lost =
+            lines.iter().filter(|line| line.starts_with("lost") && line.contains("security"));
+        assert_eq!(lost.count(), 2, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_credential_that_nothing_asks_for_is_optional() {
+    for (root, own, expected) in [
+        (json!([]), json!([]), Optional::All),
+        (Value::Null, json!([{}, { "key": [] }]), Optional::All),
+        (json!([{ "key": [] }]), json!([{ "key": [] }]), Optional::No),
+        (json!([{ "key": [] }]), json!([]), Optional::Tools(BTreeSet::from(["get_a".to_owned()]))),
+        (
+            json!([{ "key": [] }, {}]),
+            json!([{ "key": [] }]),
+            Optional::Tools(BTreeSet::from(["get_b".to_owned()])),
+        ),
+    ] {
+        let (descriptor, text, _) = import_of(&secured(root.clone(), own.clone()));
+        assert_eq!(descriptor.auth_rules.optional, expected, "{root} {own}\n{text}");
+        assert_ne!(descriptor.auth, Auth::None);
+    }
+    let (_, _, lines) = import_of(&secured(Value::Null, json!([])));
+    assert!(lines.iter().any(|line| line.contains("no operation asks for `id`")), "{lines:?}");
 }
 
 #[test]
