@@ -32,9 +32,26 @@ pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
     schema
 }
 
-/// Returns the schema that arguments are checked against: all parameters, and nothing else.
-pub(crate) fn checked(params: &[EntryParam]) -> Map<String, Value> {
+/// What an API may refuse of a value whose type is right.
+const BOUNDS: &[&str] = &["enum", "maxLength", "maximum", "minLength", "minimum", "pattern"];
+
+/// Returns the schema that arguments are checked against: all parameters, and nothing else. Of what is
+/// known about values, what the API certainly refuses is part of it.
+pub(crate) fn checked(
+    params: &[EntryParam],
+    hints: &BTreeMap<String, Map<String, Value>>,
+) -> Map<String, Value> {
     let mut schema = object(params.iter());
+    let enforced = params.iter().filter(|param| param.param.enforced);
+    for EntryParam { property, param, .. } in enforced {
+        let Some(Value::Object(properties)) = schema.get_mut("properties") else { break };
+        if let (Some(Value::Object(property)), Some(hints)) =
+            (properties.get_mut(property), hints.get(&param.name))
+        {
+            let bounds = hints.iter().filter(|(name, _)| BOUNDS.contains(&name.as_str()));
+            property.extend(bounds.map(|(name, bound)| (name.clone(), bound.clone())));
+        }
+    }
     schema.insert("additionalProperties".to_owned(), false.into());
     schema
 }
