@@ -204,6 +204,7 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
+        let plan = &*upload::settled(plan, files).await;
         let purpose = match (upload::is_streamed(&plan.body), binary) {
             (true, _) => Use::Lasting,
             (false, true) => Use::Downloads,
@@ -221,6 +222,7 @@ impl Backend {
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
         let client = self.client(Use::Lasting)?;
+        let plan = &*upload::settled(plan, files).await;
         self.send_by(client, plan, rules, false, files, &Activity::default()).await
     }
 
