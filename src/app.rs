@@ -34,6 +34,7 @@ use crate::{
         AddressKey, BackendSettings, BaseUrlProblem, Limits, Origin, Settings,
         bundled::{self, Unused},
         credentials::{BackendCredentials, Credentials},
+        notes::NotePlace,
     },
     descriptor::{
         self,
@@ -41,7 +42,7 @@ use crate::{
         model::{Auth, Descriptor},
         source::Source,
     },
-    executor::Executor,
+    executor::{Executor, Known},
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
     http::{auth::Authenticator, backend::Backend, guard::Guard},
@@ -140,13 +141,18 @@ impl App {
                 policy: &backend.settings.policy,
             })
             .collect();
-        let catalog = Arc::new(Catalog::build(&tools));
+        let known: Vec<Option<Known>> =
+            backends.iter().map(|backend| backend.known(settings)).collect();
+        let offers: Vec<_> =
+            known.iter().map(|known| known.as_ref().and_then(Known::offer)).collect();
+        let catalog = Arc::new(Catalog::fitted(&tools, &offers));
         warnings.extend(backends.iter().flat_map(mistyped_patterns));
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients = backends.iter().zip(authenticators);
         let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
         let clients: Vec<Backend> = clients.collect();
         let executor = Executor::new(clients, files).with_limits(settings.limits);
+        let executor = executor.with_known(known);
         let bases: Vec<BaseUrl> = backends.iter().map(|backend| backend.base.clone()).collect();
         let gate = Gate::new(catalog, confirm).with_bases(bases);
         let limits = settings.limits;
@@ -289,11 +295,34 @@ impl LoadedBackend {
         urls.filter_map(Origin::of).collect()
     }
 
+    /// Returns where it is kept what the server has, where anything is to be learned and kept.
+    pub fn note(&self, settings: &Settings) -> Option<NotePlace> {
+        let fit = self.descriptor.fit.as_ref().filter(|_| self.settings.fit)?;
+        Some(NotePlace::new(settings.cache.as_deref()?, self.base.as_str(), &fit.source))
+    }
+
+    /// Returns what is known of the server from an earlier run; `None` where nothing is to be learned.
+    fn known(&self, settings: &Settings) -> Option<Known> {
+        if self.descriptor.fit.is_none() || !self.settings.fit {
+            return None;
+        }
+        let place = self.note(settings);
+        let note = place.as_ref().and_then(|place| match place.read() {
+            Ok(note) => Some(note),
+            Err(reason) => {
+                tracing::debug!(backend = %self.settings.name, %reason, "no note of the server");
+                None
+            }
+        });
+        Some(Known::new(place, note.as_ref()))
+    }
+
     /// Makes the client of the backend; it connects when its first call does.
     fn client(&self, authenticator: Authenticator) -> Backend {
         let backend = Backend::new(self.settings.clone(), self.base.clone(), authenticator);
         let backend = backend.with_guard(self.guard.clone()).with_pace(self.descriptor.pace);
-        backend.with_switch(self.descriptor.switch.clone())
+        let backend = backend.with_switch(self.descriptor.switch.clone());
+        backend.with_base_path(self.descriptor.base_path.clone())
     }
 }
 

@@ -181,7 +181,7 @@ impl Demo {
         out: &mut dyn Stage,
         id: &str,
     ) -> anyhow::Result<BTreeMap<String, String>> {
-        self.title(out, "Migrate it to another host, and hear how far that is")?;
+        self.title(out, "Migrate it to another host, and hear that it goes on")?;
         let vm = self.quiet_call("get_vm", json!({ "uuid": id })).await?;
         let vm = vm.structured_content.unwrap_or_default();
         let fields = "id,name_label,$pool";

@@ -20,6 +20,7 @@ use crate::{
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
     descriptor::{
+        carried::Carried,
         model::{Access, Composite, Tool},
         task::{TaskCall, Tasks},
     },
@@ -200,6 +201,11 @@ impl Gate {
         Self { simulated: true, ..self }
     }
 
+    /// Returns the door at which it stands.
+    pub(crate) fn door(&self) -> Door {
+        self.door
+    }
+
     /// Returns the catalog behind the gate.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -224,6 +230,20 @@ impl Gate {
     /// descriptor names no tool for this.
     pub fn check_switch(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
         let entry = self.catalog.switch(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask which methods a backend has; `None` when the descriptor names
+    /// no tool for this.
+    pub fn check_fit(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.fit(backend)?;
+        Some(self.check_entry(entry, Map::new()))
+    }
+
+    /// Checks that the operator may ask for the version of a backend; `None` when the descriptor names
+    /// no tool for this.
+    pub fn check_fit_version(&self, backend: BackendId) -> Option<Result<Pending<'_>, Refusal>> {
+        let entry = self.catalog.fit_version(backend)?;
         Some(self.check_entry(entry, Map::new()))
     }
 
@@ -256,7 +276,8 @@ impl Gate {
             let reason = format!("tasks of backend \"{}\" cannot be cancelled", handle.backend);
             return Err(Refusal::NoTask { handle: handle.to_string(), reason });
         };
-        self.check_entry(entry, with_properties(entry, call.arguments_for(&handle.id)))
+        let arguments = call.arguments_for(&handle.id, &handle.carried);
+        self.check_entry(entry, with_properties(entry, arguments))
     }
 
     /// Finds the tools for a task; its handle must be one that a call here could have given.
@@ -266,13 +287,17 @@ impl Gate {
             .catalog
             .task_backend(&handle.backend)
             .ok_or_else(|| no_task(format!("no backend \"{}\" has tasks", handle.backend)))?;
-        let begins = found.1.watch.descriptor().tasks_of(&handle.tool).is_some();
-        begins.then_some(found).ok_or_else(|| {
-            no_task(format!(
+        let Some(tasks) = found.1.watch.descriptor().tasks_of(&handle.tool) else {
+            return Err(no_task(format!(
                 "backend \"{}\" has no tool \"{}\" that begins tasks",
                 handle.backend, handle.tool
-            ))
-        })
+            )));
+        };
+        if let Some(name) = handle.carried.names().find(|name| !tasks.carried.contains(*name)) {
+            let tool = &handle.tool;
+            return Err(no_task(format!("handles of \"{tool}\" carry no \"{name}\"")));
+        }
+        Ok(found)
     }
 
     /// Refuses what the operator does not allow.
@@ -412,9 +437,11 @@ impl<'gate> Admitted<'gate> {
     /// Returns the right to go on with the task `id` that this call began; `None` when its tool
     /// begins none.
     pub(crate) fn task(&self, id: String) -> Option<TaskRight> {
-        self.entry.tasks()?;
+        let tasks = self.entry.tasks()?;
+        let carried = Carried::of(&tasks.carried, |name| self.arguments.get(name));
         let backend = self.entry.backend_name.to_string();
-        let handle = TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id };
+        let handle =
+            TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id, carried };
         let (gate, backend) = (self.gate.clone(), self.entry.backend);
         Some(TaskRight { gate, backend, handle, began_it: true })
     }
@@ -502,7 +529,8 @@ impl TaskRight {
             let reason = "the descriptor has no call for this".to_owned();
             return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
         };
-        let arguments = with_properties(entry, call.arguments_for(&self.handle.id));
+        let arguments = call.arguments_for(&self.handle.id, &self.handle.carried);
+        let arguments = with_properties(entry, arguments);
         let arguments = call::check(entry, arguments)?;
         Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }

@@ -118,6 +118,11 @@ impl ToolPatterns {
         self.patterns.iter().find(|(_, glob)| glob.is_match(tool)).map(|(text, _)| text.as_str())
     }
 
+    /// Returns whether one of the patterns is this name.
+    pub fn names(&self, tool: &str) -> bool {
+        self.patterns.iter().any(|(text, _)| text == tool)
+    }
+
     /// Returns the patterns that match none of `tools`: they are probably mistyped.
     pub fn without_match<'tool>(
         &self,

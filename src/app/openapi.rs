@@ -9,28 +9,24 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use futures_util::{StreamExt as _, future::join_all};
-use http::{HeaderValue, header::ACCEPT};
+use bytes::Bytes;
+use futures_util::future::join_all;
 use url::Url;
 
 use super::LoadedBackend;
 use crate::{
-    call::{CallPlan, Door, PlannedBody},
+    call::Door,
     config::folder::Folder,
     descriptor::{
         Loaded, code,
         diagnostic::{Diagnostic, Severity},
-        model::{ErrorRules, Method},
     },
     files::FileStore,
     http::{
         auth::Authenticator,
-        backend::{Backend, Exchange, ExchangeError},
-        error::SendError,
-        retry::RetryRules,
+        backend::Backend,
+        document::{DocumentFetchError, fetch},
         settled,
-        upload::Activity,
     },
     openapi::{self, DocumentError},
 };
@@ -40,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the document of a backend is not used, in words that follow a colon.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(crate) enum FetchError {
     /// Nothing says where it is.
     #[error("the descriptor has no `openapi_source`")]
     NoSource,
@@ -59,15 +55,9 @@ enum FetchError {
     /// It takes too long.
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
-    /// The answer breaks off.
+    /// It cannot be had.
     #[error("{0}")]
-    Broken(SendError),
-    /// There is no answer.
-    #[error("{0}")]
-    Exchange(ExchangeError),
-    /// The answer to this request has this status.
-    #[error("{0} was answered with HTTP {1}")]
-    Status(String, u16),
+    Fetch(#[from] DocumentFetchError),
     /// What came is none.
     #[error("{0}")]
     Document(DocumentError),
@@ -157,7 +147,7 @@ fn warning(backend: &LoadedBackend, reason: &FetchError) -> String {
 }
 
 /// Returns where the document is: below the base URL, as it is or as the descriptor has it.
-fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
+pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
     let Some(source) = &backend.descriptor.openapi_source else {
         return Err(FetchError::NoSource);
     };
@@ -178,7 +168,7 @@ fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
 type Wanted = (usize, Url, Backend);
 
 /// Fetches all documents on a runtime of their own.
-fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, FetchError>> {
+fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Bytes, FetchError>> {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -188,8 +178,10 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, FetchError>
     };
     let fetched = runtime.block_on(async {
         let fetched = wanted.iter().map(|(_, url, backend)| async move {
-            match tokio::time::timeout(TIMEOUT, fetch(backend, url, files)).await {
-                Ok(bytes) => bytes,
+            // The operator asks, at the start.
+            let fetched = fetch(backend, url, files, Door::Terminal, openapi::MAX_BYTES);
+            match tokio::time::timeout(TIMEOUT, fetched).await {
+                Ok(bytes) => Ok(bytes?),
                 Err(_) => Err(FetchError::Timeout),
             }
         });
@@ -201,36 +193,4 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Vec<u8>, FetchError>
     // A keyring may be waiting for a person.
     runtime.shutdown_background();
     fetched
-}
-
-async fn fetch(backend: &Backend, url: &Url, files: &FileStore) -> Result<Vec<u8>, FetchError> {
-    let accept = HeaderValue::from_static("application/json, application/yaml;q=0.9, */*;q=0.1");
-    let plan = CallPlan {
-        method: Method::Get,
-        url: url.clone(),
-        headers: vec![(ACCEPT, accept)],
-        body: PlannedBody::None,
-        limit: None,
-        // The operator asks, at the start.
-        door: Door::Terminal,
-    };
-    let errors = ErrorRules::default();
-    let rules =
-        RetryRules { errors: &errors, method: Method::Get, retry_unsafe: false, is_patient: false };
-    let sent = backend.send(&plan, rules, false, files, &Activity::default()).await;
-    let Exchange { response, .. } = sent.map_err(FetchError::Exchange)?;
-    let request = backend.request_line(&plan);
-    if !response.status().is_success() {
-        return Err(FetchError::Status(request, response.status().as_u16()));
-    }
-    let mut body = BytesMut::new();
-    let mut stream = response.bytes_stream();
-    while let Some(piece) = stream.next().await {
-        let piece = piece.map_err(|error| FetchError::Broken(backend.failure(&plan, &error)))?;
-        if body.len() + piece.len() > openapi::MAX_BYTES {
-            return Err(FetchError::Document(DocumentError::TooLarge));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(backend.masked(body.freeze()).await.to_vec())
 }

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{Location, Param, ParamKind, Request, Role, StreamArgument, Style, Tool},
+    descriptor::model::{
+        Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
+    },
+    names::nearest,
 };
 
 /// The longest jq program that a caller may send, in bytes.
@@ -100,7 +103,7 @@ impl Arguments {
     }
 
     /// Returns the parameters that have a value, with their property names.
-    pub(super) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&EntryParam, &Value)> + Clone {
         self.params
             .iter()
             .zip(&self.values)
@@ -116,6 +119,7 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
     let Value::Object(mut arguments) = arguments else { unreachable!("built as an object above") };
 
     let (others, mut problems) = others(entry, faults.unknown, &mut arguments);
+    problems.extend(faults.unfit);
     let beside = Beside::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
     for EntryParam { property, param, .. } in entry.params.iter() {
@@ -159,6 +163,9 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
         };
         let value = value.filter(|value| !param.omit_false || *value != Value::Bool(false));
         problems.extend(value.as_ref().and_then(|value| misplaced(property, param, value)));
+        if let (Some(rules), Some(Value::String(text))) = (&param.rules, &value) {
+            problems.extend(against(property, rules, text));
+        }
         values.push(value);
     }
     if let (Some(name), true) = (others.keys().next(), beside.body_is_given()) {
@@ -307,6 +314,8 @@ fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
 struct Faults {
     /// The names that no parameter has.
     unknown: Vec<String>,
+    /// What the API certainly refuses.
+    unfit: Vec<ArgumentProblem>,
     /// The properties whose values are of another type.
     mistyped: HashSet<String>,
 }
@@ -327,14 +336,33 @@ impl Faults {
                 // Found again in the order of the parameters, with what they must be.
                 ValidationErrorKind::Required { .. } => {}
                 // Property names hold neither `/` nor `~`, so that the pointer is the name.
-                _ => {
+                kind => {
                     let pointer = error.instance_path().as_str();
-                    faults.mistyped.insert(pointer.trim_start_matches('/').to_owned());
+                    let property = pointer.trim_start_matches('/');
+                    let is_enforced = entry.param(property).is_some_and(|param| param.enforced);
+                    if let Some(reason) = is_enforced.then(|| unfit(kind)).flatten() {
+                        faults.unfit.push(ArgumentProblem::value(property, reason));
+                    } else {
+                        faults.mistyped.insert(property.to_owned());
+                    }
                 }
             }
         }
         faults
     }
+}
+
+/// Says what is wrong with a value of the right type; `None` when its type is wrong.
+fn unfit(kind: &ValidationErrorKind) -> Option<String> {
+    Some(match kind {
+        ValidationErrorKind::Pattern { pattern } => format!("does not fit the pattern {pattern}"),
+        ValidationErrorKind::MaxLength { limit } => format!("is longer than {limit} characters"),
+        ValidationErrorKind::MinLength { limit } => format!("is shorter than {limit} characters"),
+        ValidationErrorKind::Maximum { limit } => format!("is more than {limit}"),
+        ValidationErrorKind::Minimum { limit } => format!("is less than {limit}"),
+        ValidationErrorKind::Enum { options } => format!("is none of {options}"),
+        _ => return None,
+    })
 }
 
 /// Reports a value that can never go where its parameter puts it.
@@ -364,6 +392,25 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         _ => return None,
     };
     Some(ArgumentProblem::value(property, reason))
+}
+
+/// Reports a text that the API would refuse, or take for something else.
+fn against(property: &str, rules: &Rules, text: &str) -> Option<ArgumentProblem> {
+    if let Some(misuse) = rules.language.as_ref().and_then(|language| language.misuse(text)) {
+        return Some(ArgumentProblem::value(property, misuse.to_string()));
+    }
+    let choices = &rules.choices;
+    if choices.is_empty() || choices.iter().any(|choice| choice == text) {
+        return None;
+    }
+    let words = || choices.iter().map(String::as_str);
+    let lower = text.to_ascii_lowercase();
+    let same = words().find(|word| word.eq_ignore_ascii_case(&lower));
+    Some(ArgumentProblem::Choice {
+        name: property.to_owned(),
+        meant: same.or_else(|| nearest(text, words())).map(str::to_owned),
+        choices: Arc::clone(choices),
+    })
 }
 
 /// Reports a value that says nothing about a stream.

@@ -101,6 +101,11 @@ impl BaseUrl {
         url.filter(|url| self.contains(url)).ok_or(LeadsOut)
     }
 
+    /// Returns whether the path ends in the segments of `path`, which begins with a slash.
+    pub fn ends_in(&self, path: &str) -> bool {
+        self.path().ends_with(path.trim_end_matches('/'))
+    }
+
     /// Returns whether requests are encrypted.
     pub fn is_tls(&self) -> bool {
         self.url.scheme() == "https"

@@ -2,7 +2,7 @@
 //!
 //! Values are never repeated: they may be secrets, and the caller knows them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -28,6 +28,15 @@ pub struct ArgumentError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ArgumentProblem {
+    /// The API takes only certain words.
+    Choice {
+        /// The property name.
+        name: String,
+        /// The word that was probably meant.
+        meant: Option<String>,
+        /// All of them; never empty.
+        choices: Arc<[String]>,
+    },
     /// A required argument is absent, or null.
     Missing {
         /// The property name.
@@ -124,6 +133,19 @@ impl ArgumentProblem {
 impl fmt::Display for ArgumentProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Choice { name, meant, choices } => {
+                write!(formatter, "`{name}` must be one of ")?;
+                for (at, choice) in choices.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { ", " };
+                    // A word that is empty is shown as one.
+                    let shown = if choice.is_empty() { "\"\"" } else { choice };
+                    write!(formatter, "{separator}{shown}")?;
+                }
+                match meant {
+                    Some(meant) => write!(formatter, ", {}", Meant(meant)),
+                    None => Ok(()),
+                }
+            }
             Self::Missing { name, kind } => {
                 write!(formatter, "`{name}` ({kind}) is required")
             }

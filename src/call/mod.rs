@@ -5,6 +5,7 @@
 //! report every problem at once, so that a model can mend its call in one step. What they refuse
 //! never reaches a socket.
 
+mod accept;
 mod args;
 mod base_url;
 mod body;

@@ -8,12 +8,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, body, encode,
-    path,
+    ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, accept::accept,
+    body, encode, path,
 };
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{Location, ResponseRules, Streaming, Tool},
+    descriptor::model::{Location, Tool},
 };
 
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
@@ -105,14 +105,7 @@ fn headers(
         .cloned()
         .collect();
     if !headers.iter().any(|(name, _)| *name == ACCEPT) {
-        let accept = match tool.response {
-            ResponseRules { binary: true, .. } => "*/*",
-            ResponseRules { streaming: Streaming { is_declared: true, .. }, .. } => {
-                "text/event-stream, application/x-ndjson, application/json;q=0.9"
-            }
-            _ => "application/json",
-        };
-        headers.push((ACCEPT, HeaderValue::from_static(accept)));
+        headers.push((ACCEPT, accept(&tool.response)));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
     for (EntryParam { property, param, .. }, value) in arguments.named() {

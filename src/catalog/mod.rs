@@ -6,6 +6,7 @@
 
 mod annotations;
 mod description;
+pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod kind;
@@ -32,10 +33,11 @@ pub use self::{
 use crate::{
     access::{Decision, Policy},
     descriptor::{
+        fit::FitSource,
         model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
         task::Tasks,
     },
-    names::{Known, nearest_loosely, nearest_operation, verbs, words},
+    names::{Known, nearest_loosely, nearest_operation, readers, verbs, words},
 };
 
 /// The position of a backend in the settings.
@@ -61,6 +63,10 @@ pub struct Catalog {
     checks: Vec<Option<Entry>>,
     /// What says how the switch of each backend stands, where it can be asked.
     switches: Vec<Option<Entry>>,
+    /// What says which methods each backend has, where it can be asked.
+    fits: Vec<Option<Entry>>,
+    /// What says the version of each backend, where it can be asked.
+    fit_versions: Vec<Option<Entry>>,
     /// What watches and cancels the tasks of each backend that has some.
     tasks: Vec<Option<TaskTools>>,
     by_name: HashMap<String, usize>,
@@ -87,12 +93,32 @@ pub struct Entry {
     pub backend_name: Arc<str>,
     /// Whether the tool may be listed and called.
     pub decision: Decision,
+    /// Why it is not listed all the same: the server lacks it, as far as anybody knows.
+    pub absence: Option<Absence>,
     /// The parameters by their host-safe property names, those the runtime adds included;
     /// `required` and `default` say what a caller meets.
     pub params: Arc<[EntryParam]>,
     descriptor: Arc<Descriptor>,
     place: Place,
     validator: OnceLock<Box<jsonschema::Validator>>,
+}
+
+/// Why a tool that may be called is not listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// The server lacked it when it was last asked.
+    Lacking(fit::Lack),
+    /// It needs what few servers have, and nobody knows whether this one does.
+    Unknown(fit::Lack),
+}
+
+impl Absence {
+    /// Returns what is missing, or may be.
+    pub fn lack(&self) -> &fit::Lack {
+        match self {
+            Self::Lacking(lack) | Self::Unknown(lack) => lack,
+        }
+    }
 }
 
 /// What watches and cancels tasks. Their decisions are about going on with a task that is named by
@@ -136,6 +162,12 @@ pub struct EntryParam {
 impl Catalog {
     /// Builds the catalog; entries follow the order of the backends and of their files.
     pub fn build(backends: &[BackendTools<'_>]) -> Self {
+        Self::fitted(backends, &[])
+    }
+
+    /// Does what [`build`](Self::build) does, and leaves out of the list what the servers lack: what each
+    /// has stands at the position of its backend, where anything is known.
+    pub fn fitted(backends: &[BackendTools<'_>], offers: &[Option<Arc<fit::Offer>>]) -> Self {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
@@ -147,7 +179,8 @@ impl Catalog {
         for (id, backend) in backends.iter().enumerate() {
             let count = operations(&backend.descriptor).count();
             let names: Vec<String> = names.by_ref().take(count).collect();
-            backend.add_entries(BackendId(id), names, &mut entries);
+            let offer = offers.get(id).and_then(Option::as_deref);
+            backend.add_entries(BackendId(id), names, offer, &mut entries);
         }
         let by_name = entries.iter().enumerate().map(|(at, e)| (e.name.clone(), at)).collect();
         let checks =
@@ -156,7 +189,9 @@ impl Catalog {
             backends.iter().enumerate().map(|(id, it)| it.switch(BackendId(id))).collect();
         let tasks =
             backends.iter().enumerate().map(|(id, it)| it.task_tools(BackendId(id))).collect();
-        Self { entries, checks, switches, tasks, by_name }
+        let (fits, fit_versions) =
+            backends.iter().enumerate().map(|(id, it)| it.fit_tools(BackendId(id))).unzip();
+        Self { entries, checks, switches, fits, fit_versions, tasks, by_name }
     }
 
     /// Returns what watches and cancels the tasks of a backend; `None` when it has no tasks.
@@ -194,14 +229,33 @@ impl Catalog {
         self.switches.get(backend.0)?.as_ref()
     }
 
+    /// Returns the tool that says which methods a backend has, for the operator, as
+    /// [`switch`](Self::switch) does.
+    pub fn fit(&self, backend: BackendId) -> Option<&Entry> {
+        self.fits.get(backend.0)?.as_ref()
+    }
+
+    /// Returns the tool that says the version of a backend, for the operator.
+    pub fn fit_version(&self, backend: BackendId) -> Option<&Entry> {
+        self.fit_versions.get(backend.0)?.as_ref()
+    }
+
     /// Returns all entries, those that may not be called included.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Returns the entries that may be listed and called.
+    /// Returns the entries that are listed: they may be called, and nothing says that the server lacks
+    /// them.
     pub fn listed(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.decision == Decision::Allow)
+        self.entries.iter().filter(|entry| entry.is_listed())
+    }
+
+    /// Returns the entries that may be called and are not listed.
+    pub fn left_out(&self) -> impl Iterator<Item = &Entry> {
+        let is_left_out =
+            |entry: &&Entry| entry.decision == Decision::Allow && entry.absence.is_some();
+        self.entries.iter().filter(is_left_out)
     }
 
     /// Returns the entry with this MCP name, whether it may be called or not.
@@ -213,6 +267,17 @@ impl Catalog {
     pub fn find_declared(&self, backend: BackendId, name: &str) -> Option<&Entry> {
         let found = |entry: &&Entry| entry.backend == backend && entry.declared_name() == name;
         self.entries.iter().find(found)
+    }
+
+    /// Returns the names of the tools that read what `entry` changes, by what both are called after:
+    /// at most three, those that read one thing first.
+    pub fn readers_of(&self, entry: &Entry) -> Vec<String> {
+        let reads = |known: &&Entry| {
+            let shows = |tool: &Tool| tool.only_reads() && !tool.response.binary;
+            known.backend == entry.backend && known.tool().is_some_and(shows)
+        };
+        let known = self.listed().filter(reads).map(Entry::known);
+        readers(entry.declared_name(), known).into_iter().take(3).map(str::to_owned).collect()
     }
 
     /// Returns the listed name that `name` was probably meant to be; never one that goes further.
@@ -229,7 +294,13 @@ impl Catalog {
 
 impl BackendTools<'_> {
     /// Appends this backend's entries under the given MCP names, one for each operation.
-    fn add_entries(&self, id: BackendId, names: Vec<String>, entries: &mut Vec<Entry>) {
+    fn add_entries(
+        &self,
+        id: BackendId,
+        names: Vec<String>,
+        offer: Option<&fit::Offer>,
+        entries: &mut Vec<Entry>,
+    ) {
         let backend_name: Arc<str> = self.name.into();
         let first = entries.len();
         let decide = |it: Operation<'_>| self.decide(it);
@@ -243,7 +314,8 @@ impl BackendTools<'_> {
                     .enumerate()
                     .find(|(_, other)| other.declared_name() == wanted)?;
                 let goes_further = Access::danger(other.access()) > Access::danger(it.access());
-                let is_advice = decide(other) == Decision::Allow && !goes_further;
+                let is_there = self.absence(other, offer).is_none();
+                let is_advice = decide(other) == Decision::Allow && is_there && !goes_further;
                 names.get(at).filter(|_| is_advice).cloned()
             })
             .collect();
@@ -254,8 +326,13 @@ impl BackendTools<'_> {
                 Place::Health => self.decide_health(operation),
                 Place::Tool(_) | Place::Composite(_) => decide(operation),
             };
+            let absence = match place {
+                Place::Health => None,
+                Place::Tool(_) | Place::Composite(_) => self.absence(operation, offer),
+            };
             let backend_name = Arc::clone(&backend_name);
             entries.push(Entry {
+                absence,
                 description: description::describe(operation, replacement.as_deref()),
                 output: operation
                     .tool()
@@ -306,6 +383,7 @@ impl BackendTools<'_> {
             backend,
             backend_name,
             decision: Decision::Allow,
+            absence: None,
             params,
             descriptor: Arc::clone(&self.descriptor),
             place,
@@ -321,10 +399,24 @@ impl BackendTools<'_> {
 
     /// Makes the entry that says how the switch stands, for the operator.
     fn switch(&self, id: BackendId) -> Option<Entry> {
-        let asked = &self.descriptor.switch.as_ref()?.state.as_ref()?.tool;
+        self.asked(id, &self.descriptor.switch.as_ref()?.state.as_ref()?.tool)
+    }
+
+    /// Makes the entries that say which methods a server has, and its version, for the operator.
+    fn fit_tools(&self, id: BackendId) -> (Option<Entry>, Option<Entry>) {
+        let Some(fit) = &self.descriptor.fit else { return (None, None) };
+        let methods = match &fit.source {
+            FitSource::Methods(tool) => self.asked(id, tool),
+            FitSource::OpenApi(_) => None,
+        };
+        (methods, fit.version.as_ref().and_then(|version| self.asked(id, &version.tool)))
+    }
+
+    /// Makes the entry of a tool that is asked for the operator.
+    fn asked(&self, id: BackendId, name: &str) -> Option<Entry> {
         let mut tools = operations(&self.descriptor);
         let (place, operation) = tools
-            .find(|(place, it)| matches!(place, Place::Tool(_)) && it.declared_name() == asked)?;
+            .find(|(place, it)| matches!(place, Place::Tool(_)) && it.declared_name() == name)?;
         Some(self.operators(id, place, operation))
     }
 
@@ -363,6 +455,18 @@ impl BackendTools<'_> {
 
     fn decide(&self, operation: Operation<'_>) -> Decision {
         self.policy.decide(operation.declared_name(), operation.access())
+    }
+
+    /// Says why an operation need not be listed. Who names a tool wants it, unless it is known to be
+    /// missing.
+    fn absence(&self, operation: Operation<'_>, offer: Option<&fit::Offer>) -> Option<Absence> {
+        let absence = fit::absence(&self.descriptor, operation, offer)?;
+        let name = operation.declared_name();
+        let is_named = || self.policy.tools.as_ref().is_some_and(|tools| tools.names(name));
+        match absence {
+            Absence::Unknown(_) if is_named() => None,
+            absence => Some(absence),
+        }
     }
 
     /// Decides about the health check: it must not be a way to call a tool that is not allowed.
@@ -461,6 +565,11 @@ impl Entry {
         }
         // Invariant: `Catalog::build` takes the index from this descriptor's list.
         .expect("an entry's operation is in its descriptor")
+    }
+
+    /// Returns whether hosts see it.
+    pub fn is_listed(&self) -> bool {
+        self.decision == Decision::Allow && self.absence.is_none()
     }
 
     /// Returns the tool in its descriptor; `None` when a call is not one request.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::Levels,
-    config::{Overrides, PrivateHost, parse_levels},
+    config::{Overrides, Pin, PrivateHost, parse_levels},
     openapi::pattern::Pattern,
     outcome::task::TaskHandle,
 };
@@ -143,7 +143,11 @@ pub struct BackendArgs {
     /// Trust the certificates in this PEM file, for the backend of --dadl
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
     pub ca_file: Option<PathBuf>,
-    /// Accept any certificate from the backend of --dadl; prefer --ca-file
+    /// Accept the certificate with this SHA-256 from the backend of --dadl, and no other; can be
+    /// repeated (`dadl-mcp setup` shows it)
+    #[arg(long = "tls-fingerprint", value_name = "SHA256", requires = "dadl")]
+    pub tls_fingerprints: Vec<Pin>,
+    /// Accept any certificate from the backend of --dadl; prefer --tls-fingerprint
     #[arg(long, requires = "dadl")]
     pub tls_skip_verify: bool,
     /// Allow at most these access levels, separated by commas [env: DADL_MCP_ACCESS]
@@ -267,21 +271,43 @@ pub struct DoctorArgs {
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 no difference, 3 a file cannot be used, 7 differences, or \
+#[command(after_help = "Exit codes: 0 no difference, 3 a file or a setting cannot be used, 5 the \
+                        server answered with an error, 6 it did not answer, 7 differences, or \
                         exceptions that no difference needs")]
 pub struct DriftArgs {
-    /// The descriptor: a path, or the name of one that is built in
+    /// The descriptor: a path, or the name of one that is built in; without OPENAPI, the name of a
+    /// backend of the settings
     #[arg(value_name = "DESCRIPTOR", value_hint = ValueHint::FilePath)]
     pub descriptor: String,
-    /// The document: OpenAPI 3 or Swagger 2, JSON or YAML; - reads it from standard input
+    /// The document: OpenAPI 3 or Swagger 2, JSON or YAML, - for standard input; or the URL of a server
+    /// or of its document
     #[arg(value_name = "OPENAPI", value_hint = ValueHint::FilePath)]
-    pub document: PathBuf,
+    pub document: Option<PathBuf>,
     /// Leave out the differences in this file, each of which has its reason
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "no_exceptions")]
     pub exceptions: Option<PathBuf>,
-    /// Print JSON in every case
+    /// Do not use the exceptions that a built-in descriptor has
     #[arg(long)]
+    pub no_exceptions: bool,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: FormatArg,
+    /// Print JSON in every case
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Read settings from this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Trust these certificates (PEM) besides the system's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Accept a certificate with this SHA-256, and no other
+    #[arg(long = "tls-fingerprint", value_name = "SHA256")]
+    pub tls_fingerprints: Vec<Pin>,
+    /// Accept any certificate
+    #[arg(long)]
+    pub tls_skip_verify: bool,
 }
 
 /// Arguments of `explain`.
@@ -552,6 +578,9 @@ pub struct SimulateArgs {
     /// Refuse calls through MCP, as an administrator can have it, where the product has the switch
     #[arg(long)]
     pub mcp_off: bool,
+    /// Have what plugins add, where the product has plugins
+    #[arg(long)]
+    pub plugins: bool,
 }
 
 /// Arguments of `task`.
@@ -592,6 +621,7 @@ impl From<&BackendArgs> for Overrides {
             allow_private_hosts,
             name,
             ca_file,
+            tls_fingerprints,
             tls_skip_verify,
             access,
             files,
@@ -603,6 +633,7 @@ impl From<&BackendArgs> for Overrides {
             allow_private_hosts,
             name,
             ca_file,
+            tls_fingerprint: tls_fingerprints,
             tls_skip_verify,
             access,
             files,

@@ -2,6 +2,8 @@
 //! with a hint under each line that is not well. Values of credentials are never shown.
 
 mod backend;
+mod certificate;
+mod fit;
 mod switch;
 
 use std::io::{self, Write};

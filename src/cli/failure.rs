@@ -277,7 +277,11 @@ impl From<Refusal> for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        let exit = match &error {
+        let what = match &error {
+            CallError::Unsure(unsure) => &unsure.error,
+            error => error,
+        };
+        let exit = match what {
             CallError::Api(_) => Exit::Api,
             CallError::Task(error) if matches!(**error, TaskError::Failed(_)) => Exit::Api,
             CallError::Argument(_)

@@ -150,6 +150,7 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         allow_private_hosts,
         name,
         ca_file,
+        tls_fingerprints,
         tls_skip_verify,
         access: _,
         files,
@@ -174,6 +175,8 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
     let valued = valued.chain(hosts.map(|host| ("--allow-private-host", host)));
+    let pins = tls_fingerprints.iter().map(|pin| ("--tls-fingerprint", pin.to_string()));
+    let valued = valued.chain(pins);
     let alone = [("--demo", demo), ("--tls-skip-verify", *tls_skip_verify)];
     let alone = alone.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned());
     alone.chain(valued.flat_map(|(flag, value)| [flag.to_owned(), value])).collect()

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     access::{Decision, Denial, UNCLASSIFIED},
-    catalog::{Entry, Operation},
+    catalog::{Absence, Entry, Operation},
     config::env_vars::Environment,
     descriptor::model::Access,
     text::line,
@@ -50,9 +50,15 @@ pub(super) async fn run(
     if !entries.is_empty() {
         write(&entries, console)?;
     }
-    let hidden = catalog.entries().len() - entries.len();
-    if hidden > 0 {
-        console.note(&format!("{hidden} more are not allowed; --all shows them"))?;
+    if !args.all {
+        let absent = catalog.left_out().count();
+        let denied = catalog.entries().len() - entries.len() - absent;
+        let denied = (denied > 0).then(|| format!("{denied} more are not allowed"));
+        let absent = (absent > 0).then(|| format!("{absent} more the server lacks or may lack"));
+        let hidden: Vec<String> = denied.into_iter().chain(absent).collect();
+        if !hidden.is_empty() {
+            console.note(&format!("{}; --all shows them", hidden.join(", ")))?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -87,6 +93,16 @@ pub(super) fn summary(entry: &Entry) -> Value {
         summary.insert("reason".to_owned(), denial.to_string().into());
         let remedy = denial.remedy(&entry.backend_name, entry.declared_name());
         summary.insert("remedy".to_owned(), remedy.into());
+    } else if let (Some(absence), Some(summary)) = (&entry.absence, summary.as_object_mut()) {
+        let lack = absence.lack();
+        let known = match absence {
+            Absence::Lacking(_) => "lacking",
+            Absence::Unknown(_) => "unknown",
+        };
+        summary.insert("listed".to_owned(), false.into());
+        summary.insert("fit".to_owned(), known.into());
+        summary.insert("reason".to_owned(), lack.to_string().into());
+        summary.insert("remedy".to_owned(), lack.remedy.clone().into());
     }
     summary
 }
@@ -135,12 +151,21 @@ fn shown<'entry>(
     reasons: &mut Vec<String>,
 ) -> Shown<'entry> {
     let mut access = level(entry).to_owned();
-    if let Decision::Deny(denial) = &entry.decision {
-        let remedy = match denial {
-            Denial::Bound { level } => format!("`{}` allows it", console.flags.allowing(level)),
-            denial => denial.remedy(&entry.backend_name, "NAME"),
-        };
-        let reason = format!("not allowed: {denial}; {remedy}");
+    let reason = match (&entry.decision, &entry.absence) {
+        (Decision::Deny(denial), _) => {
+            let remedy = match denial {
+                Denial::Bound { level } => format!("`{}` allows it", console.flags.allowing(level)),
+                denial => denial.remedy(&entry.backend_name, "NAME"),
+            };
+            Some(format!("not allowed: {denial}; {remedy}"))
+        }
+        (Decision::Allow, Some(absence)) => {
+            let lack = absence.lack().of_all();
+            Some(format!("not listed: {lack}; a call is sent all the same"))
+        }
+        (Decision::Allow, None) => None,
+    };
+    if let Some(reason) = reason {
         let at = reasons.iter().position(|it| *it == reason).unwrap_or_else(|| {
             reasons.push(reason);
             reasons.len() - 1

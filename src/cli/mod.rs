@@ -26,6 +26,7 @@ mod list;
 mod load;
 mod log;
 mod mishap;
+mod pinning;
 mod progress;
 pub mod report;
 mod rewrite;
@@ -100,7 +101,7 @@ fn dispatch(
         Command::Completions(args) => complete::completions(&args, console),
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
         Command::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
-        Command::Drift(args) => drift::run(&args, console),
+        Command::Drift(args) => to_the_end(drift::run(&args, environment, console)),
         Command::Explain(args) => explain::run(&args, console),
         Command::Health(args) => to_the_end(health::run(&args, environment, console)),
         Command::Import(args) => import::run(&args, is_quiet, console),

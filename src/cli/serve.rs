@@ -61,7 +61,8 @@ pub(super) async fn run(
             simulated::app(&args.backends, &environment, args.demo_changes).await?;
         (app, Some(simulator))
     } else {
-        (load::app(&args.backends, environment.clone(), Door::Mcp)?, None)
+        let app = load::app(&args.backends, environment.clone(), Door::Mcp)?;
+        (App { executor: app.executor.learning(), ..app }, None)
     };
     let app = App { gate: app.gate.reached_by(console.flags.terminal()), ..app };
     if app.gate.catalog().listed().next().is_none() {

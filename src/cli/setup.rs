@@ -15,7 +15,7 @@ use super::{
     doctor,
     exit::Exit,
     failure::Failure,
-    load,
+    load, pinning,
     signals::{Signal, Signals},
     stored,
 };
@@ -23,7 +23,7 @@ use crate::{
     app::{App, LoadedBackend},
     call::Door,
     config::{
-        BackendSettings, Settings,
+        BackendSettings, Pin, Settings,
         binding::{BindingError, Recipient, listed},
         credentials::{self, Committed, CredentialError, Credentials},
         env_vars::{self, Environment},
@@ -56,9 +56,15 @@ pub(super) async fn run(
     let settings = load::settings(&args.backends, &environment)?;
     load::warn(&settings);
     let backend = choose(args, &settings)?;
-    let settings = settings.only(&backend.name);
+    let mut settings = settings.only(&backend.name);
     let draft = Credentials::new(environment.clone()).noting(&SECRETS).draft();
-    let app = App::build(&settings, &draft)?.at(Door::Terminal);
+    let mut app = App::build(&settings, &draft)?.at(Door::Terminal);
+    if let Some(pin) = pinned(args, &app, console).await? {
+        for backend in &mut settings.backends {
+            backend.tls_fingerprint.push(pin);
+        }
+        app = App::build(&settings, &draft)?.at(Door::Terminal);
+    }
     let Some(loaded) = app.backends.first() else {
         return Err(Failure::settings("there is no backend"));
     };
@@ -97,6 +103,21 @@ pub(super) async fn run(
     };
     let checked = tried(check, signals.as_mut()).await?;
     entered.end(checked, is_obtained, console)
+}
+
+/// Lets a person pin a certificate that nothing vouches for, and says what has to be written down then.
+async fn pinned(
+    args: &SetupArgs,
+    app: &App,
+    console: &mut Console,
+) -> Result<Option<Pin>, Failure> {
+    // Without a check nothing is sent.
+    let Some(loaded) = app.backends.first().filter(|_| !args.no_check) else { return Ok(None) };
+    let pin = pinning::ask(loaded, console).await?;
+    if let Some(pin) = pin {
+        pinning::tell(&loaded.settings, pin, console)?;
+    }
+    Ok(pin)
 }
 
 /// Gets what the person agreed to; returns how the command ends when a signal came meanwhile.

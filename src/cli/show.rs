@@ -114,6 +114,9 @@ fn write(app: &App, entry: &Entry, args: &ShowArgs, page: &mut Page<'_>) -> io::
     writeln!(page.out, "{NAME}{}{NAME:#}  {}", entry.name, entry.title)?;
     writeln!(page.out, "\n{}\n", wrapped(&entry.description, page.width, 0, 0))?;
     write_access(entry, page)?;
+    if let Some(absence) = &entry.absence {
+        page.fact("server", &absence.lack().to_string())?;
+    }
     page.fact("backend", &format!("{}{}", entry.backend_name, edition(entry)))?;
     match entry.operation() {
         Operation::Tool(_) => page.fact("request", &entry.operation().summary())?,

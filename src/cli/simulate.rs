@@ -32,13 +32,16 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
     let usual = SimulatorOptions::default();
     let options = SimulatorOptions {
         listen: address,
-        token: args.token.unwrap_or(usual.token),
+        token: args.token.unwrap_or_else(|| usual.token.clone()),
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
+        lag: usual.lag,
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
         mcp: !args.mcp_off,
+        extras: args.plugins,
         moment: simulator::recent(),
         record: false,
+        ..usual
     };
     let simulator = product.start(options).await;
     let simulator = simulator.map_err(|source| ServeError::Listen { address, source })?;

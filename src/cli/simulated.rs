@@ -59,7 +59,7 @@ pub(super) async fn demo(
 /// server gets none of them.
 fn is_ours(name: &str) -> bool {
     const PLACES: &[&str] =
-        &["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA"];
+        &["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "APPDATA", "LOCALAPPDATA"];
     let prefixes = [env_vars::CREDENTIAL_PREFIX, "DADL_MCP_"];
     name != env_vars::LOG
         && (PLACES.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix)))
@@ -105,6 +105,8 @@ pub(super) async fn start(
     // Only the descriptor inside the binary fits the simulator inside the binary, and nothing that
     // anybody has stored or set is for it: this environment has one variable, and no store.
     settings.places = Places::default();
+    // Its port is another each time: there is nothing to remember.
+    settings.cache = None;
     let only = Environment::from_iter([(TOKEN_VARIABLE, simulator.token())]);
     Ok((settings, Credentials::new(only).noting(&SECRETS), simulator))
 }

@@ -30,6 +30,10 @@ const BUNDLED: &[(&str, &str)] = &[
     ("xo-proxy", include_str!("../../dadl/xo-proxy.dadl")),
 ];
 
+/// Differences to the documents of their APIs that stay, by name.
+const EXCEPTIONS: &[(&str, &str)] =
+    &[("xen-orchestra", include_str!("../../dadl/xen-orchestra.drift.yaml"))];
+
 /// The credentials that they name, for all of their logins.
 const CREDENTIALS: &[(&str, &str)] = &[
     ("danube-cloud", "danube_cloud_api_key"),
@@ -167,6 +171,12 @@ pub fn is_bundled(source: &Source) -> bool {
     let name = source.name().strip_prefix(ORIGIN_PREFIX);
     // The text as well: a file can be called anything.
     BUNDLED.iter().any(|(known, text)| name == Some(known) && source.text() == *text)
+}
+
+/// Returns the differences that stay of a descriptor inside the binary, as a file of exceptions has them.
+pub fn exceptions(source: &Source) -> Option<&'static str> {
+    let name = source.name().strip_prefix(ORIGIN_PREFIX).filter(|_| is_bundled(source))?;
+    EXCEPTIONS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 /// Returns whether `dadl` is a path; other values are names.

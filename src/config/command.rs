@@ -26,6 +26,9 @@ impl BackendSettings {
                 if let Some(path) = &self.ca_file {
                     flag("--ca-file", &path.display().to_string());
                 }
+                for pin in &self.tls_fingerprint {
+                    flag("--tls-fingerprint", &pin.to_string());
+                }
                 if self.tls_skip_verify {
                     words.push("--tls-skip-verify".to_owned());
                 }
@@ -77,6 +80,12 @@ mod tests {
             "dadl-mcp setup shop --dadl shop --url https://shop.example/v1 --allow-private-host \
              sso.lan:8443 --allow-private-host '[fd00::1]' --tls-skip-verify"
         );
+        backend.tls_skip_verify = false;
+        backend.allow_private_hosts.clear();
+        let pin = format!("AB{}", ":AB".repeat(31));
+        backend.tls_fingerprint = vec![pin.parse().unwrap()];
+        let expected = format!("--url https://shop.example/v1 --tls-fingerprint {pin}");
+        assert!(backend.setup_command().ends_with(&expected), "{}", backend.setup_command());
         backend.provenance = Provenance::Named("./backends.yaml".into());
         assert_eq!(backend.setup_command(), "dadl-mcp setup shop --config ./backends.yaml");
         backend.provenance = Provenance::Own;

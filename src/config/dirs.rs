@@ -22,6 +22,11 @@ pub(crate) fn credentials(environment: &Environment) -> Option<PathBuf> {
     Some(state(environment)?.join("credentials.json"))
 }
 
+/// Returns the directory of what can be found out again.
+pub(crate) fn cache(environment: &Environment) -> Option<PathBuf> {
+    base(environment, "XDG_CACHE_HOME", "LOCALAPPDATA", ".cache")
+}
+
 fn state(environment: &Environment) -> Option<PathBuf> {
     base(environment, "XDG_STATE_HOME", "LOCALAPPDATA", ".local/state")
 }
@@ -44,6 +49,7 @@ mod tests {
         let environment = Environment::from_iter([("HOME", "/home/ada")]);
         assert_eq!(config(&environment), Some("/home/ada/.config/dadl-mcp".into()));
         assert_eq!(files(&environment), Some("/home/ada/.local/state/dadl-mcp/files".into()));
+        assert_eq!(cache(&environment), Some("/home/ada/.cache/dadl-mcp".into()));
         let environment = environment.with("XDG_CONFIG_HOME", "/etc/xdg");
         assert_eq!(config(&environment), Some("/etc/xdg/dadl-mcp".into()));
         let environment = environment.with("XDG_CONFIG_HOME", "relative");

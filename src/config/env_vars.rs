@@ -104,6 +104,12 @@ pub const ALL: &[Variable] = &[
         flag: None,
     },
     Variable {
+        name: "XDG_CACHE_HOME",
+        meaning: "Keep here what is known of servers, in `dadl-mcp/fit`, instead of in `~/.cache` \
+                  (Windows: `LOCALAPPDATA`)",
+        flag: None,
+    },
+    Variable {
         name: "DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR",
         meaning: "Reach the keyring over this bus, or over `bus` in this directory, instead of \
                   `/run/user/UID/bus` (Linux)",

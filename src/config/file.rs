@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{
-    BackendSettings, Confirm, FileSettings, Limits, NoHost, PrivateHost,
+    BackendSettings, Confirm, FileSettings, Limits, NoHost, Pin, PrivateHost,
     env_vars::unexpanded,
     keys,
     reader::{Reader, Section, Text},
@@ -173,10 +173,12 @@ impl Reader {
         backend.confirm = self.choice(section, "confirm", &confirm).unwrap_or_default();
         backend.headers = self.headers(section);
         backend.ca_file = self.string(section, "ca_file").map(|path| directory.join(path));
+        backend.tls_fingerprint = self.pins(section);
         backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
         backend.allow_private_hosts = self.private_hosts(section);
         backend.fetch_openapi = self.boolean(section, "fetch_openapi").unwrap_or_default();
+        backend.fit = self.boolean(section, "fit").unwrap_or(true);
         backend.login = self.string(section, "login");
         backend.defaults = self.defaults(section);
         backend.credentials = self.credentials(section);
@@ -224,6 +226,21 @@ impl Reader {
             }
         }
         hosts
+    }
+
+    fn pins(&mut self, section: Section<'_>) -> Vec<Pin> {
+        let mut pins = Vec::new();
+        for Text { value, span } in self.words(section, "tls_fingerprint").unwrap_or_default() {
+            match value.parse() {
+                Ok(pin) => pins.push(pin),
+                Err(error) => {
+                    let message = format!("`{value}` in `tls_fingerprint` is none: {error}");
+                    let help = "`dadl-mcp setup` shows that of the backend";
+                    self.error(code::UNKNOWN_VALUE, &span, message, help);
+                }
+            }
+        }
+        pins
     }
 
     fn policy(&mut self, section: Section<'_>, backend: &mut BackendSettings) {
@@ -345,6 +362,8 @@ impl Reader {
             ("timeout", &mut timeouts.call),
             ("connect_timeout", &mut timeouts.connect),
             ("read_timeout", &mut timeouts.read),
+            ("first_byte_timeout", &mut timeouts.first_byte),
+            ("stall_timeout", &mut timeouts.stall),
             ("task_wait", &mut backend.task_wait),
         ] {
             *timeout = self.duration(section, key).unwrap_or(*timeout);

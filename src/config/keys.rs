@@ -188,8 +188,26 @@ pub const BACKEND: &[Key] = &[
         "Whether a person is asked before each dangerous call",
     ),
     key("headers", "mapping", "none", "Header fields that are added to each request"),
-    key("ca_file", "path", "none", "Certificates (PEM) to trust besides the system's"),
-    key("tls_skip_verify", "boolean", "`false`", "Accept any certificate; prefer `ca_file`"),
+    key(
+        "ca_file",
+        "path",
+        "none",
+        "Certificates (PEM) to trust besides the system's; the backend's own, when it is among them, \
+         whatever names and dates are in it",
+    ),
+    key(
+        "tls_fingerprint",
+        "text or list",
+        "none",
+        "The SHA-256 of the backend's certificate, with or without colons: it is accepted whatever is in \
+         it, and no other; `setup` shows it",
+    ),
+    key(
+        "tls_skip_verify",
+        "boolean",
+        "`false`",
+        "Accept any certificate; prefer `tls_fingerprint`, which goes before it",
+    ),
     key(
         "allow_private_url",
         "boolean",
@@ -210,6 +228,14 @@ pub const BACKEND: &[Key] = &[
         "`false`",
         "Fetch the descriptor's `openapi_source` at the start when it is below the base URL: with \
          the credential, for 5 s and 32 MB at most; without it the start goes on",
+    ),
+    key(
+        "fit",
+        "boolean",
+        "`true`",
+        "Learn in the background which tools the server has, where the descriptor says how, and \
+         leave out of the list of the next start what it lacks; `false` asks for nothing and keeps \
+         nothing",
     ),
     key(
         "login",
@@ -242,7 +268,20 @@ pub const OPTIONS: &[Key] = &[
         "For a whole call, retries included; uploads and downloads are exempt while bytes move",
     ),
     key("connect_timeout", "duration", "`10s`", "For a connection, TLS included"),
-    key("read_timeout", "duration", "`1m`", "Between two pieces of an answer"),
+    key(
+        "read_timeout",
+        "duration",
+        "`1m`",
+        "Until an answer begins, and between two pieces of it; files that tools save have the two bounds \
+         below",
+    ),
+    key(
+        "first_byte_timeout",
+        "duration",
+        "`30m`",
+        "Until the first byte of a file comes, which a backend may have to prepare",
+    ),
+    key("stall_timeout", "duration", "`10m`", "Between two pieces of such a file"),
     key(
         "max_response_size",
         "size",
@@ -310,7 +349,9 @@ mod tests {
             let key = OPTIONS.iter().find(|key| key.name == name).unwrap();
             key.default.trim_matches('`')
         };
-        let Timeouts { connect, read, call } = Timeouts::default();
+        let Timeouts { connect, read, call, first_byte, stall } = Timeouts::default();
+        assert_eq!(units::duration(default("first_byte_timeout")), Some(first_byte));
+        assert_eq!(units::duration(default("stall_timeout")), Some(stall));
         assert_eq!(units::duration(default("timeout")), Some(call));
         assert_eq!(units::duration(default("connect_timeout")), Some(connect));
         assert_eq!(units::duration(default("read_timeout")), Some(read));

@@ -11,7 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    BackendSettings, FileSettings, Limits, Places, PrivateHost, Provenance, Settings, dirs,
+    BackendSettings, FileSettings, Limits, Pin, Places, PrivateHost, Provenance, Settings, dirs,
     env_vars::{self, Environment, Unexpanded},
     file,
     trust::{self, Doubt},
@@ -43,6 +43,8 @@ pub struct Overrides {
     pub name: Option<String>,
     /// `--ca-file` of that backend.
     pub ca_file: Option<PathBuf>,
+    /// `--tls-fingerprint` of that backend.
+    pub tls_fingerprint: Vec<Pin>,
     /// `--tls-skip-verify` of that backend.
     pub tls_skip_verify: bool,
     /// `--access`
@@ -171,6 +173,7 @@ impl Settings {
             backends,
             beside: Vec::new(),
             files,
+            cache: dirs::cache(environment),
             file_settings,
             limits,
             origin,
@@ -247,6 +250,7 @@ fn from_flags(
     backend.url.clone_from(&overrides.url);
     backend.allow_private_hosts.clone_from(&overrides.allow_private_hosts);
     backend.ca_file = overrides.ca_file.as_ref().map(|path| directory.join(path));
+    backend.tls_fingerprint.clone_from(&overrides.tls_fingerprint);
     backend.tls_skip_verify = overrides.tls_skip_verify;
     backend.policy.levels = Levels::new([ALL]);
     backend.policy.bound = Some(access.unwrap_or_default());

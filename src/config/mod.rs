@@ -18,7 +18,10 @@ pub mod keyring;
 pub mod keys;
 mod limits;
 mod load;
+pub mod notes;
 mod origin;
+mod pin;
+mod private;
 mod reach;
 mod reader;
 pub mod store;
@@ -38,6 +41,7 @@ pub use self::{
     limits::Limits,
     load::{LevelsError, Overrides, SettingsError, parse_levels},
     origin::{Origin, OriginError},
+    pin::{NoPin, Pin},
     reach::{AddressKey, NoHost, PrivateAddress, PrivateHost, Reach},
 };
 use crate::access::Policy;
@@ -51,6 +55,8 @@ pub struct Settings {
     pub beside: Vec<BackendSettings>,
     /// Where binary answers are saved and where uploads are read from.
     pub files: PathBuf,
+    /// Where it is kept what servers have; `None` when nothing is kept.
+    pub cache: Option<PathBuf>,
     /// What may be sent from elsewhere, and how much is kept for how long.
     pub file_settings: FileSettings,
     /// How much happens at once, and how much of an answer is shown.
@@ -92,6 +98,8 @@ pub struct BackendSettings {
     pub allow_private_hosts: Vec<PrivateHost>,
     /// Fetch the descriptor's OpenAPI document when it is below the base URL.
     pub fetch_openapi: bool,
+    /// Learn which tools the server has, and leave out of the list what it lacks.
+    pub fit: bool,
     /// What the operator tells models about this backend.
     pub hint: Option<String>,
     /// Which tools may be listed and called.
@@ -102,6 +110,8 @@ pub struct BackendSettings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Accept the certificates with these fingerprints, and no others.
+    pub tls_fingerprint: Vec<Pin>,
     /// Accept any certificate.
     pub tls_skip_verify: bool,
     /// Which of the descriptor's other logins is used (`_dadl_mcp.auth.logins`).
@@ -160,11 +170,13 @@ impl BackendSettings {
             allow_private_url: false,
             allow_private_hosts: Vec::new(),
             fetch_openapi: false,
+            fit: true,
             hint: None,
             policy: Policy::default(),
             confirm: Confirm::default(),
             headers: Vec::new(),
             ca_file: None,
+            tls_fingerprint: Vec::new(),
             tls_skip_verify: false,
             login: None,
             defaults: BTreeMap::new(),
@@ -210,6 +222,10 @@ pub struct Timeouts {
     pub read: Duration,
     /// For a whole call, retries included; downloads are exempt.
     pub call: Duration,
+    /// Until the first byte of a file comes that a backend prepares.
+    pub first_byte: Duration,
+    /// Between two pieces of such a file.
+    pub stall: Duration,
 }
 
 impl Default for Timeouts {
@@ -218,6 +234,8 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(60),
             call: Duration::from_secs(300),
+            first_byte: Duration::from_secs(30 * 60),
+            stall: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -18,7 +18,6 @@
 mod content;
 mod error;
 mod listing;
-mod private;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,10 +31,7 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use self::{
-    content::{Content, Entry, Item, Note},
-    private::{create_directory, create_private, is_open_to_others, private},
-};
+use self::content::{Content, Entry, Item, Note};
 pub use self::{
     error::StoreError,
     listing::{Forgotten, Listed},
@@ -43,6 +39,7 @@ pub use self::{
 use super::{
     Origin,
     keyring::{self, Keyring, KeyringError},
+    private::{create_directory, create_private, is_open_to_others, private},
     trust::{self, Doubt},
 };
 pub use crate::text::fingerprint;

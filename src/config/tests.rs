@@ -54,6 +54,7 @@ backends:
     confirm: never
     headers: { X-Request-Source: dadl-mcp }
     ca_file: lab.pem
+    tls_fingerprint: "AB:CD:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:EF"
     tls_skip_verify: true
     allow_private_url: true
     allow_private_hosts: [sso.example.com, "10.0.0.1:8443"]
@@ -62,6 +63,8 @@ backends:
       timeout: 2m
       connect_timeout: 5s
       read_timeout: 30s
+      first_byte_timeout: 45m
+      stall_timeout: 20m
       max_response_size: 1MB
       streaming_timeout: 1h
       task_wait: 40s
@@ -79,6 +82,8 @@ backends:
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
     assert!(backend.tls_skip_verify && backend.allow_private_url);
+    let pin = format!("abcd{}ef", "00".repeat(29)).parse().unwrap();
+    assert_eq!(backend.tls_fingerprint, [pin]);
     let hosts: Vec<PrivateHost> =
         ["sso.example.com", "10.0.0.1:8443"].map(|host| host.parse().unwrap()).into();
     assert_eq!(backend.allow_private_hosts, hosts);
@@ -86,6 +91,8 @@ backends:
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
     assert_eq!(backend.timeouts.read, Duration::from_secs(30));
+    let Timeouts { first_byte, stall, .. } = backend.timeouts;
+    assert_eq!((first_byte.as_secs(), stall.as_secs()), (45 * 60, 20 * 60));
     assert_eq!((backend.task_wait, backend.task_after), (Duration::from_secs(40), Duration::ZERO));
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));

@@ -73,7 +73,7 @@ codes! {
     SIZE = "D404", "A size is not well formed";
     STATUS = "D405", "A number is not an HTTP status";
     RETRY_CONFLICT = "D406", "A status is both retried and terminal";
-    ERROR_MAP = "D407", "A key of the error map is not a 4xx or 5xx status";
+    ERROR_MAP = "D407", "A key of the error map is not a 3xx, 4xx or 5xx status";
     RANGE = "D408", "A number is out of range";
 
     TRANSFORM = "D410", "A transform is not a jq program";
@@ -133,11 +133,14 @@ codes! {
     SWITCH = "D765", "Nothing tells the API that a call comes through MCP";
     SWITCH_OFF = "D766", "An answer does not say clearly that MCP is off";
     SWITCH_STATE = "D767", "The state of the switch cannot be asked for";
-
     REQUEST_NAME = "D770", "What is said about requests names no tool, parameter or media type";
     REQUEST_TYPE = "D771", "The type of a parameter is not one that a request can have";
     REQUEST_STYLE = "D772", "A style does not fit its parameter";
     REQUEST_FORM = "D773", "A body, a query or a cookie cannot be built as the extension says";
+    FIT = "D775", "What a server has cannot be told";
+    FIT_TOOL = "D776", "What is said about a tool that servers may lack is of no use";
+    FILTERS = "D780", "What is said about filters is of no use";
+    CHOICES = "D781", "The words that a parameter may have are not listed";
 
     SCRIPT = "D601", "The code of a composite cannot be run";
     SCRIPT_CALL = "D602", "A composite calls what is no tool";

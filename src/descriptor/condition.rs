@@ -82,7 +82,7 @@ impl Condition {
     }
 
     /// Returns whether one of `conditions` holds on a body; on one that is no JSON, none does.
-    pub(super) fn any_holds(conditions: &[Self], body: &[u8]) -> bool {
+    pub(crate) fn any_holds(conditions: &[Self], body: &[u8]) -> bool {
         let text = std::str::from_utf8(body).ok().and_then(|text| scan::compacted(text).ok());
         let holds = |condition: &Self| condition.holds(text.as_deref()?);
         conditions.iter().any(|condition| holds(condition) == Some(true))

@@ -5,11 +5,14 @@
 //! all problems it finds.
 
 mod allow;
+pub mod carried;
 pub mod code;
 pub mod condition;
 pub mod diagnostic;
 pub mod events;
 mod files;
+pub mod filters;
+pub mod fit;
 pub mod format;
 pub mod json_path;
 mod lint;

@@ -7,7 +7,11 @@ use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{condition::Condition, json_path::JsonPath};
+use super::{
+    carried::{self, Carried},
+    condition::Condition,
+    json_path::JsonPath,
+};
 use crate::{json::scan, text::cut};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
@@ -51,6 +55,8 @@ pub struct Tasks {
     pub steps: Option<Steps>,
     /// Asks a task to stop.
     pub cancel: Option<TaskCall>,
+    /// The parameters of the call that began a task whose values the calls above ask for.
+    pub carried: BTreeSet<String>,
     /// No call waits longer for a task.
     pub max_wait: Duration,
 }
@@ -71,27 +77,39 @@ pub struct Steps {
 pub struct TaskCall {
     /// The tool.
     pub tool: String,
-    /// Its arguments by their names on the wire; [`TASK`] in a text stands for the id.
+    /// Its arguments by their names on the wire; [`TASK`] in a text stands for the id, `{call.NAME}` for
+    /// a value of the call that began the task.
     pub arguments: Map<String, Value>,
 }
 
 impl TaskCall {
-    /// Returns the arguments for the task `id`.
-    pub fn arguments_for(&self, id: &str) -> Map<String, Value> {
+    /// Returns the arguments for the task `id`. One that asks for what is not carried is left out.
+    pub fn arguments_for(&self, id: &str, carried: &Carried) -> Map<String, Value> {
         let arguments = self.arguments.iter();
-        arguments.map(|(name, value)| (name.clone(), fill(value, id))).collect()
+        arguments
+            .filter_map(|(name, value)| Some((name.clone(), fill(value, id, carried)?)))
+            .collect()
+    }
+
+    /// Returns the parameters whose values it asks for.
+    pub fn carried(&self) -> BTreeSet<&str> {
+        self.arguments.values().flat_map(carried::names_in).collect()
     }
 }
 
-fn fill(value: &Value, id: &str) -> Value {
-    match value {
-        Value::String(text) => Value::String(text.replace(TASK, id)),
-        Value::Array(items) => items.iter().map(|item| fill(item, id)).collect(),
+fn fill(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
+    Some(match value {
+        Value::String(text) => Value::String(carried::fill(text, TASK, id, carried)?),
+        Value::Array(items) => {
+            items.iter().map(|item| fill(item, id, carried)).collect::<Option<_>>()?
+        }
         Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), fill(value, id))).collect()
+            let filled =
+                |(name, value): (&String, &Value)| Some((name.clone(), fill(value, id, carried)?));
+            Value::Object(members.iter().map(filled).collect::<Option<_>>()?)
         }
         other => other.clone(),
-    }
+    })
 }
 
 /// What a state means.
@@ -327,6 +345,7 @@ mod tests {
                 progress: Some(path("$.progress")),
             }),
             cancel: None,
+            carried: BTreeSet::new(),
             max_wait: Duration::from_secs(60),
         }
     }
@@ -387,8 +406,15 @@ mod tests {
         let arguments = json!({ "id": "{task}", "wait": true, "deep": [{ "in": "x-{task}" }] });
         let arguments = arguments.as_object().unwrap().clone();
         let call = TaskCall { tool: "get".into(), arguments };
-        let filled = Value::Object(call.arguments_for("a1"));
+        let filled = Value::Object(call.arguments_for("a1", &Carried::default()));
         assert_eq!(filled, json!({ "id": "a1", "wait": true, "deep": [{ "in": "x-a1" }] }));
+        let arguments = json!({ "id": "{task}", "dc": "{call.dc}", "deep": ["{call.disk}"] });
+        let arguments = arguments.as_object().unwrap().clone();
+        let call = TaskCall { tool: "stop".into(), arguments };
+        assert_eq!(call.carried(), ["dc", "disk"].into());
+        let carried = "dc=main".parse().unwrap();
+        let filled = Value::Object(call.arguments_for("a1", &carried));
+        assert_eq!(filled, json!({ "id": "a1", "dc": "main" }), "the rest is not known");
         let pauses = [0, 1, 2, 99].map(|look| tasks().pause(look).as_secs());
         assert_eq!(pauses, [1, 2, 2, 2]);
     }

@@ -4,7 +4,7 @@
 //! through the gate. The time limit covers both, and dropping the future ends both.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
@@ -14,10 +14,11 @@ use tokio::sync::Semaphore;
 
 use super::{Budget, CallContext, CallError, Executor, TaskError, queue::NoRoom};
 use crate::{
-    descriptor::model::Composite,
+    descriptor::model::{Access, Composite},
     gate::{Admitted, Refusal},
     outcome::{Held, JsonText, NextPage, Outcome, Payload},
     script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
+    text,
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.
@@ -26,8 +27,15 @@ const MOST_IN_FLIGHT: usize = 10;
 /// So long before its time is over a script learns that a task which it waits for goes on.
 const TO_LEARN: Duration = Duration::from_millis(250);
 
+/// What is said of a composite that was ended and may have changed something.
+const WHAT_WAS_BEGUN: &str =
+    "; what it had begun may have been done: look before it is called again";
+
 /// So many notes of inner calls reach the caller.
 const MOST_NOTES: usize = 20;
+
+/// So much is told of why a call of a script brought nothing, in characters.
+const MOST_REASON: usize = 300;
 
 /// Runs `composite`, which `call` calls.
 pub(super) async fn run(
@@ -41,13 +49,15 @@ pub(super) async fn run(
     // A script learns that a task goes on before its own time is over.
     let budget =
         Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
-    let context = &context.clone().waiting(budget);
+    let context = &context.clone().waiting(budget).of_script();
     let mut running = Running { executor, call, composite, context, has_slot: false, notes };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
         let message = if running.has_slot {
-            format!("it did not end within {after} s")
+            let may_change = composite.access != Some(Access::Read);
+            let done = if may_change { WHAT_WAS_BEGUN } else { "" };
+            format!("it did not end within {after} s{done}")
         } else {
             format!("{MOST_RUNS} others were running for {after} s; try again later")
         };
@@ -93,6 +103,8 @@ struct Answer {
     reply: Reply,
     notes: Vec<String>,
     next: Option<NextPage>,
+    /// Whether nobody knows what there would have been.
+    is_blind: bool,
 }
 
 /// The pages that a script knows of and has not read.
@@ -195,7 +207,7 @@ impl Running<'_> {
                     None => ended = Some(Err(internal("the script engine failed"))),
                 },
                 Some(answer) = calls.next(), if !calls.is_empty() => {
-                    let Answer { tool, reply, notes, next } = answer;
+                    let Answer { tool, reply, notes, next, is_blind } = answer;
                     if unread.0.len() < MOST_NOTES {
                         unread.0.extend(next.map(|next| (tool.clone(), next)));
                     }
@@ -203,7 +215,7 @@ impl Running<'_> {
                         note_from(&tool, &note, &mut self.notes);
                     }
                     if let Err(error) = &reply.result {
-                        failed.insert(reply.id, (tool, whole(error)));
+                        failed.insert(reply.id, (tool, whole(error), is_blind));
                     }
                     run.reply(reply);
                 }
@@ -212,10 +224,24 @@ impl Running<'_> {
         for (tool, note) in unread.notes() {
             note_from(&tool, &note, &mut self.notes);
         }
-        for (tool, error) in unheard.iter().filter_map(|id| failed.remove(id)) {
+        for (tool, error, _) in unheard.iter().filter_map(|id| failed.remove(id)) {
             note_from(&tool, &format!("not awaited, and failed: {error}"), &mut self.notes);
         }
+        self.tell_blind(matches!(ended, Some(Ok(_))), failed.into_values());
         ended.unwrap_or_else(|| Err(internal("the script engine failed")))
+    }
+
+    /// Tells of calls that brought nothing to a script which went on without them: what it says of the
+    /// rest is not all.
+    fn tell_blind(&mut self, went_on: bool, failed: impl Iterator<Item = (String, String, bool)>) {
+        let blind = failed.filter(|(_, _, is_blind)| went_on && *is_blind);
+        let reasons: BTreeMap<String, String> =
+            blind.map(|(tool, error, _)| (tool, error)).collect();
+        for (tool, error) in reasons {
+            let reason = text::cut(&error, MOST_REASON);
+            let note = format!("no answer, and the composite went on without it: {reason}");
+            note_from(&tool, &note, &mut self.notes);
+        }
     }
 
     /// Returns the arguments under the names that the descriptor has for them.
@@ -293,12 +319,13 @@ impl Executor {
                 let (notes, next) = (outcome.notes, outcome.next);
                 let held = outcome.held.into_count();
                 let result = Ok(as_json(outcome.payload));
-                Answer { tool, reply: Reply { id, result, held }, notes, next }
+                let reply = Reply { id, result, held };
+                Answer { tool, reply, notes, next, is_blind: false }
             }
             Err(failed) => {
-                let result = Err(failed.as_json());
+                let (result, is_blind) = (Err(failed.as_json()), failed.is_blind);
                 let reply = Reply { id, result, held: None };
-                Answer { tool, reply, notes: Vec::new(), next: None }
+                Answer { tool, reply, notes: Vec::new(), next: None, is_blind }
             }
         }
     }
@@ -339,16 +366,19 @@ struct Failed {
     message: String,
     provider_code: Option<String>,
     whole: String,
+    /// Whether there is no answer, or none that can be used: not even a no.
+    is_blind: bool,
 }
 
 impl Failed {
     fn new(code: &str, message: String) -> Self {
         let (code, whole) = (code.to_owned(), message.clone());
-        Self { code, http_status: None, message, provider_code: None, whole }
+        let is_blind = false;
+        Self { code, http_status: None, message, provider_code: None, whole, is_blind }
     }
 
     fn as_json(&self) -> String {
-        let Self { code, http_status, message, provider_code, whole } = self;
+        let Self { code, http_status, message, provider_code, whole, .. } = self;
         json!({
             "code": code,
             "http_status": http_status,
@@ -362,18 +392,30 @@ impl Failed {
 
 impl From<CallError> for Failed {
     fn from(error: CallError) -> Self {
+        let is_blind = error.is_blind();
+        Self { is_blind, ..Self::of(error) }
+    }
+}
+
+impl Failed {
+    fn of(error: CallError) -> Self {
         let whole = error.for_model();
         if let Some(inner) = error.inner() {
-            let inner = Self::from(inner.clone());
+            let inner = Self::of(inner.clone());
             return Self { message: whole.clone(), whole, ..inner };
         }
         match error {
             CallError::Api(error) => Self {
                 code: error.code.clone(),
                 http_status: Some(error.status),
-                message: error.message.clone(),
+                // Whoever reads what the script makes of it is helped by the hint.
+                message: match &error.hint {
+                    Some(hint) => format!("{}; {hint}", error.message),
+                    None => error.message.clone(),
+                },
                 provider_code: error.provider_code.clone(),
                 whole,
+                is_blind: false,
             },
             CallError::Argument(_) => Self::new("invalid_input", whole),
             CallError::Send(_) => Self::new("unavailable", whole),

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::{
     CallError, Executor,
+    media::advice,
     peek::header_text,
     result::Filtering,
     rpc,
@@ -28,6 +29,7 @@ use crate::{
     response::{
         collect::{Collector, EndOfList},
         decode::{self, BodyType},
+        media,
         shape::{self, ShapeError},
     },
     shares::Client,
@@ -169,7 +171,8 @@ impl Executor {
             self.begin(backend, tool, plan, last_id).await
         };
         let timed_out = |_| timed_out(backend, plan);
-        tokio::time::timeout(bound, connected).await.map_err(timed_out)?
+        let connected = tokio::time::timeout(bound, connected).await.map_err(timed_out)?;
+        connected.map_err(|error| error.of_write_of(tool))
     }
 
     async fn begin(
@@ -205,10 +208,12 @@ impl Executor {
             BodyType::EventStream => Collector::events(None, backend.secrets()),
             BodyType::Ndjson => Collector::lines(None, backend.secrets()),
             _ => {
+                let advice =
+                    media::is_page_type(content_type).then(|| advice(backend.missing_path(), true));
                 let content_type = content_type.unwrap_or("not given");
                 let content_type = backend.secrets().text(content_type).into_owned();
                 let request = backend.request_line(&plan);
-                return Err(CallError::NoStream { request, content_type });
+                return Err(CallError::NoStream { request, content_type, advice });
             }
         };
         let collector = collector.within(most_bytes);

@@ -29,6 +29,8 @@ pub struct CallContext<'call> {
     pub on_drop: OnDrop,
     /// The end of the program: who waits for a task then gets its handle.
     pub ends: Option<CancellationToken>,
+    /// Whether a script makes it, which hears no notes and takes what it gets for data.
+    pub is_script: bool,
     /// When it came: the usual wait for a task counts from there, as the patience of a host does.
     pub since: Instant,
 }
@@ -57,6 +59,12 @@ impl<'call> CallContext<'call> {
         Self { ends: Some(ends), ..self }
     }
 
+    /// The same for a call of a script.
+    #[must_use]
+    pub(super) fn of_script(self) -> Self {
+        Self { is_script: true, ..self }
+    }
+
     /// Waits until the program ends.
     pub(super) async fn program_ends(&self) {
         match &self.ends {
@@ -71,8 +79,8 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call about which nobody hears.
     pub(super) fn unheard(&self) -> CallContext<'static> {
-        let Self { client, budget, on_drop, ends, since, .. } = self.clone();
-        CallContext { client, observer: &(), budget, on_drop, ends, since }
+        let Self { client, budget, on_drop, ends, is_script, since, .. } = self.clone();
+        CallContext { client, observer: &(), budget, on_drop, ends, is_script, since }
     }
 }
 
@@ -84,6 +92,7 @@ impl Default for CallContext<'_> {
             budget: Budget::default(),
             on_drop: OnDrop::default(),
             ends: None,
+            is_script: false,
             since: Instant::now(),
         }
     }

@@ -7,19 +7,25 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
 
 use super::{
     CallError,
     file_name::file_name,
     peek::header_text,
+    preparing,
     range::{self, Part, ranged, total},
     step::{Step, timed_out},
 };
 use crate::{
+    config::Timeouts,
     files::{FileError, Incoming, Leftover, Purpose, Saving},
-    http::backend::Exchange,
+    http::{backend::Exchange, error::SendErrorKind},
     outcome::{Held, Outcome, Payload, Progress, transfer},
 };
 
@@ -43,12 +49,14 @@ enum Rest {
 pub(super) struct Download {
     pub(super) exchange: Exchange,
     leftover: Option<Leftover>,
+    /// What there is to say about it.
+    pub(super) notes: Vec<String>,
 }
 
 impl Download {
     /// All of it is to come.
     fn whole(exchange: Exchange) -> Self {
-        Self { exchange, leftover: None }
+        Self { exchange, leftover: None, notes: Vec::new() }
     }
 }
 
@@ -76,7 +84,11 @@ impl Step<'_> {
             content_type,
             total,
             ttl: self.tool.response.ttl.or(settings.file_ttl),
-            idle: settings.timeouts.read,
+            idle: if self.tool.response.binary {
+                settings.timeouts.stall
+            } else {
+                settings.timeouts.read
+            },
             purpose: Purpose::Kept,
             client: self.room.client(),
         }
@@ -104,7 +116,7 @@ impl Step<'_> {
             Err(error) => return Err(error),
         };
         match range::part(&exchange.response, offset, leftover.total, &leftover.validator) {
-            Part::Rest => Ok(Download { exchange, leftover: Some(leftover) }),
+            Part::Rest => Ok(Download { exchange, leftover: Some(leftover), notes: Vec::new() }),
             Part::Whole => {
                 leftover.discard();
                 Ok(Download::whole(exchange))
@@ -117,16 +129,30 @@ impl Step<'_> {
         }
     }
 
+    /// Waits for the first bytes of a body, which may take longer than the pauses between others.
+    async fn begun(&self, mut body: Body) -> Result<Body, CallError> {
+        let settings = self.backend.settings();
+        let bound = settings.timeouts.first_byte;
+        let most = (&*settings.name, bound);
+        let first = tokio::time::timeout(bound, body.next());
+        let first = preparing::observed(self.context.observer, most, Instant::now(), first).await;
+        let first = first.map_err(|_| {
+            let kind = SendErrorKind::Timeout { bound: "first_byte_timeout", after: bound };
+            CallError::Send(self.backend.failed(self.plan, kind))
+        })?;
+        Ok(stream::iter(first).chain(body).boxed())
+    }
+
     /// Streams a body to a file.
     pub(super) async fn download(self, download: Download) -> Result<Outcome, CallError> {
-        let Download { exchange: Exchange { response, .. }, leftover } = download;
+        let Download { exchange: Exchange { response, .. }, leftover, notes: told } = download;
         let status = match leftover {
             Some(_) => StatusCode::OK,
             None => response.status(),
         };
         let observer = self.context.observer;
         let mut ongoing = Ongoing::begin(self, &response, leftover).await?;
-        let mut body = response.bytes_stream().boxed();
+        let mut body = self.begun(response.bytes_stream().boxed()).await?;
         loop {
             let Err(error) = ongoing.saving.receive(body, observer).await else { break };
             let FileError::Interrupted { received, reason, .. } = error else {
@@ -139,6 +165,7 @@ impl Step<'_> {
             let times = if resumes == 1 { "once".to_owned() } else { format!("{resumes} times") };
             notes.push(format!("the connection was lost {times} on the way"));
         }
+        notes.extend(told);
         let payload = Payload::File(saving.finish(observer).await?);
         Ok(Outcome { status: status.as_u16(), payload, notes, next: None, held: Held::default() })
     }
@@ -241,7 +268,8 @@ impl<'call> Ongoing<'call> {
         let Some(plan) = ranged(step.plan, offset, validator) else {
             return Ok(Rest::Refused("its entity tag is no field value".to_owned()));
         };
-        let bound = step.backend.settings().timeouts.call;
+        let Timeouts { call, first_byte, .. } = step.backend.settings().timeouts;
+        let bound = call.saturating_add(first_byte);
         let sent = tokio::time::timeout(bound, step.with(&plan).send()).await;
         let Exchange { response, .. } =
             sent.unwrap_or_else(|_| Err(timed_out(step.backend, &plan)))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BusyError, TaskError, UploadSizeError};
+use super::{BusyError, MediaTypeError, TaskError, UnsureError, UploadSizeError};
 use crate::{
     call::ArgumentError,
     descriptor::json_path::PathError,
@@ -104,6 +104,9 @@ pub enum CallError {
         /// What the filter failed with.
         error: FilterError,
     },
+    /// The operator, most likely: what answers is not the API, or it answers something else.
+    #[error(transparent)]
+    MediaType(#[from] Box<MediaTypeError>),
     /// One of the pages that the program walks through failed; those before it are not returned,
     /// because nobody could tell that they are not all.
     #[error("page {number}: {error}")]
@@ -114,12 +117,17 @@ pub enum CallError {
         error: Box<Self>,
     },
     /// The remote or the author: the answer cannot be kept open.
-    #[error("the answer to {request} is no stream: its content type is {content_type}")]
+    #[error(
+        "the answer to {request} is no stream: its content type is {content_type}{}",
+        .advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default()
+    )]
     NoStream {
         /// The method and the path below the base URL.
         request: String,
         /// What the answer says that it is.
         content_type: String,
+        /// What to look at, where a page came.
+        advice: Option<String>,
     },
     /// The caller: this door opens no streams. Nothing was sent.
     #[error(
@@ -195,6 +203,9 @@ pub enum CallError {
         /// The bound that was hit.
         limit: u64,
     },
+    /// A write that may have been done, although there is no result.
+    #[error(transparent)]
+    Unsure(#[from] Box<UnsureError>),
 }
 
 impl From<TaskError> for CallError {
@@ -221,7 +232,12 @@ impl CallError {
     ///
     /// What nobody would see of the words of a server is written as escapes.
     pub fn for_model(&self) -> String {
-        let text = match self.rejection().and_then(ApiError::next_step) {
+        let next = match self {
+            // What it says is the next step.
+            Self::Unsure(_) => None,
+            other => other.rejection().and_then(ApiError::next_step),
+        };
+        let text = match next {
             Some(next) => format!("{self}; {next}"),
             None => self.to_string(),
         };
@@ -246,6 +262,8 @@ impl CallError {
             }
             Self::Login { error, .. } => error.is_transient(),
             Self::Send(error) => error.kind.is_transient(),
+            // It must not be repeated.
+            Self::Unsure(_) => false,
             other => other.inner().is_some_and(Self::is_transient),
         }
     }
@@ -265,6 +283,25 @@ impl CallError {
         matches!(self, Self::Api(error) if matches!(error.status, 404 | 410))
     }
 
+    /// Returns whether nobody knows what the answer would have been: it did not come, cannot be read, or
+    /// says nothing about what was asked.
+    pub(crate) fn is_blind(&self) -> bool {
+        match self {
+            Self::Api(error) => error.status == 401 || error.is_transient(),
+            Self::Crowded { .. }
+            | Self::Decode { .. }
+            | Self::Login { .. }
+            | Self::MediaType(_)
+            | Self::PageShape { .. }
+            | Self::Path { .. }
+            | Self::ResultPath { .. }
+            | Self::Send(_)
+            | Self::TooLarge { .. }
+            | Self::Transform { .. } => true,
+            other => other.inner().is_some_and(Self::is_blind),
+        }
+    }
+
     /// Returns how long to wait for that, when it is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -279,6 +316,7 @@ impl CallError {
     pub(crate) fn inner(&self) -> Option<&Self> {
         match self {
             Self::Page { error, .. } => Some(error),
+            Self::Unsure(unsure) => Some(&unsure.error),
             Self::Task(error) => match &**error {
                 TaskError::Unseen { error, .. } => Some(error),
                 _ => None,

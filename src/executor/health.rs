@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     CallContext, CallError, Executor,
+    media::{is_foreign_page, label, page_error},
     result::Answer,
     send::{look_rules, refusal},
     step::{Means, Step},
@@ -15,11 +16,12 @@ use crate::{
     descriptor::model::Health,
     gate::Admitted,
     http::{
-        backend::{Exchange, Refusal},
+        backend::{Exchange, Refusal, Taken},
         error::SendErrorKind,
     },
     json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
+    response::media::Declared,
 };
 
 /// How a backend is.
@@ -164,7 +166,8 @@ impl Step<'_> {
     /// Sends the request of the check `health` and looks at the answer.
     async fn check(self, health: &Health, found: &mut Found) -> Result<(), Fault> {
         let Self { executor, backend, tool, plan, activity, .. } = self;
-        let sent = backend.send(plan, look_rules(tool), false, &executor.files, activity).await;
+        let sent =
+            backend.send(plan, look_rules(tool), Taken::Whole, &executor.files, activity).await;
         let exchange = sent.map_err(CallError::from)?;
         let status = exchange.response.status();
         found.http_status = Some(status.as_u16());
@@ -179,6 +182,13 @@ impl Step<'_> {
             return Err(Fault::answered(format!(
                 "{request} was answered with HTTP {status}, not {expected}"
             )));
+        }
+        if is_foreign_page(tool, exchange.response.headers()) {
+            let label = label(backend, exchange.response.headers());
+            let from = (label.as_deref(), exchange.landed);
+            let declared = Declared::of(tool, false);
+            let error = page_error(backend, declared, self.request_line(), status.as_u16(), from);
+            return Err(Fault::answered(error.to_string()));
         }
         let looks = health.expect_path.is_some() || health.auth_expires_path.is_some();
         let value = self.value(exchange, looks).await?;
@@ -244,7 +254,7 @@ fn error_code(error: &CallError) -> &'static str {
             SendErrorKind::PrivateAddress(_) => "not_configured",
             SendErrorKind::RateLimited { .. } => "rate_limited",
             SendErrorKind::Timeout { .. } => "timeout",
-            SendErrorKind::Tls(_) => "tls_error",
+            SendErrorKind::Certificate(_) | SendErrorKind::Tls(_) => "tls_error",
             _ => "protocol_error",
         },
         CallError::Login { error, .. } if error.is_transient() => "protocol_error",

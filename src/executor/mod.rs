@@ -14,10 +14,13 @@ mod download;
 mod dry_run;
 mod error;
 mod file_name;
+mod fit;
 mod health;
+mod media;
 mod pages;
 mod peek;
 mod pipeline;
+mod preparing;
 mod queue;
 mod range;
 mod read;
@@ -27,6 +30,7 @@ mod send;
 mod step;
 pub(crate) mod stream;
 mod task;
+mod unsure;
 mod upload_size;
 mod work;
 
@@ -38,14 +42,17 @@ use std::{
 use serde_json::Value;
 
 pub(crate) use self::queue::Room;
-use self::{begun::Begun, queue::Bounds};
+use self::{begun::Begun, fit::Fits, queue::Bounds};
 pub use self::{
     context::{Budget, CallContext, OnDrop},
     dry_run::DryRun,
     error::CallError,
+    fit::{Known, LearnError},
     health::HealthReport,
+    media::MediaTypeError,
     queue::BusyError,
     task::{TaskError, TaskFailure},
+    unsure::UnsureError,
     upload_size::UploadSizeError,
 };
 use crate::{
@@ -73,6 +80,7 @@ pub struct Executor {
     slots: Slots,
     bounds: Bounds,
     begun: Begun,
+    fits: Fits,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
 }
@@ -84,8 +92,8 @@ impl Executor {
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
-        let (begun, requests) = Default::default();
-        Self { backends, secrets, files, filters, slots, bounds, begun, requests }
+        let (begun, fits, requests) = Default::default();
+        Self { backends, secrets, files, filters, slots, bounds, begun, fits, requests }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -177,12 +185,14 @@ impl Executor {
             return Ok(report.into());
         }
         // Each of these is large, and a composite holds many: on the heap they take no stack.
-        match call.entry().operation() {
+        let done = match call.entry().operation() {
             Operation::Tool(tool) => Box::pin(self.request(&call, tool, context)).await,
             Operation::Composite(composite) => {
                 Box::pin(composite::run(self, &call, composite, context)).await
             }
-        }
+        };
+        self.fits.after(self, &call, &done);
+        done
     }
 
     fn backend(&self, entry: &Entry) -> Result<&Backend, CallError> {

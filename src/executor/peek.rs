@@ -3,7 +3,11 @@
 use http::{HeaderMap, StatusCode, header};
 
 use super::step::Step;
-use crate::{descriptor::model::Request, outcome::JsonText, response::decode::BodyType};
+use crate::{
+    descriptor::model::Request,
+    outcome::JsonText,
+    response::{decode::BodyType, media::says_nothing},
+};
 
 /// Returns the field `name`, when it is text.
 pub(super) fn header_text<'headers>(
@@ -11,21 +15,6 @@ pub(super) fn header_text<'headers>(
     name: &header::HeaderName,
 ) -> Option<&'headers str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// What servers say of bytes that they do not know.
-const ANYTHING: &[&str] = &[
-    "application/octet-stream",
-    "application/download",
-    "application/force-download",
-    "application/x-download",
-    "binary/octet-stream",
-];
-
-/// Returns whether a content type says nothing of what there is.
-fn says_nothing(content_type: Option<&str>) -> bool {
-    let essence = content_type.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
-    ANYTHING.iter().any(|known| known.eq_ignore_ascii_case(essence))
 }
 
 impl Step<'_> {

@@ -2,11 +2,13 @@
 //! began, follow it.
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     BusyError, CallContext, CallError, Executor,
     download::Download,
     pages::Walk,
+    preparing,
     queue::Turns,
     result::Answer,
     step::{Means, Step, end_of_call, to_usize},
@@ -15,6 +17,7 @@ use super::{
 use crate::{
     call::{self, CallPlan},
     catalog::Entry,
+    config::Timeouts,
     descriptor::model::{Role, StreamArgument, Tool},
     gate::Admitted,
     http::{
@@ -40,8 +43,18 @@ enum Concluded {
 }
 
 impl Executor {
-    /// Executes a call that is one request.
+    /// Executes a call that is one request; of one that found no operation, says what it needs.
     pub(super) async fn request(
+        &self,
+        call: &Admitted<'_>,
+        tool: &Tool,
+        context: &CallContext<'_>,
+    ) -> Result<Outcome, CallError> {
+        let result = self.request_once(call, tool, context).await;
+        result.map_err(|error| self.fits.explain(call.entry(), error.of_write(call, tool)))
+    }
+
+    async fn request_once(
         &self,
         call: &Admitted<'_>,
         tool: &Tool,
@@ -123,22 +136,31 @@ fn refuse_stream(call: &Admitted<'_>) -> Result<(), CallError> {
 impl Step<'_> {
     /// Sends the request, and does with its answer what has to be done within the time of the call.
     async fn receive(self) -> Result<Received, CallError> {
-        let bound = self.backend.settings().timeouts.call;
+        let Timeouts { call, first_byte, .. } = self.backend.settings().timeouts;
+        let observer = self.context.observer;
         // Uploads last as long as they last, like downloads; only silence ends them.
         let received = if upload::is_streamed(&self.plan.body) {
-            let received = self.activity.observed(self.context.observer, self.send_and_read());
+            let bound = if self.tool.response.binary { call.max(first_byte) } else { call };
+            let received = self.activity.observed(observer, self.send_and_read());
             self.activity.timeout(bound, received).await
+        } else if self.tool.response.binary {
+            let most = (&*self.backend.settings().name, first_byte);
+            let received =
+                preparing::observed(observer, most, Instant::now(), self.send_and_read());
+            // Each attempt is bounded by itself.
+            self.activity.timeout(call.saturating_add(first_byte), received).await
         } else {
-            self.activity.timeout(bound, self.send_and_read()).await
+            self.activity.timeout(call, self.send_and_read()).await
         };
         received.ok_or_else(|| self.timed_out())?
     }
 
     async fn send_and_read(self) -> Result<Received, CallError> {
         self.check_upload_size().await?;
-        let download = self.send_or_continue().await?;
+        let mut download = self.send_or_continue().await?;
         let response = &download.exchange.response;
         if self.is_download(response) {
+            download.notes.extend(self.check_file(&download.exchange)?);
             if !self.tool.response.redact.is_empty() {
                 return Err(CallError::Redaction { request: self.request_line() });
             }

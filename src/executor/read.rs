@@ -26,13 +26,14 @@ use crate::{
 impl Step<'_> {
     /// Reads an answer and decodes it.
     pub(super) async fn answer(self, exchange: Exchange) -> Result<Answer, CallError> {
+        self.check_page(&exchange)?;
         let kind = BodyType::of(self.content_type(exchange.response.headers()));
         if let Some(sent) = rpc::of(self.tool.rpc(), self.plan)
             && kind != BodyType::Binary
         {
             return self.rpc_answer(sent, exchange).await;
         }
-        let Exchange { response, .. } = exchange;
+        let Exchange { response, landed, .. } = exchange;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let secrets = self.backend.secrets();
@@ -63,9 +64,13 @@ impl Step<'_> {
             })
         };
         let decoded = self.room.work(to_usize(size), decoded).await;
-        let payload = decoded.map_err(|error| self.undecodable(status, error))?;
+        let from = (&headers, status);
+        let payload = decoded.map_err(|error| self.unreadable(from, landed.as_ref(), error))?;
+        let mut notes = Vec::new();
+        let declared = || self.as_declared(payload, from, landed.as_ref(), &mut notes);
+        let payload = self.room.work(to_usize(size), declared).await?;
         self.resize(size, payload.bytes())?;
-        Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
+        Ok(Answer { status, headers, payload, size, notes, is_cut: false })
     }
 
     /// Returns whether a body was read as the text that the descriptor declares, and is none.

@@ -12,7 +12,9 @@ use crate::{
     response::{
         api_error::Rejection,
         hiding,
+        media::is_page_type,
         page::{self, Signals},
+        remarks,
         shape::{self, RunFilter, ShapeError},
     },
     worker::{FilterError, Filters},
@@ -76,7 +78,7 @@ impl Step<'_> {
         };
         let (selected, page) = match self.room.work(to_usize(size), prepared).await? {
             Ok(prepared) => prepared,
-            Err(payload) => return Ok(unread(status, payload, notes)),
+            Err(payload) => return Ok(unread(status, payload, notes, self.expects_page())),
         };
         self.resize(size, selected.as_str().len() as u64)?;
         let mut outcome = self.shape(selected, status).await?;
@@ -115,12 +117,18 @@ impl Step<'_> {
 
     /// Takes a selected result through the rest of the pipeline.
     pub(super) async fn shape(self, selected: JsonText, status: u16) -> Result<Outcome, CallError> {
-        let jq = self.call.arguments().jq();
+        let arguments = self.call.arguments();
+        let jq = arguments.jq();
+        let mut notes = Vec::new();
+        if remarks::may_be_made(arguments) {
+            let size = selected.as_str().len();
+            notes = self.room.work(size, || remarks::remarks(arguments, &selected)).await;
+        }
         let filters = Filtering { filters: self.filters, room: self.room };
         let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())
             .await
             .map_err(|error| self.misshapen(error))?;
-        let notes = note.into_iter().collect();
+        notes.extend(note);
         let payload = Payload::Json(text);
         Ok(Outcome { status, payload, notes, next: None, held: Held::default() })
     }
@@ -144,10 +152,11 @@ impl Step<'_> {
 }
 
 /// Makes the result of an answer that is no JSON.
-fn unread(status: u16, payload: Payload, notes: Vec<String>) -> Outcome {
+fn unread(status: u16, payload: Payload, notes: Vec<String>, expects_page: bool) -> Outcome {
     let mut outcome = Outcome { status, payload, notes, next: None, held: Held::default() };
     if let Payload::Text { content_type, .. } = &outcome.payload
-        && content_type.starts_with("text/html")
+        && is_page_type(Some(content_type))
+        && !expects_page
     {
         outcome
             .notes

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
-use http::header;
+use http::{HeaderMap, header};
 
 use super::{
     CallError, Executor,
@@ -122,6 +122,9 @@ impl Step<'_> {
         let opening = tokio::time::timeout_at(self.ends, opening).await.map_err(late)?;
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
+            Ok(Opening::List(lines)) if self.tool.response.binary => {
+                return self.kept(status, headers, lines).await;
+            }
             Ok(Opening::List(lines)) => {
                 let most = Bounds::of(self.call, self.tool, self.backend).items;
                 let collector = Collector::lines(most, secrets);
@@ -138,6 +141,11 @@ impl Step<'_> {
         let size = body.len() as u64;
         let read = || rpc::read(secrets.body(body), sent.id);
         match self.room.work(to_usize(size), read).await.map_err(odd)? {
+            Reply::Result(text) if self.tool.response.binary && holds_something(text.as_str()) => {
+                let body = Bytes::from(text.as_str().to_owned());
+                let body = stream::once(std::future::ready(Ok(body))).boxed();
+                self.kept(status, headers, body).await
+            }
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
                 self.resize(size, payload.bytes())?;
@@ -153,6 +161,7 @@ impl Step<'_> {
                     error,
                     rpc,
                     results: &self.tool.response,
+                    rules: &self.tool.errors,
                     params: &sent.params,
                     property: &property,
                     status,
@@ -163,6 +172,31 @@ impl Step<'_> {
                 Err(Box::new(error).into())
             }
         }
+    }
+}
+
+/// Returns whether a result can hold anything that a file is for.
+fn holds_something(text: &str) -> bool {
+    text.starts_with(['"', '[', '{'])
+}
+
+impl Step<'_> {
+    /// Saves what came as JSON though a file was declared: it is no more for the caller than bytes are.
+    async fn kept(
+        self,
+        status: u16,
+        headers: HeaderMap,
+        lines: Pieces,
+    ) -> Result<Answer, CallError> {
+        if !self.tool.response.redact.is_empty() {
+            return Err(CallError::Redaction { request: self.request_line() });
+        }
+        let (name, content_type) = self.name_and_type(&headers);
+        let incoming = self.incoming(&name, &content_type, None);
+        let lines = lines.map(|piece| piece.map_err(std::io::Error::other));
+        let file = self.executor.files.save(incoming, lines, self.context.observer).await?;
+        let payload = Payload::File(file);
+        Ok(Answer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
     }
 }
 
@@ -212,6 +246,7 @@ impl Executor {
         let body = backend.masked(body.freeze()).await;
         match rpc::read(body, sent.id).map_err(odd)? {
             Reply::Result(_) => Err(CallError::NoStream {
+                advice: None,
                 request: request(),
                 content_type: "that of a single result".to_owned(),
             }),
@@ -219,6 +254,7 @@ impl Executor {
                 error,
                 rpc,
                 results: &tool.response,
+                rules: &tool.errors,
                 params: &sent.params,
                 property: &str::to_owned,
                 status: http::StatusCode::OK.as_u16(),

@@ -6,19 +6,24 @@ use bytes::Bytes;
 use http::HeaderValue;
 use uuid::Uuid;
 
-use super::{CallError, step::Step};
+use super::{CallError, media::missing_path, step::Step};
 use crate::{
     call::CallPlan,
-    descriptor::model::Tool,
+    descriptor::{
+        condition::Condition,
+        model::{ErrorFormat, Tool},
+    },
     http::{
-        backend::{Backend, Exchange, Refusal, start_of},
+        backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
         retry::RetryRules,
     },
+    json::scan,
     outcome::{ApiError, SWITCHED_OFF},
     response::{
         api_error::{self, Rejection},
         hiding,
     },
+    text::begins_as_page,
 };
 
 impl Step<'_> {
@@ -26,18 +31,25 @@ impl Step<'_> {
     pub(super) async fn send(self) -> Result<Exchange, CallError> {
         let Self { executor, backend, tool, activity, .. } = self;
         let plan = &with_key(self.plan, tool);
-        let (rules, is_binary) = (retry_rules(tool), tool.response.binary);
-        let exchange = backend.send(plan, rules, is_binary, &executor.files, activity).await?;
+        let rules = retry_rules(tool);
+        let taken = match &tool.response {
+            rules if rules.binary => Taken::File,
+            rules if rules.is_stream() => Taken::Stream,
+            _ => Taken::Whole,
+        };
+        let exchange = backend.send(plan, rules, taken, &executor.files, activity).await?;
         if exchange.response.status().is_success() {
             return Ok(exchange);
         }
-        if !self.shows_tasks() {
+        let results = &tool.errors.results;
+        if !self.shows_tasks() && results.is_empty() {
             return Err(rejection(backend, tool, plan, exchange).await);
         }
-        // Some APIs show a task that failed or was cancelled with a status of its own; to see that is
-        // a success.
-        let (start, exchange) = exchange.peeked().await;
-        if self.shows_task(&start) {
+        // Some APIs show a task that failed or was cancelled with a status of its own, or answer a
+        // question with one; to see that is a success.
+        let (start, exchange) = exchange.peeked(backend.settings().timeouts.read).await;
+        if (self.shows_tasks() && self.shows_task(&start)) || Condition::any_holds(results, &start)
+        {
             return Ok(exchange);
         }
         Err(rejection(backend, tool, plan, exchange).await)
@@ -93,12 +105,36 @@ pub(super) async fn refusal(
     let Exchange { response, attempts, retry_after, refusal, .. } = exchange;
     let status = response.status().as_u16();
     // A body that breaks off still has a status, which says most.
-    let body = start_of(response).await;
+    let body = start_of(response, backend.settings().timeouts.read).await;
     let body = backend.masked(body).await;
     let rejection = Rejection { status, body: &body, request, retry_after, attempts };
     let mut error = hiding::read(rejection, tool);
+    error.is_no_route = is_no_route(status, tool, &body);
     name_refusal(&mut error, refusal, tool);
+    // A server that knows no such path answers a page.
+    if let (404 | 405, true, Some(path)) = (status, begins_as_page(&body), backend.missing_path()) {
+        error.message = format!("{}; {}", error.message, missing_path(path));
+        // Nothing was asked of the API.
+        error.is_no_route = false;
+    }
     (error, body)
+}
+
+/// Returns whether an answer says that there is no such operation. APIs say that an object is missing
+/// with the same status, in their own format.
+fn is_no_route(status: u16, tool: &Tool, body: &[u8]) -> bool {
+    let is_json = || {
+        body.len() >= MOST_ERROR_BYTES
+            || std::str::from_utf8(body).is_ok_and(|text| scan::check(text).is_ok())
+    };
+    match status {
+        405 | 501 => true,
+        404 => {
+            let is_declared = tool.http().is_some() && tool.errors.format == ErrorFormat::Json;
+            is_declared && !body.is_empty() && !is_json()
+        }
+        _ => false,
+    }
 }
 
 /// Gives the error of an answer that refuses whatever is asked the code that says so.

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
+use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
@@ -28,14 +29,25 @@ use super::{
 };
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
-    config::{AddressKey, BackendSettings, Timeouts},
-    descriptor::{model::Method, rules::Pace, switch::Switch},
+    config::{
+        AddressKey, BackendSettings, Timeouts,
+        credentials::{CredentialSource, SourceError},
+    },
+    descriptor::{
+        model::{Auth, CredentialName, Method},
+        rules::Pace,
+        switch::Switch,
+    },
     files::{FileError, FileStore},
     secrets::Secrets,
+    text::cut,
 };
 
 /// An error body longer than this is not read to its end.
 pub(crate) const MOST_ERROR_BYTES: usize = 256 * 1024;
+
+/// So much is told of a path to which a server led.
+const MOST_PATH: usize = 100;
 
 /// A body of this size is masked where that holds up nobody.
 const LARGE: usize = 256 * 1024;
@@ -52,6 +64,8 @@ pub struct Backend {
     throttle: Throttle,
     pacer: Pacer,
     switch: Option<Switch>,
+    /// The path in which base URLs of the API end.
+    base_path: Option<String>,
 }
 
 /// Why no answer is there to be read.
@@ -93,9 +107,34 @@ pub(crate) struct Exchange {
     pub(crate) retry_after: Option<Duration>,
     /// Why the backend refuses whatever is asked, when it does.
     pub(crate) refusal: Option<Refusal>,
+    /// The path to which redirects led.
+    pub(crate) landed: Option<String>,
     /// Ends the body of the request, if it is still being sent, when this is dropped.
     pub(crate) _sending: Sending,
 }
+
+/// Has no credential, and is asked for none.
+struct NoCredential;
+
+impl CredentialSource for NoCredential {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
+        Err(SourceError::NotAsked)
+    }
+}
+
+/// How an answer is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is read to its end before anybody sees it.
+    Whole,
+    /// Item by item, as it comes.
+    Stream,
+    /// It goes to a file.
+    File,
+}
+
+/// How an answer is taken, where the files of the request are, and what counts their bytes.
+type How<'call> = (Taken, &'call FileStore, &'call Activity);
 
 /// Why a backend refuses, whatever is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +147,8 @@ pub(crate) enum Refusal {
 
 impl Exchange {
     /// Reads the start of the answer, and gives one that begins with it and has no more.
-    pub(crate) async fn peeked(self) -> (Bytes, Self) {
-        let (start, response) = peeked(self.response).await;
+    pub(crate) async fn peeked(self, silence: Duration) -> (Bytes, Self) {
+        let (start, response) = peeked(self.response, silence).await;
         (start, Self { response, ..self })
     }
 }
@@ -134,13 +173,37 @@ impl Backend {
             throttle: Throttle::default(),
             pacer: Pacer::default(),
             switch: None,
+            base_path: None,
         }
+    }
+
+    /// Returns a client of the same place without the credential. What the operator adds to each request
+    /// stays.
+    pub(crate) fn without_credential(&self) -> Self {
+        let authenticator = Authenticator::new(Auth::None, Box::new(NoCredential));
+        let plain = Self::new(self.settings.clone(), self.base.clone(), authenticator);
+        plain
+            .with_guard(self.guard.clone())
+            .with_pace(self.pacer.pace())
+            .with_switch(self.switch.clone())
+            .with_base_path(self.base_path.clone())
     }
 
     /// Tells the API which calls come through MCP.
     #[must_use]
     pub fn with_switch(self, switch: Option<Switch>) -> Self {
         Self { switch, ..self }
+    }
+
+    /// Knows in which path base URLs of the API end.
+    #[must_use]
+    pub fn with_base_path(self, base_path: Option<String>) -> Self {
+        Self { base_path, ..self }
+    }
+
+    /// Returns the path in which base URLs of the API end, where this one does not.
+    pub fn missing_path(&self) -> Option<&str> {
+        self.base_path.as_deref().filter(|path| !self.base.ends_in(path))
     }
 
     /// Keeps within `pace`, whatever the answers say.
@@ -200,18 +263,18 @@ impl Backend {
         &self,
         plan: &CallPlan,
         rules: RetryRules<'_>,
-        binary: bool,
+        taken: Taken,
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
         let plan = &*upload::settled(plan, files).await;
-        let purpose = match (upload::is_streamed(&plan.body), binary) {
+        let purpose = match (upload::is_streamed(&plan.body), taken) {
             (true, _) => Use::Lasting,
-            (false, true) => Use::Downloads,
-            (false, false) => Use::Answers,
+            (false, Taken::File) => Use::Downloads,
+            (false, Taken::Stream | Taken::Whole) => Use::Answers,
         };
         let client = self.client(purpose)?;
-        self.send_by(client, plan, rules, binary, files, activity).await
+        self.send_by(client, plan, rules, (taken, files, activity)).await
     }
 
     /// Sends `plan` for an answer without an end: the pause between two pieces has no bound.
@@ -223,7 +286,7 @@ impl Backend {
     ) -> Result<Exchange, ExchangeError> {
         let client = self.client(Use::Lasting)?;
         let plan = &*upload::settled(plan, files).await;
-        self.send_by(client, plan, rules, false, files, &Activity::default()).await
+        self.send_by(client, plan, rules, (Taken::Stream, files, &Activity::default())).await
     }
 
     async fn send_by(
@@ -231,13 +294,11 @@ impl Backend {
         client: &Client,
         plan: &CallPlan,
         rules: RetryRules<'_>,
-        binary: bool,
-        files: &FileStore,
-        activity: &Activity,
+        how: How<'_>,
     ) -> Result<Exchange, ExchangeError> {
         let path = plan.url.path();
         let mut applied = self.applied(path, plan.door).await?;
-        let headers = self.headers(plan, binary);
+        let headers = self.headers(plan, how.0);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
             started.elapsed().saturating_add(pause) >= self.settings.timeouts.call
@@ -258,7 +319,7 @@ impl Backend {
             }
             attempts += 1;
             let sent = Instant::now();
-            let outcome = self.attempt(client, plan, &headers, &applied, files, activity).await;
+            let outcome = self.attempt(client, plan, &headers, &applied, how).await;
             let (outcome, refusal) = self.refusal(outcome).await;
             let is_refused = refusal == Some(Refusal::Credential);
             self.log(plan, &outcome, sent.elapsed());
@@ -299,7 +360,9 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    Ok(Exchange { response, attempts, retry_after, refusal, _sending: sending })
+                    let landed = (url != plan.url).then(|| self.landed(&url));
+                    let _sending = sending;
+                    Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
                 Err(ExchangeError::Send(error)) => Err(SendError { attempts, ..error }.into()),
                 Err(error) => Err(error),
@@ -323,7 +386,7 @@ impl Backend {
             let refusal = is_refused.then_some(Refusal::Credential);
             return (Ok((Answered { response, url }, sending)), refusal);
         }
-        let (body, response) = peeked(response).await;
+        let (body, response) = peeked(response, self.settings.timeouts.read).await;
         let refusal = if off.is_some_and(|rule| rule.says(&body)) {
             Some(Refusal::SwitchedOff)
         } else {
@@ -338,7 +401,8 @@ impl Backend {
             let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
             let (settings, base) = (self.settings.clone(), self.base.clone());
             let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
-            Ok(Site { settings, base, client, guard, marks })
+            let missing_path = self.missing_path().map(str::to_owned);
+            Ok(Site { settings, base, client, guard, missing_path, marks })
         };
         self.authenticator.applied(path, site).await.map_err(|error| match error {
             Unready::Client(error) => error,
@@ -354,7 +418,7 @@ impl Backend {
             Use::Downloads => downloads,
             Use::Lasting => lasting,
         };
-        let place = (AddressKey::BaseUrl, self.base.as_url());
+        let place = (AddressKey::BaseUrl, self.base.as_url(), true);
         client
             .get_or_init(|| client::build(&self.settings, place, &self.guard, purpose))
             .as_ref()
@@ -368,8 +432,7 @@ impl Backend {
         plan: &CallPlan,
         headers: &HeaderMap,
         applied: &Applied,
-        files: &FileStore,
-        activity: &Activity,
+        (taken, files, activity): How<'_>,
     ) -> Attempted {
         let mut may_expect = true;
         let mut url = plan.url.clone();
@@ -389,16 +452,8 @@ impl Backend {
             let attached =
                 upload::attach(&mut request, body, limit, files, activity, may_expect).await?;
             let Attached { fault, sending, expects } = attached;
-            let Timeouts { connect, read, .. } = self.settings.timeouts;
             let answer = client.execute(request);
-            let answer = if upload::is_streamed(&plan.body) {
-                let silent = SendErrorKind::Timeout { bound: "read_timeout", after: read };
-                let answer = activity.timeout(connect.saturating_add(read), answer).await;
-                answer.ok_or_else(|| self.failed(plan, silent))?
-            } else {
-                answer.await
-            };
-            let response = match answer {
+            let response = match self.answered(plan, taken, activity, answer).await? {
                 Ok(response) => response,
                 Err(error) => {
                     return Err(match fault.take() {
@@ -412,9 +467,9 @@ impl Backend {
                 may_expect = false;
                 continue;
             }
-            let hop =
-                redirect::follow(response.status().as_u16(), response.headers(), &url, method)
-                    .map_err(|kind| self.failed(plan, kind))?;
+            let status = response.status().as_u16();
+            let hop = redirect::follow(status, response.headers(), &url, response.url(), method)
+                .map_err(|kind| self.failed(plan, kind))?;
             let Some(hop) = hop else {
                 // Nobody wants the rest of a body that was refused.
                 let sending =
@@ -433,6 +488,29 @@ impl Backend {
             url = hop.url;
         }
         Err(self.failed(plan, SendErrorKind::RedirectLoop).into())
+    }
+
+    /// Waits for the head of an answer: of a file for as long as preparing it may take, behind an upload
+    /// for as long as bytes move, and else for as long as the client does.
+    async fn answered<T>(
+        &self,
+        plan: &CallPlan,
+        taken: Taken,
+        activity: &Activity,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, SendError> {
+        let Timeouts { connect, read, first_byte, .. } = self.settings.timeouts;
+        let (bound, after) = match taken {
+            Taken::File => ("first_byte_timeout", first_byte),
+            Taken::Stream | Taken::Whole => ("read_timeout", read),
+        };
+        let most = connect.saturating_add(after);
+        let answer = match (upload::is_streamed(&plan.body), taken) {
+            (true, _) => activity.timeout(most, answer).await,
+            (false, Taken::File) => tokio::time::timeout(after, answer).await.ok(),
+            (false, Taken::Stream | Taken::Whole) => Some(answer.await),
+        };
+        answer.ok_or_else(|| self.failed(plan, SendErrorKind::Timeout { bound, after }))
     }
 
     /// Writes what was asked and how it went; neither arguments nor header fields.
@@ -461,13 +539,14 @@ impl Backend {
 
     /// Merges the operator's header fields with those of the plan, which win, and with what tells
     /// the API where the call comes from, which wins over all.
-    fn headers(&self, plan: &CallPlan, binary: bool) -> HeaderMap {
+    fn headers(&self, plan: &CallPlan, taken: Taken) -> HeaderMap {
         let own = self.settings.headers.iter().chain(&plan.headers);
         let mut headers: HeaderMap = own
             .map(|(name, value): &(HeaderName, HeaderValue)| (name.clone(), value.clone()))
             .collect();
-        if binary {
-            // What is saved should be what the backend has, byte for byte.
+        if taken != Taken::Whole {
+            // What is saved should be what the backend has, byte for byte; and what compresses a
+            // stream holds its items back.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         for (name, value) in self.marks(plan.door) {
@@ -493,6 +572,11 @@ impl Backend {
         };
         let request = self.request_line(plan);
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
+    }
+
+    /// Returns the path of `url`, without its query, as it may be shown.
+    fn landed(&self, url: &Url) -> String {
+        cut(&self.secrets().text(url.path()), MOST_PATH).into_owned()
     }
 
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query; behind
@@ -529,11 +613,11 @@ fn pause_after(outcome: &Attempted, rules: RetryRules<'_>, retry: u32) -> Option
     }
 }
 
-/// Reads the start of the body of an error.
-pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {
+/// Reads the start of the body of an error, up to its end or a silence.
+pub(crate) async fn start_of(response: reqwest::Response, silence: Duration) -> Bytes {
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
-    while let Some(Ok(piece)) = stream.next().await {
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout(silence, stream.next()).await {
         let room = MOST_ERROR_BYTES.saturating_sub(body.len());
         body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
         if room <= piece.len() {
@@ -544,11 +628,11 @@ pub(crate) async fn start_of(response: reqwest::Response) -> Bytes {
 }
 
 /// Reads the start of an answer, and gives one that begins with it and has no more.
-async fn peeked(response: reqwest::Response) -> (Bytes, reqwest::Response) {
+async fn peeked(response: reqwest::Response, silence: Duration) -> (Bytes, reqwest::Response) {
     let mut answer = http::Response::new(());
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
-    let start = start_of(response).await;
+    let start = start_of(response, silence).await;
     (start.clone(), reqwest::Response::from(answer.map(|()| start)))
 }
 

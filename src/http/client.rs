@@ -3,12 +3,12 @@
 //! Reading the system's certificates takes longer than everything else at start, so it waits
 //! until there is something to send, and is left out for a plain `http` base URL.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use url::Url;
 
-use super::guard::Guard;
+use super::{guard::Guard, tls};
 use crate::config::{AddressKey, BackendSettings, PrivateAddress, Timeouts};
 
 /// The user agent that backends see.
@@ -23,7 +23,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub(crate) enum Use {
     /// Answers that are read at once.
     Answers,
-    /// Files that are saved. A connection that carried one keeps a large buffer, and so hardly any of
+    /// Files that are saved, which may take long to be prepared. A connection that carried one keeps a large buffer, and so hardly any of
     /// these stays open for a next one.
     Downloads,
     /// Files that are sent, and answers without an end: the silence of the backend has no bound.
@@ -59,17 +59,19 @@ pub enum ClientError {
     Client(String),
 }
 
-/// Builds a client for the origin of `url`, which `key` gives; `guard` decides where it connects.
+/// Builds a client for the origin of `url`, which `key` gives, and which is that of the backend where
+/// `is_own` says so; `guard` decides where it connects.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
-/// sent; the client for what lasts leaves it out, and [`super::upload::Activity`] takes its place.
+/// sent; the clients for what lasts and for files leave it out: [`super::upload::Activity`] takes its
+/// place, or `first_byte_timeout` and `stall_timeout` do.
 pub(crate) fn build(
     settings: &BackendSettings,
-    (key, url): (AddressKey, &Url),
+    (key, url, is_own): (AddressKey, &Url, bool),
     guard: &Guard,
     purpose: Use,
 ) -> Result<Client, ClientError> {
-    install_provider();
+    tls::install_provider();
     let Timeouts { connect, read, .. } = settings.timeouts;
     let mut builder: ClientBuilder = Client::builder()
         .user_agent(USER_AGENT)
@@ -78,40 +80,22 @@ pub(crate) fn build(
         .pool_max_idle_per_host(purpose.idle_connections())
         // Redirects are followed by `redirect`, which knows what may be repeated where.
         .redirect(Policy::none());
-    builder = if purpose == Use::Lasting {
+    builder = if purpose != Use::Answers {
         // A peer that is gone without a word is noticed, however long nothing is to be said.
         builder.tcp_keepalive(KEEP_ALIVE)
     } else {
         builder.read_timeout(read)
     };
-    if url.scheme() != "https" {
+    builder = if url.scheme() == "https" {
+        builder.tls_backend_preconfigured(tls::config(settings, url, is_own)?)
+    } else {
+        if let Some(path) = &settings.ca_file {
+            // A mistake is told all the same.
+            tls::certificates(path)?;
+        }
         // A plain backend needs no certificates; redirects to TLS are another origin.
-        builder = builder.tls_certs_only([]);
-    }
-    if let Some(path) = &settings.ca_file {
-        builder = builder.tls_certs_merge(certificates(path)?);
-    }
-    if settings.tls_skip_verify {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
+        builder.tls_certs_only([])
+    };
     let builder = guard.watch(builder, key, url)?;
     builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))
-}
-
-/// Reads all certificates of a PEM file.
-fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
-    let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
-    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    let certificates =
-        Certificate::from_pem_bundle(&pem).map_err(|_| fail("is no PEM file".to_owned()))?;
-    if certificates.is_empty() {
-        return Err(fail("holds no certificate".to_owned()));
-    }
-    Ok(certificates)
-}
-
-/// Makes ring the TLS provider of this process.
-fn install_provider() {
-    // An error means that a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

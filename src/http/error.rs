@@ -5,7 +5,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::guard;
+use super::{
+    guard,
+    tls::{self, RefusedCertificate},
+};
 use crate::{config::PrivateAddress, outcome::chain};
 
 /// A request that brought no usable answer.
@@ -30,6 +33,8 @@ fn attempts_text(attempts: u32) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendErrorKind {
+    /// Usually the operator: the certificate is not accepted. Nothing was sent.
+    Certificate(Box<RefusedCertificate>),
     /// Usually the operator or the remote: no connection.
     Connect(String),
     /// Usually the operator: the name has no address.
@@ -65,7 +70,7 @@ pub enum SendErrorKind {
         /// How long it is.
         after: Duration,
     },
-    /// Usually the operator: the certificate is not trusted.
+    /// The operator or the remote: there is no encrypted connection.
     Tls(String),
 }
 
@@ -74,6 +79,9 @@ impl SendErrorKind {
     pub(crate) fn from_reqwest(error: &reqwest::Error, connect: Duration, read: Duration) -> Self {
         if let Some(refused) = guard::refusal(error) {
             return Self::PrivateAddress(Box::new(refused.clone()));
+        }
+        if let Some(refused) = tls::refusal(error) {
+            return Self::Certificate(Box::new(refused.clone()));
         }
         let chain = chain(error);
         if error.is_timeout() {
@@ -112,13 +120,29 @@ impl SendErrorKind {
 
     /// Returns whether the request cannot have reached the backend.
     pub fn is_before_request(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Dns(_) | Self::PrivateAddress(_) | Self::Tls(_))
-            || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
+        matches!(
+            self,
+            Self::Certificate(_)
+                | Self::Connect(_)
+                | Self::Dns(_)
+                | Self::PrivateAddress(_)
+                | Self::Tls(_)
+        ) || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
     }
 
     /// Says what to do next.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Certificate(refused) => match **refused {
+                RefusedCertificate::Changed(_) => {
+                    "nothing was sent; where the server has a new certificate, the operator puts its \
+                     fingerprint into `tls_fingerprint`; else somebody may be in between"
+                }
+                RefusedCertificate::Untrusted { .. } => {
+                    "nothing was sent; `dadl-mcp setup` shows the certificate and pins it \
+                     (`tls_fingerprint`), and `ca_file` names the authority that signed it"
+                }
+            },
             Self::Connect(_) | Self::Dns(_) => {
                 "check that `url` of the backend is right and that it is up (dadl-mcp doctor)"
             }
@@ -134,7 +158,7 @@ impl SendErrorKind {
             }
             Self::Timeout { .. } => "trying again may help; the operator can raise the bound",
             Self::Tls(_) => {
-                "set `ca_file` of the backend to the authority that signed its certificate"
+                "check that the port speaks TLS, in a version that is not out of date (dadl-mcp doctor)"
             }
         }
     }
@@ -151,6 +175,7 @@ fn parse_error(error: &reqwest::Error) -> Option<&hyper::Error> {
 impl fmt::Display for SendErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Certificate(refused) => write!(formatter, "TLS failed: {refused}"),
             Self::Connect(cause) => write!(formatter, "no connection ({cause})"),
             Self::Dns(cause) => write!(formatter, "its name was not found ({cause})"),
             Self::Interrupted(cause) => write!(formatter, "the connection broke ({cause})"),

@@ -9,8 +9,10 @@
 
 pub mod auth;
 pub mod backend;
+pub mod certificate;
 mod client;
 pub mod cookie;
+pub mod document;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;
@@ -20,6 +22,7 @@ pub(crate) mod rate_limit;
 mod reach;
 mod redirect;
 pub(crate) mod retry;
+pub mod tls;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 

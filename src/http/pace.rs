@@ -27,6 +27,11 @@ impl Pacer {
         Self { pace, sent: Mutex::default() }
     }
 
+    /// Returns what it keeps within.
+    pub(super) fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
     /// Counts a request that is about to be sent.
     ///
     /// # Errors

@@ -22,11 +22,14 @@ pub(crate) struct Hop {
     pub(crate) becomes_get: bool,
 }
 
-/// Decides about an answer; `None` means that it is no redirect.
+/// Decides about an answer; `None` means that it is no redirect, or one to the URL that was asked for:
+/// some APIs say so that something still runs, and asking once more brings the same. `from` is that URL,
+/// `sent` the same with what a credential added.
 pub(crate) fn follow(
     status: u16,
     headers: &HeaderMap,
     from: &Url,
+    sent: &Url,
     method: Method,
 ) -> Result<Option<Hop>, SendErrorKind> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
@@ -47,6 +50,16 @@ pub(crate) fn follow(
         return Err(SendErrorKind::RedirectElsewhere { target });
     }
     let keeps = matches!(status, 307 | 308) || method.is_safe();
+    let is_same = |other: &Url| {
+        let mut other = other.clone();
+        other.set_fragment(None);
+        other == url
+    };
+    // After 303 a write goes on as GET, which is another request.
+    let changes = status == 303 && !keeps;
+    if !changes && (is_same(from) || is_same(sent)) {
+        return Ok(None);
+    }
     if !keeps && status != 303 {
         return Err(SendErrorKind::RedirectUnsafe { status });
     }
@@ -62,7 +75,9 @@ mod tests {
     fn to(status: u16, method: Method, location: &str) -> Result<Option<Hop>, SendErrorKind> {
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).unwrap());
-        follow(status, &headers, &Url::parse("http://h:1/rest/v0/users/me").unwrap(), method)
+        let from = Url::parse("http://h:1/rest/v0/users/me").unwrap();
+        let sent = Url::parse("http://h:1/rest/v0/users/me?key=secret").unwrap();
+        follow(status, &headers, &from, &sent, method)
     }
 
     fn url(status: u16, method: Method, location: &str) -> String {
@@ -92,9 +107,24 @@ mod tests {
     #[test]
     fn other_answers_are_no_redirects() {
         assert_eq!(to(200, Method::Get, "/x").unwrap(), None);
-        assert_eq!(
-            follow(302, &HeaderMap::new(), &Url::parse("http://h/").unwrap(), Method::Get),
-            Ok(None)
-        );
+        let url = Url::parse("http://h/").unwrap();
+        assert_eq!(follow(302, &HeaderMap::new(), &url, &url, Method::Get), Ok(None));
+    }
+
+    #[test]
+    fn to_itself_is_no_redirect() {
+        for status in [301, 302, 303, 307, 308] {
+            for location in
+                ["", "me", "/rest/v0/users/me#x", "me?key=secret", "http://h:1/rest/v0/users/me"]
+            {
+                for method in [Method::Get, Method::Head, Method::Post, Method::Delete] {
+                    let goes_on = status == 303 && !method.is_safe();
+                    let hop = to(status, method, location).unwrap();
+                    assert_eq!(hop.is_some(), goes_on, "{status} {method} {location}");
+                }
+            }
+            let elsewhere = to(status, Method::Get, "me?key=another").unwrap();
+            assert!(elsewhere.is_some(), "{status}");
+        }
     }
 }

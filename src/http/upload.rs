@@ -241,6 +241,11 @@ pub(crate) async fn attach(
     };
     let fault = guard.fault;
     let Some((stream, length)) = stream else {
+        let is_empty = request.body().is_none_or(|body| body.as_bytes() == Some(b""));
+        if is_empty {
+            let method = request.method().clone();
+            frame_nothing(&method, request.headers_mut());
+        }
         return Ok(Attached { fault, sending: Sending::default(), expects: false });
     };
     let expects = may_expect && length.is_some_and(|length| length >= EXPECT_FROM);
@@ -251,6 +256,14 @@ pub(crate) async fn attach(
     let (stream, sending) = expect::held(stream, expects);
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
     Ok(Attached { fault, sending, expects })
+}
+
+/// Says that there is no body, to methods whose body means something (RFC 9110, section 8.6): the client
+/// library writes no length for an empty one, and strict servers answer 411.
+pub(crate) fn frame_nothing(method: &http::Method, headers: &mut http::HeaderMap) {
+    if matches!(*method, http::Method::POST | http::Method::PUT | http::Method::PATCH) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
 }
 
 /// Returns the announced length of a body.

@@ -6,6 +6,7 @@
 //! | does a word say that an operation reads, or changes something? | [`verbs`] |
 //! | which known name was meant? | [`nearest`], [`only_nearest`], [`nearest_loosely`], [`Meant`] |
 //! | which operation was meant, and no worse one? | [`nearest_operation`] |
+//! | which operations read what one changes? | [`readers`] |
 //! | what is between the braces of a path? | [`path`] |
 //! | whose is a header field? | [`header`] |
 //! | how does a name stay unique? | [`suffixed`] |
@@ -15,6 +16,7 @@ pub mod header;
 mod near;
 mod operation;
 pub mod path;
+mod readers;
 pub mod verbs;
 mod words;
 
@@ -22,5 +24,6 @@ pub use self::{
     hash::{SUFFIX, suffixed},
     near::{Meant, OrMeant, meant_or, nearest, nearest_loosely, only_nearest},
     operation::{Danger, Known, nearest_operation},
+    readers::readers,
     words::{joined, snake, words},
 };

@@ -496,7 +496,7 @@ fn undoubled(word: &str) -> String {
 }
 
 /// Returns a word without the `s` of a plural.
-fn stem(word: &str) -> &str {
+pub(super) fn stem(word: &str) -> &str {
     let stem = word.strip_suffix('s').filter(|stem| stem.len() > 1 && !stem.ends_with('s'));
     stem.unwrap_or(word)
 }

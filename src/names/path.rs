@@ -58,6 +58,15 @@ pub fn anonymous(path: &str) -> String {
     plain
 }
 
+/// Returns how a document may write the path of a tool: as it is, with a slash before it, and below the
+/// path of the base URL, of which `base` is [`anonymous`].
+pub fn spellings(path: &str, base: &str) -> [String; 3] {
+    let plain = anonymous(path);
+    let rooted = if plain.starts_with('/') { plain.clone() } else { format!("/{plain}") };
+    let below = format!("{base}{rooted}");
+    [plain, rooted, below]
+}
+
 /// Returns the parts between slashes that are itself: without a placeholder, without the query.
 pub fn fixed_parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     let path = path.split('?').next().unwrap_or_default();

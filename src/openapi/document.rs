@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{descriptor::yaml, json::cost};
+use crate::{descriptor::yaml, json::cost, text::begins_as_page};
 
 /// Larger documents are not read, in bytes.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -27,6 +27,9 @@ pub enum DocumentError {
     /// It begins like JSON, and is none.
     #[error("it is not JSON: {0}")]
     Json(serde_json::Error),
+    /// It is a page of a browser.
+    #[error("it is a web page and no document: the address may lack a part, or want a login")]
+    Page,
     /// It is not YAML: the first thing that is wrong with it.
     #[error("it is not YAML: {0}")]
     Yaml(String),
@@ -52,6 +55,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, DocumentError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
     let text = text.trim_start_matches('\u{feff}').trim_start();
+    if begins_as_page(text.as_bytes()) {
+        return Err(DocumentError::Page);
+    }
     let document: Value = if text.starts_with('{') {
         if cost::of(text) > MAX_TREE {
             return Err(DocumentError::TooComplex);

@@ -18,6 +18,7 @@ use super::{
     text,
 };
 use crate::{
+    catalog::fit::{Lack, Offer, Standing, standing},
     descriptor::model::{
         Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Placement, Tool,
     },
@@ -121,6 +122,9 @@ pub struct Drift {
     pub differences: Vec<Difference>,
     /// How many operations both sides have.
     pub shared: usize,
+    /// What the API lacks because of its version or its plugins, as the descriptor has it, which is no
+    /// difference.
+    pub left_out: Vec<Lack>,
     /// How many deprecated operations of the API the descriptor leaves out, which is no difference.
     pub deprecated_left_out: usize,
 }
@@ -161,8 +165,13 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     for operation in &api.operations {
         methods.entry(anonymous(&operation.path)).or_default().push(operation.method.as_str());
     }
+    let version = api.version.as_deref().and_then(|version| version.parse().ok());
+    let offer = Offer { version, ..Offer::default() };
     for tool in unmatched {
-        drift.differences.push(unknown(tool, &methods));
+        match known_lack(descriptor, tool, &offer) {
+            Some(lack) => drift.left_out.push(lack),
+            None => drift.differences.push(unknown(tool, &methods)),
+        }
     }
     drift.differences.sort_by(|left, right| {
         let key = |it: &Difference| {
@@ -172,6 +181,22 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
         key(left).cmp(&key(right))
     });
     drift
+}
+
+/// Returns why a server of this version may lack a tool, where the descriptor says so.
+fn known_lack(descriptor: &Descriptor, tool: &Tool, offer: &Offer) -> Option<Lack> {
+    let fit = descriptor.fit.as_ref()?;
+    let is_newer = match (fit.since.get(&tool.name), offer.version) {
+        (Some(since), Some(version)) => *since > version,
+        _ => false,
+    };
+    if !is_newer && !fit.needs.contains_key(&tool.name) {
+        return None;
+    }
+    match standing(descriptor, &tool.name, Some(offer)) {
+        Standing::Lacks(lack) | Standing::Unknown(Some(lack)) => Some(lack),
+        Standing::Has | Standing::Unknown(None) => None,
+    }
 }
 
 fn missing(operation: &Operation) -> Difference {

@@ -4,6 +4,8 @@
 //! may be older or newer than the server, and a limit that is wrong there would refuse what the
 //! server takes.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Number, Value, json};
 
 use super::{
@@ -82,11 +84,27 @@ fn describe(tool: &mut Tool, operation: &Operation, fixed: &[(usize, String)]) {
         if param.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
             param.description = shape.description.as_deref().and_then(description);
         }
+        widen(param, shape);
         let hints = hints(param, shape);
         if !hints.is_empty() {
             tool.value_hints.entry(param.name.clone()).or_insert(hints);
         }
     }
+}
+
+/// Lets through what the server takes and the descriptor does not know.
+fn widen(param: &mut Param, shape: &Shape) {
+    let Some(rules) = param.rules.as_mut().filter(|rules| !rules.choices.is_empty()) else {
+        return;
+    };
+    let theirs = shape.values.iter().filter_map(Value::as_str);
+    let mut words = rules.choices.to_vec();
+    words.extend(
+        theirs.filter(|it| rules.choices.iter().all(|known| known != it)).map(str::to_owned),
+    );
+    // A text of which the document says no more may be any.
+    let is_any = shape.values.is_empty() && shape.kinds.contains(ParamKind::String);
+    rules.choices = if is_any { Arc::default() } else { words.into() };
 }
 
 /// Returns the shape that a dotted name leads to, from a member of the body on.
@@ -188,7 +206,7 @@ fn only_kind(shape: &Shape) -> Option<ParamKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptor::{load, source::Source};
+    use crate::descriptor::{load, model::Rules, source::Source};
 
     fn descriptor(base: &str, tools: &str) -> Descriptor {
         let text = format!(
@@ -292,6 +310,20 @@ mod tests {
         let expected =
             json!({ "disk.size": { "minimum": 1 }, "tags[]": { "items": { "type": "string" } } });
         assert_eq!(hints, expected);
+    }
+
+    #[test]
+    fn words_that_the_server_takes_are_not_refused() {
+        let choices = |document: &str| {
+            let mut descriptor = descriptor("https://example.com/v1", TOOLS);
+            let rules = Rules { choices: ["on".to_owned()].into(), ..Rules::default() };
+            descriptor.tools[0].params[1].rules = Some(Box::new(rules));
+            enrich(&mut descriptor, document.as_bytes()).unwrap();
+            descriptor.tools[0].params[1].rules.clone().unwrap().choices.to_vec()
+        };
+        assert_eq!(choices(DOCUMENT), ["on", "off"]);
+        assert_eq!(choices(&DOCUMENT.replace(r#""enum": ["on", "off"], "#, "")), [""; 0]);
+        assert_eq!(choices(&DOCUMENT.replace("\"state\"", "\"status\"")), ["on"]);
     }
 
     #[test]

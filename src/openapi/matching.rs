@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::model::{Api, Input, Operation};
 use crate::{
     descriptor::model::{Location, Method, Param, Tool},
-    names::path::{anonymous, of_base_url, placeholders},
+    names::path::{anonymous, of_base_url, placeholders, spellings},
 };
 
 /// So many paths one operation stands for, when values are written into its path.
@@ -80,10 +80,7 @@ impl Targets {
 
     /// Returns the operation with this method and path.
     pub(super) fn find(&self, method: Method, path: &str) -> Option<&Target> {
-        let plain = anonymous(path);
-        let rooted = if plain.starts_with('/') { plain.clone() } else { format!("/{plain}") };
-        let below = format!("{}{rooted}", self.base);
-        [plain, rooted, below].into_iter().find_map(|path| {
+        spellings(path, &self.base).into_iter().find_map(|path| {
             let trimmed = path.trim_end_matches('/').to_owned();
             self.by_path.get(&(method, path)).or_else(|| self.by_path.get(&(method, trimmed)))
         })
@@ -91,7 +88,7 @@ impl Targets {
 }
 
 /// Returns the paths with values for the placeholders that have a list of them.
-fn expanded(operation: &Operation) -> Vec<(String, Fixed)> {
+pub(super) fn expanded(operation: &Operation) -> Vec<(String, Fixed)> {
     let mut paths: Vec<(String, Fixed)> = vec![(operation.path.clone(), Vec::new())];
     for (number, name) in placeholders(&operation.path).enumerate() {
         let Some(input) = path_input(operation, name) else { continue };

@@ -14,6 +14,7 @@ pub mod drift;
 mod enrich;
 pub mod exceptions;
 mod exposure;
+pub mod fit;
 pub mod import;
 mod matching;
 mod model;

@@ -10,6 +10,7 @@ use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration}
 use serde_json::{Map, Value};
 
 use self::task::TaskReport;
+use crate::catalog::fit::Lack;
 
 pub use self::{
     json_text::JsonText,
@@ -185,6 +186,12 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// How many requests were sent.
     pub attempts: u32,
+    /// What a caller can do about it, where more than the status tells.
+    pub hint: Option<String>,
+    /// Whether it says that there is no such operation, and not that an object is missing.
+    pub is_no_route: bool,
+    /// What the tool needs that the server lacks, or may lack.
+    pub lack: Option<Box<Lack>>,
 }
 
 /// Returns whether an answer with this status may be another a moment later.
@@ -199,14 +206,20 @@ impl ApiError {
         self.code != SWITCHED_OFF && is_transient_status(self.status)
     }
 
-    /// Says what a caller can do about it, as far as the status tells; that of a JSON-RPC error tells
+    /// Says what a caller can do about it: the hint, or as far as the status tells; that of a JSON-RPC error tells
     /// nothing, but its code does.
-    pub fn next_step(&self) -> Option<&'static str> {
+    pub fn next_step(&self) -> Option<&str> {
         if self.code == SWITCHED_OFF {
             return Some(
                 "the administrator of the API has turned MCP off: tell the user, and look for no \
                  other way; calls work later, when it is on again",
             );
+        }
+        if self.lack.is_some() {
+            return Some("the server has no such operation: tell the user, or use another tool");
+        }
+        if let Some(hint) = &self.hint {
+            return Some(hint);
         }
         let status = match (self.status, self.code.as_str()) {
             (200..=299, "invalid_input" | "invalid_request") => 400,
@@ -249,6 +262,9 @@ impl fmt::Display for ApiError {
         }
         if let Some(delay) = self.retry_after {
             write!(formatter, "; retry after {} s", delay.as_secs())?;
+        }
+        if let Some(lack) = &self.lack {
+            write!(formatter, "; {lack}")?;
         }
         Ok(())
     }

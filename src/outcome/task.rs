@@ -6,15 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::Progress;
 use crate::{
-    descriptor::task::{Glimpse, Step, is_id},
+    descriptor::{
+        carried::Carried,
+        task::{Glimpse, Step, is_id},
+    },
     text::line,
 };
 
-/// Names a task of a backend: `BACKEND:TOOL:ID`.
+/// Names a task of a backend: `BACKEND:TOOL:ID`, or `BACKEND:TOOL,NAME=VALUE:ID` where requests about it
+/// need something that the call had.
 ///
 /// It holds all that is needed to go on with the task in another process: the backend as the
 /// settings call it, the tool that began the task (as the descriptor calls it), whose rules apply
-/// to the result, and the id that the API gave.
+/// to the result, the id that the API gave, and values of the call that the descriptor names. It gives
+/// no right: what is made of it passes the gate like a call with these arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskHandle {
     /// The name of the backend.
@@ -23,6 +28,8 @@ pub struct TaskHandle {
     pub tool: String,
     /// The id in the words of the API.
     pub id: String,
+    /// What it carries of the call.
+    pub carried: Carried,
 }
 
 /// A text that is no handle.
@@ -37,6 +44,10 @@ impl FromStr for TaskHandle {
         // Names of backends and tools have no colon; an id may.
         let (backend, rest) = text.split_once(':').ok_or(NoHandle)?;
         let (tool, id) = rest.split_once(':').ok_or(NoHandle)?;
+        let (tool, carried) = match tool.split_once(',') {
+            Some((tool, carried)) => (tool, carried.parse().map_err(|_| NoHandle)?),
+            None => (tool, Carried::default()),
+        };
         let is_name = |name: &str| {
             let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             (1..=200).contains(&name.len()) && name.chars().all(is_fine)
@@ -44,14 +55,15 @@ impl FromStr for TaskHandle {
         if !is_name(backend) || !is_name(tool) || !is_id(id) {
             return Err(NoHandle);
         }
-        Ok(Self { backend: backend.to_owned(), tool: tool.to_owned(), id: id.to_owned() })
+        Ok(Self { backend: backend.to_owned(), tool: tool.to_owned(), id: id.to_owned(), carried })
     }
 }
 
 impl fmt::Display for TaskHandle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backend, tool, id } = self;
-        write!(formatter, "{backend}:{tool}:{id}")
+        let Self { backend, tool, id, carried } = self;
+        let comma = if carried.is_empty() { "" } else { "," };
+        write!(formatter, "{backend}:{tool}{comma}{carried}:{id}")
     }
 }
 
@@ -151,6 +163,13 @@ mod tests {
             (handle.id.as_str(), handle.to_string()),
             ("0m8:x/1", "xo-lab:start_vm:0m8:x/1".into())
         );
+        let handle: TaskHandle = "dc:backup,dc=lab%2F1,disk=2:0m8".parse().unwrap();
+        assert_eq!((handle.tool.as_str(), handle.id.as_str()), ("backup", "0m8"));
+        assert_eq!(
+            (handle.carried.get("dc"), handle.carried.get("disk")),
+            (Some("lab/1"), Some("2"))
+        );
+        assert_eq!(handle.to_string(), "dc:backup,dc=lab%2F1,disk=2:0m8");
         for wrong in [
             "",
             "xo",
@@ -161,6 +180,9 @@ mod tests {
             "xo:s/t:1",
             "xo:start:a b",
             "xo:start:a\n",
+            "xo:start,:a",
+            "xo:start,dc:a",
+            "xo:,dc=a:b",
         ] {
             assert_eq!(wrong.parse::<TaskHandle>(), Err(NoHandle), "{wrong:?}");
         }
@@ -174,7 +196,7 @@ mod tests {
 
         /// Whatever text a model sends, what is read from it is what it says.
         #[test]
-        fn any_text_is_a_handle_or_refused(text in ".{0,60}|[a-z-]{1,5}:[a-z_.]{1,5}:[^ ]{1,9}") {
+        fn any_text_is_a_handle_or_refused(text in ".{0,60}|[a-z-]{1,5}:[a-z_.]{1,5}(,[a-z]{1,2}=[a-z%0-9A-F]{0,4}){0,3}:[^ ]{1,9}") {
             if let Ok(handle) = text.parse::<TaskHandle>() {
                 assert_eq!(handle.to_string(), text);
             }
@@ -183,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_report_says_what_is_known() {
-        let handle = TaskHandle { backend: "xo".into(), tool: "move".into(), id: "7".into() };
+        let handle: TaskHandle = "xo:move:7".parse().unwrap();
         let step = |name: &str, percent| Step { name: name.to_owned(), percent };
         let glimpse = Glimpse {
             state: "pending".into(),

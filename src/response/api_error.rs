@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
-use super::{decode, xml};
+use super::{decode, issues, xml};
 use crate::{
     descriptor::{
         json_path::JsonPath,
@@ -59,18 +59,27 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         (found != "null").then(|| plain(found))
     };
     let message = rules.messages.iter().find_map(|path| sentence(path.look(value?)?));
+    let issues = || {
+        let found = rules.message_path.as_ref()?.look(value?)?;
+        if found.starts_with('"') {
+            issues::inside(&scan::unquote(found)?)
+        } else {
+            issues::sentence(found)
+        }
+    };
     let message = message
+        .or_else(issues)
         .or_else(|| {
             at(&rules.message_path)
                 .filter(|message| !message.is_empty())
                 .map(|message| message + &details(value, rules))
         })
         .unwrap_or_else(|| fallback(status, body));
-    let code = rules
-        .map
-        .iter()
-        .find(|(mapped, _)| *mapped == status)
-        .map_or_else(|| default_code(status).to_owned(), |(_, code)| code.clone());
+    let hint = rules.hint(status, &message, value);
+    let said = hint.and_then(|hint| hint.code.as_ref());
+    let mapped = || rules.map.iter().find(|(it, _)| *it == status).map(|(_, code)| code);
+    let code = said.or_else(mapped).cloned().unwrap_or_else(|| default_code(status).to_owned());
+    let hint = hint.map(|hint| hint.hint.clone());
     ApiError {
         status,
         code,
@@ -79,6 +88,9 @@ pub(crate) fn read(rejection: Rejection<'_>, rules: &ErrorRules) -> ApiError {
         request: request.to_owned(),
         retry_after,
         attempts,
+        hint,
+        is_no_route: false,
+        lack: None,
     }
 }
 
@@ -241,7 +253,17 @@ mod tests {
         );
         assert_eq!(
             shown(422, r#"{"error":{"body.name":{"message":"'name' is required"}},"data":{}}"#),
-            r#"[invalid_input] HTTP 422: {"body.name":{"message":"'name' is required"}} (GET /vms/x)"#
+            "[invalid_input] HTTP 422: name: 'name' is required (GET /vms/x)"
+        );
+        // As XO answers it, shortened: three kinds of storage of twenty, one in the other.
+        let nested = r#"{"error":{"body":{"message":"Could not match the intersection against every type. Issues: [{\"body.SR_type\":{\"message\":\"Could not match the union against any of the items. Issues: [{\\\"body.SR_type\\\":{\\\"message\\\":\\\"should be one of the following; ['cephfs']\\\",\\\"value\\\":\\\"bogus\\\"}},{\\\"body.SR_type\\\":{\\\"message\\\":\\\"should be one of the following; ['ext']\\\",\\\"value\\\":\\\"bogus\\\"}}]\",\"value\":\"bogus\"}}]","value":{"name_label":"x","SR_type":"bogus"}}},"data":{}}"#;
+        assert_eq!(
+            shown(422, nested),
+            "[invalid_input] HTTP 422: SR_type: should be one of the following cephfs, ext (GET /vms/x)"
+        );
+        assert_eq!(
+            shown(422, r#"{"error":{"odd":1}}"#),
+            r#"[invalid_input] HTTP 422: {"odd":1} (GET /vms/x)"#
         );
     }
 

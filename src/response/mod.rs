@@ -9,10 +9,13 @@ pub(crate) mod collect;
 pub mod decode;
 pub mod event_stream;
 pub(crate) mod hiding;
+mod issues;
 pub(crate) mod join;
+pub(crate) mod media;
 pub mod page;
 #[cfg(test)]
 mod properties;
+pub(crate) mod remarks;
 pub mod rpc;
 pub(crate) mod rpc_error;
 pub(crate) mod shape;

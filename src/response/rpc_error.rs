@@ -7,11 +7,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{MASK, hiding, rpc::RpcError};
 use crate::{
-    descriptor::model::{ResponseRules, Rpc},
+    descriptor::model::{ErrorRules, ResponseRules, Rpc},
     outcome::ApiError,
     text::cut_bytes,
 };
@@ -46,6 +46,8 @@ pub(crate) struct Refused<'call> {
     pub(crate) rpc: &'call Rpc,
     /// What is hidden in its results.
     pub(crate) results: &'call ResponseRules,
+    /// What to do about its errors.
+    pub(crate) rules: &'call ErrorRules,
     /// Its parameters, as they were sent.
     pub(crate) params: &'call Map<String, Value>,
     /// The name of a parameter for the caller, by its name on the wire.
@@ -66,6 +68,7 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         mut error,
         rpc,
         results,
+        rules,
         params,
         property,
         status,
@@ -97,18 +100,28 @@ pub(crate) fn api_error(refused: Refused<'_>) -> ApiError {
         }
     };
     let message = hiding::in_text(without_secrets(message, params), &hidden.unwrap_or_default());
+    let hint = || {
+        let (code, text, data) = (error.code, &error.message, &error.data);
+        let body = json!({ "code": code, "message": text, "data": data }).to_string();
+        rules.hint(status, &message, Some(&body))
+    };
+    let hint = if rules.hints.is_empty() { None } else { hint() };
+    let said = hint.and_then(|hint| hint.code.clone());
     let code = error.code.and_then(|code| {
         let named = rpc.codes.iter().find(|(known, _)| *known == code);
         named.map(|(_, word)| word.clone())
     });
     ApiError {
         status,
-        code: code.unwrap_or_else(|| default_code(error.code).to_owned()),
+        code: said.or(code).unwrap_or_else(|| default_code(error.code).to_owned()),
         provider_code: error.code.map(|code| code.to_string()),
         message,
         request,
         retry_after,
         attempts,
+        hint: hint.map(|hint| hint.hint.clone()),
+        is_no_route: error.code == Some(METHOD_NOT_FOUND),
+        lack: None,
     }
 }
 

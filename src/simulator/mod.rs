@@ -45,16 +45,35 @@ pub struct SimulatorOptions {
     pub token: String,
     /// How long an ordinary action takes; zero ends it as soon as it is polled.
     pub task_duration: Duration,
+    /// How long those who read do not see what was written, where the product has it so.
+    pub lag: Lag,
     /// Bytes of each exported disk or VM.
     pub export_size: u64,
     /// How often a second an object changes by itself; never when it is not given.
     pub changes_per_second: Option<NonZeroU32>,
     /// Whether the administrator lets calls through MCP pass, where the product has such a switch.
     pub mcp: bool,
+    /// The version that the product says it is, where it says one; the usual one without.
+    pub version: Option<String>,
+    /// Operations that it lacks: method and path as its table has them.
+    pub lacks: Vec<String>,
+    /// Whether it has what few servers have: operations of plugins.
+    pub extras: bool,
     /// When the data were "taken", in seconds since 1970.
     pub moment: u64,
     /// Whether requests are kept for `take_requests`.
     pub record: bool,
+}
+
+/// How long what was written stays unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// Not at all.
+    None,
+    /// The next so many requests that look at objects do not see it.
+    Looks(u32),
+    /// It is not seen before this time has passed.
+    Time(Duration),
 }
 
 impl Default for SimulatorOptions {
@@ -63,9 +82,13 @@ impl Default for SimulatorOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             token: "demo-token".to_owned(),
             task_duration: Duration::from_secs(2),
+            lag: Lag::None,
             export_size: 8 * 1024 * 1024,
             changes_per_second: None,
             mcp: true,
+            version: None,
+            lacks: Vec::new(),
+            extras: false,
             moment: MOMENT,
             record: false,
         }

@@ -25,6 +25,7 @@ mod cut;
 mod hex;
 mod kind;
 mod line;
+mod page;
 mod quoted;
 mod share;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use self::{
     cut::{cut, cut_bytes, cut_prose, head, start_of},
     hex::{fingerprint, hex},
     line::line,
+    page::begins_as_page,
     quoted::{LEAST_QUOTED, quoted, quoted_json, quoted_json_within},
     share::fair_share,
 };

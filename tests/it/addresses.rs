@@ -102,6 +102,7 @@ impl Program {
             backends: vec![backend],
             beside: Vec::new(),
             files: home.path().join("files"),
+            cache: None,
             file_settings: FileSettings::default(),
             limits: Limits::default(),
             origin: None,

@@ -124,7 +124,8 @@ async fn ctrl_c_stops_the_task_of_a_call_and_other_signals_leave_it() {
     }
     for (signal, code) in [("-TERM", 143), ("-HUP", 129)] {
         let (said, lines) = ended(signal, code, call).await;
-        assert!(said.contains(&format!("the task goes on: `dadl-mcp task {HANDLE}`")), "{said}");
+        let goes_on = format!("the task goes on: `dadl-mcp task {HANDLE} --dadl ");
+        assert!(said.contains(&goes_on), "{said}");
         assert!(!lines.iter().any(|line| line.starts_with("PUT ")), "{lines:?}");
     }
     let (said, lines) = ended("-INT", 130, &["task", HANDLE]).await;

@@ -250,7 +250,7 @@ async fn the_time_limit_covers_the_calls() {
     let upstream = Upstream::start(vec![Answer::Hang(Vec::new())]).await;
     let bench = bench(&upstream.url(), keys, "return api.get({ id: 1 });");
     let error = bench.call("run", json!({})).await.unwrap_err().for_model();
-    assert_eq!(error, "composite \"run\" failed: it did not end within 1 s");
+    assert!(error.starts_with("composite \"run\" failed: it did not end within 1 s"), "{error}");
     upstream.connection_closed().await;
 
     let error = failure(vec![], keys, "for (;;) {}").await;

@@ -136,7 +136,7 @@ fn argument(kind: ParamKind) -> Value {
         ParamKind::Integer => json!(9_007_199_254_740_993_u64),
         ParamKind::Number => json!(1.5),
         ParamKind::Object => json!({ "k": { "n": "ü" } }),
-        ParamKind::String => json!("a/b ü🦀%"),
+        ParamKind::String | ParamKind::Union(_) => json!("a/b ü🦀%"),
     }
 }
 

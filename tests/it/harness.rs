@@ -82,6 +82,7 @@ impl Harness {
         let gate = Gate::new(Arc::new(catalog), confirm).with_bases(vec![base.clone()]);
         let backend =
             Backend::new(settings, base, authenticator).with_switch(descriptor.switch.clone());
+        let backend = backend.with_base_path(descriptor.base_path.clone());
         let executor = Executor::new(vec![backend], files(home.path().join("files")))
             .with_filters(crate::jq::filters());
         Self { gate, executor, _home: home }

@@ -302,7 +302,7 @@ async fn what_is_no_answer_is_an_error() {
     assert!(text.contains("its id is 2"), "{text}");
     let page = Answer::full(200, &[("Content-Type", "text/html")], b"<html>Hello</html>");
     let (text, _) = failure(vec![page], "read", json!({})).await;
-    assert!(text.contains("no valid JSON") && text.contains("<html>Hello"), "{text}");
+    assert!(text.contains("a web page (text/html) instead of JSON"), "{text}");
     for body in ["[1]", "{}", "\"x\"", r#"[{"id":1,"result":1}]"#] {
         let (text, _) = failure(vec![Answer::json(200, body)], "read", json!({})).await;
         assert!(text.contains("no valid JSON-RPC 2.0 answer"), "{text}");

@@ -103,6 +103,7 @@ async fn any_shape_gives_a_result_or_a_typed_error_and_the_memory_back() {
                     }
                     Err(
                         CallError::Decode { .. }
+                        | CallError::MediaType(_)
                         | CallError::Path { .. }
                         | CallError::Redaction { .. }
                         | CallError::ResultPath { .. }

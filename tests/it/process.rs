@@ -27,6 +27,8 @@ impl Process {
             .args(arguments)
             .env_clear()
             .env("HOME", std::env::temp_dir())
+            // What is known of a server that had the same port would be found there.
+            .env("XDG_CACHE_HOME", "/dev/null")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());

@@ -541,7 +541,7 @@ async fn doctor_says_how_the_switch_stands() {
         (
             Answer::full(200, &[("Content-Type", "text/html")], b"<html>"),
             "WARN",
-            "nobody knows whether MCP is on: what",
+            "nobody knows whether MCP is on: backend",
         ),
         (Answer::json(503, r#"{"error": "mcp_disabled"}"#), "FAIL", "off:"),
         (Answer::json(500, r#"{"error": "oops"}"#), "WARN", "nobody knows whether MCP is on: ["),

@@ -62,7 +62,13 @@ fn every_tool_has_its_level_and_a_reason() {
 #[test]
 fn what_destroys_is_dangerous() {
     for (name, level) in documented() {
-        let keeps = ["delete_vbd", "delete_vif", "delete_task", "delete_vm_data_source"];
+        let keeps = [
+            "delete_vbd",
+            "delete_vif",
+            "delete_vif_traffic_rule",
+            "delete_task",
+            "delete_vm_data_source",
+        ];
         if (name.starts_with("delete_") && !keeps.contains(&name))
             || name.starts_with("forget_")
             || name.starts_with("emergency_")

@@ -344,7 +344,10 @@ async fn errors_of_the_proxy_show_neither_stack_nor_credential() {
     assert_eq!(newest["unread"][0]["remote"], "r2");
     assert!(!newest.to_string().contains("hunter2"), "{newest}");
     let error = run.failure("unmount_partition", json!({ "path": "/x" })).await;
-    assert!(error.starts_with("[internal] no partition is mounted at /x"), "{error}");
+    assert!(
+        error.starts_with("[internal] No partition corresponding to the path /x found"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

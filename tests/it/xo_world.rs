@@ -37,6 +37,7 @@ impl World {
             record: true,
             export_size: 1024,
             task_duration: Duration::ZERO,
+            extras: true,
             ..SimulatorOptions::default()
         };
         let simulator = XenOrchestra::start(options).await.unwrap();
@@ -79,7 +80,8 @@ impl World {
     /// Returns the first object that a filter matches.
     pub(crate) async fn object(&self, collection: &str, filter: &str) -> Value {
         let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-        let target = format!("/{collection}?fields=*&limit=1&filter={filter}");
+        // Without repositories XO lists no archives; other lists do not mind.
+        let target = format!("/{collection}?fields=*&limit=1&filter={filter}&backup-repository=*");
         let objects = self.act("GET", &target, &Value::Null).await;
         objects.get(0).unwrap_or_else(|| panic!("no {collection} with {filter}")).clone()
     }
@@ -126,7 +128,8 @@ impl World {
     /// they name into a state in which it can.
     pub(crate) async fn arguments(&self, name: &str, tool: &RawTool) -> Map<String, Value> {
         let mut arguments = Map::new();
-        let collection = tool.path.split(['/', '.']).nth(1).unwrap();
+        let path = tool.path.strip_prefix("/plugins/sdn-controller").unwrap_or(&tool.path);
+        let collection = path.split(['/', '.']).nth(1).unwrap();
         for (param, raw) in tool.params.iter().filter(|(_, param)| param.required) {
             let value = match raw.place.as_str() {
                 "path" => match param.as_str() {
@@ -181,6 +184,17 @@ impl World {
                 self.act("POST", &target, &Value::Null).await;
                 return server;
             }
+            "update_network_traffic_rule" | "update_vif_traffic_rule" => {
+                let id = self.find(collection, "").await;
+                let rule = json!({
+                    "allow": true, "direction": "from", "ipRange": "10.0.0.0/8", "protocol": "IP",
+                });
+                let actions = format!("/plugins/sdn-controller/{collection}/{id}/actions");
+                let target = format!("{actions}/add_traffic_rule?sync=true");
+                self.act("POST", &target, &rule).await;
+                arguments.insert("oldRule".to_owned(), rule);
+                return id;
+            }
             "connect_vbd" | "connect_vif" => "!attached?",
             "disconnect_vbd" | "disconnect_vif" => "attached?",
             "delete_network" => "name_label:Storage",
@@ -230,6 +244,7 @@ impl World {
             "snapshotId" => self.find("vm-snapshots", "").await,
             "SR_type" => "nfs".to_owned(),
             "srId" => self.find("srs", "").await,
+            "vlan" => return json!(20),
             "template" => {
                 let template = self.object("vm-templates", "").await;
                 template["uuid"].as_str().unwrap().to_owned()

@@ -1,9 +1,8 @@
 //! What `doctor` examines about one backend: descriptor, policy, credentials, then one cheap read.
 
 use serde_json::{Map, Value, json};
-use url::Url;
 
-use super::{Report, switch};
+use super::{Report, certificate, fit, switch};
 use crate::{
     app::{App, LoadedBackend, openapi},
     call::Door,
@@ -18,7 +17,6 @@ use crate::{
     descriptor::{
         self,
         diagnostic::{Diagnostic, Severity},
-        login::is_loopback,
         model::{Access, Auth, Location, Method, Request},
     },
     executor::{CallContext, CallError},
@@ -121,11 +119,12 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
     let Some(backend) = app.backends.first() else { return };
     describe_policy(app, backend, report);
     let reachable = proxied || reach(backend, report).await;
-    describe_tls(backend.base.as_url(), &backend.settings, report);
+    certificate::describe(backend, reachable, report).await;
     let asks = describe_credentials(backend, credentials, report)
         && reachable
         && log_in(app, backend, report).await;
     switch::describe(app, asks, report).await;
+    fit::describe(app, asks, reachable, report).await;
     if asks {
         call_once(app, backend, report).await;
     }
@@ -133,9 +132,13 @@ async fn examine_app(app: &App, credentials: &Credentials, proxied: bool, report
 
 fn describe_policy(app: &App, backend: &LoadedBackend, report: &mut Report) {
     let catalog = app.gate.catalog();
-    let (listed, all) = (catalog.listed().count(), catalog.entries().len());
-    let finding = format!("{listed} of {all} tools are allowed");
-    if listed == 0 {
+    let (left_out, all) = (catalog.left_out().count(), catalog.entries().len());
+    let allowed = catalog.listed().count() + left_out;
+    let mut finding = format!("{allowed} of {all} tools are allowed");
+    if left_out > 0 {
+        finding.push_str(&format!("; {left_out} of these the server lacks or may lack"));
+    }
+    if allowed == 0 {
         let hint = format!("{} says why, for each tool", report.command("list --all"));
         report.warn("access", finding, hint);
     } else {
@@ -163,26 +166,6 @@ async fn reach(backend: &LoadedBackend, report: &mut Report) -> bool {
         "check `url`, that the backend is up, and what lies between",
     );
     false
-}
-
-fn describe_tls(url: &Url, settings: &BackendSettings, report: &mut Report) {
-    if url.scheme() == "https" {
-        match &settings.ca_file {
-            _ if settings.tls_skip_verify => report.warn(
-                "tls",
-                "any certificate is accepted: somebody in between can read the credential",
-                "set `ca_file` instead of `tls_skip_verify`",
-            ),
-            Some(path) => report.ok("tls", format!("trusts {} too", path.display())),
-            None => report.ok("tls", "trusts the system's authorities"),
-        }
-    } else if !is_loopback(url) {
-        report.warn(
-            "tls",
-            "plain http: the credential can be read on the way",
-            "use https if the backend has it",
-        );
-    }
 }
 
 /// Reports whether the credentials are set; returns whether a call can be made.
@@ -326,7 +309,8 @@ async fn check_health(app: &App, backend: &LoadedBackend, report: &mut Report) -
                 Some(403) => {
                     "the account lacks a right, or the credential is of another server".into()
                 }
-                Some(404) => "`url` may lack the API's path, such as /rest/v0".to_owned(),
+                Some(404) => path_hint(backend),
+                Some(200..=299) => "check that `url` is the API's own base URL".to_owned(),
                 Some(_) => "the backend answers; look at its own log".to_owned(),
                 None => "check that `url` is right and that the backend is up".to_owned(),
             };
@@ -370,6 +354,16 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
     Some((entry, arguments))
 }
 
+/// Says what `url` may lack, as far as the descriptor tells.
+fn path_hint(backend: &LoadedBackend) -> String {
+    match backend.descriptor.base_path.as_deref() {
+        Some(path) if !backend.base.ends_in(path) => {
+            format!("`url` lacks the path {path}, in which base URLs of this API end")
+        }
+        _ => "`url` may lack the API's path, or be that of another version".to_owned(),
+    }
+}
+
 fn hint(error: &CallError, backend: &LoadedBackend) -> String {
     match error {
         CallError::Api(error) if error.status == 401 || error.code == "unauthorized" => {
@@ -378,18 +372,12 @@ fn hint(error: &CallError, backend: &LoadedBackend) -> String {
         CallError::Api(error) if error.status == 403 => {
             "the account lacks a right, or the credential is of another server".to_owned()
         }
-        CallError::Api(error) if error.status == 404 => {
-            "`url` may lack the API's path, such as /rest/v0".to_owned()
-        }
+        CallError::Api(error) if error.status == 404 => path_hint(backend),
         CallError::Api(_) => "the backend answers; look at its own log".to_owned(),
         CallError::Send(error) => match &error.kind {
             SendErrorKind::Connect(_) => "is the backend up, and is the port right?".to_owned(),
             SendErrorKind::Dns(_) => {
                 "is the host name right, and can this machine resolve it?".to_owned()
-            }
-            SendErrorKind::Tls(_) => {
-                "set `ca_file` to the certificate of the authority that signed the backend's"
-                    .to_owned()
             }
             kind => kind.hint().to_owned(),
         },

@@ -123,6 +123,9 @@ mod tests {
             request: "GET /status".to_owned(),
             retry_after: None,
             attempts: 1,
+            hint: None,
+            is_no_route: false,
+            lack: None,
         }))))
     }
 

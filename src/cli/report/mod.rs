@@ -1,7 +1,7 @@
 //! Findings as text for people, JSON for scripts and SARIF for code hosts.
 
 mod json;
-mod sarif;
+pub(super) mod sarif;
 mod text;
 mod wanted;
 

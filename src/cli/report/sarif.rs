@@ -90,7 +90,7 @@ fn region(source: &Source, span: &Range<usize>) -> Value {
 }
 
 /// Returns a file name as a URI reference: absolute with `file:`, otherwise relative.
-fn uri(name: &str) -> String {
+pub(in crate::cli) fn uri(name: &str) -> String {
     if let Ok(url) = url::Url::from_file_path(Path::new(name)) {
         return url.into();
     }

@@ -26,6 +26,7 @@ use super::{
     source::Source,
     yaml::{Node, Value},
 };
+pub(super) use secret::names_a_secret;
 use tool::ToolView;
 
 /// The findings so far, and the file they are about.

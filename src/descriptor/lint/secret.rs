@@ -132,6 +132,11 @@ fn is_secret_value(path: &[&str]) -> bool {
         [.., "headers", name] | [.., "params", name, "default"] => *name,
         _ => return false,
     };
+    names_a_secret(name)
+}
+
+/// Returns whether a name says that its value is secret.
+pub(in crate::descriptor) fn names_a_secret(name: &str) -> bool {
     let words = words(name);
     let joined = words.concat();
     SECRET_WORDS.iter().any(|known| words.iter().any(|word| word == known) || joined == *known)

@@ -229,8 +229,12 @@ fn lower_backend<'tree>(
         auth_rules: AuthRules::default(),
         pace: None,
         switch: None,
+        fit: None,
         name: name?,
         version,
+        base_path: Some(path::of_base_url(base_url.as_deref()))
+            .filter(|path| !path.is_empty() && !path.contains('{'))
+            .map(str::to_owned),
         base_url,
         description,
         auth: auth?,

@@ -8,7 +8,7 @@ use super::context::{Context, Place, Section};
 use crate::descriptor::{
     code,
     model::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
-    yaml::Value,
+    yaml::{Node, Value},
 };
 
 const KEYS: &[&str] = &[
@@ -61,6 +61,8 @@ pub(super) fn lower<'tree>(
         map: map(&section, context),
         messages: Vec::new(),
         failed: Vec::new(),
+        results: Vec::new(),
+        hints: [].into(),
     })
 }
 
@@ -69,8 +71,17 @@ fn statuses<'tree>(
     key: &str,
     context: &mut Context<'tree>,
 ) -> Vec<(u16, Range<usize>)> {
+    let nodes = context.items(section, key);
+    statuses_of(nodes, key, context)
+}
+
+pub(super) fn statuses_of<'tree>(
+    nodes: &'tree [Node<'tree>],
+    key: &str,
+    context: &mut Context<'tree>,
+) -> Vec<(u16, Range<usize>)> {
     let mut statuses = Vec::new();
-    for item in context.items(section, key) {
+    for item in nodes {
         let Value::Number(number, text) = &item.value else {
             context.wrong_type(item, &format!("an item of `{key}`"), "a number");
             continue;
@@ -144,12 +155,12 @@ fn map<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<(u1
     let mut map = Vec::new();
     for entry in codes.entries() {
         let status = entry.key.parse::<u16>().ok();
-        let Some(status) = status.filter(|status| (400..=599).contains(status)) else {
+        let Some(status) = status.filter(|status| (300..=599).contains(status)) else {
             context
                 .error(
                     code::ERROR_MAP,
                     &entry.key_span,
-                    format!("`{}` is not a 4xx or 5xx status", entry.key),
+                    format!("`{}` is not a 3xx, 4xx or 5xx status", entry.key),
                 )
                 .help("errors are mapped by single statuses, such as `404: not_found`");
             continue;

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, requests, rules, switch, task,
+    events, fit, requests, rules, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -20,8 +20,14 @@ const KEY: &str = "_dadl_mcp";
 
 const KEYS: &[&str] = &[
     "auth",
+    "base_path",
+    "choices",
     "errors",
     "events",
+    "enforced",
+    "filters",
+    "fit",
+    "members",
     "omit_false",
     "rate_limit",
     "requests",
@@ -42,6 +48,9 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
+    if let Some(path) = rules::base_path(&extension, context) {
+        descriptor.base_path = Some(path);
+    }
     descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
     requests::lower(&extension, descriptor, context);
     descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
@@ -50,7 +59,9 @@ pub(super) fn lower<'tree>(
     descriptor.events = events::lower(&extension, descriptor, context);
     super::uploads::lower(&extension, descriptor, context);
     super::values::lower(&extension, descriptor, context);
+    super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.fit = fit::lower(&extension, descriptor, context);
 }
 
 /// Reads the names of parameters that hosts need not list.

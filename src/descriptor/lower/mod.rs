@@ -12,12 +12,15 @@
 mod auth;
 mod auth_rules;
 mod body;
+mod carried;
 mod composite;
 mod context;
 mod document;
 mod errors;
 mod events;
 mod extension;
+mod filters;
+mod fit;
 mod fix;
 mod health;
 pub(super) mod include;

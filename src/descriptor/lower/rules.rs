@@ -1,12 +1,17 @@
-//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `errors`,
+//! The parts of `_dadl_mcp` that say how requests and answers of all tools are: `base_path`, `errors`,
 //! `rate_limit` and `omit_false`.
 
-use super::context::{Context, Section, Text};
+use std::sync::Arc;
+
+use super::{
+    context::{Context, Place, Section, Text},
+    errors,
+};
 use crate::descriptor::{
     code,
     condition::Condition,
     json_path::JsonPath,
-    model::{Descriptor, Location, ParamKind, Tool},
+    model::{Descriptor, ErrorHint, Location, ParamKind, Tool},
     rules::Pace,
     yaml::{Node, Value},
 };
@@ -20,9 +25,30 @@ pub(super) fn lower<'tree>(
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    errors(extension, descriptor, context);
+    error_rules(extension, descriptor, context);
     descriptor.pace = pace(extension, context);
     omit_false(extension, descriptor, context);
+    enforced(extension, descriptor, context);
+}
+
+/// Reads the path in which base URLs of the API end.
+pub(super) fn base_path<'tree>(
+    extension: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<String> {
+    let text = context.text(extension, "base_path")?;
+    let path = text.value.strip_prefix('/').unwrap_or_default();
+    let is_segment = |segment: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:@".contains(c);
+        !matches!(segment, "" | "." | "..") && segment.chars().all(fits)
+    };
+    if path.split('/').all(is_segment) {
+        return Some(text.value.to_owned());
+    }
+    context
+        .error(code::BASE_URL, &text.span, "`base_path` is no path of a base URL")
+        .help("write a path such as `/rest/v0`, without a slash at its end");
+    None
 }
 
 /// Reads a condition or a list of them.
@@ -61,12 +87,14 @@ fn all_tools(descriptor: &mut Descriptor) -> impl Iterator<Item = &mut Tool> {
     descriptor.tools.iter_mut().chain(check)
 }
 
-fn errors<'tree>(
+fn error_rules<'tree>(
     extension: &Section<'tree>,
     descriptor: &mut Descriptor,
     context: &mut Context<'tree>,
 ) {
-    let Some(section) = context.subsection(extension, "errors", &["failed", "message"]) else {
+    let Some(section) =
+        context.subsection(extension, "errors", &["failed", "hints", "message", "results"])
+    else {
         return;
     };
     let messages: Vec<JsonPath> = match section.entry("message").map(|entry| &entry.value.value) {
@@ -74,6 +102,8 @@ fn errors<'tree>(
         _ => context.json_path(&section, "message").into_iter().collect(),
     };
     let failed = conditions(&section, "failed", context);
+    let results = conditions(&section, "results", context);
+    let hints: Arc<[ErrorHint]> = hints(&section, context).into();
     if section.entries().is_empty() {
         context
             .warning(code::ERROR_RULES, &section.span, "`errors` says nothing")
@@ -82,7 +112,38 @@ fn errors<'tree>(
     for tool in all_tools(descriptor) {
         tool.errors.messages.clone_from(&messages);
         tool.errors.failed.clone_from(&failed);
+        tool.errors.results.clone_from(&results);
+        tool.errors.hints = Arc::clone(&hints);
     }
+}
+
+/// Reads what to do about errors that say more than their status.
+fn hints<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<ErrorHint> {
+    let mut hints = Vec::new();
+    for node in context.items(section, "hints") {
+        let keys = &["code", "hint", "says", "status", "when"];
+        let place = Place::Only("an item of `hints`");
+        let Some(item) = context.section(node, &node.span, place, keys) else { continue };
+        let statuses = errors::statuses_of(one_or_more(&item, "status"), "status", context);
+        let statuses = statuses.into_iter().map(|(status, _)| status).collect();
+        let when = conditions(&item, "when", context);
+        let says = one_or_more(&item, "says").iter();
+        let says: Vec<Text<'tree>> = says
+            .filter_map(|node| context.node_text(node, "`says`"))
+            .filter(|text| !text.value.is_empty())
+            .collect();
+        if item.entry("when").is_none() && says.is_empty() {
+            let message = "this hint is for every error of its status";
+            context
+                .warning(code::ERROR_RULES, &node.span, message)
+                .help("add `says` with a part of the message, or `when` with a condition");
+        }
+        let Some(hint) = context.required_text(&item, "hint") else { continue };
+        let (hint, says) = (hint.value.to_owned(), says.iter().map(|it| it.value.to_owned()));
+        let code = context.text(&item, "code").map(|code| code.value.to_owned());
+        hints.push(ErrorHint { statuses, when, says: says.collect(), hint, code });
+    }
+    hints
 }
 
 fn pace<'tree>(extension: &Section<'tree>, context: &mut Context<'tree>) -> Option<Pace> {
@@ -130,6 +191,27 @@ fn omit_false<'tree>(
         }
         if !found {
             let message = format!("no tool has a boolean parameter `{}` in its query", text.value);
+            unknown(&text, message, code::OMIT_FALSE, descriptor, context);
+        }
+    }
+}
+
+/// Reads the names of parameters whose `values` are checked before anything is sent.
+fn enforced<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "enforced") {
+        let mut found = false;
+        for param in all_tools(descriptor).flat_map(|tool| &mut tool.params) {
+            if param.name == text.value {
+                param.enforced = true;
+                found = true;
+            }
+        }
+        if !found {
+            let message = format!("no tool has a parameter `{}`", text.value);
             unknown(&text, message, code::OMIT_FALSE, descriptor, context);
         }
     }
@@ -194,12 +276,63 @@ mod tests {
     }
 
     #[test]
+    fn hints_fit_by_what_an_error_says() {
+        let loaded = loaded(
+            "{errors: {hints: [{status: [403, 409], when: $.data.missing, hint: rights}, \
+             {says: [is Blocked, locked], hint: blocked}, {status: 409, when: [$.a, $.b], \
+             says: no, hint: both}]}}",
+        );
+        assert_eq!(loaded.diagnostics, []);
+        let descriptor = loaded.descriptor.unwrap();
+        let rules = &descriptor.tools[0].errors;
+        let hint = |status, message, body: &str| {
+            rules.hint(status, message, Some(body)).map(|it| it.hint.as_str())
+        };
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[1]}}"#), Some("rights"));
+        assert_eq!(hint(404, "no", r#"{"data":{"missing":[1]}}"#), None, "another status");
+        assert_eq!(hint(403, "no", r#"{"data":{"missing":[]}}"#), None, "nothing is there");
+        assert_eq!(hint(500, "destroy is blocked: x", "{}"), Some("blocked"), "any case");
+        assert_eq!(hint(409, "No way", r#"{"b":true}"#), Some("both"));
+        assert_eq!(hint(409, "other", r#"{"b":true}"#), None, "both are needed");
+        assert!(rules.hint(409, "no", None).is_none(), "no JSON holds no condition");
+        assert_eq!(rules.hint(409, "it is locked", None).unwrap().hint, "blocked");
+    }
+
+    #[test]
+    fn the_path_of_base_urls_is_that_of_the_file_or_of_its_base_url() {
+        let path = |extension: &str| loaded(extension).descriptor.unwrap().base_path;
+        assert_eq!(path("{base_path: /rest/v0}").as_deref(), Some("/rest/v0"));
+        assert_eq!(path("{omit_false: [full]}"), None);
+        for bad in ["rest", "/", "/rest/", "/a//b", "/../x", "'/a?b'", "'/{a}'", "\"/a b\""] {
+            let found = findings(&format!("{{base_path: {bad}}}"));
+            assert_eq!(found, ["D104 `base_path` is no path of a base URL"], "{bad}");
+        }
+        let of = |base_url: &str| {
+            let text = format!(
+                "spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n  name: example\n  type: rest\n  \
+                 base_url: \"{base_url}\"\n  auth: {{type: bearer, credential: t}}\n  tools:\n    list: {{method: GET, \
+                 path: /things, access: read, description: L.}}\n"
+            );
+            load(&Source::new("t", text)).descriptor.unwrap().base_path
+        };
+        assert_eq!(of("{HOST}/api/v1/").as_deref(), Some("/api/v1"));
+        assert_eq!(of("https://x.example").as_deref(), None);
+        assert_eq!(of("https://x.example/{TENANT}/v1").as_deref(), None);
+    }
+
+    #[test]
     fn what_says_nothing_is_found() {
         for (extension, expected) in [
+            (
+                "{errors: {hints: [{status: 403, hint: h}]}}",
+                "D762 this hint is for every error of its status",
+            ),
+            ("{errors: {hints: [{says: x}]}}", "D009 an item of `hints` has no `hint`"),
             ("{errors: {failed: no}}", "D401 `failed` is not a condition"),
             ("{rate_limit: {requests: 3}}", "D009 `rate_limit` has no `per`"),
             ("{rate_limit: {requests: 3, per: 2d}}", "D763 `per` of a rate limit is out of range"),
             ("{omit_false: [name]}", "D764 no tool has a boolean parameter `name` in its query"),
+            ("{enforced: [nothing]}", "D764 no tool has a parameter `nothing`"),
         ] {
             assert_eq!(findings(extension), [expected], "{extension}");
         }

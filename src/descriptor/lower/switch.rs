@@ -10,6 +10,7 @@ use super::{
 };
 use crate::descriptor::{
     code,
+    diagnostic::Code,
     model::{Access, Descriptor, Location, Param, Tool},
     switch::{Off, Switch, SwitchState},
     yaml::Value,
@@ -181,21 +182,22 @@ fn state<'tree>(
     let state = context.subsection(section, "state", STATE_KEYS)?;
     let name = context.required_text(&state, "tool")?;
     let on = conditions(&state, "on", context).into_iter().next();
-    let tool = asked(&name, &descriptor.tools, context)?;
+    let tool = asked(&name, &descriptor.tools, code::SWITCH_STATE, context)?;
     Some(SwitchState { tool: tool.name.clone(), on })
 }
 
-/// Finds the tool that says how the switch stands: it only reads, and needs no argument.
-fn asked<'tools, 'tree>(
+/// Finds a tool that says something about the server: it only reads, and needs no argument.
+pub(super) fn asked<'tools, 'tree>(
     name: &Text<'tree>,
     tools: &'tools [Tool],
+    code: Code,
     context: &mut Context<'tree>,
 ) -> Option<&'tools Tool> {
     let Some(tool) = tools.iter().find(|tool| tool.name == name.value) else {
         let names = tools.iter().map(|tool| tool.name.as_str());
         let meant = context.nearest_tool(name.value, names);
         let message = format!("the file has no tool `{}`", name.value);
-        context.error(code::SWITCH_STATE, &name.span, message).meant(meant);
+        context.error(code, &name.span, message).meant(meant);
         return None;
     };
     let required = tool.params.iter().find(|param| param.is_needed());
@@ -209,7 +211,7 @@ fn asked<'tools, 'tree>(
     } else {
         return Some(tool);
     };
-    context.error(code::SWITCH_STATE, &name.span, message).help(help.to_owned());
+    context.error(code, &name.span, message).help(help.to_owned());
     None
 }
 

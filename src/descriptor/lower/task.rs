@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     descriptor::{
-        code,
+        carried, code,
         condition::Condition,
         json_path::JsonPath,
         model::{BodyKind, Param, ParamKind, Tool},
@@ -98,6 +98,13 @@ pub(super) fn lower<'tree>(
     let message = context.json_path(&section, "message");
     let steps = steps(&section, context);
     let starters = starters(&section, &known, watch.as_ref(), cancel.as_ref(), context);
+    let calls = [
+        ("watch", watch.as_ref().map(|watch| &watch.call)),
+        ("watch", watch.as_ref().and_then(|watch| watch.blocking.as_ref())),
+        ("cancel", cancel.as_ref()),
+    ];
+    let calls = calls.into_iter().filter_map(|(key, call)| Some((key, call?)));
+    let carried = super::carried::lower(&section, calls, &starters, tools, context);
     let (statuses, when) = started?;
     let Watch { call: watch, blocking, poll } = watch?;
     let (state, states) = state?;
@@ -118,6 +125,7 @@ pub(super) fn lower<'tree>(
         message,
         steps,
         cancel,
+        carried,
         max_wait,
     })
 }
@@ -286,6 +294,7 @@ fn arguments<'tree>(
         let value = argument.value.to_json();
         let names_it = value.to_string().contains(TASK);
         names_task |= names_it;
+        let is_filled = names_it || !carried::names_in(&value).is_empty();
         let Some(param) = tool.params.iter().find(|param| param.name == name) else {
             let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
             let params = tool.params.iter().map(|param| param.name.as_str());
@@ -301,8 +310,8 @@ fn arguments<'tree>(
             let message = format!("`{unknown}` stands for nothing");
             context
                 .error(code::TASK_CALL, &argument.value.span, message)
-                .help(format!("`{TASK}` is the only placeholder"));
-        } else if !names_it && !fits(param, &value) {
+                .help(format!("write `{TASK}`, or `{{call.NAME}}` for a value of the call"));
+        } else if !is_filled && !fits(param, &value) {
             let message = format!("`{name}` of `{}` takes no {}", tool.name, argument.value.kind());
             context.error(code::TASK_CALL, &argument.value.span, message);
         }

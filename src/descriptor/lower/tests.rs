@@ -565,7 +565,7 @@ fn error_rules() {
     finds(&with("retry_on: [99]"), "D405 8: 99 is not an HTTP status");
     finds(&with("retry_on: ['503']"), "D006 8: an item of `retry_on` must be a number, not text");
     finds(&with("retry_on: [1], terminal: [1]"), "D405 8: 1 is not an HTTP status");
-    finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 4xx or 5xx status");
+    finds(&with("map: {4xx: gone}"), "D407 8: `4xx` is not a 3xx, 4xx or 5xx status");
     assert_eq!(first(&with("format: xml")).errors.format, ErrorFormat::Xml);
     finds(&with("rate_limit: {header: X Y}"), "D306 8: `X Y` is not the name of a header");
     finds(&with("retry_strategy: {backoff: expo}"), "D010 8: unknown backoff `expo`");

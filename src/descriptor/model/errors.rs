@@ -1,6 +1,6 @@
 //! How a non-2xx answer is read and when a request is repeated.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
@@ -30,6 +30,44 @@ pub struct ErrorRules {
     pub messages: Vec<JsonPath>,
     /// Conditions on the body of a 2xx answer, one of which says that it is an error.
     pub failed: Vec<Condition>,
+    /// Conditions on the body of an answer that is none, one of which says that it is a result.
+    pub results: Vec<Condition>,
+    /// What a caller can do about errors that say more than their status; the first that fits counts.
+    pub hints: Arc<[ErrorHint]>,
+}
+
+/// What a caller can do about an error, told by what the error says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorHint {
+    /// The statuses of such answers; any when there is none.
+    pub statuses: Vec<u16>,
+    /// Conditions on the body, one of which must hold; none when it does not matter.
+    pub when: Vec<Condition>,
+    /// Texts, one of which the message has, whatever its case; none when it does not matter.
+    pub says: Vec<String>,
+    /// What to do.
+    pub hint: String,
+    /// The semantic code, where that of the status says something else.
+    pub code: Option<String>,
+}
+
+impl ErrorRules {
+    /// Returns what is known about an answer with this status, whose message and body (a compact JSON
+    /// text, where it is one) are these.
+    pub fn hint(&self, status: u16, message: &str, body: Option<&str>) -> Option<&ErrorHint> {
+        if self.hints.is_empty() {
+            return None;
+        }
+        let message = message.to_lowercase();
+        let fits = |hint: &&ErrorHint| {
+            let holds = |condition: &Condition| condition.holds(body?);
+            (hint.statuses.is_empty() || hint.statuses.contains(&status))
+                && (hint.says.is_empty()
+                    || hint.says.iter().any(|text| message.contains(&text.to_lowercase())))
+                && (hint.when.is_empty() || hint.when.iter().any(|it| holds(it) == Some(true)))
+        };
+        self.hints.iter().find(fits)
+    }
 }
 
 /// The header fields in which answers tell about the rate limit.

@@ -27,17 +27,18 @@ pub use self::{
     access::Access,
     auth::{Auth, CredentialName, Placement},
     composite::{Composite, Script},
-    errors::{Backoff, ErrorFormat, ErrorRules, RateLimit, RetryStrategy},
+    errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
     form::{Between, Form, KindList, Lead, Style, Whole},
     health::Health,
     pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, StreamArgument},
+    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
     request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };
 use super::{
     events::Events,
+    fit::Fit,
     rules::{AuthRules, Pace},
     switch::Switch,
     task::Tasks,
@@ -59,6 +60,8 @@ pub struct Descriptor {
     pub version: Option<String>,
     /// `backend.base_url`; `{NAME}` placeholders are filled from the backend's options.
     pub base_url: Option<String>,
+    /// The path in which base URLs of the API end: that of `base_url`, or `_dadl_mcp.base_path`.
+    pub base_path: Option<String>,
     /// `backend.description`; becomes part of the MCP server instructions.
     pub description: String,
     /// How requests authenticate.
@@ -85,6 +88,8 @@ pub struct Descriptor {
     pub pace: Option<Pace>,
     /// A switch of the API with which its administrator turns MCP off (`_dadl_mcp.switch`).
     pub switch: Option<Switch>,
+    /// What a server may have or lack, and where it says so (`_dadl_mcp.fit`).
+    pub fit: Option<Fit>,
     /// Worked examples for people and models.
     pub examples: Vec<Example>,
     /// What the author says is covered.

@@ -1,10 +1,11 @@
 //! Parameters of tools and composites.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
 use super::{Form, KindList};
+use crate::descriptor::filters::Language;
 
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
@@ -24,8 +25,23 @@ pub struct Param {
     /// Whether `false` is left out, for an API that takes any value for a yes
     /// (`_dadl_mcp.omit_false`).
     pub omit_false: bool,
+    /// Whether the API certainly refuses what does not fit its `values` (`_dadl_mcp.enforced`).
+    pub enforced: bool,
     /// How it is written, and what else it may be (`_dadl_mcp.requests`).
     pub form: Form,
+    /// What is checked about the value before it is sent, and told about the answer.
+    pub rules: Option<Box<Rules>>,
+}
+
+/// What is known about the values of a parameter, and counts.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The words that it may have (`_dadl_mcp.choices`); none: any.
+    pub choices: Arc<[String]>,
+    /// The language of a filter (`_dadl_mcp.filters`).
+    pub language: Option<Arc<Language>>,
+    /// Whether it names the members that the items of the answer are to have (`_dadl_mcp.members`).
+    pub names_members: bool,
 }
 
 impl Param {
@@ -39,7 +55,9 @@ impl Param {
             default: None,
             description: None,
             omit_false: false,
+            enforced: false,
             form: Form::default(),
+            rules: None,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     },
     gate::{Admitted, TaskRight},
     http::{
+        backend::Taken,
         error::{SendError, SendErrorKind},
         retry::RetryRules,
     },
@@ -252,7 +253,8 @@ impl<'run> Watcher<'run> {
         let means = Means::new(executor, backend, context);
         let step = means.step(call, tool, &plan);
         let rules = RetryRules { is_patient: true, ..look_rules(tool) };
-        let exchange = backend.send(&plan, rules, false, &executor.files, &means.activity).await?;
+        let exchange =
+            backend.send(&plan, rules, Taken::Whole, &executor.files, &means.activity).await?;
         let status = exchange.response.status();
         let (text, rejected) = if status.is_success() {
             let answer = step.answer(exchange).await?;

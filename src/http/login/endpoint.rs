@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 
-use super::{NoAnswer, no_answer, read, retry_after, words};
+use super::{NoAnswer, is_page, no_answer, read, retry_after, words};
 use crate::{
     call::BaseUrl,
     config::{AddressKey, BackendSettings},
@@ -143,8 +143,8 @@ impl From<NoAnswer> for TokenError {
 impl TokenEndpoint {
     /// Makes a client for the endpoint at `url`.
     ///
-    /// The backend's certificates are trusted here too; accepting any certificate is not
-    /// inherited by another host.
+    /// The backend's authorities are trusted here too; accepting any certificate is not inherited by
+    /// another host, and its own certificate is accepted at its own origin alone.
     ///
     /// # Errors
     ///
@@ -158,7 +158,8 @@ impl TokenEndpoint {
     ) -> Result<Self, ClientError> {
         let mut settings = settings.clone();
         settings.tls_skip_verify &= url.host() == base.as_url().host();
-        let place = (AddressKey::TokenUrl, &url);
+        let is_own = url.origin() == base.as_url().origin();
+        let place = (AddressKey::TokenUrl, &url, is_own);
         let client = client::build(&settings, place, guard, client::Use::Answers)?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
@@ -285,7 +286,8 @@ fn understand(
         |reason| Err(if transient { unavailable(reason) } else { TokenError::Unusable(reason) });
     let text = std::str::from_utf8(body).ok();
     let Some(Value::Object(answer)) = text.and_then(|text| cost::tree(text, LARGEST_TREE)) else {
-        return unusable(format!("it answered HTTP {} without JSON", status.as_u16()));
+        let what = if is_page(headers, body) { "with a web page instead of" } else { "without" };
+        return unusable(format!("it answered HTTP {} {what} JSON", status.as_u16()));
     };
     let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let Some(access) = text("access_token").filter(|_| status.is_success()) else {
@@ -389,7 +391,9 @@ mod tests {
     #[test]
     fn other_answers_are_unusable() {
         let reason = |status, body: &str| answer(status, body).unwrap_err().to_string();
-        assert_eq!(reason(502, "<html>"), "it answered HTTP 502 without JSON");
+        assert_eq!(reason(502, "{"), "it answered HTTP 502 without JSON");
+        let page = "it answered HTTP 502 with a web page instead of JSON";
+        assert_eq!(reason(502, "<html>"), page);
         assert_eq!(reason(200, "{}"), "it answered HTTP 200 without a token");
         assert_eq!(reason(500, r#"{"access_token":"x"}"#), "it answered HTTP 500 without a token");
         let bound = reason(200, r#"{"access_token":"x","token_type":"DPoP"}"#);

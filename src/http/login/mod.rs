@@ -21,7 +21,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ use super::{
     auth::{Applied, Source},
     error::SendErrorKind,
     guard::{self, Guard},
-    rate_limit,
+    rate_limit, tls,
 };
 use crate::{
     call::BaseUrl,
@@ -46,8 +46,9 @@ use crate::{
         model::RateLimit,
     },
     outcome::chain,
+    response::media,
     secrets::{MASK, Secrets},
-    text::{cut, line, plain},
+    text::{begins_as_page, cut, line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
@@ -70,6 +71,8 @@ pub(crate) struct Site {
     pub(crate) client: Client,
     /// Where else it may connect.
     pub(crate) guard: Guard,
+    /// The path in which base URLs of the API end, where this one does not.
+    pub(crate) missing_path: Option<String>,
     /// What tells the API where the call comes from that needs the login.
     pub(crate) marks: Vec<(HeaderName, HeaderValue)>,
 }
@@ -137,9 +140,13 @@ enum NoAnswer {
 /// Says why a request brought no answer.
 fn no_answer(error: reqwest::Error) -> NoAnswer {
     let is_transient = is_transient(&error);
-    let reason = match guard::refusal(&error) {
-        Some(refused) => refused.to_string(),
-        None => format!("no answer ({})", chain(&error.without_url())),
+    let reason = match (guard::refusal(&error), tls::refusal(&error)) {
+        (Some(refused), _) => refused.to_string(),
+        (None, Some(refused)) => {
+            let hint = SendErrorKind::Certificate(Box::new(refused.clone())).hint();
+            format!("{refused}; {hint}")
+        }
+        (None, None) => format!("no answer ({})", chain(&error.without_url())),
     };
     NoAnswer::Broken { reason, is_transient }
 }
@@ -164,6 +171,12 @@ async fn read(response: reqwest::Response) -> Result<Bytes, NoAnswer> {
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
+}
+
+/// Returns whether an answer is a page of a browser.
+fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let label = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    media::is_page_type(label) || begins_as_page(body)
 }
 
 /// Returns how long an answer asks to wait.

@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{LoginError, NoAnswer, Renewed, Site, no_answer, read, retry_after, words};
+use super::{LoginError, NoAnswer, Renewed, Site, is_page, no_answer, read, retry_after, words};
 use crate::{
     config::credentials::SourceError,
     descriptor::{login::Session, model::CredentialName},
     http::{
         auth::{Applied, Source, sensitive},
+        upload::frame_nothing,
         wire_method,
     },
     json::{cost, scan},
@@ -51,6 +52,15 @@ pub(super) async fn renew(
     if !status.is_success() {
         let text = attempt.refusal(status.as_u16(), answer, &given);
         return Err(LoginError::answered(text, status.as_u16(), retry_after(&headers)));
+    }
+    if answer.is_none() && !session.extract.is_empty() && is_page(&headers, &body) {
+        let missing = site
+            .missing_path
+            .as_deref()
+            .map(|path| format!("; is `url` of the backend missing {path}?"));
+        let missing = missing.unwrap_or_else(|| "; check `url` of the backend".to_owned());
+        let reason = format!("HTTP {} with a web page instead of JSON{missing}", status.as_u16());
+        return Err(attempt.unusable(reason));
     }
     let extracted = attempt.extracted(answer)?;
     let applied = Applied::fields(attempt.fields(&extracted)?);
@@ -109,7 +119,11 @@ impl<'login> Attempt<'login> {
         for (name, value) in site.settings.headers.iter().chain(&login.headers).chain(&site.marks) {
             fields.insert(name.clone(), value.clone());
         }
-        let request = site.client.request(wire_method(login.method), url).headers(fields);
+        let method = wire_method(login.method);
+        if body.is_none() {
+            frame_nothing(&method, &mut fields);
+        }
+        let request = site.client.request(method, url).headers(fields);
         let json = HeaderValue::from_static("application/json");
         Ok(match &body {
             Some(body) => request.header(header::CONTENT_TYPE, json).body(body.to_string()),

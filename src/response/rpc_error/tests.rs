@@ -22,6 +22,7 @@ fn shown_for(params: Value, code: i64, message: &str, data: Value) -> String {
         error,
         rpc: &rpc(Some("list_methods")),
         results: &ResponseRules::default(),
+        rules: &ErrorRules::default(),
         params: &params,
         property: &|name| name.replace('-', "_"),
         status: 200,

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::data::Data;
 use super::failure::Failure;
+use super::fields::Faults;
 use super::state::State;
 use crate::simulator::core::Request;
 
 /// Somebody with an account.
 #[derive(Debug, Clone)]
 pub(super) struct User {
+    pub(super) id: u64,
     pub(super) name: &'static str,
     pub(super) key: String,
     pub(super) role: Role,
@@ -64,7 +66,9 @@ impl State {
             let user = find(&|user| user.key == key);
             user.ok_or_else(|| Failure::new(403, "Invalid API key"))?
         } else {
-            let token = request.header("authorization").and_then(|it| it.strip_prefix("Token "));
+            let field = request.header("authorization").and_then(|it| it.split_once(' '));
+            let token = field.filter(|(kind, _)| kind.eq_ignore_ascii_case("token"));
+            let token = token.map(|(_, token)| token);
             let Some(token) = token else { return Err(anonymous()) };
             let session = self.tokens.get(token.trim());
             let session = session.ok_or_else(|| Failure::new(403, "Invalid token."))?;
@@ -82,10 +86,12 @@ impl State {
 
     /// Logs in: gives a token, and ends the one that the user had.
     pub(super) fn log_in(&mut self, data: &Data) -> Result<(StatusCode, Value), Failure> {
-        for name in ["username", "password"] {
-            if data.text(name).is_none() {
-                return Err(Failure::new(400, format!("Must include \"{name}\".")));
-            }
+        let mut faults = Faults::default();
+        for name in ["username", "password"].into_iter().filter(|name| data.text(name).is_none()) {
+            faults.missing(name);
+        }
+        if !faults.0.is_empty() {
+            return Err(Failure::Fields(faults.0));
         }
         let user = self.users.iter().find(|user| Some(user.name) == data.text("username"));
         let user = user.filter(|_| data.text("password") == Some(super::DanubeCloud::PASSWORD));

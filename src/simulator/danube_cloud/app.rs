@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderName, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -78,7 +78,12 @@ impl Service for App {
             None => return not_found(),
         };
         let mut shown = Shown::default();
-        let answer = self.serve(dc, &view, request, &mut shown).await;
+        // What it could answer is found out before anything else.
+        let answer = if takes_json(request.header("accept")) {
+            self.serve(dc, &view, request, &mut shown).await
+        } else {
+            Err(Failure::new(406, "Could not satisfy the request Accept header."))
+        };
         let mut state = self.state();
         reply(&mut state, answer, &shown)
     }
@@ -114,7 +119,9 @@ impl App {
         let user = {
             let mut state = self.state();
             state.settle();
-            let user = if is_open { None } else { Some(state.authenticate(request)?) };
+            // A key is looked at wherever there is one.
+            let is_asked = !is_open || request.header("es-api-key").is_some();
+            let user = if is_asked { Some(state.authenticate(request)?) } else { None };
             let (now, address) = (state.clock.now(), request.peer.ip().to_string());
             let name = user.as_ref().map(|user| user.name);
             state.throttle.take(name, &address, now).map_err(Failure::Throttled)?;
@@ -129,17 +136,17 @@ impl App {
         let data = if request.method == Method::GET {
             Data::of_query(&request.query)
         } else {
-            Data::of_body(request.header("content-type"), &body)?
+            Data::of_body(request.header("content-type"), &body)
         };
         let mut state = self.state();
-        let Some(user) = user else {
-            return match view {
-                View::LogIn => {
-                    state.log_in(&data).map(|(status, value)| Answer::Bare(status, value))
-                }
-                _ => Ok(Answer::Bare(StatusCode::OK, json!("pong"))),
-            };
-        };
+        match (view, &user) {
+            (View::LogIn, _) => {
+                return state.log_in(&data).map(|(status, value)| Answer::Bare(status, value));
+            }
+            (View::Ping, _) | (_, None) => return Ok(Answer::Bare(StatusCode::OK, json!("pong"))),
+            (_, Some(_)) => {}
+        }
+        let Some(user) = user else { return Err(Failure::forbidden()) };
         let dc = data.text("dc").map(str::to_owned).or(dc_of_path);
         let dc = dc.unwrap_or_else(|| CURRENT_DC.to_owned());
         if !state.datacenters.iter().any(|known| known.name == dc) || !user.sees(&dc) {
@@ -190,7 +197,7 @@ impl State {
                 }
             }
             View::Backups(vm) if is_get => done(self.list_backups(user, dc, vm, data)?),
-            View::Backups(vm) => Answer::Begun(self.begin_delete_many(user, dc, vm, data)?),
+            View::Backups(vm) => deleted(self.begin_delete_many(user, dc, vm, data)?),
             View::Backup(vm, name) => {
                 let name = (vm.as_str(), name.as_str());
                 match *method {
@@ -198,10 +205,7 @@ impl State {
                     // That it is there is enough.
                     Method::PUT if data.has("note") => done(self.annotate(user, dc, name, data)?),
                     Method::PUT => Answer::Begun(self.begin_restore(user, dc, name, data)?),
-                    Method::DELETE => match self.begin_delete(user, dc, name, data)? {
-                        Some(begun) => Answer::Begun(begun),
-                        None => done(Value::Null),
-                    },
+                    Method::DELETE => deleted(self.begin_delete(user, dc, name, data)?),
                     _ => done(self.show_backup(user, dc, name, data)?),
                 }
             }
@@ -215,18 +219,21 @@ impl State {
             }
             View::Tasks => bare(self.list_tasks(user, dc)),
             View::Task(id) if is_get => bare(self.show_task(user, dc, id)?),
-            View::Task(id) => done(self.delete_task(user, id)?),
+            View::Task(id) => bare(self.delete_task(user, dc, id, data)?),
             View::TaskStatus(id) => {
                 let (status, envelope) = self.task_status(user, id)?;
                 Answer::Task(status, envelope)
             }
-            View::TaskDone(id) => bare(self.task_done(user, id)?),
+            View::TaskDone(id) => {
+                let (status, done) = self.task_done(user, id)?;
+                Answer::Bare(status, done)
+            }
             View::TaskCancel(id) => {
-                let (status, envelope) = self.cancel_task(user, id, data)?;
+                let (status, envelope) = self.cancel_task(user, dc, id)?;
                 Answer::Task(status, envelope)
             }
             View::TaskLog => bare(self.task_log(user, dc, url, data)?),
-            View::TaskLogStats => bare(self.log_stats(dc, data)?),
+            View::TaskLogStats => bare(self.log_stats(user, dc, data)?),
         })
     }
 }
@@ -272,6 +279,25 @@ impl View {
     }
 }
 
+/// Makes the answer to a deletion: begun, or done because the backup was lost.
+fn deleted(begun: Option<Begun>) -> Answer {
+    match begun {
+        Some(begun) => Answer::Begun(begun),
+        None => {
+            Answer::Done(StatusCode::OK, json!({"message": "Backup successfully deleted from DB"}))
+        }
+    }
+}
+
+/// Says whether somebody who accepts `accept` takes JSON.
+fn takes_json(accept: Option<&str>) -> bool {
+    let is_json = |range: &str| {
+        let range = range.split(';').next().unwrap_or_default().trim();
+        ["*/*", "application/*", "application/json"].contains(&range)
+    };
+    accept.is_none_or(|accept| accept.trim().is_empty() || accept.split(',').any(is_json))
+}
+
 /// Finds the view of a path, which ends in a slash, and the datacenter before it.
 fn route(path: &str) -> Option<(Option<String>, View)> {
     let path = path.strip_prefix('/')?.strip_suffix('/')?;
@@ -315,11 +341,14 @@ fn route(path: &str) -> Option<(Option<String>, View)> {
 fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> Reply {
     let mut wait = None;
     let mut task = None;
+    let dummy = |state: &mut State| {
+        state.dummy_id(shown.user.unwrap_or_default(), shown.dc.as_deref().unwrap_or_default())
+    };
     let envelope = |id: &str, status: &str, result: Value| json!({"task_id": id, "status": status, "result": result});
     let (status, value) = match answer {
         Ok(Answer::Bare(status, value)) => (status, value),
         Ok(Answer::Done(status, result)) => {
-            let id = state.task_id(false);
+            let id = dummy(state);
             task = Some((id.clone(), false));
             (status, envelope(&id, "SUCCESS", result))
         }
@@ -330,18 +359,18 @@ fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> R
         Ok(Answer::Task(status, value)) => (status, value),
         Err(Failure::Raised(status, detail)) => (status, json!({"detail": detail})),
         Err(Failure::Invalid(fields)) => {
-            let id = state.task_id(false);
+            let id = dummy(state);
             (StatusCode::BAD_REQUEST, envelope(&id, "FAILURE", Value::Object(fields)))
         }
+        Err(Failure::Fields(fields)) => (StatusCode::BAD_REQUEST, json!({"detail": fields})),
         Err(Failure::NotBegun(text)) => {
-            let id = state.task_id(false);
+            let id = dummy(state);
             (StatusCode::BAD_REQUEST, envelope(&id, "FAILURE", text.into()))
         }
         Err(Failure::Throttled(seconds)) => {
             wait = Some(seconds);
-            let plural = if seconds == 1 { "" } else { "s" };
             let detail =
-                format!("Request was throttled. Expected available in {seconds} second{plural}.");
+                format!("Request was throttled. Expected available in {seconds}.0 seconds.");
             (StatusCode::TOO_MANY_REQUESTS, json!({"detail": detail}))
         }
     };
@@ -366,12 +395,9 @@ fn reply(state: &mut State, answer: Result<Answer, Failure>, shown: &Shown) -> R
     }
 }
 
-/// Answers as the web framework does where there is nothing.
+/// Answers as the product does where there is nothing: with a text that says that it is JSON.
 fn not_found() -> Reply {
-    let page = "<!doctype html><html><head><title>Not Found</title></head><body>\
-                <h1>Not Found</h1></body></html>";
-    Reply::whole(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page)
-        .header(CONTENT_TYPE, "text/html; charset=utf-8")
+    Reply::whole(StatusCode::NOT_FOUND, "application/json", "Resource not found")
 }
 
 /// What all paths start with.

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::accounts::User;
 use super::data::{Data, order, sort};
-use super::definitions::{listed, too_long};
+use super::definitions::listed;
 use super::failure::Failure;
-use super::state::{Quirk, State, Status, Subject};
+use super::fields::Faults;
+use super::state::{Quirk, State, Status, Subject, is_hvm};
 use super::tasks::{Begun, Effect, Plan};
 use crate::simulator::core::Date;
 
@@ -32,7 +33,7 @@ pub(super) struct Backup {
     pub(super) size: Option<u64>,
     /// In seconds.
     pub(super) time: Option<u64>,
-    pub(super) note: Option<String>,
+    pub(super) note: String,
 }
 
 /// What state a backup is in.
@@ -55,7 +56,8 @@ impl Backup {
 }
 
 impl State {
-    /// Lists the backups of a machine, also of one that was deleted.
+    /// Lists the backups of a machine, also of one that was deleted, by its name; whoever sees the
+    /// datacenter may.
     pub(super) fn list_backups(
         &self,
         user: &User,
@@ -65,14 +67,14 @@ impl State {
     ) -> Result<Value, Failure> {
         let order = order(data, ORDER, "-created")?;
         let disk_id = data.disk_id("disk_id")?;
-        let subject = self.subject(user, dc, name, data.has("hostname"))?;
+        let subject = self.subject(user, dc, name, data.has("hostname"));
         let define = data.text("define");
         let found = self.backups.iter().filter(|backup| {
-            backup.vm_uuid == subject.uuid
+            subject.has(backup)
                 && disk_id.is_none_or(|disk| disk == backup.disk_id)
                 && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        self.listed_backups(user, found, &order, data)
+        Ok(self.listed_backups(user, found, &order, data, false))
     }
 
     /// Lists the backups that a node keeps.
@@ -83,13 +85,23 @@ impl State {
         data: &Data,
     ) -> Result<Value, Failure> {
         let order = order(data, ORDER, "-created")?;
-        let machine = data.text("vm");
+        let disk_id = data.disk_id("disk_id")?;
+        let machine = data.get("vm").and_then(Value::as_str);
+        let define = data.text("define");
+        let is_left = |backup: &Backup| self.machines.iter().all(|it| it.uuid != backup.vm_uuid);
         let found = self.backups.iter().filter(|backup| {
-            let is_its =
-                machine.is_none_or(|name| backup.hostname == name || backup.vm_uuid == name);
-            backup.node == node && is_its
+            // Its name when it was backed up, and nothing else; an empty one means those that are gone.
+            let is_its = match machine {
+                None => true,
+                Some("") => is_left(backup),
+                Some(name) => backup.hostname == name,
+            };
+            backup.node == node
+                && is_its
+                && disk_id.is_none_or(|disk| disk == backup.disk_id)
+                && define.is_none_or(|define| backup.define.as_deref() == Some(define))
         });
-        self.listed_backups(user, found, &order, data)
+        Ok(self.listed_backups(user, found, &order, data, true))
     }
 
     fn listed_backups<'state>(
@@ -98,10 +110,13 @@ impl State {
         found: impl Iterator<Item = &'state Backup>,
         order: &[(&str, bool)],
         data: &Data,
-    ) -> Result<Value, Failure> {
-        let mut objects: Vec<Value> = found.map(|backup| self.backup(user, backup)).collect();
+        of_node: bool,
+    ) -> Value {
+        let mut objects: Vec<Value> =
+            found.map(|backup| self.backup(user, backup, of_node)).collect();
         sort(&mut objects, order);
-        Ok(listed(objects, data.flag("full")?.unwrap_or_default(), &[]))
+        let wants = |name| data.flag(name).unwrap_or_default();
+        listed(objects, wants("full") || wants("extended"), &[])
     }
 
     /// Shows one backup.
@@ -112,9 +127,9 @@ impl State {
         name: (&str, &str),
         data: &Data,
     ) -> Result<Value, Failure> {
-        let subject = self.subject(user, dc, name.0, data.has("hostname"))?;
+        let subject = self.subject(user, dc, name.0, data.has("hostname"));
         let backup = self.find_backup(&subject, name.1, data)?;
-        Ok(self.backup(user, &backup))
+        Ok(self.backup(user, &backup, false))
     }
 
     /// Begins to make a backup by a definition.
@@ -126,28 +141,34 @@ impl State {
         data: &Data,
     ) -> Result<Begun, Failure> {
         let machine = self.admin_machine(user, dc, name.0)?;
+        self.check_node_of(&machine)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let definition = self.definitions.get(at).cloned();
         let definition = definition.ok_or_else(|| Failure::not_found("Backup definition"))?;
-        let note = note(data)?.flatten();
-        self.check_operational(&machine)?;
+        let created = self.clock.date(std::time::Duration::ZERO);
+        let bkpname = format!("{}-{}", definition.name, created.compact());
+        let is_taken = |backup: &Backup| {
+            (&backup.vm_uuid, backup.disk_id, &backup.name)
+                == (&machine.uuid, definition.disk_id, &bkpname)
+        };
+        // In the same second.
+        if self.backups.iter().any(is_taken) {
+            return Err(Failure::new(406, "Backup already exists"));
+        }
+        let note = note(data)?;
         if self.datacenters.iter().any(|known| known.name == dc && known.is_full) {
             return Err(Failure::new(417, "DC backup size limit reached"));
         }
-        if !self.node(&definition.node).is_some_and(|node| node.is_online) {
-            return Err(Failure::new(423, "Node is not operational"));
-        }
-        if machine.quirk == Quirk::NoLock {
-            return Err(Failure::NotBegun("Task did not acquire lock".to_owned()));
-        }
+        machine.check_state()?;
+        self.check_online(&definition.node)?;
+        self.check_lock(&machine.uuid, definition.disk_id, machine.quirk)?;
         let disk_size = machine.disk(definition.disk_id, "disk_id")?.size;
-        let created = self.clock.date(std::time::Duration::ZERO);
         let backup = Backup {
             dc: machine.dc,
             hostname: machine.hostname.to_owned(),
             vm_uuid: machine.uuid.clone(),
             define: Some(definition.name.clone()),
-            name: format!("{}-{}", definition.name, created.compact()),
+            name: bkpname.clone(),
             disk_id: definition.disk_id,
             disk_size,
             brand: machine.brand,
@@ -160,7 +181,7 @@ impl State {
             time: None,
             note,
         };
-        let (key, bkpname) = (backup.key(), backup.name.clone());
+        let key = backup.key();
         self.backups.push(backup);
         Ok(self.begin(Plan {
             user,
@@ -185,13 +206,13 @@ impl State {
     ) -> Result<Value, Failure> {
         let subject = self.admin_subject(user, dc, name.0, data)?;
         let backup = self.find_backup(&subject, name.1, data)?;
-        let note = note(data)?.flatten();
+        let note = note(data)?;
         let key = backup.key();
         let found = self.backups.iter_mut().find(|backup| backup.key() == key);
         let Some(found) = found else { return Err(Failure::not_found("Backup")) };
         found.note = note;
         let changed = found.clone();
-        Ok(self.backup(user, &changed))
+        Ok(self.backup(user, &changed, false))
     }
 
     /// Begins to put a backup in the place of a disk.
@@ -204,37 +225,43 @@ impl State {
     ) -> Result<Begun, Failure> {
         let subject = self.admin_subject(user, dc, name.0, data)?;
         let backup = self.find_backup(&subject, name.1, data)?;
-        let mut missing = serde_json::Map::new();
-        for field in ["target_hostname_or_uuid", "target_disk_id"] {
-            if data.get(field).is_none_or(Value::is_null) {
-                missing.insert(field.to_owned(), json!(["This field is required."]));
-            }
+        let mut faults = Faults::default();
+        let target = data.text("target_hostname_or_uuid");
+        if target.is_none() {
+            faults.missing("target_hostname_or_uuid");
         }
-        if !missing.is_empty() {
-            return Err(Failure::Invalid(missing));
+        let disk_id = faults.number("target_disk_id", data, 1, 6);
+        if disk_id.is_none() {
+            // Whatever else is wrong with it was said first.
+            faults.missing("target_disk_id");
         }
-        let force = data.flag("force")?.unwrap_or(true);
-        let target = data.text("target_hostname_or_uuid").unwrap_or_default();
-        let target = self.machine(user, dc, target)?.clone();
-        let disk_id = data.disk_id("target_disk_id")?.unwrap_or_default();
-        let disk = target.disk(disk_id, "target_disk_id")?;
+        let (Some(target), Some(disk_id), true) = (target, disk_id, faults.0.is_empty()) else {
+            return Err(Failure::Invalid(faults.0));
+        };
         check_usable(&backup)?;
-        self.check_operational(&target)?;
-        if target.status != Status::Stopped {
-            return Err(Failure::new(423, "VM is not stopped"));
+        self.check_online(&backup.node)?;
+        let target = self.machine(user, dc, target)?.clone();
+        self.check_node_of(&target)?;
+        if target.is_locked {
+            return Err(Failure::new(423, "VM is locked"));
         }
-        if target.brand != backup.brand {
+        if target.brand != backup.brand && !(target.is_hvm() && is_hvm(backup.brand)) {
             return Err(Failure::new(428, "VM brand mismatch"));
         }
+        let disk = target.disk(disk_id, "target_disk_id")?;
         if disk.size != backup.disk_size {
             return Err(Failure::new(428, "Disk size mismatch"));
         }
-        if disk.snapshots > 0 && !force {
+        if disk.snapshots > 0 && data.flag("force") == Some(false) {
             return Err(Failure::new(417, "VM has snapshots"));
         }
-        if target.quirk == Quirk::NoLock {
-            return Err(Failure::NotBegun("Task did not acquire lock".to_owned()));
+        if target.status != Status::Stopped {
+            return Err(Failure::new(423, "VM is not stopped"));
         }
+        if self.tasks.iter().any(|task| task.is_pending() && task.machine == target.uuid) {
+            return Err(Failure::new(409, "VM has pending tasks"));
+        }
+        self.check_lock(&target.uuid, disk_id, target.quirk)?;
         self.set_status(&backup.key(), BackupStatus::Restore);
         Ok(self.begin(Plan {
             user,
@@ -268,29 +295,36 @@ impl State {
         self.delete_all(user, dc, &subject, vec![backup]).map(Some)
     }
 
-    /// Begins to delete several backups of one disk.
+    /// Begins to delete several backups of one disk. Names that are not there are passed over, and what
+    /// is lost is deleted at once; `None` when nothing is left to do.
     pub(super) fn begin_delete_many(
         &mut self,
         user: &User,
         dc: &str,
         name: &str,
         data: &Data,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<Option<Begun>, Failure> {
         let subject = self.admin_subject(user, dc, name, data)?;
         let names = data.get("bkpnames").and_then(Value::as_array);
         let names: Option<Vec<&str>> =
             names.and_then(|names| names.iter().map(Value::as_str).collect());
         let invalid = || Failure::new(412, "Invalid bkpnames");
         let names = names.filter(|names| !names.is_empty()).ok_or_else(invalid)?;
-        let found: Result<Vec<Backup>, Failure> =
-            names.iter().map(|name| self.find_backup(&subject, name, data)).collect();
-        let found = found?;
-        let first = found.first().map(|backup| backup.node.clone());
-        if found.iter().any(|backup| Some(&backup.node) != first.as_ref()) {
+        data.disk_id("disk_id")?;
+        let found = names.iter().filter_map(|name| self.find_backup(&subject, name, data).ok());
+        let found: Vec<Backup> = found.collect();
+        let Some(first) = found.first() else { return Err(Failure::not_found("Backup")) };
+        if found.iter().any(|backup| backup.node != first.node) {
             return Err(invalid());
         }
+        let (lost, found): (Vec<Backup>, Vec<Backup>) =
+            found.into_iter().partition(|backup| backup.status == BackupStatus::Lost);
         found.iter().try_for_each(check_usable)?;
-        self.delete_all(user, dc, &subject, found)
+        let begun =
+            if found.is_empty() { None } else { Some(self.delete_all(user, dc, &subject, found)?) };
+        let lost: Vec<Key> = lost.iter().map(Backup::key).collect();
+        self.backups.retain(|backup| !lost.contains(&backup.key()));
+        Ok(begun)
     }
 
     fn delete_all(
@@ -300,29 +334,28 @@ impl State {
         subject: &Subject,
         backups: Vec<Backup>,
     ) -> Result<Begun, Failure> {
-        let node = backups.first().map(|backup| backup.node.clone()).unwrap_or_default();
-        if !self.node(&node).is_some_and(|node| node.is_online) {
-            return Err(Failure::new(423, "Node is not operational"));
-        }
-        let is_busy =
-            self.tasks.iter().any(|task| task.is_pending() && task.machine == subject.uuid);
-        if is_busy {
-            return Err(Failure::new(409, "VM has pending tasks"));
-        }
+        let Some(first) = backups.first().cloned() else {
+            return Err(Failure::not_found("Backup"));
+        };
+        self.check_online(&first.node)?;
+        let quirk = match subject {
+            Subject::Machine(machine) => machine.quirk,
+            Subject::Named { .. } => Quirk::None,
+        };
+        self.check_lock(&first.vm_uuid, first.disk_id, quirk)?;
         let names: Vec<&str> = backups.iter().map(|backup| backup.name.as_str()).collect();
         let names = names.join(",");
         for backup in &backups {
             self.set_status(&backup.key(), BackupStatus::Pending);
         }
-        let quirk = subject.machine.as_ref().map(|machine| machine.quirk).unwrap_or_default();
         Ok(self.begin(Plan {
             user,
             dc,
             method: "DELETE",
-            hostname: &subject.hostname,
-            disk_id: backups.first().map_or(1, |backup| backup.disk_id),
+            hostname: &first.hostname,
+            disk_id: first.disk_id,
             bkpname: &names,
-            machine: &subject.uuid,
+            machine: &first.vm_uuid,
             effect: Effect::Delete(backups.iter().map(Backup::key).collect()),
             fails: quirk == Quirk::Fails,
         }))
@@ -338,14 +371,15 @@ impl State {
         if !user.is_admin(dc) {
             return Err(Failure::forbidden());
         }
-        self.subject(user, dc, name, data.has("hostname"))
+        Ok(self.subject(user, dc, name, data.has("hostname")))
     }
 
     fn find_backup(&self, subject: &Subject, name: &str, data: &Data) -> Result<Backup, Failure> {
         let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
-        let found = self.backups.iter().find(|backup| {
-            backup.vm_uuid == subject.uuid && backup.name == name && backup.disk_id == disk_id
-        });
+        let found = self
+            .backups
+            .iter()
+            .find(|backup| subject.has(backup) && backup.name == name && backup.disk_id == disk_id);
         found.cloned().ok_or_else(|| Failure::not_found("Backup"))
     }
 
@@ -356,20 +390,19 @@ impl State {
         }
     }
 
-    fn backup(&self, user: &User, backup: &Backup) -> Value {
+    fn backup(&self, user: &User, backup: &Backup, of_node: bool) -> Value {
         let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
-        let extension = if backup.kind == 1 { "" } else { ".full.zfs" };
+        let (kind, end) = if backup.kind == 1 { ("ds", "") } else { ("file", ".full.zfs") };
         let file_path = format!(
-            "/{}/backups/{}/{}/disk{}/{}{extension}",
+            "{}/backups/{kind}/{}-disk{}@is-{}{end}",
             backup.zpool,
-            if backup.kind == 1 { "ds" } else { "file" },
             backup.vm_uuid,
-            backup.disk_id,
-            backup.name
+            backup.disk_id.saturating_sub(1),
+            backup.created.0 % 100_000
         );
-        json!({
+        let mut shown = json!({
             "hostname": backup.hostname,
-            "vm_uuid": backup.vm_uuid,
+            "vm_uuid": machine.map(|machine| &machine.uuid),
             "vm": machine.map(|machine| machine.hostname),
             "define": backup.define,
             "name": backup.name,
@@ -383,7 +416,11 @@ impl State {
             "time": backup.time,
             "file_path": file_path,
             "note": backup.note,
-        })
+        });
+        if let (true, Some(shown)) = (of_node, shown.as_object_mut()) {
+            shown.insert("dc".to_owned(), backup.dc.into());
+        }
+        shown
     }
 }
 
@@ -394,18 +431,12 @@ fn check_usable(backup: &Backup) -> Result<(), Failure> {
     Err(Failure::new(417, "VM backup status is not OK"))
 }
 
-/// Reads a note; `Some(None)` clears it.
-fn note(data: &Data) -> Result<Option<Option<String>>, Failure> {
-    match data.get("note") {
-        None => Ok(None),
-        Some(Value::Null) => Ok(Some(None)),
-        Some(Value::String(note)) if note.chars().count() > 128 => {
-            Err(Failure::field("note", too_long(note)))
-        }
-        Some(Value::String(note)) => Ok(Some(Some(note.clone()).filter(|note| !note.is_empty()))),
-        Some(_) => Err(Failure::field("note", "Enter a text.")),
-    }
+/// Reads a note; null is an empty one.
+fn note(data: &Data) -> Result<String, Failure> {
+    let mut faults = Faults::default();
+    let note = faults.text("note", data).unwrap_or_default();
+    if faults.0.is_empty() { Ok(note) } else { Err(Failure::Invalid(faults.0)) }
 }
 
 /// What backups can be sorted by.
-const ORDER: &[&str] = &["name", "disk_id", "size", "time", "created", "hostname"];
+const ORDER: &[&str] = &["name", "created", "hostname", "disk_id", "time", "size"];

@@ -20,22 +20,14 @@ impl Data {
         Self { values: pairs.map(|(name, value)| (name, value.into())).collect(), is_query: true }
     }
 
-    /// Reads a body. An empty one has no parameters.
-    pub(super) fn of_body(media_type: Option<&str>, body: &[u8]) -> Result<Self, Failure> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let media_type = media_type.unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
+    /// Reads a body. One that is no JSON object, or says that it is something else, has no parameters:
+    /// nothing is refused, and the defaults count.
+    pub(super) fn of_body(media_type: Option<&str>, body: &[u8]) -> Self {
+        let essence = media_type.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            let text = format!("Unsupported media type \"{media_type}\" in request.");
-            return Err(Failure::new(415, text));
+            return Self::default();
         }
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(values)) => Ok(Self { values, is_query: false }),
-            Ok(_) => Err(Failure::new(400, "Invalid data; a JSON object was expected")),
-            Err(error) => Err(Failure::new(400, format!("JSON parse error - {error}"))),
-        }
+        Self { values: serde_json::from_slice(body).unwrap_or_default(), is_query: false }
     }
 
     /// Returns whether there is such a parameter, whatever its value.
@@ -53,22 +45,25 @@ impl Data {
         self.values.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    /// Reads a boolean as a form field does.
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {
-        let invalid = || Failure::field(name, "Enter a valid boolean.");
-        match self.values.get(name) {
-            None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(Value::String(text)) => match text.as_str() {
-                "true" | "t" | "1" | "True" | "TRUE" => Ok(Some(true)),
-                "false" | "f" | "0" | "False" | "FALSE" | "" => Ok(Some(false)),
-                _ => Err(invalid()),
-            },
-            Some(_) => Err(invalid()),
-        }
+    /// Reads a boolean: whatever is not one of the words for no is a yes.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        Some(match self.values.get(name)? {
+            Value::Null => false,
+            Value::Bool(value) => *value,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::String(text) => {
+                let text = text.to_ascii_lowercase();
+                !matches!(
+                    text.as_str(),
+                    "" | "0" | "f" | "n" | "no" | "none" | "null" | "off" | "false"
+                )
+            }
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(members) => !members.is_empty(),
+        })
     }
 
-    /// Says whether a parameter of a query is there and not empty: how `extended` is read.
+    /// Says whether a parameter of a query is there and not empty: how `extended` of one definition is read.
     pub(super) fn is_set(&self, name: &str) -> bool {
         self.is_query && self.text(name).is_some()
     }
@@ -137,11 +132,11 @@ mod tests {
     #[test]
     fn flags_are_read_in_two_ways() {
         let data = Data::of_query(&Query::new("full=0&extended=false&x=maybe"));
-        assert_eq!(data.flag("full"), Ok(Some(false)));
-        assert_eq!(data.flag("none"), Ok(None));
-        assert!(data.flag("x").is_err());
+        assert_eq!(data.flag("full"), Some(false));
+        assert_eq!(data.flag("none"), None);
+        assert_eq!(data.flag("x"), Some(true), "odd ones are none for no");
         assert!(data.is_set("extended") && !data.is_set("none"));
-        let body = Data::of_body(Some("application/json"), br#"{"extended": true}"#).unwrap();
+        let body = Data::of_body(Some("application/json"), br#"{"extended": true}"#);
         assert!(!body.is_set("extended"), "only a GET has it");
     }
 
@@ -165,15 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn only_json_objects_are_bodies() {
-        let status = |media_type, body: &[u8]| match Data::of_body(media_type, body) {
-            Err(Failure::Raised(status, _)) => status.as_u16(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(status(Some("text/plain"), b"{}"), 415);
-        assert_eq!(status(None, b"{}"), 415);
-        assert_eq!(status(Some("application/json; charset=utf-8"), b"[]"), 400);
-        assert_eq!(status(Some("application/json"), b"{"), 400);
-        assert!(Data::of_body(None, b"").is_ok());
+    fn what_is_no_json_object_is_no_body() {
+        let read = |media_type, body: &[u8]| Data::of_body(media_type, body).has("a");
+        assert!(read(Some("application/json; charset=utf-8"), br#"{"a":1}"#));
+        for (media_type, body) in [
+            (Some("text/plain"), &br#"{"a":1}"#[..]),
+            (None, br#"{"a":1}"#),
+            (Some("application/json"), br#"[{"a":1}]"#),
+            (Some("application/json"), br#"{"a":1"#),
+            (Some("application/json"), b""),
+        ] {
+            assert!(!read(media_type, body), "{media_type:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Definitions of backups: what is backed up when, and how many backups are kept.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::accounts::User;
 use super::data::{Data, order, sort};
 use super::failure::Failure;
+use super::fields::Faults;
 use super::state::{Machine, State};
 use crate::simulator::core::Date;
 
@@ -46,16 +47,14 @@ impl State {
         scope: &Scope<'_>,
         data: &Data,
     ) -> Result<Value, Failure> {
-        let usual = match scope {
-            Scope::Machine(_) | Scope::Datacenter | Scope::Node(_) => "hostname,-created",
-        };
-        let order = order(data, &["name", "disk_id", "hostname", "created"], usual)?;
-        let disk_id = match scope {
-            Scope::Machine(_) => data.disk_id("disk_id")?,
-            Scope::Datacenter | Scope::Node(_) => None,
-        };
+        let order = order(data, &["name", "disk_id", "hostname", "created"], "hostname,-created")?;
+        let mut disk_id = None;
         if let Scope::Machine(name) = scope {
-            self.machine(user, dc, name)?;
+            let machine = self.machine(user, dc, name)?;
+            disk_id = data.disk_id("disk_id")?;
+            if let Some(disk) = disk_id {
+                machine.disk(disk, "disk_id")?;
+            }
         }
         let is_in = |definition: &&Definition| {
             let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
@@ -71,9 +70,11 @@ impl State {
                 && disk_id.is_none_or(|disk| disk == definition.disk_id)
         };
         let found = self.definitions.iter().filter(is_in);
+        // Unlike that of one definition it is read as a boolean.
+        let is_extended = data.flag("extended").unwrap_or_default();
         let mut objects: Vec<Value> = found
             .map(|definition| {
-                let mut shown = self.definition(user, definition, data.is_set("extended"));
+                let mut shown = self.definition(user, definition, is_extended);
                 if let Some(shown) = shown.as_object_mut() {
                     shown.insert("created".to_owned(), definition.created.iso().into());
                 }
@@ -81,7 +82,7 @@ impl State {
             })
             .collect();
         sort(&mut objects, &order);
-        let wants_objects = data.flag("full")?.unwrap_or_default() || data.is_set("extended");
+        let wants_objects = data.flag("full").unwrap_or_default() || is_extended;
         Ok(listed(objects, wants_objects, &["created"]))
     }
 
@@ -107,20 +108,13 @@ impl State {
         name: (&str, &str),
         data: &Data,
     ) -> Result<Value, Failure> {
-        let machine = self.admin_machine(user, dc, name.0)?;
+        let machine = self.machine_to_define(user, dc, name.0)?;
         let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
         machine.disk(disk_id, "disk_id")?;
         if self.find_definition(&machine, name.1, data).is_ok() {
             return Err(Failure::new(406, "Backup definition already exists"));
         }
-        let usual = PRESETS.iter().find(|preset| preset.0 == name.1);
-        let minute = self.generator.below(60);
-        let (schedule, retention) = match usual {
-            Some((_, schedule, retention)) => {
-                (schedule.replace('M', &minute.to_string()), *retention)
-            }
-            None => (String::new(), 0),
-        };
+        let usual = self.usual(name.1);
         let mut definition = Definition {
             vm_uuid: machine.uuid.clone(),
             name: name.1.to_owned(),
@@ -131,34 +125,50 @@ impl State {
             desc: String::new(),
             bwlimit: None,
             active: true,
-            schedule,
-            retention,
+            schedule: usual.as_ref().map(|(schedule, _)| schedule.clone()).unwrap_or_default(),
+            retention: usual.as_ref().map_or(0, |(_, retention)| *retention),
             compression: 0,
             fsfreeze: false,
             created: self.clock.date(std::time::Duration::ZERO),
         };
-        let mut errors = Map::new();
-        if name.1.len() > 8 {
-            let text =
-                format!("Ensure this value has at most 8 characters (it has {}).", name.1.len());
-            errors.insert("name".to_owned(), json!([text]));
+        let mut faults = Faults::default();
+        faults.name("name", name.1, 8);
+        if !data.has("node") {
+            faults.missing("node");
         }
-        let mut required = vec!["node"];
-        if usual.is_none() {
-            required.extend(["schedule", "retention"]);
-        }
-        for field in required {
-            if data.get(field).is_none_or(Value::is_null) {
-                errors.insert(field.to_owned(), json!(["This field is required."]));
+        for field in ["schedule", "retention"] {
+            if usual.is_none() && !data.has(field) {
+                faults.missing(field);
             }
         }
-        self.change(&mut definition, &machine, data, true, &mut errors);
-        if !errors.is_empty() {
-            return Err(Failure::Invalid(errors));
+        self.change(&mut definition, &machine, data, true, &mut faults);
+        let is_its = |it: &&Definition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
+        let most = self.limits(dc).map(|limits| limits.definitions);
+        if most.is_some_and(|most| self.definitions.iter().filter(is_its).count() >= most) {
+            faults.add("non_field_errors", "Maximum number of backup definitions reached.");
+        }
+        if !faults.0.is_empty() {
+            return Err(Failure::Invalid(faults.0));
         }
         let shown = self.definition(user, &definition, false);
         self.definitions.push(definition);
         Ok(shown)
+    }
+
+    /// Returns the schedule and the retention that come with some names.
+    fn usual(&mut self, name: &str) -> Option<(String, u64)> {
+        let minute = self.generator.below(60);
+        let hour = self.generator.below(24);
+        match name {
+            "hourly" => Some((format!("{minute} * * * *"), 24)),
+            "daily" => Some((format!("{minute} {hour} * * *"), 30)),
+            "weekly" => Some((format!("{minute} {hour} * * {}", self.generator.below(7)), 12)),
+            "monthly" => {
+                let day = 1 + self.generator.below(28);
+                Some((format!("{minute} {hour} {day} * *"), 6))
+            }
+            _ => None,
+        }
     }
 
     /// Changes a definition.
@@ -169,13 +179,13 @@ impl State {
         name: (&str, &str),
         data: &Data,
     ) -> Result<Value, Failure> {
-        let machine = self.admin_machine(user, dc, name.0)?;
+        let machine = self.machine_to_define(user, dc, name.0)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let mut definition = self.definitions.get(at).cloned().ok_or_else(not_found)?;
-        let mut errors = Map::new();
-        self.change(&mut definition, &machine, data, false, &mut errors);
-        if !errors.is_empty() {
-            return Err(Failure::Invalid(errors));
+        let mut faults = Faults::default();
+        self.change(&mut definition, &machine, data, false, &mut faults);
+        if !faults.0.is_empty() {
+            return Err(Failure::Invalid(faults.0));
         }
         let shown = self.definition(user, &definition, false);
         if let Some(place) = self.definitions.get_mut(at) {
@@ -192,7 +202,7 @@ impl State {
         name: (&str, &str),
         data: &Data,
     ) -> Result<Value, Failure> {
-        let machine = self.admin_machine(user, dc, name.0)?;
+        let machine = self.machine_to_define(user, dc, name.0)?;
         let at = self.find_definition(&machine, name.1, data)?;
         let gone = self.definitions.remove(at);
         for backup in &mut self.backups {
@@ -219,6 +229,14 @@ impl State {
         self.machine(user, dc, name).cloned()
     }
 
+    /// Finds a machine whose definitions can be changed: it is there, and so is its node.
+    fn machine_to_define(&self, user: &User, dc: &str, name: &str) -> Result<Machine, Failure> {
+        let machine = self.admin_machine(user, dc, name)?;
+        machine.check_state()?;
+        self.check_node_of(&machine)?;
+        Ok(machine)
+    }
+
     /// Finds a definition by its name and its disk, the first unless another is named.
     pub(super) fn find_definition(
         &self,
@@ -235,69 +253,66 @@ impl State {
         found.ok_or_else(not_found)
     }
 
-    /// Takes over what the parameters say; what does not fit goes to `errors`.
+    /// Takes over what the parameters say; what does not fit goes to `faults`.
     fn change(
         &self,
         definition: &mut Definition,
         machine: &Machine,
         data: &Data,
         is_new: bool,
-        errors: &mut Map<String, Value>,
+        faults: &mut Faults,
     ) {
-        let mut refuse = |field: &str, text: String| {
-            errors.entry(field).or_insert_with(|| json!([text]));
-        };
+        // What is there and empty is not there, where something has to be.
+        let is_blank = |value: &Value| value.is_null() || value.as_str() == Some("");
+        for field in ["node", "schedule", "retention"] {
+            if data.get(field).is_some_and(is_blank) {
+                faults.missing(field);
+            }
+        }
         if let Some(node) = data.text("node") {
-            match self.node(node) {
-                Some(node) if node.is_online => definition.node = node.hostname.to_owned(),
-                Some(_) => refuse("node", "Node is not operational.".to_owned()),
-                None => refuse("node", format!("Object with hostname={node} does not exist.")),
+            // It may be down.
+            match self.node(node).filter(|node| node.is_backup) {
+                Some(node) => node.hostname.clone_into(&mut definition.node),
+                None => faults.add("node", format!("Object with hostname={node} does not exist.")),
             }
         }
         if let Some(schedule) = data.text("schedule") {
-            if is_cron(schedule) {
-                schedule.clone_into(&mut definition.schedule);
-            } else {
-                refuse("schedule", "Invalid cron schedule.".to_owned());
-            }
+            faults.schedule("schedule", schedule);
+            schedule.clone_into(&mut definition.schedule);
         }
-        let mut number =
-            |field: &str, least: u64, most: u64, place: &mut u64| match data.number(field) {
-                Ok(None) => {}
-                Ok(Some(number)) if (least..=most).contains(&number) => *place = number,
-                Ok(Some(number)) if field == "retention" => {
-                    let end = if number < least {
-                        "greater than or equal to"
-                    } else {
-                        "less than or equal to"
-                    };
-                    let bound = if number < least { least } else { most };
-                    refuse(field, format!("Ensure this value is {end} {bound}."));
-                }
-                Ok(Some(number)) => refuse(
-                    field,
-                    format!("Select a valid choice. {number} is not one of the available choices."),
-                ),
-                Err(_) => refuse(field, "Enter a whole number.".to_owned()),
-            };
-        number("retention", 0, 65_536, &mut definition.retention);
-        number("compression", 0, 3, &mut definition.compression);
+        let (least, most) = match self.limits(machine.dc) {
+            Some(limits) => (1, limits.backups),
+            None => (0, 65_536),
+        };
+        if let Some(retention) = faults.number("retention", data, least, most) {
+            definition.retention = retention;
+        }
+        if let Some(compression) = faults.choice("compression", data, 0, 3) {
+            definition.compression = compression;
+        }
         // Read-only once there is a definition.
-        if is_new {
-            number("type", 1, 2, &mut definition.kind);
+        if let Some(kind) = is_new.then(|| faults.choice("type", data, 1, 2)).flatten() {
+            definition.kind = kind;
         }
-        match data.get("bwlimit") {
-            None => {}
-            Some(Value::Null) => definition.bwlimit = None,
-            Some(value) => match value.as_u64() {
-                Some(limit) => definition.bwlimit = Some(limit),
-                None => refuse("bwlimit", "Enter a whole number.".to_owned()),
-            },
+        if data.has("bwlimit") {
+            definition.bwlimit = faults.number("bwlimit", data, 0, 2_147_483_647);
         }
         if let Some(zpool) = data.text("zpool") {
+            let node = self.node(&definition.node);
+            if node.is_some_and(|node| !node.zpools.contains(&zpool)) {
+                faults.add("zpool", "Zpool does not exist on node.");
+            }
             zpool.clone_into(&mut definition.zpool);
         }
-        change_rest(definition, machine, data, errors);
+        if let Some(desc) = faults.text("desc", data) {
+            definition.desc = desc;
+        }
+        if let Some(active) = data.flag("active") {
+            definition.active = active;
+        }
+        if let Some(fsfreeze) = data.flag("fsfreeze") {
+            definition.fsfreeze = fsfreeze && machine.is_hvm();
+        }
     }
 
     fn definition(&self, user: &User, definition: &Definition, is_extended: bool) -> Value {
@@ -348,62 +363,6 @@ pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) 
         .collect()
 }
 
-/// Says that a text has too many characters.
-pub(super) fn too_long(text: &str) -> String {
-    format!("Ensure this value has at most 128 characters (it has {}).", text.chars().count())
-}
-
 fn not_found() -> Failure {
     Failure::not_found("Backup definition")
-}
-
-/// Says whether a text looks like five fields of cron.
-fn is_cron(text: &str) -> bool {
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    let is_field = |field: &&str| {
-        field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | ',' | '-' | '/'))
-    };
-    fields.len() == 5 && fields.iter().all(is_field)
-}
-
-/// Names that have a schedule of their own; `M` is a random minute.
-const PRESETS: [(&str, &str, u64); 4] = [
-    ("hourly", "M * * * *", 24),
-    ("daily", "M 4 * * *", 30),
-    ("weekly", "M 4 * * 6", 12),
-    ("monthly", "M 4 1 * *", 6),
-];
-
-/// Takes over the description and the flags.
-fn change_rest(
-    definition: &mut Definition,
-    machine: &Machine,
-    data: &Data,
-    errors: &mut Map<String, Value>,
-) {
-    let mut refuse = |field: &str, text: String| {
-        errors.entry(field).or_insert_with(|| json!([text]));
-    };
-    match data.get("desc") {
-        Some(Value::String(desc)) if desc.chars().count() > 128 => {
-            refuse("desc", too_long(desc));
-        }
-        Some(Value::String(desc)) => desc.clone_into(&mut definition.desc),
-        _ => {}
-    }
-    for (field, place) in
-        [("active", &mut definition.active), ("fsfreeze", &mut definition.fsfreeze)]
-    {
-        match data.flag(field) {
-            Ok(Some(value)) => *place = value,
-            Ok(None) => {}
-            Err(_) => refuse(field, "Enter a valid boolean.".to_owned()),
-        }
-    }
-    if definition.fsfreeze && machine.brand != "kvm" {
-        refuse(
-            "fsfreeze",
-            "Filesystem freeze is available for HVM virtual machines only.".to_owned(),
-        );
-    }
 }

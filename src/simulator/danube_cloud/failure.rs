@@ -11,8 +11,10 @@ use crate::simulator::core::BodyError;
 pub(super) enum Failure {
     /// Raised: status and text.
     Raised(StatusCode, String),
-    /// The parameters do not fit: messages by field.
+    /// The parameters do not fit: messages by field, in the envelope.
     Invalid(Map<String, Value>),
+    /// The same where there is no envelope.
+    Fields(Map<String, Value>),
     /// It could not be begun: 400 in the envelope, with a text.
     NotBegun(String),
     /// Too many requests: seconds to wait.
@@ -28,7 +30,7 @@ impl Failure {
 
     /// Refuses for a lack of rights.
     pub(super) fn forbidden() -> Self {
-        Self::new(403, "You do not have permission to perform this action.")
+        Self::new(403, "Permission denied")
     }
 
     /// Refuses a field.

@@ -6,8 +6,9 @@
 //! `tasks` answers. All of them work on `state`, which `seed` fills.
 //!
 //! What the product gets wrong or does in a way of its own is kept: a path without its last slash is
-//! redirected and the body is lost, a wrong credential is 403, a synchronous answer names a task that
-//! does not exist, 201 means two things, and `extended=false` is a yes.
+//! redirected and the body is lost, a body that cannot be read is none, a wrong credential is 403, a
+//! synchronous answer names a task that does not exist, 201 means two things, and `extended=false` is a
+//! yes for one definition.
 
 mod accounts;
 mod app;
@@ -16,6 +17,7 @@ mod clock;
 mod data;
 mod definitions;
 mod failure;
+mod fields;
 mod seed;
 mod state;
 mod tasks;

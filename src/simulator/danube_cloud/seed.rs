@@ -8,7 +8,7 @@ use super::accounts::{Role, User};
 use super::backups::{Backup, BackupStatus};
 use super::clock::Clock;
 use super::definitions::Definition;
-use super::state::{Datacenter, Disk, Machine, Node, Quirk, State, Status};
+use super::state::{Datacenter, Disk, Limits, Machine, Node, Quirk, State, Status};
 use super::tasks::LogEntry;
 use super::throttle::Throttle;
 use crate::simulator::SimulatorOptions;
@@ -25,17 +25,16 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
         users: users(&options.token),
         tokens: BTreeMap::new(),
         datacenters: vec![
-            Datacenter { name: "main", is_full: false },
-            Datacenter { name: "lab", is_full: false },
-            Datacenter { name: "full", is_full: true },
+            Datacenter { id: 1, name: "main", is_full: false, limits: None },
+            Datacenter {
+                id: 2,
+                name: "lab",
+                is_full: false,
+                limits: Some(Limits { backups: 60, definitions: 2 }),
+            },
+            Datacenter { id: 3, name: "full", is_full: true, limits: None },
         ],
-        nodes: vec![
-            Node { hostname: "node01.example.com", color: "blue", is_online: true },
-            Node { hostname: "node02.example.com", color: "green", is_online: true },
-            Node { hostname: "node03.example.com", color: "red", is_online: false },
-            Node { hostname: "backup01.example.com", color: "gray", is_online: true },
-            Node { hostname: "backup02.example.com", color: "white", is_online: true },
-        ],
+        nodes: nodes(),
         machines,
         definitions: Vec::new(),
         backups: Vec::new(),
@@ -49,7 +48,10 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
     let define =
         |state: &mut State, machine: &str, name: &str, disk_id, schedule: &str, retention| {
             let vm_uuid = uuid_of(state, machine);
-            let created = state.clock.date(90 * DAY);
+            // The later ones are younger.
+            let younger = Duration::from_secs(60)
+                * u32::try_from(state.definitions.len()).unwrap_or_default();
+            let created = state.clock.date(90 * DAY - younger);
             state.definitions.push(Definition {
                 vm_uuid,
                 name: name.to_owned(),
@@ -79,7 +81,7 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
     // One that its node has lost, and those of a machine that is gone.
     let mut lost = backup(&state, "web01.example.com", "daily", 1, 40);
     lost.status = BackupStatus::Lost;
-    "disk of the node was replaced".clone_into(lost.note.get_or_insert_default());
+    "disk of the node was replaced".clone_into(&mut lost.note);
     state.backups.push(lost);
     let gone = state.generator.uuid();
     for age in [20, 21] {
@@ -92,6 +94,25 @@ pub(super) fn seed(options: &SimulatorOptions) -> State {
     }
     state.log = log(&state);
     state
+}
+
+fn nodes() -> Vec<Node> {
+    let node = |hostname, color| Node {
+        hostname,
+        color,
+        is_online: true,
+        is_backup: false,
+        zpools: &["zones"],
+    };
+    let keeps = |hostname, color| Node { is_backup: true, ..node(hostname, color) };
+    vec![
+        node("node01.example.com", "#3b7dd8"),
+        node("node02.example.com", "#4bb44a"),
+        Node { is_online: false, ..node("node03.example.com", "#d64541") },
+        Node { zpools: &["zones", "tank"], ..keeps("backup01.example.com", "#f9af4b") },
+        keeps("backup02.example.com", "#8e6ad8"),
+        Node { is_online: false, ..keeps("backup03.example.com", "#7f8c8d") },
+    ]
 }
 
 fn uuid_of(state: &State, hostname: &str) -> String {
@@ -122,22 +143,23 @@ fn backup(state: &State, hostname: &str, define: &str, disk_id: u64, age: u32) -
         status: BackupStatus::Ok,
         size: Some(2_147_483_648 - u64::from(age) * 10_000_000),
         time: Some(120 + u64::from(age)),
-        note: None,
+        note: String::new(),
     }
 }
 
 fn users(key: &str) -> Vec<User> {
-    let user = |name, role, may_use_api| User {
+    let user = |id, name, role, may_use_api| User {
+        id,
         name,
         key: if name == "admin" { key.to_owned() } else { format!("demo-key-{name}") },
         role,
         may_use_api,
     };
     vec![
-        user("admin", Role::SuperAdmin, true),
-        user("operator", Role::Admin("main"), true),
-        user("owner", Role::Owner, true),
-        user("guest", Role::Owner, false),
+        user(1, "admin", Role::SuperAdmin, true),
+        user(4, "operator", Role::Admin("main"), true),
+        user(9, "owner", Role::Owner, true),
+        user(12, "guest", Role::Owner, false),
     ]
 }
 
@@ -174,6 +196,8 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
         machine("shop01.example.com", "main", "kvm", running, &[10_240]),
         machine("lab01.example.com", "lab", "kvm", running, &[10_240]),
         machine("full01.example.com", "full", "kvm", running, &[10_240]),
+        machine("noworker01.example.com", "main", "kvm", running, &[10_240]),
+        machine("bhyve01.example.com", "main", "bhyve", stopped, &[10_240]),
     ];
     for machine in &mut machines {
         match machine.hostname {
@@ -184,6 +208,7 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
             "down01.example.com" => machine.node = "node03.example.com",
             "broken01.example.com" => machine.quirk = Quirk::Fails,
             "nolock01.example.com" => machine.quirk = Quirk::NoLock,
+            "noworker01.example.com" => machine.quirk = Quirk::NoWorker,
             "shop01.example.com" => machine.owner = "owner",
             _ => {}
         }
@@ -191,23 +216,24 @@ fn machines(generator: &mut Generator) -> Vec<Machine> {
     machines
 }
 
-/// Some of what was done in the last days; 120 entries, so that there are two pages.
+/// Some of what was done in the last days: 60 tasks with two rows each, so that there are two pages.
 fn log(state: &State) -> Vec<LogEntry> {
-    (0..120_u32)
-        .map(|age| {
-            let failed = age % 17 == 5;
-            LogEntry {
-                task: format!("1e1d1-{age:08x}-0000-0000-0000"),
-                user: "admin",
-                dc: "main".to_owned(),
-                status: if failed { "FAILURE" } else { "SUCCESS" },
-                time: state.clock.date(Duration::from_secs(3600 * 6) * (age + 1)),
-                message: "Create backup",
-                object: if age % 2 == 0 { "web01.example.com" } else { "db01.example.com" }
-                    .to_owned(),
-            }
-        })
-        .collect()
+    let rows = |age: u32| {
+        let failed = age % 17 == 5;
+        let row = |status, seconds: u64| LogEntry {
+            task: format!("1e1d1-{age:08x}-0000-0000-0000"),
+            user: "admin",
+            dc: "main".to_owned(),
+            status,
+            time: state
+                .clock
+                .date(Duration::from_secs(3600 * 6) * (age + 1) - Duration::from_secs(seconds)),
+            message: "Create backup",
+            object: if age % 2 == 0 { "web01.example.com" } else { "db01.example.com" }.to_owned(),
+        };
+        [row(if failed { "FAILURE" } else { "SUCCESS" }, 121), row("PENDING", 0)]
+    };
+    (0..60).flat_map(rows).collect()
 }
 
 /// Machine, name, disk, schedule and retention.
@@ -223,6 +249,7 @@ const DEFINITIONS: &[(&str, &str, u64, &str, u64)] = &[
     ("down01.example.com", "daily", 1, "17 4 * * *", 30),
     ("broken01.example.com", "daily", 1, "17 4 * * *", 30),
     ("nolock01.example.com", "daily", 1, "17 4 * * *", 30),
+    ("noworker01.example.com", "daily", 1, "17 4 * * *", 30),
     ("shop01.example.com", "daily", 1, "17 4 * * *", 30),
     ("lab01.example.com", "daily", 1, "17 4 * * *", 30),
     ("full01.example.com", "daily", 1, "17 4 * * *", 30),

@@ -38,9 +38,19 @@ pub(super) struct State {
 /// A virtual datacenter.
 #[derive(Debug)]
 pub(super) struct Datacenter {
+    pub(super) id: u64,
     pub(super) name: &'static str,
+    /// The most backups that a definition may keep, and the most definitions of a machine's disk.
+    pub(super) limits: Option<Limits>,
     /// Whether its backups have reached their limit.
     pub(super) is_full: bool,
+}
+
+/// What the settings of a datacenter allow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) backups: u64,
+    pub(super) definitions: usize,
 }
 
 /// A compute node.
@@ -50,6 +60,9 @@ pub(super) struct Node {
     /// What those who are no administrators see.
     pub(super) color: &'static str,
     pub(super) is_online: bool,
+    /// Whether it keeps backups.
+    pub(super) is_backup: bool,
+    pub(super) zpools: &'static [&'static str],
 }
 
 /// A virtual machine.
@@ -60,7 +73,7 @@ pub(super) struct Machine {
     pub(super) dc: &'static str,
     pub(super) owner: &'static str,
     pub(super) node: &'static str,
-    /// `kvm` for a machine with virtual hardware, else the brand of its zone.
+    /// `kvm` or `bhyve` for a machine with virtual hardware, else the brand of its zone.
     pub(super) brand: &'static str,
     pub(super) status: Status,
     pub(super) is_locked: bool,
@@ -84,6 +97,8 @@ pub(super) enum Quirk {
     Fails,
     /// Its tasks do not get their lock.
     NoLock,
+    /// Nobody takes its tasks.
+    NoWorker,
     #[default]
     None,
 }
@@ -99,13 +114,25 @@ pub(super) struct Disk {
     pub(super) restored_from: Option<String>,
 }
 
-/// A machine, or what is left of one that was deleted.
+/// Whose backups are meant.
 #[derive(Debug, Clone)]
-pub(super) struct Subject {
-    pub(super) hostname: String,
-    pub(super) uuid: String,
-    /// The machine, when there still is one.
-    pub(super) machine: Option<Machine>,
+pub(super) enum Subject {
+    Machine(Box<Machine>),
+    /// Whatever had this name in this datacenter; there may be nothing.
+    Named {
+        dc: String,
+        hostname: String,
+    },
+}
+
+impl Subject {
+    /// Says whether a backup is one of those that are meant.
+    pub(super) fn has(&self, backup: &Backup) -> bool {
+        match self {
+            Self::Machine(machine) => backup.vm_uuid == machine.uuid,
+            Self::Named { dc, hostname } => backup.dc == dc && backup.hostname == *hostname,
+        }
+    }
 }
 
 impl State {
@@ -119,48 +146,53 @@ impl State {
         found.ok_or_else(|| Failure::not_found("VM"))
     }
 
-    /// Finds whose backups `name` means: a machine, or one that was deleted, by the name that it
-    /// had; `by_name` asks for the latter.
-    pub(super) fn subject(
-        &self,
-        user: &User,
-        dc: &str,
-        name: &str,
-        by_name: bool,
-    ) -> Result<Subject, Failure> {
-        let machine = self.machine(user, dc, name);
-        if let (Ok(machine), false) = (&machine, by_name) {
-            let (hostname, uuid) = (machine.hostname.to_owned(), machine.uuid.clone());
-            return Ok(Subject { hostname, uuid, machine: Some((*machine).clone()) });
+    /// Finds whose backups `name` means: those of a machine, or, where `user` has none of this name or
+    /// UUID, whatever had this name; `by_name` asks for the latter.
+    pub(super) fn subject(&self, user: &User, dc: &str, name: &str, by_name: bool) -> Subject {
+        match self.machine(user, dc, name) {
+            Ok(machine) if !by_name => Subject::Machine(Box::new(machine.clone())),
+            _ => Subject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
         }
-        let left = self
-            .backups
-            .iter()
-            .find(|backup| backup.hostname == name && backup.dc == dc && user.is_admin(dc));
-        let Some(backup) = left else { return Err(Failure::not_found("VM")) };
-        let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
-        Ok(Subject {
-            hostname: backup.hostname.clone(),
-            uuid: backup.vm_uuid.clone(),
-            machine: machine.cloned(),
-        })
     }
 
-    /// Checks that something can be done with a machine now.
-    pub(super) fn check_operational(&self, machine: &Machine) -> Result<(), Failure> {
-        if !self.node(machine.node).is_some_and(|node| node.is_online) {
-            return Err(Failure::new(423, "Node is not operational"));
+    /// Checks that the node of a machine answers.
+    pub(super) fn check_node_of(&self, machine: &Machine) -> Result<(), Failure> {
+        self.check_online(machine.node)
+    }
+
+    /// Checks that a node answers.
+    pub(super) fn check_online(&self, node: &str) -> Result<(), Failure> {
+        if self.node(node).is_some_and(|node| node.is_online) {
+            return Ok(());
         }
-        if machine.is_locked {
-            return Err(Failure::new(423, "VM is locked"));
+        Err(Failure::new(423, "Node is not operational"))
+    }
+
+    /// Checks that nothing else is done with a disk, and that the queue takes the task.
+    pub(super) fn check_lock(
+        &self,
+        machine: &str,
+        disk_id: u64,
+        quirk: Quirk,
+    ) -> Result<(), Failure> {
+        let is_held = self
+            .tasks
+            .iter()
+            .any(|task| task.is_pending() && task.machine == machine && task.disk_id == disk_id);
+        match quirk {
+            Quirk::NoWorker => {
+                let text = "Task queue worker (backup) is not responding!";
+                Err(Failure::NotBegun(text.to_owned()))
+            }
+            Quirk::NoLock => Err(Failure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::Fails | Quirk::None if is_held => Err(Failure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::Fails | Quirk::None => Ok(()),
         }
-        if machine.status == Status::NotCreated {
-            return Err(Failure::new(428, "VM is not installed"));
-        }
-        if self.tasks.iter().any(|task| task.is_pending() && task.machine == machine.uuid) {
-            return Err(Failure::new(409, "VM has pending tasks"));
-        }
-        Ok(())
+    }
+
+    /// Returns the settings of a datacenter.
+    pub(super) fn limits(&self, dc: &str) -> Option<Limits> {
+        self.datacenters.iter().find(|known| known.name == dc).and_then(|known| known.limits)
     }
 
     /// Finds a compute node.
@@ -178,6 +210,19 @@ impl State {
 }
 
 impl Machine {
+    /// Checks that the machine is there: a definition or a backup of one that is not is refused.
+    pub(super) fn check_state(&self) -> Result<(), Failure> {
+        match self.status {
+            Status::Running | Status::Stopped => Ok(()),
+            Status::NotCreated => Err(Failure::new(423, "VM is not operational")),
+        }
+    }
+
+    /// Says whether it has virtual hardware; these restore into each other.
+    pub(super) fn is_hvm(&self) -> bool {
+        is_hvm(self.brand)
+    }
+
     /// Finds a disk by its number, from 1.
     pub(super) fn disk(&self, id: u64, parameter: &str) -> Result<&Disk, Failure> {
         let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
@@ -185,3 +230,10 @@ impl Machine {
             .ok_or_else(|| Failure::new(412, format!("Invalid {parameter}")))
     }
 }
+
+/// Says whether a brand has virtual hardware.
+pub(super) fn is_hvm(brand: &str) -> bool {
+    matches!(brand, "kvm" | "bhyve" | "hvm")
+}
+
+const NO_LOCK: &str = "Task did not acquire lock";

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{Role, User};
 use super::backups::{BackupStatus, Key};
-use super::data::Data;
+use super::data::{Data, order};
 use super::failure::Failure;
 use super::state::State;
 use crate::simulator::core::Date;
@@ -20,9 +20,12 @@ use crate::simulator::core::Date;
 pub(super) struct Task {
     pub(super) id: String,
     user: &'static str,
+    /// Who owns the machine, and so sees the task.
+    owner: &'static str,
     dc: String,
     /// The machine that it is about, by its UUID.
     pub(super) machine: String,
+    pub(super) disk_id: u64,
     begun: Duration,
     ends: Duration,
     end: Option<End>,
@@ -98,7 +101,7 @@ impl Task {
             Some(End::Success(result)) => (StatusCode::OK, "SUCCESS", result.clone()),
             Some(End::Failure(result)) => (StatusCode::BAD_REQUEST, "FAILURE", result.clone()),
             Some(End::Revoked) => {
-                (StatusCode::GONE, "REVOKED", json!({"detail": "revoked", "returncode": -1}))
+                (StatusCode::GONE, "REVOKED", json!("TaskRevokedError: terminated"))
             }
         };
         (status, json!({"task_id": self.id, "status": state, "result": result}))
@@ -109,7 +112,9 @@ impl State {
     /// Begins a task.
     pub(super) fn begin(&mut self, plan: Plan<'_>) -> Begun {
         let Plan { user, dc, method, hostname, disk_id, bkpname, machine, effect, fails } = plan;
-        let id = self.task_id(true);
+        let owner =
+            self.machines.iter().find(|it| it.uuid == machine).map_or(user.name, |it| it.owner);
+        let id = self.task_id('e', user.name, owner, dc);
         let begun = self.clock.now();
         let message = match effect {
             Effect::Create(_) => "Create backup",
@@ -120,7 +125,9 @@ impl State {
         self.tasks.push(Task {
             id: id.clone(),
             user: user.name,
+            owner,
             dc: dc.to_owned(),
+            disk_id,
             machine: machine.to_owned(),
             begun,
             ends: begun + self.task_duration,
@@ -133,20 +140,27 @@ impl State {
                 "hostname": hostname,
                 "disk_id": disk_id,
                 "bkpname": bkpname,
-                "vm": machine,
+                "vm": true,
                 "task_id": id,
             }),
         });
         Begun(id)
     }
 
-    /// Makes the id of a task; that of an answer at once names no task.
-    pub(super) fn task_id(&mut self, is_real: bool) -> String {
-        let bits = self.generator.next_u64();
-        let more = self.generator.next_u64();
+    /// Makes the id of an answer at once, which names no task.
+    pub(super) fn dummy_id(&mut self, user: &'static str, dc: &str) -> String {
+        self.task_id('d', user, user, dc)
+    }
+
+    /// Makes an id: who began it, of what kind it is, whose it is, and in which datacenter.
+    fn task_id(&mut self, kind: char, user: &str, owner: &str, dc: &str) -> String {
+        let number =
+            |name: &str| self.users.iter().find(|it| it.name == name).map_or(0, |it| it.id);
+        let (user, owner) = (number(user), number(owner));
+        let dc = self.datacenters.iter().find(|it| it.name == dc).map_or(1, |it| it.id);
+        let (bits, more) = (self.generator.next_u64(), self.generator.next_u64());
         format!(
-            "1{}1d1-{:08x}-{:04x}-{:04x}-{:04x}",
-            if is_real { 'e' } else { 'd' },
+            "{user}{kind}{owner}d{dc}-{:08x}-{:04x}-{:04x}-{:04x}",
             bits >> 32,
             bits & 0xffff,
             more >> 48,
@@ -188,8 +202,11 @@ impl State {
         if let Some(task) = self.tasks.iter_mut().find(|task| task.id == id) {
             task.end = Some(end);
         }
-        if let Some(entry) = self.log.iter_mut().find(|entry| entry.task == id) {
-            entry.status = status;
+        // The row of its start stays.
+        let started = self.log.iter().find(|entry| entry.task == id).cloned();
+        if let Some(started) = started {
+            let time = self.clock.date(Duration::ZERO);
+            self.log.insert(0, LogEntry { status, time, ..started });
         }
     }
 
@@ -251,17 +268,14 @@ impl State {
 
     /// Lists the ids of the tasks that have not ended.
     pub(super) fn list_tasks(&self, user: &User, dc: &str) -> Value {
-        let is_seen = |task: &&Task| {
-            task.is_pending() && task.dc == dc && (user.is_admin(dc) || task.user == user.name)
-        };
+        let is_seen = |task: &&Task| task.is_pending() && task.dc == dc && may_see(user, task);
         self.tasks.iter().filter(is_seen).map(|task| task.id.as_str()).collect()
     }
 
     /// Shows what a pending task does.
     pub(super) fn show_task(&self, user: &User, dc: &str, id: &str) -> Result<Value, Failure> {
-        let found = self.tasks.iter().find(|task| task.id == id && task.dc == dc);
-        let task = found.filter(|task| task.is_pending()).ok_or_else(gone)?;
-        self.check_task(user, task)?;
+        let found = self.known(user, id)?.filter(|task| task.is_pending() && task.dc == dc);
+        let task = found.ok_or_else(|| Failure::new(404, "Task does not exist"))?;
         Ok(task.details.clone())
     }
 
@@ -271,53 +285,62 @@ impl State {
         user: &User,
         id: &str,
     ) -> Result<(StatusCode, Value), Failure> {
-        let Some(task) = self.tasks.iter().find(|task| task.id == id) else {
+        match self.known(user, id)? {
+            Some(task) => Ok(task.envelope(self.clock.now())),
             // The queue does not tell an old task from one that has not begun.
-            if is_real(id) {
+            None if is_real(id) => {
                 let answer = json!({"task_id": id, "status": "PENDING", "result": null});
-                return Ok((StatusCode::CREATED, answer));
+                Ok((StatusCode::CREATED, answer))
             }
-            return Err(gone());
-        };
-        self.check_task(user, task)?;
-        Ok(task.envelope(self.clock.now()))
+            None => Err(Failure::new(404, "Task does not exist (anymore)")),
+        }
     }
 
-    /// Says whether a task has succeeded.
-    pub(super) fn task_done(&self, user: &User, id: &str) -> Result<Value, Failure> {
-        let (_, envelope) = self.task_status(user, id)?;
+    /// Says whether a task has succeeded, with the status code of its state.
+    pub(super) fn task_done(&self, user: &User, id: &str) -> Result<(StatusCode, Value), Failure> {
+        let (code, envelope) = self.task_status(user, id)?;
         let done = envelope.get("status").is_some_and(|status| status == "SUCCESS");
-        Ok(json!({"task_id": id, "done": done}))
+        Ok((code, json!({"done": done})))
     }
 
-    /// Ends a task before its time.
+    /// Ends a task of a datacenter before its time.
     pub(super) fn cancel_task(
         &mut self,
         user: &User,
+        dc: &str,
         id: &str,
-        data: &Data,
     ) -> Result<(StatusCode, Value), Failure> {
-        data.flag("force")?;
-        let task = self.tasks.iter().find(|task| task.id == id).cloned().ok_or_else(gone)?;
-        self.check_task(user, &task)?;
-        if !task.is_pending() {
-            return Err(Failure::new(406, "Task cannot be canceled"));
+        let task = self.known(user, id)?;
+        // Who owns the machine sees the task, and that is all.
+        if task.is_some_and(|task| task.user != user.name && !user.is_admin(&task.dc)) {
+            return Err(Failure::forbidden());
         }
+        let task = task.filter(|task| task.is_pending() && task.dc == dc).cloned();
+        let task = task.ok_or_else(|| Failure::new(406, "Task cannot be canceled"))?;
         self.undo(&task);
         self.finish(id, End::Revoked);
         self.task_status(user, id)
     }
 
     /// Deletes the record of a task that is stuck.
-    pub(super) fn delete_task(&mut self, user: &User, id: &str) -> Result<Value, Failure> {
+    pub(super) fn delete_task(
+        &mut self,
+        user: &User,
+        dc: &str,
+        id: &str,
+        data: &Data,
+    ) -> Result<Value, Failure> {
         if user.role != Role::SuperAdmin {
             return Err(Failure::forbidden());
         }
-        let task = self.tasks.iter().find(|task| task.id == id && task.is_pending());
-        let task = task.cloned().ok_or_else(gone)?;
+        if data.flag("force") != Some(true) {
+            return Err(Failure::new(406, "Safe task deletion is not implemented"));
+        }
+        let found = self.known(user, id)?.filter(|task| task.is_pending() && task.dc == dc);
+        let task = found.cloned().ok_or_else(|| Failure::new(404, "Task does not exist"))?;
         self.undo(&task);
         self.tasks.retain(|task| task.id != id);
-        Ok(Value::Null)
+        Ok(json!("Delete pending"))
     }
 
     /// Shows the log: a page, or the newest ten.
@@ -328,14 +351,22 @@ impl State {
         url: &str,
         data: &Data,
     ) -> Result<Value, Failure> {
-        let is_running = data.flag("show_running")?.unwrap_or_default();
+        check_log(data)?;
+        let is_running = data.flag("show_running").unwrap_or_default();
+        let runs =
+            |entry: &LogEntry| self.tasks.iter().any(|it| it.id == entry.task && it.is_pending());
+        let day = |entry: &LogEntry| entry.time.iso().get(..10).unwrap_or_default().to_owned();
+        // A name alone says nothing.
+        let name = data.text("object_type").and(data.text("object_name"));
         let mut entries: Vec<&LogEntry> = self
             .log
             .iter()
             .filter(|entry| entry.dc == dc && (user.is_admin(dc) || entry.user == user.name))
-            .filter(|entry| !is_running || entry.status == "PENDING")
+            .filter(|entry| !is_running || runs(entry))
             .filter(|entry| data.text("status").is_none_or(|status| entry.status == status))
-            .filter(|entry| data.text("object_name").is_none_or(|name| entry.object == name))
+            .filter(|entry| name.is_none_or(|name| entry.object == name))
+            .filter(|entry| data.text("date_from").is_none_or(|from| day(entry).as_str() >= from))
+            .filter(|entry| data.text("date_to").is_none_or(|to| day(entry).as_str() <= to))
             .filter(|_| data.text("object_type").is_none_or(|kind| kind == "vm"))
             .collect();
         if data.text("order_by") == Some("time") {
@@ -355,13 +386,14 @@ impl State {
                 "object_alias": entry.object,
             })
         };
-        let Some(page) = data.number("page")? else {
+        let no_page = || Failure::new(404, "Invalid page.");
+        let Some(page) = data.number("page").map_err(|_| no_page())? else {
             return Ok(json!({"results": entries.iter().take(10).map(shown).collect::<Value>()}));
         };
         let pages = entries.len().div_ceil(PAGE).max(1);
         let page = usize::try_from(page).unwrap_or(usize::MAX);
         if page == 0 || page > pages {
-            return Err(Failure::new(404, "Invalid page."));
+            return Err(no_page());
         }
         let link = |page: usize| format!("{url}?page={page}");
         let results: Value = entries.iter().skip((page - 1) * PAGE).take(PAGE).map(shown).collect();
@@ -374,8 +406,12 @@ impl State {
     }
 
     /// Counts how tasks ended.
-    pub(super) fn log_stats(&self, dc: &str, data: &Data) -> Result<Value, Failure> {
-        let last = data.number("last")?.unwrap_or(86_400);
+    pub(super) fn log_stats(&self, user: &User, dc: &str, data: &Data) -> Result<Value, Failure> {
+        if !user.is_admin(dc) {
+            return Err(Failure::forbidden());
+        }
+        let last = data.number("last").map_err(|_| Failure::new(412, "Invalid last"))?;
+        let last = last.unwrap_or(86_400);
         let since = self.clock.date(Duration::from_secs(last));
         let count = |status: &str| {
             let fits =
@@ -391,23 +427,60 @@ impl State {
         }))
     }
 
-    fn check_task(&self, user: &User, task: &Task) -> Result<(), Failure> {
-        if task.user == user.name || user.is_admin(&task.dc) {
-            return Ok(());
-        }
-        Err(Failure::forbidden())
+    /// Finds a task by its id. Who may see it is in the id: another's, and what is no id, is refused,
+    /// whether or not there is such a task.
+    fn known(&self, user: &User, id: &str) -> Result<Option<&Task>, Failure> {
+        let found = self.tasks.iter().find(|task| task.id == id);
+        let is_seen = match found {
+            Some(task) => may_see(user, task),
+            None => parts(id).is_some_and(|(by, _, owner, dc)| {
+                let mut names = self.datacenters.iter().filter(|it| it.id == dc);
+                by == user.id || owner == user.id || names.any(|it| user.is_admin(it.name))
+            }),
+        };
+        if is_seen { Ok(found) } else { Err(Failure::forbidden()) }
     }
 }
 
-fn gone() -> Failure {
-    Failure::new(404, "Task does not exist (anymore)")
+fn may_see(user: &User, task: &Task) -> bool {
+    task.user == user.name || task.owner == user.name || user.is_admin(&task.dc)
 }
 
-/// Says whether an id has the form of those of real tasks.
+/// Refuses what the log cannot be searched for.
+fn check_log(data: &Data) -> Result<(), Failure> {
+    if let Some(status) = data.text("status")
+        && !["PENDING", "SUCCESS", "FAILURE", "REVOKED"].contains(&status)
+    {
+        let text = format!("Select a valid choice. {status} is not one of the available choices.");
+        return Err(Failure::field("status", text));
+    }
+    let is_date = |text: &str| {
+        let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+        lengths == [4, 2, 2] && text.chars().all(|c| c.is_ascii_digit() || c == '-')
+    };
+    for field in ["date_from", "date_to"] {
+        if data.text(field).is_some_and(|text| !is_date(text)) {
+            return Err(Failure::field(field, "Enter a valid date."));
+        }
+    }
+    order(data, &["time"], "-time").map(drop)
+}
+
+/// Reads an id: who began the task, whether there can be one, whose it is, and its datacenter.
+fn parts(id: &str) -> Option<(u64, bool, u64, u64)> {
+    let (head, rest) = id.split_once('-')?;
+    let lengths: Vec<usize> = rest.split('-').map(str::len).collect();
+    let is_hex = rest.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let (user, rest) = head.split_once(['d', 'e'])?;
+    let (owner, dc) = rest.split_once('d')?;
+    let is_real = head.get(user.len()..=user.len()) == Some("e");
+    let all = (user.parse().ok()?, is_real, owner.parse().ok()?, dc.parse().ok()?);
+    (lengths == [8, 4, 4, 4] && is_hex).then_some(all)
+}
+
+/// Says whether there can be a task with this id.
 fn is_real(id: &str) -> bool {
-    let lengths: Vec<usize> = id.split('-').map(str::len).collect();
-    let is_hex = id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    lengths == [5, 8, 4, 4, 4] && is_hex && id.get(1..2) == Some("e")
+    parts(id).is_some_and(|(_, is_real, ..)| is_real)
 }
 
 /// Entries of a page of the log.

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::app::{App, Call};
 use super::failure::Failure;
 use super::kind::Kind;
-use super::state::State;
+use super::state::{State, now};
 use super::store::{Object, Properties, Store};
 use super::tasks::Effect;
-use super::{hosts, machines};
+use super::{hosts, machines, seed};
 use crate::simulator::core::Reply;
 
 /// What an effect needs to know of the call.
@@ -67,22 +67,21 @@ impl App {
 }
 
 impl State {
+    /// Says whether a schedule runs other schedules instead of a backup.
+    pub(super) fn is_sequence(&self, schedule: &str) -> bool {
+        let schedule = self.store.get(Kind::Schedule, schedule);
+        schedule.is_some_and(|it| self.store.get(Kind::BackupJob, it.text("jobId")).is_none())
+    }
+
     /// Looks up the objects that a body names.
     fn check_references(&self, kind: Kind, action: &Action) -> Result<(), Failure> {
         for (name, kind) in REFERENCES {
             if let Some(id) = action.option(name) {
-                self.store.find(kind, id)?;
-            }
-        }
-        if let Some(id) = action.option("template") {
-            let named =
-                |template: &Object| template.text("id") == id || template.text("uuid") == id;
-            if !self.store.all(Kind::VmTemplate).any(|template| named(template.1)) {
-                return Err(Failure::no_such(Kind::VmTemplate, id));
+                self.store.find_seen(kind, id)?;
             }
         }
         for id in action.body.list("pifIds") {
-            self.store.find(Kind::Pif, &id)?;
+            self.store.find_seen(Kind::Pif, &id)?;
         }
         let id = &action.id;
         let state_of = |property| {
@@ -96,9 +95,18 @@ impl State {
             (Kind::Server, "disconnect") if state_of("status") == "disconnected" => {
                 Err(Failure::incorrect_state(id, "status", "connected", "disconnected"))
             }
+            (Kind::Vm, "revert_snapshot") => {
+                let snapshot = action.option("snapshotId").unwrap_or_default();
+                let of = self.store.get(Kind::VmSnapshot, snapshot);
+                if of.is_some_and(|snapshot| snapshot.text("$snapshot_of") == id) {
+                    return Ok(());
+                }
+                let message = format!("snapshot {snapshot} does not belong to VM {id}");
+                Err(Failure::unprocessable(&message))
+            }
             (Kind::Host, "scan_pifs") if state_of("power_state") != "Running" => {
                 let actual = state_of("power_state");
-                Err(Failure::incorrect_state(id, "power_state", "Running", &actual))
+                Err(Failure::incorrect_state(id, "power_state", "Running", actual))
             }
             (Kind::Host, "forget") if state_of("power_state") == "Running" => {
                 Err(Failure::incorrect_state(id, "power_state", "Halted", "Running"))
@@ -190,20 +198,43 @@ fn copy_role(store: &mut Store, action: &Action) -> Result<Value, Failure> {
     Ok(json!({"id": copy}))
 }
 
+/// Runs the job of a schedule. Whatever becomes of the backup, the task succeeds: that a run failed
+/// stands in its log alone.
 fn run_schedule(store: &mut Store, id: &str) -> Result<Value, Failure> {
     let schedule = store.find(Kind::Schedule, id)?.clone();
-    let job = store.find(Kind::BackupJob, schedule.text("jobId"))?.clone();
-    let start = super::state::now();
-    store.insert(
-        Kind::BackupLog,
-        json!({
-            "data": {"mode": job.get("mode"), "reportWhen": "failure"},
-            "id": start.to_string(), "jobId": job.text("id"), "jobName": job.text("name"),
-            "message": "backup", "scheduleId": id, "start": start, "status": "success",
-            "tasks": [], "end": start,
-        }),
+    let Some(job) = store.get(Kind::BackupJob, schedule.text("jobId")).cloned() else {
+        // A sequence runs other schedules, of which nothing is seen here.
+        return Ok(Value::Null);
+    };
+    let repositories = ids(job.get("remotes"));
+    let failure = repositories.iter().find_map(|repository| {
+        let error = store.get(Kind::BackupRepository, repository)?.text("error");
+        (!error.is_empty()).then(|| error.to_owned())
+    });
+    seed::add_run(
+        store,
+        &seed::Run {
+            job: job.text("id"),
+            schedule: id,
+            name: job.text("name"),
+            mode: job.text("mode"),
+            vms: &ids(job.get("vms")),
+            repository: repositories.first().map_or("", String::as_str),
+            start: now(),
+            took: 0,
+            failure: failure.as_deref(),
+        },
     );
     Ok(Value::Null)
+}
+
+/// Returns the identifiers that a pattern such as `{"id": {"__or": [..]}}` names.
+fn ids(pattern: Option<&Value>) -> Vec<String> {
+    match pattern.and_then(|pattern| pattern.get("id")) {
+        Some(Value::String(id)) => vec![id.clone()],
+        Some(Value::Object(several)) => several.list("__or"),
+        _ => Vec::new(),
+    }
 }
 
 /// An effect that changes nothing.
@@ -212,13 +243,12 @@ fn nothing() -> Effect {
 }
 
 /// The properties of bodies that name objects.
-const REFERENCES: [(&str, Kind); 8] = [
+const REFERENCES: [(&str, Kind); 7] = [
     ("affinity", Kind::Host),
     ("host", Kind::Host),
     ("hostId", Kind::Host),
     ("migrationNetworkId", Kind::Network),
     ("network", Kind::Network),
     ("pif", Kind::Pif),
-    ("snapshotId", Kind::VmSnapshot),
     ("srId", Kind::Sr),
 ];

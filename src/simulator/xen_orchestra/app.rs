@@ -26,8 +26,10 @@ use crate::simulator::core::{Reply, Request, Service};
 pub(super) struct App {
     /// What was asked for when it was started.
     pub(super) options: SimulatorOptions,
-    /// Wakes those who wait for the end of a task.
+    /// Wakes those who wait for the end of a task, or for somebody who wants it.
     pub(super) ended: watch::Sender<()>,
+    /// Ends the time of the tasks that run.
+    pub(super) hurried: watch::Sender<()>,
     state: Mutex<State>,
     /// Whether the administrator has turned MCP off.
     mcp_is_off: AtomicBool,
@@ -63,7 +65,7 @@ impl Service for App {
     async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
         let path = request.path.clone();
         let Some(path) = path.strip_prefix(BASE) else {
-            return pages::not_found(request);
+            return pages::sign_in(&request.path);
         };
         if self.turns_away(path, request) {
             return pages::mcp_disabled().reply();
@@ -78,9 +80,16 @@ impl Service for App {
 impl App {
     /// Makes a product with fresh data.
     pub(super) fn new(options: SimulatorOptions) -> Self {
-        let state = Mutex::new(seed::seed(&options.token, options.moment));
+        let mut state = seed::seed(&options.token, options.moment);
+        state.store.delay(options.lag);
         let mcp_is_off = AtomicBool::new(!options.mcp);
-        Self { options, ended: watch::Sender::new(()), state, mcp_is_off }
+        Self {
+            options,
+            ended: watch::Sender::new(()),
+            hurried: watch::Sender::new(()),
+            state: Mutex::new(state),
+            mcp_is_off,
+        }
     }
 
     /// Turns MCP off, or on again.
@@ -111,9 +120,9 @@ impl App {
             // These identifiers contain slashes, which XO leaves in its addresses.
             Some(id) => {
                 let path = format!("/backup-archives/{}", id.replace('/', "%2F"));
-                operations::find(&request.method, &path)
+                operations::find(&request.method, &path, &self.options)
             }
-            None => operations::find(&request.method, path),
+            None => operations::find(&request.method, path, &self.options),
         };
         let Some((operation, captures)) = found else {
             return Ok(pages::not_found(request));
@@ -141,6 +150,12 @@ impl App {
                 }
             }
         }
+        if let (true, Some(vlan)) = (operation.path.ends_with("/create_network"), body.get("vlan"))
+            && vlan.as_f64().is_some_and(|vlan| !(0.0..=4094.0).contains(&vlan))
+        {
+            let message = "vlan must be between 0 and 4094";
+            errors.insert("body.vlan".to_owned(), json!({"message": message, "value": vlan}));
+        }
         if !errors.is_empty() {
             return Err(Failure::invalid(errors));
         }
@@ -156,7 +171,7 @@ impl App {
         user: &User,
         body: &Value,
     ) -> Result<(), Failure> {
-        let state = self.state();
+        let mut state = self.state();
         let segments = operation.segments();
         if operation.path == "/pools/{id}/actions/management_reconfigure"
             && body.get("network").is_none()
@@ -166,8 +181,14 @@ impl App {
                 .with_data(json!({"type": "network"})));
         }
         let kind = segments.first().and_then(|collection| Kind::from_collection(collection));
+        if kind.is_some_and(Kind::is_of_pool) {
+            state.store.look();
+        }
         if let (Some(kind), Some(id)) = (kind, captures.first()) {
-            state.store.find(kind, id)?;
+            state.store.find_seen(kind, id)?;
+        }
+        if kind == Some(Kind::Pool) {
+            state.check_named(segments.last().copied().unwrap_or_default(), body)?;
         }
         match operation.privilege {
             // Lists are cut down to what the user may read instead.
@@ -208,7 +229,8 @@ impl App {
                 true => Err(pages::mcp_disabled()),
                 false => Ok(pages::mcp_status()),
             },
-            (Method::GET, ["docs", _]) => Ok(pages::description()),
+            (Method::GET, ["docs", _]) => Ok(pages::description(&self.options)),
+            (_, ["plugins", ..]) => self.change_rules(&call).await,
             (Method::GET, ["dashboard"] | [_, _, "dashboard"]) => self.dashboard(&call),
             (Method::GET, ["events"]) => Ok(self.open_events()),
             (_, ["events", ..]) => self.subscribe(&call),
@@ -220,9 +242,7 @@ impl App {
             (Method::GET, ["hosts", _, name @ ("smt" | "audit.txt" | "logs.tgz")]) => {
                 self.host_details(&call, name)
             }
-            (Method::GET, ["backup-repositories", _, "health"]) => {
-                Ok(Reply::json(StatusCode::OK, &json!({"success": true})))
-            }
+            (Method::GET, ["backup-repositories", _, "health"]) => self.health(&call),
             (method, ["users", _, "authentication_tokens"]) => self.tokens(&call, &method),
             (Method::GET, [_] | [_, _, _]) => self.list(&call),
             (Method::GET, _) => self.show(&call),

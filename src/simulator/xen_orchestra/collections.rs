@@ -27,11 +27,12 @@ impl App {
         };
         let (kind, objects) = match segments.as_slice() {
             [_, _, relation] => state.related(parent, call.capture(0), relation),
-            _ => (parent, state.store.all(parent).map(|object| object.1.clone()).collect()),
+            _ => (parent, state.store.all_seen(parent).cloned().collect()),
         };
         let mut objects = state.readable(kind, objects, &call.user);
         let repositories: Vec<&str> = call.request.query.all("backup-repository").collect();
-        if kind == Kind::BackupArchive && !repositories.is_empty() && repositories != ["*"] {
+        // Without a repository XO looks into none.
+        if kind == Kind::BackupArchive && repositories != ["*"] {
             let wanted = repositories.iter().flat_map(|value| value.split(',')).collect::<Vec<_>>();
             for id in &wanted {
                 state.store.find(Kind::BackupRepository, id)?;
@@ -48,8 +49,19 @@ impl App {
         let kind = Kind::from_collection(collection);
         let kind = kind.ok_or_else(|| Failure::unexpected("no such collection"))?;
         let state = self.state();
-        let object = state.store.find(kind, call.capture(0))?;
+        let object = state.store.find_seen(kind, call.capture(0))?;
         Ok(Reply::json(StatusCode::OK, &Value::Object(object.clone())))
+    }
+
+    /// Answers with whether a backup repository can be written to.
+    pub(super) fn health(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+        let state = self.state();
+        let error = state.store.find(Kind::BackupRepository, call.capture(0))?.text("error");
+        let health = match error {
+            "" => json!({"success": true}),
+            error => json!({"success": false, "error": {"message": error}, "step": "write"}),
+        };
+        Ok(Reply::json(StatusCode::OK, &health))
     }
 
     /// Answers with a user's tokens, or makes one. Both are for the user alone.
@@ -59,13 +71,12 @@ impl App {
         if *method == Method::POST {
             if !own {
                 let operation = "create authentication token";
-                let reason = "can only create token for own user";
+                let reason = "you can only create token for yourself";
                 return Err(Failure::forbidden(operation, reason));
             }
             let lifetime = match call.body.get("expiresIn") {
                 None => 30 * 86_400_000,
-                Some(value) => milliseconds(value)
-                    .ok_or_else(|| Failure::unexpected("invalid duration: expiresIn"))?,
+                Some(value) => lifetime(value)?,
             };
             let client = call.body.get("client").cloned();
             let description = call.body.get("description").cloned();
@@ -98,8 +109,8 @@ impl State {
     /// Returns the objects that belong to an object, and their kind.
     fn related(&self, parent: Kind, id: &str, relation: &str) -> (Kind, Vec<Object>) {
         let of = |kind: Kind, test: &dyn Fn(&Object) -> bool| {
-            let objects = self.store.all(kind).filter(|object| test(object.1));
-            (kind, objects.map(|object| object.1.clone()).collect())
+            let objects = self.store.all_seen(kind).filter(|object| test(object));
+            (kind, objects.cloned().collect())
         };
         let property = |object: &Object, outer: &str, inner: &str| {
             let inner = object.get(outer).and_then(|outer| outer.get(inner));
@@ -161,10 +172,10 @@ impl State {
 
     /// Returns the identifiers of a machine's disks.
     pub(super) fn disks(&self, kind: Kind, id: &str) -> Vec<String> {
-        let connections = self.store.get(kind, id).map(|machine| machine.list("$VBDs"));
+        let connections = self.store.seen(kind, id).map(|machine| machine.list("$VBDs"));
         let connections = connections.into_iter().flatten();
         connections
-            .filter_map(|connection| self.store.get(Kind::Vbd, &connection))
+            .filter_map(|connection| self.store.seen(Kind::Vbd, &connection))
             .map(|connection| connection.text("VDI").to_owned())
             .filter(|disk| !disk.is_empty())
             .collect()
@@ -179,7 +190,7 @@ impl State {
 fn select(mut objects: Vec<Object>, query: &Query) -> Result<Vec<Object>, Failure> {
     if let Some(text) = query.first("filter") {
         let filter = Filter::parse(text).map_err(|error| {
-            Failure::new(StatusCode::BAD_REQUEST, format!("parse error: {error}"))
+            Failure::new(StatusCode::BAD_REQUEST, error.to_string())
                 .with_data(json!({"stringToParse": text}))
         })?;
         // The filter wants values, and these are cheaper to wrap than to copy.
@@ -278,6 +289,17 @@ fn markdown(objects: &[Object], fields: Option<&Option<Vec<String>>>) -> String 
     lines.join("\n")
 }
 
+/// Reads how long a token shall be valid, which XO limits.
+fn lifetime(value: &Value) -> Result<u64, Failure> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let lifetime = milliseconds(value)
+        .ok_or_else(|| Failure::unexpected(format!("not a valid duration: {text}")))?;
+    if lifetime > LONGEST_TOKEN {
+        return Err(Failure::unexpected(format!("too high expiresIn duration: {text}")));
+    }
+    Ok(lifetime)
+}
+
 /// Reads a duration: milliseconds, or text such as `1 hour` or `30d`.
 fn milliseconds(value: &Value) -> Option<u64> {
     if let Some(number) = value.as_f64() {
@@ -298,6 +320,9 @@ fn milliseconds(value: &Value) -> Option<u64> {
     };
     Some((number.parse::<f64>().ok()? * factor) as u64)
 }
+
+/// Half a year: how long a token is valid at most.
+const LONGEST_TOKEN: u64 = 15_778_800_000;
 
 /// Fails because changes are given as lines only.
 pub(super) fn watch_needs_ndjson() -> Failure {

@@ -34,10 +34,47 @@ impl App {
 }
 
 impl State {
+    /// Looks up what a body for a pool names, which XO does before it looks at the body's shape: to
+    /// find out whether the user may have it.
+    pub(super) fn check_named(&self, action: &str, body: &Value) -> Result<(), Failure> {
+        let text =
+            |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let seen = |kind, id: Option<String>| match &id {
+            Some(id) if self.store.seen(kind, id).is_some() => Ok(()),
+            id => Err(Failure::no_such_object(id.as_deref())),
+        };
+        match action {
+            "create_network" => match text(body, "pif") {
+                Some(pif) => seen(Kind::Pif, Some(pif)),
+                None => Ok(()),
+            },
+            "create_vm" => {
+                let template = text(body, "template");
+                let named = |one: &Object| Some(one.text("uuid")) == template.as_deref();
+                if !self.store.all_seen(Kind::VmTemplate).any(named) {
+                    return Err(Failure::no_such_object(template.as_deref()));
+                }
+                let interfaces = body.get("vifs").and_then(Value::as_array).into_iter().flatten();
+                for network in interfaces.filter_map(|interface| text(interface, "network")) {
+                    seen(Kind::Network, Some(network))?;
+                }
+                let install = body.get("install");
+                let medium = install.and_then(|install| text(install, "repository"));
+                match medium.filter(|medium| !medium.is_empty()) {
+                    Some(medium) => self.store.find_seen(Kind::Vdi, &medium).map(drop),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn create_privilege(&mut self, body: &Object) -> Result<String, Failure> {
         check_privilege(body.text("resource"), body.text("action"), body)?;
         let role = body.text("roleId");
-        self.store.find(Kind::AclRole, role)?;
+        if self.store.find(Kind::AclRole, role)?.get("isTemplate") == Some(&Value::Bool(true)) {
+            return Err(Failure::forbidden("create ACL V2 privilege", "role is a template"));
+        }
         let id = self.store.generator.uuid();
         let mut privilege = body.clone();
         privilege.insert("id".to_owned(), id.clone().into());
@@ -93,7 +130,7 @@ impl State {
 
     fn create_storage(&mut self, body: &Object) -> Result<String, Failure> {
         let host = body.text("hostId").to_owned();
-        let pool = self.store.find(Kind::Host, &host)?.text("$pool").to_owned();
+        let pool = self.store.find_seen(Kind::Host, &host)?.text("$pool").to_owned();
         let driver = body.text("SR_type");
         let shared = matches!(driver, "cephfs" | "glusterfs" | "iso" | "lvmoiscsi" | "nfs" | "smb");
         let storage = insert_in_pool(
@@ -148,20 +185,22 @@ impl State {
 
     fn create_connection(&mut self, body: &Object) -> Result<String, Failure> {
         let (vm, disk) = (body.text("VM"), body.text("VDI"));
-        let machine = self.store.find(Kind::Vm, vm)?;
+        let machine = self.store.find_seen(Kind::Vm, vm)?;
         let pool = machine.text("$pool").to_owned();
+        // A running VM gets the disk at once.
+        let is_running = machine.text("power_state") == "Running";
         let position = match body.text("userdevice") {
             "" => machine.list("$VBDs").len().to_string(),
             position => position.to_owned(),
         };
-        self.store.find(Kind::Vdi, disk)?;
+        self.store.find_seen(Kind::Vdi, disk)?;
         let letter = char::from(b'a' + position.parse::<u8>().unwrap_or(0).min(25));
         let connection = insert_in_pool(
             &mut self.store,
             Kind::Vbd,
             &pool,
             json!({
-                "attached": false, "bootable": body.get("bootable").unwrap_or(&json!(false)),
+                "attached": is_running, "bootable": body.get("bootable").unwrap_or(&json!(false)),
                 "device": format!("xvd{letter}"), "is_cd_drive": body.text("type") == "CD",
                 "position": position, "read_only": body.text("mode") == "RO", "VDI": disk, "VM": vm,
             }),
@@ -193,7 +232,7 @@ impl State {
         description: &str,
         size: u64,
     ) -> Result<String, Failure> {
-        let pool = self.store.find(Kind::Sr, storage)?.text("$pool").to_owned();
+        let pool = self.store.find_seen(Kind::Sr, storage)?.text("$pool").to_owned();
         let disk = insert_in_pool(
             &mut self.store,
             Kind::Vdi,
@@ -202,7 +241,7 @@ impl State {
                 "cbt_enabled": false, "missing": false, "name_description": description,
                 "name_label": name, "size": size, "snapshots": [], "tags": [], "usage": size,
                 "VDI_type": "user", "current_operations": {}, "other_config": {}, "$SR": storage,
-                "$VBDs": [],
+                "$VBDs": [], "chainPhysicalUsage": size,
             }),
         );
         self.store.link(Kind::Sr, storage, "VDIs", &disk);
@@ -211,8 +250,8 @@ impl State {
 
     fn create_interface(&mut self, body: &Object) -> Result<String, Failure> {
         let (vm, network) = (body.text("vmId"), body.text("networkId"));
-        self.store.find(Kind::Vm, vm)?;
-        self.store.find(Kind::Network, network)?;
+        self.store.find_seen(Kind::Vm, vm)?;
+        self.store.find_seen(Kind::Network, network)?;
         let interface = add_interface(&mut self.store, vm, network);
         self.store.update(Kind::Vif, &interface, |object| {
             for (given, shown) in [

@@ -161,7 +161,7 @@ impl State {
                     (percent(usage, size), json!({"physical_usage": usage, "size": size}))
                 }),
             },
-            "alarms": of(Kind::Alarm),
+            "alarms": of(Kind::Alarm).iter().map(|alarm| alarm.text("id")).collect::<Vec<_>>(),
             "cpuProvisioning": {
                 "total": total, "assigned": assigned, "percent": percent(assigned, total),
             },
@@ -174,7 +174,7 @@ impl State {
         let alarms = self.store.all(Kind::Alarm).filter(|alarm| {
             alarm.1.get("object").and_then(|object| object.get("uuid")).is_some_and(|it| it == id)
         });
-        let alarms: Vec<&Object> = alarms.map(|alarm| alarm.1).collect();
+        let alarms: Vec<&str> = alarms.map(|alarm| alarm.0).collect();
         let concerns = |log: &&Object| {
             let tasks = log.get("tasks").and_then(Value::as_array);
             tasks.into_iter().flatten().any(|task| {
@@ -204,6 +204,7 @@ impl State {
                 })
             })
             .collect();
+        let system = vm.get("os_version").and_then(|system| system.get("name"));
         let host = match vm.text("power_state") {
             "Running" => vm.text("$container"),
             _ => "",
@@ -212,11 +213,15 @@ impl State {
             "quickInfo": {
                 "id": id, "power_state": vm.text("power_state"), "uuid": vm.text("uuid"),
                 "name_description": vm.text("name_description"), "CPUs": {"number": number},
-                "mainIpAddress": vm.get("mainIpAddress"), "os_version": vm.get("os_version"),
-                "memory": {"size": memory(vm, "size")}, "creation": vm.get("creation"),
+                "mainIpAddress": vm.get("mainIpAddress"),
+                "os_version": system.map(|name| json!({"name": name})),
+                "memory": {"size": memory(vm, "size")},
+                "creation": vm.get("creation").unwrap_or(&json!({})),
                 "$pool": vm.text("$pool"), "virtualizationMode": vm.text("virtualizationMode"),
                 "tags": vm.get("tags"), "host": (!host.is_empty()).then_some(host),
                 "pvDriversDetected": vm.get("pvDriversDetected"),
+                "pvDriversVersion": vm.get("pvDriversVersion"),
+                "pvDriversUpToDate": vm.get("pvDriversUpToDate"),
                 "startTime": vm.get("startTime"),
             },
             "alarms": alarms,

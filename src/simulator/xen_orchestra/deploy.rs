@@ -1,7 +1,7 @@
 //! How a VM is made from a template.
 //!
-//! XO hands the template to the hypervisor, which knows UUIDs only: the identifier of a default
-//! template (pool and UUID) names nothing there. Disks and interfaces of the template are copied;
+//! A template is named by its UUID: the identifier of a default template (pool and UUID) names
+//! nothing here. Disks and interfaces of the template are copied;
 //! what the body says about a position changes the copy, anything else is new.
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::hosts::remove_disk;
 use super::kind::Kind;
 use super::machines::start;
-use super::seed::{NewMachine, add_disk, add_interface, add_machine};
+use super::seed::{NewMachine, add_disk, add_interface, add_machine, report_tools};
 use super::store::{Object, Properties, Store};
 
 /// Makes a VM from a template of the pool.
@@ -61,13 +61,9 @@ pub(super) fn create(store: &mut Store, action: &Action) -> Result<Value, Failur
             add_interface(store, &vm, network);
         }
     }
-    if template.get("isDefaultTemplate") == Some(&false.into()) {
-        // A system is on its disk, and in it the guest tools.
-        store.update(Kind::Vm, &vm, |vm| {
-            vm.insert("managementAgentDetected".to_owned(), true.into());
-            vm.insert("pvDriversDetected".to_owned(), true.into());
-        });
-    }
+    // A system is on the disk of other templates, and in it the guest tools.
+    let has_tools = template.get("isDefaultTemplate") == Some(&false.into());
+    store.update(Kind::Vm, &vm, |vm| report_tools(vm, has_tools));
     if is("boot") {
         start(store, &vm, None)?;
     }
@@ -86,6 +82,10 @@ fn copy_disks(store: &mut Store, template: &Object, vm: &str) {
 
 /// Changes or removes the disk at the position that is given, or adds one.
 fn apply_disk(store: &mut Store, vm: &str, wanted: &Object) -> Result<(), Failure> {
+    if wanted.contains_key("userdervice") {
+        // XO's validator wants this name and its code another: the disk is taken for a new one.
+        return Err(Failure::xapi("INTERNAL_ERROR", &["no virtual_size"]));
+    }
     let position = wanted.text("userdevice");
     let connections = store.find(Kind::Vm, vm)?.list("$VBDs");
     let existing = connections.iter().filter_map(|id| store.get(Kind::Vbd, id));

@@ -29,7 +29,7 @@ impl App {
             ([_, _, relation, _], _) => state.change_membership(kind, id, relation, inner, adds)?,
             ([_], _) => state.delete_tasks(),
             _ if call.operation.method == Method::PATCH => state.patch(kind, id, &call.body)?,
-            _ => state.delete(kind, id, &call.user.id)?,
+            _ => state.delete(kind, id)?,
         }
         drop(state);
         if kind == Kind::Task {
@@ -61,7 +61,9 @@ impl State {
             return Err(Failure::exists(relation_name, Some(&self.store.generator.uuid())));
         }
         if owner == Kind::AclRole && !adds && !present {
-            return Err(Failure::no_such_type(relation_name, member));
+            let name = if relation == "users" { "userId" } else { "groupId" };
+            let pair = format!("{name}:{member} and roleId:{id}");
+            return Err(Failure::no_such_type(relation_name, &pair));
         }
         if adds {
             self.store.link(owner, id, list, member);
@@ -84,8 +86,12 @@ impl State {
         }
     }
 
-    fn delete(&mut self, kind: Kind, id: &str, user: &str) -> Result<(), Failure> {
+    fn delete(&mut self, kind: Kind, id: &str) -> Result<(), Failure> {
         let object = self.store.find(kind, id)?.clone();
+        let blocked = object.get("blockedOperations").and_then(|blocked| blocked.get("destroy"));
+        if let Some(reason) = blocked {
+            return Err(Failure::blocked("destroy", reason.as_str().unwrap_or("true")));
+        }
         let store = &mut self.store;
         match kind {
             Kind::AclPrivilege => {
@@ -127,10 +133,6 @@ impl State {
                 store.remove(kind, id);
             }
             Kind::Sr => hosts::remove_storage(store, id),
-            Kind::User if id == user => {
-                let reason = "a user cannot delete itself";
-                return Err(Failure::forbidden("delete user", reason));
-            }
             Kind::User => self.delete_user(&object, id),
             Kind::Vbd => hosts::remove_connection(store, id),
             Kind::Vdi | Kind::VdiSnapshot => hosts::remove_disk(store, kind, id),
@@ -139,13 +141,11 @@ impl State {
                 store.unlink(Kind::Network, object.text("$network"), "VIFs", id);
                 store.remove(kind, id);
             }
-            Kind::Vm if matches!(object.text("power_state"), "Running" | "Paused") => {
-                let state = object.text("power_state");
-                return Err(Failure::incorrect_state(id, "power_state", "Halted", state));
-            }
             Kind::VmTemplate if object.get("isDefaultTemplate") == Some(&Value::Bool(true)) => {
-                return Err(Failure::incorrect_state(id, "isDefaultTemplate", "false", "true"));
+                let uuid = object.text("uuid");
+                return Err(Failure::incorrect_state(uuid, "isDefaultTemplate", false, true));
             }
+            // One that runs is shut down hard first.
             Kind::Vm | Kind::VmSnapshot | Kind::VmTemplate => machines::remove(store, kind, id),
             _ => {
                 store.remove(kind, id);
@@ -172,13 +172,20 @@ impl State {
         let object = self.store.find(kind, id)?.clone();
         match kind {
             Kind::Vm => {
+                // There are no resource sets here.
+                if let Some(set) = body.get("resourceSet").and_then(Value::as_str) {
+                    return Err(Failure::no_such_type("resourceSet", set));
+                }
                 self.store.update(kind, id, |machine| patch_machine(machine, body));
                 return Ok(());
             }
             Kind::Vdi => {
                 let size = body.get("size").and_then(Value::as_u64);
-                if size.is_some_and(|size| size < object.number("size")) {
-                    return Err(Failure::unexpected("cannot shrink the VDI"));
+                let present = object.number("size");
+                if let Some(size) = size.filter(|size| *size < present) {
+                    return Err(Failure::unprocessable(&format!(
+                        "cannot set new size ({size}) below the current size ({present})"
+                    )));
                 }
             }
             Kind::AclRole => refuse_built_in(&object, "update")?,
@@ -278,5 +285,5 @@ fn refuse_built_in(role: &Object, verb: &str) -> Result<(), Failure> {
     if role.get("isTemplate") != Some(&Value::Bool(true)) {
         return Ok(());
     }
-    Err(Failure::forbidden(&format!("{verb} acl role"), "the role is a template"))
+    Err(Failure::forbidden(&format!("{verb} ACL V2 role"), "role is a template"))
 }

@@ -48,13 +48,20 @@ impl Failure {
 
     /// Fails because an object does not exist.
     pub(super) fn no_such(kind: Kind, id: &str) -> Self {
-        Self::no_such_type(kind.type_name(), id)
+        Self::no_such_type(kind.missing_name(), id)
     }
 
     /// Fails because an object of a type without a collection does not exist.
     pub(super) fn no_such_type(name: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("no such {name} {id}"))
             .with_data(json!({"id": id, "type": name}))
+    }
+
+    /// Fails because nothing at all has this identifier, or none was given.
+    pub(super) fn no_such_object(id: Option<&str>) -> Self {
+        let data = id.map_or_else(|| json!({}), |id| json!({"id": id}));
+        let message = format!("no such object {}", id.unwrap_or("undefined"));
+        Self::new(StatusCode::NOT_FOUND, message).with_data(data)
     }
 
     /// Fails because an object exists already; some types do not say which.
@@ -83,7 +90,13 @@ impl Failure {
     }
 
     /// Fails because an object is in the wrong state for what was asked.
-    pub(super) fn incorrect_state(id: &str, property: &str, expected: &str, actual: &str) -> Self {
+    pub(super) fn incorrect_state(
+        id: &str,
+        property: &str,
+        expected: impl Into<Value>,
+        actual: impl Into<Value>,
+    ) -> Self {
+        let (expected, actual): (Value, Value) = (expected.into(), actual.into());
         Self::new(StatusCode::CONFLICT, "incorrect state").with_data(json!({
             "actual": actual, "expected": expected, "object": id, "property": property,
         }))
@@ -105,6 +118,13 @@ impl Failure {
     pub(super) fn forbidden(operation: &str, reason: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, format!("forbidden operation: {operation}"))
             .with_data(json!({"operation": operation, "reason": reason}))
+    }
+
+    /// Fails because somebody has blocked an operation of an object.
+    pub(super) fn blocked(operation: &str, reason: &str) -> Self {
+        let operation = format!("{operation} is blocked: {reason}");
+        Self::new(StatusCode::FORBIDDEN, format!("forbidden operation: {operation}"))
+            .with_data(json!({"operation": operation}))
     }
 
     /// Fails as the hypervisor fails: a code and its parameters.

@@ -240,7 +240,7 @@ fn create_network(store: &mut Store, action: &Action) -> Result<Value, Failure> 
             "name_description": action.option("description").unwrap_or_default(),
             "name_label": action.option("name").unwrap_or_default(), "other_config": {}, "tags": [],
             "PIFs": [], "VIFs": [], "nbd": action.body.get("nbd").unwrap_or(&json!(false)),
-            "insecureNbd": false,
+            "insecureNbd": false, "isBonded": action.name == "create_bonded_network",
         }),
     );
     let mut bases = action.body.list("pifIds");

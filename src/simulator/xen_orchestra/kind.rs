@@ -58,6 +58,19 @@ impl Kind {
         self.entry().2
     }
 
+    /// Returns what XO calls a kind when there is no such object.
+    pub(super) fn missing_name(self) -> &'static str {
+        match self {
+            Self::AclPrivilege => "privilege",
+            Self::AclRole => "role",
+            Self::BackupJob => "job",
+            Self::BackupLog | Self::RestoreLog => "backup-ng-log",
+            Self::BackupRepository => "remote",
+            Self::Server => "xenServer",
+            other => other.type_name(),
+        }
+    }
+
     /// Returns the resource that privileges are given on.
     pub(super) fn resource(self) -> String {
         self.type_name().to_ascii_lowercase()
@@ -66,6 +79,27 @@ impl Kind {
     /// Returns the address of an object. XO leaves identifiers as they are, slashes too.
     pub(super) fn href(self, id: &str) -> String {
         format!("/rest/v0/{}/{id}", self.collection())
+    }
+
+    /// Says whether objects of this kind belong to a pool. XO learns of them from the pool's
+    /// events, which come a little after what a request changed there.
+    pub(super) fn is_of_pool(self) -> bool {
+        !matches!(
+            self,
+            Self::AclPrivilege
+                | Self::AclRole
+                | Self::BackupArchive
+                | Self::BackupJob
+                | Self::BackupLog
+                | Self::BackupRepository
+                | Self::Group
+                | Self::Proxy
+                | Self::RestoreLog
+                | Self::Schedule
+                | Self::Server
+                | Self::Task
+                | Self::User
+        )
     }
 
     fn entry(self) -> &'static (Self, &'static str, &'static str) {

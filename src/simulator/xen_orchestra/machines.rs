@@ -25,6 +25,9 @@ pub(super) fn act(state: &mut State, action: &Action) -> Result<Value, Failure> 
         _ => &[],
     };
     check_power(store, id, needed)?;
+    if matches!(action.name, "clean_shutdown" | "clean_reboot" | "suspend") {
+        check_tools(store.find(Kind::Vm, id)?)?;
+    }
     match action.name {
         "start" => start(store, id, action.option("hostId"))?,
         "resume" => start(store, id, None)?,
@@ -45,7 +48,7 @@ pub(super) fn act(state: &mut State, action: &Action) -> Result<Value, Failure> 
             revert_snapshot(store, id, action.option("snapshotId").unwrap_or_default());
         }
         "clone" => return Ok(json!({"id": clone(store, action)?})),
-        "migrate" => migrate(store, id, action.option("hostId").unwrap_or_default())?,
+        "migrate" => migrate(store, action)?,
         _ => {}
     }
     Ok(Value::Null)
@@ -90,6 +93,15 @@ fn check_power(store: &Store, id: &str, needed: &[&str]) -> Result<(), Failure> 
         )),
         _ => Ok(()),
     }
+}
+
+/// Fails as the hypervisor does when nobody in a VM can hear a request.
+fn check_tools(machine: &Object) -> Result<(), Failure> {
+    let lacks = |property| machine.get(property) == Some(&Value::Bool(false));
+    if lacks("managementAgentDetected") || lacks("pvDriversDetected") {
+        return Err(Failure::xapi("VM_LACKS_FEATURE", &[machine.text("_xapiRef")]));
+    }
+    Ok(())
 }
 
 /// Starts a VM on a host of its pool.
@@ -168,8 +180,16 @@ fn attach_devices(store: &mut Store, vm: &str, attached: bool) {
     }
 }
 
-fn migrate(store: &mut Store, id: &str, host: &str) -> Result<(), Failure> {
+fn migrate(store: &mut Store, action: &Action) -> Result<(), Failure> {
+    let (id, host) = (action.id.as_str(), action.option("hostId").unwrap_or_default());
     let pool = store.find(Kind::Host, host)?.text("$pool").to_owned();
+    let machine = store.find(Kind::Vm, id)?;
+    let moves_disks = ["srId", "srIdByVdiId", "networkIdByVifId"];
+    let moves_disks = moves_disks.iter().any(|name| action.body.contains_key(*name));
+    if machine.text("$pool") == pool && !moves_disks {
+        // Within a pool a VM moves while it runs, or it is just started elsewhere.
+        check_power(store, id, &["Running"])?;
+    }
     let machine = store.find(Kind::Vm, id)?;
     let source = machine.text("$container").to_owned();
     if machine.text("power_state") == "Running" {

@@ -22,6 +22,7 @@ mod kind;
 mod machines;
 mod operations;
 mod pages;
+mod plugins;
 mod privileges;
 mod seed;
 mod shape;
@@ -31,6 +32,7 @@ mod stats;
 mod store;
 mod tasks;
 mod transfers;
+mod unseen;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +94,11 @@ impl XenOrchestra {
     /// `X-XO-Client: mcp` are refused.
     pub fn set_mcp(&self, on: bool) {
         self.running.service().set_mcp(on);
+    }
+
+    /// Ends the actions that are running, as if their time had passed.
+    pub fn end_tasks(&self) {
+        self.running.service().hurried.send_replace(());
     }
 
     /// Returns how many event streams are open, and to how many collections they are subscribed.

@@ -9,7 +9,10 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::shape::Shape;
-use crate::simulator::core::{Pattern, Query};
+use crate::simulator::{
+    SimulatorOptions,
+    core::{Pattern, Query},
+};
 
 /// One operation.
 #[derive(Debug)]
@@ -57,12 +60,32 @@ pub(super) fn operations() -> &'static [Operation] {
     &OPERATIONS
 }
 
-/// Finds the operation of a method and a path below `/rest/v0`, with the captures.
-pub(super) fn find(method: &Method, path: &str) -> Option<(&'static Operation, Vec<String>)> {
+/// Returns the operations that few servers have, and whether the document of XO 6.7 has each.
+pub(super) fn extras() -> &'static [(Operation, bool)] {
+    static EXTRAS: LazyLock<Vec<(Operation, bool)>> = LazyLock::new(|| {
+        let parsed = |line: &'static str| {
+            let plain = line.strip_prefix('+');
+            Some((Operation::parse(plain.unwrap_or(line))?, plain.is_some()))
+        };
+        include_str!("extras.txt").lines().filter_map(parsed).collect()
+    });
+    &EXTRAS
+}
+
+/// Finds the operation of a method and a path below `/rest/v0` that a server with these options has,
+/// with the captures.
+pub(super) fn find(
+    method: &Method,
+    path: &str,
+    options: &SimulatorOptions,
+) -> Option<(&'static Operation, Vec<String>)> {
     // Express answers HEAD with the handler of GET.
     let method = if method == Method::HEAD { &Method::GET } else { method };
+    let extras = extras().iter().map(|(operation, _)| operation).filter(|_| options.extras);
     operations()
         .iter()
+        .chain(extras)
+        .filter(|operation| !operation.is_lacked(options))
         .filter(|operation| operation.method == method)
         .find_map(|operation| Some((operation, operation.pattern.captures(path)?)))
 }
@@ -97,6 +120,14 @@ impl Operation {
         self.path.split('/').skip(1).collect()
     }
 
+    /// Says whether a server with these options lacks the operation.
+    pub(super) fn is_lacked(&self, options: &SimulatorOptions) -> bool {
+        options.lacks.iter().any(|line| {
+            let (method, path) = line.split_once(' ').unwrap_or_default();
+            method == self.method.as_str() && path == self.path
+        })
+    }
+
     /// Says whether the operation can be called without a login.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.path, "/ping" | "/gui-routes" | "/mcp/status" | "/docs/swagger.json")
@@ -118,7 +149,7 @@ impl Operation {
                     (!matches!(value, "true" | "false")).then_some("invalid boolean value")
                 }
                 "limit" => value.parse::<f64>().is_err().then_some("invalid float number"),
-                "granularity" => (!GRANULARITIES.contains(&value)).then_some(GRANULARITY_MESSAGE),
+                "granularity" => (!GRANULARITIES.contains(&value)).then_some(NO_SCHEMA),
                 "compress" => {
                     (!matches!(value, "gzip" | "zstd" | "true" | "false")).then_some(NO_SCHEMA)
                 }
@@ -154,10 +185,6 @@ const LIST: [&str; 5] = ["fields", "ndjson", "markdown", "filter", "limit"];
 /// The values of `granularity`.
 const GRANULARITIES: [&str; 4] = ["seconds", "minutes", "hours", "days"];
 
-/// What tsoa says about a word outside an enumeration.
-const GRANULARITY_MESSAGE: &str =
-    "should be one of the following; ['seconds','minutes','hours','days']";
-
 /// What XO says about unions.
 const NO_SCHEMA: &str = "Value does not match any allowed schema";
 
@@ -175,10 +202,11 @@ mod tests {
 
     #[test]
     fn prefers_formats() {
-        let (operation, captures) = find(&Method::GET, "/vdis/a.raw").unwrap();
+        let usual = SimulatorOptions::default();
+        let (operation, captures) = find(&Method::GET, "/vdis/a.raw", &usual).unwrap();
         assert_eq!(operation.path, "/vdis/{id}.{format}");
         assert_eq!(captures, ["a", "raw"]);
-        assert_eq!(find(&Method::HEAD, "/vdis/a").unwrap().0.path, "/vdis/{id}");
-        assert!(find(&Method::PUT, "/users").is_none());
+        assert_eq!(find(&Method::HEAD, "/vdis/a", &usual).unwrap().0.path, "/vdis/{id}");
+        assert!(find(&Method::PUT, "/users", &usual).is_none());
     }
 }

@@ -6,12 +6,18 @@ use serde_json::{Map, Value, json};
 
 use super::app::BASE;
 use super::failure::Failure;
-use super::operations::operations;
+use super::operations::{extras, operations};
 use super::state::now;
 use crate::{
     names::path::placeholders,
-    simulator::core::{Reply, Request},
+    simulator::{
+        SimulatorOptions,
+        core::{Reply, Request},
+    },
 };
+
+/// The version of the REST API that is simulated.
+const VERSION: &str = "0.37.0";
 
 /// Finds a page outside the table of operations, by the path below the base.
 pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
@@ -38,6 +44,14 @@ pub(super) fn find(method: &Method, path: &str) -> Option<Reply> {
         )),
         _ => None,
     }
+}
+
+/// Leads to the page where people sign in, as XO does outside the API.
+pub(super) fn sign_in(path: &str) -> Reply {
+    if path != SIGN_IN {
+        return redirect(StatusCode::FOUND, SIGN_IN);
+    }
+    html(StatusCode::OK, "text/html; charset=utf-8", "Simulated Xen Orchestra", "Sign in")
 }
 
 /// Answers as Express does when no route takes a request.
@@ -81,15 +95,25 @@ pub(super) fn mcp_disabled() -> Failure {
 }
 
 /// Answers `GET /docs/swagger.json` with what the table knows: paths, parameters, statuses.
-pub(super) fn description() -> Reply {
+pub(super) fn description(options: &SimulatorOptions) -> Reply {
     let mut paths = Map::new();
-    for operation in operations() {
+    // XO 6.7 has routes of the plugin that its document lacks.
+    let extras = extras().iter().filter(|(_, is_described)| options.extras && *is_described);
+    let all = operations().iter().chain(extras.map(|(operation, _)| operation));
+    for operation in all.filter(|operation| !operation.is_lacked(options)) {
         let parameters: Vec<Value> = placeholders(operation.path)
             .map(|name| (name, "path"))
             .chain(operation.query.iter().map(|&name| (name, "query")))
             .map(|(name, place)| {
                 let required = place == "path";
-                json!({"name": name, "in": place, "required": required, "schema": {}})
+                let schema = match name {
+                    "format" if operation.path.starts_with("/vdi") => {
+                        json!({"enum": ["raw", "vhd"]})
+                    }
+                    "format" => json!({"enum": ["ova", "xva"]}),
+                    _ => json!({}),
+                };
+                json!({"name": name, "in": place, "required": required, "schema": schema})
             })
             .collect();
         let statuses = operation.statuses.iter();
@@ -102,16 +126,20 @@ pub(super) fn description() -> Reply {
             methods.insert(operation.method.as_str().to_lowercase(), described);
         }
     }
+    let version = options.version.as_deref().unwrap_or(VERSION);
     Reply::json(
         StatusCode::OK,
         &json!({
             "openapi": "3.0.0",
-            "info": {"title": "Simulated Xen Orchestra REST API", "version": "0"},
+            "info": {"title": "Simulated Xen Orchestra REST API", "version": version},
             "servers": [{"url": BASE}],
             "paths": paths,
         }),
     )
 }
+
+/// Where people sign in.
+const SIGN_IN: &str = "/signin";
 
 fn html(status: StatusCode, content_type: &'static str, title: &str, message: &str) -> Reply {
     Reply::whole(

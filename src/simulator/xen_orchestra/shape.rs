@@ -60,15 +60,7 @@ impl Shape {
     ) {
         let complaint = match self {
             Self::Any => None,
-            Self::Array(element) => match value.as_array_mut() {
-                Some(elements) => {
-                    for (index, inner) in elements.iter_mut().enumerate() {
-                        element.validate(&format!("{name}.${index}"), inner, errors, extras);
-                    }
-                    None
-                }
-                None => Some("invalid array"),
-            },
+            Self::Array(element) => array(element, name, value, errors, extras),
             Self::Boolean => match value.as_str() {
                 Some("true") => {
                     *value = true.into();
@@ -78,7 +70,7 @@ impl Shape {
                     *value = false.into();
                     None
                 }
-                _ => (!value.is_boolean()).then_some("invalid boolean value"),
+                _ => (!value.is_boolean()).then(|| "invalid boolean value".to_owned()),
             },
             Self::Intersection(parts) => return intersection(parts, name, value, errors, extras),
             Self::Nullable(inner) => {
@@ -86,51 +78,32 @@ impl Shape {
                 if !value.is_null() {
                     inner.validate(name, value, &mut ignored, extras);
                 }
-                (!ignored.is_empty()).then_some(NO_SCHEMA)
+                (!ignored.is_empty()).then(|| NO_SCHEMA.to_owned())
             }
             Self::Number => {
                 let number = value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
                 if let Some(number) = number {
                     *value = json!(number);
                 }
-                (!value.is_number()).then_some("invalid float number")
+                (!value.is_number()).then(|| "invalid float number".to_owned())
             }
             Self::Object { fields, model } => {
                 return object(fields, *model, name, value, errors, extras);
             }
-            Self::OneOf(words) => {
-                let text = match &*value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                (!words.contains(&text)).then_some(NO_SCHEMA)
-            }
-            Self::OpenObject => (!value.is_object()).then_some("invalid object"),
-            Self::String => (!value.is_string()).then_some("invalid string value"),
-            Self::Union(alternatives) => {
-                let fits = alternatives.iter().any(|alternative| {
-                    let mut ignored = Map::new();
-                    let mut candidate = value.clone();
-                    alternative.validate(name, &mut candidate, &mut ignored, extras);
-                    if ignored.is_empty() {
-                        *value = candidate;
-                    }
-                    ignored.is_empty()
-                });
-                (!fits).then_some(NO_SCHEMA)
-            }
+            Self::OneOf(words) => one_of(words, name, value, extras),
+            Self::OpenObject => (!value.is_object()).then(|| "invalid object".to_owned()),
+            Self::String => (!value.is_string()).then(|| "invalid string value".to_owned()),
+            Self::Union(alternatives) => union(alternatives, name, value, extras),
         };
         if let Some(message) = complaint {
             errors.insert(name.to_owned(), json!({"message": message, "value": value}));
         }
     }
 
-    /// Returns the property names of every way to satisfy an object shape.
-    fn variants(&self) -> Vec<Vec<&str>> {
+    /// Returns the properties of every way to satisfy an object shape.
+    fn variants(&self) -> Vec<Vec<&Field>> {
         match self {
-            Self::Object { fields, .. } => {
-                vec![fields.iter().map(|field| field.name.as_str()).collect()]
-            }
+            Self::Object { fields, .. } => vec![fields.iter().collect()],
             Self::Union(alternatives) => alternatives.iter().flat_map(Self::variants).collect(),
             Self::Intersection(parts) => parts.iter().fold(vec![vec![]], |known, part| {
                 let new = part.variants();
@@ -149,6 +122,59 @@ impl Shape {
 enum Extras {
     Ignore,
     Refuse,
+}
+
+fn array(
+    element: &Shape,
+    name: &str,
+    value: &mut Value,
+    errors: &mut Map<String, Value>,
+    extras: Extras,
+) -> Option<String> {
+    let Some(elements) = value.as_array_mut() else {
+        return Some("invalid array".to_owned());
+    };
+    let mut found = Map::new();
+    for (index, inner) in elements.iter_mut().enumerate() {
+        element.validate(&format!("{name}.${index}"), inner, &mut found, extras);
+    }
+    // Of a list of alternatives XO says no more than that it does not fit.
+    if matches!(element, Shape::Union(_)) && !found.is_empty() {
+        return Some(NO_SCHEMA.to_owned());
+    }
+    errors.extend(found);
+    None
+}
+
+fn one_of(words: &[String], name: &str, value: &Value, extras: Extras) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if words.contains(&text) {
+        return None;
+    }
+    let message = |word: &String| format!("should be one of the following; ['{word}']");
+    if let ([word], Extras::Ignore) = (words, extras) {
+        return Some(message(word));
+    }
+    let issue = |word| json!({name: {"message": message(word), "value": value}});
+    Some(no_alternative(words.iter().map(issue).collect(), extras))
+}
+
+fn union(alternatives: &[Shape], name: &str, value: &mut Value, extras: Extras) -> Option<String> {
+    let mut issues = Vec::new();
+    for alternative in alternatives {
+        let mut found = Map::new();
+        let mut candidate = value.clone();
+        alternative.validate(name, &mut candidate, &mut found, extras);
+        if found.is_empty() {
+            *value = candidate;
+            return None;
+        }
+        issues.push(Value::Object(found));
+    }
+    Some(no_alternative(issues, extras))
 }
 
 fn object(
@@ -209,19 +235,26 @@ fn intersection(
         }
     }
     let message = if issues.is_empty() {
-        let variants = Shape::Intersection(parts.to_vec());
-        let variants = variants.variants();
+        let whole = Shape::Intersection(parts.to_vec());
+        let variants = whole.variants();
         let open = parts.contains(&Shape::OpenObject);
-        let declared = variants.iter().any(|names| {
+        // All properties are of one way, and all that this way needs are there.
+        let is_whole = variants.iter().any(|fields| {
             let keys = received.as_object().into_iter().flat_map(Map::keys);
-            keys.into_iter().all(|key| names.contains(&key.as_str()))
+            let known = keys.into_iter().all(|key| fields.iter().any(|field| field.name == *key));
+            known
+                && fields.iter().all(|field| !field.required || received.get(&field.name).is_some())
         });
-        if declared || open || extras == Extras::Ignore {
+        if is_whole || open || extras == Extras::Ignore {
             return;
         }
+        let names: Vec<Vec<&str>> = variants
+            .iter()
+            .map(|fields| fields.iter().map(|field| field.name.as_str()).collect())
+            .collect();
         format!(
             "Could not match intersection against any of the possible combinations: {}",
-            json!(variants)
+            json!(names)
         )
     } else {
         let issues = Value::Array(issues);
@@ -312,6 +345,17 @@ fn single(mut shapes: Vec<Shape>, many: fn(Vec<Shape>) -> Shape) -> Shape {
     shapes.pop().unwrap_or(Shape::Any)
 }
 
+/// Says that no alternative fits. XO shortens that, but not where it is inside another complaint.
+fn no_alternative(issues: Vec<Value>, extras: Extras) -> String {
+    match extras {
+        Extras::Refuse => NO_SCHEMA.to_owned(),
+        Extras::Ignore => {
+            let issues = Value::Array(issues);
+            format!("Could not match the union against any of the items. Issues: {issues}")
+        }
+    }
+}
+
 /// What XO says about unions and enumerations.
 const NO_SCHEMA: &str = "Value does not match any allowed schema";
 
@@ -362,6 +406,51 @@ mod tests {
         );
         check("{size: number, on: boolean}", json!({"size": "1", "on": "false"}), json!({}));
         check("{a: string?, b: [string]}", json!({"a": null, "b": ["c"]}), json!({}));
+    }
+
+    #[test]
+    fn says_of_each_alternative_why_it_does_not_fit_inside_intersections() {
+        let issue = |word: &str| {
+            json!({"body.type": {
+                "message": format!("should be one of the following; ['{word}']"), "value": "c",
+            }})
+        };
+        let union = |issues: Value| {
+            format!("Could not match the union against any of the items. Issues: {issues}")
+        };
+        let inner = json!([{"body.type": {
+            "message": union(json!([issue("a"), issue("b")])), "value": "c",
+        }}]);
+        let message =
+            format!("Could not match the intersection against every type. Issues: {inner}");
+        let expected = json!({"body": {"message": message, "value": {"type": "c"}}});
+        check("{type: <a b>} & {x: string}", json!({"type": "c"}), expected);
+    }
+
+    #[test]
+    fn lists_of_alternatives_are_one_complaint() {
+        let message = "Value does not match any allowed schema";
+        check(
+            "{vdis: [({size*: number} or {destroy*: boolean})]}",
+            json!({"vdis": [{"size": 1}, {}]}),
+            json!({"body.vdis": {"message": message, "value": [{"size": 1}, {}]}}),
+        );
+    }
+
+    #[test]
+    fn what_is_needed_decides_between_combinations() {
+        let shape =
+            "{auto: boolean} & ({evacuate: <false>} or {force: boolean, evacuate*: <true>})";
+        check(shape, json!({"force": true, "evacuate": true}), json!({}));
+        check(
+            shape,
+            json!({"force": true}),
+            json!({"body": {
+                "message": "Could not match intersection against any of the possible \
+                    combinations: [[\"auto\",\"evacuate\"],[\"auto\",\"force\",\"evacuate\"]]",
+                "value": {"force": true},
+            }}),
+        );
     }
 
     #[test]

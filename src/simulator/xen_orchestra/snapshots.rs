@@ -24,6 +24,9 @@ pub(super) fn take_snapshot(
     }
     let mut snapshot = machine;
     forget_identity(&mut snapshot);
+    for property in OF_MACHINES {
+        snapshot.shift_remove(property);
+    }
     snapshot.insert("type".to_owned(), Kind::VmSnapshot.type_name().into());
     snapshot.insert("name_label".to_owned(), name.into());
     snapshot.insert("power_state".to_owned(), "Halted".into());
@@ -61,6 +64,16 @@ pub(super) fn forget_identity(object: &mut Object) {
         object.shift_remove(property);
     }
 }
+
+/// What XO does not say of a snapshot.
+const OF_MACHINES: [&str; 6] = [
+    "creation",
+    "managementAgentDetected",
+    "pvDriversDetected",
+    "pvDriversUpToDate",
+    "pvDriversVersion",
+    "vulnerabilities",
+];
 
 fn snapshot_disk(
     store: &mut Store,

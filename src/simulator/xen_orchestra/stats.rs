@@ -25,7 +25,7 @@ impl App {
             Some(&"vms") => {
                 let vm = state.store.find(Kind::Vm, id)?;
                 if vm.text("power_state") != "Running" {
-                    return Err(Failure::unprocessable("VM is halted or host could not be found"));
+                    return Err(no_host(vm));
                 }
                 machine_figures(vm, interval, points)
             }
@@ -41,6 +41,23 @@ impl App {
         };
         Ok(Reply::json(StatusCode::OK, &figures))
     }
+}
+
+/// Fails because a VM is on no host; the error of the method behind it comes along.
+fn no_host(vm: &Object) -> Failure {
+    let id = vm.text("id");
+    let message = format!("VM {id} is halted or host could not be found.");
+    Failure::unprocessable(&message).with_data(json!({"errors": {
+        "code": 25,
+        "data": {
+            "expected": "<host-uuid>",
+            "object": {
+                "uuid": id, "name_label": vm.text("name_label"),
+                "name_description": vm.text("name_description"),
+                "power_state": vm.text("power_state"), "is_a_template": false,
+            },
+        },
+    }}))
 }
 
 /// Returns how busy an object's processors are, in percent, between 2 and 82.

@@ -3,6 +3,9 @@
 //! Every change goes through [`Store`], so that event streams and task watchers see all of
 //! them. A listener that does not keep up is dropped: XO does so above 20 MiB, here the limit
 //! is a number of messages.
+//!
+//! What belongs to a pool is as the hypervisor has it; those who read may be behind
+//! ([`Store::delay`]), and then see the objects as they were.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +15,8 @@ use tokio::sync::mpsc;
 
 use super::failure::Failure;
 use super::kind::Kind;
+use super::unseen::Unseen;
+use crate::simulator::Lag;
 use crate::simulator::core::Generator;
 
 /// An object as XO shows it.
@@ -27,12 +32,46 @@ pub(super) struct Store {
     pub(super) moment: u64,
     /// Who is told about changes.
     pub(super) listeners: Listeners,
+    /// What those who read do not see yet.
+    unseen: Unseen,
 }
 
 impl Store {
     /// Makes an empty store.
     pub(super) fn new(generator: Generator, moment: u64) -> Self {
-        Self { objects: BTreeMap::new(), generator, moment, listeners: Listeners::default() }
+        let listeners = Listeners::default();
+        Self { objects: BTreeMap::new(), generator, moment, listeners, unseen: Unseen::default() }
+    }
+
+    /// Keeps from those who read what is changed from now on.
+    pub(super) fn delay(&mut self, lag: Lag) {
+        self.unseen = Unseen::new(lag);
+    }
+
+    /// Lets those who read see what has waited long enough; each request that looks at objects
+    /// says so once.
+    pub(super) fn look(&mut self) {
+        self.unseen.look();
+    }
+
+    /// Returns an object as those who read see it.
+    pub(super) fn seen(&self, kind: Kind, id: &str) -> Option<&Object> {
+        match self.unseen.before(kind, id) {
+            Some(before) => before,
+            None => self.get(kind, id),
+        }
+    }
+
+    /// Returns an object as those who read see it, or the failure that says it does not exist.
+    pub(super) fn find_seen(&self, kind: Kind, id: &str) -> Result<&Object, Failure> {
+        self.seen(kind, id).ok_or_else(|| Failure::no_such(kind, id))
+    }
+
+    /// Returns all objects of a kind as those who read see them.
+    pub(super) fn all_seen(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+        let there = self.all(kind).map(|(id, _)| id);
+        let removed = self.unseen.ids(kind).filter(move |id| self.get(kind, id).is_none());
+        there.chain(removed).filter_map(move |id| self.seen(kind, id))
     }
 
     /// Returns an object.
@@ -62,6 +101,7 @@ impl Store {
     /// Adds an object under its `id` and returns the identifier.
     pub(super) fn insert(&mut self, kind: Kind, object: Value) -> String {
         let id = object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.unseen.changes(kind, &id, None);
         self.listeners.notify(kind, Change::Added, &object);
         self.objects.entry(kind).or_default().insert(id.clone(), object);
         id
@@ -78,6 +118,7 @@ impl Store {
             return false;
         };
         if let Some(properties) = object.as_object_mut() {
+            self.unseen.changes(kind, id, Some(properties));
             change(properties);
         }
         self.listeners.notify(kind, Change::Updated, object);
@@ -115,9 +156,18 @@ impl Store {
         });
     }
 
+    /// Puts the objects of a kind into the order of a number they have.
+    pub(super) fn sort(&mut self, kind: Kind, property: &str) {
+        let objects = self.objects.entry(kind).or_default();
+        let mut sorted: Vec<(String, Value)> = std::mem::take(objects).into_iter().collect();
+        sorted.sort_by_key(|(_, object)| object.get(property).and_then(Value::as_u64));
+        *objects = sorted.into_iter().collect();
+    }
+
     /// Removes an object and returns it.
     pub(super) fn remove(&mut self, kind: Kind, id: &str) -> Option<Object> {
         let removed = self.objects.get_mut(&kind)?.shift_remove(id)?;
+        self.unseen.changes(kind, id, removed.as_object());
         self.listeners.notify(kind, Change::Removed, &removed);
         match removed {
             Value::Object(object) => Some(object),
@@ -222,10 +272,25 @@ impl Listeners {
     }
 }
 
-/// Returns the wanted properties, in the order wanted; `None` stands for all.
+/// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
+/// property of a property, and comes inside it.
 pub(super) fn pick(object: &Object, fields: Option<&[String]>) -> Object {
     let Some(fields) = fields else {
         return object.clone();
     };
-    fields.iter().filter_map(|field| Some((field.clone(), object.get(field)?.clone()))).collect()
+    let mut picked = Object::new();
+    for field in fields {
+        if let Some(value) = object.get(field) {
+            picked.insert(field.clone(), value.clone());
+        } else if let Some((outer, inner)) = field.split_once('.')
+            && let Some(Value::Object(nested)) = object.get(outer)
+        {
+            let more = pick(nested, Some(&[inner.to_owned()]));
+            let place = picked.entry(outer).or_insert_with(|| json!({}));
+            if let Some(place) = place.as_object_mut() {
+                place.extend(more);
+            }
+        }
+    }
+    picked
 }

@@ -1,8 +1,8 @@
 //! Tasks: what an action becomes while it runs, waiting for its end, and watching all of them.
 //!
-//! A task is pending for the configured duration, with its progress shown in quarters or every
-//! second, and then its effect is applied to the state at once. A migration shows its parts too.
-//! An aborted task has no effect.
+//! A task is pending for the configured duration, and then its effect is applied to the state at
+//! once. Only what goes from host to host of a pool says how far it is. To abort a task is a wish:
+//! it is noted, and the action goes on and succeeds, except for a sequence of schedules.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::collections::{fields, watch_needs_ndjson};
 use super::failure::Failure;
 use super::kind::Kind;
 use super::state::{State, now};
-use super::store::{Properties, TaskWatcher};
+use super::store::{Object, Properties, TaskWatcher};
 use crate::simulator::core::Reply;
 
 /// What a task does to the state when its time has come; gives its result.
@@ -32,9 +32,17 @@ impl App {
         effect: Effect,
     ) -> Result<Reply, Failure> {
         let action = call.operation.segments().last().copied().unwrap_or_default();
+        let (manner, what) = match action {
+            "rolling_reboot" => (Manner::Rolling, "rolling pool reboot".to_owned()),
+            "rolling_update" => (Manner::Rolling, "rolling pool update".to_owned()),
+            _ if kind == Kind::Schedule && self.state().is_sequence(call.capture(0)) => {
+                (Manner::Stoppable, format!("{action} {}", kind.type_name()))
+            }
+            _ => (Manner::Silent, format!("{} {}", action.replace('_', " "), kind.type_name())),
+        };
         let mut properties = json!({
             "objectType": kind.type_name(),
-            "name": format!("REST API: {} {}", action.replace('_', " "), kind.type_name()),
+            "name": format!("REST API: {what}"),
             "objectId": call.capture(0),
             "userId": call.user.id,
             "type": "xo:rest-api:action",
@@ -46,7 +54,7 @@ impl App {
         }
         let id = self.state().add_task(properties);
         let method = format!("{}.{action}", kind.type_name());
-        let running = tokio::spawn(Arc::clone(self).finish(id.clone(), method, effect));
+        let running = tokio::spawn(Arc::clone(self).finish(id.clone(), method, manner, effect));
         if !call.flag("sync") {
             return Ok(Reply::json(StatusCode::ACCEPTED, &json!({"taskId": id}))
                 .header(LOCATION, &Kind::Task.href(&id)));
@@ -88,7 +96,7 @@ impl App {
         Ok(Reply::stream("application/x-ndjson", receiver))
     }
 
-    /// Stops a pending task.
+    /// Notes that somebody wants a pending task to stop. Next to nothing in XO looks at that.
     pub(super) fn abort(&self, id: &str) {
         let mut state = self.state();
         if !state.is_pending(id) {
@@ -96,10 +104,7 @@ impl App {
         }
         state.store.update(Kind::Task, id, |task| {
             task.insert("abortionRequestedAt".to_owned(), now().into());
-            task.insert("status".to_owned(), "interrupted".into());
             task.insert("updatedAt".to_owned(), now().into());
-            task.insert("end".to_owned(), now().into());
-            task.insert("result".to_owned(), json!({"message": "aborted", "name": "AbortError"}));
         });
         drop(state);
         self.ended.send_replace(());
@@ -109,45 +114,34 @@ impl App {
         self: Arc<Self>,
         id: String,
         method: String,
+        manner: Manner,
         effect: Effect,
     ) -> Result<Value, Failure> {
         if !self.options.task_duration.is_zero() {
-            let duration = self.options.task_duration;
-            let parts = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).clamp(4, 100);
-            for part in 1..=parts {
-                tokio::time::sleep(duration / parts).await;
-                let mut state = self.state();
-                if part < parts && state.is_pending(&id) {
-                    let percent = part * 100 / parts;
-                    state.store.update(Kind::Task, &id, |task| {
-                        task.insert("progress".to_owned(), percent.into());
-                        task.insert("updatedAt".to_owned(), now().into());
-                        if method == "VM.migrate" {
-                            task.insert("tasks".to_owned(), steps_of_migration(&id, percent));
-                        }
-                    });
-                }
+            tokio::select! {
+                () = self.pass_time(&id, manner) => {}
+                () = self.hurried_along() => {}
+                () = self.stopped(&id), if manner == Manner::Stoppable => {}
             }
         }
         let result = {
             let mut state = self.state();
-            if state.store.get(Kind::Task, &id).is_some() && !state.is_pending(&id) {
-                return Err(Failure::unexpected("task aborted"));
-            }
-            let result = effect(&mut state);
+            let is_stopped = manner == Manner::Stoppable && state.is_to_stop(&id);
+            let result = match is_stopped {
+                true => Err(Failure::unexpected("This operation was aborted")),
+                false => effect(&mut state),
+            };
             state.store.update(Kind::Task, &id, |task| {
                 let (status, shown) = match &result {
                     Ok(value) => ("success", value.clone()),
+                    Err(failure) if is_stopped => ("interrupted", failure.task_result(&method)),
                     Err(failure) => ("failure", failure.task_result(&method)),
                 };
                 task.insert("status".to_owned(), status.into());
                 task.insert("updatedAt".to_owned(), now().into());
                 task.insert("end".to_owned(), now().into());
-                if result.is_ok() {
-                    task.insert("progress".to_owned(), 100.into());
-                    if task.contains_key("tasks") {
-                        task.insert("tasks".to_owned(), steps_of_migration(&id, 100));
-                    }
+                if result.is_ok() && manner == Manner::Rolling {
+                    show_progress(task, 100);
                 }
                 if !shown.is_null() {
                     task.insert("result".to_owned(), shown);
@@ -158,29 +152,84 @@ impl App {
         self.ended.send_replace(());
         result
     }
+
+    /// Lets the time of a task pass. Most show nothing of how far they are.
+    async fn pass_time(&self, id: &str, manner: Manner) {
+        let duration = self.options.task_duration;
+        if manner != Manner::Rolling {
+            return tokio::time::sleep(duration).await;
+        }
+        let parts = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).clamp(4, 100);
+        for part in 0..parts {
+            self.state().store.update(Kind::Task, id, |task| {
+                show_progress(task, part * 100 / parts);
+                task.insert("updatedAt".to_owned(), now().into());
+            });
+            tokio::time::sleep(duration / parts).await;
+        }
+    }
+
+    /// Ends when the tasks that run are to end.
+    async fn hurried_along(&self) {
+        if self.hurried.subscribe().changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Ends when somebody wants a task to stop.
+    async fn stopped(&self, id: &str) {
+        let mut changes = self.ended.subscribe();
+        while !self.state().is_to_stop(id) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
-/// Returns the parts of a migration that is done by `percent`; each takes a third of the time.
-fn steps_of_migration(id: &str, percent: u32) -> Value {
-    const NAMES: [&str; 3] = ["Prepare the target", "Copy the memory", "Switch over"];
-    let begun = NAMES.iter().zip([0, 33, 66]).enumerate().filter(|(_, (_, from))| percent >= *from);
-    begun
-        .map(|(at, (name, from))| {
-            let progress = ((percent - from) * 3).min(100);
-            json!({
-                "id": format!("{id}-{at}"),
-                "properties": {"name": name},
-                "progress": progress,
-                "start": now(),
-                "status": if progress == 100 { "success" } else { "pending" },
-            })
-        })
-        .collect()
+/// What a task shows and heeds while it runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Manner {
+    /// Nothing, as nearly all.
+    Silent,
+    /// A rolling update or reboot says how far it is.
+    Rolling,
+    /// A sequence of schedules ends when it is aborted.
+    Stoppable,
+}
+
+/// Says in a task that goes from host to host how far it is.
+fn show_progress(task: &mut Object, percent: u32) {
+    let (id, start) = (task.text("id").to_owned(), task.number("start"));
+    let step = |name: &str, number: u32, percent: u32| {
+        let mut step = json!({
+            "id": format!("{id}-{number}"),
+            "properties": {"name": name, "progress": percent},
+            "start": start,
+            "status": if percent == 100 { "success" } else { "pending" },
+        });
+        if percent == 100
+            && let Some(step) = step.as_object_mut()
+        {
+            step.insert("end".to_owned(), now().into());
+        }
+        step
+    };
+    let steps = [step("Listing missing patches", 0, 100), step("Restarting hosts", 1, percent)];
+    task.insert("tasks".to_owned(), steps.into_iter().collect());
+    if let Some(properties) = task.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("progress".to_owned(), percent.into());
+    }
 }
 
 impl State {
     fn is_pending(&self, id: &str) -> bool {
         self.store.get(Kind::Task, id).is_some_and(|task| task.text("status") == "pending")
+    }
+
+    fn is_to_stop(&self, id: &str) -> bool {
+        let task = self.store.get(Kind::Task, id);
+        task.is_some_and(|task| task.contains_key("abortionRequestedAt"))
     }
 }
 

@@ -75,9 +75,11 @@ impl Call {
 
 impl Service for App {
     async fn answer(self: Arc<Self>, request: &mut Request) -> Reply {
-        let reply = if request.path.trim_end_matches('/') != PATH {
-            Reply::whole(StatusCode::NOT_FOUND, TEXT, "Not Found")
-        } else if request.method != HttpMethod::POST {
+        if request.path.trim_end_matches('/') != PATH {
+            // The proxy never answers on other paths.
+            return std::future::pending().await;
+        }
+        let reply = if request.method != HttpMethod::POST {
             Reply::whole(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Method Not Allowed")
                 .header(ALLOW, "POST")
         } else {

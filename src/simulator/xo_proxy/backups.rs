@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::app::{App, Call, Outcome};
 use super::failure::Failure;
+use super::runs::now;
 use super::seed::{Repository, State};
+use crate::simulator::core::fingerprint;
 
 impl App {
     pub(super) fn backup(&self, call: &Call) -> Result<Outcome, Failure> {
@@ -15,8 +17,9 @@ impl App {
         }
         if call.name == "unmountPartition" {
             let path = call.text("path");
-            let known = state.mounted.remove(path);
-            known.ok_or_else(|| Failure::thrown(format!("no partition is mounted at {path}")))?;
+            let gone =
+                || Failure::thrown(format!("No partition corresponding to the path {path} found"));
+            state.mounted.remove(path).ok_or_else(gone)?;
             return Ok(Outcome::Value(true.into()));
         }
         if call.params.contains_key("remotes") {
@@ -25,21 +28,32 @@ impl App {
         let remote = call.params.get("remote").unwrap_or(&Value::Null);
         let repository = state.repository(remote)?;
         match call.name {
-            "deleteVmBackup" => repository.delete(call.text("filename"))?,
+            "deleteVmBackup" => repository.delete(call.text("filename")),
             "deleteVmBackups" => {
                 let names = call.params.get("filenames").and_then(Value::as_array);
                 for name in names.into_iter().flatten().filter_map(Value::as_str) {
-                    repository.delete(name)?;
+                    repository.delete(name);
                 }
             }
             "deleteMetadataBackup" => {
-                repository.metadata(call.text("backupId"))?;
                 let id = call.text("backupId");
+                if repository.metadata(id).is_none() {
+                    let text = format!("The id ({id}) not correspond to a metadata folder");
+                    return Err(Failure::thrown(text));
+                }
                 repository.xo.retain(|backup| backup["id"] != id);
                 repository.pools.values_mut().for_each(|it| it.retain(|it| it["id"] != id));
             }
             "restoreMetadataBackup" => {
-                repository.metadata(call.text("backupId"))?;
+                let id = call.text("backupId");
+                let found = repository.metadata(id).is_some();
+                let is_of_xo = repository.xo.iter().any(|backup| backup["id"] == id);
+                let missing =
+                    || missing(remote, &format!("{}/metadata.json", id.trim_start_matches('/')));
+                found.then_some(()).ok_or_else(missing)?;
+                if is_of_xo {
+                    return Ok(Outcome::List(configuration(&state.generator.base36(11))));
+                }
                 return Ok(Outcome::Bytes(export_size));
             }
             _ => return within_disk(&mut state, call, export_size),
@@ -53,7 +67,7 @@ fn within_disk(state: &mut State, call: &Call, export_size: u64) -> Result<Outco
     let disk = call.text("disk").to_owned();
     let remote = call.params.get("remote").unwrap_or(&Value::Null);
     if !state.repository(remote)?.has_disk(&disk) {
-        return Err(missing(&disk));
+        return Err(missing(remote, disk.trim_start_matches('/')));
     }
     let partition = call.text("partition");
     if !matches!(partition, "" | "1" | "2") {
@@ -67,7 +81,7 @@ fn within_disk(state: &mut State, call: &Call, export_size: u64) -> Result<Outco
         "listPartitionFiles" => match call.text("path") {
             "/" => Outcome::Value(json!({ "etc/": {}, "var/": {}, "vmlinuz": {} })),
             "/etc" | "/etc/" => Outcome::Value(json!({ "hosts": {}, "fstab": {}, "ssh/": {} })),
-            path => return Err(missing(path)),
+            path => return Err(Failure::no_file(path)),
         },
         "mountPartition" => {
             let path = format!("/run/xo-proxy/mounts/{}", state.generator.base36(10));
@@ -88,15 +102,7 @@ fn list(state: &mut State, call: &Call) -> Value {
         .filter_map(|(id, remote)| {
             let repository = state.repository(remote).ok()?;
             let value = match call.name {
-                "listVmBackups" => repository
-                    .vms
-                    .iter()
-                    .filter(|(uuid, backups)| {
-                        !backups.is_empty() && vm.is_none_or(|vm| vm == uuid.as_str())
-                    })
-                    .map(|(uuid, backups)| (uuid.clone(), Value::from(backups.clone())))
-                    .collect::<Map<_, _>>()
-                    .into(),
+                "listVmBackups" => vm_backups(repository, id, vm),
                 "listPoolMetadataBackups" => json!(repository.pools),
                 _ => json!(repository.xo),
             };
@@ -106,31 +112,68 @@ fn list(state: &mut State, call: &Call) -> Value {
     found.into()
 }
 
-fn missing(path: &str) -> Failure {
-    Failure::thrown(format!("ENOENT: no such file or directory, open '{path}'"))
+/// Lists the backups of VMs in the repository `id`; that of one VM is there even when it has none.
+fn vm_backups(repository: &Repository, id: &str, vm: Option<&str>) -> Value {
+    let of = |backups: &[Value]| -> Value {
+        let shown = backups.iter().cloned().map(|mut backup| {
+            if let Some(members) = backup.as_object_mut() {
+                members.insert("backupRepository".to_owned(), id.into());
+            }
+            backup
+        });
+        shown.collect()
+    };
+    if let Some(vm) = vm {
+        let backups = repository.vms.get(vm).map(Vec::as_slice).unwrap_or_default();
+        return json!({ vm: of(backups) });
+    }
+    let all = repository.vms.iter().filter(|(_, backups)| !backups.is_empty());
+    all.map(|(vm, backups)| (vm.clone(), of(backups))).collect::<Map<_, _>>().into()
+}
+
+/// What a backup of the settings of Xen Orchestra gives: a log, whose last entry has all of them in a
+/// text, secrets included.
+fn configuration(task: &str) -> Vec<Value> {
+    let settings = json!({
+        "servers": [{ "host": "pool.example.com", "username": "root", "password": "p00l-r00t-passw0rd" }],
+        "users": [{ "email": "admin@admin.net", "pw_hash": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA" }],
+    });
+    let properties = json!({ "name": "restore", "type": "xoConfig" });
+    vec![
+        json!({ "id": task, "type": "start", "timestamp": now(), "properties": properties }),
+        json!({
+            "id": task, "type": "end", "timestamp": now(), "status": "success",
+            "result": settings.to_string(),
+        }),
+    ]
+}
+
+/// Says that a file is not there, by its path on the proxy: where the repository is mounted.
+pub(super) fn missing(remote: &Value, path: &str) -> Failure {
+    let url = remote.get("url").and_then(Value::as_str).unwrap_or_default();
+    let root = match url.strip_prefix("file://") {
+        Some(root) => root.trim_end_matches('/').to_owned(),
+        None => format!("/run/xo-proxy/mounts/{:016x}", fingerprint(url)),
+    };
+    Failure::no_file(&format!("{root}/{path}"))
 }
 
 impl Repository {
-    fn delete(&mut self, name: &str) -> Result<(), Failure> {
+    /// Deletes a backup of a VM; one that is not there is deleted.
+    fn delete(&mut self, name: &str) {
         for backups in self.vms.values_mut() {
-            if let Some(at) = backups.iter().position(|backup| backup["id"] == name) {
-                backups.remove(at);
-                return Ok(());
-            }
+            backups.retain(|backup| backup["id"] != name);
         }
-        Err(missing(name))
     }
 
     /// Finds a backup of a VM.
-    pub(super) fn vm_backup(&self, id: &str) -> Result<&Value, Failure> {
+    pub(super) fn vm_backup(&self, id: &str) -> Option<&Value> {
         let mut backups = self.vms.values().flatten();
-        backups.find(|backup| backup["id"] == id).ok_or_else(|| missing(id))
+        backups.find(|backup| backup["id"] == id)
     }
 
-    fn metadata(&self, id: &str) -> Result<&Value, Failure> {
+    fn metadata(&self, id: &str) -> Option<&Value> {
         let mut backups = self.pools.values().flatten().chain(&self.xo);
-        backups
-            .find(|backup| backup["id"] == id)
-            .ok_or_else(|| missing(&format!("{id}/metadata.json")))
+        backups.find(|backup| backup["id"] == id)
     }
 }

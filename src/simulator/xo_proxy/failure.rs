@@ -22,6 +22,29 @@ impl Failure {
         Self { code: -32000, message, data: Some(json!({ "stack": stack })) }
     }
 
+    /// A member was read of nothing.
+    pub(super) fn of_type(message: impl Into<String>) -> Self {
+        let message = message.into();
+        let data = json!({ "stack": format!("TypeError: {message}\n    at parseUrl (file:///opt/xo-proxy/app/xapi.mjs:31:9)") });
+        Self { code: -32000, message, data: Some(data) }
+    }
+
+    /// A file or a folder does not exist.
+    pub(super) fn no_file(path: &str) -> Self {
+        let message = format!("ENOENT: no such file or directory, open '{path}'");
+        let data = json!({
+            "errno": -2, "code": "ENOENT", "syscall": "open", "path": path,
+            "stack": format!("Error: {message}\nFrom:\n    at NfsHandler.openFile (file:///opt/xo-proxy/app/fs.mjs:98:7)"),
+        });
+        Self { code: -32000, message, data: Some(data) }
+    }
+
+    /// The worker that runs jobs failed, and does not say why.
+    pub(super) fn of_worker() -> Self {
+        let message = "unknown error from the peer".to_owned();
+        Self { code: -32000, message, data: Some(json!({})) }
+    }
+
     /// The method does not exist; a batch has no method at all.
     pub(super) fn method_not_found(method: Option<&str>) -> Self {
         let message = match method {

@@ -34,7 +34,7 @@ const TASK_ID: Param = param("taskId", Kind::String);
 /// What every proxy has.
 pub(super) const METHODS: &[Method] = &[
     method("system.getMethodsInfo", "returns the signatures of all available API methods", &[]),
-    method("system.getServerVersion", "returns the version of xo-server", &[]),
+    method("system.getServerVersion", "returns the version of xo-proxy", &[]),
     method("system.listMethods", "returns the name of all available API methods", &[]),
     method(
         "system.methodSignature",
@@ -77,7 +77,7 @@ pub(super) const METHODS: &[Method] = &[
         "fetch files from partition",
         &[
             DISK,
-            Param { name: "format", kind: Kind::String, is_optional: false, default: Some("zip") },
+            Param { name: "format", kind: Kind::String, is_optional: true, default: Some("zip") },
             PARTITION,
             param("paths", Kind::Strings),
             REMOTE,

@@ -12,7 +12,7 @@ pub(super) struct Param {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) is_optional: bool,
-    /// What the signature shows; nobody fills it in.
+    /// What counts when nothing is given.
     pub(super) default: Option<&'static str>,
 }
 

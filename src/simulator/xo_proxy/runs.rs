@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::app::{App, Call, Outcome};
+use super::backups::missing;
 use super::failure::Failure;
 
 /// So many parts has a run.
@@ -22,6 +23,8 @@ struct Work {
     properties: Value,
     /// What the call answers in the end.
     result: Value,
+    /// Why no VM was backed up, though the run is a success.
+    trouble: Option<String>,
 }
 
 impl App {
@@ -42,6 +45,17 @@ impl App {
     fn job(&self, call: &Call) -> Result<Work, Failure> {
         let job = call.member("job", "id").as_str().map(str::to_owned);
         let mut state = self.state();
+        // What is missing in a job is found out in another process.
+        let kind = call.member("job", "type").as_str();
+        if !matches!(kind, Some("backup" | "metadataBackup"))
+            || !call.member("job", "settings").is_object()
+        {
+            return Err(Failure::of_worker());
+        }
+        let remotes = call.params.get("remotes").and_then(Value::as_object);
+        let trouble = remotes.into_iter().flatten().find_map(|(_, remote)| {
+            state.repository(remote).err().map(|failure| failure.message().to_owned())
+        });
         if let Some(job) = &job {
             if state.running.contains(job) {
                 return Err(Failure::thrown("job is already running"));
@@ -56,18 +70,23 @@ impl App {
             "scheduleId": call.member("schedule", "id"),
         });
         let task = state.generator.base36(11);
-        Ok(Work { task, job, name: "backup VM", properties, result: true.into() })
+        Ok(Work { task, job, name: "backup VM", properties, result: true.into(), trouble })
     }
 
     fn import(&self, call: &Call) -> Result<Work, Failure> {
         let mut state = self.state();
         let remote = call.params.get("remote").unwrap_or(&Value::Null);
-        let backup = state.repository(remote)?.vm_backup(call.text("backupId"))?.clone();
-        if call.member("xapi", "url").as_str().is_none() {
-            return Err(Failure::thrown(
-                "Cannot read properties of undefined (reading 'hostname')",
-            ));
+        state.repository(remote)?;
+        // Whom to log in as is looked at first.
+        for (member, read) in [("credentials", "username"), ("url", "hostname")] {
+            if call.member("xapi", member).is_null() {
+                let text = format!("Cannot read properties of undefined (reading '{read}')");
+                return Err(Failure::of_type(text));
+            }
         }
+        let id = call.text("backupId");
+        let backup = state.repository(remote)?.vm_backup(id).cloned();
+        let backup = backup.ok_or_else(|| missing(remote, id.trim_start_matches('/')))?;
         let properties = json!({
             "name": "restore",
             "backupId": call.text("backupId"),
@@ -76,12 +95,12 @@ impl App {
             "time": backup.get("timestamp"),
         });
         let (task, vm) = (state.generator.base36(11), state.generator.uuid());
-        Ok(Work { task, job: None, name: "transfer", properties, result: vm.into() })
+        Ok(Work { task, job: None, name: "transfer", properties, result: vm.into(), trouble: None })
     }
 
     /// Does the work and writes its log, as long as somebody reads that.
     async fn work(self: Arc<Self>, work: Work, log: mpsc::Sender<Value>) {
-        let Work { task, job, name, properties, result } = work;
+        let Work { task, job, name, properties, result, trouble } = work;
         self.state().tasks.begin(&task, now(), &properties);
         self.announce();
         let say = async |event: Value| {
@@ -96,11 +115,17 @@ impl App {
             let id = format!("{task}.{part}");
             say(json!({
                 "id": id, "parentId": task, "type": "start", "timestamp": now(),
-                "properties": { "name": name },
+                "properties": { "name": name, "name_label": format!("vm-{part:02}") },
             }))
             .await;
             tokio::time::sleep(self.options.common.task_duration / PARTS).await;
-            say(json!({ "id": id, "type": "end", "timestamp": now(), "status": "success" })).await;
+            let mut end =
+                json!({ "id": id, "type": "end", "timestamp": now(), "status": "success" });
+            if let (Some(end), Some(message)) = (end.as_object_mut(), &trouble) {
+                end.insert("status".to_owned(), "failure".into());
+                end.insert("result".to_owned(), json!({ "message": message, "name": "Error" }));
+            }
+            say(end).await;
         }
         let mut end = json!({ "id": task, "type": "end", "timestamp": now(), "status": "success" });
         if let (Some(end), true) = (end.as_object_mut(), result.is_string()) {

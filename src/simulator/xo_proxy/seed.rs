@@ -48,7 +48,7 @@ impl Repository {
     pub(super) fn size(&self) -> Value {
         let sizes = self.vms.values().flatten().filter_map(|backup| backup["size"].as_u64());
         let total: u64 = sizes.sum();
-        json!({ "onDisk": total, "total": total })
+        json!({ "onDisk": total })
     }
 
     /// Returns whether a disk of a backup of a VM has this identifier.
@@ -81,7 +81,6 @@ impl State {
                 json!({
                     "type": "xo-vm-backup",
                     "id": format!("/xo-vm-backups/{vm}/{date}.json"),
-                    "backupRepository": "r1",
                     "disks": [{
                         "id": format!("/xo-vm-backups/{vm}/vdis/{job}/{disk}/{date}.vhd"),
                         "name": format!("{name} root"),
@@ -111,9 +110,11 @@ impl State {
         };
         let date = Date(newest).basic();
         let job = generator.uuid();
-        let id = format!("xo-pool-metadata-backups/{schedule}/{pool}/{date}");
+        let id = format!("/xo-pool-metadata-backups/{schedule}/{pool}/{date}");
         repository.pools.insert(pool, vec![metadata(id, &job)]);
-        repository.xo.push(metadata(format!("xo-config-backups/{schedule}/{date}"), &job));
+        let mut settings = metadata(format!("/xo-config-backups/{schedule}/{date}"), &job);
+        settings["data"] = "./data.json".into();
+        repository.xo.push(settings);
         Self {
             token: token.to_owned(),
             next_token: None,

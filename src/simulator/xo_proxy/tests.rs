@@ -267,12 +267,28 @@ async fn backups_are_listed_opened_and_deleted() {
     let answer = client.call("backup.fetchPartitionFiles", fetch).await;
     assert_eq!(answer.header("content-type"), "application/octet-stream");
     let unknown = json!({ "disk": "/x.vhd", "remote": remote() });
-    let (code, message) = client.error("backup.listDiskPartitions", unknown).await;
-    assert_eq!(code, -32000);
-    assert!(message.starts_with("ENOENT"), "{message}");
+    let answer = client.call("backup.listDiskPartitions", unknown).await.json();
+    let (message, data) = (&answer["error"]["message"], &answer["error"]["data"]);
+    assert!(message.as_str().unwrap().starts_with("ENOENT"), "{message}");
+    assert_eq!((&data["errno"], &data["code"]), (&json!(-2), &json!("ENOENT")));
+    assert!(data["path"].as_str().unwrap().ends_with("/x.vhd"), "{data}");
+    let fetch = on_disk(json!({ "partition": "2", "paths": ["/etc/hosts"] }));
+    let answer = client.call("backup.fetchPartitionFiles", fetch).await;
+    assert_eq!(answer.header("content-type"), "application/octet-stream", "zip unless it is said");
+    let none = json!({ "remotes": { "x": remote() }, "vmId": "nope" });
+    assert_eq!(client.result("backup.listVmBackups", none).await, json!({ "x": { "nope": [] } }));
     let delete = json!({ "filename": of_vm[0]["id"], "remote": remote() });
     assert_eq!(client.result("backup.deleteVmBackup", delete.clone()).await, json!(true));
-    assert_eq!(client.error("backup.deleteVmBackup", delete).await.0, -32000);
+    assert_eq!(client.result("backup.deleteVmBackup", delete).await, json!(true), "it is gone");
+    let nothing = json!({ "backupId": "nope", "remote": remote() });
+    let (_, message) = client.error("backup.deleteMetadataBackup", nothing).await;
+    assert_eq!(message, "The id (nope) not correspond to a metadata folder");
+    let settings = client
+        .result("backup.listXoMetadataBackups", json!({ "remotes": { "r": remote() } }))
+        .await;
+    let settings = json!({ "backupId": settings["r"][0]["id"], "remote": remote() });
+    let log = client.call("backup.restoreMetadataBackup", settings).await.lines();
+    assert!(log.last().unwrap()["result"].as_str().unwrap().contains("pw_hash"), "all of it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,7 +299,8 @@ async fn runs_write_a_log_that_is_kept_alive() {
     let token = proxy.token().to_owned();
     let client = Client { proxy, token };
     let params = json!({
-        "job": { "id": "j1", "name": "nightly", "mode": "full" }, "remotes": {},
+        "job": { "id": "j1", "type": "backup", "name": "nightly", "mode": "full", "settings": {} },
+        "remotes": {},
         "schedule": { "id": "s1" }, "streamLogs": true,
     });
     let answer = client.call("backup.run", params.clone()).await;
@@ -293,9 +310,21 @@ async fn runs_write_a_log_that_is_kept_alive() {
     assert_eq!(lines[0]["result"]["$responseType"], "ndjson");
     let last = lines.last().unwrap();
     assert_eq!((&last["type"], &last["status"]), (&json!("end"), &json!("success")));
+    // No VM was backed up, and the run is a success.
+    let mut down = params.clone();
+    down["remotes"] = json!({ "r": { "url": "nfs://down.example.com:/" } });
+    let answer = client.call("backup.run", down).await;
+    let lines: Vec<Value> =
+        answer.body.lines().map(|line| serde_json::from_str(line.trim()).unwrap()).collect();
+    assert_eq!(lines.last().unwrap()["status"], "success");
+    let failed = lines.iter().filter(|line| line["status"] == "failure").count();
+    assert_eq!(failed, 3);
     let mut quiet = params;
     quiet["streamLogs"] = json!(false);
-    assert_eq!(client.result("backup.run", quiet).await, json!(true));
+    assert_eq!(client.result("backup.run", quiet.clone()).await, json!(true));
+    quiet["job"] = json!({ "id": "j2" });
+    let (code, message) = client.error("backup.run", quiet).await;
+    assert_eq!((code, &*message), (-32000, "unknown error from the peer"));
 }
 
 #[tokio::test]

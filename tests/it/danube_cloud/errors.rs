@@ -37,14 +37,20 @@ fn define(more: Value) -> Call {
 
 /// 404: what is not there.
 fn missing(newest: &str) -> Vec<(Call, &'static str)> {
-    let missing_task = "[not_found] HTTP 404: Task does not exist (anymore)";
+    let unknown = "1e1d1-00000000-0000-0000-ffff";
     vec![
-        (("list_backups", json!({ "vm": "nobody" })), "[not_found] HTTP 404: VM not found"),
+        (
+            ("create_backup", json!({ "vm": "nobody", "definition": "daily" })),
+            "[not_found] HTTP 404: VM not found",
+        ),
         (("list_vm_backup_definitions", json!({ "vm": "nobody" })), "404: VM not found"),
         (("list_tasks", json!({ "dc": "nowhere" })), "404: Datacenter not found"),
         (("list_backup_definitions", json!({ "dc": "nowhere" })), "404: Datacenter not found"),
         (("get_backup", json!({ "vm": WEB, "backup": "daily-1" })), "404: Backup not found"),
-        (("get_backup", json!({ "vm": WEB, "backup": newest, "dc": "lab" })), "404: VM not found"),
+        (
+            ("get_backup", json!({ "vm": WEB, "backup": newest, "dc": "lab" })),
+            "404: Backup not found",
+        ),
         (("delete_backup", json!({ "vm": WEB, "backup": "daily-1" })), "404: Backup not found"),
         (
             ("update_backup_note", json!({ "vm": WEB, "backup": "x", "note": "n" })),
@@ -64,11 +70,15 @@ fn missing(newest: &str) -> Vec<(Call, &'static str)> {
         ),
         (("list_node_backups", json!({ "node": "nowhere" })), "404: Node not found"),
         (("list_node_backup_definitions", json!({ "node": "nowhere" })), "404: Node not found"),
-        (("get_task", json!({ "task_id": "x" })), missing_task),
-        (("get_task_status", json!({ "task_id": "x" })), missing_task),
-        (("is_task_done", json!({ "task_id": "x" })), missing_task),
-        (("cancel_task", json!({ "task_id": "x" })), missing_task),
-        (("delete_task", json!({ "task_id": "x" })), missing_task),
+        (("get_task", json!({ "task_id": unknown })), "[not_found] HTTP 404: Task does not exist"),
+        (("get_task_status", json!({ "task_id": "x" })), "[forbidden] HTTP 403: Permission denied"),
+        (("cancel_task", json!({ "task_id": unknown })), "406: Task cannot be canceled"),
+        (("cancel_task", json!({ "task_id": "x" })), "[forbidden] HTTP 403: Permission denied"),
+        (("delete_task", json!({ "task_id": unknown, "force": true })), "404: Task does not exist"),
+        (
+            ("delete_task", json!({ "task_id": unknown, "force": false })),
+            "406: Safe task deletion is not implemented",
+        ),
         (("list_task_log", json!({ "page": 99 })), "404: Invalid page."),
     ]
 }
@@ -83,7 +93,7 @@ fn refused(newest: &str) -> Vec<(Call, &'static str)> {
         (define(json!({ "disk_id": 9 })), "[invalid_input] HTTP 412: Invalid disk_id"),
         (
             ("list_backups", json!({ "vm": WEB, "order_by": "age" })),
-            "412: Invalid order_by; Possible sort fields are: name, disk_id, size",
+            "412: Invalid order_by; Possible sort fields are: name, created, hostname",
         ),
         (("list_backup_definitions", json!({ "order_by": "size" })), "412: Invalid order_by"),
         (("delete_backups", json!({ "vm": WEB, "bkpnames": [] })), "412: Invalid bkpnames"),
@@ -102,42 +112,45 @@ fn refused(newest: &str) -> Vec<(Call, &'static str)> {
             restore(newest, "snap01", json!({ "force": false })),
             "[conflict] HTTP 417: VM has snapshots",
         ),
-        (create("locked01"), "[locked] HTTP 423: VM is locked"),
+        (restore(newest, "locked01", json!({})), "[locked] HTTP 423: VM is locked"),
         (create("down01"), "[locked] HTTP 423: Node is not operational"),
         (restore(newest, "web02", json!({})), "[locked] HTTP 423: VM is not stopped"),
-        (create("new01"), "[conflict] HTTP 428: VM is not installed"),
+        (create("new01"), "[locked] HTTP 423: VM is not operational"),
+        (
+            (
+                "update_backup_definition",
+                json!({ "vm": "down01.example.com", "definition": "daily" }),
+            ),
+            "[locked] HTTP 423: Node is not operational",
+        ),
         (restore(newest, "zone01", json!({})), "[conflict] HTTP 428: VM brand mismatch"),
         (restore(newest, "big01", json!({})), "[conflict] HTTP 428: Disk size mismatch"),
     ]
 }
 
 /// 400: fields, a text, a task that failed.
-fn failed(newest: &str) -> Vec<(Call, &'static str)> {
+fn failed() -> Vec<(Call, &'static str)> {
     vec![
         (
             define(json!({ "node": "nowhere" })),
             "HTTP 400: node: Object with hostname=nowhere does not exist.",
         ),
         (
-            define(json!({ "schedule": "daily", "compression": 9 })),
-            "schedule: Invalid cron schedule.; compression: Select a valid choice. 9 is not one of the available choices.",
-        ),
-        (
-            define(json!({ "definition": "ninechars" })),
-            "name: Ensure this value has at most 8 characters (it has 9).",
+            define(json!({ "zpool": "tank", "node": "backup02.example.com" })),
+            "HTTP 400: zpool: Zpool does not exist on node.",
         ),
         (
             (
                 "update_backup_definition",
-                json!({ "vm": WEB, "definition": "daily", "desc": "x".repeat(129) }),
+                json!({ "vm": "lab01.example.com", "definition": "daily", "dc": "lab", "retention": 61 }),
             ),
-            "desc: Ensure this value has at most 128 characters (it has 129).",
+            "HTTP 400: retention: Ensure this value is less than or equal to 60.",
         ),
+        (create("nolock01"), "[locked] HTTP 400: Task did not acquire lock"),
         (
-            ("update_backup_note", json!({ "vm": WEB, "backup": newest, "note": "x".repeat(129) })),
-            "note: Ensure this value has at most 128",
+            create("noworker01"),
+            "[unavailable] HTTP 400: Task queue worker (backup) is not responding!",
         ),
-        (create("nolock01"), "[invalid_input] HTTP 400: Task did not acquire lock"),
         (
             create("broken01"),
             "failed: msg=cannot open 'zones/backups': dataset does not exist (state \"FAILURE\")",
@@ -149,23 +162,36 @@ fn failed(newest: &str) -> Vec<(Call, &'static str)> {
 async fn every_documented_error_is_told() {
     let bench = Bench::new().await;
     let newest = bench.newest(WEB).await;
-    let cases = [missing(&newest), refused(&newest), failed(&newest)];
+    let cases = [missing(&newest), refused(&newest), failed()];
     for ((tool, arguments), expected) in cases.into_iter().flatten() {
         let error = bench.error(tool, arguments.clone()).await;
         assert!(error.contains(expected), "{tool} {arguments}: {error}");
     }
-    // 409: while another task of the machine goes on.
+    // While another task of the disk goes on.
     let begun = json!({ "vm": WEB, "definition": "daily", "wait": 0 });
     let handle = bench.value("create_backup", begun).await["task"]["handle"].clone();
     let (tool, arguments) = create("web01");
+    let error = bench.error(tool, arguments.clone()).await;
+    assert!(error.contains("[conflict] HTTP 406: Backup already exists"), "{error}");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let error = bench.error(tool, arguments).await;
+    assert!(error.contains("[locked] HTTP 400: Task did not acquire lock"), "{error}");
+    assert!(error.contains("nothing is wrong with the arguments"), "{error}");
+    let error = bench.error("delete_backup", json!({ "vm": WEB, "backup": newest })).await;
+    assert!(error.contains("[locked] HTTP 400: Task did not acquire lock"), "{error}");
+    // 409: it is the target of a restore.
+    let spare = json!({ "vm": "spare01.example.com", "definition": "daily", "node": "backup01.example.com" });
+    bench.value("create_backup_definition", spare).await;
+    let begun = json!({ "vm": "spare01.example.com", "definition": "daily", "wait": 0 });
+    bench.value("create_backup", begun).await;
+    let (tool, arguments) = restore(&newest, "spare01", json!({}));
     let error = bench.error(tool, arguments).await;
     assert!(error.contains("[conflict] HTTP 409: VM has pending tasks"), "{error}");
-    let error = bench.error("delete_backup", json!({ "vm": WEB, "backup": newest })).await;
-    assert!(error.contains("409: VM has pending tasks"), "{error}");
     let id = handle.as_str().unwrap().split(':').next_back().unwrap().to_owned();
     bench.product.advance(Duration::from_secs(30));
     let error = bench.error("cancel_task", json!({ "task_id": id })).await;
     assert!(error.contains("[conflict] HTTP 406: Task cannot be canceled"), "{error}");
+    assert!(error.contains("dc is not the datacenter"), "{error}");
     // Backups are switched off.
     bench.product.enable_backups(false);
     let error = bench.error("list_backup_definitions", json!({})).await;
@@ -182,7 +208,7 @@ async fn a_lack_of_rights_is_told_from_a_wrong_key() {
     let owner = as_user("owner").await;
     let shop = "shop01.example.com";
     let seen = owner.value("list_backups", json!({ "vm": shop, "full": true })).await;
-    assert_eq!(seen[0]["node"], "gray", "owners see a color");
+    assert_eq!(seen[0]["node"], "#f9af4b", "owners see a color");
     let backup = seen[0]["name"].clone();
     let target = json!({ "target_hostname_or_uuid": shop, "target_disk_id": 1 });
     let with = |more: &Value| {
@@ -203,16 +229,19 @@ async fn a_lack_of_rights_is_told_from_a_wrong_key() {
         ("delete_backup_definition", json!({ "vm": shop, "definition": "daily" })),
         ("list_node_backups", json!({ "node": "backup01.example.com" })),
         ("list_node_backup_definitions", json!({ "node": "backup01.example.com" })),
-        ("delete_task", json!({ "task_id": "x" })),
+        ("delete_task", json!({ "task_id": "x", "force": true })),
     ];
     let count = refused.len();
     for (tool, arguments) in refused {
         let error = owner.error(tool, arguments).await;
-        let expected = "[forbidden] HTTP 403: You do not have permission to perform this action.";
+        let expected = "[forbidden] HTTP 403: Permission denied";
         assert!(error.contains(expected), "{tool}: {error}");
     }
     assert_eq!(owner.requests().len(), count, "nothing was tried twice");
-    assert!(owner.error("list_backups", json!({ "vm": WEB })).await.contains("404: VM not found"));
+    // Backups of the datacenter are for whoever sees it, by hostname; definitions are for owners.
+    assert_ne!(owner.value("list_backups", json!({ "vm": WEB })).await, json!([]));
+    let error = owner.error("list_vm_backup_definitions", json!({ "vm": WEB })).await;
+    assert!(error.contains("404: VM not found"), "{error}");
     for (name, expected) in [
         ("nobody", "[unauthorized] HTTP 403: Invalid API key"),
         ("guest", "[forbidden] HTTP 403: User account is not allowed to access API"),
@@ -257,7 +286,8 @@ async fn what_destroys_is_sent_once() {
         let upstream = Upstream::start(vec![answer]).await;
         let bench = Harness::new(DESCRIPTOR, &upstream.url(), Fixed(Ok("k3y".to_owned())), |_| {});
         let vm = json!({ "vm": "a", "dc": "b", "backup": "c", "definition": "d", "note": "n",
-            "bkpnames": ["c"], "target_hostname_or_uuid": "t", "target_disk_id": 1, "task_id": "i" });
+            "bkpnames": ["c"], "target_hostname_or_uuid": "t", "target_disk_id": 1, "task_id": "i",
+            "force": true });
         let once = [
             "create_backup",
             "restore_backup",
@@ -277,5 +307,43 @@ async fn what_destroys_is_sent_once() {
             bench.call(tool, Value::Object(arguments)).await.unwrap_err();
             assert_eq!(upstream.requests().len(), sent + 1, "{tool}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_api_refuses_is_refused_before_it_is_sent() {
+    let bench = Bench::new().await;
+    let note =
+        |text: String| ("create_backup", json!({ "vm": WEB, "definition": "daily", "note": text }));
+    let mut refused: Vec<Call> = "<>%$&;'\"".chars().map(|c| note(format!("a{c}b"))).collect();
+    refused.push(note("x".repeat(129)));
+    for fields in [
+        json!({ "desc": "a;b" }),
+        json!({ "schedule": "1 2 * jan mon" }),
+        json!({ "schedule": "@daily" }),
+        json!({ "schedule": "1  2 * * *" }),
+        json!({ "definition": "-x" }),
+        json!({ "definition": "ninechars" }),
+        json!({ "bwlimit": 2_147_483_648_u64 }),
+        json!({ "compression": 9 }),
+        json!({ "retention": 65_537 }),
+        json!({ "type": 3 }),
+    ] {
+        refused.push(define(fields));
+    }
+    refused.push(restore("daily-1", "spare01", json!({ "target_disk_id": 7 })));
+    refused.push(restore("-x", "spare01", json!({})));
+    refused.push(("list_task_log", json!({ "status": "DONE" })));
+    refused.push(("list_task_log", json!({ "date_from": "yesterday" })));
+    for (tool, arguments) in refused {
+        let refusal = bench.app.gate.check(tool, object(arguments.clone()));
+        assert!(refusal.is_err(), "{tool} {arguments}");
+    }
+    for fields in [
+        json!({ "schedule": "*/5 1-3,7 * * 1-5", "definition": "a", "bwlimit": 0 }),
+        json!({ "schedule": "99 2 * * *", "definition": "0.b-c_d", "desc": "äöü (x), y." }),
+    ] {
+        let (tool, arguments) = define(fields);
+        bench.value(tool, arguments).await;
     }
 }

@@ -23,8 +23,9 @@ async fn a_host_sees_it_over_http() {
     let call = json!({ "name": "list_backups", "arguments": { "vm": WEB, "dc": "main" } });
     let answer = site.stateless("tools/call", call).await.json().await;
     let names = &answer["result"]["structuredContent"]["result"];
-    assert!(names[0].as_str().unwrap().starts_with("daily-"), "{answer}");
-    let wrong = json!({ "name": "list_backups", "arguments": { "vm": "nobody", "dc": "main" } });
+    assert!(names[0]["name"].as_str().unwrap().starts_with("daily-"), "{answer}");
+    let wrong = json!({ "vm": "nobody", "dc": "main" });
+    let wrong = json!({ "name": "list_vm_backup_definitions", "arguments": wrong });
     let answer = site.stateless("tools/call", wrong).await.json().await;
     assert_eq!(answer["result"]["isError"], true, "{answer}");
     let tools = site.stateless("tools/list", json!({})).await.json().await;
@@ -35,7 +36,7 @@ async fn a_host_sees_it_over_http() {
     assert_eq!((&compression["minimum"], &compression["maximum"]), (&json!(0), &json!(3)));
     assert_eq!(compression.get("enum"), None, "some hosts refuse numbers there");
     assert_eq!(properties["disk_id"]["minimum"], 1);
-    assert_eq!(properties["definition"]["pattern"], "^[A-Za-z0-9._-]{1,8}$");
+    assert_eq!(properties["definition"]["pattern"], "^[A-Za-z0-9][A-Za-z0-9._-]{0,7}$");
     let restore = tools.iter().find(|tool| tool["name"] == "restore_backup").unwrap();
     assert_eq!(restore["annotations"]["destructiveHint"], true);
 }
@@ -76,7 +77,8 @@ async fn a_host_sees_it_over_stdio() {
     let newest = json!({ "vm": "web02.example.com" });
     let newest = request(5, "tools/call", call("list_backups", newest));
     assert_eq!(newest["structuredContent"]["result"].as_array().unwrap().len(), 2);
-    let refused = request(6, "tools/call", call("list_backups", json!({ "vm": "nobody" })));
+    let refused =
+        request(6, "tools/call", call("get_backup", json!({ "vm": "nobody", "backup": "x" })));
     assert_eq!(refused["isError"], true);
     assert_eq!(process.end(), Some(0));
 }

@@ -6,6 +6,7 @@
 
 mod errors;
 mod hosts;
+mod real;
 mod tasks;
 mod tools;
 
@@ -79,8 +80,8 @@ impl Bench {
     }
 
     async fn newest(&self, vm: &str) -> String {
-        let names = self.value("list_backups", json!({ "vm": vm, "disk_id": 1 })).await;
-        names[0].as_str().unwrap().to_owned()
+        let found = self.value("list_backups", json!({ "vm": vm, "disk_id": 1 })).await;
+        found[0]["name"].as_str().unwrap().to_owned()
     }
 }
 
@@ -162,7 +163,7 @@ async fn a_session_is_begun_anew_when_it_ends() {
     // A write is sent again as well, since the API did nothing but refuse.
     bench.product.end_sessions();
     bench.value("create_backup", json!({ "vm": WEB, "definition": "daily" })).await;
-    let create = format!("POST /api/vm/{WEB}/backup/daily/");
+    let create = format!("POST /api/dc/main/vm/{WEB}/backup/daily/");
     assert_eq!(bench.targets(), [&*create, log_in, &*create]);
     // The hour is over: the session is begun anew before the API has to refuse.
     tokio::time::advance(Duration::from_secs(3590)).await;
@@ -213,10 +214,10 @@ async fn the_datacenter_is_set_once() {
     let requests = bench.requests();
     let sent: Vec<(&str, Value)> =
         requests.iter().map(|it| (it.target.as_str(), body(it)["dc"].clone())).collect();
-    assert_eq!(sent[0], (&*format!("/api/vm/{WEB}/backup/?dc=main"), Value::Null));
-    assert_eq!(sent[1], ("/api/vm/lab01.example.com/backup/?dc=lab", Value::Null));
-    assert_eq!(sent[2], (&*format!("/api/vm/{WEB}/define/backup/daily/"), json!("main")));
-    assert_eq!(sent[3].1, "lab");
+    assert_eq!(sent[0], (&*format!("/api/vm/{WEB}/backup/?dc=main&full=true"), Value::Null));
+    assert_eq!(sent[1], ("/api/vm/lab01.example.com/backup/?dc=lab&full=true", Value::Null));
+    assert_eq!(sent[2], (&*format!("/api/dc/main/vm/{WEB}/define/backup/daily/"), Value::Null));
+    assert_eq!(sent[3].0, "/api/dc/lab/vm/lab01.example.com/define/backup/daily/");
 
     // Without it, every call says which.
     let plain = Bench::with("access: [all]", &[]).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dadl_mcp::executor::{CallContext, CallError, TaskError};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Bench, DESCRIPTOR, WEB, value};
 use crate::harness::{Fixed, Harness};
@@ -67,10 +67,11 @@ async fn only_what_is_pending_is_looked_at() {
         json!({ "vm": "db01.example.com", "definition": "daily", "node": "backup01.example.com" });
     bench.value("create_backup_definition", define).await;
     // A backup that is lost already is deleted at once.
-    let all = bench.value("list_backups", json!({ "vm": WEB, "full": true })).await;
+    let all = bench.value("list_backups", json!({ "vm": WEB })).await;
     let lost = all.as_array().unwrap().iter().find(|it| it["status"] == 4).unwrap();
     let gone = json!({ "vm": WEB, "backup": lost["name"] });
-    assert_eq!(bench.value("delete_backup", gone).await, Value::Null);
+    let gone = bench.value("delete_backup", gone).await;
+    assert_eq!(gone["message"], "Backup successfully deleted from DB");
     let looks = |bench: &Bench| {
         let all = bench.product.take_requests();
         all.iter().filter(|request| request.target.contains("/status/")).count()
@@ -92,4 +93,37 @@ async fn only_what_is_pending_is_looked_at() {
     let ended = bench.app.executor.watch_task(&right, &CallContext::default()).await;
     let Err(CallError::Task(error)) = ended else { panic!("{ended:?}") };
     assert!(matches!(*error, TaskError::Failed(failure) if !failure.is_cancelled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_cancelled_in_the_datacenter_of_its_call() {
+    let bench = Bench::new().await;
+    // Not the one that calls have when they name none.
+    let begun = json!({ "vm": "lab01.example.com", "definition": "daily", "dc": "lab", "wait": 0 });
+    let handle = bench.value("create_backup", begun).await["task"]["handle"].clone();
+    let handle = handle.as_str().unwrap().to_owned();
+    assert!(handle.starts_with("danube:create_backup,dc=lab:1e1d2-"), "{handle}");
+    let id = handle.split(':').next_back().unwrap();
+    let elsewhere = bench.error("cancel_task", json!({ "task_id": id })).await;
+    assert!(elsewhere.contains("[conflict] HTTP 406: Task cannot be canceled"), "{elsewhere}");
+    let cancel = async |handle: &str| {
+        let handle = handle.parse().unwrap();
+        let call = bench.app.gate.check_cancel(&handle).unwrap().admit().unwrap();
+        let right = bench.app.gate.check_task(&handle).unwrap();
+        let context = CallContext::default();
+        bench.app.executor.cancel_task(call, &handle, Some(&right), &context).await
+    };
+    // A handle of before asks where a call without a datacenter would.
+    let old = cancel(&format!("danube:create_backup:{id}")).await.unwrap_err().for_model();
+    assert!(old.contains("406: Task cannot be canceled"), "{old}");
+    let cancelled = cancel(&handle).await.unwrap();
+    assert_eq!(cancelled.notes, ["the task was cancelled"]);
+    let status = bench.call("get_task_status", json!({ "task_id": id })).await.unwrap();
+    let status = value(status);
+    assert_eq!(
+        (&status["status"], &status["result"]),
+        (&json!("REVOKED"), &json!("TaskRevokedError: terminated"))
+    );
+    let done = bench.value("is_task_done", json!({ "task_id": id })).await;
+    assert_eq!(done, false, "410 is an answer");
 }

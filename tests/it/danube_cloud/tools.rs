@@ -21,7 +21,7 @@ impl Tried {
 
 async fn definitions_are_read(tried: &mut Tried) {
     assert_eq!(tried.call("ping", json!({})).await, "pong");
-    let all = tried.call("list_backup_definitions", json!({})).await;
+    let all = tried.call("list_backup_definitions", json!({ "full": false })).await;
     assert!(all.as_array().unwrap().contains(&json!("hourly")), "{all}");
     let of_web =
         tried.call("list_vm_backup_definitions", json!({ "vm": WEB, "extended": true })).await;
@@ -36,7 +36,7 @@ async fn definitions_are_changed(tried: &mut Tried) {
     let new = json!({
         "vm": WEB, "definition": "nightly", "node": "backup02.example.com",
         "schedule": "0 3 * * *", "retention": 9, "type": 2, "compression": 3,
-        "bwlimit": 1_000_000, "desc": "for the auditors", "fsfreeze": true, "active": false,
+        "bwlimit": 1_000_000, "desc": "for the auditors", "fsfreeze": true, "active": false, "zpool": "zones",
     });
     let made = tried.call("create_backup_definition", new).await;
     for (member, expected) in [
@@ -68,8 +68,9 @@ async fn backups_are_made_and_restored(tried: &mut Tried) {
         (&made["returncode"], &made["message"]),
         (&json!(0), &json!("Backup successfully created"))
     );
-    let names =
-        tried.call("list_backups", json!({ "vm": WEB, "disk_id": 1, "define": "daily" })).await;
+    let names = tried
+        .call("list_backups", json!({ "vm": WEB, "disk_id": 1, "define": "daily", "full": false }))
+        .await;
     let newest = names[0].clone();
     let backup = tried.call("get_backup", json!({ "vm": WEB, "backup": newest })).await;
     assert_eq!(
@@ -88,8 +89,9 @@ async fn backups_are_made_and_restored(tried: &mut Tried) {
     assert_eq!(one["message"], "Backup successfully deleted");
     let two: Vec<Value> = names.as_array().unwrap()[1..3].to_vec();
     tried.call("delete_backups", json!({ "vm": WEB, "bkpnames": two })).await;
-    let rest =
-        tried.call("list_backups", json!({ "vm": WEB, "disk_id": 1, "define": "daily" })).await;
+    let rest = tried
+        .call("list_backups", json!({ "vm": WEB, "disk_id": 1, "define": "daily", "full": false }))
+        .await;
     assert!(two.iter().chain([&newest]).all(|name| !rest.as_array().unwrap().contains(name)));
 }
 
@@ -122,7 +124,7 @@ async fn tasks_are_followed(tried: &mut Tried) {
     let id = stuck.split(':').next_back().unwrap();
     assert_eq!(
         tried.call("delete_task", json!({ "task_id": id, "force": true })).await,
-        Value::Null
+        "Delete pending"
     );
     let log = tried.call("list_task_log", json!({ "status": "REVOKED" })).await;
     assert_eq!(log[0]["object_name"], "web02.example.com");
@@ -148,8 +150,11 @@ async fn requests_are_what_the_api_takes() {
     let names = json!(["daily-1", "daily-2"]);
     bench.error("delete_backups", json!({ "vm": WEB, "bkpnames": names })).await;
     let sent = bench.requests().remove(0);
-    assert_eq!((&*sent.method, &*sent.target), ("DELETE", &*format!("/api/vm/{WEB}/backup/")));
-    assert_eq!(body(&sent), json!({ "bkpnames": names, "dc": "main" }));
+    assert_eq!(
+        (&*sent.method, &*sent.target),
+        ("DELETE", &*format!("/api/dc/main/vm/{WEB}/backup/"))
+    );
+    assert_eq!(body(&sent), json!({ "bkpnames": names }));
     assert_eq!(sent.header("content-type"), Some("application/json"));
     assert_eq!(sent.header("es-api-key"), Some("demo-token"));
     assert_eq!(sent.header("es-stream"), None);
@@ -157,7 +162,8 @@ async fn requests_are_what_the_api_takes() {
     for (flags, expected) in [
         (json!({ "full": false, "extended": false }), "dc=main"),
         (json!({ "full": true, "extended": false }), "dc=main&full=true"),
-        (json!({ "extended": true }), "dc=main&extended=true"),
+        (json!({ "full": false, "extended": true }), "dc=main&extended=true"),
+        (json!({}), "dc=main&full=true"),
     ] {
         let list = bench.value("list_backup_definitions", flags.clone()).await;
         assert_eq!(list[0].is_object(), expected != "dc=main", "{flags}");
@@ -197,9 +203,9 @@ async fn a_restore_never_sends_a_note_and_a_note_never_restores() {
     bench.requests();
     let cleared =
         bench.value("update_backup_note", json!({ "vm": WEB, "backup": newest, "note": "" }));
-    assert_eq!(cleared.await["note"], Value::Null);
+    assert_eq!(cleared.await["note"], "");
     let sent = bench.requests().remove(0);
-    assert_eq!(body(&sent), json!({ "dc": "main", "note": "" }));
+    assert_eq!(body(&sent), json!({ "note": "" }));
     let disks = bench.value("get_backup", json!({ "vm": WEB, "backup": newest })).await;
     assert_eq!(disks["status"], 1, "nothing was restored");
 }
@@ -216,8 +222,8 @@ async fn the_backups_of_a_deleted_machine_are_found_by_its_name() {
     });
     let restored = bench.value("restore_backup", restore).await;
     assert_eq!(restored["returncode"], 0);
-    let delete = json!({ "vm": "old01.example.com", "backup": backup });
-    assert_eq!(bench.value("delete_backup", delete).await["returncode"], 0);
+    let delete = json!({ "vm": "old01.example.com", "bkpnames": [backup] });
+    assert_eq!(bench.value("delete_backups", delete).await["returncode"], 0);
     let left = bench.value("list_backups", json!({ "vm": "old01.example.com" })).await;
     assert_eq!(left.as_array().unwrap().len(), 1);
 }
@@ -229,4 +235,37 @@ async fn the_log_is_read_page_by_page() {
     assert_eq!(first.as_array().unwrap().len(), 100);
     let second = bench.value("list_task_log", json!({ "page": 2 })).await;
     assert_eq!(second.as_array().unwrap().len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_whose_body_is_lost_hits_nothing_else() {
+    let bench = Bench::new().await;
+    let list =
+        async |disk: u64| bench.value("list_backups", json!({ "vm": WEB, "disk_id": disk })).await;
+    let (first, second) = (list(1).await, list(2).await);
+    assert_eq!(first[0]["name"], second[0]["name"], "two disks, one name");
+    // What deletes one thing has nothing to lose: no body, and the datacenter in the path.
+    for (tool, arguments) in [
+        ("delete_backup", json!({ "vm": WEB, "backup": first[2]["name"], "dc": "main" })),
+        ("delete_backup_definition", json!({ "vm": WEB, "definition": "offsite", "dc": "main" })),
+    ] {
+        bench.requests();
+        bench.value(tool, arguments).await;
+        let sent = bench.requests().remove(0);
+        assert!(sent.body.is_empty() && sent.target.starts_with("/api/dc/main/vm/"), "{sent:?}");
+        let disk = json!({ "vm": WEB, "backup": "daily-1", "definition": "daily", "disk_id": 2 });
+        let refused = bench.app.gate.check(tool, object(disk)).unwrap_err().to_string();
+        assert!(refused.contains("there is no parameter `disk_id`"), "{refused}");
+    }
+    // The other disk is named in a body without which nothing is done.
+    let names = json!([second[0]["name"]]);
+    bench.value("delete_backups", json!({ "vm": WEB, "bkpnames": names, "disk_id": 2 })).await;
+    let sent = bench.requests().remove(0);
+    assert_eq!(body(&sent), json!({ "bkpnames": names, "disk_id": 2 }));
+    let (address, target) = (bench.product.address(), sent.target);
+    let lost = crate::recorded::send(&address.to_string(), &format!(
+        "DELETE {target} HTTP/1.1\r\nHost: x\r\nES-API-KEY: demo-token\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )).await;
+    assert_eq!((lost.0, &*lost.1), (412, r#"{"detail":"Invalid bkpnames"}"#));
+    assert_eq!(list(1).await[0], first[0], "it is still there");
 }

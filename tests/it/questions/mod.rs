@@ -20,7 +20,7 @@ use std::{
 use dadl_mcp::simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
-use self::script::{Bound, Outcome, Question, Step, Why, questions};
+use self::script::{Account, Bound, Outcome, Question, Step, Why, questions};
 pub(crate) use self::{
     script::{Over, Person},
     session::Session,
@@ -37,7 +37,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(access: &str, over: Over, person: Person) -> Self {
+    async fn set(access: &str, over: Over, person: Person, account: Account) -> Self {
         let options = SimulatorOptions {
             record: true,
             export_size: EXPORT_SIZE,
@@ -48,7 +48,11 @@ impl Stage {
         let home = tempfile::tempdir().unwrap();
         let files = home.path().join(FILES);
         fs::create_dir(&files).unwrap();
-        let (url, token) = (simulator.url(), simulator.token().to_owned());
+        let suffix = match account {
+            Account::Administrator => "",
+            Account::Alice => "-alice",
+        };
+        let (url, token) = (simulator.url(), format!("{}{suffix}", simulator.token()));
         let arguments = [
             "--dadl",
             "xen-orchestra",
@@ -138,6 +142,12 @@ impl Stage {
                 }
             };
             self.check_file(&value)?;
+            if let Some(words) = &step.notes {
+                let note = &answer["result"]["structuredContent"]["_note"];
+                if !note.as_str().is_some_and(|note| note.contains(words.as_str())) {
+                    return Err(format!("expected a note with `{words}`: {note}"));
+                }
+            }
             for (name, program) in &step.bind {
                 let program = program.as_str().ok_or("`bind` has jq programs")?;
                 let found = bound.run(program, &value)?;
@@ -294,7 +304,7 @@ fn say(line: &str) {
 
 /// Plays all questions with these access levels.
 async fn play(access: &str, outcome_of: impl Fn(&Question) -> &Outcome) {
-    let mut shared: Vec<((Over, Person), Stage)> = Vec::new();
+    let mut shared: Vec<((Over, Person, Account), Stage)> = Vec::new();
     let mut wrong = Vec::new();
     let mut total = Cost::default();
     for question in questions() {
@@ -305,11 +315,12 @@ async fn play(access: &str, outcome_of: impl Fn(&Question) -> &Outcome) {
             say(&format!("  {access}: {}", question.ask));
         }
         let outcome = outcome_of(&question);
-        let kind = (question.over, question.person);
+        let kind = (question.over, question.person, question.account);
         let at = match shared.iter().position(|(known, _)| *known == kind) {
             Some(at) => at,
             None => {
-                shared.push((kind, Stage::set(access, question.over, question.person).await));
+                let stage = Stage::set(access, question.over, question.person, question.account);
+                shared.push((kind, stage.await));
                 shared.len() - 1
             }
         };
@@ -317,7 +328,8 @@ async fn play(access: &str, outcome_of: impl Fn(&Question) -> &Outcome) {
         let played = if stage.only_reads(&question, outcome) {
             stage.play(&question, outcome).await
         } else {
-            let mut own = Stage::set(access, question.over, question.person).await;
+            let stage = Stage::set(access, question.over, question.person, question.account);
+            let mut own = stage.await;
             own.play(&question, outcome).await
         };
         match played {
@@ -364,8 +376,10 @@ fn the_set_is_large_and_sound() {
         // Who may more does not get less.
         let answered = outcomes.map(|outcome| *outcome == Outcome::Answered);
         assert!(answered.is_sorted(), "{}: {answered:?}", question.id);
-        let looks =
-            question.steps.iter().any(|step| !step.expect.is_empty() || step.fails.is_some());
+        let looks = question
+            .steps
+            .iter()
+            .any(|it| !it.expect.is_empty() || it.fails.is_some() || it.notes.is_some());
         assert!(looks, "{} expects nothing", question.id);
     }
     let refused = |outcome: fn(&Question) -> &Outcome| {

@@ -27,6 +27,9 @@ pub(crate) struct Question {
     pub(crate) over: Over,
     #[serde(default)]
     pub(crate) person: Person,
+    /// Whose token the server has.
+    #[serde(default, rename = "as")]
+    pub(crate) account: Account,
     /// Names and lengths of files that are there to be sent.
     #[serde(default)]
     pub(crate) files: Map<String, Value>,
@@ -52,6 +55,16 @@ pub(crate) enum Person {
     Declines,
     /// The host cannot ask anybody.
     Absent,
+}
+
+/// Who the server is to Xen Orchestra.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Account {
+    #[default]
+    Administrator,
+    /// May see VMs, hosts, pools and tasks, and start and stop VMs.
+    Alice,
 }
 
 /// What becomes of a question with each access.
@@ -117,6 +130,8 @@ pub(crate) struct Step {
     pub(crate) expect: Map<String, Value>,
     /// The call fails, with these words in the error.
     pub(crate) fails: Option<String>,
+    /// The answer has a note with these words.
+    pub(crate) notes: Option<String>,
 }
 
 fn no_arguments() -> Value {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::simulator::core::Generator;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::state::State;
 
@@ -24,6 +25,8 @@ pub(super) fn add(state: &mut State, token: &str) {
         state.accounts.tokens.extend(token.as_object().cloned());
     }
     let store = &mut state.store;
+    // Who signs in with a second factor has its secret there.
+    store.set(Kind::User, &alice, "preferences", json!({"otp": "JBSWY3DPEHPK3PXP"}));
     let operators = store.generator.uuid();
     let developers = store.generator.uuid();
     for (id, name, user) in [(&operators, "operators", &alice), (&developers, "developers", &bob)] {
@@ -33,9 +36,7 @@ pub(super) fn add(state: &mut State, token: &str) {
         );
         store.link(Kind::User, user, "groups", id);
     }
-    for (name, description, privileges) in BUILT_IN_ROLES {
-        add_role(state, name, description, true, privileges);
-    }
+    add_built_in_roles(state);
     let role = add_role(
         state,
         "web team",
@@ -63,6 +64,18 @@ fn add_user(state: &mut State, name: &str, password: &str, permission: &str) -> 
             "name": name,
         }),
     )
+}
+
+fn add_built_in_roles(state: &mut State) {
+    let own = Generator::new(ROLE_SEED);
+    let common = std::mem::replace(&mut state.store.generator, own);
+    for (name, description, privileges) in BUILT_IN_ROLES {
+        add_role(state, name, description, true, privileges);
+    }
+    state.store.generator = common;
+    for _ in 0..LEFT_OUT {
+        state.store.generator.uuid();
+    }
 }
 
 fn add_role(
@@ -127,33 +140,124 @@ fn add_finished_tasks(state: &mut State, admin: &str) {
 }
 
 /// The roles that come with XO: name, description, privileges.
-const BUILT_IN_ROLES: [(&str, &str, &[&str]); 3] = [
+const BUILT_IN_ROLES: [(&str, &str, &[&str]); 6] = [
     (
-        "VMs read only",
-        "Read all VMs, their disks and their interfaces",
-        &["vm:read", "vm-snapshot:read", "vbd:read", "vdi:read", "vif:read", "network:read"],
+        "Read only",
+        "Access the whole infra in read-only mode",
+        &[
+            "sr:read",
+            "vdi:read",
+            "vdi-snapshot:read",
+            "vdi-unmanaged:read",
+            "vbd:read",
+            "vgpu:read",
+            "vgpuType:read",
+            "vm:read",
+            "vm-template:read",
+            "vm-snapshot:read",
+            "vm-controller:read",
+            "vif:read",
+            "vtpm:read",
+            "network:read",
+            "pif:read",
+            "host:read",
+            "pbd:read",
+            "pool:read",
+            "message:read",
+            "pci:read",
+            "pgpu:read",
+            "sm:read",
+            "acl-privilege:read",
+            "acl-role:read",
+            "alarm:read",
+            "backup-archive:read",
+            "backup-job:read",
+            "backup-log:read",
+            "backup-repository:read",
+            "gpuGroup:read",
+            "group:read",
+            "proxy:read",
+            "restore-log:read",
+            "schedule:read",
+            "server:read",
+            "task:read",
+            "user:read",
+        ],
     ),
     (
         "VMs power state manager",
-        "Change the power state of VMs",
-        &["vm:read", "vm:start", "vm:shutdown", "vm:reboot", "vm:pause", "vm:suspend", "vm:resume"],
+        "Allow to manage VM's power state",
+        &[
+            "vm:start",
+            "vm:shutdown",
+            "vm:reboot",
+            "vm:pause",
+            "vm:suspend",
+            "vm:resume",
+            "vm:unpause",
+        ],
     ),
     (
-        "Infrastructure read only",
-        "Access the whole infrastructure in read-only mode",
+        "VMs creator",
+        "Allow to create VMs",
         &[
-            "alarm:read",
-            "host:read",
-            "message:read",
-            "network:read",
-            "pbd:read",
-            "pci:read",
-            "pgpu:read",
-            "pif:read",
-            "pool:read",
-            "sm:read",
-            "sr:read",
-            "task:read",
+            "pool:create:vm",
+            "vm-template:instantiate",
+            "vdi:create",
+            "vif:create",
+            "vdi:boot",
+            "host:allow-vm",
+        ],
+    ),
+    ("VMs read only", "Allow to only see VMs", &["vm:read"]),
+    (
+        "VMs administrator",
+        "Full control over VM actions, plus read access to VM snapshots",
+        &["vm:*", "vm-snapshot:read"],
+    ),
+    (
+        "Administrator",
+        "Full access to the entire infra, all objects, and user management",
+        &[
+            "vm:*",
+            "vm-snapshot:*",
+            "vm-template:*",
+            "vm-controller:*",
+            "vdi:*",
+            "vdi-snapshot:*",
+            "vbd:*",
+            "vif:*",
+            "sr:*",
+            "pbd:*",
+            "network:*",
+            "pif:*",
+            "host:*",
+            "pool:*",
+            "message:*",
+            "pci:*",
+            "pgpu:*",
+            "sm:*",
+            "acl-privilege:*",
+            "acl-role:*",
+            "alarm:*",
+            "backup-archive:*",
+            "backup-job:*",
+            "backup-log:*",
+            "backup-repository:*",
+            "group:*",
+            "proxy:*",
+            "restore-log:*",
+            "schedule:*",
+            "server:*",
+            "task:*",
+            "user:*",
         ],
     ),
 ];
+
+/// The seed of the identifiers of these roles and their privileges.
+const ROLE_SEED: u64 = 0x00ac_10ff;
+
+/// How many identifiers are left out in place of theirs: those of everything that is seeded later
+/// stand in documents, and do not depend on which roles there are.
+const LEFT_OUT: usize = 28;

@@ -17,42 +17,8 @@ pub(super) fn add(state: &mut State) {
         add_repository(store, "nfs-backup", "nfs://10.0.1.60:/export/backups", None),
         add_repository(store, "offsite-s3", "s3://KEY:obfuscated@s3.example/backups", Some(&proxy)),
     ];
-    let databases = named(store, "db-");
-    let mail = named(store, "mail");
-    let jobs = [
-        add_job(
-            store,
-            "databases, nightly",
-            json!({
-                "mode": "delta", "type": "backup", "vms": {"id": {"__or": databases}},
-                "remotes": {"id": repositories[0]}, "srs": {"id": {"__or": []}},
-            }),
-        ),
-        add_job(
-            store,
-            "mail, weekly",
-            json!({
-                "mode": "full", "type": "backup", "vms": {"id": {"__or": mail}},
-                "remotes": {"id": {"__or": repositories}}, "srs": {"id": {"__or": []}},
-            }),
-        ),
-        add_job(
-            store,
-            "pool metadata",
-            json!({
-                "type": "metadataBackup", "xoMetadata": true, "pools": {"id": {"__or": []}},
-                "remotes": {"id": repositories[0]},
-            }),
-        ),
-        add_job(
-            store,
-            "copy to offsite",
-            json!({
-                "mode": "delta", "type": "mirrorBackup", "sourceRemote": repositories[0],
-                "remotes": {"id": repositories[1]},
-            }),
-        ),
-    ];
+    let (databases, mail) = (named(store, "db-"), named(store, "mail"));
+    let jobs = add_jobs(store, &repositories, &databases, &mail);
     let crons = ["0 2 * * *", "0 4 * * 0", "30 1 * * *", "0 6 * * *"];
     for (job, cron) in jobs.iter().zip(crons) {
         let id = store.generator.uuid();
@@ -72,21 +38,66 @@ pub(super) fn add(state: &mut State) {
         for day in 1..=3_u64 {
             // One run failed, for somebody to find out why.
             let failed = *job == jobs[1] && day == 2;
+            let start = (moment - day * DAY) * 1000 + store.generator.below(60_000);
             add_run(
                 store,
                 &Run {
                     job,
                     schedule: &id,
                     name: name.as_deref().unwrap_or_default(),
+                    mode: "delta",
                     vms: &vms,
                     repository: &repositories[0],
-                    start: moment - day * DAY,
-                    failed,
+                    start,
+                    took: 95_000,
+                    failure: failed.then_some("ENOSPC: no space left on device"),
                 },
             );
         }
     }
     add_restores(store, &repositories[0], &jobs[0]);
+}
+
+fn add_jobs(
+    store: &mut Store,
+    repositories: &[String; 2],
+    databases: &[String],
+    mail: &[String],
+) -> [String; 4] {
+    [
+        add_job(
+            store,
+            "databases, nightly",
+            json!({
+                "mode": "delta", "type": "backup", "vms": {"id": {"__or": databases}},
+                "remotes": {"id": repositories[0]}, "srs": {"id": {"__or": []}},
+            }),
+        ),
+        add_job(
+            store,
+            "mail, weekly",
+            json!({
+                "mode": "full", "compression": "zstd", "type": "backup",
+                "vms": {"id": mail.first()}, "remotes": {"id": {"__or": repositories}},
+            }),
+        ),
+        add_job(
+            store,
+            "pool metadata",
+            json!({
+                "type": "metadataBackup", "xoMetadata": true, "pools": {"id": {"__or": []}},
+                "remotes": {"id": repositories[0]},
+            }),
+        ),
+        add_job(
+            store,
+            "copy to offsite",
+            json!({
+                "mode": "delta", "type": "mirrorBackup", "sourceRemote": repositories[0],
+                "remotes": {"id": repositories[1]},
+            }),
+        ),
+    ]
 }
 
 fn named(store: &Store, prefix: &str) -> Vec<String> {
@@ -112,7 +123,6 @@ fn add_repository(store: &mut Store, name: &str, url: &str, proxy: Option<&str>)
     let measured = store.moment - DAY;
     let mut repository = json!({
         "enabled": true,
-        "error": "",
         "name": name,
         "benchmarks": [{
             "readRate": 849_217_654.7, "timestamp": measured * 1000,
@@ -139,56 +149,76 @@ fn add_job(store: &mut Store, name: &str, mut job: Value) -> String {
 }
 
 /// One run of a job.
-struct Run<'a> {
-    job: &'a str,
-    schedule: &'a str,
-    name: &'a str,
-    vms: &'a [String],
-    repository: &'a str,
-    start: u64,
-    failed: bool,
+pub(in super::super) struct Run<'a> {
+    /// The job.
+    pub(in super::super) job: &'a str,
+    /// The schedule that asked for it.
+    pub(in super::super) schedule: &'a str,
+    /// The name of the job.
+    pub(in super::super) name: &'a str,
+    /// `delta` or `full`.
+    pub(in super::super) mode: &'a str,
+    /// The VMs.
+    pub(in super::super) vms: &'a [String],
+    /// Where to.
+    pub(in super::super) repository: &'a str,
+    /// When it began, in milliseconds.
+    pub(in super::super) start: u64,
+    /// How many milliseconds it took.
+    pub(in super::super) took: u64,
+    /// Why it failed.
+    pub(in super::super) failure: Option<&'a str>,
 }
 
-fn add_run(store: &mut Store, run: &Run<'_>) {
-    let status = if run.failed { "failure" } else { "success" };
-    let start = run.start * 1000 + store.generator.below(60_000);
+/// Adds the log of a run, and the archives of one that succeeded.
+pub(in super::super) fn add_run(store: &mut Store, run: &Run<'_>) {
+    let status = if run.failure.is_some() { "failure" } else { "success" };
+    let start = run.start;
+    let at = |part: u64| start + run.took * part / 95;
+    let result = run.failure.map(|message| json!({"message": message, "name": "Error"}));
     let mut tasks = Vec::new();
     for vm in run.vms {
         let name = store.get(Kind::Vm, vm).map(|vm| vm.text("name_label").to_owned());
         let size = 300_000_000 + store.generator.below(900_000_000);
         let mut task = json!({
             "data": {"type": "VM", "id": vm, "name_label": name},
-            "id": (start + 3000).to_string(), "message": "backup VM", "start": start + 3000,
-            "status": status, "end": start + 90_000,
+            "id": at(3).to_string(), "message": "backup VM", "start": at(3),
+            "status": status, "end": at(90),
         });
         if let Some(properties) = task.as_object_mut() {
-            if run.failed {
-                let result = json!({"message": "ENOSPC: no space left on device", "name": "Error"});
-                properties.insert("result".to_owned(), result);
+            if let Some(result) = &result {
+                properties.insert("result".to_owned(), result.clone());
             } else {
                 let transfer = json!({
-                    "id": (start + 4000).to_string(), "message": "transfer",
-                    "start": start + 4000, "status": "success", "end": start + 80_000,
+                    "id": at(4).to_string(), "message": "transfer",
+                    "start": at(4), "status": "success", "end": at(80),
                     "result": {"size": size},
                 });
                 properties.insert("tasks".to_owned(), json!([transfer]));
             }
         }
         tasks.push(task);
-        if !run.failed {
+        if run.failure.is_none() {
             add_archive(store, run, vm, start, size);
         }
     }
-    store.insert(
-        Kind::BackupLog,
-        json!({
-            "data": {"mode": "delta", "reportWhen": "failure"}, "id": start.to_string(),
-            "jobId": run.job, "jobName": run.name, "message": "backup", "scheduleId": run.schedule,
-            "start": start, "status": status,
+    let mut log = json!({
+        "data": {"mode": run.mode, "reportWhen": "failure"}, "id": start.to_string(),
+        "jobId": run.job, "jobName": run.name, "message": "backup", "scheduleId": run.schedule,
+        "start": start, "status": status,
+    });
+    let details = match result {
+        // It failed before it came to any VM.
+        Some(result) if run.vms.is_empty() => json!({"end": at(95), "result": result}),
+        _ => json!({
             "infos": [{"data": {"vms": run.vms}, "message": "vms"}], "tasks": tasks,
-            "end": start + 95_000,
+            "end": at(95),
         }),
-    );
+    };
+    if let (Some(log), Value::Object(details)) = (log.as_object_mut(), details) {
+        log.extend(details);
+    }
+    store.insert(Kind::BackupLog, log);
 }
 
 fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64) {
@@ -210,9 +240,10 @@ fn add_archive(store: &mut Store, run: &Run<'_>, vm: &str, start: u64, size: u64
                 "id": format!("{folder}/vdis/{}/{disk}/{start}.alias.vhd", run.job),
                 "name": name, "uuid": disk,
             }],
-            "id": format!("{}{folder}/{start}.json", run.repository), "jobId": run.job,
-            "mode": "delta", "scheduleId": run.schedule, "size": size, "timestamp": start,
-            "vm": described, "differencingVhds": 1, "dynamicVhds": 0, "withMemory": false,
+            "id": format!("{}/{folder}/{start}.json", run.repository), "jobId": run.job,
+            "mode": run.mode, "scheduleId": run.schedule, "size": size, "timestamp": start,
+            "vm": described, "tags": [], "differencingVhds": 1, "dynamicVhds": 0,
+            "withMemory": false,
         }),
     );
 }

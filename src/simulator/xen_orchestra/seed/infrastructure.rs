@@ -50,7 +50,8 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
         &pool,
         &pool,
         json!({
-            "auto_poweron": true, "current_operations": {}, "HA_enabled": false, "haSrs": [],
+            "auto_poweron": true, "current_operations": {}, "HA_enabled": false,
+            "haRebootVmOnInternalShutdown": true, "haSrs": [], "migrationCompression": false,
             "master": master, "tags": [plan.name.to_lowercase()],
             "name_description": plan.description, "name_label": plan.name, "otherConfig": {},
             "cpus": {"cores": 16 * hosts.len(), "sockets": hosts.len()}, "zstdSupported": true,
@@ -114,20 +115,23 @@ fn add_pool(store: &mut Store, plan: &PoolPlan) -> Site {
     );
     let default_storage = site.shared_storage.clone();
     store.set(Kind::Pool, &pool, "default_SR", default_storage.clone());
-    store.set(Kind::Pool, &pool, "crashDumpSr", default_storage);
+    store.set(Kind::Pool, &pool, "suspendSr", default_storage);
     add_drivers(store, &pool);
-    add_server(store, plan, &pool, &master);
+    add_server(store, plan, &pool, &hosts);
     site
 }
 
-fn add_server(store: &mut Store, plan: &PoolPlan, pool: &str, master: &str) {
+fn add_server(store: &mut Store, plan: &PoolPlan, pool: &str, hosts: &[String]) {
     let id = store.generator.uuid();
+    let addresses = (11..).zip(hosts).map(|(last, _)| format!("{}.{last}", plan.network));
     store.insert(
         Kind::Server,
         json!({
             "host": format!("{}.11", plan.network), "label": plan.name, "username": "root",
-            "allowUnauthorized": true, "poolNameLabel": plan.name, "enabled": true,
-            "readOnly": false, "id": id, "status": "connected", "poolId": pool, "master": master,
+            "allowUnauthorized": true, "poolNameDescription": plan.description,
+            "poolNameLabel": plan.name, "poolMembersAddresses": addresses.collect::<Vec<_>>(),
+            "enabled": true, "readOnly": false, "id": id, "status": "connected", "poolId": pool,
+            "master": hosts.first(),
         }),
     );
 }
@@ -150,7 +154,7 @@ fn add_networks(store: &mut Store, pool: &str) -> Vec<String> {
                     "automatic": false, "bridge": bridge, "current_operations": {},
                     "defaultIsLocked": false, "MTU": 1500, "name_description": description,
                     "name_label": name, "other_config": {}, "tags": [], "PIFs": [], "VIFs": [],
-                    "nbd": bridge == "xenbr0", "insecureNbd": false,
+                    "nbd": bridge == "xenbr0", "insecureNbd": false, "isBonded": false,
                 }),
             )
         })
@@ -199,19 +203,20 @@ fn add_host(store: &mut Store, pool: &str, host: &str, name: &str, address: &str
         pool,
         &dom0,
         json!({
-            "addresses": {}, "affinityHost": host, "auto_poweron": false, "bios_strings": {},
-            "blockedOperations": {}, "boot": {}, "CPUs": {"max": 8, "number": 8},
-            "current_operations": {}, "expNestedHvm": false, "viridian": false,
+            "addresses": {}, "auto_poweron": false, "bios_strings": {}, "blockedOperations": {},
+            "boot": {"firmware": "bios", "order": "cdn"}, "CPUs": {"max": 8, "number": 8},
+            "coresPerSocket": 1, "current_operations": {}, "expNestedHvm": false,
+            "isNestedVirtEnabled": false, "viridian": false,
             "high_availability": "", "isFirmwareSupported": true,
             "memory": {
                 "dynamic": [2_785_017_856_u64, 2_785_017_856_u64],
                 "static": [2_785_017_856_u64, 2_785_017_856_u64], "size": 2_785_017_856_u64,
             },
-            "installTime": null,
+            "installTime": started - 300 * DAY,
             "name_description": "The domain which manages physical devices and other domains",
             "name_label": format!("Control domain on host: {name}"), "needsVtpm": false,
-            "other": {"is_system_domain": "true"}, "os_version": null, "power_state": "Running",
-            "hasVendorDevice": false, "snapshots": [], "startDelay": 0, "startTime": null,
+            "other": {}, "os_version": null, "power_state": "Running",
+            "hasVendorDevice": false, "snapshots": [], "startDelay": 0, "startTime": started,
             "secureBoot": false, "tags": [], "VIFs": [], "VTPMs": [], "virtualizationMode": "pv",
             "xenTools": false, "$container": host, "$VBDs": [], "VGPUs": [], "$VGPUs": [],
             "xenStoreData": {}, "PV_args": "",
@@ -321,16 +326,22 @@ fn add_drivers(store: &mut Store, pool: &str) {
         ("lvm", "Local VHD on LVM"),
         ("nfs", "NFS VHD and QCOW2"),
     ] {
+        let configuration = match driver {
+            "nfs" => json!({"server": "hostname or IP address", "serverpath": "path"}),
+            _ => json!({"device": "local device path"}),
+        };
         insert_in_pool(
             store,
             Kind::Sm,
             pool,
             json!({
                 "name_description": format!("SR plugin for {driver}"), "name_label": name,
-                "SM_type": driver, "configuration": {}, "vendor": "Vates",
-                "features": {"SR_PROBE": 1, "SR_UPDATE": 1, "VDI_CREATE": 1, "VDI_SNAPSHOT": 1},
+                "SM_type": driver, "configuration": configuration, "vendor": "Vates",
+                "features": {
+                    "SR_PROBE": "1", "SR_UPDATE": "1", "VDI_CREATE": "1", "VDI_SNAPSHOT": "1",
+                },
                 "driver_filename": format!("/opt/xensource/sm/{}SR", driver.to_uppercase()),
-                "required_cluster_stack": [], "supported_image_formats": [],
+                "required_cluster_stack": [], "supported_image_formats": ["vhd", "qcow2", "raw"],
             }),
         );
     }

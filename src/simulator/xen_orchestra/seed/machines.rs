@@ -9,7 +9,7 @@ use super::{DAY, Site, insert_in_pool, insert_with_id};
 use crate::simulator::core::Date;
 use crate::simulator::xen_orchestra::kind::Kind;
 use crate::simulator::xen_orchestra::snapshots::take_snapshot;
-use crate::simulator::xen_orchestra::store::{Properties, Store};
+use crate::simulator::xen_orchestra::store::{Object, Properties, Store};
 
 /// Adds all machines to the pools.
 pub(super) fn add(store: &mut Store, sites: &[Site]) {
@@ -61,7 +61,15 @@ pub(in super::super) struct NewMachine {
 
 /// Adds a halted VM without disks and interfaces.
 pub(in super::super) fn add_machine(store: &mut Store, machine: &NewMachine) -> String {
-    let object = machine_object(machine, store.moment);
+    let mut object = machine_object(machine);
+    if let Some(properties) = object.as_object_mut() {
+        let created = Date(store.moment - 290 * DAY).iso_millis();
+        let creation = json!({"date": created, "template": machine.template, "user": machine.user});
+        properties.insert("creation".to_owned(), creation);
+        properties.insert("installTime".to_owned(), (store.moment - 200 * DAY).into());
+        properties.insert("startTime".to_owned(), Value::Null);
+        properties.insert("vulnerabilities".to_owned(), json!({"xsa468": false}));
+    }
     insert_in_pool(store, Kind::Vm, &machine.pool, object)
 }
 
@@ -86,7 +94,7 @@ pub(in super::super) fn add_disk(
             "cbt_enabled": false, "missing": false, "name_description": "Created by XO",
             "name_label": name, "size": size, "snapshots": [], "tags": [], "usage": size / 4,
             "VDI_type": "user", "current_operations": {}, "other_config": {}, "$SR": storage,
-            "$VBDs": [],
+            "$VBDs": [], "chainPhysicalUsage": size / 4,
         }),
     );
     store.link(Kind::Sr, storage, "VDIs", &disk);
@@ -128,29 +136,25 @@ pub(in super::super) fn add_interface(store: &mut Store, vm: &str, network: &str
     interface
 }
 
-fn machine_object(machine: &NewMachine, moment: u64) -> Value {
-    let created = Date(moment - 290 * DAY).iso_millis();
+/// What VMs and templates have in common.
+fn machine_object(machine: &NewMachine) -> Value {
     json!({
         "addresses": {}, "auto_poweron": machine.auto_poweron,
         "bios_strings": {"bios-vendor": "Xen", "system-manufacturer": "Xen"},
         "blockedOperations": {}, "boot": {"firmware": machine.firmware, "order": "cdn"},
         "CPUs": {"max": machine.cpus, "number": machine.cpus},
-        "creation": {
-            "date": created, "template": machine.template,
-            "user": machine.user,
-        },
-        "current_operations": {}, "expNestedHvm": false, "isNestedVirtEnabled": false,
+        "coresPerSocket": 1, "current_operations": {}, "expNestedHvm": false, "isNestedVirtEnabled": false,
         "viridian": false, "high_availability": "", "isFirmwareSupported": true,
         "memory": {
             "dynamic": [machine.memory, machine.memory],
             "static": [machine.memory / 2, machine.memory], "size": machine.memory,
         },
-        "installTime": moment - 200 * DAY, "name_description": machine.description,
+        "name_description": machine.description,
         "name_label": machine.name, "needsVtpm": false, "other": {}, "os_version": null,
         "power_state": "Halted", "hasVendorDevice": false, "snapshots": [], "startDelay": 0,
-        "startTime": null, "secureBoot": false, "tags": [], "VIFs": [], "VTPMs": [],
+        "secureBoot": false, "tags": [], "VIFs": [], "VTPMs": [],
         "virtualizationMode": "hvm", "$container": machine.container, "$VBDs": [], "VGPUs": [],
-        "$VGPUs": [], "xenStoreData": {}, "vga": "std", "videoram": 8, "vulnerabilities": {},
+        "$VGPUs": [], "xenStoreData": {}, "vga": "std", "videoram": 8,
     })
 }
 
@@ -198,22 +202,16 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
         if plan.tags.contains("lab") { 19 } else { 11 },
         20 + store.count(Kind::Vm)
     );
-    let os = if plan.name.starts_with("win") {
-        json!({"name": "Windows Server 2022 Standard", "distro": "windows", "major": "10"})
-    } else {
-        json!({"name": "Debian GNU/Linux 12 (bookworm)", "distro": "debian", "major": "12"})
-    };
     store.update(Kind::Vm, &vm, |object| {
         object.insert("power_state".to_owned(), power.into());
         object.insert("tags".to_owned(), plan.tags.split(' ').collect());
         if power == "Running" {
-            object.insert("addresses".to_owned(), json!({"0/ipv4/0": address}));
+            let addresses = json!({"0/ipv4/0": address, "0/ipv6/0": "fe80::1"});
+            object.insert("addresses".to_owned(), addresses);
             object.insert("mainIpAddress".to_owned(), address.into());
-            object.insert("os_version".to_owned(), os);
+            object.insert("os_version".to_owned(), system(&plan.name));
             object.insert("startTime".to_owned(), (moment - 30 * DAY).into());
-            object.insert("managementAgentDetected".to_owned(), true.into());
-            object.insert("pvDriversDetected".to_owned(), true.into());
-            object.insert("pvDriversVersion".to_owned(), "8.4.0".into());
+            report_tools(object, true);
         }
     });
     if power == "Running" {
@@ -243,6 +241,37 @@ fn add_seeded(store: &mut Store, site: &Site, plan: &Seeded) {
     }
 }
 
+/// What the guest tools of a VM say about its system.
+fn system(name: &str) -> Value {
+    if name.starts_with("win") {
+        json!({
+            "name": "Windows Server 2022 Standard", "distro": "windows", "major": "10",
+            "minor": "0", "uname": "10.0.20348",
+        })
+    } else {
+        json!({
+            "name": "Debian GNU/Linux 12 (bookworm)", "distro": "debian", "major": "12",
+            "minor": "5", "uname": "6.1.0-18-amd64",
+        })
+    }
+}
+
+/// Says in a VM whether guest tools answer in it, and which.
+pub(in super::super) fn report_tools(machine: &mut Object, there: bool) {
+    for property in ["managementAgentDetected", "pvDriversDetected"] {
+        machine.insert(property.to_owned(), there.into());
+    }
+    if there {
+        machine.insert("pvDriversVersion".to_owned(), "8.4.0".into());
+        machine.insert("pvDriversUpToDate".to_owned(), true.into());
+        machine.insert("xenTools".to_owned(), json!({"major": 8, "minor": 4, "version": 8.4}));
+    } else {
+        machine.insert("xenTools".to_owned(), false.into());
+        machine.shift_remove("pvDriversVersion");
+        machine.shift_remove("pvDriversUpToDate");
+    }
+}
+
 fn add_templates(store: &mut Store, site: &Site) {
     for name in [
         "Debian Bookworm 12",
@@ -253,14 +282,20 @@ fn add_templates(store: &mut Store, site: &Site) {
         "Other install media",
     ] {
         let uuid = store.generator.uuid();
-        let mut object =
-            template_object(site, name, "Use it to install from a medium", store.moment);
+        let mut object = template_object(site, name, "Use it to install from a medium");
         if let Some(properties) = object.as_object_mut() {
             let disk = json!({"bootable": true, "device": "0", "size": 10_u64 << 30,
                 "type": "system", "SR": ""});
             let info = json!({
-                "disks": [disk], "install_methods": ["cdrom", "nfs", "http", "ftp"],
+                "arch": "amd64", "disks": [disk],
+                "install_methods": ["cdrom", "nfs", "http", "ftp"],
             });
+            let other = json!({
+                "default_template": "true", "install-arch": "amd64",
+                "install-methods": "cdrom,nfs,http,ftp",
+                "disks": "<provision><disk device=\"0\" size=\"10737418240\"/></provision>",
+            });
+            properties.insert("other".to_owned(), other);
             properties.insert("isDefaultTemplate".to_owned(), true.into());
             properties.insert("template_info".to_owned(), info);
             properties.insert("uuid".to_owned(), uuid.clone().into());
@@ -269,8 +304,7 @@ fn add_templates(store: &mut Store, site: &Site) {
         let id = format!("{}-{uuid}", site.pool);
         insert_with_id(store, Kind::VmTemplate, &site.pool, &id, object);
     }
-    let mut object =
-        template_object(site, "golden-debian-12", "Debian 12 with cloud-init", store.moment);
+    let mut object = template_object(site, "golden-debian-12", "Debian 12 with cloud-init");
     if let Some(properties) = object.as_object_mut() {
         properties.insert("isDefaultTemplate".to_owned(), false.into());
     }
@@ -279,7 +313,7 @@ fn add_templates(store: &mut Store, site: &Site) {
     add_disk(store, (Kind::VmTemplate, &golden), storage, "golden system", 10 << 30);
 }
 
-fn template_object(site: &Site, name: &str, description: &str, moment: u64) -> Value {
+fn template_object(site: &Site, name: &str, description: &str) -> Value {
     let template = NewMachine {
         name: name.to_owned(),
         description: description.to_owned(),
@@ -292,7 +326,7 @@ fn template_object(site: &Site, name: &str, description: &str, moment: u64) -> V
         auto_poweron: false,
         firmware: if name.starts_with("Windows") { "uefi" } else { "bios" }.to_owned(),
     };
-    machine_object(&template, moment)
+    machine_object(&template)
 }
 
 fn add_alarms(store: &mut Store) {
@@ -304,9 +338,9 @@ fn add_alarms(store: &mut Store) {
     let storage = store.all(Kind::Sr).find(|storage| storage.1.text("SR_type") == "nfs");
     let storage = storage.map(|found| (found.0.to_owned(), found.1.text("$pool").to_owned()));
     for (target, kind, name, value, age) in [
-        (busy(store, "db-01"), Kind::Vm, "mem_usage", "0.97", 1),
-        (busy(store, "web-01"), Kind::Vm, "cpu_usage", "0.93", 2),
-        (storage, Kind::Sr, "physical_utilisation", "0.91", 5),
+        (busy(store, "db-01"), Kind::Vm, "mem_usage", "97.0", 1),
+        (busy(store, "web-01"), Kind::Vm, "cpu_usage", "93.0", 2),
+        (storage, Kind::Sr, "physical_utilisation", "91.0", 5),
     ] {
         let Some((id, pool)) = target else { continue };
         let href = kind.href(&id);
@@ -315,7 +349,7 @@ fn add_alarms(store: &mut Store) {
             Kind::Alarm,
             &pool,
             json!({
-                "name": "ALARM", "time": moment - age * DAY,
+                "name": "ALARM", "time": (moment - age * DAY) * 1000,
                 "body": {"value": value, "name": name},
                 "object": {"type": kind.type_name(), "uuid": id, "href": href},
             }),

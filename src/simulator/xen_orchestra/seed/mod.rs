@@ -17,7 +17,8 @@ use super::state::State;
 use super::store::Store;
 use crate::simulator::core::Generator;
 
-pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine};
+pub(super) use self::backups::{Run, add_run};
+pub(super) use self::machines::{NewMachine, add_disk, add_interface, add_machine, report_tools};
 
 /// Makes the state that a simulated XO starts with.
 pub(super) fn seed(token: &str, moment: u64) -> State {
@@ -27,6 +28,10 @@ pub(super) fn seed(token: &str, moment: u64) -> State {
     let sites = infrastructure::add(&mut state.store);
     machines::add(&mut state.store, &sites);
     backups::add(&mut state);
+    // Oldest first, whatever the jobs.
+    for kind in [Kind::BackupLog, Kind::RestoreLog] {
+        state.store.sort(kind, "start");
+    }
     blemishes::add(&mut state.store);
     state
 }
@@ -101,7 +106,7 @@ mod tests {
         for (kind, property, unit) in [
             (Kind::BackupLog, "start", 1000),
             (Kind::BackupArchive, "timestamp", 1000),
-            (Kind::Alarm, "time", 1),
+            (Kind::Alarm, "time", 1000),
             (Kind::VmSnapshot, "snapshot_time", 1),
             (Kind::Task, "start", 1000),
         ] {

@@ -32,12 +32,16 @@ impl Client {
     }
 
     pub(super) async fn with_task_duration(task_duration: Duration) -> Self {
-        let options = SimulatorOptions {
+        Self::with(SimulatorOptions {
             task_duration,
             export_size: 200_000,
             record: true,
             ..SimulatorOptions::default()
-        };
+        })
+        .await
+    }
+
+    pub(super) async fn with(options: SimulatorOptions) -> Self {
         let server = XenOrchestra::start(options).await.unwrap();
         let headers = vec![("cookie", "authenticationToken=demo-token".to_owned())];
         Self { server, headers }
@@ -105,7 +109,8 @@ impl Client {
 
     /// Returns the identifier of the first object that a filter (percent-encoded) matches.
     pub(super) async fn find(&self, collection: &str, filter: &str) -> String {
-        let target = format!("/{collection}?fields=id&limit=1&filter={filter}");
+        // Without repositories XO lists no archives; other lists do not mind.
+        let target = format!("/{collection}?fields=id&limit=1&filter={filter}&backup-repository=*");
         let objects = self.objects(&target).await;
         let first = objects.first().unwrap_or_else(|| panic!("no {collection} with {filter}"));
         first["id"].as_str().unwrap().to_owned()

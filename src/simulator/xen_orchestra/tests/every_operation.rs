@@ -196,7 +196,7 @@ async fn fill(client: &Client, operation: &Operation, body: &mut Map<String, Val
             "pif" => client.find("pifs", "").await.into(),
             "pifIds" => json!([client.find("pifs", "").await]),
             "resource" => "vm".into(),
-            "roleId" => client.find("acl-roles", "").await.into(),
+            "roleId" => client.find("acl-roles", "name:web").await.into(),
             "srId" => client.find("srs", "").await.into(),
             "template" => {
                 let template = client.find("vm-templates", "").await;

@@ -1,0 +1,86 @@
+//! What `doctor` says about the certificate of a backend: which one it presents, until when it is valid,
+//! and why it is accepted.
+
+use std::time::SystemTime;
+
+use super::Report;
+use crate::{
+    app::LoadedBackend,
+    cli::pinning,
+    descriptor::login::is_loopback,
+    http::tls::{self, Presented, RefusedCertificate, Trust},
+    outcome::timestamp,
+};
+
+/// What is reported about, in a word.
+const SUBJECT: &str = "tls";
+
+/// Reports how requests to `backend` are encrypted; the certificate is looked at when it `is_reachable`.
+pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report: &mut Report) {
+    let (url, settings) = (backend.base.as_url(), &backend.settings);
+    if url.scheme() != "https" {
+        if !is_loopback(url) {
+            report.warn(
+                SUBJECT,
+                "plain http: the credential can be read on the way",
+                "use https if the backend has it",
+            );
+        }
+        return;
+    }
+    if !is_reachable {
+        return;
+    }
+    match tls::presented(settings, &backend.base, &backend.guard).await {
+        Ok(presented) => tell(&presented, backend, report),
+        // What follows says more.
+        Err(error) => report.warn(
+            SUBJECT,
+            format!("nobody knows which certificate it has: {error}"),
+            "check that the port speaks TLS",
+        ),
+    }
+}
+
+fn tell(presented: &Presented, backend: &LoadedBackend, report: &mut Report) {
+    let Presented { details, fingerprint, trust } = presented;
+    let until = details.until.as_deref();
+    let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
+    let finding = format!("SHA-256 {fingerprint}{valid}");
+    let now = timestamp::rfc3339(SystemTime::now());
+    let is_over = until.is_some_and(|until| *until < *now);
+    let over = "it has expired, and is accepted all the same: replace it, and pin the new one";
+    let by_itself = match trust {
+        Ok(Trust::Any) => {
+            let finding = format!(
+                "any certificate is accepted: somebody in between can read the credential; {finding}"
+            );
+            let hint = format!(
+                "instead of `tls_skip_verify`, {}",
+                pinning::how_to_pin(&backend.settings, *fingerprint)
+            );
+            return report.warn(SUBJECT, finding, hint);
+        }
+        Ok(Trust::Chain) => {
+            return report.ok(SUBJECT, format!("{finding}; an authority vouches for it"));
+        }
+        Ok(Trust::File) => "it is in `ca_file` itself",
+        Ok(Trust::Pin) => "it is pinned (`tls_fingerprint`)",
+        Err(refused @ RefusedCertificate::Untrusted { .. }) => {
+            let hint = format!(
+                "compare it with that of your server; then {}",
+                pinning::how_to_pin(&backend.settings, *fingerprint)
+            );
+            return report.fail(SUBJECT, format!("{refused}{valid}"), hint);
+        }
+        Err(refused @ RefusedCertificate::Changed(_)) => {
+            let hint = "where the server has a new certificate, put this fingerprint into \
+                        `tls_fingerprint`; else somebody may be in between";
+            return report.fail(SUBJECT, format!("{refused}{valid}"), hint);
+        }
+    };
+    match is_over {
+        true => report.warn(SUBJECT, format!("{finding}; {by_itself}"), over),
+        false => report.ok(SUBJECT, format!("{finding}; {by_itself}")),
+    }
+}

@@ -1,0 +1,148 @@
+//! `drift`: compares a descriptor with an OpenAPI document: a file, or that of a running server.
+
+mod sarif;
+mod source;
+mod text;
+
+use std::{borrow::Cow, path::Path};
+
+use serde_json::{Value, json};
+
+use self::source::Compared;
+use super::{
+    args::{DriftArgs, FormatArg},
+    console::Console,
+    exit::Exit,
+    failure::Failure,
+    import,
+};
+use crate::{
+    config::{bundled, env_vars::Environment},
+    openapi::{
+        self,
+        drift::{Difference, Drift},
+        exceptions::{self, Exceptions, Judged},
+    },
+};
+
+/// Which differences stay.
+struct Excepted<'args> {
+    exceptions: Exceptions,
+    /// Where they are from: a file, or the program itself.
+    from: Option<Cow<'args, str>>,
+    /// Whether each of them has to be needed: those of the program can be mended by nobody here.
+    are_strict: bool,
+}
+
+/// Compares the two, and tells what differs and has no exception.
+pub(super) async fn run(
+    args: &DriftArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let compared = source::open(args, environment, console).await?;
+    let excepted = excepted(args, &compared)?;
+    let drift = openapi::drift(&compared.descriptor, &compared.api);
+    let judged = excepted.exceptions.judge(&drift.differences);
+    let format = if args.json { FormatArg::Json } else { args.format };
+    match format {
+        FormatArg::Json => console.json(&report(&compared, &excepted, &drift, &judged))?,
+        FormatArg::Sarif => {
+            let log = sarif::log(&compared, &excepted, &drift, &judged);
+            serde_json::to_writer_pretty(&mut *console.out, &log).map_err(std::io::Error::from)?;
+            writeln!(console.out)?;
+        }
+        FormatArg::Text => text::write(&compared, &excepted, &drift, &judged, console)?,
+    }
+    Ok(if is_clean(&excepted, &judged) { Exit::Ok } else { Exit::Drift })
+}
+
+fn is_clean(excepted: &Excepted<'_>, judged: &Judged<'_>) -> bool {
+    judged.left.is_empty() && (judged.stale.is_empty() || !excepted.are_strict)
+}
+
+/// Returns the exceptions of the file that is named, or else those that a built-in descriptor has.
+fn excepted<'args>(
+    args: &'args DriftArgs,
+    compared: &Compared,
+) -> Result<Excepted<'args>, Failure> {
+    if let Some(path) = &args.exceptions {
+        let exceptions = read_exceptions(path)?;
+        return Ok(Excepted { exceptions, from: Some(path.to_string_lossy()), are_strict: true });
+    }
+    let built_in = bundled::exceptions(&compared.source).filter(|_| !args.no_exceptions);
+    let exceptions = match built_in {
+        Some(text) => parse_exceptions("built in", text)?,
+        None => Exceptions::default(),
+    };
+    let from = built_in.map(|_| Cow::Borrowed("built in"));
+    Ok(Excepted { exceptions, from, are_strict: false })
+}
+
+fn read_exceptions(path: &Path) -> Result<Exceptions, Failure> {
+    let name = path.display();
+    let bytes = import::bytes(path, exceptions::MAX_BYTES)
+        .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
+    if bytes.len() > exceptions::MAX_BYTES {
+        let message = format!("{name} is larger than {} bytes", exceptions::MAX_BYTES);
+        return Err(Failure::settings(message));
+    }
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::settings(format!("{name} is not UTF-8")))?;
+    parse_exceptions(&name.to_string(), &text)
+}
+
+fn parse_exceptions(name: &str, text: &str) -> Result<Exceptions, Failure> {
+    Exceptions::parse(text).map_err(|problems| {
+        let lines: Vec<String> =
+            problems.iter().map(|problem| format!("{name}:{problem}")).collect();
+        Failure::settings(format!("the exceptions cannot be used\n{}", lines.join("\n")))
+            .hint("docs/import.md describes the file")
+    })
+}
+
+fn report(
+    compared: &Compared,
+    excepted: &Excepted<'_>,
+    drift: &Drift,
+    judged: &Judged<'_>,
+) -> Value {
+    let difference = |it: &Difference| {
+        json!({
+            "difference": it.what.as_str(),
+            "operation": it.operation,
+            "tool": it.tool,
+            "parameter": it.parameter,
+            "message": it.message,
+            "place": it.place,
+        })
+    };
+    let with_reasons = judged.excepted.iter().map(|(it, exception)| {
+        let mut value = difference(it);
+        if let Value::Object(map) = &mut value {
+            map.insert("reason".to_owned(), exception.reason.as_str().into());
+        }
+        value
+    });
+    let stale = judged
+        .stale
+        .iter()
+        .map(|it| json!({ "line": it.line, "about": it.about(), "reason": it.reason }));
+    let left_out =
+        drift.left_out.iter().map(|lack| json!({ "tool": lack.tool, "reason": lack.to_string() }));
+    json!({
+        "clean": is_clean(excepted, judged),
+        "document": {
+            "source": compared.document,
+            "title": compared.api.title,
+            "version": compared.api.version,
+        },
+        "exceptions": excepted.from,
+        "differences": judged.left.iter().map(|it| difference(it)).collect::<Vec<_>>(),
+        "excepted": with_reasons.collect::<Vec<_>>(),
+        "stale": stale.collect::<Vec<_>>(),
+        "left_out": left_out.collect::<Vec<_>>(),
+        "shared": drift.shared,
+        "deprecated_left_out": drift.deprecated_left_out,
+    })
+}

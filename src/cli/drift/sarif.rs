@@ -1,0 +1,77 @@
+//! The differences as SARIF 2.1.0, which code hosts show beside the descriptor.
+
+use serde_json::{Value, json};
+
+use super::{super::report::sarif::uri, Compared, Excepted};
+use crate::openapi::{
+    drift::{Drift, What},
+    exceptions::Judged,
+};
+
+/// The rule of an exception that no difference needs.
+const STALE: &str = "stale";
+/// The rule of a tool that the server's version or plugins lack.
+const LEFT_OUT: &str = "left-out";
+
+/// Makes the log.
+pub(super) fn log(
+    compared: &Compared,
+    excepted: &Excepted<'_>,
+    drift: &Drift,
+    judged: &Judged<'_>,
+) -> Value {
+    let rules = What::ALL.iter().map(|what| what.as_str()).chain([STALE, LEFT_OUT]);
+    let rules: Vec<Value> = rules.map(|id| json!({ "id": id })).collect();
+    let place = |file: &str, line: usize| {
+        json!([{"physicalLocation": {
+            "artifactLocation": {"uri": uri(file)},
+            "region": {"startLine": line},
+        }}])
+    };
+    let of_tool =
+        |tool: Option<&str>| place(compared.source.name(), tool.map_or(1, |it| compared.line(it)));
+    let differences = judged.left.iter().map(|it| {
+        let parameter = it.parameter.as_ref().map(|it| format!(" `{it}`")).unwrap_or_default();
+        let text = format!("{}{parameter}: {}", it.operation, it.message);
+        let mut locations = of_tool(it.tool.as_deref());
+        let first = locations.get_mut(0).and_then(Value::as_object_mut);
+        if let (Some(pointer), Some(first)) = (&it.place, first) {
+            let place = json!([{ "fullyQualifiedName": pointer }]);
+            first.insert("logicalLocations".to_owned(), place);
+        }
+        result(it.what.as_str(), "error", &text, locations)
+    });
+    let file = excepted.from.as_deref().filter(|_| excepted.are_strict);
+    let stale = file.into_iter().flat_map(|file| {
+        judged.stale.iter().map(move |it| {
+            let text = format!("no difference needs this exception any more: {}", it.about());
+            result(STALE, "error", &text, place(file, it.line))
+        })
+    });
+    let left_out = drift
+        .left_out
+        .iter()
+        .map(|lack| result(LEFT_OUT, "note", &lack.to_string(), of_tool(Some(&lack.tool))));
+    let results: Vec<Value> = differences.chain(stale).chain(left_out).collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": env!("CARGO_PKG_NAME"),
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "results": results,
+        }],
+    })
+}
+
+fn result(rule: &str, level: &str, text: &str, locations: Value) -> Value {
+    json!({
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": text},
+        "locations": locations,
+    })
+}

@@ -1,0 +1,247 @@
+//! What is compared: a descriptor, and a document that lies in a file or is fetched from a server.
+//!
+//! A server is asked as a call would ask it: with the credential of the backend, which goes to its own
+//! origin alone, and under the rules for addresses.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use url::Url;
+
+use super::super::{
+    args::DriftArgs,
+    console::{Console, SECRETS},
+    exit::Exit,
+    failure::Failure,
+    import, load,
+};
+use crate::{
+    app::{App, openapi::document_url},
+    call::Door,
+    config::{
+        Overrides, Settings,
+        bundled::{self, Places},
+        credentials::Credentials,
+        env_vars::Environment,
+    },
+    descriptor::{self, diagnostic::Severity, fit::FitSource, model::Descriptor, source::Source},
+    http::{
+        backend::ExchangeError,
+        document::{DocumentFetchError, fetch},
+    },
+    openapi::{self, Api},
+};
+
+/// A server has so long to send its document.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a document's address ends with, rather than that of an API.
+const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
+
+/// The two sides.
+pub(super) struct Compared {
+    pub(super) source: Source,
+    pub(super) descriptor: Descriptor,
+    pub(super) api: Api,
+    /// Where the document is.
+    pub(super) document: String,
+}
+
+impl Compared {
+    /// Returns the line on which a tool is described.
+    pub(super) fn line(&self, tool: &str) -> usize {
+        let begins = |line: &str| {
+            let line = line.trim_start();
+            line.strip_prefix(tool).is_some_and(|rest| rest.starts_with(':'))
+        };
+        self.source.text().lines().position(begins).map_or(1, |at| at + 1)
+    }
+}
+
+/// Reads both sides.
+pub(super) async fn open(
+    args: &DriftArgs,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Compared, Failure> {
+    let url = args.document.as_deref().and_then(Path::to_str);
+    let url = url.filter(|text| text.starts_with("http://") || text.starts_with("https://"));
+    let Some(document) = args.document.as_deref().filter(|_| url.is_none()) else {
+        return of_server(args, url, environment, console).await;
+    };
+    let places = Places { base: Some(PathBuf::new()), ..Places::default() };
+    let (source, descriptor) = read_descriptor(&args.descriptor, &places, console)?;
+    refuse_rpc(&descriptor, &args.descriptor)?;
+    let (api, _) = import::document(document)?;
+    Ok(Compared { source, descriptor, api, document: document.display().to_string() })
+}
+
+/// Fetches the document of a server: at a URL, or that of a backend of the settings.
+async fn of_server(
+    args: &DriftArgs,
+    url: Option<&str>,
+    environment: Environment,
+    console: &mut Console,
+) -> Result<Compared, Failure> {
+    let (settings, named) = match url {
+        Some(text) => at_url(args, text, &environment)?,
+        None => (of_settings(args, &environment)?, None),
+    };
+    load::warn(&settings);
+    let app = App::build(&settings, &Credentials::new(environment).noting(&SECRETS))?;
+    let nothing = || Failure::settings("there is no backend");
+    let (Some(backend), Some(client)) = (app.backends.first(), app.executor.backends().first())
+    else {
+        return Err(nothing());
+    };
+    let (source, descriptor) = read_descriptor(&backend.settings.dadl, &settings.places, console)?;
+    refuse_rpc(&descriptor, &args.descriptor)?;
+    let (document, is_public) = match named {
+        Some(url) => (url, false),
+        None => place(&descriptor, backend)?,
+    };
+    if !client.base().contains(&document) {
+        let message = format!("{document} is not below the URL of the backend, {}", client.base());
+        return Err(Failure::settings(message));
+    }
+    let anonymous = is_public.then(|| client.without_credential());
+    let client = anonymous.as_ref().unwrap_or(client);
+    let files = app.executor.files();
+    let fetched = fetch(client, &document, files, Door::Terminal, openapi::MAX_BYTES);
+    let bytes = match tokio::time::timeout(TIMEOUT, fetched).await {
+        Ok(fetched) => fetched.map_err(|error| unfetched(&document, error))?,
+        Err(_) => {
+            let message = format!("{document}: no answer within {} s", TIMEOUT.as_secs());
+            return Err(Failure::new(Exit::Unreachable, anyhow::Error::msg(message)));
+        }
+    };
+    let (api, _) = openapi::read(&bytes).map_err(|reason| {
+        Failure::settings(format!("{document} is no OpenAPI document: {reason}"))
+            .hint("name the URL of the document itself")
+    })?;
+    Ok(Compared { source, descriptor, api, document: document.to_string() })
+}
+
+fn unfetched(document: &Url, error: DocumentFetchError) -> Failure {
+    let exit = match &error {
+        DocumentFetchError::Status(..)
+        | DocumentFetchError::Page { .. }
+        | DocumentFetchError::TooLarge(_) => Exit::Api,
+        DocumentFetchError::Exchange(ExchangeError::Login(..) | ExchangeError::Client(..)) => {
+            Exit::Settings
+        }
+        _ => Exit::Unreachable,
+    };
+    Failure::new(exit, anyhow::Error::new(error).context(format!("{document} cannot be had")))
+}
+
+/// Makes settings for the server at a URL, and gives the URL of the document if it is that.
+fn at_url(
+    args: &DriftArgs,
+    text: &str,
+    environment: &Environment,
+) -> Result<(Settings, Option<Url>), Failure> {
+    let url = Url::parse(text).map_err(|error| Failure::usage(format!("no URL: {error}")))?;
+    if url.query().is_some() || url.fragment().is_some() {
+        let message = "a URL with `?` or `#` is not fetched: it may hold a secret, and is shown";
+        return Err(Failure::usage(message));
+    }
+    let is_document = ENDINGS.iter().any(|ending| url.path().ends_with(ending));
+    let base = if is_document { url.origin().ascii_serialization() } else { text.to_owned() };
+    let overrides = Overrides {
+        dadl: Some(args.descriptor.clone()),
+        url: Some(base),
+        ca_file: args.ca_file.clone(),
+        tls_fingerprint: args.tls_fingerprints.clone(),
+        tls_skip_verify: args.tls_skip_verify,
+        ..Overrides::default()
+    };
+    if is_document && (!url.username().is_empty() || url.password().is_some()) {
+        let message = "a URL must not contain a user name or a password; use a credential";
+        return Err(Failure::usage(message));
+    }
+    let settings = Settings::load(&overrides, environment, Path::new(""))?;
+    Ok((settings, is_document.then_some(url)))
+}
+
+/// Returns the settings of the backend that is named.
+fn of_settings(args: &DriftArgs, environment: &Environment) -> Result<Settings, Failure> {
+    let overrides = Overrides { config: args.config.clone(), ..Overrides::default() };
+    let settings = Settings::load(&overrides, environment, Path::new(""))?;
+    let alone = settings.only(&args.descriptor);
+    if alone.backends.is_empty() {
+        let names: Vec<&str> = settings.backends.iter().map(|it| it.name.as_str()).collect();
+        let message = format!(
+            "there is no backend \"{}\" in the settings, which have {}",
+            args.descriptor,
+            names.join(", ")
+        );
+        return Err(Failure::settings(message).hint("name a document, or the URL of a server"));
+    }
+    Ok(alone)
+}
+
+/// Returns where a server has its document, and whether that needs no login.
+fn place(
+    descriptor: &Descriptor,
+    backend: &crate::app::LoadedBackend,
+) -> Result<(Url, bool), Failure> {
+    if let Some(fit) = &descriptor.fit
+        && let FitSource::OpenApi(path) = &fit.source
+    {
+        let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
+        let url =
+            Url::parse(&text).map_err(|error| Failure::settings(format!("{text}: {error}")))?;
+        return Ok((url, fit.public));
+    }
+    let url = document_url(backend).map_err(|error| {
+        Failure::settings(format!("nothing says where the server has its document: {error}"))
+            .hint("name its URL, such as URL/openapi.json")
+    })?;
+    Ok((url, false))
+}
+
+fn refuse_rpc(descriptor: &Descriptor, name: &str) -> Result<(), Failure> {
+    let Some(tool) = descriptor.tools.iter().find(|tool| tool.rpc().is_some()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{name} describes a JSON-RPC API, and OpenAPI knows operations by method and path only: \
+         nothing can be compared with \"{}\"; `dadl-mcp doctor` compares the methods of a server",
+        tool.name
+    );
+    Err(Failure::settings(message))
+}
+
+/// Reads a descriptor by its path or its name.
+fn read_descriptor(
+    dadl: &str,
+    places: &Places,
+    console: &mut Console,
+) -> Result<(Source, Descriptor), Failure> {
+    let mut text = bundled::locate(dadl, places).map_err(Failure::settings)?;
+    if let Some(unused) = text.unused.take() {
+        console.note(&unused.to_string())?;
+    }
+    let name = text.origin.clone();
+    let mut folder = text.folder();
+    let source =
+        text.into_source().map_err(|error| Failure::settings(format!("{name}: {error}")))?;
+    let (source, loaded) = descriptor::load_with(source, &mut folder);
+    match loaded.descriptor {
+        Some(descriptor) => Ok((source, descriptor)),
+        None => {
+            for finding in &loaded.diagnostics {
+                if finding.severity == Severity::Error {
+                    let line = source.position(finding.span.start).line;
+                    writeln!(console.err, "{name}:{line}: {}", finding.message)?;
+                }
+            }
+            Err(Failure::settings(format!("the descriptor {name} cannot be used"))
+                .hint("`dadl-mcp check` shows what is wrong with it"))
+        }
+    }
+}

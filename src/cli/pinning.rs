@@ -1,0 +1,116 @@
+//! Shows the certificate of a backend that nothing vouches for, and lets a person pin it. Nothing is sent
+//! before that: no request, no credential.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use super::{console::Console, failure::Failure};
+use crate::{
+    app::LoadedBackend,
+    config::{BackendSettings, Pin, Provenance},
+    http::tls::{self, Presented, RefusedCertificate, Trust},
+};
+
+/// Returns the fingerprint that a person pins now; `None` where there is nothing to ask.
+///
+/// # Errors
+///
+/// The certificate is not trusted, and nobody pinned it.
+pub(super) async fn ask(
+    backend: &LoadedBackend,
+    console: &mut Console,
+) -> Result<Option<Pin>, Failure> {
+    if !backend.base.is_tls() {
+        return Ok(None);
+    }
+    // What keeps it from being reached is told by the check.
+    let presented = tls::presented(&backend.settings, &backend.base, &backend.guard).await;
+    let Ok(presented) = presented else { return Ok(None) };
+    show(&presented, backend, console)?;
+    let settings = &backend.settings;
+    match &presented.trust {
+        Ok(Trust::Any) => {
+            let how = how_to_pin(settings, presented.fingerprint);
+            writeln!(console.err, "instead of `tls_skip_verify`, {how}")?;
+            Ok(None)
+        }
+        Ok(_) => Ok(None),
+        Err(refused) => {
+            if console.can_ask && agrees(settings, console)? {
+                return Ok(Some(presented.fingerprint));
+            }
+            let hint = format!(
+                "compare it with that of your server; then {}",
+                how_to_pin(settings, presented.fingerprint)
+            );
+            Err(Failure::settings(format!("{refused}; nothing was sent")).hint(hint))
+        }
+    }
+}
+
+/// Says what pins a certificate for good.
+pub(super) fn how_to_pin(settings: &BackendSettings, pin: Pin) -> String {
+    match &settings.provenance {
+        Provenance::Flags => format!("pin it with `--tls-fingerprint {pin}`"),
+        Provenance::Named(path) => {
+            let path = path.display();
+            format!("pin it: `tls_fingerprint: \"{pin}\"` of \"{}\" in {path}", settings.name)
+        }
+        Provenance::Own => format!(
+            "pin it: `tls_fingerprint: \"{pin}\"` of \"{}\" in backends.yaml",
+            settings.name
+        ),
+    }
+}
+
+/// Says what has to be written down, so that what a person agreed to counts from now on.
+pub(super) fn tell(settings: &BackendSettings, pin: Pin, console: &mut Console) -> io::Result<()> {
+    match &settings.provenance {
+        Provenance::Flags => {
+            writeln!(console.out, "use this flag from now on:\n  --tls-fingerprint {pin}")
+        }
+        Provenance::Named(_) | Provenance::Own => {
+            let name = &settings.name;
+            writeln!(
+                console.out,
+                "add this line to backend \"{name}\" in your settings, beside its `url`:\n    \
+                 tls_fingerprint: \"{pin}\""
+            )
+        }
+    }
+}
+
+fn show(presented: &Presented, backend: &LoadedBackend, console: &mut Console) -> io::Result<()> {
+    let Presented { details, fingerprint, trust } = presented;
+    let err = &mut console.err;
+    let host = backend.base.as_url().host_str().unwrap_or_default();
+    let why = match trust {
+        Ok(Trust::Any) => "accepted like any other (`tls_skip_verify`)",
+        Ok(Trust::Chain) => "an authority vouches for it",
+        Ok(Trust::File) => "it is in `ca_file`",
+        Ok(Trust::Pin) => "it is pinned (`tls_fingerprint`)",
+        Err(RefusedCertificate::Changed(_)) => "NOT the pinned one",
+        Err(RefusedCertificate::Untrusted { .. }) => "NOT trusted: nothing vouches for it",
+    };
+    writeln!(err, "the certificate of {host}: {why}")?;
+    let nothing = "nothing".to_owned();
+    let says = |text: &String| if text.is_empty() { nothing.clone() } else { text.clone() };
+    writeln!(err, "  subject: {}", says(&details.subject))?;
+    writeln!(err, "  names:   {}", says(&details.names.join(", ")))?;
+    let day = |time: &Option<String>| time.clone().unwrap_or_else(|| "unknown".to_owned());
+    writeln!(err, "  valid:   {} to {}", day(&details.from), day(&details.until))?;
+    writeln!(err, "  SHA-256: {fingerprint}")
+}
+
+fn agrees(settings: &BackendSettings, console: &mut Console) -> io::Result<bool> {
+    let name = &settings.name;
+    writeln!(
+        console.err,
+        "nothing was sent yet. On the server, `openssl x509 -noout -fingerprint -sha256 -in FILE` shows \
+         the fingerprint of its certificate"
+    )?;
+    write!(console.err, "is it the same, and shall backend \"{name}\" be pinned to it? [y/N] ")?;
+    console.err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,253 @@
+//! Refuses an answer that is another thing than its tool declares, and tells of one that is only
+//! labelled otherwise.
+//!
+//! A script gets no notes: what a caller is told with a result is an error for a script that would
+//! take it for data.
+
+use http::{HeaderMap, header};
+
+use super::{CallError, peek::header_text, step::Step};
+use crate::{
+    descriptor::model::Tool,
+    http::backend::{Backend, Exchange},
+    outcome::{JsonText, Payload},
+    response::{
+        decode::{BodyType, DecodeError},
+        media::{self, Declared},
+    },
+    text::begins_as_page,
+};
+
+/// An answer of another kind than its tool declares. Usually the operator's `url`, a login page or
+/// what is in front of the API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "backend \"{backend}\" answered {request} with HTTP {status} and {sent} instead of {declared}{}; {}",
+    .landed.as_ref().map(|path| format!(", after a redirect to {path}")).unwrap_or_default(),
+    advice(.missing.as_deref(), *.is_page)
+)]
+pub struct MediaTypeError {
+    /// The name of the backend.
+    pub backend: String,
+    /// The method and the path below the base URL.
+    pub request: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// What it is: `a web page (text/html)`, `text/plain`.
+    pub sent: String,
+    /// What was expected.
+    pub declared: String,
+    /// The path to which redirects led.
+    pub landed: Option<String>,
+    /// The path in which base URLs of the API end, where that of the backend does not.
+    pub missing: Option<String>,
+    /// Whether it is a page of a browser.
+    pub is_page: bool,
+}
+
+/// Says what to look at.
+pub(super) fn advice(missing: Option<&str>, is_page: bool) -> String {
+    match (missing, is_page) {
+        (Some(path), _) => missing_path(path),
+        (None, true) => "the operator should check `url` of the backend, and whether a login page \
+                         or a proxy answers in its place"
+            .to_owned(),
+        (None, false) => "the descriptor does not fit what this server answers".to_owned(),
+    }
+}
+
+/// Asks whether the base URL lacks `path`.
+pub(super) fn missing_path(path: &str) -> String {
+    format!("is `url` of the backend missing {path}? Base URLs of this API end in it")
+}
+
+/// Makes the error of an answer to the request of `tool` that is a page.
+pub(super) fn page_error(
+    backend: &Backend,
+    declared: Declared<'_>,
+    request: String,
+    status: u16,
+    (label, landed): (Option<&str>, Option<String>),
+) -> MediaTypeError {
+    MediaTypeError {
+        backend: backend.settings().name.clone(),
+        request,
+        status,
+        sent: format!("a web page ({})", label.unwrap_or("without a content type")),
+        declared: declared.words().to_owned(),
+        landed,
+        missing: backend.missing_path().map(str::to_owned),
+        is_page: true,
+    }
+}
+
+/// Returns what an answer says that it is, as it may be shown.
+pub(super) fn label(backend: &Backend, headers: &HeaderMap) -> Option<String> {
+    let label = header_text(headers, &header::CONTENT_TYPE)?;
+    Some(backend.secrets().text(label).into_owned())
+}
+
+/// Returns whether the label of an answer is that of a page, and `tool` says nothing of pages.
+pub(super) fn is_foreign_page(tool: &Tool, headers: &HeaderMap) -> bool {
+    media::is_page_type(header_text(headers, &header::CONTENT_TYPE)) && !media::names_pages(tool)
+}
+
+impl<'call> Step<'call> {
+    fn declared(&self) -> Declared<'call> {
+        Declared::of(self.tool, self.shows_tasks())
+    }
+
+    /// Returns whether a page of a browser may be what the tool answers.
+    pub(super) fn expects_page(&self) -> bool {
+        self.declared().is_page() || media::names_pages(self.tool)
+    }
+
+    /// Refuses, by its head, an answer that is a page where none was declared.
+    pub(super) fn check_page(&self, exchange: &Exchange) -> Result<(), CallError> {
+        let headers = exchange.response.headers();
+        if !media::is_page_type(header_text(headers, &header::CONTENT_TYPE)) {
+            return Ok(());
+        }
+        let declared = self.declared();
+        let is_doubtful = exchange.landed.is_some() || self.context.is_script;
+        let is_refused = match declared {
+            Declared::Asked | Declared::Shaped | Declared::Json => true,
+            // Any text is plain text.
+            Declared::Other(_) => !declared.is_page() && !declared.is_plain_text(),
+            Declared::Nothing => is_doubtful && !media::names_pages(self.tool),
+        };
+        if is_refused { Err(self.page(exchange)) } else { Ok(()) }
+    }
+
+    /// Refuses, by its head, a file that is a page where another was declared; returns what there is
+    /// to say about one of another type.
+    pub(super) fn check_file(&self, exchange: &Exchange) -> Result<Option<String>, CallError> {
+        let headers = exchange.response.headers();
+        let sent = header_text(headers, &header::CONTENT_TYPE);
+        let declared = self.declared();
+        // A file that is meant to be saved has a name, and may be a page.
+        let has_name = headers.contains_key(header::CONTENT_DISPOSITION);
+        if media::is_page_type(sent) && !declared.is_page() && !has_name {
+            let is_refused = match declared {
+                Declared::Nothing => exchange.landed.is_some() && !media::names_pages(self.tool),
+                _ => true,
+            };
+            if is_refused {
+                return Err(self.page(exchange));
+            }
+            return Ok(Some("the file is a web page (text/html)".to_owned()));
+        }
+        let Some(sent) = sent else { return Ok(None) };
+        let is_unexpected =
+            !self.tool.response.binary && matches!(declared, Declared::Shaped | Declared::Json);
+        if is_unexpected && self.context.is_script {
+            let status = exchange.response.status().as_u16();
+            return Err(self.other(status, sent, exchange.landed.clone()));
+        }
+        Ok((is_unexpected || declared.differs(sent)).then(|| self.told(sent)))
+    }
+
+    /// Makes JSON of a text that is some, where JSON is declared; refuses one that is none where that
+    /// would be taken for data.
+    pub(super) fn as_declared(
+        &self,
+        payload: Payload,
+        (headers, status): (&HeaderMap, u16),
+        landed: Option<&String>,
+        notes: &mut Vec<String>,
+    ) -> Result<Payload, CallError> {
+        let sent = header_text(headers, &header::CONTENT_TYPE);
+        let is_text = matches!(payload, Payload::Text { .. });
+        // Most tools name no type, and most answers are JSON.
+        if matches!(payload, Payload::Empty)
+            || !is_text && self.tool.response.content_type.is_none()
+        {
+            return Ok(payload);
+        }
+        let declared = self.declared();
+        let Payload::Text { text, .. } = &payload else {
+            let differs = |sent: &&str| declared.differs(sent);
+            notes.extend(sent.filter(differs).map(|sent| self.told(sent)));
+            return Ok(payload);
+        };
+        let is_labelled = BodyType::of(sent) == BodyType::Text;
+        if !declared.is_json() {
+            let differs = |sent: &&str| is_labelled && declared.differs(sent);
+            notes.extend(sent.filter(differs).map(|sent| self.told(sent)));
+            return Ok(payload);
+        }
+        if let Ok(json) = JsonText::parse(text) {
+            let differs = |sent: &&str| declared.differs(sent);
+            notes.extend(sent.filter(differs).map(|sent| {
+                let sent = self.backend.secrets().text(sent);
+                format!("the answer says that it is {sent}; it was read as the JSON that it is")
+            }));
+            return Ok(Payload::Json(json));
+        }
+        if begins_as_page(text.as_bytes()) {
+            let request = self.request_line();
+            let from = (sent, landed.cloned());
+            return Err(page_error(self.backend, declared, request, status, from).into());
+        }
+        // Some that are said to answer JSON answer a word, and do not say what it is.
+        let Some(sent) = sent.filter(|_| is_labelled) else { return Ok(payload) };
+        match declared {
+            Declared::Json => Err(self.other(status, sent, landed.cloned())),
+            Declared::Shaped if self.context.is_script => {
+                Err(self.other(status, sent, landed.cloned()))
+            }
+            _ => {
+                notes.push(self.told(sent));
+                Ok(payload)
+            }
+        }
+    }
+
+    /// Makes the error of a body that is not what its label says; a page has one of its own.
+    pub(super) fn unreadable(
+        &self,
+        (headers, status): (&HeaderMap, u16),
+        landed: Option<&String>,
+        error: DecodeError,
+    ) -> CallError {
+        if !begins_as_page(error.excerpt.as_bytes()) {
+            return self.undecodable(status, error);
+        }
+        let label = label(self.backend, headers);
+        let from = (label.as_deref(), landed.cloned());
+        page_error(self.backend, self.declared(), self.request_line(), status, from).into()
+    }
+
+    /// Says what an answer is that was declared otherwise.
+    fn told(&self, sent: &str) -> String {
+        let sent = self.backend.secrets().text(sent);
+        format!("the answer is {sent}, where {} is declared", self.declared().words())
+    }
+
+    fn page(&self, exchange: &Exchange) -> CallError {
+        let label = label(self.backend, exchange.response.headers());
+        let from = (label.as_deref(), exchange.landed.clone());
+        let status = exchange.response.status().as_u16();
+        page_error(self.backend, self.declared(), self.request_line(), status, from).into()
+    }
+
+    fn other(&self, status: u16, sent: &str, landed: Option<String>) -> CallError {
+        MediaTypeError {
+            backend: self.backend.settings().name.clone(),
+            request: self.request_line(),
+            status,
+            sent: self.backend.secrets().text(sent).into_owned(),
+            declared: self.declared().words().to_owned(),
+            landed,
+            missing: self.backend.missing_path().map(str::to_owned),
+            is_page: false,
+        }
+        .into()
+    }
+}
+
+impl From<MediaTypeError> for CallError {
+    fn from(error: MediaTypeError) -> Self {
+        Self::MediaType(Box::new(error))
+    }
+}

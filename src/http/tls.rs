@@ -1,0 +1,352 @@
+//! Which certificates of a backend are accepted.
+//!
+//! XO and many other appliances make their own, without a name in it and marked as that of an
+//! authority: no chain leads to it. An operator who has seen it can say so, by its fingerprint
+//! (`tls_fingerprint`) or by the certificate itself (`ca_file`). Then it is accepted whatever else is in
+//! it, for the host of the backend alone; that the server has its key is proved by the handshake in
+//! every case. With fingerprints nothing else is accepted: one that has changed is refused.
+
+use std::{
+    error::Error,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use reqwest::{Client, redirect::Policy};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+};
+use rustls_platform_verifier::Verifier as Platform;
+use url::{Host, Url};
+
+use super::{
+    certificate::Details,
+    client::ClientError,
+    error::{SendError, SendErrorKind},
+    guard::Guard,
+};
+use crate::{
+    call::BaseUrl,
+    config::{AddressKey, BackendSettings, Pin},
+};
+
+/// What this program speaks, the best first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Why a certificate is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedCertificate {
+    /// The operator pinned others.
+    #[error("its certificate is not one of `tls_fingerprint`: it has the SHA-256 fingerprint {0}")]
+    Changed(Pin),
+    /// No authority vouches for it.
+    #[error(
+        "its certificate is not trusted: {reason}; it has the SHA-256 fingerprint {fingerprint}"
+    )]
+    Untrusted {
+        /// That of the certificate.
+        fingerprint: Pin,
+        /// What the check said.
+        reason: String,
+    },
+}
+
+impl RefusedCertificate {
+    /// Returns the fingerprint of the certificate that came.
+    pub fn fingerprint(&self) -> Pin {
+        match self {
+            Self::Changed(fingerprint) | Self::Untrusted { fingerprint, .. } => *fingerprint,
+        }
+    }
+}
+
+/// Why a certificate is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Any is (`tls_skip_verify`).
+    Any,
+    /// An authority vouches for it.
+    Chain,
+    /// It is in `ca_file` itself.
+    File,
+    /// Its fingerprint is in `tls_fingerprint`.
+    Pin,
+}
+
+/// What a server presents.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// What the certificate says.
+    pub details: Details,
+    /// Its fingerprint.
+    pub fingerprint: Pin,
+    /// Whether it is accepted.
+    pub trust: Result<Trust, RefusedCertificate>,
+}
+
+/// Returns the settings of TLS for the origin of `url`. What is accepted by itself is so for the host of
+/// the backend alone: where `is_own` says that `url` has its origin.
+pub(super) fn config(
+    settings: &BackendSettings,
+    url: &Url,
+    is_own: bool,
+) -> Result<ClientConfig, ClientError> {
+    Ok(of(verifier(settings, url, is_own)?))
+}
+
+/// Finds out what a server presents: the handshake ends before anything is sent.
+///
+/// # Errors
+///
+/// There is no connection, or no certificate came over it.
+pub async fn presented(
+    settings: &BackendSettings,
+    base: &BaseUrl,
+    guard: &Guard,
+) -> Result<Presented, PresentError> {
+    let url = base.as_url();
+    let seen = Arc::new(Mutex::new(None));
+    let verifier = Verifier { seen: Some(Arc::clone(&seen)), ..verifier(settings, url, true)? };
+    let builder = Client::builder()
+        .connect_timeout(settings.timeouts.connect)
+        .timeout(settings.timeouts.connect)
+        .redirect(Policy::none())
+        .tls_backend_preconfigured(of(verifier));
+    let builder = guard.watch(builder, AddressKey::BaseUrl, url).map_err(ClientError::from)?;
+    let client =
+        builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))?;
+    let sent = client.head(url.clone()).send().await;
+    if let Some(presented) = seen.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Ok(presented);
+    }
+    let connect = settings.timeouts.connect;
+    let kind = match sent {
+        Err(error) => SendErrorKind::from_reqwest(&error, connect, connect),
+        Ok(_) => SendErrorKind::Tls("no certificate came".to_owned()),
+    };
+    let backend = settings.name.clone();
+    Err(SendError { backend, request: "a TLS handshake".to_owned(), kind, attempts: 1 }.into())
+}
+
+/// Why nobody knows what a server presents.
+#[derive(Debug, thiserror::Error)]
+pub enum PresentError {
+    /// The operator: the client cannot be built.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// There is no connection.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// Returns why a certificate was refused, when that is why a request failed.
+pub(super) fn refusal<'error>(
+    error: &'error (dyn Error + 'static),
+) -> Option<&'error RefusedCertificate> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) =
+            inside(error).downcast_ref()
+        {
+            return other.downcast_ref();
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Returns what an I/O error was made of: it is no source of it.
+fn inside<'error>(error: &'error (dyn Error + 'static)) -> &'error (dyn Error + 'static) {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => inside(inner),
+        None => error,
+    }
+}
+
+/// Returns the certificates of a PEM file.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let fail = |reason: String| ClientError::CaFile { path: path.display().to_string(), reason };
+    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|_| fail("is no PEM file".to_owned()))?;
+    if certificates.is_empty() {
+        return Err(fail("holds no certificate".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// Makes ring the TLS provider of this process.
+pub(super) fn install_provider() -> Arc<CryptoProvider> {
+    // An error means that a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+fn of(verifier: Verifier) -> ClientConfig {
+    let provider = Arc::clone(&verifier.provider);
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS);
+    // Invariant: ring has cipher suites for both versions.
+    let builder = builder.unwrap_or_else(|_| ClientConfig::builder());
+    let mut config = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    config
+}
+
+fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verifier, ClientError> {
+    let provider = install_provider();
+    let files = settings.ca_file.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    let known = files.iter().filter(|_| is_own).map(|it| Pin::of(it)).collect();
+    let chain = if settings.tls_skip_verify {
+        None
+    } else {
+        // One that can be no authority may be the server's own.
+        let is_authority =
+            |it: &CertificateDer<'static>| RootCertStore::empty().add(it.clone()).is_ok();
+        let roots = files.into_iter().filter(is_authority);
+        let platform = Platform::new_with_extra_roots(roots, Arc::clone(&provider));
+        match platform {
+            Ok(platform) => Some(Ok(platform)),
+            // Without a single authority only what is known by itself can be accepted.
+            Err(error) => Some(Err(error.to_string())),
+        }
+    };
+    let pins = if is_own { settings.tls_fingerprint.clone() } else { Vec::new() };
+    Ok(Verifier { host: host(url), pins, known, chain, provider, seen: None })
+}
+
+/// Returns the host as certificates name it.
+fn host(url: &Url) -> String {
+    match url.host() {
+        Some(Host::Domain(name)) => name.to_ascii_lowercase(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        None => String::new(),
+    }
+}
+
+/// Decides about the certificates of one origin.
+#[derive(Debug)]
+struct Verifier {
+    /// A proxy on the way is another host.
+    host: String,
+    pins: Vec<Pin>,
+    /// Of the certificates in `ca_file`.
+    known: Vec<Pin>,
+    /// Follows the chain; `None` where any certificate will do.
+    chain: Option<Result<Platform, String>>,
+    provider: Arc<CryptoProvider>,
+    /// Where it only looks: what it has seen.
+    seen: Option<Arc<Mutex<Option<Presented>>>>,
+}
+
+impl Verifier {
+    fn judge(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<Trust, RefusedCertificate> {
+        let fingerprint = Pin::of(certificate);
+        if self.is_host(name) {
+            if self.pins.contains(&fingerprint) {
+                return Ok(Trust::Pin);
+            }
+            if !self.pins.is_empty() {
+                return Err(RefusedCertificate::Changed(fingerprint));
+            }
+            if self.known.contains(&fingerprint) {
+                return Ok(Trust::File);
+            }
+        }
+        let untrusted = |reason| RefusedCertificate::Untrusted { fingerprint, reason };
+        match &self.chain {
+            None => Ok(Trust::Any),
+            Some(Err(reason)) => Err(untrusted(reason.clone())),
+            Some(Ok(platform)) => {
+                let checked =
+                    platform.verify_server_cert(certificate, intermediates, name, &[], now);
+                checked.map(|_| Trust::Chain).map_err(|error| untrusted(error.to_string()))
+            }
+        }
+    }
+
+    /// Returns whether `name` is that of the backend.
+    fn is_host(&self, name: &ServerName<'_>) -> bool {
+        name.to_str().trim_end_matches('.').eq_ignore_ascii_case(self.host.trim_end_matches('.'))
+    }
+
+    /// Whether the signature of a handshake need not be right: where any certificate will do, nothing
+    /// is proved by it.
+    fn is_careless(&self) -> bool {
+        self.chain.is_none() && self.pins.is_empty()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let trust = self.judge(certificate, intermediates, name, now);
+        if let Some(seen) = &self.seen
+            && self.is_host(name)
+        {
+            let details = Details::read(certificate);
+            let presented = Presented { details, fingerprint: Pin::of(certificate), trust };
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented);
+            return Err(rustls::Error::General("it was only looked at".to_owned()));
+        }
+        trust.map(|_| ServerCertVerified::assertion()).map_err(|refused| {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(
+                refused,
+            ))))
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.is_careless() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.is_careless() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,141 @@
+//! What an answer says about the arguments that it is the answer to: a filter that nothing matches, and
+//! members that were asked for and that nothing has.
+//!
+//! Many APIs give an empty list for a filter that they take for something else, and leave out without a
+//! word what they do not know.
+
+use serde_json::Value;
+
+use crate::{call::Arguments, json::scan, outcome::JsonText, text::cut};
+
+/// So many missing members are named.
+const MOST_NAMES: usize = 10;
+
+/// A longer name is cut, in characters.
+const LONGEST_NAME: usize = 60;
+
+/// So many members are looked for.
+const MOST_WANTED: usize = 200;
+
+/// Returns whether any argument is one that an answer can say something about.
+pub(crate) fn may_be_made(arguments: &Arguments) -> bool {
+    arguments.iter().any(|(param, _)| param.rules.is_some())
+}
+
+/// Returns what the selected answer says about the arguments, in sentences.
+pub(crate) fn remarks(arguments: &Arguments, selected: &JsonText) -> Vec<String> {
+    let Some(mut items) = selected.items() else { return Vec::new() };
+    let is_empty = items.next().is_none();
+    let mut sentences = Vec::new();
+    for (entry, value) in arguments.named() {
+        let Some(rules) = &entry.param.rules else { continue };
+        let Value::String(text) = value else { continue };
+        // A default is right, and nobody chose it.
+        if text.trim().is_empty() || entry.param.default.as_ref() == Some(value) {
+            continue;
+        }
+        let property = &entry.property;
+        if let Some(language) = rules.language.as_ref().filter(|_| is_empty) {
+            sentences.push(format!("nothing matches `{property}`: {}", language.said));
+        }
+        if rules.names_members && !is_empty {
+            sentences.extend(missing(property, text, selected));
+        }
+    }
+    sentences
+}
+
+/// Says which of the members that were asked for no item has.
+fn missing(property: &str, wanted: &str, selected: &JsonText) -> Option<String> {
+    let names = wanted.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut missing: Vec<&str> = names.take(MOST_WANTED).collect();
+    if missing.contains(&"*") {
+        return None;
+    }
+    for item in selected.items()? {
+        // What is no object, such as a URL, has no members to miss.
+        scan::members(item)?;
+        missing.retain(|name| !has(item, name));
+        if missing.is_empty() {
+            return None;
+        }
+    }
+    let shown = missing.iter().take(MOST_NAMES);
+    let shown: Vec<String> = shown.map(|name| format!("`{}`", cut(name, LONGEST_NAME))).collect();
+    let more = missing.len().saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!(
+        "no item has {}{more}, which `{property}` names: the name is wrong, or nothing has a value there",
+        shown.join(", ")
+    ))
+}
+
+/// Returns whether an object has a member, or what a dotted name leads to.
+fn has(item: &str, name: &str) -> bool {
+    let member = |object: &str, name: &str| scan::at(object, &[name]).is_some();
+    if member(item, name) {
+        return true;
+    }
+    let parts: Vec<&str> = name.split('.').collect();
+    parts.len() > 1 && scan::at(item, &parts).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        call,
+        catalog::fixture,
+        descriptor::{filters::Language, model::Rules},
+    };
+
+    fn said(arguments: Value, answer: &str) -> Vec<String> {
+        let mut tool =
+            fixture::tool("GET", "/x", &["filter:query:string", "fields:query:string=\"id\""]);
+        let language =
+            Language { units: true, said: "write a:b".to_owned(), ..Language::default() };
+        tool.params[0].rules =
+            Some(Box::new(Rules { language: Some(language.into()), ..Rules::default() }));
+        tool.params[1].rules = Some(Box::new(Rules { names_members: true, ..Rules::default() }));
+        let catalog = fixture::catalog(vec![tool]);
+        let Value::Object(arguments) = arguments else { panic!("not an object") };
+        let arguments = call::check(&catalog.entries()[0], arguments).unwrap();
+        assert!(may_be_made(&arguments));
+        remarks(&arguments, &JsonText::parse(answer).unwrap())
+    }
+
+    #[test]
+    fn an_empty_list_says_how_filters_are_written() {
+        let expected = ["nothing matches `filter`: write a:b"];
+        assert_eq!(said(json!({"filter": "x", "fields": "y"}), "[ ]"), expected);
+        for (arguments, answer) in [
+            (json!({"filter": "x"}), "[1]"),
+            (json!({"filter": " "}), "[]"),
+            (json!({}), "[]"),
+            (json!({"filter": "x"}), "{}"),
+        ] {
+            assert_eq!(said(arguments, answer), [""; 0], "{answer}");
+        }
+    }
+
+    #[test]
+    fn members_that_nothing_has_are_named() {
+        let list = r#"[{"id":1},{"id":2,"name":"x","memory":{"size":5},"a.b":1}]"#;
+        let of = |fields: &str| said(json!({ "fields": fields }), list);
+        for fine in ["id", "name, id", "memory.size", "a.b", "*", "x,*", ""] {
+            assert_eq!(of(fine), [""; 0], "{fine}");
+        }
+        let reason = "which `fields` names: the name is wrong, or nothing has a value there";
+        assert_eq!(of("id,nmae"), [format!("no item has `nmae`, {reason}")]);
+        assert_eq!(
+            of("memory.sizes,id.x"),
+            [format!("no item has `memory.sizes`, `id.x`, {reason}")]
+        );
+        assert_eq!(said(json!({"fields": "nope"}), r#"["/x/1"]"#), [""; 0]);
+        assert_eq!(said(json!({"fields": "nope"}), "[]"), [""; 0]);
+        let many = (0..30).map(|n| format!("n{n}")).collect::<Vec<_>>().join(",");
+        assert!(of(&many)[0].contains("`n9` and 20 more"), "{:?}", of(&many));
+    }
+}
