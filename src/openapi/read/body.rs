@@ -156,6 +156,9 @@ impl<'doc> Reader<'doc> {
         if !shape.members.is_empty() && !matches!(body, Body::Raw(_)) {
             self.members(operation, shape, required, place, &body);
             operation.body_rules.required = required && !has_required_member(operation);
+            if matches!(body, Body::Json(_)) && !only_object(shape) {
+                self.beside_members(operation, shape, place, media);
+            }
             operation.body = body;
             return;
         }
@@ -189,6 +192,24 @@ impl<'doc> Reader<'doc> {
         let input = self.file(operation, shape, required, place, &media);
         operation.inputs.push(input);
         operation.body = Body::Raw(media);
+    }
+
+    /// Makes an input of a JSON body that is an object with members or something else, such as a list
+    /// of such objects: the whole, where a caller does not give the members.
+    fn beside_members(
+        &mut self,
+        operation: &mut Operation,
+        shape: &Shape,
+        place: &str,
+        media: &str,
+    ) {
+        let mut input = self.file(operation, shape, false, place, media);
+        input.kind = ParamKind::String;
+        input.kinds = shape.kinds.iter().collect();
+        input.union = Some(KindList::of(shape.kinds.iter()));
+        input.form.whole = Some(Whole::Json);
+        input.description = "The whole body, instead of its members.".to_owned();
+        operation.inputs.push(input);
     }
 
     /// Makes an input of a JSON body that is no object with members of known names: the value, or a

@@ -58,6 +58,18 @@ fn a_whole_body_has_its_types() {
 }
 
 #[test]
+fn an_object_or_a_list_of_them_is_given_by_members_or_whole() {
+    let item = json!({ "type": "object", "required": ["name"],
+        "properties": { "name": { "type": "string" } } });
+    let (found, _) = body(json!({ "oneOf": [item, { "type": "array", "items": item }] }));
+    assert_eq!(found.body(), Some(&BodyKind::Json));
+    let file = param(&found, "file");
+    assert_eq!(file.kind.to_string(), "array or object");
+    assert!(file.form.whole == Some(Whole::Json) && !file.required);
+    assert!(!param(&found, "name").required);
+}
+
+#[test]
 fn a_required_body_without_a_required_member_is_never_left_out() {
     let optional = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
     let content = |media: &str| post(json!({ media: { "schema": optional } }));
