@@ -434,6 +434,17 @@ impl<'gate> Admitted<'gate> {
         self.gate.door
     }
 
+    /// Admits the call of another tool of the backend that only looks at what this call has written;
+    /// `None` when it may not be called, or there is none.
+    pub(crate) fn look(&self, call: &TaskCall, values: &[(String, String)]) -> Option<Self> {
+        let entry = self.gate.catalog.find_declared(self.entry.backend, &call.tool)?;
+        if entry.decision != Decision::Allow || !entry.tool()?.only_reads() {
+            return None;
+        }
+        let arguments = call::check(entry, with_properties(entry, call.filled(values))).ok()?;
+        Some(Admitted { gate: self.gate, entry, arguments, consented: false })
+    }
+
     /// Returns the right to go on with the task `id` that this call began; `None` when its tool
     /// begins none.
     pub(crate) fn task(&self, id: String) -> Option<TaskRight> {
@@ -498,6 +509,11 @@ impl TaskRight {
         descriptor.tools.iter().find(|tool| tool.name == self.handle.tool)
     }
 
+    /// Returns whether the task stops when it is asked to, as far as the descriptor says.
+    pub(crate) fn stops(&self) -> bool {
+        self.tasks().is_none_or(|tasks| tasks.stops(&self.handle.tool))
+    }
+
     /// Returns whether the task may be cancelled, and can.
     pub(crate) fn can_cancel(&self) -> bool {
         self.began_it && self.tasks().is_some_and(|tasks| tasks.cancel.is_some())
@@ -510,6 +526,27 @@ impl TaskRight {
             .tasks()
             .and_then(|tasks| if blocking { tasks.blocking.as_ref() } else { Some(&tasks.watch) });
         self.admit(tools.map(|tools| &tools.watch), call)
+    }
+
+    /// Admits the call that tells what became of the task: the one at this place, with `values` in its
+    /// arguments. Whoever began the task may know; for others the rules of its tool count.
+    pub(crate) fn verdict(
+        &self,
+        at: usize,
+        values: &[(String, String)],
+    ) -> Result<Admitted<'_>, Refusal> {
+        let entry = self.gate.catalog.task_tools(self.backend);
+        let entry = entry.and_then(|tools| tools.verdicts.get(at)?.as_ref());
+        let call = self.tasks().and_then(|tasks| Some(&tasks.verdicts.get(at)?.call));
+        let (Some(entry), Some(call)) = (entry, call) else {
+            let reason = "the descriptor has no call for this".to_owned();
+            return Err(Refusal::NoTask { handle: self.handle.to_string(), reason });
+        };
+        if !self.began_it {
+            self.gate.check_decision(entry)?;
+        }
+        let arguments = call::check(entry, with_properties(entry, call.filled(values)))?;
+        Ok(Admitted { gate: &self.gate, entry, arguments, consented: self.began_it })
     }
 
     /// Admits the call that asks the task to stop.

@@ -95,6 +95,8 @@ pub(crate) fn descriptor(name: &str, tools: Vec<Tool>) -> Arc<Descriptor> {
         switch: None,
         fit: None,
         tasks: None,
+        settles: Vec::new(),
+        entries: Vec::new(),
         events: None,
         auth_rules: AuthRules::default(),
         pace: None,

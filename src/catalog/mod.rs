@@ -129,6 +129,8 @@ pub struct TaskTools {
     pub watch: Entry,
     /// Asks a task to stop, where the API can.
     pub cancel: Option<Entry>,
+    /// Tell what became of a task, in the order of the descriptor.
+    pub verdicts: Vec<Option<Entry>>,
 }
 
 /// What a call of an entry does.
@@ -450,7 +452,8 @@ impl BackendTools<'_> {
             Some(Entry { decision, ..self.entry(id, backend_name, place, it, name.to_owned()) })
         };
         let cancel = tasks.cancel.as_ref().and_then(|call| entry(&call.tool));
-        Some(TaskTools { watch: entry(&tasks.watch.tool)?, cancel })
+        let verdicts = tasks.verdicts.iter().map(|it| entry(&it.call.tool)).collect();
+        Some(TaskTools { watch: entry(&tasks.watch.tool)?, cancel, verdicts })
     }
 
     fn decide(&self, operation: Operation<'_>) -> Decision {

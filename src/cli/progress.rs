@@ -41,7 +41,8 @@ pub(super) struct Watch {
 /// What a call was last heard to be doing.
 #[derive(Clone)]
 enum Last {
-    Task(TaskHandle),
+    /// A task, and whether it stops when it is asked to.
+    Task(TaskHandle, bool),
     Transfer(Direction),
 }
 
@@ -60,11 +61,18 @@ impl Watch {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = match last {
             None => "interrupted: the request was aborted",
-            Some(Last::Task(handle)) if signal == Signal::Interrupt => {
+            Some(Last::Task(handle, true)) if signal == Signal::Interrupt => {
                 return format!("interrupted: asking the task {handle} to stop");
             }
-            Some(Last::Task(handle)) => {
+            Some(Last::Task(handle, _)) => {
                 let command = flags.command(&format!("task {}", quoted(&handle.to_string())));
+                if signal == Signal::Interrupt {
+                    return format!(
+                        "interrupted: asking the task {handle} to stop, but tasks of {} cannot be \
+                         stopped: `{command}` follows it",
+                        handle.tool
+                    );
+                }
                 return format!("interrupted: the task goes on: `{command}` follows it");
             }
             Some(Last::Transfer(Direction::Saved)) => {
@@ -93,7 +101,7 @@ impl Observer for Watch {
     }
 
     fn task(&self, report: &TaskReport) {
-        self.heard(Last::Task(report.handle.clone()));
+        self.heard(Last::Task(report.handle.clone(), report.stops));
         if let Some(bar) = &self.bar {
             bar.task(report);
         }

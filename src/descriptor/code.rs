@@ -111,6 +111,9 @@ codes! {
     TASK_TOOL = "D724", "No tool begins a task";
     TASK_REDACTION = "D725", "What a tool hides can be read from its task";
     TASK_SAFE = "D726", "Watching a task may change something";
+    TASK_OUTCOME = "D727", "What became of a task cannot be found out";
+    SETTLES = "D728", "What was written cannot be looked for";
+    ENTRIES = "D729", "What the entries of a log tell cannot be told";
     UPLOAD_TOOL = "D730", "A rule for uploads names no tool that sends a file";
     UPLOAD_SIZE = "D731", "The length of an upload cannot be looked up";
     EVENTS_STREAM = "D740", "The stream of the events cannot be opened";

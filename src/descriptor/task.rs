@@ -7,6 +7,11 @@ use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value};
 
+mod reason;
+mod verdict;
+
+use self::reason::Reasons;
+pub use self::verdict::{Judged, Verdict};
 use super::{
     carried::{self, Carried},
     condition::Condition,
@@ -45,6 +50,10 @@ pub struct Tasks {
     pub result: Option<JsonPath>,
     /// Where the reason of a failure is; the first of these that has something.
     pub errors: Vec<JsonPath>,
+    /// Where more is about it.
+    pub details: Option<JsonPath>,
+    /// Where to find out what became of the work, when the state of the task does not say.
+    pub verdicts: Vec<Verdict>,
     /// Where the progress is.
     pub progress: Option<JsonPath>,
     /// The progress of a task that has ended, such as 100 or 1.
@@ -55,6 +64,10 @@ pub struct Tasks {
     pub steps: Option<Steps>,
     /// Asks a task to stop.
     pub cancel: Option<TaskCall>,
+    /// The tools whose tasks stop when they are asked to; all when nothing says.
+    pub stopping: Option<BTreeSet<String>>,
+    /// Where a task shows that it was asked to stop.
+    pub stop_requested: Option<JsonPath>,
     /// The parameters of the call that began a task whose values the calls above ask for.
     pub carried: BTreeSet<String>,
     /// No call waits longer for a task.
@@ -70,6 +83,10 @@ pub struct Steps {
     pub name: JsonPath,
     /// Where its progress is, in the step.
     pub progress: Option<JsonPath>,
+    /// Where its state is, in the step; states mean what they mean for a task.
+    pub state: Option<JsonPath>,
+    /// Where the reason of its failure is, in the step; the first that has something.
+    pub errors: Vec<JsonPath>,
 }
 
 /// A call of a tool of the same descriptor.
@@ -95,6 +112,12 @@ impl TaskCall {
     pub fn carried(&self) -> BTreeSet<&str> {
         self.arguments.values().flat_map(carried::names_in).collect()
     }
+
+    /// Returns the arguments with `values` in the place of their names in braces.
+    pub fn filled(&self, values: &[(String, String)]) -> Map<String, Value> {
+        let arguments = self.arguments.iter();
+        arguments.map(|(name, value)| (name.clone(), fill_all(value, values))).collect()
+    }
 }
 
 fn fill(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
@@ -110,6 +133,41 @@ fn fill(value: &Value, id: &str, carried: &Carried) -> Option<Value> {
         }
         other => other.clone(),
     })
+}
+
+fn fill_all(value: &Value, values: &[(String, String)]) -> Value {
+    match value {
+        Value::String(text) => Value::String(filled(text, values)),
+        Value::Array(items) => items.iter().map(|item| fill_all(item, values)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), fill_all(value, values))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Replaces names in braces in one pass: what a value holds stays as it is.
+pub(super) fn filled(text: &str, values: &[(String, String)]) -> String {
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        made.push_str(before);
+        let named = after.split_once('}').and_then(|(name, after)| {
+            Some((&values.iter().find(|(known, _)| known == name)?.1, after))
+        });
+        match named {
+            Some((value, after)) => {
+                made.push_str(value);
+                rest = after;
+            }
+            None => {
+                made.push('{');
+                rest = after;
+            }
+        }
+    }
+    made.push_str(rest);
+    made
 }
 
 /// What a state means.
@@ -138,6 +196,10 @@ pub struct Glimpse {
     pub message: Option<String>,
     /// The parts of the task, in the order of the API.
     pub steps: Vec<Step>,
+    /// Whether it shows that it was asked to stop.
+    pub stop_requested: bool,
+    /// Why it failed, as far as that was found out.
+    pub reason: Option<String>,
 }
 
 /// A part of a task.
@@ -147,19 +209,31 @@ pub struct Step {
     pub name: String,
     /// How much of it is done, from 0 to 100.
     pub percent: Option<f64>,
+    /// How it is, where the API says so.
+    pub phase: Option<Phase>,
 }
 
-/// So many steps are read; the rest is of no use to anybody.
+impl Step {
+    /// Returns whether it is of the past.
+    pub fn is_done(&self) -> bool {
+        match self.phase {
+            Some(phase) => phase != Phase::Running,
+            None => self.percent == Some(100.0),
+        }
+    }
+}
+
+/// So many steps are shown, those that are not done first; the rest is of no use to anybody.
 const MOST_STEPS: usize = 20;
+
+/// So many are looked at.
+const MOST_LOOKED_AT: usize = 1_000;
 
 /// The longest name or message that is kept, in characters.
 const LONGEST_TEXT: usize = 300;
 
 /// A longer text is none that is looked for, in bytes.
 const LONGEST_SCALAR: usize = 1024 * 1024;
-
-/// A reason may be longer: it is all that is left of a task.
-const LONGEST_REASON: usize = 2_000;
 
 /// Why a task that began cannot be named. The API's fault, or the author's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -236,7 +310,7 @@ impl Tasks {
         let Some(state) = self.state.look(shown).and_then(scalar) else {
             return Err(TaskStateError::Absent { path: self.state.as_str().to_owned() });
         };
-        let Some((_, phase)) = self.states.iter().find(|(known, _)| *known == state) else {
+        let Some(phase) = phase_of(&state, &self.states) else {
             let known: Vec<&str> = self.states.iter().map(|(state, _)| state.as_str()).collect();
             let (state, known) = (cut(&state, LONGEST_TEXT).into_owned(), known.join(", "));
             return Err(TaskStateError::Unknown { state, known });
@@ -249,42 +323,77 @@ impl Tasks {
             percent.is_finite().then(|| (percent * 10.0).round().clamp(0.0, 1000.0) / 10.0)
         };
         let steps = self.steps.iter().flat_map(|steps| {
-            let found = steps.path.all(shown).unwrap_or_default().into_iter().take(MOST_STEPS);
-            found.filter_map(|step| {
+            let found = steps.path.all(shown).unwrap_or_default().into_iter();
+            found.take(MOST_LOOKED_AT).filter_map(|step| {
                 let name = steps.name.look(step).and_then(scalar)?;
                 let done = steps.progress.as_ref().and_then(|path| path.look(step));
                 let percent = done.and_then(percent);
-                Some(Step { name: cut(&name, LONGEST_TEXT).into_owned(), percent })
+                let phase = steps.phase_of(step, &self.states);
+                Some(Step { name: cut(&name, LONGEST_TEXT).into_owned(), percent, phase })
             })
         });
+        let mut steps: Vec<Step> = steps.collect();
+        let mut spare = steps.len().saturating_sub(MOST_STEPS);
+        steps.retain(|step| {
+            let goes = spare > 0 && step.is_done();
+            spare -= usize::from(goes);
+            !goes
+        });
+        steps.truncate(MOST_STEPS);
         let at = |path: &Option<JsonPath>| path.as_ref().and_then(|path| path.look(shown));
         Ok(Glimpse {
-            phase: *phase,
+            phase,
             percent: at(&self.progress).and_then(percent),
             message: at(&self.message)
                 .and_then(scalar)
                 .map(|text| cut(&text, LONGEST_TEXT).into_owned())
                 .filter(|text| !text.is_empty()),
-            steps: steps.collect(),
+            steps,
+            stop_requested: at(&self.stop_requested).is_some_and(says_so),
+            reason: None,
             state,
         })
     }
 
     /// Returns the reason of a failure.
     pub fn reason_in(&self, shown: &str) -> Option<String> {
-        let mut found = self.errors.iter().filter_map(|path| path.look(shown));
-        let text = found.find_map(|value| match value {
-            "null" => None,
-            text if text.starts_with('"') => scalar(text).filter(|text| !text.trim().is_empty()),
-            other => Some(cut(other, LONGEST_REASON).into_owned()),
-        })?;
-        Some(cut(text.trim(), LONGEST_REASON).into_owned())
+        let Self { errors, details, steps, states, .. } = self;
+        Reasons { errors, details: details.as_ref(), steps: steps.as_ref(), states }.read(shown)
+    }
+
+    /// Returns whether a task of `tool` stops when it is asked to, as far as the descriptor says.
+    pub fn stops(&self, tool: &str) -> bool {
+        self.stopping.as_ref().is_none_or(|tools| tools.contains(tool))
+    }
+
+    /// Returns where to find out what became of a task of `tool`, with the place in
+    /// [`verdicts`](Self::verdicts).
+    pub fn verdict_of(&self, tool: &str) -> Option<(usize, &Verdict)> {
+        self.verdicts.iter().enumerate().find(|(_, verdict)| verdict.of.contains(tool))
     }
 
     /// Returns the wait before look number `look`, from 0.
     pub fn pause(&self, look: usize) -> Duration {
         let wait = self.poll.get(look).or_else(|| self.poll.last());
         wait.copied().unwrap_or(Duration::from_secs(5))
+    }
+}
+
+/// Returns whether what is there says more than nothing.
+fn says_so(value: &str) -> bool {
+    !matches!(value, "null" | "false" | "0" | "\"\"")
+}
+
+/// Returns what a state means.
+fn phase_of(state: &str, states: &[(String, Phase)]) -> Option<Phase> {
+    states.iter().find(|(known, _)| known == state).map(|(_, phase)| *phase)
+}
+
+impl Steps {
+    /// Returns how a step is, where it says so.
+    fn phase_of(&self, step: &str, states: &[(String, Phase)]) -> Option<Phase> {
+        let state = self.state.as_ref().and_then(|path| path.look(step)).and_then(scalar)?;
+        phase_of(&state, states)
     }
 }
 
@@ -295,7 +404,7 @@ pub fn is_id(id: &str) -> bool {
 }
 
 /// Returns a text, number or boolean as text; no longer one than anybody would read.
-fn scalar(value: &str) -> Option<String> {
+pub(super) fn scalar(value: &str) -> Option<String> {
     match value {
         "null" => None,
         text if text.starts_with(['[', '{']) || text.len() > LONGEST_SCALAR => None,
@@ -343,7 +452,13 @@ mod tests {
                 path: path("$.tasks[*]"),
                 name: path("$.name"),
                 progress: Some(path("$.progress")),
+                state: Some(path("$.status")),
+                errors: vec![path("$.result.message")],
             }),
+            details: Some(path("$.result.data")),
+            verdicts: Vec::new(),
+            stopping: None,
+            stop_requested: Some(path("$.stopAt")),
             cancel: None,
             carried: BTreeSet::new(),
             max_wait: Duration::from_secs(60),
@@ -374,7 +489,7 @@ mod tests {
         });
         let glimpse = tasks().read(&shown.to_string()).unwrap();
         assert_eq!((glimpse.phase, glimpse.percent), (Phase::Running, Some(41.5)));
-        let step = |name: &str, percent| Step { name: name.to_owned(), percent };
+        let step = |name: &str, percent| Step { name: name.to_owned(), percent, phase: None };
         assert_eq!(glimpse.steps, [step("copy", Some(100.0)), step("boot", None)]);
         let ended = tasks().read(r#"{"status":true,"progress":null}"#).unwrap();
         assert_eq!((ended.phase, ended.percent), (Phase::Succeeded, None));
@@ -399,6 +514,51 @@ mod tests {
         let fields = json!({ "result": { "name": ["taken"] } });
         assert_eq!(reason(fields).as_deref(), Some(r#"{"name":["taken"]}"#));
         assert_eq!(reason(json!({})), None);
+    }
+
+    #[test]
+    fn reasons_have_details_and_the_steps_that_failed() {
+        let reason = |shown: Value| tasks().reason_in(&shown.to_string()).unwrap();
+        let state = json!({ "message": "incorrect state", "data": { "actual": "Halted" } });
+        assert_eq!(reason(json!({ "result": state })), r#"incorrect state ({"actual":"Halted"})"#);
+        let step = |name: &str, status: &str, message: &str| json!({ "name": name, "status": status, "result": { "message": message } });
+        let steps = json!([step("a", "success", "fine"), step("b", "failure", "disk is full")]);
+        let shown = json!({ "result": { "message": "failed" }, "tasks": steps });
+        assert_eq!(reason(shown), "failed; b: disk is full");
+        assert_eq!(reason(json!({ "tasks": [step("b", "failure", "full")] })), "b: full");
+        let same =
+            json!({ "result": { "message": "full" }, "tasks": [step("b", "failure", "full")] });
+        assert_eq!(reason(same), "full; in b");
+        let many: Vec<Value> = (0..99).map(|at| step(&format!("s{at}"), "failure", "x")).collect();
+        let many = reason(json!({ "tasks": many }));
+        assert!(many.ends_with("s4: x; and 94 more steps failed"), "{many}");
+    }
+
+    #[test]
+    fn a_look_shows_whether_it_was_asked_to_stop_and_the_steps_that_go_on() {
+        let step = |name: usize, status: &str| json!({ "name": name, "status": status });
+        let mut steps: Vec<Value> = (0..40).map(|at| step(at, "success")).collect();
+        steps.push(step(40, "pending"));
+        let shown = json!({ "status": "pending", "stopAt": 1_795_000_000_000_u64, "tasks": steps });
+        let glimpse = tasks().read(&shown.to_string()).unwrap();
+        assert!(glimpse.stop_requested);
+        assert_eq!((glimpse.steps.len(), glimpse.steps[19].name.as_str()), (20, "40"));
+        assert!(glimpse.steps[0].is_done() && !glimpse.steps[19].is_done());
+        for none in [json!(null), json!(false), json!(0), json!("")] {
+            let shown = json!({ "status": "pending", "stopAt": none }).to_string();
+            assert!(!tasks().read(&shown).unwrap().stop_requested, "{none}");
+        }
+    }
+
+    #[test]
+    fn values_are_filled_in_once() {
+        let call = TaskCall {
+            tool: "logs".into(),
+            arguments: json!({ "filter": "of:{a} {b} {c}", "n": 1 }).as_object().unwrap().clone(),
+        };
+        let values = [("a", "{b}"), ("b", "2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let made = Value::Object(call.filled(&values));
+        assert_eq!(made, json!({ "filter": "of:{b} 2 {c}", "n": 1 }));
     }
 
     #[test]

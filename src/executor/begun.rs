@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::{
     outcome::{
@@ -40,7 +41,9 @@ struct Known {
     /// The tool that began it.
     tool: String,
     began: SystemTime,
-    /// `None` when the API knows nothing of it any more.
+    /// The same, on a clock that nobody sets.
+    since: Instant,
+    /// `None` when nobody here can tell any more.
     is_running: Option<bool>,
     /// What the last look showed.
     shown: Map<String, Value>,
@@ -56,6 +59,7 @@ impl Begun {
             handle: report.handle.to_string(),
             tool: report.handle.tool.clone(),
             began: SystemTime::now(),
+            since: Instant::now(),
             is_running: Some(report.is_running),
             shown: Map::new(),
             seen: None,
@@ -99,6 +103,13 @@ impl Begun {
         }
     }
 
+    /// Returns when a call of this process began the task.
+    pub(super) fn began(&self, handle: &TaskHandle) -> Option<Instant> {
+        let handle = handle.to_string();
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|known| known.handle == handle).map(|known| known.since)
+    }
+
     /// Returns the tasks that calls of `client` began, the newest first.
     pub(super) fn of(&self, client: &Client) -> Vec<Value> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,9 +134,13 @@ fn shown(report: &TaskReport) -> Map<String, Value> {
     let glimpse = report.glimpse.as_ref();
     insert("state", glimpse.map(|it| it.state.as_str()));
     insert("message", glimpse.and_then(|it| it.message.as_deref()));
+    insert("reason", glimpse.and_then(|it| it.reason.as_deref()));
     insert("trouble", report.trouble.as_deref());
     let percent = glimpse.and_then(|it| it.percent);
     shown.extend(percent.map(|percent| ("progress".to_owned(), json!(percent))));
+    if report.is_running && glimpse.is_some_and(|it| it.stop_requested) {
+        shown.insert("stop_requested".to_owned(), true.into());
+    }
     shown
 }
 
@@ -151,7 +166,7 @@ mod tests {
 
     fn report(id: usize, is_running: bool) -> TaskReport {
         let handle = format!("fake:backup:{id}").parse().unwrap();
-        TaskReport { handle, is_running, glimpse: None, trouble: None }
+        TaskReport { is_running, ..TaskReport::unseen(handle) }
     }
 
     fn client(host: &str, session: &str) -> Client {
@@ -189,6 +204,8 @@ mod tests {
             percent: Some(100.0),
             message: Some("x".repeat(10_000)),
             steps: Vec::new(),
+            stop_requested: false,
+            reason: None,
         };
         begun.saw(&TaskReport { glimpse: Some(glimpse), ..report(1, false) });
         // Nobody's.

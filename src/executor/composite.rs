@@ -27,6 +27,8 @@ const MOST_IN_FLIGHT: usize = 10;
 /// So long before its time is over a script learns that a task which it waits for goes on.
 const TO_LEARN: Duration = Duration::from_millis(250);
 
+/// So many of the tasks that may not be looked at are told with a failure.
+const MOST_UNSEEN: usize = 3;
 /// What is said of a composite that was ended and may have changed something.
 const WHAT_WAS_BEGUN: &str =
     "; what it had begun may have been done: look before it is called again";
@@ -50,7 +52,9 @@ pub(super) async fn run(
     let budget =
         Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
     let context = &context.clone().waiting(budget).of_script();
-    let mut running = Running { executor, call, composite, context, has_slot: false, notes };
+    let unseen = Vec::new();
+    let mut running =
+        Running { executor, call, composite, context, has_slot: false, notes, unseen };
     let ended = tokio::time::timeout(composite.timeout, running.finish()).await;
     let result = ended.unwrap_or_else(|_| {
         let after = composite.timeout.as_secs_f64();
@@ -95,6 +99,8 @@ struct Running<'run> {
     context: &'run CallContext<'run>,
     has_slot: bool,
     notes: Vec<String>,
+    /// What is to say of tasks that may not be looked at: the script goes on without their ends.
+    unseen: Vec<String>,
 }
 
 /// What an inner call gave.
@@ -102,6 +108,8 @@ struct Answer {
     tool: String,
     reply: Reply,
     notes: Vec<String>,
+    /// Whether it began a task that may not be looked at.
+    is_hidden: bool,
     next: Option<NextPage>,
     /// Whether nobody knows what there would have been.
     is_blind: bool,
@@ -207,12 +215,10 @@ impl Running<'_> {
                     None => ended = Some(Err(internal("the script engine failed"))),
                 },
                 Some(answer) = calls.next(), if !calls.is_empty() => {
-                    let Answer { tool, reply, notes, next, is_blind } = answer;
+                    let Answer { tool, reply, notes, next, is_blind, is_hidden } = answer;
+                    self.heard(&tool, &notes, is_hidden);
                     if unread.0.len() < MOST_NOTES {
                         unread.0.extend(next.map(|next| (tool.clone(), next)));
-                    }
-                    for note in notes {
-                        note_from(&tool, &note, &mut self.notes);
                     }
                     if let Err(error) = &reply.result {
                         failed.insert(reply.id, (tool, whole(error), is_blind));
@@ -229,6 +235,16 @@ impl Running<'_> {
         }
         self.tell_blind(matches!(ended, Some(Ok(_))), failed.into_values());
         ended.unwrap_or_else(|| Err(internal("the script engine failed")))
+    }
+
+    /// Takes the notes of an inner call.
+    fn heard(&mut self, tool: &str, notes: &[String], is_hidden: bool) {
+        for note in notes {
+            if is_hidden {
+                self.unseen.push(format!("{tool}: {note}"));
+            }
+            note_from(tool, note, &mut self.notes);
+        }
     }
 
     /// Tells of calls that brought nothing to a script which went on without them: what it says of the
@@ -263,7 +279,10 @@ impl Running<'_> {
 
     /// Says what went wrong and where in the descriptor.
     fn explain(&self, failure: Failure) -> String {
-        let Failure { message, line } = failure;
+        let Failure { mut message, line } = failure;
+        for note in self.unseen.iter().take(MOST_UNSEEN) {
+            message.push_str(&format!("; {note}"));
+        }
         match (line, self.composite.script.first_line) {
             (None, _) => message,
             (Some(line), Some(first)) => {
@@ -318,14 +337,16 @@ impl Executor {
             Ok(outcome) => {
                 let (notes, next) = (outcome.notes, outcome.next);
                 let held = outcome.held.into_count();
+                let is_hidden =
+                    matches!(&outcome.payload, Payload::Task(report) if report.is_hidden);
                 let result = Ok(as_json(outcome.payload));
                 let reply = Reply { id, result, held };
-                Answer { tool, reply, notes, next, is_blind: false }
+                Answer { tool, reply, notes, next, is_blind: false, is_hidden }
             }
             Err(failed) => {
                 let (result, is_blind) = (Err(failed.as_json()), failed.is_blind);
                 let reply = Reply { id, result, held: None };
-                Answer { tool, reply, notes: Vec::new(), next: None, is_blind }
+                Answer { tool, reply, notes: Vec::new(), next: None, is_blind, is_hidden: false }
             }
         }
     }
@@ -418,6 +439,9 @@ impl Failed {
                 is_blind: false,
             },
             CallError::Argument(_) => Self::new("invalid_input", whole),
+            CallError::Entries { failures, .. } => {
+                Self { message: failures, whole, ..Self::new("internal", String::new()) }
+            }
             CallError::Send(_) => Self::new("unavailable", whole),
             error if error.is_transient() => Self::new("unavailable", whole),
             CallError::Task(error) => match *error {

@@ -69,6 +69,14 @@ pub enum CallError {
         /// What is wrong with the body.
         error: DecodeError,
     },
+    /// The remote: what was done failed in part, as the entries of its log say.
+    #[error("what {request} did has failed in part, as its log says: {failures}")]
+    Entries {
+        /// The method and the path below the base URL.
+        request: String,
+        /// What failed, and why.
+        failures: String,
+    },
     /// The caller or the system: a file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),

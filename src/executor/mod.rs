@@ -16,6 +16,7 @@ mod error;
 mod file_name;
 mod fit;
 mod health;
+mod look;
 mod media;
 mod pages;
 mod peek;
@@ -26,7 +27,9 @@ mod range;
 mod read;
 mod result;
 mod rpc;
+mod sealed;
 mod send;
+mod settle;
 mod step;
 pub(crate) mod stream;
 mod task;
@@ -42,7 +45,7 @@ use std::{
 use serde_json::Value;
 
 pub(crate) use self::queue::Room;
-use self::{begun::Begun, fit::Fits, queue::Bounds};
+use self::{begun::Begun, fit::Fits, queue::Bounds, settle::Written};
 pub use self::{
     context::{Budget, CallContext, OnDrop},
     dry_run::DryRun,
@@ -80,6 +83,7 @@ pub struct Executor {
     slots: Slots,
     bounds: Bounds,
     begun: Begun,
+    written: Written,
     fits: Fits,
     /// How many JSON-RPC requests there were.
     requests: Arc<AtomicU64>,
@@ -92,8 +96,8 @@ impl Executor {
         let backends = backends.into();
         let bounds = bounds(Limits::default(), &backends);
         let secrets = Secrets::joined(backends.iter().map(Backend::secrets));
-        let (begun, fits, requests) = Default::default();
-        Self { backends, secrets, files, filters, slots, bounds, begun, fits, requests }
+        let (begun, written, fits, requests) = Default::default();
+        Self { backends, secrets, files, filters, slots, bounds, begun, written, fits, requests }
     }
 
     /// Does so much at once; by default as [`Limits`] say.
@@ -130,7 +134,8 @@ impl Executor {
     }
 
     /// Returns the tasks that calls of `client` began, the newest first, as they were last seen:
-    /// `{"task", "tool", "began", "running", "state", "message", "trouble", "progress", "seen"}`;
+    /// `{"task", "tool", "began", "running", "state", "message", "reason", "trouble", "progress",
+    /// "stop_requested", "seen"}`;
     /// what is not known is left out.
     pub fn begun(&self, client: &Client) -> Vec<Value> {
         self.begun.of(client)

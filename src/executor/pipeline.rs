@@ -11,6 +11,7 @@ use super::{
     preparing,
     queue::Turns,
     result::Answer,
+    settle,
     step::{Means, Step, end_of_call, to_usize},
     task,
 };
@@ -43,15 +44,21 @@ enum Concluded {
 }
 
 impl Executor {
-    /// Executes a call that is one request; of one that found no operation, says what it needs.
+    /// Executes a call that is one request, and sees to it that what it wrote can be read; of one that
+    /// found no operation, says what it needs.
     pub(super) async fn request(
         &self,
         call: &Admitted<'_>,
         tool: &Tool,
         context: &CallContext<'_>,
     ) -> Result<Outcome, CallError> {
-        let result = self.request_once(call, tool, context).await;
-        result.map_err(|error| self.fits.explain(call.entry(), error.of_write(call, tool)))
+        let made = self.request_once(call, tool, context).await;
+        let made =
+            made.map_err(|error| self.fits.explain(call.entry(), error.of_write(call, tool)));
+        if call.entry().descriptor().settles.is_empty() {
+            return made;
+        }
+        settle::after(self, call, tool, context, made).await
     }
 
     async fn request_once(
@@ -158,6 +165,10 @@ impl Step<'_> {
     async fn send_and_read(self) -> Result<Received, CallError> {
         self.check_upload_size().await?;
         let mut download = self.send_or_continue().await?;
+        if self.tool.response.is_private {
+            let outcome = self.seal(download.exchange).await?;
+            return Ok(Received::Concluded(Concluded::Whole(Box::new(outcome))));
+        }
         let response = &download.exchange.response;
         if self.is_download(response) {
             download.notes.extend(self.check_file(&download.exchange)?);
@@ -186,12 +197,16 @@ impl Step<'_> {
 
     /// Makes of an answer what the caller gets.
     async fn conclude(self, answer: Answer) -> Result<Concluded, CallError> {
+        let mut answer = answer;
         let judged = || {
             self.judge(&answer)?;
-            task::began(self.call, &answer)
+            let failures = self.judge_entries(&answer)?;
+            Ok::<_, CallError>((task::began(self.call, &answer)?, failures))
         };
         let size = to_usize(answer.payload.bytes());
-        if let Some(id) = self.room.work(size, judged).await? {
+        let (task, failures) = self.room.work(size, judged).await?;
+        answer.notes.extend(failures);
+        if let Some(id) = task {
             return Ok(Concluded::Task(id));
         }
         let outcome = match Walk::of(self) {

@@ -8,6 +8,7 @@ use super::{
     step::{Step, to_usize},
 };
 use crate::{
+    descriptor::entries::Failures,
     outcome::{Held, JsonText, Outcome, Payload},
     response::{
         api_error::Rejection,
@@ -52,6 +53,19 @@ impl Step<'_> {
             attempts: 1,
         };
         Err(Box::new(hiding::read(rejection, self.tool)).into())
+    }
+
+    /// Refuses a log that says that something failed; returns what there is to say of one that goes on.
+    pub(super) fn judge_entries(&self, answer: &Answer) -> Result<Option<String>, CallError> {
+        let rules = self.call.entry().descriptor().entries_of(&self.tool.name);
+        let (Some(rules), Payload::Json(text)) = (rules, &answer.payload) else { return Ok(None) };
+        let Some(failures) = Failures::of_list(text.as_str(), rules).sentence() else {
+            return Ok(None);
+        };
+        match answer.is_cut {
+            true => Ok(Some(format!("what the log tells so far has failed in part: {failures}"))),
+            false => Err(CallError::Entries { request: self.request_line(), failures }),
+        }
     }
 
     /// Makes the result of an answer that is all there is, or one page of more.

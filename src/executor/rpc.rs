@@ -1,6 +1,6 @@
 //! Reads the answers of a JSON-RPC API: a response object, or a list that its first line announces.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
@@ -22,7 +22,7 @@ use crate::{
         MASK,
         collect::Collector,
         decode::{BodyType, DecodeError},
-        rpc::{self, Head, Reply},
+        rpc::{self, Head, Reply, RpcError},
         rpc_error::{self, Refused},
     },
     secrets::Secrets,
@@ -152,26 +152,37 @@ impl Step<'_> {
                 Ok(Answer { status, headers, payload, size, notes: Vec::new(), is_cut: false })
             }
             Reply::Error(error) => {
-                let params = &self.call.entry().params;
-                let property = |wire: &str| {
-                    let known = params.iter().find(|known| known.param.name == wire);
-                    known.map_or_else(|| wire.to_owned(), |known| known.property.clone())
-                };
-                let error = rpc_error::api_error(Refused {
-                    error,
-                    rpc,
-                    results: &self.tool.response,
-                    rules: &self.tool.errors,
-                    params: &sent.params,
-                    property: &property,
-                    status,
-                    request: self.request_line(),
-                    retry_after,
-                    attempts,
-                });
-                Err(Box::new(error).into())
+                Err(self.rpc_error((rpc, sent), error, (status, retry_after, attempts)))
             }
         }
+    }
+
+    /// Makes the error of an answer that is one: its status, how long to wait, and how many requests
+    /// were sent come with it.
+    pub(super) fn rpc_error(
+        &self,
+        (rpc, sent): (&Rpc, &RpcCall),
+        error: RpcError,
+        (status, retry_after, attempts): (u16, Option<Duration>, u32),
+    ) -> CallError {
+        let params = &self.call.entry().params;
+        let property = |wire: &str| {
+            let known = params.iter().find(|known| known.param.name == wire);
+            known.map_or_else(|| wire.to_owned(), |known| known.property.clone())
+        };
+        let error = rpc_error::api_error(Refused {
+            error,
+            rpc,
+            results: &self.tool.response,
+            rules: &self.tool.errors,
+            params: &sent.params,
+            property: &property,
+            status,
+            request: self.request_line(),
+            retry_after,
+            attempts,
+        });
+        Box::new(error).into()
     }
 }
 

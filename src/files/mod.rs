@@ -19,6 +19,7 @@ pub(crate) mod place;
 mod readable;
 mod remote;
 mod saving;
+mod sealed;
 mod space;
 mod sparse;
 mod time;
@@ -397,7 +398,9 @@ impl FileStore {
     /// names. Stored files have their ids, which a path would go around, and unfinished ones nobody
     /// reads.
     async fn is_allowed(&self, path: &Path, directory: Option<&Path>) -> bool {
-        if directory.is_some_and(|directory| path.starts_with(directory.join(STORE))) {
+        let is_in =
+            |name: &str| directory.is_some_and(|directory| path.starts_with(directory.join(name)));
+        if is_in(STORE) || is_in(sealed::PRIVATE) {
             return false;
         }
         if directory.is_some_and(|directory| path.starts_with(directory)) {

@@ -103,6 +103,7 @@ impl Whole {
             content_type,
             sha256,
             expires: expires.map(time::rfc3339),
+            is_private: false,
         })
     }
 }

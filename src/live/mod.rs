@@ -29,7 +29,7 @@ use self::{
 };
 pub use self::{buffer::Taken, source::StreamError};
 use crate::{
-    descriptor::model::StreamArgument,
+    descriptor::{entries::Failures, model::StreamArgument},
     executor::{Executor, stream::Bounds},
     gate::Admitted,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
@@ -96,6 +96,8 @@ pub struct Batch {
     pub taken: Taken,
     /// How the stream is.
     pub phase: Phase,
+    /// What failed, as the entries say that have come.
+    pub failures: Option<String>,
 }
 
 /// How a stream is.
@@ -183,6 +185,7 @@ impl Hub {
             state: Mutex::new(State {
                 buffer: Buffer::new(MOST_ITEMS, MOST_BYTES, self.inner.bytes.nothing(client)),
                 phase: Phase::Open,
+                failures: Failures::default(),
                 told: true,
                 read: Instant::now(),
             }),
@@ -381,6 +384,9 @@ pub async fn collect(
             notes.push(format!("{} items came too fast and were dropped", batch.taken.dropped));
         }
         items.extend(batch.taken.items);
+        if let (Some(failures), Phase::Ended { .. }) = (&batch.failures, &batch.phase) {
+            notes.push(failed(failures));
+        }
         if let Phase::Ended { reason } = batch.phase {
             notes.push(format!("the stream ended: {reason}"));
             break;
@@ -397,6 +403,11 @@ pub async fn collect(
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
     let payload = Payload::Json(JsonText::array(&items));
     Ok(Outcome { status: 200, payload, notes, next: None, held: Held::default() })
+}
+
+/// Says that what a log is about failed.
+pub(crate) fn failed(failures: &str) -> String {
+    format!("what the log tells has failed in part: {failures}")
 }
 
 /// Closes a stream when it is dropped.
@@ -440,6 +451,8 @@ struct Stream {
 struct State {
     buffer: Buffer,
     phase: Phase,
+    /// What failed, as the entries say that have come.
+    failures: Failures,
     /// Whether a reader knows the phase.
     told: bool,
     /// When somebody read last.
@@ -459,7 +472,9 @@ impl Stream {
             return None;
         }
         state.told = true;
-        Some(Batch { taken: state.buffer.take(most, most_bytes), phase: state.phase.clone() })
+        let failures = state.failures.sentence();
+        let taken = state.buffer.take(most, most_bytes);
+        Some(Batch { taken, phase: state.phase.clone(), failures })
     }
 
     fn push(&self, items: impl IntoIterator<Item = String>) {
@@ -511,6 +526,12 @@ impl Stream {
 impl Sink for Stream {
     async fn items(&self, items: JsonText) {
         let Some(items) = without_keep_alive(&self.source, items) else { return };
+        if let Some(rules) = self.source.entries() {
+            let mut state = self.lock();
+            for entry in items.items().into_iter().flatten() {
+                state.failures.see(entry, rules);
+            }
+        }
         let rules = &self.source.tool().response;
         let shaped = self
             .source

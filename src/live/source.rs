@@ -8,6 +8,7 @@ use crate::{
     call::{self, CallPlan},
     catalog::BackendId,
     descriptor::{
+        entries::EntryRules,
         events::{Events, Subscribe},
         model::Tool,
     },
@@ -33,6 +34,7 @@ pub(super) struct Source {
     tool: Arc<Tool>,
     plan: CallPlan,
     events: Option<Arc<Events>>,
+    entries: Option<Arc<EntryRules>>,
     /// Whose calls these are.
     client: Client,
 }
@@ -97,8 +99,14 @@ impl Source {
             tool: Arc::new(tool.clone()),
             plan: plan.map_err(CallError::from)?,
             events: events.cloned().map(Arc::new),
+            entries: entry.descriptor().entries_of(&tool.name).cloned().map(Arc::new),
             client: client.clone(),
         })
+    }
+
+    /// Returns how its entries tell that something failed.
+    pub(super) fn entries(&self) -> Option<&EntryRules> {
+        self.entries.as_deref()
     }
 
     pub(super) fn executor(&self) -> &Executor {

@@ -117,6 +117,9 @@ fn noted(notes: Notes, text: Option<String>, structured: Option<Value>) -> CallT
 /// Links a saved file as the resource that [`resources`] reads. Clients before 2025-06-18 know
 /// no such content.
 pub(super) fn link(file: &SavedFile, version: Option<&ProtocolVersion>) -> Option<ContentBlock> {
+    if file.is_private {
+        return None;
+    }
     let knows_links = version.is_none_or(|version| *version >= ProtocolVersion::V_2025_06_18);
     let mut link = knows_links.then(|| resources::of_saved(file)).flatten()?;
     // Hosts make an image of such a link, at a URL that a model's provider cannot fetch.
@@ -312,6 +315,7 @@ mod tests {
             url: None,
             reference: None,
             expires: None,
+            is_private: false,
             size: 3,
             content_type: "application/octet-stream".into(),
             sha256: "ab".into(),

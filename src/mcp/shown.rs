@@ -41,7 +41,7 @@ impl Server {
         let fit = budget::fit(outcome, entry, self.files(), self.most_chars(), &room);
         let (outcome, notice) = Box::pin(fit).await;
         let (file, medium) = match &outcome.payload {
-            Payload::File(file) => {
+            Payload::File(file) if !file.is_private => {
                 let declared = entry.and_then(|it| it.tool()?.response.content_type.as_deref());
                 let most = self.most_media();
                 let medium = media::inline(file, declared, most, version.as_ref(), &room);
@@ -74,6 +74,10 @@ impl Server {
         looked: Result<Outcome, CallError>,
         context: &RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
+        let is_hidden = matches!(
+            &looked,
+            Ok(Outcome { payload: Payload::Task(report), .. }) if report.is_hidden
+        );
         let ended = match looked {
             Ok(Outcome { payload: Payload::Task(report), .. }) if report.is_running => {
                 return Ok(tasks::working(id, &report));
@@ -87,7 +91,7 @@ impl Server {
             }
             Err(error) => Err(error),
         };
-        tasks::ended(id, ended)
+        tasks::ended(id, ended, is_hidden)
     }
 
     /// Makes the contents of an object that was read; `None` when it is no value. What there is to say

@@ -74,9 +74,13 @@ pub(super) fn working(id: &TaskId, report: &TaskReport) -> GetTaskResult {
 pub(super) fn ended(
     id: &TaskId,
     ended: Result<CallToolResult, CallError>,
+    is_hidden: bool,
 ) -> Result<GetTaskResult, ErrorData> {
     let (payload, message) = match ended {
-        Ok(result) => (completed(result), Some(format!("{} has ended", id.handle.tool))),
+        Ok(result) => {
+            let what = if is_hidden { "may not be looked at" } else { "has ended" };
+            (completed(result), Some(format!("{} {what}", id.handle.tool)))
+        }
         Err(error) => failed(error)?,
     };
     Ok(answer(id, payload, message))

@@ -113,6 +113,8 @@ pub struct SavedFile {
     pub sha256: String,
     /// When it is removed (RFC 3339); `None` when it stays.
     pub expires: Option<String>,
+    /// Whether it holds secrets, so that nothing of it is shown and no reference leads to it.
+    pub is_private: bool,
 }
 
 impl SavedFile {
@@ -131,6 +133,9 @@ impl SavedFile {
         object.insert("sha256".to_owned(), self.sha256.as_str().into());
         let expires = self.expires.as_deref();
         object.extend(expires.map(|expires| ("expires".to_owned(), expires.into())));
+        if self.is_private {
+            object.insert("private".to_owned(), true.into());
+        }
         Value::Object(object)
     }
 }

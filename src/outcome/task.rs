@@ -1,6 +1,6 @@
 //! Tasks as callers see them: the handle that names one, and what is known of it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::Progress;
 use crate::{
     descriptor::{
         carried::Carried,
-        task::{Glimpse, Step, is_id},
+        task::{Glimpse, Phase, Step, is_id},
     },
     text::line,
 };
@@ -72,35 +72,105 @@ impl fmt::Display for TaskHandle {
 pub struct TaskReport {
     /// Names it.
     pub handle: TaskHandle,
-    /// Whether it goes on; otherwise it succeeded and left no result.
+    /// Whether it goes on; otherwise it succeeded and left no result, or nobody can tell.
     pub is_running: bool,
+    /// Whether the API refuses to show it, so that nobody here can tell how it is.
+    pub is_hidden: bool,
+    /// Whether it stops when it is asked to, as far as the descriptor says.
+    pub stops: bool,
+    /// For how long it has been running.
+    pub elapsed: Option<Elapsed>,
     /// What the last look at it showed; `None` when nobody has looked yet.
     pub glimpse: Option<Glimpse>,
     /// Why the last looks showed nothing.
     pub trouble: Option<String>,
 }
 
+/// How long ago a task began, or else how long it has been watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elapsed {
+    /// Since a call of this process began it.
+    Began(Duration),
+    /// Since this process looks at it.
+    Watched(Duration),
+}
+
+impl Elapsed {
+    /// Returns it in whole seconds.
+    fn seconds(self) -> u64 {
+        match self {
+            Self::Began(time) | Self::Watched(time) => time.as_secs(),
+        }
+    }
+}
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.seconds();
+        let words = if matches!(self, Self::Began(_)) { "for" } else { "watched for" };
+        match seconds {
+            0..120 => write!(formatter, "{words} {seconds} s"),
+            _ => write!(formatter, "{words} {} min", seconds / 60),
+        }
+    }
+}
+
 impl TaskReport {
+    /// Returns the report about a task that nobody has looked at.
+    pub fn unseen(handle: TaskHandle) -> Self {
+        Self {
+            handle,
+            is_running: true,
+            is_hidden: false,
+            stops: true,
+            elapsed: None,
+            glimpse: None,
+            trouble: None,
+        }
+    }
+
+    /// Returns how long a task has been going on whose progress is not told.
+    fn going_on(&self) -> Option<Elapsed> {
+        let is_told = self.glimpse.as_ref().is_some_and(|glimpse| glimpse.percent.is_some());
+        self.elapsed.filter(|elapsed| self.is_running && !is_told && elapsed.seconds() > 0)
+    }
+
     /// Returns what programs get: `{"task": {"handle", "id", "running", "state", "progress",
-    /// "message", "steps", "trouble"}}`; what is not known is left out.
+    /// "elapsed", "message", "steps", "reason", "stop_requested", "stoppable", "trouble"}}`; what is not
+    /// known or goes without saying is left out.
     pub fn to_value(&self) -> Value {
-        let Self { handle, is_running, glimpse, trouble } = self;
+        let Self { handle, is_running, glimpse, trouble, .. } = self;
         let mut task = Map::new();
         task.insert("handle".to_owned(), handle.to_string().into());
         task.insert("id".to_owned(), handle.id.as_str().into());
-        task.insert("running".to_owned(), (*is_running).into());
-        if let Some(Glimpse { state, percent, message, steps, .. }) = glimpse {
+        if !self.is_hidden {
+            task.insert("running".to_owned(), (*is_running).into());
+        }
+        if let Some(elapsed @ Elapsed::Began(_)) = self.going_on() {
+            task.insert("elapsed".to_owned(), elapsed.seconds().into());
+        }
+        if let Some(Glimpse { state, percent, message, steps, stop_requested, reason, .. }) =
+            glimpse
+        {
             task.insert("state".to_owned(), state.as_str().into());
             task.extend(percent.map(|percent| ("progress".to_owned(), shown(percent))));
             let message = message.as_deref();
             task.extend(message.map(|message| ("message".to_owned(), message.into())));
             if !steps.is_empty() {
-                let steps = steps.iter().map(|Step { name, percent }| match percent {
+                let steps = steps.iter().map(|Step { name, percent, .. }| match percent {
                     Some(percent) => json!({ "name": name, "progress": shown(*percent) }),
                     None => json!({ "name": name }),
                 });
                 task.insert("steps".to_owned(), steps.collect());
             }
+            let reason = reason.as_deref();
+            task.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+            if *stop_requested {
+                task.insert("stop_requested".to_owned(), true.into());
+            }
+        }
+        if *is_running && !self.stops {
+            task.insert("stoppable".to_owned(), false.into());
         }
         task.extend(trouble.as_deref().map(|text| ("trouble".to_owned(), text.into())));
         json!({ "task": task })
@@ -108,25 +178,38 @@ impl TaskReport {
 
     /// Says how far the task is, in one line without its handle.
     pub fn summary(&self) -> String {
-        let Some(Glimpse { state, percent, message, steps, .. }) = &self.glimpse else {
+        let Some(glimpse) = &self.glimpse else {
             return line(self.trouble.as_deref().unwrap_or("running")).into_owned();
         };
+        let Glimpse { state, percent, message, steps, stop_requested, reason, phase } = glimpse;
         let mut text = message.as_ref().map(|text| format!("{text}: ")).unwrap_or_default();
         text.push_str(state);
         if let Some(percent) = percent {
             text.push_str(&format!(", {} %", percent.floor()));
         }
+        if let Some(elapsed) = self.going_on() {
+            text.push_str(&format!(" {elapsed}"));
+        }
         let steps: Vec<String> = steps
             .iter()
             // Those that are done are of the past.
-            .filter(|step| step.percent != Some(100.0))
-            .map(|Step { name, percent }| match percent {
+            .filter(|step| !step.is_done())
+            .map(|Step { name, percent, .. }| match percent {
                 Some(percent) => format!("{name} {} %", percent.floor()),
                 None => name.clone(),
             })
             .collect();
         if !steps.is_empty() {
             text.push_str(&format!(" ({})", steps.join(", ")));
+        }
+        if *phase == Phase::Running && *stop_requested {
+            text.push_str(match self.stops {
+                true => ", asked to stop",
+                false => ", asked to stop, which it does not heed",
+            });
+        }
+        if let Some(reason) = reason {
+            text.push_str(&format!("; {reason}"));
         }
         if let Some(trouble) = &self.trouble {
             text.push_str(&format!("; {trouble}"));
@@ -138,8 +221,9 @@ impl TaskReport {
     /// the task though the call has no answer.
     pub fn progress(&self) -> Progress {
         let percent = self.glimpse.as_ref().and_then(|glimpse| glimpse.percent);
-        // From 0 to 100, so that nothing is lost.
-        let done = percent.map_or(0, |percent| percent as u64);
+        // From 0 to 100, so that nothing is lost; where nothing tells, seconds.
+        let elapsed = || self.going_on().map_or(0, Elapsed::seconds);
+        let done = percent.map_or_else(elapsed, |percent| percent as u64);
         let message = format!("task {}: {}", self.handle, self.summary());
         Progress { done, total: percent.map(|_| 100), message }
     }
@@ -206,16 +290,18 @@ mod tests {
     #[test]
     fn a_report_says_what_is_known() {
         let handle: TaskHandle = "xo:move:7".parse().unwrap();
-        let step = |name: &str, percent| Step { name: name.to_owned(), percent };
+        let step = |name: &str, percent| Step { name: name.to_owned(), percent, phase: None };
         let glimpse = Glimpse {
             state: "pending".into(),
             phase: Phase::Running,
             percent: Some(40.5),
             message: Some("Move a VM".into()),
             steps: vec![step("prepare", Some(100.0)), step("copy", Some(12.0)), step("boot", None)],
+            stop_requested: false,
+            reason: None,
         };
         let glimpse = Some(glimpse);
-        let report = TaskReport { handle, is_running: true, glimpse, trouble: None };
+        let report = TaskReport { glimpse, ..TaskReport::unseen(handle) };
         assert_eq!(report.summary(), "Move a VM: pending, 40 % (copy 12 %, boot)");
         let progress = report.progress();
         assert_eq!((progress.done, progress.total), (40, Some(100)));
@@ -232,8 +318,33 @@ mod tests {
                 ],
             } })
         );
-        let unseen = TaskReport { glimpse: None, trouble: Some("no answer".into()), ..report };
+        let unseen =
+            TaskReport { glimpse: None, trouble: Some("no answer".into()), ..report.clone() };
         assert_eq!((unseen.progress().total, unseen.summary().as_str()), (None, "no answer"));
+        // Where no progress is told, no number is made up: how long it has been, and what it is at.
+        let running = |phase| Step { phase: Some(phase), ..step("copy", None) };
+        let glimpse = Glimpse {
+            percent: None,
+            steps: vec![running(Phase::Succeeded), running(Phase::Running)],
+            stop_requested: true,
+            ..report.glimpse.clone().unwrap()
+        };
+        let elapsed = Some(Elapsed::Began(Duration::from_millis(12_900)));
+        let slow = TaskReport { glimpse: Some(glimpse), elapsed, stops: false, ..report.clone() };
+        assert_eq!(
+            slow.summary(),
+            "Move a VM: pending for 12 s (copy), asked to stop, which it does not heed"
+        );
+        assert_eq!((slow.progress().done, slow.progress().total), (12, None));
+        let task = &slow.to_value()["task"];
+        assert_eq!((&task["elapsed"], task.get("progress")), (&json!(12), None));
+        assert_eq!((&task["stop_requested"], &task["stoppable"]), (&json!(true), &json!(false)));
+        let watched = Some(Elapsed::Watched(Duration::from_secs(180)));
+        let watched = TaskReport { elapsed: watched, ..slow };
+        assert!(watched.summary().contains("pending watched for 3 min (copy)"));
+        assert_eq!(watched.to_value()["task"].get("elapsed"), None, "when it began is not known");
+        let hidden = TaskReport { is_running: false, is_hidden: true, ..unseen.clone() };
+        assert_eq!(hidden.to_value()["task"].get("running"), None);
         let task = &unseen.to_value()["task"];
         assert_eq!((&task["trouble"], task.get("state")), (&json!("no answer"), None));
     }

@@ -149,7 +149,7 @@ pub(crate) fn names_pages(tool: &Tool) -> bool {
         || tool
             .headers
             .iter()
-            .any(|(name, value)| *name == ACCEPT && value.to_str().is_ok_and(|text| says(text)))
+            .any(|(name, value)| *name == ACCEPT && value.to_str().is_ok_and(says))
         || tool
             .params
             .iter()

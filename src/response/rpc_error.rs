@@ -13,7 +13,7 @@ use super::{MASK, hiding, rpc::RpcError};
 use crate::{
     descriptor::model::{ErrorRules, ResponseRules, Rpc},
     outcome::ApiError,
-    text::cut_bytes,
+    text::{cut_bytes, without_login},
 };
 
 /// Section 5.1 of the specification.
@@ -319,7 +319,7 @@ fn without_secrets(message: String, params: &Map<String, Value>) -> String {
             message = message.replace(secret, MASK);
         }
     }
-    without_user(&message)
+    without_login(&message)
 }
 
 /// Collects the texts whose names say that they are secrets.
@@ -338,26 +338,6 @@ fn collect<'params>(name: &str, value: &'params Value, secrets: &mut Vec<&'param
         Value::Array(items) => items.iter().for_each(|item| collect(name, item, secrets)),
         Value::Bool(_) | Value::Null | Value::Number(_) => {}
     }
-}
-
-/// Hides what stands before `@` in each URL.
-fn without_user(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        clean.push_str(before);
-        clean.push_str("://");
-        let is_end = |other: char| other.is_whitespace() || matches!(other, '"' | '\'' | '`' | ',');
-        let url = after.split(is_end).next().unwrap_or_default();
-        rest = match url.rfind('@') {
-            Some(at) => {
-                clean.push_str(MASK);
-                after.get(at..).unwrap_or_default()
-            }
-            None => after,
-        };
-    }
-    clean + rest
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod cut;
 mod hex;
 mod kind;
 mod line;
+mod login;
 mod page;
 mod quoted;
 mod share;
@@ -40,6 +41,7 @@ pub use self::{
     cut::{cut, cut_bytes, cut_prose, head, start_of},
     hex::{fingerprint, hex},
     line::line,
+    login::without_login,
     page::begins_as_page,
     quoted::{LEAST_QUOTED, quoted, quoted_json, quoted_json_within},
     share::fair_share,

@@ -115,7 +115,8 @@ async fn a_start_without_the_document_is_a_start() {
     let endless = Answer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
     for (answer, expected) in [
         (Answer::json(404, "{}"), "GET /openapi.json was answered with HTTP 404"),
-        (Answer::json(200, "<html>"), "it has neither `openapi` nor `swagger`"),
+        (Answer::json(200, "<html>"), "is `url` of the backend missing /v1?"),
+        (Answer::json(200, "{}"), "it has neither `openapi` nor `swagger`"),
         (Answer::json(200, r#"{"openapi":"3.1.0"}"#), "it has none of the tools"),
         (Answer::redirect(302, "https://elsewhere.example/x"), "redirects to another origin"),
         (endless, "it is larger than 33554432 bytes"),

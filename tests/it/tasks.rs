@@ -565,7 +565,7 @@ async fn cancelling_says_what_became_of_the_task() {
         (&json!("REVOKED"), &json!(false))
     );
     let (notes, _) = cancel(vec![taken(), success(json!(1))]).await.unwrap();
-    assert_eq!(notes, ["the task ended before it could be cancelled"]);
+    assert_eq!(notes, ["the task was not stopped: it has ended with success"]);
     let refused = Answer::json(406, r#"{"detail":"not cancelable"}"#);
     let error = cancel(vec![refused]).await.unwrap_err().for_model();
     assert!(error.contains("HTTP 406: not cancelable"), "{error}");

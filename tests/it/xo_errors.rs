@@ -66,6 +66,7 @@ fn assert_tells(tool: &str, text: &str, status: u16, words: &str) {
         404 => "look it up",
         409 => "state",
         501 => "cannot do this",
+        502 | 503 if text.contains("it may have been done") => "before you have looked",
         502 | 503 => "later",
         _ => "before you repeat",
     };

@@ -26,7 +26,7 @@ pub(super) async fn describe(app: &App, asks: bool, reachable: bool, report: &mu
     let Some(fit) = backend.descriptor.fit.as_ref().filter(|_| backend.settings.fit) else {
         return;
     };
-    if !asks && !(fit.public && reachable) {
+    if !(asks || fit.public && reachable) {
         return;
     }
     match app.executor.learn_now(&app.gate, BackendId(0), &backend.descriptor).await {

@@ -40,6 +40,8 @@ pub(crate) struct Context<'tree> {
     pub(crate) is_v01: bool,
     /// What the file lists under `requires.features`.
     pub(crate) features: Vec<&'tree str>,
+    /// Whether what is read is an extension: no other program follows its paths.
+    pub(crate) is_extension: bool,
     /// How often a name was looked for among the tools.
     pub(crate) searches: usize,
     /// The jq programs that were compiled, by their texts.
@@ -117,6 +119,7 @@ impl<'tree> Context<'tree> {
             spare: None,
             is_v01: false,
             features: Vec::new(),
+            is_extension: false,
             searches: 0,
             filters: Vec::new(),
         }
@@ -453,7 +456,7 @@ impl<'tree> Context<'tree> {
     fn compile(&mut self, text: &Text<'tree>, key: &str) -> Option<JsonPath> {
         match JsonPath::compile(text.value) {
             Ok(path) => {
-                if !path.is_in_dialect() {
+                if !self.is_extension && !path.is_in_dialect() {
                     self.warning(
                         code::JSON_PATH,
                         &text.span,

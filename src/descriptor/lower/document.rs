@@ -225,6 +225,8 @@ fn lower_backend<'tree>(
         health,
         unlisted_params: Vec::new(),
         tasks: None,
+        settles: Vec::new(),
+        entries: Vec::new(),
         events: None,
         auth_rules: AuthRules::default(),
         pace: None,

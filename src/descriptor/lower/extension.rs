@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    events, fit, requests, rules, switch, task,
+    document, entries, events, fit, requests, rules, settles, switch, task,
 };
 use crate::{
     descriptor::{code, model::Descriptor},
@@ -22,6 +22,7 @@ const KEYS: &[&str] = &[
     "auth",
     "base_path",
     "choices",
+    "entries",
     "errors",
     "events",
     "enforced",
@@ -29,8 +30,10 @@ const KEYS: &[&str] = &[
     "fit",
     "members",
     "omit_false",
+    "private",
     "rate_limit",
     "requests",
+    "settles",
     "switch",
     "tasks",
     "unlisted_params",
@@ -48,6 +51,7 @@ pub(super) fn lower<'tree>(
     context: &mut Context<'tree>,
 ) {
     let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
+    context.is_extension = true;
     if let Some(path) = rules::base_path(&extension, context) {
         descriptor.base_path = Some(path);
     }
@@ -61,7 +65,32 @@ pub(super) fn lower<'tree>(
     super::values::lower(&extension, descriptor, context);
     super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.settles = settles::lower(&extension, backend, &descriptor.tools, context);
+    let names = document::names(backend, &["tools"]);
+    let known = task::Known { tools: &descriptor.tools, names };
+    descriptor.entries = entries::lower(&extension, &known, context);
+    private(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);
+    context.is_extension = false;
+}
+
+/// Reads the names of tools whose answers go to a private file and to nobody.
+fn private<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "private") {
+        if let Some(tool) = descriptor.tools.iter_mut().find(|tool| tool.name == text.value) {
+            tool.response.is_private = true;
+            continue;
+        }
+        let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
+        let meant = context.nearest_tool(text.value, names);
+        let message = format!("there is no tool `{}`", text.value);
+        // Whoever misspells it shows what nobody may see.
+        context.error(code::UNKNOWN_TOOL, &text.span, message).meant(meant);
+    }
 }
 
 /// Reads the names of parameters that hosts need not list.

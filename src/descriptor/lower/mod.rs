@@ -12,10 +12,12 @@
 mod auth;
 mod auth_rules;
 mod body;
+mod calls;
 mod carried;
 mod composite;
 mod context;
 mod document;
+mod entries;
 mod errors;
 mod events;
 mod extension;
@@ -33,6 +35,7 @@ mod requests;
 mod response;
 mod rules;
 mod session;
+mod settles;
 mod switch;
 mod task;
 mod tool;
@@ -40,6 +43,7 @@ mod transform;
 mod types;
 mod uploads;
 mod values;
+mod verdict;
 
 pub(super) use document::lower;
 

@@ -68,6 +68,7 @@ pub(super) fn lower<'tree>(
         ttl,
         content_type: context.string(&section, "content_type"),
         streaming,
+        is_private: false,
     })
 }
 

@@ -14,6 +14,7 @@ use super::{
     context::{Context, Place, Section, Text, list},
     document::names,
     rules::{conditions, one_or_more},
+    verdict,
 };
 use crate::{
     descriptor::{
@@ -44,6 +45,8 @@ const KEYS: &[&str] = &[
     "steps",
     "cancel",
     "max_wait",
+    "details",
+    "outcome",
 ];
 
 /// The keys of `state` that list states.
@@ -68,10 +71,10 @@ const MOST_WAITS: usize = 50;
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What a call needs to know of the file.
-struct Known<'tree, 'tools> {
-    tools: &'tools [Tool],
+pub(super) struct Known<'tree, 'tools> {
+    pub(super) tools: &'tools [Tool],
     /// The names of all tools, those with errors included.
-    names: BTreeSet<&'tree str>,
+    pub(super) names: BTreeSet<&'tree str>,
 }
 
 /// Lowers `tasks`; `tools` are those of the file that are well formed.
@@ -87,17 +90,17 @@ pub(super) fn lower<'tree>(
     let id = required_path(&section, "id", context);
     let watch = watch(&section, &known, context);
     let state = state(&section, context);
-    let cancel = context
-        .subsection(&section, "cancel", &["tool", "arguments"])
-        .and_then(|cancel| call(&cancel, &known, context));
+    let Cancel { call: cancel, stopping, stop_requested } = cancel(&section, &known, context);
     let max_wait = max_wait(&section, watch.as_ref(), context);
     let progress_of = progress_of(&section, context);
     let result = context.json_path(&section, "result");
     let errors = errors(&section, context);
+    let details = context.json_path(&section, "details");
     let progress = context.json_path(&section, "progress");
     let message = context.json_path(&section, "message");
     let steps = steps(&section, context);
     let starters = starters(&section, &known, watch.as_ref(), cancel.as_ref(), context);
+    let verdicts = verdict::lower(&section, &starters, &known, context);
     let calls = [
         ("watch", watch.as_ref().map(|watch| &watch.call)),
         ("watch", watch.as_ref().and_then(|watch| watch.blocking.as_ref())),
@@ -120,14 +123,41 @@ pub(super) fn lower<'tree>(
         states,
         result,
         errors,
+        details,
+        verdicts,
         progress,
         progress_of,
         message,
         steps,
         cancel,
+        stopping,
+        stop_requested,
         carried,
         max_wait,
     })
+}
+
+/// How a task is asked to stop.
+#[derive(Default)]
+struct Cancel {
+    call: Option<TaskCall>,
+    stopping: Option<BTreeSet<String>>,
+    stop_requested: Option<JsonPath>,
+}
+
+fn cancel<'tree>(
+    section: &Section<'tree>,
+    known: &Known<'tree, '_>,
+    context: &mut Context<'tree>,
+) -> Cancel {
+    let keys = &["tool", "arguments", "only", "requested"];
+    let Some(cancel) = context.subsection(section, "cancel", keys) else {
+        return Cancel::default();
+    };
+    let stopping = tool_names(&cancel, "only", known, context);
+    let stopping = stopping.map(|names| names.into_iter().map(str::to_owned).collect());
+    let stop_requested = context.json_path(&cancel, "requested");
+    Cancel { call: call(&cancel, known, context), stopping, stop_requested }
 }
 
 fn required_path<'tree>(
@@ -258,7 +288,7 @@ fn call<'tree>(
 }
 
 /// Finds the tool that a call names; one with errors has its own findings.
-fn named_tool<'tree, 'tools>(
+pub(super) fn named_tool<'tree, 'tools>(
     section: &Section<'tree>,
     known: &Known<'tree, 'tools>,
     context: &mut Context<'tree>,
@@ -376,7 +406,7 @@ pub(super) fn fits(param: &Param, value: &Json) -> bool {
 }
 
 /// Reads where the state is and what the states mean.
-fn state<'tree>(
+pub(super) fn state<'tree>(
     section: &Section<'tree>,
     context: &mut Context<'tree>,
 ) -> Option<(JsonPath, Vec<(String, Phase)>)> {
@@ -410,19 +440,28 @@ fn state<'tree>(
     Some((path?, states))
 }
 
-fn errors<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Vec<JsonPath> {
+pub(super) fn errors<'tree>(
+    section: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Vec<JsonPath> {
     match section.entry("error").map(|entry| &entry.value.value) {
         Some(Value::Sequence(_)) => context.json_paths(section, "error"),
         _ => context.json_path(section, "error").into_iter().collect(),
     }
 }
 
-fn steps<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Option<Steps> {
-    let steps = context.subsection(section, "steps", &["path", "name", "progress"])?;
+pub(super) fn steps<'tree>(
+    section: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<Steps> {
+    let keys = &["path", "name", "progress", "state", "error"];
+    let steps = context.subsection(section, "steps", keys)?;
     let path = required_path(&steps, "path", context);
     let name = required_path(&steps, "name", context);
     let progress = context.json_path(&steps, "progress");
-    Some(Steps { path: path?, name: name?, progress })
+    let state = context.json_path(&steps, "state");
+    let errors = errors(&steps, context);
+    Some(Steps { path: path?, name: name?, progress, state, errors })
 }
 
 fn progress_of<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> f64 {
@@ -516,7 +555,7 @@ fn has_param(tool: &Tool, name: &str) -> bool {
 }
 
 /// Reads a list of tools; `None` when there is none.
-fn tool_names<'tree>(
+pub(super) fn tool_names<'tree>(
     section: &Section<'tree>,
     key: &str,
     known: &Known<'tree, '_>,
@@ -595,10 +634,30 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_an_outcome_and_a_stop_is_read() {
+        let outcome = "outcome: {only: [run], values: {at: $.at}, tool: get, \
+                       arguments: {id: 'x-{at}'}, state: {path: $.x, running: [r], \
+                       succeeded: [d], failed: [f]}, within: 1s}";
+        let cancel =
+            "cancel: {tool: stop, arguments: {id: '{task}'}, only: [], requested: $.asked}";
+        let tasks = tasks(&[STARTED, "id: $.id", WATCH, STATE, outcome, cancel]);
+        assert!(!tasks.stops("run") && tasks.stop_requested.is_some());
+        let (at, verdict) = tasks.verdict_of("run").unwrap();
+        assert_eq!((at, verdict.within.as_millis()), (0, 1000));
+        let values = verdict.values_in(r#"{"at":7}"#, "t").unwrap();
+        assert_eq!(verdict.call.filled(&values)["id"], "x-7");
+        for odd in [r#"{}"#, r#"{"at":"a b"}"#, r#"{"at":{}}"#] {
+            assert_eq!(verdict.values_in(odd, "t"), Err("$.at"), "{odd}");
+        }
+        assert!(tasks.verdict_of("put").is_none());
+    }
+
+    #[test]
     #[rustfmt::skip]
     fn what_cannot_work_is_said() {
         let id = "id: $.id";
         let watch = |text: &str| format!("watch: {{tool: get, {text}}}");
+        let outcome = |keys: &str, call: &str| format!("outcome: {{{keys}, {call}, {STATE}}}");
         let cases: Vec<(Vec<String>, &str)> = vec![
             (vec!["started: {}".into(), id.into(), WATCH.into(), STATE.into()], "D720 nothing shows that a task began"),
             (vec!["started: {status: 400}".into(), id.into(), WATCH.into(), STATE.into()], "D405 a task begins with a 2xx status"),
@@ -621,6 +680,13 @@ mod tests {
             (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), "only: []".into()], "D724 no tool begins a task"),
             (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), "progress_of: 0".into()], "D408 `progress_of` must be greater than zero"),
             (vec![STARTED.into(), WATCH.into(), STATE.into()], "D009 `tasks` has no `id`"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("only: [runs]", "tool: get, arguments: {id: '{task}'}")], "D724 there is no tool `runs`"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("only: [get]", "tool: get, arguments: {id: '{task}'}")], "D727 `get` begins no task"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("within: 2m", "tool: get, arguments: {id: '{task}'}")], "D727 nobody waits so long for an outcome"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("within: 2s", "tool: run")], "D727 `run` cannot be called to look"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("values: {a: $.a}", "tool: get, arguments: {id: '{b}'}")], "D727 `{b}` stands for nothing"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("values: {a: $.a}", "tool: get, arguments: {id: '{a}', x: 1}")], "D727 the tool `get` has no parameter `x`"),
+            (vec![STARTED.into(), id.into(), WATCH.into(), STATE.into(), outcome("values: {a: $.a}", "tool: get")], "D727 the tool `get` requires `id`"),
         ];
         for (lines, expected) in cases {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();

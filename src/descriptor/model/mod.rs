@@ -37,9 +37,11 @@ pub use self::{
     tool::{Deprecation, Tool, UploadSize},
 };
 use super::{
+    entries::EntryRules,
     events::Events,
     fit::Fit,
     rules::{AuthRules, Pace},
+    settle::Settle,
     switch::Switch,
     task::Tasks,
 };
@@ -80,6 +82,10 @@ pub struct Descriptor {
     pub unlisted_params: Vec<String>,
     /// How calls begin work that goes on after their answer (`_dadl_mcp.tasks`).
     pub tasks: Option<Tasks>,
+    /// How to see that what was written is there (`_dadl_mcp.settles`).
+    pub settles: Vec<Settle>,
+    /// How the entries of a log tell that something failed (`_dadl_mcp.entries`).
+    pub entries: Vec<EntryRules>,
     /// How the API tells what changes (`_dadl_mcp.events`).
     pub events: Option<Events>,
     /// What else there is to know about the credential (`_dadl_mcp.auth`).
@@ -115,6 +121,11 @@ impl Descriptor {
     /// Returns how tasks work, when calls of `tool` can begin one.
     pub fn tasks_of(&self, tool: &str) -> Option<&Tasks> {
         self.tasks.as_ref().filter(|tasks| tasks.starters.contains(tool))
+    }
+
+    /// Returns how the entries of a result of `tool` tell that something failed.
+    pub fn entries_of(&self, tool: &str) -> Option<&EntryRules> {
+        self.entries.iter().find(|rules| rules.of.contains(tool))
     }
 
     /// Returns the access levels of all tools and composites, with repetitions.

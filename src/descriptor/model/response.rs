@@ -25,6 +25,8 @@ pub struct ResponseRules {
     pub content_type: Option<String>,
     /// How an answer without an end is read.
     pub streaming: Streaming,
+    /// Whether the answer goes to a private file and to nobody (`_dadl_mcp.private`).
+    pub is_private: bool,
 }
 
 impl ResponseRules {

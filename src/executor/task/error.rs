@@ -5,7 +5,7 @@ use crate::outcome::task::TaskHandle;
 
 /// A task that did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("the task {handle} {}{} (state \"{state}\")", if *.is_cancelled { "was cancelled" } else { "failed" }, .reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+#[error("the task {handle} {}{} ({})", self.end(), self.why(), self.where_it_says())]
 pub struct TaskFailure {
     /// Names the task.
     pub handle: TaskHandle,
@@ -15,6 +15,30 @@ pub struct TaskFailure {
     pub reason: Option<String>,
     /// The state in the words of the API.
     pub state: String,
+    /// The tool that said so, where it is not the state of the task.
+    pub told_by: Option<String>,
+}
+
+impl TaskFailure {
+    fn end(&self) -> &'static str {
+        match (self.is_cancelled, &self.told_by) {
+            (true, _) => "was cancelled",
+            (false, None) => "failed",
+            (false, Some(_)) => "ended, but what it did failed",
+        }
+    }
+
+    fn why(&self) -> String {
+        self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default()
+    }
+
+    fn where_it_says(&self) -> String {
+        let state = &self.state;
+        match &self.told_by {
+            Some(tool) => format!("`{tool}` says \"{state}\""),
+            None => format!("state \"{state}\""),
+        }
+    }
 }
 
 /// Why a task cannot be followed to its end.

@@ -55,7 +55,13 @@ impl Drop for Guard {
         runtime.spawn(async move {
             let _under_way = under_way;
             match cancel(&executor, &right, client).await {
-                Ok(()) => tracing::warn!("asked the task {task} to stop: its call was cancelled"),
+                Ok(()) if right.stops() => {
+                    tracing::warn!("asked the task {task} to stop: its call was cancelled");
+                }
+                Ok(()) => tracing::warn!(
+                    "asked the task {task} to stop, but tasks of {} cannot be stopped: it goes on",
+                    right.handle().tool
+                ),
                 Err(error) => {
                     tracing::warn!("the task {task} could not be cancelled and goes on: {error}");
                 }

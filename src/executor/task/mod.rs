@@ -8,10 +8,12 @@
 
 mod error;
 mod guard;
+mod verdict;
 mod watch;
 
 use std::time::Duration;
 
+use serde_json::Map;
 use tokio::time::Instant;
 
 pub use self::error::{TaskError, TaskFailure};
@@ -19,7 +21,7 @@ use self::{
     guard::Guard,
     watch::{End, Seen, Watcher},
 };
-use super::{Budget, CallContext, CallError, Executor, result::Answer, step::Step};
+use super::{Budget, CallContext, CallError, Executor, result::Answer, settle, step::Step};
 use crate::{
     descriptor::{model::Role, task::Phase},
     gate::{Admitted, TaskRight},
@@ -53,6 +55,7 @@ pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallEr
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
     let right = call.task(id).ok_or_else(lost)?;
     let mut guard = Guard::new(executor, &right, context);
+    executor.begun.note(&TaskReport::unseen(right.handle().clone()), &context.client);
     let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;
     let budget = call_wait(call).unwrap_or(context.budget);
     // A script that waits longer than it may would take the task with it.
@@ -63,7 +66,6 @@ pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallEr
     let deadline = watcher.deadline(budget);
     let deadline = last.map_or(deadline, |last| deadline.min(last));
     let unseen = watcher.unseen();
-    executor.begun.note(&unseen, &context.client);
     let ended = if Instant::now() >= deadline {
         Ok(End::Open(unseen))
     } else {
@@ -96,8 +98,15 @@ fn call_wait(call: &Admitted<'_>) -> Option<Budget> {
 }
 
 fn open(report: TaskReport) -> Outcome {
+    let notes = report.trouble.as_ref().filter(|_| report.is_hidden).map(|trouble| {
+        format!(
+            "the task began, but may not be looked at: {trouble}. Whether it succeeds is not known \
+             here: look at what it was to change"
+        )
+    });
+    let notes = notes.into_iter().collect();
     let payload = Payload::Task(Box::new(report));
-    Outcome { status: 202, payload, notes: Vec::new(), next: None, held: Held::default() }
+    Outcome { status: 202, payload, notes, next: None, held: Held::default() }
 }
 
 impl Executor {
@@ -124,7 +133,11 @@ impl Executor {
             End::Open(report) => Ok(open(report)),
             End::Ended(seen) => {
                 let call = watcher.admit(false)?;
-                watcher.outcome(seen, &call, starter).await
+                let mut outcome = watcher.outcome(seen, &call, starter).await?;
+                // What the call was given is not known here, but what it made is.
+                let written = (starter, Map::new());
+                settle::settled(self, &call, written, context, &mut outcome).await;
+                Ok(outcome)
             }
         }
     }
@@ -144,32 +157,64 @@ impl Executor {
     ) -> Result<Outcome, CallError> {
         self.execute(call, context).await?;
         let context = context.unheard();
-        let unseen =
-            TaskReport { handle: handle.clone(), is_running: true, glimpse: None, trouble: None };
-        let Some(watcher) = right.and_then(|right| Watcher::new(self, right, &context)) else {
-            return Ok(asked(unseen));
+        let unseen = TaskReport::unseen(handle.clone());
+        let watcher = right.and_then(|right| Some((Watcher::new(self, right, &context)?, right)));
+        let Some((watcher, right)) = watcher else {
+            return Ok(asked(unseen, false));
         };
-        let deadline = Instant::now() + AFTER_CANCEL;
-        Ok(match watcher.begin(deadline).await {
+        let shows_it = right.tasks().is_some_and(|tasks| tasks.stop_requested.is_some());
+        // What does not stop when it is asked to is looked at once.
+        let patience = if right.stops() { AFTER_CANCEL } else { Duration::ZERO };
+        Ok(match watcher.begin(Instant::now() + patience).await {
             // The request was taken; what cannot be seen may be so.
-            Err(error) => asked(TaskReport { trouble: Some(error.to_string()), ..unseen }),
-            Ok(End::Open(report)) => asked(report),
+            Err(error) => {
+                let trouble = Some(error.to_string());
+                asked(TaskReport { trouble, ..watcher.unseen() }, false)
+            }
+            Ok(End::Open(report)) => asked(report, shows_it),
             Ok(End::Ended(Seen { glimpse, .. })) => {
-                let note = match glimpse.phase {
-                    Phase::Cancelled => "the task was cancelled",
-                    _ => "the task ended before it could be cancelled",
+                let note = match (glimpse.phase, glimpse.stop_requested || !shows_it) {
+                    (Phase::Cancelled, true) => "the task was cancelled".to_owned(),
+                    (Phase::Succeeded, _) => {
+                        "the task was not stopped: it has ended with success".to_owned()
+                    }
+                    _ => format!(
+                        "the task has ended without success{}; the API does not say that it was \
+                         stopped",
+                        glimpse.reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default()
+                    ),
                 };
                 let glimpse = Some(glimpse);
-                let mut outcome = open(TaskReport { is_running: false, glimpse, ..unseen });
-                outcome.notes.push(note.to_owned());
+                let ended = TaskReport { is_running: false, glimpse, ..watcher.unseen() };
+                let mut outcome = open(ended);
+                outcome.notes.push(note);
                 outcome
             }
         })
     }
 }
 
-fn asked(report: TaskReport) -> Outcome {
+/// Says what is true of a task that was asked to stop and of which no end was seen; `shows_it` says
+/// that the API shows such requests.
+fn asked(report: TaskReport, shows_it: bool) -> Outcome {
+    let is_noted = report.glimpse.as_ref().is_some_and(|glimpse| glimpse.stop_requested);
+    let note = match report.stops {
+        _ if report.is_hidden => {
+            "the request to stop was taken; whether the task stops cannot be seen".to_owned()
+        }
+        false => format!(
+            "the request to stop was taken, but tasks of {} cannot be stopped: it goes on to its end",
+            report.handle.tool
+        ),
+        true if is_noted => {
+            "the API has noted the request to stop, and the task goes on so far".to_owned()
+        }
+        true if shows_it && report.glimpse.is_some() => {
+            "the request to stop was taken, but the task does not show it and goes on".to_owned()
+        }
+        true => "the task was asked to stop and has not ended yet".to_owned(),
+    };
     let mut outcome = open(report);
-    outcome.notes.push("the task was asked to stop and has not ended yet".to_owned());
+    outcome.notes.push(note);
     outcome
 }

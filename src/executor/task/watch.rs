@@ -4,26 +4,25 @@ use std::{pin::Pin, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{TaskError, TaskFailure};
+use super::{TaskError, TaskFailure, verdict::Decided};
 use crate::{
     call,
     catalog::Operation,
     descriptor::{
-        model::{ErrorRules, RetryStrategy, Tool},
+        model::Tool,
         task::{Glimpse, Phase, Tasks},
     },
     executor::{
         Budget, CallContext, CallError, Executor, Room,
-        send::{look_rules, refusal},
+        look::{self, Shown},
         step::{Means, to_usize},
     },
     gate::{Admitted, TaskRight},
-    http::{
-        backend::Taken,
-        error::{SendError, SendErrorKind},
-        retry::RetryRules,
+    http::error::{SendError, SendErrorKind},
+    outcome::{
+        Held, JsonText, Outcome, Payload,
+        task::{Elapsed, TaskReport},
     },
-    outcome::{Held, JsonText, Outcome, Payload, task::TaskReport},
     response::{hiding, shape},
 };
 
@@ -38,9 +37,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 pub(super) struct Seen {
     pub(super) glimpse: Glimpse,
     /// All that the look showed.
-    shown: JsonText,
+    pub(super) shown: JsonText,
     /// Counts what that takes.
     room: Room,
+    /// What became of the work, where the state of the task does not say.
+    decided: Option<Decided>,
 }
 
 /// A look that showed nothing.
@@ -61,10 +62,12 @@ pub(super) enum End {
 
 /// Looks at one task.
 pub(super) struct Watcher<'run> {
-    executor: &'run Executor,
-    right: &'run TaskRight,
-    tasks: &'run Tasks,
+    pub(super) executor: &'run Executor,
+    pub(super) right: &'run TaskRight,
+    pub(super) tasks: &'run Tasks,
     context: &'run CallContext<'run>,
+    /// Since when it goes on, and whether it began then.
+    since: (Instant, bool),
     /// The tool that shows it, without retries of its own: the looks repeat themselves.
     tool: Tool,
 }
@@ -78,10 +81,10 @@ impl<'run> Watcher<'run> {
         context: &'run CallContext<'run>,
     ) -> Option<Self> {
         let tasks = right.tasks()?;
-        let mut tool = right.watch(false).ok()?.entry().tool()?.clone();
-        let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
-        tool.errors = ErrorRules { retry, ..tool.errors };
-        Some(Self { executor, right, tasks, context, tool })
+        let tool = look::once(right.watch(false).ok()?.entry().tool()?);
+        let began = executor.begun.began(right.handle());
+        let since = began.map_or_else(|| (Instant::now(), false), |began| (began, true));
+        Some(Self { executor, right, tasks, context, since, tool })
     }
 
     /// Returns until when to wait.
@@ -111,8 +114,20 @@ impl<'run> Watcher<'run> {
         self.context.observer.task(report);
     }
 
-    /// Tells of the end, which is the last that is told of the task.
-    fn ended(&self, seen: Seen) -> End {
+    /// Finds out what became of the work, and tells of the end, which is the last that is told of the
+    /// task.
+    async fn ended(&self, mut seen: Seen) -> End {
+        if seen.glimpse.phase == Phase::Succeeded {
+            seen.decided = self.decided(&seen).await;
+            if let Some(Decided::Bad { judged, .. }) = &seen.decided {
+                seen.glimpse.phase = judged.phase;
+                seen.glimpse.state.clone_from(&judged.state);
+                seen.glimpse.reason.clone_from(&judged.reason);
+            }
+        } else {
+            let starter = self.right.starter();
+            seen.glimpse.reason = starter.and_then(|starter| self.reason(&seen.shown, starter));
+        }
         let mut glimpse = seen.glimpse.clone();
         if glimpse.phase == Phase::Succeeded {
             // Whatever the API counts.
@@ -122,17 +137,30 @@ impl<'run> Watcher<'run> {
         End::Ended(seen)
     }
 
-    /// Notes that a look failed for good.
-    fn lost(&self, error: CallError) -> CallError {
-        let trouble = Some(error.for_model());
-        self.executor.begun.lost(&TaskReport { trouble, ..self.unseen() });
-        error
+    /// Notes that a look failed for good. That the API shows the task to others only is no failure of
+    /// what was called.
+    fn lost(&self, error: CallError) -> Result<End, CallError> {
+        let is_hidden = is_refusal(&error);
+        let trouble = match error.inner() {
+            Some(inner) if is_hidden => inner.for_model(),
+            _ => error.for_model(),
+        };
+        let is_running = !is_hidden;
+        let trouble = Some(trouble);
+        let report = TaskReport { trouble, is_hidden, is_running, ..self.unseen() };
+        self.executor.begun.lost(&report);
+        if is_hidden { Ok(End::Open(report)) } else { Err(error) }
     }
 
     /// Returns the report about a task that nobody has looked at.
     pub(super) fn unseen(&self) -> TaskReport {
-        let handle = self.right.handle().clone();
-        TaskReport { handle, is_running: true, glimpse: None, trouble: None }
+        let (since, is_known) = self.since;
+        let elapsed = if is_known { Elapsed::Began } else { Elapsed::Watched };
+        TaskReport {
+            stops: self.right.stops(),
+            elapsed: Some(elapsed(since.elapsed())),
+            ..TaskReport::unseen(self.right.handle().clone())
+        }
     }
 
     pub(super) fn admit(&self, blocking: bool) -> Result<Admitted<'run>, CallError> {
@@ -147,9 +175,9 @@ impl<'run> Watcher<'run> {
         let first = self.look(false).await;
         let is_over = Instant::now() >= deadline;
         let report = match first {
-            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen)),
+            Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen).await),
             Ok(seen) => TaskReport { glimpse: Some(seen.glimpse), ..self.unseen() },
-            Err(Missed::Lasting(error)) => return Err(self.lost(error)),
+            Err(Missed::Lasting(error)) => return self.lost(error),
             Err(Missed::Passing { error, .. }) => {
                 TaskReport { trouble: Some(error.to_string()), ..self.unseen() }
             }
@@ -184,7 +212,9 @@ impl<'run> Watcher<'run> {
             tokio::select! {
                 biased;
                 seen = blocked => match seen {
-                    Ok(seen) if seen.glimpse.phase != Phase::Running => return Ok(self.ended(seen)),
+                    Ok(seen) if seen.glimpse.phase != Phase::Running => {
+                        return Ok(self.ended(seen).await);
+                    }
                     // A server or a proxy that waits for a while only: ask again.
                     Ok(_) | Err(Missed::Passing { .. }) => {
                         blocking = Some(self.look_after(self.tasks.pause(usize::MAX), true));
@@ -197,14 +227,14 @@ impl<'run> Watcher<'run> {
                     let mut pause = self.tasks.pause(looks);
                     match seen {
                         Ok(seen) if seen.glimpse.phase != Phase::Running => {
-                            return Ok(self.ended(seen));
+                            return Ok(self.ended(seen).await);
                         }
                         Ok(seen) => {
                             troubled = None;
                             report.trouble = None;
                             report.glimpse = Some(seen.glimpse);
                         }
-                        Err(Missed::Lasting(error)) => return Err(self.lost(error)),
+                        Err(Missed::Lasting(error)) => return self.lost(error),
                         Err(Missed::Passing { error, retry_after }) => {
                             let since = *troubled.get_or_insert_with(Instant::now);
                             report.trouble = Some(format!("the last look failed: {error}"));
@@ -214,6 +244,7 @@ impl<'run> Watcher<'run> {
                             pause = pause.max(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
                         }
                     }
+                    report.elapsed = self.unseen().elapsed;
                     self.tell(&report);
                     poll = self.look_after(pause, false);
                 }
@@ -247,45 +278,21 @@ impl<'run> Watcher<'run> {
     }
 
     async fn look_through(&self, call: &Admitted<'_>) -> Result<Seen, CallError> {
-        let Self { executor, tool, tasks, context, .. } = self;
-        let backend = executor.backend(call.entry())?;
-        let plan = executor.plan(call, tool, backend)?;
-        let means = Means::new(executor, backend, context);
-        let step = means.step(call, tool, &plan);
-        let rules = RetryRules { is_patient: true, ..look_rules(tool) };
-        let exchange =
-            backend.send(&plan, rules, Taken::Whole, &executor.files, &means.activity).await?;
-        let status = exchange.response.status();
-        let (text, rejected) = if status.is_success() {
-            let answer = step.answer(exchange).await?;
-            match step.readable(answer.payload)? {
-                Payload::Json(text) => (text, None),
-                _ => return Err(self.unclear("is no JSON".to_owned())),
-            }
-        } else {
-            // Some APIs show a task that failed with a status of its own.
-            let (error, body) = refusal(backend, tool, &step.request_line(), exchange).await;
-            let error = CallError::from(Box::new(error));
-            match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
-                Some(text) => (text, Some(error)),
-                None => return Err(error),
-            }
-        };
-        let seen = async {
-            let before = text.as_str().len();
-            let selected = means.room.work(before, || step.select(text)).await?;
-            step.resize(before as u64, selected.as_str().len() as u64)?;
-            let shown = step.shape(selected, status.as_u16()).await?;
-            let Payload::Json(shown) = shown.payload else {
-                return Err(self.unclear("is no JSON".to_owned()));
-            };
-            let read = || tasks.read(shown.as_str());
-            let glimpse = means.room.work(shown.as_str().len(), read).await;
-            let glimpse = glimpse.map_err(|error| self.unclear(error.to_string()))?;
-            Ok(Seen { glimpse, shown, room: means.room.clone() })
-        };
+        let Shown { text, room, rejected } = self.shown(call, &self.tool).await?;
+        let read = || self.tasks.read(text.as_str());
+        let glimpse = room.work(text.as_str().len(), read).await;
         // What shows no task is what its status says.
-        seen.await.map_err(|error| rejected.unwrap_or(error))
+        let glimpse = glimpse.map_err(|error| match rejected {
+            Some(rejected) => rejected,
+            None => self.unclear(error.to_string()),
+        })?;
+        Ok(Seen { glimpse, shown: text, room, decided: None })
+    }
+
+    /// Makes a call of `tool` that only looks, and returns what it gives to a caller.
+    pub(super) async fn shown(&self, call: &Admitted<'_>, tool: &Tool) -> Result<Shown, CallError> {
+        let shown = look::look(self.executor, self.context, call, tool).await?;
+        shown.ok_or_else(|| self.unclear("is no JSON".to_owned()))
     }
 
     fn unclear(&self, reason: String) -> CallError {
@@ -316,23 +323,41 @@ impl<'run> Watcher<'run> {
         starter: &Tool,
     ) -> Result<Outcome, CallError> {
         let Self { executor, right, tasks, context, .. } = self;
-        let Seen { glimpse, shown, room } = seen;
+        let Seen { glimpse, mut shown, mut room, decided } = seen;
         let handle = right.handle().clone();
+        let mut notes = Vec::new();
+        let mut result = tasks.result.as_ref();
+        let mut told_by = None;
+        match decided {
+            None => {}
+            Some(Decided::Bad { tool, .. }) => told_by = Some(tool),
+            Some(Decided::Good(seen)) => {
+                result = tasks.verdict_of(&handle.tool).and_then(|(_, it)| it.result.as_ref());
+                (shown, room) = (seen.text, seen.room);
+            }
+            Some(Decided::Unknown { tool, why }) => notes.push(format!(
+                "the task ended, which does not say whether its work succeeded: `{tool}` would tell, \
+                 but {why}"
+            )),
+        }
         if glimpse.phase != Phase::Succeeded {
+            // Where the API shows that somebody asked, nobody has unless it does.
+            let was_asked = tasks.stop_requested.is_none() || glimpse.stop_requested;
             return Err(TaskError::Failed(TaskFailure {
                 handle,
-                is_cancelled: glimpse.phase == Phase::Cancelled,
-                reason: self.reason(&shown, starter),
+                is_cancelled: glimpse.phase == Phase::Cancelled && was_asked && told_by.is_none(),
+                reason: glimpse.reason,
                 state: glimpse.state,
+                told_by,
             })
             .into());
         }
-        let done = TaskReport { handle, is_running: false, glimpse: Some(glimpse), trouble: None };
+        let done = TaskReport { is_running: false, glimpse: Some(glimpse), ..self.unseen() };
         let backend = executor.backend(call.entry())?;
         let before = shown.as_str().len();
         let most = to_usize(backend.settings().max_response_bytes);
         let result = || {
-            let path = tasks.result.as_ref()?;
+            let path = result?;
             // Whatever is wrong with it, there is no result.
             let selected = shape::select::<()>(shown, Some(path), most).ok()?;
             Some(selected).filter(|selected| selected.as_str() != "null")
@@ -340,7 +365,7 @@ impl<'run> Watcher<'run> {
         let Some(result) = room.work(before, result).await else {
             let payload = Payload::Task(Box::new(done));
             let held = Held::default();
-            return Ok(Outcome { status: 200, payload, notes: Vec::new(), next: None, held });
+            return Ok(Outcome { status: 200, payload, notes, next: None, held });
         };
         // For the words of errors only: nothing is sent any more.
         let look = self.admit(false)?;
@@ -350,7 +375,8 @@ impl<'run> Watcher<'run> {
         let means = Means { room, ..Means::new(executor, backend, context) };
         let step = means.step(call, starter, &plan);
         step.resize(before as u64, result.as_str().len() as u64)?;
-        let outcome = step.shape(result, 200).await?;
+        let mut outcome = step.shape(result, 200).await?;
+        outcome.notes.extend(notes);
         Ok(Outcome { held: Held::by(means.room), ..outcome })
     }
 
@@ -377,4 +403,9 @@ impl<'run> Watcher<'run> {
         let (without, hidden) = hiding::in_json(&without, &starter.response)?;
         self.tasks.reason_in(&without).map(|reason| hiding::in_text(reason, &hidden))
     }
+}
+
+/// Returns whether the API refuses to show the task to this account.
+fn is_refusal(error: &CallError) -> bool {
+    matches!(error.inner(), Some(CallError::Api(error)) if error.status == 403 || error.code == "forbidden")
 }

@@ -13,7 +13,7 @@ use super::{
     arguments::{self, ArgumentsError, Given},
 };
 use crate::{
-    live::{Batch, LONGEST_WAIT, NoSuchStream, Owner, Phase},
+    live::{self, Batch, LONGEST_WAIT, NoSuchStream, Owner, Phase},
     mcp::{Server, http, notes::Notes, result},
     outcome::JsonText,
 };
@@ -172,7 +172,7 @@ fn owner(context: &RequestContext<RoleServer>) -> Owner {
 
 /// Writes what a read gives; items keep every digit.
 fn batch(batch: &Batch) -> JsonText {
-    let Batch { taken, phase } = batch;
+    let Batch { taken, phase, .. } = batch;
     let mut text = format!("{{\"items\":[{}]", taken.items.join(","));
     let mut member = |name: &str, value: Value| text.push_str(&format!(",\"{name}\":{value}"));
     member("first", taken.first.into());
@@ -192,8 +192,11 @@ fn batch(batch: &Batch) -> JsonText {
 
 /// Says what a read leaves out: what waits, what is lost, and why nothing more comes.
 fn notes(batch: &Batch) -> Notes {
-    let Batch { taken, phase } = batch;
+    let Batch { taken, phase, failures } = batch;
     let mut notes = Notes::default();
+    if let Some(failures) = failures {
+        notes.push(&live::failed(failures));
+    }
     if taken.dropped > 0 {
         notes.push(&format!("{} items came too fast and were dropped", taken.dropped));
     }

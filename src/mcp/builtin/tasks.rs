@@ -35,7 +35,7 @@ pub(super) const WAIT: Listing = Listing {
 pub(super) const CANCEL: Listing = Listing {
     name: "task_cancel",
     title: "Task cancel",
-    description: "Ask a task to stop.",
+    description: "Ask a task to stop. Not every task can be stopped: the answer says what is true.",
     properties: &[TASK],
     effect: Effect {
         is_read_only: false,
@@ -189,8 +189,9 @@ pub(in crate::mcp) fn advise(outcome: &mut Outcome, builtins: &[Builtin]) {
         && builtins.contains(&Builtin::TaskWait)
     {
         let arguments = json!({ "task": report.handle.to_string() });
+        let stops = if report.stops { "" } else { "; it cannot be stopped" };
         outcome.notes.push(format!(
-            "the task goes on: call {} with {arguments} to wait for its outcome",
+            "the task goes on: call {} with {arguments} to wait for its outcome{stops}",
             WAIT.name
         ));
     }

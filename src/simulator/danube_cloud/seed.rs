@@ -229,7 +229,8 @@ fn log(state: &State) -> Vec<LogEntry> {
                 .clock
                 .date(Duration::from_secs(3600 * 6) * (age + 1) - Duration::from_secs(seconds)),
             message: "Create backup",
-            object: if age % 2 == 0 { "web01.example.com" } else { "db01.example.com" }.to_owned(),
+            object: if age.is_multiple_of(2) { "web01.example.com" } else { "db01.example.com" }
+                .to_owned(),
         };
         [row(if failed { "FAILURE" } else { "SUCCESS" }, 121), row("PENDING", 0)]
     };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::app::{App, Call};
 use super::collections::{fields, watch_needs_ndjson};
@@ -52,9 +52,12 @@ impl App {
         {
             properties.insert("params".to_owned(), Value::Object(call.body.clone()));
         }
+        // From before the task is there, so that none misses that it is to end.
+        let hurried = self.hurried.subscribe();
         let id = self.state().add_task(properties);
         let method = format!("{}.{action}", kind.type_name());
-        let running = tokio::spawn(Arc::clone(self).finish(id.clone(), method, manner, effect));
+        let finish = Arc::clone(self).finish(id.clone(), method, manner, hurried, effect);
+        let running = tokio::spawn(finish);
         if !call.flag("sync") {
             return Ok(Reply::json(StatusCode::ACCEPTED, &json!({"taskId": id}))
                 .header(LOCATION, &Kind::Task.href(&id)));
@@ -115,12 +118,13 @@ impl App {
         id: String,
         method: String,
         manner: Manner,
+        hurried: watch::Receiver<()>,
         effect: Effect,
     ) -> Result<Value, Failure> {
         if !self.options.task_duration.is_zero() {
             tokio::select! {
                 () = self.pass_time(&id, manner) => {}
-                () = self.hurried_along() => {}
+                () = hurried_along(hurried) => {}
                 () = self.stopped(&id), if manner == Manner::Stoppable => {}
             }
         }
@@ -169,13 +173,6 @@ impl App {
         }
     }
 
-    /// Ends when the tasks that run are to end.
-    async fn hurried_along(&self) {
-        if self.hurried.subscribe().changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
     /// Ends when somebody wants a task to stop.
     async fn stopped(&self, id: &str) {
         let mut changes = self.ended.subscribe();
@@ -196,6 +193,13 @@ enum Manner {
     Rolling,
     /// A sequence of schedules ends when it is aborted.
     Stoppable,
+}
+
+/// Ends when the tasks that run are to end.
+async fn hurried_along(mut hurried: watch::Receiver<()>) {
+    if hurried.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Says in a task that goes from host to host how far it is.

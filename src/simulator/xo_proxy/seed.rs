@@ -113,7 +113,9 @@ impl State {
         let id = format!("/xo-pool-metadata-backups/{schedule}/{pool}/{date}");
         repository.pools.insert(pool, vec![metadata(id, &job)]);
         let mut settings = metadata(format!("/xo-config-backups/{schedule}/{date}"), &job);
-        settings["data"] = "./data.json".into();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.insert("data".to_owned(), "./data.json".into());
+        }
         repository.xo.push(settings);
         Self {
             token: token.to_owned(),

@@ -279,7 +279,7 @@ fn kind_of(
 /// Reports a default that is of none of the types.
 fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut Context<'_>) {
     let is_wrong = param.default.as_ref().is_some_and(|default| {
-        !task::fits(param, default) && !(param.form.style.is_listed() && default.is_string())
+        !(task::fits(param, default) || param.form.style.is_listed() && default.is_string())
     });
     if is_wrong {
         let message = format!("the default of `{}` is of none of these types", said.name);

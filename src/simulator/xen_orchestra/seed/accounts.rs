@@ -140,7 +140,7 @@ fn add_finished_tasks(state: &mut State, admin: &str) {
 }
 
 /// The roles that come with XO: name, description, privileges.
-const BUILT_IN_ROLES: [(&str, &str, &[&str]); 6] = [
+const BUILT_IN_ROLES: [(&str, &str, &[&str]); 8] = [
     (
         "Read only",
         "Access the whole infra in read-only mode",
@@ -214,6 +214,35 @@ const BUILT_IN_ROLES: [(&str, &str, &[&str]); 6] = [
         "VMs administrator",
         "Full control over VM actions, plus read access to VM snapshots",
         &["vm:*", "vm-snapshot:read"],
+    ),
+    (
+        "Network administrator",
+        "Manage networks and VIFs, and view what they connect",
+        &[
+            "network:*",
+            "vif:*",
+            "pool:create:network",
+            "pif:read",
+            "pif:update",
+            "pool:read",
+            "host:read",
+            "vm:read",
+        ],
+    ),
+    (
+        "Storage administrator",
+        "Manage storage and backup repositories, and view what uses them",
+        &[
+            "sr:*",
+            "vdi:*",
+            "vbd:*",
+            "pbd:*",
+            "backup-repository:*",
+            "vdi-unmanaged:read",
+            "pool:read",
+            "host:read",
+            "vm:read",
+        ],
     ),
     (
         "Administrator",

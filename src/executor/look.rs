@@ -1,0 +1,76 @@
+//! One call that only looks: at a task, at what became of it, at what was written.
+
+use super::{
+    CallContext, CallError, Executor, Room,
+    send::{look_rules, refusal},
+    step::Means,
+};
+use crate::{
+    descriptor::model::{ErrorRules, RetryStrategy, Tool},
+    gate::Admitted,
+    http::{backend::Taken, retry::RetryRules},
+    outcome::{JsonText, Payload},
+};
+
+/// What a call showed that only looks.
+pub(super) struct Shown {
+    pub(super) text: JsonText,
+    /// Counts what that takes.
+    pub(super) room: Room,
+    /// What its status says, where that is no success.
+    pub(super) rejected: Option<CallError>,
+}
+
+/// Returns the same tool without retries of its own, for looks that repeat themselves.
+pub(super) fn once(tool: &Tool) -> Tool {
+    let mut tool = tool.clone();
+    let retry = RetryStrategy { max_retries: 0, ..tool.errors.retry };
+    tool.errors = ErrorRules { retry, ..tool.errors };
+    tool
+}
+
+/// Makes a call of `tool`, and returns what it gives to a caller: after its `result_path`, `transform`
+/// and `redact`. `None` when that is no JSON.
+pub(super) async fn look(
+    executor: &Executor,
+    context: &CallContext<'_>,
+    call: &Admitted<'_>,
+    tool: &Tool,
+) -> Result<Option<Shown>, CallError> {
+    let backend = executor.backend(call.entry())?;
+    let plan = executor.plan(call, tool, backend)?;
+    let means = Means::new(executor, backend, context);
+    let step = means.step(call, tool, &plan);
+    let rules = RetryRules { is_patient: true, ..look_rules(tool) };
+    let exchange =
+        backend.send(&plan, rules, Taken::Whole, &executor.files, &means.activity).await?;
+    let status = exchange.response.status();
+    let (text, rejected) = if status.is_success() {
+        let answer = step.answer(exchange).await?;
+        match step.readable(answer.payload)? {
+            Payload::Json(text) => (text, None),
+            _ => return Ok(None),
+        }
+    } else {
+        // Some APIs show a task that failed with a status of its own.
+        let (error, body) = refusal(backend, tool, &step.request_line(), exchange).await;
+        let error = CallError::from(Box::new(error));
+        match std::str::from_utf8(&body).ok().and_then(|text| JsonText::parse(text).ok()) {
+            Some(text) => (text, Some(error)),
+            None => return Err(error),
+        }
+    };
+    let seen = async {
+        let before = text.as_str().len();
+        let selected = means.room.work(before, || step.select(text)).await?;
+        step.resize(before as u64, selected.as_str().len() as u64)?;
+        step.shape(selected, status.as_u16()).await
+    };
+    match seen.await {
+        Ok(outcome) => Ok(match outcome.payload {
+            Payload::Json(text) => Some(Shown { text, room: means.room.clone(), rejected }),
+            _ => None,
+        }),
+        Err(error) => Err(rejected.unwrap_or(error)),
+    }
+}

@@ -1,0 +1,260 @@
+//! Reading after writing: a call whose API shows a little later what it did ends when it can be seen, and
+//! a miss right after one hints at it.
+//!
+//! Nothing here makes a failure of a write that succeeded.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{CallContext, CallError, Executor, look};
+use crate::{
+    catalog::BackendId,
+    descriptor::{
+        model::Tool,
+        settle::{Settle, Until},
+    },
+    gate::Admitted,
+    outcome::{ApiError, Outcome, Payload},
+    shares::Client,
+};
+
+/// The pause before the second look; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A miss that comes later has other reasons.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// So many writes are known.
+const MOST: usize = 256;
+
+/// The last writes whose API shows them later; a clone holds the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Written(Arc<Mutex<VecDeque<Known>>>);
+
+#[derive(Debug)]
+struct Known {
+    client: Client,
+    backend: BackendId,
+    /// What kind of things it wrote.
+    kind: String,
+    tool: String,
+    at: Instant,
+}
+
+impl Written {
+    fn note(&self, known: Known) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|it| {
+            it.at.elapsed() < RECENT && (it.client != known.client || it.kind != known.kind)
+        });
+        if all.len() >= MOST {
+            all.pop_front();
+        }
+        all.push_back(known);
+    }
+
+    /// Returns the tool that wrote something of this kind a moment ago, and when.
+    fn last(&self, client: &Client, backend: BackendId, kind: &str) -> Option<(String, Duration)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |it: &&Known| it.client == *client && it.backend == backend && it.kind == kind;
+        let known = all.iter().rev().find(is_it)?;
+        Some((known.tool.clone(), known.at.elapsed())).filter(|(_, since)| *since < RECENT)
+    }
+}
+
+/// Returns what kind of things a tool is about: the collection of its path, or its method.
+fn kind(tool: &Tool) -> &str {
+    match tool.rpc() {
+        Some(rpc) => &rpc.method,
+        None => {
+            let path = tool.path().as_str();
+            path.split_once('{').map_or(path, |(collection, _)| collection)
+        }
+    }
+}
+
+/// Waits until what a call wrote can be seen; says of what it did not find that it may come.
+pub(super) async fn after(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    tool: &Tool,
+    context: &CallContext<'_>,
+    made: Result<Outcome, CallError>,
+) -> Result<Outcome, CallError> {
+    match made {
+        // What reads has written nothing.
+        Ok(outcome) if tool.only_reads() => Ok(outcome),
+        Ok(mut outcome) => {
+            let given = call.arguments().iter();
+            let given = given.map(|(param, value)| (param.name.clone(), value.clone())).collect();
+            settled(executor, call, (tool, given), context, &mut outcome).await;
+            Ok(outcome)
+        }
+        Err(CallError::Api(error)) => {
+            Err(CallError::Api(Box::new(hinted(executor, call, tool, context, *error))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until what a call of a tool with these arguments wrote can be seen; `call` is one that the same
+/// caller made of the same backend.
+pub(super) async fn settled(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    (tool, arguments): (&Tool, Map<String, Value>),
+    context: &CallContext<'_>,
+    outcome: &mut Outcome,
+) {
+    let rules = &call.entry().descriptor().settles;
+    for rule in rules.iter().filter(|rule| rule.after.contains(&tool.name)) {
+        let note = seen(executor, call, (tool, &arguments), context, rule, outcome).await;
+        outcome.notes.extend(note);
+    }
+}
+
+/// Says of what was not found that something of its kind was written a moment ago.
+fn hinted(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    tool: &Tool,
+    context: &CallContext<'_>,
+    error: ApiError,
+) -> ApiError {
+    let is_miss = matches!(error.status, 404 | 410) || error.code == "not_found";
+    if !is_miss || error.hint.is_some() {
+        return error;
+    }
+    let last = executor.written.last(&context.client, call.entry().backend, kind(tool));
+    let hint = last.map(|(by, since)| {
+        format!(
+            "`{by}` was called {} s ago, and the API shows what it wrote a little later: look once more \
+             before you take it for missing, and check the identifier",
+            since.as_secs()
+        )
+    });
+    ApiError { hint, ..error }
+}
+
+/// Looks until what `rule` is about can be seen; returns what there is to say when it cannot.
+async fn seen(
+    executor: &Executor,
+    call: &Admitted<'_>,
+    (tool, arguments): (&Tool, &Map<String, Value>),
+    context: &CallContext<'_>,
+    rule: &Settle,
+    outcome: &Outcome,
+) -> Option<String> {
+    let reader = call.gate().catalog().find_declared(call.entry().backend, &rule.look.tool);
+    if let (Some(reader), false) =
+        (reader.and_then(|entry| entry.tool()), matches!(rule.until, Until::Gone))
+    {
+        let (client, backend) = (context.client.clone(), call.entry().backend);
+        let (kind, tool) = (kind(reader).to_owned(), tool.name.clone());
+        executor.written.note(Known { client, backend, kind, tool, at: Instant::now() });
+    }
+    let result = match &outcome.payload {
+        // It has not been written yet.
+        Payload::Task(report) if report.is_running => return None,
+        // Nobody can tell when it will be, but what is asked for can be seen.
+        Payload::Task(report) if report.is_hidden && !rule.until.is_certain() => return None,
+        Payload::Json(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let values = rule.values(arguments, result)?;
+    let look = call.look(&rule.look, &values)?;
+    let reader = look::once(look.entry().tool()?);
+    let context = context.unheard();
+    let mut steady = Steady::default();
+    let looks = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match sight(executor, &context, &look, &reader, rule, &values, &mut steady).await {
+                Sight::Settled => return true,
+                // Nobody can tell, and nobody has to.
+                Sight::Blind => return true,
+                Sight::NotYet => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    };
+    if tokio::time::timeout(rule.within, looks).await.is_ok() {
+        return None;
+    }
+    let seconds = rule.within.as_secs_f64();
+    Some(match &rule.until {
+        Until::There => {
+            format!("`{}` does not show it yet, {seconds} s after it was made", reader.name)
+        }
+        Until::Gone => format!("`{}` still shows it after {seconds} s", reader.name),
+        Until::Is { path, .. } | Until::IsNot { path, .. } | Until::Steady { path, .. } => format!(
+            "`{}` does not show the change at {} yet, {seconds} s after it was made",
+            reader.name,
+            path.as_str()
+        ),
+    })
+}
+
+/// What one look says.
+enum Sight {
+    Settled,
+    NotYet,
+    /// It cannot be looked at.
+    Blind,
+}
+
+/// The value that was last seen, and since when.
+#[derive(Default)]
+struct Steady(Option<(String, Instant)>);
+
+async fn sight(
+    executor: &Executor,
+    context: &CallContext<'_>,
+    call: &Admitted<'_>,
+    reader: &Tool,
+    rule: &Settle,
+    values: &[(String, String)],
+    steady: &mut Steady,
+) -> Sight {
+    let shown = match look::look(executor, context, call, reader).await {
+        Ok(Some(shown)) => shown,
+        Ok(None) => return Sight::Blind,
+        Err(error) => return missed(&error, rule),
+    };
+    if let Some(error) = &shown.rejected {
+        return missed(error, rule);
+    }
+    let text = shown.text.as_str();
+    let holds = rule.until.holds(text, values).unwrap_or_else(|| {
+        let Until::Steady { path, time } = &rule.until else { return true };
+        let value = path.look(text).unwrap_or_default();
+        match &steady.0 {
+            Some((last, since)) if last == value => since.elapsed() >= *time,
+            _ => {
+                steady.0 = Some((value.to_owned(), Instant::now()));
+                false
+            }
+        }
+    });
+    if holds { Sight::Settled } else { Sight::NotYet }
+}
+
+fn missed(error: &CallError, rule: &Settle) -> Sight {
+    let is_miss =
+        error.is_gone() || matches!(error, CallError::Api(error) if error.code == "not_found");
+    match &rule.until {
+        Until::Gone if is_miss => Sight::Settled,
+        _ if is_miss || error.is_transient() => Sight::NotYet,
+        _ => Sight::Blind,
+    }
+}
