@@ -20,6 +20,7 @@ use crate::{
     descriptor::{
         Loaded, code,
         diagnostic::{Diagnostic, Severity},
+        fit::FitSource,
     },
     files::FileStore,
     http::{
@@ -149,7 +150,11 @@ fn warning(backend: &LoadedBackend, reason: &FetchError) -> String {
 /// Returns where the document is: below the base URL, as it is or as the descriptor has it.
 pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
     let Some(source) = &backend.descriptor.openapi_source else {
-        return Err(FetchError::NoSource);
+        // What says which tools there are says what they take, too.
+        let fit = backend.descriptor.fit.as_ref().map(|fit| &fit.source);
+        let Some(FitSource::OpenApi(path)) = fit else { return Err(FetchError::NoSource) };
+        let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
+        return Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error));
     };
     if !source.contains("://") {
         return Err(FetchError::IsBeside);

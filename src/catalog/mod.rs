@@ -657,8 +657,13 @@ impl Entry {
     /// most tools of a large API are never called.
     pub(crate) fn validator(&self) -> &jsonschema::Validator {
         self.validator.get_or_init(|| {
-            let schema = Value::Object(schema::checked(&self.params));
-            let validator = jsonschema::draft202012::new(&schema);
+            let of = |hints: &BTreeMap<_, _>| {
+                let schema = Value::Object(schema::checked(&self.params, hints));
+                jsonschema::draft202012::new(&schema)
+            };
+            // A pattern that this library does not read is left to the API.
+            let none = BTreeMap::new();
+            let validator = of(self.operation().value_hints()).or_else(|_| of(&none));
             // Invariant: `schema` writes types and flat objects only.
             Box::new(validator.expect("generated schemas are valid"))
         })

@@ -6,7 +6,7 @@ use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, 
 use crate::{
     config::command::quoted,
     mcp::ServeError,
-    simulator::{self, Product, SimulatorOptions},
+    simulator::{self, Lag, Product, SimulatorOptions},
 };
 
 /// Serves until a signal comes.
@@ -34,7 +34,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         listen: address,
         token: args.token.unwrap_or_else(|| usual.token.clone()),
         task_duration: args.task_duration.unwrap_or(usual.task_duration),
-        lag: usual.lag,
+        lag: Lag::REAL,
         export_size: args.export_size.unwrap_or(usual.export_size),
         changes_per_second: args.changes,
         mcp: !args.mcp_off,

@@ -21,7 +21,7 @@ use crate::{
         env_vars::{self, Environment},
     },
     demo,
-    simulator::{self, SimulatorOptions, XenOrchestra},
+    simulator::{self, Lag, SimulatorOptions, XenOrchestra},
 };
 
 /// The descriptor that describes what the simulator serves.
@@ -90,6 +90,7 @@ pub(super) async fn start(
         changes_per_second,
         export_size: EXPORT_BYTES,
         moment: simulator::recent(),
+        lag: Lag::REAL,
         ..SimulatorOptions::default()
     };
     let simulator = XenOrchestra::start(options).await.context("cannot start the simulator")?;

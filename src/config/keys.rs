@@ -226,8 +226,9 @@ pub const BACKEND: &[Key] = &[
         "fetch_openapi",
         "boolean",
         "`false`",
-        "Fetch the descriptor's `openapi_source` at the start when it is below the base URL: with \
-         the credential, for 5 s and 32 MB at most; without it the start goes on",
+        "Fetch the descriptor's `openapi_source`, or the document that says what the server has, at \
+         the start when it is below the base URL: with the credential, for 5 s and 32 MB at most; \
+         without it the start goes on",
     ),
     key(
         "fit",

@@ -273,6 +273,7 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
+        let plan = &*upload::settled(plan, files).await;
         let purpose = match (upload::is_streamed(&plan.body), taken) {
             (true, _) => Use::Lasting,
             (false, Taken::File) => Use::Downloads,
@@ -290,6 +291,7 @@ impl Backend {
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
         let client = self.client(Use::Lasting)?;
+        let plan = &*upload::settled(plan, files).await;
         self.send_by(client, plan, rules, (Taken::Stream, files, &Activity::default())).await
     }
 

@@ -76,6 +76,11 @@ pub enum Lag {
     Time(Duration),
 }
 
+impl Lag {
+    /// That of a real Xen Orchestra.
+    pub const REAL: Self = Self::Time(Duration::from_millis(150));
+}
+
 impl Default for SimulatorOptions {
     fn default() -> Self {
         Self {

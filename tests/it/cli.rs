@@ -133,7 +133,10 @@ fn lists_what_is_allowed_and_says_why_the_rest_is_not() {
     assert_eq!(delete["reason"], "--access does not allow level `dangerous`");
     assert_eq!(delete["remedy"], "start dadl-mcp with `dangerous` in --access");
     let wide = Cli::new().with("DADL_MCP_ACCESS", "all").run(&xo(&["list"])).json();
-    assert_eq!(wide.as_array().unwrap().len(), all.len());
+    // What not every server has is named once that is known.
+    let all = Cli::new().with("DADL_MCP_ACCESS", "all").run(&xo(&["list", "--all"])).json();
+    let usual = all.as_array().unwrap().iter().filter(|tool| tool["listed"] != false);
+    assert_eq!(wide.as_array().unwrap().len(), usual.count());
 }
 
 #[test]

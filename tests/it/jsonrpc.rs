@@ -223,15 +223,20 @@ async fn binary_answers_are_files() {
 }
 
 #[tokio::test]
-async fn a_tool_that_answers_files_can_answer_an_error_or_a_list() {
+async fn a_tool_that_answers_files_can_answer_an_error_and_keeps_a_list() {
     let error = r#"{"code":1,"message":"no such backup","data":{"id":"x"}}"#;
     let (text, _) = failure(vec![refusal(error)], "file", json!({})).await;
     assert_eq!(
         text,
         "[not_found] no such backup; data: {\"id\":\"x\"} (code 1) (POST /rpc thing.fetch); check the identifier: look it up with a tool that lists"
     );
+    // What its author keeps in a file is no text for a model, whatever it is made of.
     let log = Answer::json(200, &format!("{LIST}{{\"event\":\"start\"}}\n"));
-    assert_eq!(gives(log, "file").await.0, json!([{ "event": "start" }]));
+    let upstream = Upstream::start(vec![log]).await;
+    let bench = bench(&upstream.url());
+    let outcome = bench.call("file", json!({})).await.unwrap();
+    let Payload::File(file) = outcome.payload else { panic!("{:?}", outcome.payload) };
+    assert_eq!(std::fs::read_to_string(&file.path).unwrap(), "{\"event\":\"start\"}\n");
 }
 
 #[tokio::test]

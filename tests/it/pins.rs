@@ -318,8 +318,8 @@ async fn doctor_names_the_certificate_and_why_it_is_accepted() {
         let base = ["doctor", "--json", "--dadl", "./fake.dadl", "--url", &url];
         let (_, out, err) = run(home.path(), &[&base[..], flags].concat()).await;
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
-        let lines = report["checks"].as_array().unwrap().iter();
-        let line = lines.filter(|line| line["subject"] == "tls").last().unwrap().clone();
+        let mut lines = report["checks"].as_array().unwrap().iter();
+        let line = lines.rfind(|line| line["subject"] == "tls").unwrap().clone();
         let text = format!("{} {}", line["finding"], line["hint"]);
         (line["health"].as_str().unwrap().to_owned(), text)
     };

@@ -65,6 +65,7 @@ fn assert_tells(tool: &str, text: &str, status: u16, words: &str) {
         403 => "the account",
         404 => "look it up",
         409 => "state",
+        501 if text.contains("this server may lack") => "or use another tool",
         501 => "cannot do this",
         502 | 503 if text.contains("it may have been done") => "before you have looked",
         502 | 503 => "later",

@@ -309,3 +309,41 @@ async fn what_destroys_is_sent_once() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_api_refuses_is_refused_before_it_is_sent() {
+    let bench = Bench::new().await;
+    let note =
+        |text: String| ("create_backup", json!({ "vm": WEB, "definition": "daily", "note": text }));
+    let mut refused: Vec<Call> = "<>%$&;'\"".chars().map(|c| note(format!("a{c}b"))).collect();
+    refused.push(note("x".repeat(129)));
+    for fields in [
+        json!({ "desc": "a;b" }),
+        json!({ "schedule": "1 2 * jan mon" }),
+        json!({ "schedule": "@daily" }),
+        json!({ "schedule": "1  2 * * *" }),
+        json!({ "definition": "-x" }),
+        json!({ "definition": "ninechars" }),
+        json!({ "bwlimit": 2_147_483_648_u64 }),
+        json!({ "compression": 9 }),
+        json!({ "retention": 65_537 }),
+        json!({ "type": 3 }),
+    ] {
+        refused.push(define(fields));
+    }
+    refused.push(restore("daily-1", "spare01", json!({ "target_disk_id": 7 })));
+    refused.push(restore("-x", "spare01", json!({})));
+    refused.push(("list_task_log", json!({ "status": "DONE" })));
+    refused.push(("list_task_log", json!({ "date_from": "yesterday" })));
+    for (tool, arguments) in refused {
+        let refusal = bench.app.gate.check(tool, object(arguments.clone()));
+        assert!(refusal.is_err(), "{tool} {arguments}");
+    }
+    for fields in [
+        json!({ "schedule": "*/5 1-3,7 * * 1-5", "definition": "a", "bwlimit": 0 }),
+        json!({ "schedule": "99 2 * * *", "definition": "0.b-c_d", "desc": "äöü (x), y." }),
+    ] {
+        let (tool, arguments) = define(fields);
+        bench.value(tool, arguments).await;
+    }
+}
