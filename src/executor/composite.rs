@@ -51,7 +51,7 @@ pub(super) async fn run(
     // A script learns that a task goes on before its own time is over.
     let budget =
         Budget::Until((Instant::now() + composite.timeout.saturating_sub(TO_LEARN)).into());
-    let context = &context.clone().waiting(budget).of_script();
+    let context = &context.clone().waiting(budget).of_script(call.arguments());
     let unseen = Vec::new();
     let mut running =
         Running { executor, call, composite, context, has_slot: false, notes, unseen };

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{outcome::Observer, shares::Client};
+use crate::{call::Arguments, outcome::Observer, shares::Client};
 
 /// What a call carries besides its arguments. By default the only client of the process makes it,
 /// nobody hears about it, and it waits for a task as usual.
@@ -31,6 +31,8 @@ pub struct CallContext<'call> {
     pub ends: Option<CancellationToken>,
     /// Whether a script makes it, which hears no notes and takes what it gets for data.
     pub is_script: bool,
+    /// The texts that the caller of that script gave it: what they bring concerns the caller.
+    pub given: Arc<[String]>,
     /// When it came: the usual wait for a task counts from there, as the patience of a host does.
     pub since: Instant,
 }
@@ -59,10 +61,16 @@ impl<'call> CallContext<'call> {
         Self { ends: Some(ends), ..self }
     }
 
-    /// The same for a call of a script.
+    /// The same for a call of a script that was given these arguments.
     #[must_use]
-    pub(super) fn of_script(self) -> Self {
-        Self { is_script: true, ..self }
+    pub(super) fn of_script(self, arguments: &Arguments) -> Self {
+        let texts = arguments.iter().filter_map(|(_, value)| value.as_str().map(str::to_owned));
+        Self { is_script: true, given: texts.collect(), ..self }
+    }
+
+    /// Returns whether an argument is the caller's, and not of a script's own making.
+    pub(super) fn is_asked(&self, text: &str) -> bool {
+        !self.is_script || self.given.iter().any(|given| given == text)
     }
 
     /// Waits until the program ends.
@@ -79,8 +87,8 @@ impl<'call> CallContext<'call> {
 
     /// The same for a call about which nobody hears.
     pub(super) fn unheard(&self) -> CallContext<'static> {
-        let Self { client, budget, on_drop, ends, is_script, since, .. } = self.clone();
-        CallContext { client, observer: &(), budget, on_drop, ends, is_script, since }
+        let Self { client, budget, on_drop, ends, is_script, given, since, .. } = self.clone();
+        CallContext { client, observer: &(), budget, on_drop, ends, is_script, given, since }
     }
 }
 
@@ -93,6 +101,7 @@ impl Default for CallContext<'_> {
             on_drop: OnDrop::default(),
             ends: None,
             is_script: false,
+            given: Arc::default(),
             since: Instant::now(),
         }
     }

@@ -136,7 +136,9 @@ impl Step<'_> {
         let mut notes = Vec::new();
         if remarks::may_be_made(arguments) {
             let size = selected.as_str().len();
-            notes = self.room.work(size, || remarks::remarks(arguments, &selected)).await;
+            let is_asked = |text: &str| self.context.is_asked(text);
+            notes =
+                self.room.work(size, || remarks::remarks(arguments, &selected, &is_asked)).await;
         }
         let filters = Filtering { filters: self.filters, room: self.room };
         let (text, note) = shape::shape(selected, &self.tool.response, jq, &filters, self.most())

@@ -22,8 +22,13 @@ pub(crate) fn may_be_made(arguments: &Arguments) -> bool {
     arguments.iter().any(|(param, _)| param.rules.is_some())
 }
 
-/// Returns what the selected answer says about the arguments, in sentences.
-pub(crate) fn remarks(arguments: &Arguments, selected: &JsonText) -> Vec<String> {
+/// Returns what the selected answer says about the arguments that somebody is to hear about, in
+/// sentences.
+pub(crate) fn remarks(
+    arguments: &Arguments,
+    selected: &JsonText,
+    is_asked: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let Some(mut items) = selected.items() else { return Vec::new() };
     let is_empty = items.next().is_none();
     let mut sentences = Vec::new();
@@ -31,7 +36,8 @@ pub(crate) fn remarks(arguments: &Arguments, selected: &JsonText) -> Vec<String>
         let Some(rules) = &entry.param.rules else { continue };
         let Value::String(text) = value else { continue };
         // A default is right, and nobody chose it.
-        if text.trim().is_empty() || entry.param.default.as_ref() == Some(value) {
+        let is_default = entry.param.default.as_ref() == Some(value);
+        if text.trim().is_empty() || is_default || !is_asked(text) {
             continue;
         }
         let property = &entry.property;
@@ -103,7 +109,7 @@ mod tests {
         let Value::Object(arguments) = arguments else { panic!("not an object") };
         let arguments = call::check(&catalog.entries()[0], arguments).unwrap();
         assert!(may_be_made(&arguments));
-        remarks(&arguments, &JsonText::parse(answer).unwrap())
+        remarks(&arguments, &JsonText::parse(answer).unwrap(), &|_| true)
     }
 
     #[test]

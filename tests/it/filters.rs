@@ -26,6 +26,7 @@ _dadl_mcp:
   composites:
     find: { access: read, description: "Finds.", params: { which: { type: string } }, code: "return api.list({ filter: params.which });" }
     where: { access: read, description: "Finds.", params: { filter: { type: string } }, code: "return 1;" }
+    look: { access: read, description: "Finds.", params: { which: { type: string } }, code: "return api.list({ filter: 'state:broken', fields: 'id,odd' });" }
 "#);
 
 const WRONG: &str = "tags:(prod or test) size:>2KiB";
@@ -159,4 +160,16 @@ async fn a_word_that_the_api_does_not_take_is_refused() {
         assert!(result["isError"] == true && text.contains(expected), "{text}");
     }
     assert_eq!(upstream.requests(), [""; 0], "nothing was sent");
+}
+
+#[tokio::test]
+async fn what_a_script_asks_by_itself_is_not_told() {
+    let upstream = Upstream::start(vec![Answer::json(200, "[]")]).await;
+    let mut host = Host::at(Door::Stdio, serve_tools(TOOLS, &upstream.url(), |_| {})).await;
+    let result = host.call("look", json!({ "which": "all" })).await;
+    assert_eq!(result["structuredContent"].get("_note"), None, "{result}");
+    // What its caller has written concerns the caller.
+    let result = host.call("find", json!({ "which": "state:broken" })).await;
+    let note = result["structuredContent"]["_note"].as_str().unwrap_or_default();
+    assert!(note.starts_with("list: nothing matches `filter`"), "{result}");
 }
