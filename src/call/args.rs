@@ -288,7 +288,8 @@ fn set_nulls_aside(
 /// Returns whether null is a value of a parameter.
 fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
     let is_any = matches!(param.kind, ParamKind::Union(kinds) if kinds.is_any());
-    let is_declared = param.form.nullable || (is_any && param.form.whole.is_none());
+    let is_member = param.form.whole.is_none();
+    let is_declared = param.form.nullable || (is_any && (is_member || param.required));
     match param.role {
         Role::Sent(Location::Body) => match tool.map(|tool| (&tool.request, tool.nulls_declared)) {
             Some((Request::Http(http), nulls_declared)) if http.body.is_json() => {

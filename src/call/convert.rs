@@ -178,6 +178,13 @@ fn whole(kinds: KindList, value: Value) -> Fitted {
         let coerced = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok());
         return coerced.map_or(Fitted::Wrong(value), Fitted::Value);
     };
+    if !kinds.contains(ParamKind::String)
+        && let Some(value) = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok())
+        && !is_json_of(text, kinds)
+    {
+        // Written as another language writes it.
+        return Fitted::Value(value);
+    }
     let is_fine = kinds.contains(ParamKind::String)
         || is_json_of(text, kinds)
         || !is_like_container(text) && !text.trim().is_empty();

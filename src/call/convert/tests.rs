@@ -134,6 +134,8 @@ fn a_whole_body_is_json_or_names_a_file() {
         assert_eq!(whole(&["array"], value.clone()), Fitted::Value(value));
     }
     assert_eq!(whole(&["array"], json!("[1")), refused);
+    assert_eq!(whole(&["boolean"], json!("True")), Fitted::Value(json!(true)));
+    assert_eq!(whole(&["boolean"], json!("true")), Fitted::Value(json!("true")));
     assert_eq!(whole(&["array"], json!("{\"a\":1}")), refused);
     assert_eq!(whole(&["array"], json!(" ")), refused);
     assert_eq!(whole(&["array"], json!(5)), Fitted::Wrong(json!(5)));
