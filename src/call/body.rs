@@ -103,7 +103,7 @@ fn multipart<'a>(
     for (param, value) in members.filter(|(param, _)| is_file(param)) {
         let references = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
         for reference in references.iter().filter_map(Value::as_str) {
-            multipart.push_file(&param.name, reference);
+            multipart.push_file(param.wire(), reference);
         }
     }
     if multipart.fields.is_empty() && !is_wanted {
@@ -121,9 +121,9 @@ fn object<'a>(
     let mut object = Map::new();
     for (param, value) in members {
         if tool.nest_body_keys {
-            insert_nested(&mut object, &param.name, value);
+            insert_nested(&mut object, param.wire(), value);
         } else {
-            object.insert(param.name.clone(), value.clone());
+            object.insert(param.wire().to_owned(), value.clone());
         }
     }
     object.extend(others.clone());

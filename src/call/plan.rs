@@ -81,7 +81,7 @@ fn query(tool: &Tool, arguments: &Arguments) -> String {
     encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
     for (param, value) in arguments.iter() {
         if param.is_in(Location::Query) {
-            encode::push_query(&mut query, &param.name, value);
+            encode::push_query(&mut query, param.wire(), value);
         }
     }
     query
@@ -113,7 +113,7 @@ fn headers(
         if !param.is_in(Location::Header) {
             continue;
         }
-        match (HeaderName::from_bytes(param.name.as_bytes()), header_value(value)) {
+        match (HeaderName::from_bytes(param.wire().as_bytes()), header_value(value)) {
             (Ok(name), Some(value)) => {
                 headers.retain(|(other, _)| *other != name);
                 headers.push((name, value));

@@ -9,12 +9,14 @@
 //! | which operations read what one changes? | [`readers`] |
 //! | what is between the braces of a path? | [`path`] |
 //! | whose is a header field? | [`header`] |
+//! | can a parameter be called so? | [`param`] |
 //! | how does a name stay unique? | [`suffixed`] |
 
 mod hash;
 pub mod header;
 mod near;
 mod operation;
+pub(crate) mod param;
 pub mod path;
 mod readers;
 pub mod verbs;

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    exposure,
+    hint::{Hint, Word},
     matching::{self, Fixed, Targets, path_input},
     model::{Api, Body, Input, Operation},
     read::essence,
@@ -158,6 +158,9 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
                 drift.differences.extend(uncovered(operation, fixed));
             }
             None if operation.deprecated => drift.deprecated_left_out += 1,
+            // No call of it could succeed, or the API gives it to no model.
+            None if operation.hopeless.is_some() => {}
+            None if operation.hint.as_ref().is_some_and(|hint| hint.word == Word::No) => {}
             None => drift.differences.push(missing(operation)),
         }
     }
@@ -298,7 +301,7 @@ impl Pair<'_> {
             params.filter_map(|(at, param)| Some((at, param, param.location()?))).collect();
         let mut moved = BTreeSet::new();
         for input in missing {
-            let same = others.iter().find(|(_, param, _)| param.name == input.name);
+            let same = others.iter().find(|(_, param, _)| param.wire() == input.wire());
             if let Some((at, param, location)) =
                 same.filter(|_| !raw || input.location != Location::Body)
             {
@@ -346,14 +349,15 @@ impl Pair<'_> {
 
     fn access(&self, found: &mut Vec<Difference>) {
         let access = self.tool.access.as_ref();
-        let Some(word) = self.operation.exposure.filter(|word| word.is_exceeded_by(access)) else {
+        let hint = self.operation.hint.as_ref();
+        let Some(Hint { word, key, .. }) = hint.filter(|hint| hint.word.is_exceeded_by(access))
+        else {
             return;
         };
         let least = word.least().as_ref().map_or("", Access::as_str).to_owned();
         let level = access.map_or("", Access::as_str);
         let message = format!(
-            "the API says {word} of it ({}), and the tool has the level {level}, not {least}",
-            exposure::KEY
+            "the API says {word} of it ({key}), and the tool has the level {level}, not {least}",
         );
         found.push(self.difference(What::Access, None, message, &self.operation.place));
     }

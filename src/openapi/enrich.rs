@@ -110,7 +110,7 @@ fn widen(param: &mut Param, shape: &Shape) {
 /// Returns the shape that a dotted name leads to, from a member of the body on.
 fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
     let (first, mut rest) = name.split_once('.')?;
-    let is_first = |input: &&Input| input.location == Location::Body && input.name == first;
+    let is_first = |input: &&Input| input.location == Location::Body && input.wire() == first;
     let mut shape = inputs.iter().find(is_first)?.shape.as_deref()?;
     loop {
         let member = |name: &str| shape.members.iter().find(|member| member.name == name);

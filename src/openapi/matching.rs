@@ -142,15 +142,15 @@ pub(super) fn in_path<'api>(
 pub(super) fn param(tool: &Tool, input: &Input) -> Option<usize> {
     let is_place = |param: &Param| param.is_in(input.location);
     let plain = |name: &str| name.trim_end_matches("[]").to_owned();
-    let is_same = |param: &Param| is_place(param) && param.name == input.name;
+    let is_same = |param: &Param| is_place(param) && param.wire() == input.wire();
     let is_like = |param: &Param| {
         is_place(param)
             && if input.location == Location::Header {
-                param.name.eq_ignore_ascii_case(&input.name)
+                param.wire().eq_ignore_ascii_case(input.wire())
             } else {
                 input.location == Location::Query
-                    && (param.name.ends_with("[]") || input.name.ends_with("[]"))
-                    && plain(&param.name) == plain(&input.name)
+                    && (param.wire().ends_with("[]") || input.wire().ends_with("[]"))
+                    && plain(param.wire()) == plain(input.wire())
             }
     };
     tool.params.iter().position(is_same).or_else(|| tool.params.iter().position(is_like))

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    exposure::Exposure,
+    hint::Hint,
     schema::{Kinds, Shape},
 };
 use crate::descriptor::model::{BodyRules, Form, KindList, Location, Method, ParamKind, Whole};
@@ -64,9 +64,11 @@ pub struct Operation {
     /// What the credential is to it.
     pub credential: Needs,
     /// Whether models may call it, as the API has it.
-    pub exposure: Option<Exposure>,
+    pub hint: Option<Hint>,
     /// What it takes, in the order path, query, header, body.
     pub inputs: Vec<Input>,
+    /// Why no call of it could succeed, if so: it is no tool.
+    pub hopeless: Option<String>,
     /// Parameters that no descriptor can have: place and name.
     pub unsaid: Vec<(Location, String)>,
     /// How the body is written.
@@ -86,6 +88,8 @@ pub struct Operation {
 pub struct Input {
     /// Its name on the wire; that of a path parameter may have been changed.
     pub name: String,
+    /// The name on the wire, where another input has that name.
+    pub wire: Option<String>,
     /// Where it goes.
     pub location: Location,
     /// Its type in a descriptor.
@@ -100,6 +104,9 @@ pub struct Input {
     pub hints: Map<String, Value>,
     /// Whether a call must have it.
     pub required: bool,
+    /// What is sent when a caller says nothing: the one value that it may have, or the default of
+    /// one that a request must have.
+    pub default: Option<Value>,
     /// Its values, when they are listed.
     pub values: Vec<Value>,
     /// What it means, in one line.
@@ -204,6 +211,7 @@ impl Input {
     pub(super) fn new(name: &str, location: Location, kind: ParamKind, place: &str) -> Self {
         Self {
             name: name.to_owned(),
+            wire: None,
             location,
             kind,
             kinds: Vec::new(),
@@ -211,6 +219,7 @@ impl Input {
             union: None,
             hints: Map::new(),
             required: false,
+            default: None,
             values: Vec::new(),
             description: String::new(),
             listing: String::new(),
@@ -220,9 +229,16 @@ impl Input {
         }
     }
 
+    /// Returns the name on the wire.
+    pub fn wire(&self) -> &str {
+        self.wire.as_deref().unwrap_or(&self.name)
+    }
+
     /// Returns whether DADL has such a parameter; another one is said in `_dadl_mcp.requests`.
     pub(super) fn is_in_tools(&self) -> bool {
-        self.location != Location::Cookie && self.form.whole != Some(Whole::Query)
+        self.wire.is_none()
+            && self.location != Location::Cookie
+            && self.form.whole != Some(Whole::Query)
     }
 }
 

@@ -184,7 +184,7 @@ impl<'doc> Reading<'doc> {
             Some("body") => {
                 return self.schema(tool, &parameter["schema"], &format!("{found}/schema"));
             }
-            _ => tool.params.iter().any(|param| param.name == name),
+            _ => tool.params.iter().any(|param| param.wire() == name),
         };
         if !is_there && !self.is_reported(place) && !self.is_reported(&found) {
             self.problems.push(format!("{place}: `{name}` is neither there nor reported"));
@@ -215,7 +215,7 @@ impl<'doc> Reading<'doc> {
             let (target, _) = self.follow(member, &found);
             // It may stand beside the reference.
             let is_of_answers = member["readOnly"] == true || target["readOnly"] == true;
-            if is_of_answers || tool.params.iter().any(|param| param.name == *name) {
+            if is_of_answers || tool.params.iter().any(|param| param.wire() == *name) {
                 continue;
             }
             let own = format!("{found}/properties/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -309,7 +309,7 @@ const DOCUMENT: &str = r#"{
     "/pets": {
       "get": { "operationId": "listPets", "parameters": [
         { "name": "kind", "in": "query", "schema": { "type": "string", "enum": ["cat", "dog"] } },
-        { "name": "sid", "in": "cookie", "schema": { "type": "string" } }
+        { "name": "Host", "in": "header", "schema": { "type": "string" } }
       ] },
       "post": { "operationId": "addPet", "deprecated": true }
     }
@@ -326,7 +326,7 @@ fn standard_input_becomes_standard_output() {
         "{descriptor}"
     );
     insta::assert_snapshot!(text(&output.stderr), @"
-    lost: /paths/~1pets/get/parameters/1: the cookie `sid`: a descriptor sends no cookie but that of the credential: write it below `auth` if it is one
+    lost: /paths/~1pets/get/parameters/1: the program alone sets the header `Host`; left out: a credential belongs below `auth`
     2 tools of 2 operations, 0 excluded; 1 lost, 0 mended, 0 changed; 3 guesses to review
     ");
     let fewer = run(&["import", "-", "--exclude", "/pets*", "--include", "*"], DOCUMENT);

@@ -8,7 +8,7 @@ use dadl_mcp::{
         model::{Access, Descriptor},
         source::Source,
     },
-    openapi::{self, Exposure},
+    openapi::{self, Word},
 };
 
 use crate::openapi_documents;
@@ -129,7 +129,7 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
     let mut found = BTreeMap::new();
     let mut words = BTreeMap::new();
     for operation in &api.operations {
-        let Some(word) = operation.exposure else { continue };
+        let Some(word) = operation.hint.as_ref().map(|hint| hint.word) else { continue };
         *words.entry(word.as_str()).or_insert(0) += 1;
         for tool in &descriptor.tools {
             let path = tool.path().as_str().split('?').next().unwrap_or_default();
@@ -142,8 +142,8 @@ fn each_place_that_is_more_generous_than_xo_has_a_reason() {
                 });
             let level = tool.access.as_ref().map_or("none", Access::as_str);
             let asks = match word {
-                Exposure::Allow => true,
-                Exposure::Confirm | Exposure::Deny => level == "dangerous",
+                Word::Allow => true,
+                Word::Confirm | Word::Deny | Word::No => level == "dangerous",
             };
             if tool.method() == operation.method && is_it && !asks {
                 found.insert(tool.name.clone(), (word.as_str(), level.to_owned()));

@@ -39,6 +39,20 @@ fn fails(tool: Tool, arguments: Value, expected: &str) {
     assert!(message.contains(expected), "{message}");
 }
 
+#[test]
+fn twins_arrive_in_their_places() {
+    let mut twins =
+        tool("POST", "/x", &["n:query:string", "query_n:body:string", "header_n:header:string"]);
+    for (at, param) in twins.params.iter_mut().enumerate() {
+        param.form.name = (at > 0).then(|| "n".to_owned());
+    }
+    let arguments = json!({ "n": "1", "query_n": "2", "header_n": "3" });
+    let plan = planned("https://h", twins, arguments).unwrap();
+    assert_eq!(plan.url.as_str(), "https://h/x?n=1");
+    assert_eq!(plan.body, crate::call::PlannedBody::Bytes(br#"{"n":"2"}"#.to_vec()));
+    assert!(plan.headers.iter().any(|(name, value)| name == "n" && value == "3"));
+}
+
 fn text(tool: Tool, arguments: Value) -> String {
     planned("https://h", tool, arguments).unwrap().to_string()
 }

@@ -18,6 +18,7 @@ use crate::{
         self,
         diagnostic::{Diagnostic, Severity},
         model::{Access, Auth, Location, Method, Request},
+        rules::Optional,
     },
     executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
@@ -190,6 +191,9 @@ fn describe_credentials(
     for name in names {
         match credentials.origin(recipient, name) {
             Ok(Some(variable)) => report.ok("credential", format!("`{name}` from {variable}")),
+            Ok(None) if backend.descriptor.auth_rules.optional == Optional::All => {
+                report.ok("credential", format!("`{name}` is not set, and optional"));
+            }
             Ok(None) => {
                 complete = false;
                 let hint = setup_hint(backend);

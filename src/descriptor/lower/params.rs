@@ -10,7 +10,7 @@ use crate::{
         model::{Auth, Location, Param, ParamKind, Role},
         yaml::{Entry, Node, Value},
     },
-    names::header,
+    names::{header, param as names_of},
 };
 
 const KEYS: &[&str] = &["type", "in", "required", "default", "description"];
@@ -29,7 +29,7 @@ pub(super) const KINDS: [(&str, ParamKind); 7] = [
 
 /// Why no descriptor may set a header field. The author's fault.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HeaderNameError<'name> {
+pub(in crate::descriptor::lower) enum HeaderNameError<'name> {
     /// It is where the credential goes.
     #[error("the header `{0}` carries the credential")]
     Credential(&'name str),
@@ -42,7 +42,7 @@ pub(super) enum HeaderNameError<'name> {
 }
 
 /// Returns the parsed name of a header field that a descriptor may set.
-pub(super) fn header_name<'name>(
+pub(in crate::descriptor::lower) fn header_name<'name>(
     name: &'name str,
     auth: Option<&Auth>,
 ) -> Result<HeaderName, HeaderNameError<'name>> {
@@ -127,9 +127,6 @@ fn param<'tree>(
     let name = entry.key.as_ref();
     let place = Place::Named("parameter", name);
     let section = context.section(&entry.value, &entry.key_span, place, keys)?;
-    if name.is_empty() || name.chars().any(|other| other.is_whitespace() || other.is_control()) {
-        context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
-    }
     let kind = context.required_text(&section, "type");
     let kind = kind.and_then(|text| context.choice(&text, "parameter type", &KINDS));
     let role = role.or_else(|| {
@@ -137,6 +134,10 @@ fn param<'tree>(
         let locations = Location::ALL.map(|location| (location.as_str(), location));
         context.choice(&text, "parameter place", &locations).map(Role::Sent)
     });
+    let may_have_blanks = matches!(role, Some(Role::Sent(Location::Body | Location::Query)));
+    if !names_of::is_usable(name, may_have_blanks) {
+        context.error(code::TOOL_NAME, &entry.key_span, "a parameter needs a name without spaces");
+    }
     let required = context.boolean(&section, "required");
     if role == Some(Role::Sent(Location::Path))
         && required == Some(false)

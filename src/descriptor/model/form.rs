@@ -21,6 +21,8 @@ pub struct Form {
     pub several: bool,
     /// `Content-Type` of its field in a multipart body.
     pub content_type: Option<Mime>,
+    /// Its name on the wire, where another parameter has that name as well.
+    pub name: Option<String>,
 }
 
 /// How a list or an object is written.

@@ -10,7 +10,7 @@ use crate::descriptor::filters::Language;
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
 pub struct Param {
-    /// The name on the wire, as the descriptor has it.
+    /// What the descriptor calls it: the name on the wire, unless another parameter has that one.
     pub name: String,
     /// What becomes of the value.
     pub role: Role,
@@ -59,6 +59,11 @@ impl Param {
             form: Form::default(),
             rules: None,
         }
+    }
+
+    /// Returns the name on the wire.
+    pub fn wire(&self) -> &str {
+        self.form.name.as_deref().unwrap_or(&self.name)
     }
 
     /// Returns the part of the request that the value goes to; `None` when it is not sent.

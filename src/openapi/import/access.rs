@@ -3,7 +3,10 @@
 use crate::{
     descriptor::model::{Access, Method},
     names::{path::fixed_parts, verbs, words},
-    openapi::{exposure, model::Operation},
+    openapi::{
+        hint::{EXPOSURE, Hint},
+        model::Operation,
+    },
 };
 
 /// Words of an operation that loses data or interrupts service.
@@ -109,10 +112,13 @@ const MARKS: &[&str] = &[
 /// itself asks for.
 pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
     let (guessed, reason) = from_words(operation, name);
-    match operation.exposure {
-        Some(word) if word.is_exceeded_by(Some(&guessed)) => {
+    match &operation.hint {
+        Some(Hint { word, key, .. }) if word.is_exceeded_by(Some(&guessed)) => {
             let least = word.least().unwrap_or(guessed);
-            (least, format!("{reason}, and {} {word}", exposure::KEY))
+            // A word of two is said by the key itself.
+            let said =
+                if key.eq_ignore_ascii_case(EXPOSURE) { format!(" {word}") } else { String::new() };
+            (least, format!("{reason}, and {key}{said}"))
         }
         _ => (guessed, reason),
     }
@@ -175,16 +181,16 @@ mod tests {
     use super::*;
     use crate::descriptor::model::BodyRules;
     use crate::openapi::{
-        exposure::Exposure,
+        hint::Word,
         model::{Answer, Body},
     };
 
     fn guessed(method: Method, path: &str, name: &str) -> &'static str {
-        exposed(None, method, path, name).0
+        hinted(None, method, path, name).0
     }
 
-    fn exposed(
-        exposure: Option<Exposure>,
+    fn hinted(
+        hint: Option<(Word, &str)>,
         method: Method,
         path: &str,
         name: &str,
@@ -199,8 +205,9 @@ mod tests {
             tags: Vec::new(),
             deprecated: false,
             credential: crate::openapi::model::Needs::Yes,
-            exposure,
+            hint: hint.map(|(word, key)| Hint { word, key: key.to_owned(), is_odd: false }),
             inputs: Vec::new(),
+            hopeless: None,
             unsaid: Vec::new(),
             body: Body::None,
             body_rules: BodyRules::default(),
@@ -221,10 +228,11 @@ mod tests {
 
     #[test]
     fn no_level_is_below_what_the_api_asks_for() {
-        let level =
-            |exposure, method, path: &str, name: &str| exposed(Some(exposure), method, path, name);
-        let (allow, confirm, deny) = (Exposure::Allow, Exposure::Confirm, Exposure::Deny);
-        for (exposure, method, path, expected) in [
+        let level = |word, method, path: &str, name: &str| {
+            hinted(Some((word, EXPOSURE)), method, path, name)
+        };
+        let (allow, confirm, deny) = (Word::Allow, Word::Confirm, Word::Deny);
+        for (word, method, path, expected) in [
             (allow, Method::Get, "/vms", "read"),
             // The words count as before: an API that allows it may ask nobody.
             (allow, Method::Delete, "/vms/{id}", "dangerous"),
@@ -235,11 +243,14 @@ mod tests {
             (deny, Method::Get, "/vms/{id}/stats", "dangerous"),
             (deny, Method::Put, "/users/{id}", "dangerous"),
         ] {
-            let (found, reason) = level(exposure, method, path, "it");
-            assert_eq!(found, expected, "{exposure} {method} {path}: {reason}");
+            let (found, reason) = level(word, method, path, "it");
+            assert_eq!(found, expected, "{word} {method} {path}: {reason}");
         }
         let (_, reason) = level(deny, Method::Get, "/vms/{id}/stats", "it");
         assert_eq!(reason, "GET, and x-mcp-exposure deny");
+        let hint = Some((Word::Confirm, "x-openai-isConsequential"));
+        let (found, reason) = hinted(hint, Method::Get, "/vms", "it");
+        assert_eq!((found, reason.as_str()), ("write", "GET, and x-openai-isConsequential"));
     }
 
     #[test]

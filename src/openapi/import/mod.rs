@@ -19,6 +19,7 @@ use self::{
     write::{Head, Part, Written},
 };
 use super::{
+    hint::Word,
     model::{Api, Input, Operation},
     pattern::Pattern,
     report::{Remarks, excerpt},
@@ -128,6 +129,19 @@ pub fn import(
     for (operation, name) in api.operations.iter().zip(names) {
         if !options.takes(operation, &name) {
             excluded += 1;
+            continue;
+        }
+        if operation.hopeless.is_some() {
+            continue;
+        }
+        if let Some(hint) = operation.hint.as_ref().filter(|hint| hint.word == Word::No)
+            && !options.names(operation, &name)
+        {
+            excluded += 1;
+            let key = excerpt(&hint.key);
+            let message = format!("the API gives `{name}` to no model (`{key}`): left out");
+            let help = "name it with --include, if you want it";
+            remarks.changed(&operation.place, message, help);
             continue;
         }
         tools.push(Tool {
@@ -251,6 +265,14 @@ fn mend(
 }
 
 impl Options {
+    /// Returns whether a pattern that stands for one thing alone names the operation.
+    fn names(&self, operation: &Operation, name: &str) -> bool {
+        self.include.iter().any(|pattern| {
+            !pattern.as_str().contains('*')
+                && (pattern.matches(name) || pattern.matches(&operation.path))
+        })
+    }
+
     fn takes(&self, operation: &Operation, name: &str) -> bool {
         if self.no_deprecated && operation.deprecated {
             return false;

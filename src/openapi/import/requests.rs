@@ -85,8 +85,12 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
 fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
     let mut keys = Vec::new();
     let form = &input.form;
+    if let Some(wire) = &input.wire {
+        keys.push(format!("name: {}", quoted(wire)));
+    }
     if !input.is_in_tools() {
-        let place = if input.location == Location::Cookie { "cookie" } else { "querystring" };
+        let is_query = form.whole == Some(Whole::Query);
+        let place = if is_query { "querystring" } else { input.location.as_str() };
         keys.push(format!("in: {place}"));
     }
     match input.union {
@@ -105,6 +109,9 @@ fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
     if !input.is_in_tools() {
         if input.required {
             keys.push("required: true".to_owned());
+        }
+        if let Some(default) = &input.default {
+            keys.push(format!("default: {}", flow(default)));
         }
         let at = tool.operation.inputs.iter().position(|other| std::ptr::eq(other, input));
         let description = at.map(|at| tool.param_description(at, input)).unwrap_or_default();
@@ -163,7 +170,7 @@ fn hints(hints: &Map<String, Value>, input: &Input) -> Vec<String> {
 }
 
 /// Returns a value as YAML in one line.
-fn flow(value: &Value) -> String {
+pub(super) fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
         Value::Array(items) => {

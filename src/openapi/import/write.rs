@@ -203,6 +203,9 @@ fn write_param(tool: &Tool<'_>, at: usize, input: &Input, out: &mut Written) {
     if input.required {
         line.push_str(", required: true");
     }
+    if let Some(default) = &input.default {
+        line.push_str(&format!(", default: {}", requests::flow(default)));
+    }
     let description = tool.param_description(at, input);
     if !description.is_empty() {
         line.push_str(&format!(", description: {}", quoted(description)));

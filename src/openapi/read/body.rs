@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     descriptor::model::{BodyRules, KindList, Location, ParamKind, Whole},
+    names::param,
     openapi::{
         model::{Body, Input, Operation},
         report::{at, excerpt},
@@ -34,7 +35,7 @@ impl<'doc> Reader<'doc> {
             let Some((body, place)) = self.schemas.resolve(body, &place) else { return };
             let Value::Object(body) = body else {
                 let message = "`requestBody` is not an object, and was left out";
-                self.schemas.remarks.mended(&place, message, "write a request body object");
+                self.schemas.remarks.lost(&place, message, "write a request body object");
                 return;
             };
             self.request_body(operation, body, &place);
@@ -65,7 +66,8 @@ impl<'doc> Reader<'doc> {
                     body.value.get("description").and_then(Value::as_str).map(str::to_owned);
             }
             let media: Vec<&str> = consumes.iter().map(String::as_str).collect();
-            let media = self.choose(&media, &body.place, shape.kinds.contains(ParamKind::Object));
+            let has_members = shape.kinds.contains(ParamKind::Object);
+            let media = self.choose(&media, &body.place, has_members, false);
             let required = flag(body.value, "required");
             self.whole(operation, &media, &shape, required, &body.place);
         } else if !form.is_empty() {
@@ -96,7 +98,8 @@ impl<'doc> Reader<'doc> {
             it.pointer("/schema/type").and_then(Value::as_str) == Some("object")
                 || it.pointer("/schema/$ref").is_some()
         });
-        let chosen = self.choose(&media, &place, has_members);
+        let has_files = self.has_files(content, &place);
+        let chosen = self.choose(&media, &place, has_members, has_files);
         let schema = content.get(chosen.as_str()).and_then(|it| it.get("schema"));
         let place = at(&place, &chosen);
         let mut shape = match schema {
@@ -109,10 +112,29 @@ impl<'doc> Reader<'doc> {
         self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
     }
 
+    /// Returns whether a body that may be JSON or multipart holds files, which JSON cannot carry.
+    fn has_files(&mut self, content: &'doc Map<String, Value>, place: &str) -> bool {
+        let multipart = content.iter().find(|(media, _)| essence(media) == "multipart/form-data");
+        let Some((media, value)) = multipart.filter(|_| content.len() > 1) else { return false };
+        let Some(schema) = value.get("schema") else { return false };
+        let shape = self.schemas.shape(schema, &at(&at(place, media), "schema"));
+        shape.members.iter().any(|member| {
+            let items = member.shape.items.as_deref();
+            member.shape.is_binary || items.is_some_and(|items| items.is_binary)
+        })
+    }
+
     /// Chooses one of the media types that an operation takes.
-    fn choose(&mut self, media: &[&str], place: &str, has_members: bool) -> String {
+    fn choose(
+        &mut self,
+        media: &[&str],
+        place: &str,
+        has_members: bool,
+        has_files: bool,
+    ) -> String {
         let rank = |media: &str| {
             match essence(media).as_str() {
+                "multipart/form-data" if has_files => -1,
                 "application/json" => 0,
                 "text/json" => 1,
                 // Changes as a list of steps: no object.
@@ -345,7 +367,7 @@ impl<'doc> Reader<'doc> {
         place: &str,
         body: &Body,
     ) {
-        if name.is_empty() || name.chars().any(|it| it.is_whitespace() || it.is_control()) {
+        if !param::is_usable(name, true) {
             let message = format!("the name `{}` has a space; left out", excerpt(name));
             let help = "no parameter can have that name";
             self.schemas.remarks.lost(place, message, help);

@@ -2,37 +2,34 @@
 
 mod answer;
 mod body;
+mod defaults;
 mod duplicates;
 mod needs;
 mod params;
+mod path;
 mod security;
 mod server;
 mod twins;
+mod verdict;
 
 pub(super) use answer::essence;
 pub(super) use params::push;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use super::{
     document::{self, DocumentError},
-    exposure::{self, Exposure},
+    hint::Hint,
     model::{Api, Base, Operation},
     report::{Remarks, at, excerpt},
     schema::{Schemas, flag},
     text,
 };
 use crate::{
-    descriptor::{
-        model::{BodyRules, Location, Method},
-        template::PathTemplate,
-    },
-    names::{
-        joined,
-        path::{Piece, anonymous, pieces},
-    },
+    descriptor::model::{BodyRules, Location, Method, ParamKind, Style},
+    names::path::anonymous,
     text::cut_prose,
 };
 
@@ -41,9 +38,6 @@ const MAX_OPERATIONS: usize = 20_000;
 
 /// So many parameters are read; a descriptor has room for fewer.
 const MAX_INPUTS: usize = 100_000;
-
-/// A longer path is no path.
-const MAX_PATH: usize = 2_000;
 
 /// The longest description of an operation, in characters: models read it in each conversation.
 const MAX_DESCRIPTION: usize = 300;
@@ -144,6 +138,12 @@ impl<'doc> Reader<'doc> {
         }
     }
 
+    /// Returns whether the document knows what came with OpenAPI 3.2.
+    fn is_3_2(&self) -> bool {
+        let version = self.root.get("openapi").and_then(Value::as_str).unwrap_or_default();
+        version.starts_with("3.") && !version.starts_with("3.0") && !version.starts_with("3.1")
+    }
+
     fn api(&mut self) -> Api {
         let info = self.root.get("info");
         let text = |key: &str| info.and_then(|info| info.get(key)).and_then(Value::as_str);
@@ -233,7 +233,7 @@ impl<'doc> Reader<'doc> {
             let Some((value, place)) = self.schemas.resolve(value, &place) else { continue };
             if !value.is_object() {
                 let message = "a path item is not an object, and was left out";
-                self.schemas.remarks.mended(&place, message, "write an object of operations");
+                self.schemas.remarks.lost(&place, message, "write an object of operations");
                 continue;
             }
             items.push(Item { path, value, place });
@@ -251,7 +251,7 @@ impl<'doc> Reader<'doc> {
                 self.found += 1;
                 let Value::Object(operation) = operation else {
                     let message = "an operation is not an object, and was left out";
-                    self.schemas.remarks.mended(&place, message, "write an operation object");
+                    self.schemas.remarks.lost(&place, message, "write an operation object");
                     continue;
                 };
                 let Some(method) = method else {
@@ -275,7 +275,7 @@ impl<'doc> Reader<'doc> {
     fn operation(&mut self, found: &Found<'doc>, item: &Item<'doc>) -> Option<Operation> {
         let Found { method, value, place, .. } = found;
         let declared = self.declared(value, item, place);
-        let (path, renamed) = self.path(item, &declared)?;
+        let path::Path { text: path, renamed, styles } = self.path(item, &declared)?;
         let mut operation = Operation {
             method: *method,
             path,
@@ -286,8 +286,9 @@ impl<'doc> Reader<'doc> {
             tags: list_of(value, "tags"),
             deprecated: flag(value, "deprecated"),
             credential: super::model::Needs::default(),
-            exposure: self.exposure(value, item, place),
+            hint: self.hint(value, item, place),
             inputs: Vec::new(),
+            hopeless: None,
             unsaid: Vec::new(),
             body: super::model::Body::None,
             body_rules: BodyRules::default(),
@@ -296,8 +297,20 @@ impl<'doc> Reader<'doc> {
             answer: self.answer(value, place),
         };
         self.inputs(&mut operation, &declared, &renamed);
+        for input in operation.inputs.iter_mut().filter(|it| it.location == Location::Path) {
+            if let Some(style) =
+                styles.get(&input.name).filter(|_| input.form.style == Style::Usual)
+            {
+                input.form.style = *style;
+                if *style == Style::Segments {
+                    (input.kind, input.union) = (ParamKind::String, None);
+                }
+            }
+        }
         self.body(&mut operation, value, &declared);
+        self.judge(&mut operation, value, &declared);
         self.settle(&mut operation);
+        defaults::settle(&mut operation);
         if let Some(Value::Object(callbacks)) = value.get("callbacks")
             && !callbacks.is_empty()
         {
@@ -308,23 +321,24 @@ impl<'doc> Reader<'doc> {
         Some(operation)
     }
 
-    /// Returns the word of the API about giving the operation to a model: its own, or that of its
-    /// path. One that nobody knows may mean anything, and counts as the strictest.
-    fn exposure(
+    /// Returns what the API says about giving the operation to a model: the operation itself, else
+    /// its path, else the document. A word that nobody knows may mean anything, and counts as the
+    /// strictest.
+    fn hint(
         &mut self,
-        operation: &Map<String, Value>,
+        operation: &'doc Map<String, Value>,
         item: &Item<'doc>,
         place: &str,
-    ) -> Option<Exposure> {
-        let word = operation.get(exposure::KEY).or_else(|| item.value.get(exposure::KEY))?;
-        let known = Exposure::read(word);
-        if known.is_none() {
+    ) -> Option<Hint> {
+        let levels = [Some(operation), item.value.as_object(), self.root.as_object()];
+        let hint = Hint::read(levels.iter().copied().flatten())?;
+        if hint.is_odd {
             let message =
-                format!("`{}` is none of allow, confirm, deny: taken for deny", exposure::KEY);
+                format!("`{}` is none of allow, confirm, deny: taken for deny", excerpt(&hint.key));
             let help = "look at the access level of the tool";
-            self.schemas.remarks.mended(&at(place, exposure::KEY), message, help);
+            self.schemas.remarks.mended(&at(place, &hint.key), message, help);
         }
-        Some(known.unwrap_or(Exposure::Deny))
+        Some(hint)
     }
 
     /// Returns prose of at most one description's length.
@@ -334,104 +348,6 @@ impl<'doc> Reader<'doc> {
         self.cut += usize::from(was_cut);
         line.into_owned()
     }
-
-    /// Returns the path as a template, and the new names of placeholders by their old ones.
-    fn path(
-        &mut self,
-        item: &Item<'doc>,
-        declared: &[params::Declared<'doc>],
-    ) -> Option<(String, HashMap<String, String>)> {
-        let mut path = item.path.trim().to_owned();
-        let place = item.place.as_str();
-        let lost = |reader: &mut Self, message: &str| {
-            let help = "describe the operation by hand, if the path can be written otherwise";
-            reader.schemas.remarks.lost(place, format!("{message}; left out"), help);
-        };
-        if path.len() > MAX_PATH {
-            lost(self, "the path is too long");
-            return None;
-        }
-        if !path.starts_with('/') {
-            self.schemas.remarks.mended(place, "the path does not begin with `/`", "add it");
-            path.insert(0, '/');
-        }
-        let in_path: Vec<&str> = declared
-            .iter()
-            .filter(|declared| declared.location == "path")
-            .map(|declared| declared.name.as_str())
-            .collect();
-        // `/vms/:id` is how web frameworks write it.
-        if !path.contains('{') && path.contains("/:") {
-            let segments = path.split('/').map(|segment| match segment.strip_prefix(':') {
-                Some(name) if in_path.contains(&name) => format!("{{{name}}}"),
-                _ => segment.to_owned(),
-            });
-            let written = segments.collect::<Vec<_>>().join("/");
-            if written != path {
-                let message = "`:name` in the path is no placeholder; `{name}` was taken";
-                self.schemas.remarks.mended(place, message, "write `{name}`");
-                path = written;
-            }
-        }
-        let (mut written, mut renamed) = (String::new(), HashMap::new());
-        for piece in pieces(&path) {
-            let inside = match piece {
-                Piece::Literal(text) => {
-                    written.push_str(text);
-                    continue;
-                }
-                Piece::Placeholder(inside) => inside,
-                Piece::Open(_) => {
-                    lost(self, "a brace in the path has no partner");
-                    return None;
-                }
-            };
-            let name = self.placeholder(inside, &in_path, place);
-            let Some(name) = name else {
-                lost(self, "a placeholder has no name");
-                return None;
-            };
-            // Names that no parameter can have; the server never sees them.
-            let usable = usable_name(&name);
-            if usable != name {
-                renamed.insert(name, usable.clone());
-            }
-            written.push_str(&format!("{{{usable}}}"));
-        }
-        match PathTemplate::parse(&written) {
-            Ok(_) => Some((written, renamed)),
-            Err(error) => {
-                lost(self, &error.message);
-                None
-            }
-        }
-    }
-
-    /// Returns the name of a placeholder: frameworks write `{id:[0-9]+}`, `{path*}` and `{+path}`.
-    fn placeholder(&mut self, inside: &str, declared: &[&str], place: &str) -> Option<String> {
-        if declared.contains(&inside) && !inside.is_empty() {
-            return Some(inside.to_owned());
-        }
-        let name = inside.split(':').next().unwrap_or_default();
-        let name = name.trim().trim_start_matches(['+', '#', '.', ';', '*', '?', '$', '&']);
-        let name = name.trim_end_matches(['+', '*', '?']);
-        if name != inside && !name.is_empty() {
-            let message = format!("the placeholder `{{{}}}` is not plain", excerpt(inside));
-            self.schemas.remarks.mended(place, message, "write a name alone between the braces");
-        }
-        Some(name.to_owned()).filter(|name| !name.is_empty())
-    }
-}
-
-/// Makes a name that a path parameter can have.
-fn usable_name(name: &str) -> String {
-    let plain = |other: char| {
-        !other.is_whitespace() && !other.is_control() && !matches!(other, '/' | '?' | '#' | '\\')
-    };
-    if name.chars().all(plain) {
-        return name.to_owned();
-    }
-    joined(name, plain)
 }
 
 fn text_of(map: &Map<String, Value>, key: &str) -> Option<String> {

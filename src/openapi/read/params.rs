@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Dialect, Item, Reader};
 use crate::{
-    descriptor::model::{KindList, Location, ParamKind},
-    names::{header, path::placeholders},
+    descriptor::model::{KindList, Location, ParamKind, Style, Whole},
+    names::{header, param, path::placeholders},
     openapi::{
         model::{Input, Operation},
         report::{at, excerpt, item},
@@ -68,7 +68,7 @@ impl<'doc> Reader<'doc> {
             let Some(list) = list.filter(|list| !list.is_null()) else { continue };
             let Value::Array(list) = list else {
                 let message = "`parameters` is not a list, and was left out";
-                self.schemas.remarks.mended(&place, message, "write a list of parameters");
+                self.schemas.remarks.lost(&place, message, "write a list of parameters");
                 continue;
             };
             let mut own = HashSet::new();
@@ -84,7 +84,13 @@ impl<'doc> Reader<'doc> {
                 if !own.insert(key.clone()) {
                     let message =
                         format!("the parameter `{}` is declared twice", excerpt(&parameter.name));
-                    self.schemas.remarks.mended(&place, message, "remove one of the two");
+                    let help = "remove one of the two";
+                    // The same twice says no more than once.
+                    if list.iter().filter(|other| *other == value).count() > 1 {
+                        self.schemas.remarks.mended(&place, message, help);
+                    } else {
+                        self.schemas.remarks.lost(&place, message, help);
+                    }
                     continue;
                 }
                 // The operation's own counts before that of the path.
@@ -100,7 +106,7 @@ impl<'doc> Reader<'doc> {
         let (value, found) = self.schemas.resolve(value, place)?;
         let Value::Object(map) = value else {
             let message = "a parameter is not an object, and was left out";
-            self.schemas.remarks.mended(place, message, "write a parameter object");
+            self.schemas.remarks.lost(place, message, "write a parameter object");
             return None;
         };
         let name = map.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();
@@ -112,7 +118,8 @@ impl<'doc> Reader<'doc> {
         let written = map.get("in").and_then(Value::as_str).unwrap_or_default();
         let location = match written.to_ascii_lowercase().as_str() {
             "path" | "uri" | "url" => "path",
-            "query" | "querystring" => "query",
+            "query" => "query",
+            "querystring" if self.is_3_2() => "querystring",
             "header" => "header",
             "cookie" => "cookie",
             "body" => "body",
@@ -155,11 +162,9 @@ impl<'doc> Reader<'doc> {
                 "path" => Location::Path,
                 "query" => Location::Query,
                 "header" => Location::Header,
-                "cookie" => {
-                    let message = format!("the cookie `{}`", excerpt(&parameter.name));
-                    let help = "a descriptor sends no cookie but that of the credential: write it \
-                                below `auth` if it is one";
-                    self.schemas.remarks.lost(&parameter.place, message, help);
+                "cookie" => Location::Cookie,
+                "querystring" => {
+                    self.whole_query(operation, parameter);
                     continue;
                 }
                 _ => continue,
@@ -196,6 +201,10 @@ impl<'doc> Reader<'doc> {
                 operation.unsaid.push((location, parameter.name.clone()));
                 continue;
             }
+            if location == Location::Cookie {
+                self.cookie(operation, parameter);
+                continue;
+            }
             self.sent(operation, parameter, location);
         }
         for name in in_braces {
@@ -204,6 +213,51 @@ impl<'doc> Reader<'doc> {
                 self.undeclared(operation, name);
             }
         }
+    }
+
+    /// Adds a parameter that is the whole query, and its members, where a form has some: a caller
+    /// gives the one or the others, so that none of them is required.
+    fn whole_query(&mut self, operation: &mut Operation, parameter: &Declared<'doc>) {
+        let shape = self.shape_of(parameter);
+        let is_json = content(parameter.value).is_some_and(|(media, _)| media.ends_with("json"));
+        let kind = if is_json { ParamKind::Object } else { ParamKind::String };
+        let mut input = Input::new(&parameter.name, Location::Query, kind, &parameter.place);
+        input.form.whole = Some(Whole::Query);
+        if is_json {
+            input.form.style = Style::Json;
+        } else {
+            input.union = Some(KindList::of([ParamKind::Object, ParamKind::String]));
+        }
+        input.description = self.description(&shape, &parameter.place);
+        push(&mut input.description, "The whole query.");
+        if is_json || shape.members.is_empty() {
+            input.required = flag(parameter.value, "required");
+            operation.inputs.push(input);
+            return;
+        }
+        let message = format!(
+            "the members of `{}` are parameters of their own besides",
+            excerpt(&parameter.name)
+        );
+        let help = "a call gives the whole query or its members";
+        self.schemas.remarks.changed(&parameter.place, message, help);
+        operation.inputs.push(input);
+        for member in shape.members.iter().filter(|it| param::is_usable(&it.name, true)) {
+            let made = self.made(&member.name, Location::Query, &member.shape, &member.place);
+            operation.inputs.push(made);
+        }
+    }
+
+    /// Adds a cookie. One that is required may be left out: a session may send it.
+    fn cookie(&mut self, operation: &mut Operation, parameter: &Declared<'doc>) {
+        let shape = self.shape_of(parameter);
+        let mut input = self.input(parameter, &shape, Location::Cookie);
+        if std::mem::take(&mut input.required) {
+            let message = format!("the cookie `{}` may be left out", excerpt(&parameter.name));
+            let help = "write `required: true`, unless the credential brings it";
+            self.schemas.remarks.changed(&parameter.place, message, help);
+        }
+        operation.inputs.push(input);
     }
 
     /// Adds the parameter of a placeholder that the document does not declare.
@@ -233,18 +287,22 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&parameter.place, message, help);
             return true;
         }
-        if parameter.name.chars().any(|it| it.is_whitespace() || it.is_control()) {
+        if !param::is_usable(&parameter.name, location == Location::Query) {
             let message = format!("the name `{shown}` has a space; left out");
             self.schemas.remarks.lost(&parameter.place, message, "no parameter can have that name");
             return true;
         }
-        if location != Location::Header {
+        if !matches!(location, Location::Cookie | Location::Header) {
             return false;
         }
         if HeaderName::from_bytes(parameter.name.as_bytes()).is_err() {
-            let message = format!("`{shown}` cannot be the name of a header; left out");
+            let message =
+                format!("`{shown}` cannot be the name of a {}; left out", location.as_str());
             self.schemas.remarks.lost(&parameter.place, message, "correct the name");
             return true;
+        }
+        if location == Location::Cookie {
+            return false;
         }
         if header::is_ours(&lower) {
             let message = format!("the program alone sets the header `{shown}`; left out");
@@ -285,9 +343,7 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&parameter.place, message, help);
         }
         for member in shape.members {
-            if member.name.chars().any(|it| it.is_whitespace() || it.is_control())
-                || member.name.is_empty()
-            {
+            if !param::is_usable(&member.name, true) {
                 let message = format!("the name `{}` has a space; left out", excerpt(&member.name));
                 let help = "no parameter can have that name";
                 self.schemas.remarks.lost(&member.place, message, help);
@@ -465,6 +521,7 @@ impl<'doc> Reader<'doc> {
         };
         Input {
             kinds: shape.kinds.iter().collect(),
+            default: sole(shape),
             values,
             description,
             listing,
@@ -531,6 +588,14 @@ fn only(kinds: Kinds) -> Option<ParamKind> {
         [one] => Some(*one),
         [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
         _ => None,
+    }
+}
+
+/// Returns the one value that there is, or the one that the document has for a call without any.
+fn sole(shape: &Shape) -> Option<Value> {
+    match shape.values.as_slice() {
+        [one] => Some(one.clone()),
+        _ => shape.default.clone(),
     }
 }
 

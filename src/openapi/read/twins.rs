@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Reader;
 use crate::{
-    descriptor::model::Location,
+    descriptor::model::{Location, ParamKind},
     openapi::{
         model::{Input, Operation},
         report::excerpt,
@@ -24,7 +24,7 @@ impl Reader<'_> {
         };
         operation.inputs.sort_by_key(|input| rank(input.location));
         self.rename_placeholders(operation);
-        self.drop_twins(operation);
+        self.part_twins(operation);
     }
 
     /// Renames each placeholder whose name is also elsewhere: it may have any name.
@@ -56,33 +56,58 @@ impl Reader<'_> {
         }
     }
 
-    /// Leaves one of two parameters with one name: the one that a call must have, else the first.
+    /// Gives the second of two parameters with one name another one. Of two in one place there is
+    /// one: the one that a call must have, else the first.
+    fn part_twins(&mut self, operation: &mut Operation) {
+        self.drop_twins(operation);
+        let inputs = &mut operation.inputs;
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut second = Vec::new();
+        for (index, input) in inputs.iter().enumerate() {
+            let Some(first) = known.insert(input.name.clone(), index) else { continue };
+            // Only the tool itself can have a file, so that it keeps its name.
+            second.push(if input.kind == ParamKind::FileUrl { first } else { index });
+            if input.kind != ParamKind::FileUrl {
+                known.insert(input.name.clone(), first);
+            }
+        }
+        let mut names: HashSet<String> = inputs.iter().map(|input| input.name.clone()).collect();
+        for index in second {
+            let Some(input) = inputs.get_mut(index) else { continue };
+            let place = input.location.as_str();
+            let mut other = format!("{place}_{}", input.name);
+            while !names.insert(other.clone()) {
+                other.insert_str(0, &format!("{place}_"));
+            }
+            let name = std::mem::replace(&mut input.name, other);
+            let message = format!(
+                "`{}` is the name of two parameters: that in the {place} is now `{}`",
+                excerpt(&name),
+                excerpt(&input.name)
+            );
+            let help = "it is sent under its own name";
+            self.schemas.remarks.changed(&input.place, message, help);
+            input.wire = Some(name);
+        }
+    }
+
+    /// Leaves one of two parameters with one name in one place.
     fn drop_twins(&mut self, operation: &mut Operation) {
-        let mut kept: HashMap<String, usize> = HashMap::new();
+        let mut kept: HashMap<(Location, String), usize> = HashMap::new();
         let mut lost = HashSet::new();
         for (index, input) in operation.inputs.iter().enumerate() {
-            let key = match input.location {
-                Location::Header => format!("\0{}", input.name.to_ascii_lowercase()),
+            // Two header fields that differ by case are one.
+            let name = match input.location {
+                Location::Header => input.name.to_ascii_lowercase(),
                 _ => input.name.clone(),
             };
-            // Two header fields that differ by case are one.
-            for key in [key, input.name.clone()] {
-                match kept.get(&key).copied() {
-                    Some(other) if other != index => {
-                        let other_required =
-                            operation.inputs.get(other).is_some_and(|other| other.required);
-                        if input.required && !other_required {
-                            lost.insert(other);
-                            kept.insert(key, index);
-                        } else {
-                            lost.insert(index);
-                        }
-                    }
-                    Some(_) => {}
-                    None => {
-                        kept.insert(key, index);
-                    }
-                }
+            let Some(other) = kept.insert((input.location, name.clone()), index) else { continue };
+            let other_required = operation.inputs.get(other).is_some_and(|it| it.required);
+            if input.required && !other_required {
+                lost.insert(other);
+            } else {
+                lost.insert(index);
+                kept.insert((input.location, name), other);
             }
         }
         let mut index = 0;
@@ -93,11 +118,11 @@ impl Reader<'_> {
             index += 1;
             if is_lost {
                 let message = format!(
-                    "`{}` is the name of two parameters; that in the {} was left out",
+                    "`{}` is twice in the {}; one was left out",
                     excerpt(&input.name),
                     input.location.as_str()
                 );
-                let help = "a descriptor has one parameter of a name: change which one it is";
+                let help = "correct the document: a request has one of a name";
                 remarks.lost(&input.place, message, help);
                 unsaid.push((input.location, input.name.clone()));
             }

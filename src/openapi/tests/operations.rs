@@ -109,7 +109,7 @@ fn bodies_are_written_as_the_document_says() {
 }
 
 #[test]
-fn one_name_in_two_places_is_one_parameter() {
+fn one_name_in_two_places_is_two_parameters() {
     let clash = json!({ "/vms/{id}": { "put": { "parameters": [
         { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
         { "name": "name", "in": "query", "schema": { "type": "string" } },
@@ -122,12 +122,158 @@ fn one_name_in_two_places_is_one_parameter() {
         found.params.iter().map(|it| (it.name.as_str(), it.location().unwrap())).collect();
     let expected = [
         ("path_id", Location::Path),
+        ("name", Location::Query),
         ("X-A", Location::Header),
         ("id", Location::Body),
-        ("name", Location::Body),
+        ("body_name", Location::Body),
     ];
     assert_eq!(names, expected);
-    assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 2, "{lines:?}");
+    let twin = param(&found, "body_name");
+    assert_eq!((twin.wire(), twin.required), ("name", true));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 1, "{lines:?}");
+}
+
+#[test]
+fn what_a_request_must_have_and_nobody_needs_to_say_has_a_default() {
+    let one = json!({ "type": "string", "enum": ["2.0"] });
+    let (found, _) = tool(&document(json!({ "/x/{version}": { "post": { "parameters": [
+        { "name": "version", "in": "path", "required": true, "schema": { "enum": ["v1"], "type": "string" } },
+        { "name": "api-version", "in": "query", "required": true, "schema": { "type": "string", "default": "2024-01-01" } },
+        { "name": "X-Version", "in": "header", "required": true, "schema": { "enum": [3] } },
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "default": 20 } },
+    ], "requestBody": { "required": true, "content": { "application/json": { "schema": {
+        "required": ["jsonrpc", "kind"], "properties": { "jsonrpc": one,
+            "kind": { "type": "string", "enum": ["a", "b"] } } } } } } } } })));
+    let default = |name: &str| param(&found, name).default.clone();
+    assert_eq!(default("version"), Some(json!("v1")));
+    assert_eq!(default("api-version"), Some(json!("2024-01-01")));
+    assert!(default("X-Version").is_some());
+    assert_eq!(default("jsonrpc"), Some(json!("2.0")));
+    assert_eq!((default("limit"), default("kind")), (None, None));
+}
+
+#[test]
+fn names_may_have_blanks_where_a_request_can() {
+    let (found, lines) = tool(&document(json!({ "/x": { "post": { "parameters": [
+        { "name": "sort by", "in": "query", "schema": { "type": "string" } },
+    ], "requestBody": { "required": true, "content": { "application/json": { "schema": {
+        "properties": { "first name": { "type": "string" }, "tab\tname": { "type": "string" } } } } } } } } })));
+    assert_eq!(param(&found, "sort by").location(), Some(Location::Query));
+    assert_eq!(param(&found, "first name").location(), Some(Location::Body));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 1, "{lines:?}");
+}
+
+#[test]
+fn what_cannot_succeed_is_no_tool() {
+    let made = |operation: Value| {
+        let document = document(json!({ "/x": { "post": operation }, "/y": { "get": {} } }));
+        let (descriptor, _, lines) = import_of(&document);
+        let is_told = lines.iter().any(|line| line.contains("no call could succeed"));
+        assert_eq!(is_told, descriptor.tools.len() == 1, "{lines:?}");
+        is_told
+    };
+    let header = |name: &str, required: bool| json!({ "parameters": [{ "name": name, "in": "header", "required": required, "schema": { "type": "string" } }] });
+    assert!(made(header("Transfer-Encoding", true)));
+    assert!(made(header("X Bad", true)));
+    assert!(!made(header("X Bad", false)));
+    for sent in ["Host", "Authorization", "Content-Type", "X-Plain"] {
+        assert!(!made(header(sent, true)), "{sent}");
+    }
+    let body = |media: &str, required: bool| {
+        json!({ "requestBody": { "required": required, "content": { media: { "schema": { "type": "object",
+            "properties": { "a": { "type": "string" } } } } } } })
+    };
+    assert!(made(body("multipart/mixed", true)));
+    assert!(!made(body("multipart/mixed", false)));
+    assert!(!made(body("application/json", true)));
+}
+
+#[test]
+fn a_plain_no_is_kept_unless_somebody_names_it() {
+    let api = document(json!({
+        "/a": { "get": { "operationId": "getA", "x-mcp": false } },
+        "/b": { "get": { "operationId": "getB", "x-openai-isConsequential": true } },
+    }));
+    let (descriptor, text, lines) = import_of(&api);
+    assert_eq!(descriptor.tools.len(), 1, "{text}");
+    assert!(
+        text.contains("access: write # review: guessed from GET, and x-openai-isConsequential"),
+        "{text}"
+    );
+    assert!(
+        lines.iter().any(|line| line.contains("gives `get_a` to no model (`x-mcp`)")),
+        "{lines:?}"
+    );
+    let tools = |pattern: &str| {
+        let include = vec![Pattern::new(pattern).unwrap()];
+        imported_with(&api, &Options { include, ..Options::default() }).0.map(|made| made.text)
+    };
+    assert!(tools("get_a").unwrap().contains("access: dangerous"));
+    assert!(!tools("get_*").unwrap().contains("path: /a\n"));
+}
+
+#[test]
+fn cookies_are_parameters_unless_they_are_the_credential() {
+    let cookie = json!([{ "name": "sid", "in": "cookie", "required": true, "schema": { "type": "string" } }]);
+    let mut api = get(cookie);
+    let (found, _) = tool(&api);
+    assert_eq!(param(&found, "sid").location(), Some(Location::Cookie));
+    assert!(!param(&found, "sid").required);
+    api["components"] =
+        json!({ "securitySchemes": { "s": { "type": "apiKey", "in": "cookie", "name": "sid" } } });
+    let (found, lines) = tool(&api);
+    assert!(found.params.is_empty());
+    assert!(lines.iter().any(|line| line.contains("carries the credential")), "{lines:?}");
+}
+
+#[test]
+fn a_whole_query_is_one_parameter_or_its_members() {
+    let made = |media: &str| {
+        let schema = json!({ "type": "object", "required": ["foo"], "properties": { "foo": { "type": "string" } } });
+        let mut api = get(json!([{ "name": "all", "in": "querystring", "required": true,
+            "content": { media: { "schema": schema } } }]));
+        api["openapi"] = json!("3.2.0");
+        tool(&api).0
+    };
+    let found = made("application/x-www-form-urlencoded");
+    assert_eq!(param(&found, "all").form.whole, Some(Whole::Query));
+    assert!(found.params.iter().all(|param| !param.required));
+    assert_eq!(param(&found, "foo").location(), Some(Location::Query));
+    let found = made("application/json");
+    assert_eq!((param(&found, "all").form.style, found.params.len()), (Style::Json, 1));
+    assert!(param(&found, "all").required);
+}
+
+#[test]
+fn files_go_into_the_type_that_can_carry_them() {
+    let schema = |member: Value| json!({ "schema": { "type": "object", "properties": { "upload": member } } });
+    let both = |member: Value| {
+        tool(&post(json!({ "application/json": schema(member.clone()), "multipart/form-data": schema(member) }))).0
+    };
+    let file = json!({ "type": "string", "format": "binary" });
+    let found = both(file.clone());
+    assert_eq!(
+        (found.body(), param(&found, "upload").kind),
+        (Some(&BodyKind::Multipart), ParamKind::FileUrl)
+    );
+    assert_eq!(both(json!({ "type": "array", "items": file })).body(), Some(&BodyKind::Multipart));
+    assert_eq!(both(json!({ "type": "string" })).body(), Some(&BodyKind::Json));
+}
+
+#[test]
+fn several_segments_of_a_path_keep_their_slashes() {
+    let path = |path: &str| {
+        let (found, _) = tool(&document(json!({ path: { "get": {} } })));
+        found.params[0].form.style
+    };
+    for (written, expected) in [
+        ("/files/{path*}", Style::Segments),
+        ("/files/{+path}", Style::Segments),
+        ("/files/{path:.*}/raw", Style::Segments),
+        ("/files/{path:[a-z]+}", Style::Usual),
+    ] {
+        assert_eq!(path(written), expected, "{written}");
+    }
 }
 
 #[test]

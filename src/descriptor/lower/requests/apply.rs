@@ -8,13 +8,16 @@ use std::{
 use serde_json::{Map, Value as Json};
 
 use super::read::{BodySaid, KindSaid, ParamSaid, PlaceSaid, Rules};
-use crate::descriptor::{
-    code,
-    lower::{context::Context, task, values},
-    model::{
-        Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
-        Whole,
+use crate::{
+    descriptor::{
+        code,
+        lower::{context::Context, params::header_name, task, values},
+        model::{
+            Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
+            Whole,
+        },
     },
+    names::param as names,
 };
 
 /// A tool that something is said of.
@@ -98,6 +101,13 @@ impl Target<'_> {
     /// Says something of a parameter; returns whether the tool has it now.
     fn param(&mut self, said: &ParamSaid<'_>, context: &mut Context<'_>) -> bool {
         let is_strict = self.name.is_some();
+        if let (None, Some(wire)) = (said.place, &said.wire) {
+            let message = format!("`name` of `{}` has no `in`", said.name);
+            context
+                .error(code::REQUEST_FORM, &wire.span, message)
+                .help("a parameter below `params` of a tool is called as it is on the wire");
+            return true;
+        }
         let known = self.tool.params.iter().position(|param| param.name == said.name);
         let at = match (said.place, known) {
             (None, Some(at)) => at,
@@ -142,18 +152,20 @@ impl Target<'_> {
         place: PlaceSaid,
         context: &mut Context<'_>,
     ) -> Option<Param> {
-        let name = said.name;
+        let name = said.wire.as_ref().map_or(said.name, |text| text.value);
         if self.tool.http().is_none() {
             self.refuse_rpc("in", context);
             return None;
         }
         let location = match place {
+            PlaceSaid::Body => Location::Body,
             PlaceSaid::Cookie => Location::Cookie,
-            PlaceSaid::Querystring => Location::Query,
+            PlaceSaid::Header => Location::Header,
+            PlaceSaid::Query | PlaceSaid::Querystring => Location::Query,
         };
         let credential = |auth: &Auth| auth.uses_cookie(name);
         let problem = if place != PlaceSaid::Cookie {
-            None
+            self.wire_problem(said, place, location)
         } else if !is_token(name) {
             Some(format!("`{name}` is no name of a cookie"))
         } else if credential(self.auth) || self.logins.values().any(credential) {
@@ -168,17 +180,18 @@ impl Target<'_> {
         let kind = match &said.kind {
             Some((KindSaid::One(kind), _)) if *kind != ParamKind::FileUrl => *kind,
             Some((_, span)) => {
-                let message = format!("`{name}` cannot be a file");
+                let message = format!("`{}` cannot be a file", said.name);
                 context.error(code::REQUEST_TYPE, span, message);
                 return None;
             }
             None => {
-                let message = format!("the parameter `{name}` has no `type`");
+                let message = format!("the parameter `{}` has no `type`", said.name);
                 context.error(code::MISSING_KEY, &said.span, message);
                 return None;
             }
         };
-        let mut param = Param::new(name, Role::Sent(location), kind);
+        let mut param = Param::new(said.name, Role::Sent(location), kind);
+        param.form.name = said.wire.as_ref().map(|text| text.value.to_owned());
         param.required = said.required.unwrap_or_default();
         param.description.clone_from(&said.description);
         param.default = said.default.clone().filter(|default| !default.is_null());
@@ -187,6 +200,49 @@ impl Target<'_> {
         }
         refuse_default(&param, said, context);
         Some(param)
+    }
+
+    /// Returns why a request cannot have a parameter that is called otherwise on the wire.
+    fn wire_problem(
+        &self,
+        said: &ParamSaid<'_>,
+        place: PlaceSaid,
+        location: Location,
+    ) -> Option<String> {
+        let Some(wire) = said.wire.as_ref().map(|text| text.value) else {
+            return (place != PlaceSaid::Querystring)
+                .then(|| format!("`{}` belongs below `params` of the tool", said.name));
+        };
+        if place == PlaceSaid::Querystring {
+            return Some(format!("`{}` is the whole query, which has no name", said.name));
+        }
+        if !names::is_usable(wire, location != Location::Header) {
+            return Some(format!("`{wire}` is no name of a parameter"));
+        }
+        let is_same = |param: &Param| match location {
+            Location::Header => param.wire().eq_ignore_ascii_case(wire),
+            _ => param.wire() == wire,
+        };
+        let params = &self.tool.params;
+        if params.iter().any(|param| param.is_in(location) && is_same(param)) {
+            return Some(format!("`{wire}` is in the {} already", location.as_str()));
+        }
+        if params.iter().all(|param| param.name != wire) {
+            return Some(format!("no other parameter is called `{wire}`: write it below `params`"));
+        }
+        if location == Location::Query
+            && std::iter::once(self.auth).chain(self.logins.values()).any(|it| it.uses_query(wire))
+        {
+            return Some(format!("`{wire}` of the query carries the credential"));
+        }
+        if location != Location::Header {
+            return None;
+        }
+        let auths = std::iter::once(self.auth).chain(self.logins.values());
+        auths
+            .map(|auth| header_name(wire, Some(auth)))
+            .find_map(|known| known.err())
+            .map(|it| it.to_string())
     }
 
     /// Reports a second parameter that is the whole query.

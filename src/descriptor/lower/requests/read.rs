@@ -26,13 +26,14 @@ const KEYS: &[&str] = &["accept", "body", "nulls", "params"];
 const BODY_KEYS: &[&str] = &["file", "open", "required"];
 
 /// The keys of a parameter that are no keywords of JSON Schema.
-const PARAM_KEYS: [&str; 10] = [
+const PARAM_KEYS: [&str; 11] = [
     "allow_reserved",
     "content_type",
     "default",
     "description",
     "explode",
     "in",
+    "name",
     "nullable",
     "style",
     "type",
@@ -68,6 +69,8 @@ pub(super) struct ParamSaid<'tree> {
     pub(super) allow_reserved: Option<bool>,
     pub(super) content_type: Option<Mime>,
     pub(super) place: Option<PlaceSaid>,
+    /// The name on the wire.
+    pub(super) wire: Option<Text<'tree>>,
     pub(super) whole: Option<bool>,
     pub(super) required: Option<bool>,
     pub(super) default: Option<Json>,
@@ -87,7 +90,10 @@ pub(super) enum KindSaid {
 /// What `in` says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlaceSaid {
+    Body,
     Cookie,
+    Header,
+    Query,
     Querystring,
 }
 
@@ -155,7 +161,13 @@ fn param<'tree>(
     let is_other =
         |entry: &Entry<'tree>| PARAM_KEYS.contains(&entry.key.as_ref()) || is_flag(entry);
     let keywords = values::keywords(entry, is_other, context)?;
-    let choices = [("cookie", PlaceSaid::Cookie), ("querystring", PlaceSaid::Querystring)];
+    let choices = [
+        ("body", PlaceSaid::Body),
+        ("cookie", PlaceSaid::Cookie),
+        ("header", PlaceSaid::Header),
+        ("query", PlaceSaid::Query),
+        ("querystring", PlaceSaid::Querystring),
+    ];
     let place = context.text(&section, "in");
     let place = place.and_then(|text| context.choice(&text, "parameter place", &choices));
     let alone = section
@@ -183,6 +195,7 @@ fn param<'tree>(
         allow_reserved: context.boolean(&section, "allow_reserved"),
         content_type: content_type(&section, context),
         place,
+        wire: context.text(&section, "name"),
         whole: context.boolean(&section, "whole"),
         required: flag.map(|entry| matches!(entry.value.value, Value::Bool(true))),
         default: section.entry("default").map(|entry| entry.value.to_json()),

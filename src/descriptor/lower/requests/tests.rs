@@ -94,6 +94,17 @@ fn styles_have_the_words_of_openapi() {
 }
 
 #[test]
+fn a_taken_name_is_sent_from_another_parameter() {
+    let tools = tools(
+        "{make: {params: {query_size: {name: size, in: query, type: string, default: a}, \
+         header_id: {name: id, in: header, type: string, required: true}}}}",
+    );
+    let [.., size, id] = tools[1].params.as_slice() else { panic!() };
+    assert!(size.is_in(Location::Query) && id.is_in(Location::Header) && id.required);
+    assert_eq!((size.name.as_str(), size.wire(), id.wire()), ("query_size", "size", "id"));
+}
+
+#[test]
 fn parameters_that_only_we_have() {
     let tools = tools(
         "{list: {params: {lang: {in: cookie, type: string, default: en, description: L.}, \
@@ -188,6 +199,27 @@ fn what_cannot_be_is_found() {
         ),
         ("{list: {params: {a: {in: cookie}}}}", "D009 the parameter `a` has no `type`"),
         ("{make: {params: {size: {items: {}}}}}", "D756 `items` does not fit the type of `size`"),
+    ] {
+        assert_eq!(findings(requests), [expected], "{requests}");
+    }
+}
+
+#[test]
+fn a_name_that_nothing_has_taken_is_found() {
+    for (requests, expected) in [
+        (
+            "{make: {params: {a: {name: size, in: body, type: string}}}}",
+            "D773 `size` is in the body already",
+        ),
+        (
+            "{make: {params: {a: {name: other, in: query, type: string}}}}",
+            "D773 no other parameter is called `other`: write it below `params`",
+        ),
+        ("{make: {params: {size: {name: other}}}}", "D773 `name` of `size` has no `in`"),
+        (
+            "{make: {params: {a: {in: query, type: string}}}}",
+            "D773 `a` belongs below `params` of the tool",
+        ),
     ] {
         assert_eq!(findings(requests), [expected], "{requests}");
     }
