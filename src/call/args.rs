@@ -1,19 +1,24 @@
 //! Arguments are checked before anything is sent.
 //!
 //! The input schema decides what is right. What is wrong is converted where nothing is lost
-//! (see [`ParamKind::coerce`](crate::descriptor::model::ParamKind::coerce)); all that remains is
+//! (see `convert`); all that remains is
 //! reported at once. Null stands for an absent value, except for a member of a JSON body, where
-//! it is a value that APIs use to clear a field.
+//! it is a value that APIs use to clear a field, unless the file says which members can be null.
 
 use std::{collections::HashSet, sync::Arc};
 
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
-use super::{ArgumentError, ArgumentProblem};
+use super::{
+    ArgumentError, ArgumentProblem,
+    convert::{self, Fitted, Target},
+};
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{BodyKind, Location, Param, ParamKind, Role, Rules, StreamArgument, Tool},
+    descriptor::model::{
+        Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
+    },
     names::nearest,
 };
 
@@ -26,6 +31,8 @@ pub struct Arguments {
     params: Arc<[EntryParam]>,
     /// One for each parameter, and in the same order.
     values: Vec<Option<Value>>,
+    /// What becomes members of a body that may have any.
+    others: Map<String, Value>,
 }
 
 impl Arguments {
@@ -51,7 +58,7 @@ impl Arguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values }
+        Self { params: params.into(), values, others: Map::new() }
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
@@ -73,7 +80,13 @@ impl Arguments {
     /// Returns the values by property name: what the caller gave, as it will be sent, and the
     /// defaults. For a person to look at, and for digests.
     pub fn as_object(&self) -> Map<String, Value> {
-        self.named().map(|(param, value)| (param.property.clone(), value.clone())).collect()
+        let named = self.named().map(|(param, value)| (param.property.clone(), value.clone()));
+        named.chain(self.others.clone()).collect()
+    }
+
+    /// Returns what no parameter is for, and becomes members of a body that may have any.
+    pub(crate) fn others(&self) -> &Map<String, Value> {
+        &self.others
     }
 
     /// Puts `value` in the place of the parameter with this name on the wire; returns whether
@@ -105,24 +118,42 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
     let faults = Faults::find(entry, &arguments);
     let Value::Object(mut arguments) = arguments else { unreachable!("built as an object above") };
 
-    let mut problems = faults.unknown;
+    let (others, mut problems) = others(entry, faults.unknown, &mut arguments);
     problems.extend(faults.unfit);
+    let beside = Beside::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
     for EntryParam { property, param, .. } in entry.params.iter() {
-        let value = match arguments.remove(property) {
-            Some(value) => {
-                // A double without a fraction is an integer by JSON Schema, not on the wire.
-                let mend = faults.mistyped.contains(property)
-                    || (param.kind == ParamKind::Integer && value.is_f64());
-                match if mend { param.kind.coerce(value) } else { Ok(value) } {
-                    Ok(value) => Some(value),
-                    Err(value) => {
+        let given = match arguments.remove(property) {
+            Some(value)
+                if faults.mistyped.contains(property) || convert::needs_look(param, &value) =>
+            {
+                match convert::fit(param, Target::of(param, entry.tool()), value) {
+                    Fitted::Value(value) => Some(value),
+                    Fitted::Absent => None,
+                    Fitted::Wrong(value) => {
                         problems.push(ArgumentProblem::wrong_type(property, param, &value));
-                        None
+                        values.push(None);
+                        continue;
+                    }
+                    Fitted::Refused(reason) => {
+                        problems.push(ArgumentProblem::value(property, reason));
+                        values.push(None);
+                        continue;
                     }
                 }
             }
+            Some(value) => Some(value),
             None if nulls.contains(property) => Some(Value::Null),
+            None => None,
+        };
+        let is_covered = beside.covers(param);
+        let value = match given {
+            Some(_) if is_covered && param.form.whole.is_none() => {
+                problems.push(beside.either(property));
+                None
+            }
+            Some(value) => Some(value),
+            None if is_covered => None,
             None if param.required => {
                 let name = property.clone();
                 problems.push(ArgumentProblem::Missing { name, kind: param.kind });
@@ -137,10 +168,100 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
         }
         values.push(value);
     }
+    if let (Some(name), true) = (others.keys().next(), beside.body_is_given()) {
+        problems.push(beside.either(name));
+    }
     if problems.is_empty() {
-        Ok(Arguments { params: Arc::clone(&entry.params), values })
+        Ok(Arguments { params: Arc::clone(&entry.params), values, others })
     } else {
         Err(ArgumentError::new(entry, problems))
+    }
+}
+
+/// Takes what no parameter is for out of the arguments, where the body may have any members;
+/// reports the rest. What is nearly the name of a parameter that is missing is a mistake.
+fn others(
+    entry: &Entry,
+    unknown: Vec<String>,
+    arguments: &mut Map<String, Value>,
+) -> (Map<String, Value>, Vec<ArgumentProblem>) {
+    let is_open = entry.tool().and_then(Tool::http).is_some_and(|http| http.rules.open);
+    let (mut others, mut problems) = (Map::new(), Vec::new());
+    for name in unknown {
+        let nearest = entry.nearest_property(&name).map(str::to_owned);
+        let is_mistake = nearest.as_ref().is_some_and(|nearest| {
+            let param = entry.params.iter().find(|param| param.property == *nearest);
+            let is_missing =
+                param.is_some_and(|it| it.param.required) && !arguments.contains_key(nearest);
+            is_missing || param.is_some_and(|it| it.param.name == name)
+        });
+        let is_name = !name.is_empty() && !name.contains(char::is_control);
+        match arguments.remove(&name) {
+            Some(value) if is_open && is_name && !is_mistake => {
+                others.insert(name, value);
+            }
+            _ => problems.push(ArgumentProblem::Unknown { nearest, name }),
+        }
+    }
+    (others, problems)
+}
+
+/// Parameters that are all of the body or of the query, beside others that are its members: a
+/// caller gives one or the others.
+#[derive(Default)]
+struct Beside {
+    /// The properties of wholes that are given.
+    given: Vec<(Location, String)>,
+    /// Of what members are given.
+    has_members: Vec<Location>,
+}
+
+impl Beside {
+    fn of(
+        entry: &Entry,
+        arguments: &Map<String, Value>,
+        nulls: &HashSet<String>,
+        has_others: bool,
+    ) -> Self {
+        let mut beside = Self::default();
+        if entry.params.iter().all(|it| it.param.form.whole.is_none()) {
+            return beside;
+        }
+        for EntryParam { property, param, .. } in entry.params.iter() {
+            let Some(location) = param.location() else { continue };
+            if !arguments.contains_key(property) && !nulls.contains(property) {
+                continue;
+            }
+            if param.form.whole.is_some() {
+                beside.given.push((location, property.clone()));
+            } else {
+                beside.has_members.push(location);
+            }
+        }
+        if has_others {
+            beside.has_members.push(Location::Body);
+        }
+        beside
+    }
+
+    /// Returns whether a parameter need not be given, because the whole is or its members are.
+    fn covers(&self, param: &Param) -> bool {
+        let Some(location) = param.location() else { return false };
+        if param.form.whole.is_some() {
+            self.has_members.contains(&location)
+        } else {
+            self.given.iter().any(|(other, _)| *other == location)
+        }
+    }
+
+    fn body_is_given(&self) -> bool {
+        self.given.iter().any(|(location, _)| *location == Location::Body)
+    }
+
+    fn either(&self, property: &str) -> ArgumentProblem {
+        let whole = self.given.iter().map(|(_, whole)| whole.as_str()).collect::<Vec<_>>();
+        let reason = format!("cannot be given beside `{}`, which is all of it", whole.join("`, `"));
+        ArgumentProblem::value(property, reason)
     }
 }
 
@@ -153,19 +274,10 @@ fn set_nulls_aside(
     if !arguments.values().any(Value::is_null) {
         return (arguments, kept);
     }
-    // A server that checks the parameters of a JSON-RPC method refuses null for what was left out.
-    let has_json = |tool: &Tool| matches!(tool.body(), Some(BodyKind::Json | BodyKind::JsonAs(_)));
-    let in_json = entry.tool().is_some_and(has_json);
     arguments.retain(|name, value| {
         let param = value.is_null().then(|| entry.param(name)).flatten();
         let Some(param) = param else { return true };
-        let takes_null = match param.role {
-            Role::Sent(Location::Body) => in_json,
-            // A script tells null from absence, and hands it on.
-            Role::Script => true,
-            Role::Sent(_) | Role::Jq | Role::Stream(_) | Role::Wait => false,
-        };
-        if takes_null && param.kind != ParamKind::FileUrl && !param.required {
+        if takes_null(param, entry.tool()) {
             kept.insert(name.clone());
         }
         false
@@ -173,10 +285,35 @@ fn set_nulls_aside(
     (arguments, kept)
 }
 
+/// Returns whether null is a value of a parameter.
+fn takes_null(param: &Param, tool: Option<&Tool>) -> bool {
+    let is_any = matches!(param.kind, ParamKind::Union(kinds) if kinds.is_any());
+    let is_declared = param.form.nullable || (is_any && param.form.whole.is_none());
+    match param.role {
+        Role::Sent(Location::Body) => match tool.map(|tool| (&tool.request, tool.nulls_declared)) {
+            Some((Request::Http(http), nulls_declared)) if http.body.is_json() => {
+                let is_usual = !nulls_declared
+                    && !param.required
+                    && param.form.whole.is_none()
+                    && param.kind != ParamKind::FileUrl;
+                is_declared || is_usual
+            }
+            // A server that checks the parameters of a JSON-RPC method refuses null for what was
+            // left out.
+            Some((Request::Rpc(_), _)) => param.form.nullable,
+            _ => false,
+        },
+        // A script tells null from absence, and hands it on.
+        Role::Script => is_declared || !param.required,
+        Role::Sent(_) | Role::Jq | Role::Stream(_) | Role::Wait => false,
+    }
+}
+
 /// What the schema finds, apart from what is missing.
 #[derive(Default)]
 struct Faults {
-    unknown: Vec<ArgumentProblem>,
+    /// The names that no parameter has.
+    unknown: Vec<String>,
     /// What the API certainly refuses.
     unfit: Vec<ArgumentProblem>,
     /// The properties whose values are of another type.
@@ -194,10 +331,7 @@ impl Faults {
         for error in validator.iter_errors(arguments) {
             match error.kind() {
                 ValidationErrorKind::AdditionalProperties { unexpected } => {
-                    faults.unknown.extend(unexpected.iter().map(|name| ArgumentProblem::Unknown {
-                        nearest: entry.nearest_property(name).map(str::to_owned),
-                        name: name.clone(),
-                    }));
+                    faults.unknown.extend(unexpected.iter().cloned());
                 }
                 // Found again in the order of the parameters, with what they must be.
                 ValidationErrorKind::Required { .. } => {}
@@ -242,7 +376,9 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         Role::Stream(argument) => return not_stream(property, argument, value),
         Role::Wait => return not_wait(property, value),
     };
+    let is_written = matches!(param.form.style, Style::Listed { .. } | Style::Json);
     let reason = match value {
+        Value::Array(_) | Value::Object(_) if is_written => return None,
         Value::Object(_) => format!("is an object and cannot be part of {place}"),
         Value::Array(_) if param.is_in(Location::Path) => {
             format!("is an array and cannot be part of {place}")
@@ -310,143 +446,4 @@ fn not_wait(property: &str, value: &Value) -> Option<ArgumentProblem> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::catalog::fixture;
-
-    fn checked(params: &[&str], arguments: Value) -> Result<Arguments, ArgumentError> {
-        let path: String = params
-            .iter()
-            .filter_map(|text| text.split_once(":path:"))
-            .map(|(name, _)| format!("/{{{name}}}"))
-            .collect();
-        let catalog = fixture::catalog(vec![fixture::tool("POST", &path, params)]);
-        let Value::Object(arguments) = arguments else { panic!("not an object") };
-        check(&catalog.entries()[0], arguments)
-    }
-
-    fn gives(params: &[&str], arguments: Value, expected: Value) {
-        let arguments = checked(params, arguments).unwrap();
-        // As text, because the order and the form of numbers count.
-        assert_eq!(Value::Object(arguments.as_object()).to_string(), expected.to_string());
-    }
-
-    fn fails(params: &[&str], arguments: Value, expected: &str) {
-        let message = checked(params, arguments).unwrap_err().to_string();
-        let message = message.strip_prefix("the arguments of `tool` cannot be used: ").unwrap();
-        assert_eq!(message, expected);
-    }
-
-    #[test]
-    fn values_come_in_declared_order_with_defaults() {
-        gives(
-            &["a:query:string", "b:query:integer=7", "c:body:object", "d:query:string"],
-            json!({"c": {"x": 1}, "a": "1"}),
-            json!({"a": "1", "b": 7, "c": {"x": 1}}),
-        );
-    }
-
-    #[test]
-    fn what_models_send_is_converted_where_nothing_is_lost() {
-        gives(&["n:query:integer"], json!({"n": "5"}), json!({"n": 5}));
-        gives(&["n:query:integer"], json!({"n": 5.0}), json!({"n": 5}));
-        gives(&["b:query:boolean"], json!({"b": "true"}), json!({"b": true}));
-        gives(&["s:path:string"], json!({"s": 5}), json!({"s": "5"}));
-        gives(&["o:body:object"], json!({"o": "{\"a\":1}"}), json!({"o": {"a": 1}}));
-        gives(&["a:query:array"], json!({"a": "[1,2]"}), json!({"a": [1, 2]}));
-        // A string stays a string, whatever it looks like.
-        gives(&["s:query:string"], json!({"s": "5"}), json!({"s": "5"}));
-    }
-
-    #[test]
-    fn big_integers_keep_their_digits() {
-        let big = "9007199254740993";
-        gives(&["n:query:integer"], json!({"n": big}), json!({"n": 9_007_199_254_740_993_u64}));
-        gives(&["n:query:integer"], json!({"n": u64::MAX}), json!({"n": u64::MAX}));
-        let beyond: Value = serde_json::from_str(r#"{"n": 18446744073709551616}"#).unwrap();
-        fails(
-            &["n:query:integer"],
-            beyond,
-            "`n` must be an integer of at most 64 bits, not a number that has a fraction or too \
-             many digits",
-        );
-    }
-
-    #[test]
-    fn all_problems_come_in_one_message() {
-        fails(
-            &["id:path:string", "limit:query:integer", "tags:query:array"],
-            json!({"limit": "ten", "tags": "a", "limt": 5, "zzz": 1}),
-            "there is no parameter `limt`, did you mean `limit`?; there is no parameter `zzz`; \
-             `id` (string) is required; `limit` must be an integer of at most 64 bits, not a \
-             string; `tags` must be an array, not a string. It takes: id (string, required), \
-             limit (integer), tags (array)",
-        );
-    }
-
-    #[test]
-    fn a_tool_without_parameters_says_so() {
-        fails(&[], json!({"x": 1}), "there is no parameter `x`. It takes no arguments");
-    }
-
-    #[test]
-    fn null_is_absent_outside_of_a_json_body() {
-        gives(&["q:query:string"], json!({"q": null}), json!({}));
-        gives(&["q:query:integer=3"], json!({"q": null}), json!({"q": 3}));
-        gives(&["h:header:string"], json!({"h": null}), json!({}));
-        gives(&["b:body:string"], json!({"b": null}), json!({"b": null}));
-        gives(&["b:body:string=\"x\""], json!({"b": null}), json!({"b": null}));
-        gives(&["b:body:object"], json!({}), json!({}));
-    }
-
-    #[test]
-    fn null_is_no_value_for_what_is_required() {
-        let expected = "`x` (string) is required. It takes: x (string, required)";
-        fails(&["x:path:string"], json!({"x": null}), expected);
-        fails(&["x:query:string!"], json!({"x": null}), expected);
-        fails(&["x:body:string!"], json!({"x": null}), expected);
-        fails(&[], json!({"x": null}), "there is no parameter `x`. It takes no arguments");
-    }
-
-    #[test]
-    fn path_and_header_values_have_no_control_characters() {
-        let path = "`x` has control characters, which a path must not have";
-        fails(&["x:path:string"], json!({"x": "a\r\nb"}), path);
-        let header = "`x` has control characters, which a header field must not have";
-        fails(&["x:header:string"], json!({"x": "a\nb: c"}), header);
-        fails(
-            &["x:path:string"],
-            json!({"x": ""}),
-            "`x` must not be empty: it is part of the path",
-        );
-        gives(&["x:query:string"], json!({"x": "a\nb"}), json!({"x": "a\nb"}));
-        gives(&["x:body:string"], json!({"x": "a\0"}), json!({"x": "a\0"}));
-    }
-
-    #[test]
-    fn containers_stay_out_of_the_path() {
-        let reason = "`x` is an object and cannot be part of a path";
-        fails(&["x:path:object"], json!({"x": {"a": 1}}), reason);
-        let reason = "`x` is an array and cannot be part of a path";
-        fails(&["x:path:array"], json!({"x": ["a"]}), reason);
-    }
-
-    #[test]
-    fn a_default_is_checked_like_a_value() {
-        fails(&["x:path:string=\"\""], json!({}), "`x` must not be empty: it is part of the path");
-    }
-
-    #[test]
-    fn numeric_property_names_are_names() {
-        gives(&["5:query:integer"], json!({"5": "6"}), json!({"5": 6}));
-    }
-
-    #[test]
-    fn values_are_found_by_their_name_on_the_wire() {
-        let arguments = checked(&["f[a]:query:string"], json!({"f_a": "x"})).unwrap();
-        assert_eq!(arguments.get("f[a]"), Some(&json!("x")));
-        assert_eq!(arguments.get("f_a"), None);
-    }
-}
+mod tests;

@@ -1,49 +1,57 @@
 //! The body of a request and its content type.
 
+use std::borrow::Cow;
+
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, Multipart, PlannedBody, RpcCall, encode};
-use crate::descriptor::model::{BodyKind, Location, Param, ParamKind, Request, Tool};
+use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode};
+use crate::descriptor::model::{
+    BodyKind, KindList, Location, Param, ParamKind, Request, Tool, Whole,
+};
 
 /// Returns the body and, when there is one, its content type.
 ///
-/// A file is the whole body, except in a multipart one. Where no body parameter has a value there is no body at all: servers
-/// refuse a GET or a DELETE that announces JSON and sends none.
+/// A whole body is what its parameter says. Where no body parameter has a value there is no body at all, unless
+/// the API wants one: servers refuse a GET or a DELETE that announces JSON and sends none.
 pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Option<HeaderValue>) {
     let mut members = arguments.iter().filter(|(param, _)| param.is_in(Location::Body));
-    let kind = match &tool.request {
-        Request::Http(http) => &http.body,
+    let http = match &tool.request {
+        Request::Http(http) => http,
         Request::Rpc(rpc) => {
-            let call = RpcCall { id: 0, method: rpc.method.clone(), params: object(tool, members) };
+            let params = object(tool, members, &Map::new());
+            let call = RpcCall { id: 0, method: rpc.method.clone(), params };
             return (PlannedBody::Rpc(call), Some(content_type(&BodyKind::Json)));
         }
     };
+    let kind = &http.body;
     if *kind == BodyKind::Multipart {
-        return multipart(tool, members);
+        return multipart(tool, members, arguments.others(), http.rules.required);
     }
-    let file = members.clone().find(|(param, _)| param.kind == ParamKind::FileUrl);
-    if let Some(reference) = file.and_then(|(_, value)| value.as_str()) {
-        return (PlannedBody::File(reference.to_owned()), Some(content_type(kind)));
+    let is_whole = |param: &Param| param.form.whole.is_some() || param.kind == ParamKind::FileUrl;
+    if let Some((param, value)) = members.clone().find(|(param, _)| is_whole(param)) {
+        return (whole(param, value), Some(content_type(kind)));
     }
+    let is_wanted = http.rules.required;
     let bytes = match kind {
         BodyKind::Form => {
             let mut pairs = String::new();
-            for (name, value) in object(tool, members) {
+            for (name, value) in object(tool, members, arguments.others()) {
                 encode::push_query(&mut pairs, &name, &value);
             }
-            (!pairs.is_empty()).then(|| pairs.into_bytes())
+            (is_wanted || !pairs.is_empty()).then(|| pairs.into_bytes())
         }
-        BodyKind::Json | BodyKind::JsonAs(_) => {
-            let object = object(tool, members);
-            (!object.is_empty()).then(|| Value::Object(object).to_string().into_bytes())
+        // A whole body of JSON that was not given may have members in its place.
+        BodyKind::Raw(_) if !http.rules.open => {
+            members.next().map(|(_, value)| text_of(value).into_bytes())
+        }
+        BodyKind::Json | BodyKind::JsonAs(_) | BodyKind::Raw(_) => {
+            let object = object(tool, members, arguments.others());
+            let has_body = is_wanted || !object.is_empty();
+            has_body.then(|| Value::Object(object).to_string().into_bytes())
         }
         // Returned above.
         BodyKind::Multipart => None,
-        BodyKind::Raw(_) => members.next().map(|(_, value)| match encode::scalar(value) {
-            Some(text) => text.into_owned().into_bytes(),
-            None => value.to_string().into_bytes(),
-        }),
     };
     match bytes {
         Some(bytes) => (PlannedBody::Bytes(bytes), Some(content_type(kind))),
@@ -51,29 +59,64 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
     }
 }
 
+/// Returns a body that is the value of one parameter. Text that may be text goes out as such,
+/// unless it is the handle of a file, or JSON takes it and a file of the directory has that name.
+fn whole(param: &Param, value: &Value) -> PlannedBody {
+    let Value::String(text) = value else {
+        return PlannedBody::Bytes(text_of(value).into_bytes());
+    };
+    let file = || PlannedBody::File(text.clone());
+    let kinds = KindList::of([param.kind]);
+    match param.form.whole {
+        _ if param.kind == ParamKind::FileUrl || convert::is_handle(text) => file(),
+        Some(Whole::Json) if convert::is_json_of(text, kinds) => {
+            PlannedBody::Bytes(text.clone().into_bytes())
+        }
+        Some(Whole::Json) if kinds.contains(ParamKind::String) => {
+            let otherwise = value.to_string().into_bytes();
+            PlannedBody::Named { name: text.clone(), otherwise }
+        }
+        Some(Whole::Json) => file(),
+        Some(Whole::Bytes | Whole::Query | Whole::Text) | None => {
+            PlannedBody::Bytes(text.clone().into_bytes())
+        }
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    encode::scalar(value).map_or_else(|| value.to_string(), Cow::into_owned)
+}
+
 /// Returns the fields, then the files: some servers stop reading at the first file.
 fn multipart<'a>(
     tool: &Tool,
     members: impl Iterator<Item = (&'a Param, &'a Value)> + Clone,
+    others: &Map<String, Value>,
+    is_wanted: bool,
 ) -> (PlannedBody, Option<HeaderValue>) {
     let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
     let mut multipart = Multipart { fields: Vec::new() };
-    for (name, value) in object(tool, members.clone().filter(|(param, _)| !is_file(param))) {
+    let texts = members.clone().filter(|(param, _)| !is_file(param));
+    for (name, value) in object(tool, texts, others) {
         multipart.push(&name, &value);
     }
     for (param, value) in members.filter(|(param, _)| is_file(param)) {
-        multipart.push_file(&param.name, value.as_str().unwrap_or_default());
+        let references = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for reference in references.iter().filter_map(Value::as_str) {
+            multipart.push_file(&param.name, reference);
+        }
     }
-    if multipart.fields.is_empty() {
+    if multipart.fields.is_empty() && !is_wanted {
         return (PlannedBody::None, None);
     }
     (PlannedBody::Multipart(multipart), Some(content_type(&BodyKind::Multipart)))
 }
 
-/// Returns the body parameters as the members of an object.
+/// Returns the body parameters as the members of an object, and then the others.
 fn object<'a>(
     tool: &Tool,
     members: impl Iterator<Item = (&'a Param, &'a Value)>,
+    others: &Map<String, Value>,
 ) -> Map<String, Value> {
     let mut object = Map::new();
     for (param, value) in members {
@@ -83,6 +126,7 @@ fn object<'a>(
             object.insert(param.name.clone(), value.clone());
         }
     }
+    object.extend(others.clone());
     object
 }
 

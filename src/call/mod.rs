@@ -9,6 +9,7 @@ mod accept;
 mod args;
 mod base_url;
 mod body;
+mod convert;
 mod door;
 pub(crate) mod encode;
 mod error;
@@ -70,6 +71,14 @@ pub enum PlannedBody {
     Bytes(Vec<u8>),
     /// The bytes of a file, streamed; the reference is what the caller wrote.
     File(String),
+    /// Those of the file of this name in the directory of files, if there is one, and these
+    /// otherwise.
+    Named {
+        /// What the caller wrote.
+        name: String,
+        /// The same as a JSON string.
+        otherwise: Vec<u8>,
+    },
     /// Fields and files, framed while they are sent.
     Multipart(Multipart),
     /// A JSON-RPC 2.0 request.
@@ -89,6 +98,10 @@ impl fmt::Display for CallPlan {
                 write!(formatter, "\n\n{}", String::from_utf8_lossy(bytes))
             }
             PlannedBody::File(reference) => write!(formatter, "\n\n<bytes of {reference}>"),
+            PlannedBody::Named { name, otherwise } => {
+                let text = String::from_utf8_lossy(otherwise);
+                write!(formatter, "\n\n<bytes of {name} if there is such a file, else {text}>")
+            }
             PlannedBody::Multipart(multipart) => write!(formatter, "\n\n{multipart}"),
             PlannedBody::Rpc(call) => write!(formatter, "\n\n{}", call.to_json()),
         }

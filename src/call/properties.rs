@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
 use crate::{
     catalog::{Catalog, fixture},
-    descriptor::model::BodyKind,
+    descriptor::model::{BodyKind, KindList, ParamKind, Tool},
 };
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
@@ -35,6 +35,42 @@ fn planned(arguments: &Value) -> Result<CallPlan, ArgumentError> {
     let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
     let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
     plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?, Door::Mcp)
+}
+
+static OPEN: LazyLock<Catalog> = LazyLock::new(|| {
+    let mut open = fixture::tool("POST", "/x", &["any:body:any", "union:body:any", "q:query:any"]);
+    let kinds = [ParamKind::String, ParamKind::Number, ParamKind::Boolean, ParamKind::Object];
+    open.params[1].kind = ParamKind::Union(KindList::of(kinds));
+    open.http_mut().unwrap().rules.open = true;
+    let mut whole = fixture::tool("POST", "/x", &["file:body:file_url"]);
+    let body = BodyKind::Raw(mime::APPLICATION_JSON);
+    body.settle(&mut whole.params[0]);
+    whole.http_mut().unwrap().body = body;
+    fixture::catalog(vec![open, Tool { name: "whole".to_owned(), ..whole }])
+});
+
+fn planned_open(entry: usize, arguments: Value) -> CallPlan {
+    let entry = &OPEN.entries()[entry];
+    let base = BaseUrl::parse("https://host.example/").unwrap();
+    let arguments = check(entry, arguments.as_object().unwrap().clone()).unwrap();
+    plan(entry, entry.tool().unwrap(), &base, &arguments, Door::Mcp).unwrap()
+}
+
+/// Any JSON.
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        integer(),
+        short().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(short(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
 }
 
 /// Text with everything that means something in a URL or in JSON.
@@ -150,6 +186,48 @@ proptest! {
         expected.extend(l.into_iter().map(|item| ("l".to_owned(), item)));
         expected.push((format!("o[{key}][n]"), s));
         prop_assert_eq!(pairs, expected);
+    }
+
+    #[test]
+    fn any_value_arrives_as_given(value in json_value(), name in short()) {
+        let is_name = !name.is_empty() && !name.contains(char::is_control);
+        let name = if is_name { format!("other {name}") } else { "other".to_owned() };
+        let given = json!({"any": value, name: value});
+        prop_assert_eq!(body(&planned_open(0, given.clone())), given);
+    }
+
+    #[test]
+    fn a_value_of_a_union_keeps_its_kind(
+        value in prop_oneof![
+            short().prop_filter("JSON of an object", |it| !it.trim_start().starts_with('{'))
+                .prop_map(Value::from),
+            integer(),
+            any::<bool>().prop_map(Value::from),
+            proptest::collection::btree_map(short(), integer(), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ],
+    ) {
+        let given = json!({"union": value});
+        prop_assert_eq!(body(&planned_open(0, given.clone())), given);
+    }
+
+    #[test]
+    fn a_whole_body_arrives_as_given(value in json_value()) {
+        prop_assume!(!value.is_null());
+        let planned = planned_open(1, json!({"file": value}));
+        match (&planned.body, &value) {
+            (PlannedBody::Named { name, otherwise }, Value::String(text)) => {
+                prop_assert_eq!(name, text);
+                let sent: Value = serde_json::from_slice(otherwise).unwrap();
+                prop_assert_eq!(&sent, &value);
+            }
+            // Text that is JSON goes out as it is.
+            (PlannedBody::Bytes(bytes), Value::String(text)) => {
+                prop_assert_eq!(bytes, text.as_bytes());
+                prop_assert!(serde_json::from_str::<Value>(text).is_ok());
+            }
+            _ => prop_assert_eq!(body(&planned), value),
+        }
     }
 
     #[test]

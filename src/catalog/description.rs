@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::Operation;
 use crate::{
-    descriptor::model::Deprecation,
+    descriptor::model::{Deprecation, Tool},
     names::words,
     text::{cut_prose, plain},
 };
@@ -31,6 +31,9 @@ pub(crate) fn describe(operation: Operation<'_>, replacement: Option<&str>) -> S
         let room = DESCRIPTION_MAX - notice.chars().count() - 2;
         text = cut_prose(&text, room).0.into_owned();
         append(&mut text, &notice);
+    }
+    if operation.tool().and_then(Tool::http).is_some_and(|http| http.rules.open) {
+        append(&mut text, "Other arguments become members of the body.");
     }
     for (key, value) in operation.hints() {
         let value = collapse(value);
@@ -91,9 +94,11 @@ fn notice(deprecation: &Deprecation, replacement: Option<&str>) -> String {
 }
 
 /// Adds a sentence to a text that may lack its full stop.
-fn append(text: &mut String, sentence: &str) {
-    end(text);
-    text.push(' ');
+pub(super) fn append(text: &mut String, sentence: &str) {
+    if !text.is_empty() {
+        end(text);
+        text.push(' ');
+    }
     text.push_str(sentence);
 }
 

@@ -45,11 +45,11 @@ impl ParamKind {
             (Self::Array | Self::Object, Value::String(text)) => {
                 serde_json::from_str(text).ok().filter(|inner| self.accepts(inner))
             }
-            (Self::Boolean, Value::String(text)) => match text.as_str() {
-                "true" => Some(Value::Bool(true)),
-                "false" => Some(Value::Bool(false)),
-                _ => None,
-            },
+            // Python writes them with a capital letter.
+            (Self::Boolean, Value::String(text)) => {
+                let is = |word: &str| text.eq_ignore_ascii_case(word);
+                (is("true") || is("false")).then(|| Value::Bool(is("true")))
+            }
             (Self::Integer, Value::Number(number)) => integer(number),
             (Self::Integer, Value::String(text)) => {
                 serde_json::from_str(text).ok().and_then(|number| integer(&number))
@@ -120,6 +120,7 @@ mod tests {
         gives(ParamKind::Number, json!("1.5"), json!(1.5));
         gives(ParamKind::Boolean, json!("true"), json!(true));
         gives(ParamKind::Boolean, json!("false"), json!(false));
+        gives(ParamKind::Boolean, json!("True"), json!(true));
         gives(ParamKind::String, json!(5), json!("5"));
         gives(ParamKind::String, json!(true), json!("true"));
         gives(ParamKind::String, json!(u64::MAX), json!("18446744073709551615"));

@@ -10,7 +10,7 @@ use crate::descriptor::{
     events::Events,
     model::{
         BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
-        Role, StreamArgument, Tool,
+        Role, StreamArgument, Tool, Whole,
     },
 };
 
@@ -105,10 +105,19 @@ fn settle(param: &mut Param) {
 fn raw_body_file(tool: &Tool) -> Option<Param> {
     let declared = tool.params.iter().any(|param| param.is_in(Location::Body));
     let is_file = matches!(tool.body(), Some(BodyKind::Multipart | BodyKind::Raw(_)));
-    let description = "File to send: a name in the files directory, or a reference";
+    let http = tool.http().filter(|_| is_file && !declared)?;
+    if http.body == BodyKind::Multipart && http.rules.open {
+        return None;
+    }
     let role = Role::Sent(Location::Body);
-    let file = optional(Tool::RAW_BODY_PARAM, role, ParamKind::FileUrl, description);
-    (is_file && !declared).then(|| Param { required: true, ..file })
+    let mut file = Param::new(Tool::RAW_BODY_PARAM, role, ParamKind::FileUrl);
+    file.required = !http.rules.open;
+    if http.rules.only_file {
+        file.form.whole = Some(Whole::Bytes);
+    } else {
+        http.body.settle(&mut file);
+    }
+    Some(file)
 }
 
 /// Returns the parameter for a jq program of the caller. A parameter of the tool keeps the name

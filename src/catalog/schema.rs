@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{EntryParam, description::collapse};
+use super::{
+    EntryParam,
+    description::{append, collapse},
+};
 use crate::{
-    descriptor::model::{ParamKind, Role},
+    descriptor::model::{Param, ParamKind, Role, Style, Whole},
     text,
 };
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.
 pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
-    let mut schema = object(params.iter().filter(|param| param.listed));
+    let mut schema = object(params.iter().filter(|param| param.listed), property);
     // What this program adds has a type that no file says.
     let texts = |param: &&EntryParam| {
         matches!(param.param.role, Role::Stream(_)) && param.param.kind == ParamKind::Array
@@ -33,14 +36,26 @@ pub(crate) fn listed(params: &[EntryParam]) -> Map<String, Value> {
 }
 
 /// Returns the schema that arguments are checked against: all parameters, and nothing else.
+///
+/// Values that are written in one text or are a whole body may be given in several ways: they are
+/// looked at one by one.
 pub(crate) fn checked(params: &[EntryParam]) -> Map<String, Value> {
-    let mut schema = object(params.iter());
+    let mut schema = object(params.iter(), |EntryParam { param, .. }| {
+        let form = &param.form;
+        let is_free = form.whole.is_some() || form.several || form.style != Style::Usual;
+        let mut property = Map::new();
+        if !is_free {
+            property.extend(types(param).map(|types| ("type".to_owned(), types)));
+        }
+        property.into()
+    });
     schema.insert("additionalProperties".to_owned(), false.into());
     schema
 }
 
 fn object<'params>(
     params: impl Iterator<Item = &'params EntryParam> + Clone,
+    property: impl Fn(&EntryParam) -> Value,
 ) -> Map<String, Value> {
     let required: Vec<Value> = params
         .clone()
@@ -88,20 +103,59 @@ pub(crate) fn is_seen(value: &Value) -> bool {
     }
 }
 
+/// Returns the types that are listed for a parameter; `None` for any.
+fn types(param: &Param) -> Option<Value> {
+    let mut types = param.kind.schema_types();
+    if param.form.several {
+        types = vec!["array"];
+    }
+    if types.is_empty() {
+        return None;
+    }
+    // The name of a file.
+    if param.form.whole == Some(Whole::Json) && !types.contains(&"string") {
+        types.push("string");
+    }
+    if param.form.nullable {
+        types.push("null");
+    }
+    Some(match types.as_slice() {
+        [one] => (*one).into(),
+        several => several.into(),
+    })
+}
+
+/// Says how a file is given: in every conversation, once for each parameter that takes one.
+fn how_given(param: &Param) -> Option<&'static str> {
+    match (param.form.whole, param.kind) {
+        (Some(Whole::Json), _) => Some("JSON, or the name of a file in the files directory."),
+        (Some(Whole::Text), _) => Some("Text, or dadl-file:ID."),
+        (_, ParamKind::FileUrl) if param.form.several => {
+            Some("Files: their names in the files directory, or dadl-file:ID.")
+        }
+        (_, ParamKind::FileUrl) => {
+            Some("A file: its name in the files directory, or dadl-file:ID.")
+        }
+        _ => None,
+    }
+}
+
 fn property(EntryParam { param, .. }: &EntryParam) -> Value {
     let mut property = Map::with_capacity(4);
-    match param.kind.schema_types().as_slice() {
-        [] => None,
-        [one] => property.insert("type".to_owned(), (*one).into()),
-        several => property.insert("type".to_owned(), several.into()),
-    };
+    property.extend(types(param).map(|types| ("type".to_owned(), types)));
     // Hosts refuse arrays without `items` and objects without `properties`.
     match param.kind {
+        ParamKind::FileUrl if param.form.several => {
+            property.insert("items".to_owned(), json!({ "type": "string" }))
+        }
         ParamKind::Array => property.insert("items".to_owned(), json!({})),
         ParamKind::Object => property.insert("properties".to_owned(), json!({})),
         _ => None,
     };
-    let description = param.description.as_deref().map(collapse).unwrap_or_default();
+    let mut description = param.description.as_deref().map(collapse).unwrap_or_default();
+    if let Some(how) = how_given(param) {
+        append(&mut description, how);
+    }
     if !description.is_empty() {
         property.insert("description".to_owned(), description.into());
     }

@@ -5,7 +5,10 @@ use serde_json::Value;
 use super::{CallError, step::Step};
 use crate::{
     call::{self, PlannedBody},
-    http::{backend::Exchange, upload::Activity},
+    http::{
+        backend::Exchange,
+        upload::{self, Activity},
+    },
     json::cost,
     outcome::JsonText,
 };
@@ -13,14 +16,15 @@ use crate::{
 /// A file of the wrong length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "file \"{file}\" {}, and `{tool}` takes exactly {expected}: `{asked}` answers that at {path}; \
+    "{} {}, and `{tool}` takes exactly {expected}: `{asked}` answers that at {path}; \
      nothing was sent{}",
+    .file.as_ref().map_or_else(|| "the body".to_owned(), |file| format!("file \"{file}\"")),
     .size.map_or_else(|| "does not say how long it is".to_owned(), |size| format!("has {size} bytes")),
     if .size.is_none() { "; give a file of known length" } else { "" }
 )]
 pub struct UploadSizeError {
-    /// What the caller wrote.
-    pub file: String,
+    /// What the caller wrote; `None` when it is the bytes themselves.
+    pub file: Option<String>,
     /// In bytes; `None` when nobody knows before it is sent.
     pub size: Option<u64>,
     /// In bytes.
@@ -37,11 +41,14 @@ impl Step<'_> {
     /// Checks that the file of `plan` is as long as it must be.
     pub(super) async fn check_upload_size(self) -> Result<(), CallError> {
         let Self { executor, backend, call, tool, plan, .. } = self;
-        let (Some(rule), PlannedBody::File(file)) = (&tool.upload_size, &plan.body) else {
-            return Ok(());
+        let Some(rule) = &tool.upload_size else { return Ok(()) };
+        let settled = upload::settled(plan, &executor.files).await;
+        let (file, size) = match &settled.body {
+            // A file that cannot be sent is the better reason.
+            PlannedBody::File(file) => (Some(file.clone()), executor.files.open(file).await?.size),
+            PlannedBody::Bytes(bytes) => (None, Some(bytes.len() as u64)),
+            _ => return Ok(()),
         };
-        // A file that cannot be sent is the better reason.
-        let size = executor.files.open(file).await?.size;
         let arguments = call.arguments().of(&rule.tool);
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let activity = &Activity::default();
@@ -67,7 +74,7 @@ impl Step<'_> {
             return Ok(());
         }
         Err(CallError::UploadSize(Box::new(UploadSizeError {
-            file: file.clone(),
+            file,
             size,
             expected,
             tool: tool.name.clone(),

@@ -29,7 +29,7 @@ mod workshop;
 use std::{
     collections::HashMap,
     fmt, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -68,6 +68,8 @@ use crate::{
 const READ_BUFFER: usize = 256 * 1024;
 /// So much of a reference is repeated in an error.
 const LONGEST_REFERENCE: usize = 200;
+/// Longer text is the name of no file.
+const LONGEST_NAME: usize = 1024;
 /// Begins the reference of a stored file.
 pub(crate) const REFERENCE: &str = "dadl-file:";
 /// The path of stored files on an HTTP server.
@@ -306,6 +308,24 @@ impl FileStore {
             reason,
             advice: self.advice(),
         })
+    }
+
+    /// Returns whether text is the name of a file of the directory, and of no other place: what is
+    /// only text names nothing by a path, a URL or a link that leads elsewhere.
+    pub(crate) async fn has(&self, name: &str) -> bool {
+        let is_name = (1..=LONGEST_NAME).contains(&name.len())
+            && !name.contains(char::is_control)
+            && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_name {
+            return false;
+        }
+        let Ok(directory) = tokio::fs::canonicalize(&self.inner.directory).await else {
+            return false;
+        };
+        let Ok(path) = tokio::fs::canonicalize(directory.join(name)).await else { return false };
+        path.starts_with(&directory)
+            && !path.starts_with(directory.join(STORE))
+            && tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_file())
     }
 
     /// Returns whether a URL is below the one under which this server is known.

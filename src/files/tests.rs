@@ -441,6 +441,50 @@ async fn links_and_pipes_are_no_way_out() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_name_is_a_file_of_the_directory_and_nothing_else() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret"), "x").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    for folder in ["below", ".store"] {
+        std::fs::create_dir(at(folder)).unwrap();
+    }
+    for file in ["a.json", "below/b c.json", "dadl-file:0f"] {
+        std::fs::write(at(file), "x").unwrap();
+    }
+    std::os::unix::fs::symlink(outside.path().join("secret"), at("link")).unwrap();
+    let settings = FileSettings {
+        allow_directories: vec![outside.path().to_owned()],
+        ..FileSettings::default()
+    };
+    let store = FileStore::with_settings(directory.path().to_owned(), settings);
+    for name in ["a.json", "below/b c.json", "./a.json"] {
+        assert_eq!(store.has(name).await, name != "./a.json", "{name}");
+    }
+    let absolute = at("a.json").display().to_string();
+    let url = format!("file://{absolute}");
+    let long = "a".repeat(5000);
+    for name in [
+        "",
+        "none",
+        "below",
+        "..",
+        "../x",
+        "below/../a.json",
+        "link",
+        "a\0b",
+        "a\nb",
+        &absolute,
+        &url,
+        &long,
+        "https://example.com/a.json",
+    ] {
+        assert!(!store.has(name).await, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn the_operator_names_other_directories() {
     let home = tempfile::tempdir().unwrap();
     let exports = home.path().join("ex ports");

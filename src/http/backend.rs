@@ -267,6 +267,7 @@ impl Backend {
         files: &FileStore,
         activity: &Activity,
     ) -> Result<Exchange, ExchangeError> {
+        let plan = &*upload::settled(plan, files).await;
         let purpose = match (upload::is_streamed(&plan.body), taken) {
             (true, _) => Use::Lasting,
             (false, Taken::File) => Use::Downloads,
@@ -284,6 +285,7 @@ impl Backend {
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
         let client = self.client(Use::Lasting)?;
+        let plan = &*upload::settled(plan, files).await;
         self.send_by(client, plan, rules, (Taken::Stream, files, &Activity::default())).await
     }
 

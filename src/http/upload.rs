@@ -4,6 +4,7 @@
 //! reaches the client as a broken connection; its own reason is kept beside it.
 
 use std::{
+    borrow::Cow,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use super::expect::{self, EXPECT_FROM, Sending};
 use crate::{
     call::{
-        BodyLimit, Multipart, PlannedBody,
+        BodyLimit, CallPlan, Multipart, PlannedBody,
         multipart::{self, FieldValue},
     },
     files::{ByteStream, FileError, FileStore, Upload},
@@ -167,6 +168,20 @@ impl Activity {
     }
 }
 
+/// Decides what a body is that names a file if there is one: once, so that a retry sends the same.
+pub(crate) async fn settled<'plan>(
+    plan: &'plan CallPlan,
+    files: &FileStore,
+) -> Cow<'plan, CallPlan> {
+    let PlannedBody::Named { name, otherwise } = &plan.body else { return Cow::Borrowed(plan) };
+    let body = if files.has(name).await {
+        PlannedBody::File(name.clone())
+    } else {
+        PlannedBody::Bytes(otherwise.clone())
+    };
+    Cow::Owned(CallPlan { body, ..plan.clone() })
+}
+
 /// Returns whether the body is read from files while it is sent.
 pub(crate) fn is_streamed(body: &PlannedBody) -> bool {
     matches!(body, PlannedBody::File(_) | PlannedBody::Multipart(_))
@@ -200,7 +215,7 @@ pub(crate) async fn attach(
     };
     let stream = match body {
         PlannedBody::None => None,
-        PlannedBody::Bytes(bytes) => {
+        PlannedBody::Bytes(bytes) | PlannedBody::Named { otherwise: bytes, .. } => {
             guard.check(bytes.len() as u64)?;
             *request.body_mut() = Some(bytes.clone().into());
             None

@@ -485,7 +485,13 @@ impl Pair<'_> {
                 self.requiredness(input, param, found);
             }
         }
-        if !input.kinds.is_empty() && !input.kinds.contains(&param.kind) {
+        let is_known = match param.kind {
+            ParamKind::Union(kinds) => {
+                kinds.is_any() || kinds.iter().any(|kind| input.kinds.contains(&kind))
+            }
+            kind => input.kinds.contains(&kind),
+        };
+        if !input.kinds.is_empty() && !is_known {
             let theirs: Vec<&str> = input.kinds.iter().map(|kind| text::word(*kind)).collect();
             let message = format!(
                 "the API takes {}, the tool {}",

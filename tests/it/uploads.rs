@@ -24,6 +24,21 @@ const TOOLS: &str = api!(backend: r#"
         meta: { type: object, in: body }
     note: { method: POST, path: /notes, access: write, description: "Notes.", max_body_size: 10B, params: { text: { type: string, in: body } } }
     import: { method: PUT, path: /import, access: write, description: "Imports.", content_type: application/zip, max_body_size: 10B }
+    labels: { method: PUT, path: /labels, access: write, description: "Labels.", content_type: application/json, max_body_size: 40B, params: { file: { type: file_url, in: body } } }
+    list: { method: PUT, path: /list, access: write, description: "Lists.", content_type: application/json, params: { file: { type: file_url, in: body, required: true } } }
+    name: { method: PUT, path: /name, access: write, description: "Names.", content_type: application/json, params: { file: { type: file_url, in: body, required: true } } }
+    xml: { method: PUT, path: /xml, access: write, description: "Sends XML.", content_type: application/xml, params: { file: { type: file_url, in: body, required: true } } }
+    old: { method: PUT, path: /old, access: write, description: "As before.", content_type: application/xml, params: { file: { type: file_url, in: body, required: true } } }
+    several: { method: POST, path: /several, access: write, description: "Sends.", content_type: multipart/form-data, params: { files: { type: file_url, in: body, required: true } } }
+    empty: { method: POST, path: /empty, access: write, description: "Sends.", content_type: multipart/form-data, params: { note: { type: string, in: body } } }
+_dadl_mcp:
+  requests:
+    labels: { body: { open: true, required: true } }
+    list: { params: { file: { type: array } } }
+    name: { params: { file: { type: string } } }
+    old: { body: { file: true } }
+    several: { params: { files: { type: files } } }
+    empty: { body: { required: true } }
 "#);
 
 async fn bench() -> (Upstream, Harness) {
@@ -132,4 +147,87 @@ async fn a_file_that_is_missing_sends_nothing() {
     let error = failure(&harness, "attach", json!({ "file": "none.png" })).await;
     assert!(error.starts_with("file \"none.png\" cannot be read"), "{error}");
     assert!(upstream.requests().is_empty());
+}
+
+/// The body of the only request.
+fn body(upstream: &Upstream) -> String {
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 1);
+    requests[0].split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn a_body_is_given_inline() {
+    for (tool, arguments, expected) in [
+        ("labels", json!({ "file": { "team": "infra" } }), r#"{"team":"infra"}"#),
+        ("labels", json!({ "file": "{\"team\":\"infra\"}" }), r#"{"team":"infra"}"#),
+        ("labels", json!({ "team": "infra" }), r#"{"team":"infra"}"#),
+        ("labels", json!({}), "{}"),
+        ("list", json!({ "file": [1, 2] }), "[1,2]"),
+        ("list", json!({ "file": "[1, 2]" }), "[1, 2]"),
+        ("name", json!({ "file": "hello" }), r#""hello""#),
+        ("xml", json!({ "file": "<a>1</a>" }), "<a>1</a>"),
+    ] {
+        let (upstream, harness) = bench().await;
+        harness.call(tool, arguments).await.unwrap();
+        assert_eq!(body(&upstream), expected, "{tool}");
+    }
+    let (upstream, harness) = bench().await;
+    let error = failure(&harness, "labels", json!({ "file": { "a": "x".repeat(40) } })).await;
+    assert!(error.contains("more than the 40"), "{error}");
+    let error = failure(&harness, "list", json!({ "file": "[1" })).await;
+    assert!(error.contains("`file` is neither JSON of its type nor the name of a file"), "{error}");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_of_the_directory_is_meant_by_its_name() {
+    for (tool, file) in
+        [("labels", "a.json"), ("list", "a.json"), ("name", "a.json"), ("old", "a.json")]
+    {
+        let (upstream, harness) = bench().await;
+        write(&harness, "a.json", b"[ 3 ]");
+        harness.call(tool, json!({ "file": file })).await.unwrap();
+        assert_eq!(body(&upstream), "[ 3 ]", "{tool}");
+    }
+    let (upstream, harness) = bench().await;
+    let error = failure(&harness, "list", json!({ "file": "none.json" })).await;
+    assert!(error.starts_with("file \"none.json\" cannot be read"), "{error}");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn text_is_never_a_name() {
+    let (upstream, harness) = bench().await;
+    write(&harness, "a.xml", b"<secret/>");
+    harness.call("xml", json!({ "file": "a.xml" })).await.unwrap();
+    assert_eq!(body(&upstream), "a.xml");
+    let error = failure(&harness, "xml", json!({ "file": "dadl-file:0f" })).await;
+    assert!(error.starts_with("file \"dadl-file:0f\""), "{error}");
+    let error = failure(&harness, "xml", json!({ "file": { "a": 1 } })).await;
+    assert!(error.contains("`file` must be a string, not an object"), "{error}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_field_has_several_files() {
+    let (upstream, harness) = bench().await;
+    write(&harness, "a.txt", b"AAA");
+    write(&harness, "b.txt", b"BBB");
+    harness.call("several", json!({ "files": ["a.txt", "b.txt"] })).await.unwrap();
+    let sent = body(&upstream);
+    for part in ["name=\"files\"; filename=\"a.txt\"", "AAA", "filename=\"b.txt\"", "BBB"] {
+        assert!(sent.contains(part), "{sent}");
+    }
+    assert_eq!(sent.matches("name=\"files\"").count(), 2, "{sent}");
+}
+
+#[tokio::test]
+async fn a_required_multipart_body_has_no_parts() {
+    let (upstream, harness) = bench().await;
+    harness.call("empty", json!({})).await.unwrap();
+    let request = upstream.requests().remove(0);
+    let (_, boundary) = request.split_once("boundary=").unwrap();
+    let boundary = boundary.lines().next().unwrap();
+    assert!(request.ends_with(&format!("\r\n\r\n--{boundary}--\r\n")), "{request}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     call::{BaseUrl, check, plan},
     catalog::fixture::{self, tool},
-    descriptor::model::{BodyKind, Tool},
+    descriptor::model::{BodyKind, KindList, ParamKind, Tool},
 };
 
 use super::*;
@@ -221,6 +221,103 @@ fn raw_bodies_are_a_file_or_the_text() {
     );
     assert!(!text(plain, json!({})).contains("content-type"));
     fails(raw(&[], stream), json!({}), "`file` (string) is required");
+}
+
+/// The body of a tool whose `file` is all of it.
+fn whole(media: &str, kinds: Option<&[ParamKind]>, file: Value) -> String {
+    let put = with(tool("PUT", "/x", &["file:body:file_url"]), |tool| {
+        let body = BodyKind::Raw(media.parse().unwrap());
+        body.settle(&mut tool.params[0]);
+        if let Some(kinds) = kinds {
+            tool.params[0].kind = ParamKind::Union(KindList::of(kinds.iter().copied()));
+        }
+        tool.http_mut().unwrap().body = body;
+    });
+    let sent = text(put, json!({ "file": file }));
+    let (head, body) = sent.split_once("\n\n").unwrap();
+    assert!(head.ends_with(&format!("content-type: {media}")), "{head}");
+    body.to_owned()
+}
+
+#[test]
+fn a_whole_body_is_given_inline_or_as_a_file() {
+    use ParamKind::{Array, Integer, String};
+    let json = "application/json";
+    for (kinds, given, expected) in [
+        (None, json!({"a": null}), r#"{"a":null}"#),
+        (None, json!(5), "5"),
+        (None, json!("{\"n\": 18446744073709551616}"), "{\"n\": 18446744073709551616}"),
+        (None, json!("dadl-file:0f"), "<bytes of dadl-file:0f>"),
+        (None, json!("a.json"), "<bytes of a.json if there is such a file, else \"a.json\">"),
+        (Some(&[Array] as &[ParamKind]), json!([1, 2]), "[1,2]"),
+        (Some(&[Array]), json!("[1, 2]"), "[1, 2]"),
+        (Some(&[Array]), json!("a.json"), "<bytes of a.json>"),
+        (Some(&[Integer]), json!("5"), "5"),
+        (Some(&[String]), json!("[1]"), "<bytes of [1] if there is such a file, else \"[1]\">"),
+        (Some(&[String, Array]), json!("[1]"), "[1]"),
+    ] {
+        assert_eq!(whole(json, kinds, given), expected, "{kinds:?}");
+    }
+    for media in ["application/xml", "text/plain"] {
+        assert_eq!(whole(media, None, json!("<a>1</a>")), "<a>1</a>");
+        assert_eq!(whole(media, None, json!("a.xml")), "a.xml");
+        assert_eq!(whole(media, None, json!("dadl-file:0f")), "<bytes of dadl-file:0f>");
+    }
+    assert_eq!(whole("image/png", None, json!("a.png")), "<bytes of a.png>");
+}
+
+#[test]
+fn a_required_body_is_never_left_out() {
+    let required = |body: BodyKind| {
+        with(tool("POST", "/x", &["a:body:string"]), |tool| {
+            let http = tool.http_mut().unwrap();
+            http.body = body;
+            http.rules.required = true;
+        })
+    };
+    for (body, expected) in [
+        (BodyKind::Json, "content-type: application/json\n\n{}"),
+        (
+            BodyKind::JsonAs("application/merge-patch+json".parse().unwrap()),
+            "content-type: application/merge-patch+json\n\n{}",
+        ),
+        (BodyKind::Form, "content-type: application/x-www-form-urlencoded\n\n"),
+        (BodyKind::Multipart, "content-type: multipart/form-data\n\n"),
+    ] {
+        let sent = text(required(body), json!({}));
+        assert!(sent.ends_with(expected), "{sent}");
+    }
+}
+
+#[test]
+fn an_open_body_has_the_other_arguments() {
+    let open = |body: BodyKind| {
+        with(tool("POST", "/x", &["a:body:string"]), |tool| {
+            let http = tool.http_mut().unwrap();
+            http.body = body;
+            http.rules.open = true;
+        })
+    };
+    let given = || json!({"a": "1", "b": ["x", "y"]});
+    for (body, expected) in [
+        (BodyKind::Json, "\n\n{\"a\":\"1\",\"b\":[\"x\",\"y\"]}"),
+        (BodyKind::Form, "\n\na=1&b=x&b=y"),
+        (BodyKind::Multipart, "\n\na: 1\nb: x\nb: y"),
+    ] {
+        let sent = text(open(body), given());
+        assert!(sent.ends_with(expected), "{sent}");
+    }
+}
+
+#[test]
+fn several_files_are_a_field_each() {
+    let send = with(tool("POST", "/x", &["f:body:file_url", "n:body:string"]), |tool| {
+        tool.params[0].form.several = true;
+        tool.http_mut().unwrap().body = BodyKind::Multipart;
+    });
+    let sent = text(send.clone(), json!({"f": ["a.txt", "b.txt"], "n": "x"}));
+    assert!(sent.ends_with("n: x\nf: <bytes of a.txt>\nf: <bytes of b.txt>"), "{sent}");
+    assert!(text(send, json!({"f": "a.txt"})).ends_with("f: <bytes of a.txt>"));
 }
 
 #[test]

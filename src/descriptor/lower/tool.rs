@@ -183,9 +183,12 @@ fn requested<'tree>(
     let methods = Method::ALL.map(|method| (method.as_str(), method));
     let method = context.required_text(section, "method");
     let method = method.and_then(|text| context.choice(&text, "method", &methods));
-    let params = params::lower(section, auth, context);
+    let mut params = params::lower(section, auth, context);
     let path = path(section, &params, context);
     let body = body::kind(section, method, &params, defaults, context);
+    for (param, _) in &mut params {
+        body.settle(param);
+    }
     (Target::Http { method, path, body }, params)
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use http::HeaderValue;
 
-use super::Pagination;
+use super::{KindList, Location, Pagination, Param, ParamKind, Whole};
 use crate::descriptor::template::PathTemplate;
 
 /// What a call of a tool sends.
@@ -125,4 +125,30 @@ pub enum BodyKind {
     /// `in: body` one; a raw body without any gets the synthetic
     /// [`RAW_BODY_PARAM`](super::Tool::RAW_BODY_PARAM).
     Raw(mime::Mime),
+}
+
+impl BodyKind {
+    /// Says of a parameter what it can be where it is all of the body.
+    pub fn settle(&self, param: &mut Param) {
+        let Self::Raw(mime) = self else { return };
+        if !param.is_in(Location::Body) {
+            return;
+        }
+        let whole = Whole::of(mime);
+        param.form.whole = Some(whole);
+        param.kind = match (whole, param.kind) {
+            (Whole::Json, ParamKind::FileUrl) => ParamKind::Union(KindList::any()),
+            (Whole::Text, ParamKind::FileUrl) => ParamKind::String,
+            (_, kind) => kind,
+        };
+    }
+
+    /// Returns whether the body is JSON.
+    pub fn is_json(&self) -> bool {
+        match self {
+            Self::Json | Self::JsonAs(_) => true,
+            Self::Raw(mime) => Whole::of(mime) == Whole::Json,
+            Self::Form | Self::Multipart => false,
+        }
+    }
 }

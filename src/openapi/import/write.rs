@@ -227,7 +227,9 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
             out.mark(from, Part::Param(index, at));
         }
     }
-    let has_body = tool.inputs().any(|(_, input)| input.location == Location::Body);
+    let has_body = operation.body_rules.open
+        || operation.body_rules.required
+        || tool.inputs().any(|(_, input)| input.location == Location::Body);
     match &operation.body {
         _ if !has_body => {}
         Body::None | Body::Json(None) => {}

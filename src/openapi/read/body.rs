@@ -1,14 +1,14 @@
 //! `requestBody`, or parameters in `body` and `formData`.
 
 use mime::Mime;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Dialect, Reader, essence, list_of,
     params::{Declared, MAX_DESCRIPTION, push},
 };
 use crate::{
-    descriptor::model::{Location, ParamKind},
+    descriptor::model::{BodyRules, KindList, Location, ParamKind, Whole},
     openapi::{
         model::{Body, Input, Operation},
         report::{at, excerpt},
@@ -155,38 +155,69 @@ impl<'doc> Reader<'doc> {
         let Some(body) = self.written_as(media, shape, place) else { return };
         if !shape.members.is_empty() && !matches!(body, Body::Raw(_)) {
             self.members(operation, shape, required, place, &body);
+            operation.body_rules.required = required && !has_required_member(operation);
             operation.body = body;
             return;
         }
-        // A body that is no object with members has no form in a descriptor but a file.
+        let is_map = shape.kinds.is_any() || only_object(shape);
         let media = match &body {
             Body::None => return,
             Body::Raw(media) => media.clone(),
             Body::Json(media) => {
-                let what = match shape.kinds.iter().next() {
-                    Some(ParamKind::Array) => "a list",
-                    Some(ParamKind::Object) => "an object with members of any name",
-                    Some(_) => "a single value",
-                    None => "anything",
-                };
-                let message = format!("the body is {what}, which is sent from a file");
-                let help = "name the members as parameters, if there are some";
-                self.schemas.remarks.lost(place, message, help);
-                media.clone().unwrap_or_else(|| "application/json".to_owned())
+                let media = media.clone().unwrap_or_else(|| "application/json".to_owned());
+                self.whole_json(operation, shape, required, place, &media);
+                return;
+            }
+            Body::Multipart if shape.is_binary => {
+                let input = self.file(operation, shape, required, place, "multipart/form-data");
+                operation.inputs.push(input);
+                operation.body = body;
+                return;
+            }
+            Body::Form | Body::Multipart if is_map => {
+                operation.body_rules = BodyRules { open: true, required, ..BodyRules::default() };
+                operation.body = body;
+                return;
             }
             Body::Form | Body::Multipart => {
-                let message = "the form has fields of any name; left out";
+                let message = "the form is no object with fields, and was left out";
                 let help = "name the fields as parameters";
                 self.schemas.remarks.lost(place, message, help);
-                if body == Body::Form {
-                    return;
-                }
-                "multipart/form-data".to_owned()
+                return;
             }
         };
         let input = self.file(operation, shape, required, place, &media);
         operation.inputs.push(input);
-        operation.body = if body == Body::Multipart { body } else { Body::Raw(media) };
+        operation.body = Body::Raw(media);
+    }
+
+    /// Makes an input of a JSON body that is no object with members of known names: the value, or a
+    /// file that holds it. The members of an object may be given by their names as well.
+    fn whole_json(
+        &mut self,
+        operation: &mut Operation,
+        shape: &Shape,
+        required: bool,
+        place: &str,
+        media: &str,
+    ) {
+        let mut input = self.file(operation, shape, required, place, media);
+        input.union = Some(KindList::of(shape.kinds.iter()));
+        input.form.nullable = shape.nullable;
+        if let Some(items) = shape.items.as_deref().filter(|items| !items.kinds.is_any()) {
+            let words: Vec<&str> = items.kinds.iter().map(text::word).collect();
+            let words: Value = match words.as_slice() {
+                [one] => (*one).into(),
+                several => several.into(),
+            };
+            input.hints.insert("items".to_owned(), json!({ "type": words }));
+        }
+        if only_object(shape) {
+            input.required = false;
+            operation.body_rules = BodyRules { open: true, required, ..BodyRules::default() };
+        }
+        operation.inputs.push(input);
+        operation.body = Body::Raw(media.to_owned());
     }
 
     /// Returns how a body of this media type is written; `None` when it cannot be.
@@ -230,11 +261,7 @@ impl<'doc> Reader<'doc> {
         place: &str,
         body: &Body,
     ) {
-        if shape.is_open {
-            let message = "the body may have members of any other name";
-            let help = "add those that you need as parameters";
-            self.schemas.remarks.lost(place, message, help);
-        }
+        operation.body_rules.open = shape.is_open;
         if shape.has_variants {
             let message = "not all members of the body go together: it has several forms";
             let help = "say in the descriptions which ones do, or write a tool for each form";
@@ -307,19 +334,16 @@ impl<'doc> Reader<'doc> {
         let is_multipart = *body == Body::Multipart;
         let holds_files = shape.items.as_deref().is_some_and(|items| items.is_binary);
         if is_multipart && (shape.is_binary || holds_files) {
-            if holds_files {
-                let message = format!("`{name}` takes several files, the tool sends one");
-                let help = "make a call for each file, if the API allows it";
-                self.schemas.remarks.lost(place, message, help);
-            }
             let shape = Shape { kinds: Default::default(), values: Vec::new(), ..shape.clone() };
             let mut input = self.made_file(name, &shape, place);
+            input.form.several = holds_files;
             input.required = required;
             operation.inputs.push(input);
             return;
         }
         let mut input = self.made(name, Location::Body, shape, place);
         input.required = required;
+        input.form.nullable = shape.nullable && matches!(body, Body::Json(_));
         operation.inputs.push(input);
     }
 
@@ -342,8 +366,8 @@ impl<'doc> Reader<'doc> {
         while is_taken(&name) {
             name.insert_str(0, "body_");
         }
-        let is_text = media.starts_with("text/") && !shape.is_binary;
-        if is_text {
+        let is_text = media.parse::<Mime>().is_ok_and(|it| Whole::of(&it) == Whole::Text);
+        if is_text && !shape.is_binary {
             let plain = Shape { description: shape.description.clone(), ..Shape::default() };
             let mut input = self.made_file(&name, &plain, place);
             input.kind = ParamKind::String;
@@ -353,9 +377,6 @@ impl<'doc> Reader<'doc> {
         }
         let mut input = self.made_file(&name, shape, place);
         input.required = required;
-        if media.ends_with("json") {
-            push(&mut input.description, "The body, as JSON.");
-        }
         // Text is what a raw body may be as well.
         input.kinds = vec![ParamKind::FileUrl, ParamKind::String];
         input
@@ -371,4 +392,13 @@ impl<'doc> Reader<'doc> {
             ..Input::new(name, Location::Body, ParamKind::FileUrl, place)
         }
     }
+}
+
+/// Returns whether a value is an object and nothing else.
+fn only_object(shape: &Shape) -> bool {
+    shape.kinds.contains(ParamKind::Object) && shape.kinds.iter().count() == 1
+}
+
+fn has_required_member(operation: &Operation) -> bool {
+    operation.inputs.iter().any(|input| input.location == Location::Body && input.required)
 }

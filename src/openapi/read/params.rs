@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use http::HeaderName;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Dialect, Item, Reader};
 use crate::{
-    descriptor::model::{Location, ParamKind},
+    descriptor::model::{KindList, Location, ParamKind},
     names::{header, path::placeholders},
     openapi::{
         model::{Input, Operation},
@@ -351,6 +351,7 @@ impl<'doc> Reader<'doc> {
             let is_text = shape.kinds.contains(ParamKind::String) && media.starts_with("text/");
             if !is_text {
                 input.kind = ParamKind::String;
+                input.union = None;
                 input.kinds = vec![ParamKind::String];
                 input.is_guess = false;
                 push(&mut input.description, &format!("As text in {}.", excerpt(media)));
@@ -366,6 +367,7 @@ impl<'doc> Reader<'doc> {
                 Written::Usual | Written::Members => {}
                 Written::Joined(separator) => {
                     input.kind = ParamKind::String;
+                    input.union = None;
                     input.kinds = vec![ParamKind::String];
                     let what = if shape.kinds.contains(ParamKind::Array) {
                         "Several"
@@ -376,6 +378,7 @@ impl<'doc> Reader<'doc> {
                 }
                 Written::Other => {
                     input.kind = ParamKind::String;
+                    input.union = None;
                     input.kinds = Vec::new();
                     let style = parameter.value.get("style").and_then(Value::as_str);
                     let message = format!(
@@ -446,22 +449,14 @@ impl<'doc> Reader<'doc> {
         shape: &Shape,
         place: &str,
     ) -> Input {
-        let (kind, is_guess) = kind(shape.kinds);
-        let takes_several = shape.kinds.iter().filter(|it| *it != ParamKind::Integer).count() > 1;
-        if is_guess && takes_several {
-            let several: Vec<&str> = shape.kinds.iter().map(text::word).collect();
-            let message = format!(
-                "`{}` takes {}; the descriptor says {}",
-                excerpt(name),
-                several.join(" or "),
-                text::word(kind)
-            );
-            let help = "write another type, if that is what you send";
-            self.schemas.remarks.lost(place, message, help);
-        } else if is_guess {
-            let message = format!("nothing says what `{}` is; it is text", excerpt(name));
-            let help = "write the type, if you know it";
-            self.schemas.remarks.changed(place, message, help);
+        let (kind, union) = kind(shape.kinds);
+        // In a path and in a header everything is text.
+        let union = union.filter(|_| matches!(location, Location::Body | Location::Query));
+        let mut hints = Map::new();
+        if union.is_some_and(|kinds| !kinds.is_any() && kinds.contains(ParamKind::Array))
+            && let Some(Some(item)) = shape.items.as_deref().map(|items| only(items.kinds))
+        {
+            hints.insert("items".to_owned(), json!({ "type": text::word(item) }));
         }
         let values = enumeration(shape);
         // A descriptor that is filled in has its own words, or those of the shape.
@@ -476,7 +471,8 @@ impl<'doc> Reader<'doc> {
             values,
             description,
             listing,
-            is_guess,
+            union,
+            hints,
             shape: self.kept(shape),
             ..Input::new(name, location, kind, place)
         }
@@ -517,19 +513,27 @@ impl<'doc> Reader<'doc> {
     }
 }
 
-/// Returns the type that a descriptor says, and whether it is a choice.
-fn kind(kinds: Kinds) -> (ParamKind, bool) {
-    let all: Vec<ParamKind> = kinds.iter().collect();
-    match all.as_slice() {
-        [one] => (*one, false),
-        [] => (ParamKind::String, true),
-        [ParamKind::Integer, ParamKind::Number] => (ParamKind::Number, false),
-        _ => {
-            // Text can say every scalar; containers are asked for as such.
-            let only_containers =
-                all.iter().all(|kind| matches!(kind, ParamKind::Array | ParamKind::Object));
-            if only_containers { (ParamKind::Array, true) } else { (ParamKind::String, true) }
-        }
+/// Returns the type that every program knows, and the types where it is only one of them.
+fn kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
+    if let Some(only) = only(kinds) {
+        return (only, None);
+    }
+    let union = KindList::of(kinds.iter());
+    let is_container = |kind: ParamKind| matches!(kind, ParamKind::Array | ParamKind::Object);
+    // Text can say every scalar; containers are asked for as such.
+    if !kinds.is_any() && kinds.iter().all(is_container) {
+        (ParamKind::Array, Some(union))
+    } else {
+        (ParamKind::String, Some(union))
+    }
+}
+
+/// Returns the type of a value that has one.
+fn only(kinds: Kinds) -> Option<ParamKind> {
+    match kinds.iter().collect::<Vec<_>>().as_slice() {
+        [one] => Some(*one),
+        [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
+        _ => None,
     }
 }
 

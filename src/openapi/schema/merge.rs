@@ -74,6 +74,7 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
         description: first.description.or(second.description),
         deprecated: first.deprecated || second.deprecated,
         read_only: first.read_only || second.read_only,
+        nullable: first.nullable || second.nullable,
         is_binary: first.is_binary || second.is_binary,
         is_open: first.is_open || second.is_open,
         has_variants: first.has_variants || second.has_variants,
@@ -116,6 +117,7 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         whole.default = whole.default.or(variant.default);
         whole.example = whole.example.or(variant.example);
         whole.description = whole.description.or(variant.description);
+        whole.nullable |= variant.nullable;
         whole.is_binary |= variant.is_binary;
         whole.is_open |= variant.is_open;
         whole.has_variants |= variant.has_variants;

@@ -155,6 +155,7 @@ impl<'doc> Schemas<'doc> {
         }
         for key in ["oneOf", "anyOf"] {
             if let Some(parts) = self.parts(map, key, place) {
+                shape.nullable |= parts.iter().any(|(part, _)| is_null(part));
                 let variants = parts
                     .into_iter()
                     .filter(|(part, _)| !is_null(part))
@@ -239,6 +240,7 @@ impl<'doc> Schemas<'doc> {
             description: text("description").or_else(|| text("title")).map(str::to_owned),
             deprecated: flag(map, "deprecated"),
             read_only: flag(map, "readOnly"),
+            nullable: takes_null(map),
             ..Shape::default()
         };
         shape.is_binary = matches!(text("type"), Some("file"))
@@ -374,6 +376,19 @@ fn is_null(schema: &Value) -> bool {
         None => matches!(schema.get("enum"), Some(Value::Array(values))
             if !values.is_empty() && values.iter().all(Value::is_null)),
     }
+}
+
+/// Returns whether a schema says that null is a value: in the words of OpenAPI 3.0, Swagger 2 or
+/// JSON Schema.
+fn takes_null(map: &Map<String, Value>) -> bool {
+    let has_null = |key: &str| {
+        let value = map.get(key);
+        value.and_then(Value::as_array).is_some_and(|them| {
+            let is_null = |it: &Value| it.is_null() || (key == "type" && it == "null");
+            them.iter().any(is_null)
+        })
+    };
+    flag(map, "nullable") || flag(map, "x-nullable") || has_null("type") || has_null("enum")
 }
 
 /// Returns the types that a schema names, or that its keywords belong to.

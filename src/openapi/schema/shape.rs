@@ -78,6 +78,8 @@ pub struct Shape {
     pub deprecated: bool,
     /// Whether it comes in answers only.
     pub read_only: bool,
+    /// Whether null is a value.
+    pub nullable: bool,
     /// Whether it is the bytes of a file.
     pub is_binary: bool,
     /// The items of an array.

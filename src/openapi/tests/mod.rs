@@ -1,6 +1,7 @@
 //! What becomes of small documents, each with one thing in it.
 
 mod access;
+mod bodies;
 mod differences;
 mod operations;
 mod schemas;
@@ -16,7 +17,9 @@ use super::{
 use crate::descriptor::{
     check,
     format::format,
-    model::{Auth, Descriptor, Location, Param, ParamKind, Placement, Tool},
+    model::{
+        Auth, BodyKind, BodyRules, Descriptor, Location, Param, ParamKind, Placement, Tool, Whole,
+    },
     source::Source,
 };
 

@@ -135,8 +135,8 @@ fn compositions_are_merged() {
     let several =
         json!({ "properties": { "x": { "oneOf": [{ "type": "string" }, { "type": "object" }] } } });
     let (found, lines) = tool(&post(json!({ "application/json": { "schema": several } })));
-    assert_eq!(param(&found, "x").kind, ParamKind::String);
-    assert!(lines[0].contains("takes string or object"), "{lines:?}");
+    assert_eq!(param(&found, "x").kind.to_string(), "string or object");
+    assert_eq!(lines, [""; 0]);
 }
 
 #[test]

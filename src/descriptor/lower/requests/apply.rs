@@ -65,8 +65,7 @@ impl Target<'_> {
             return;
         };
         let is_raw = matches!(http.body, BodyKind::Raw(_));
-        let is_json = matches!(&http.body, BodyKind::Raw(mime) if Whole::of(mime) == Whole::Json);
-        let has_members = !is_raw || is_json;
+        let has_members = !is_raw || http.body.is_json();
         for (key, value, fits, help) in [
             ("open", said.open, has_members, "a body of this type has no members"),
             ("required", said.required, has_members, "write `required: true` for its parameter"),
@@ -87,6 +86,12 @@ impl Target<'_> {
         }
         if is_raw {
             rules.only_file = said.file.unwrap_or(rules.only_file);
+            let only_file = rules.only_file;
+            let in_body = |param: &&mut Param| only_file && param.is_in(Location::Body);
+            for param in self.tool.params.iter_mut().filter(in_body) {
+                param.kind = ParamKind::FileUrl;
+                param.form.whole = Some(Whole::Bytes);
+            }
         }
     }
 
@@ -236,8 +241,15 @@ fn kind_of(
         }
         return;
     };
+    let is_json = param.form.whole == Some(Whole::Json) && matches!(body, Some(BodyKind::Raw(_)));
     let is_file = param.kind == ParamKind::FileUrl;
     let problem = match kind {
+        // Any JSON may be given inline: what is said is what it should be.
+        KindSaid::One(ParamKind::FileUrl) if is_json => None,
+        KindSaid::One(kind) if is_json => {
+            param.kind = ParamKind::Union(KindList::of([*kind]));
+            None
+        }
         KindSaid::Files if is_file && body == Some(&BodyKind::Multipart) => {
             param.form.several = true;
             None
@@ -245,20 +257,13 @@ fn kind_of(
         KindSaid::Files => Some("several files go into a field of a multipart body"),
         KindSaid::One(ParamKind::FileUrl) if is_file => None,
         KindSaid::One(ParamKind::FileUrl) => Some("a file is one below `tools` as well"),
-        KindSaid::One(kind) if !is_file => {
-            param.kind = *kind;
-            None
+        KindSaid::One(ParamKind::String) if param.kind == ParamKind::String => None,
+        KindSaid::One(_) if is_file || param.form.whole == Some(Whole::Text) => {
+            Some("a file that is no JSON body has no other type")
         }
         KindSaid::One(kind) => {
-            let is_json =
-                matches!(body, Some(BodyKind::Raw(mime)) if Whole::of(mime) == Whole::Json);
-            if is_json {
-                // Any JSON may be given inline: what is said is what it should be.
-                param.kind = ParamKind::Union(KindList::of([*kind]));
-                None
-            } else {
-                Some("a file that is no JSON body has no other type")
-            }
+            param.kind = *kind;
+            None
         }
     };
     match problem {
@@ -403,13 +408,11 @@ fn whole(
     if said.whole != Some(true) {
         return;
     }
-    let is_json = match body {
-        Some(BodyKind::Json | BodyKind::JsonAs(_)) => true,
-        Some(BodyKind::Raw(mime)) => Whole::of(mime) == Whole::Json,
-        _ => false,
-    };
-    if is_json && param.is_in(Location::Body) {
+    if body.is_some_and(BodyKind::is_json) && param.is_in(Location::Body) {
         param.form.whole = Some(Whole::Json);
+        if said.kind.is_none() {
+            param.kind = ParamKind::Union(KindList::any());
+        }
     } else if is_strict {
         let message = format!("`{}` cannot be the whole body", said.name);
         context

@@ -1,0 +1,209 @@
+//! Values become what their parameters take, where nothing is lost by it.
+//!
+//! A value keeps the kind that the caller gave: of several types the first that it fits exactly
+//! counts, and then the first that it can become. Hosts write lists as JSON text, and models lists
+//! with commas; what only looks like another kind stays what it is.
+
+use serde_json::Value;
+
+use crate::descriptor::model::{
+    KindList, Location, Param, ParamKind, Request, Role, Style, Tool, Whole,
+};
+
+/// Begins the handle of a stored file.
+const HANDLE: &str = "dadl-file:";
+
+/// What became of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fitted {
+    /// It fits now.
+    Value(Value),
+    /// It stands for nothing.
+    Absent,
+    /// It is of another kind.
+    Wrong(Value),
+    /// It cannot be what it has to be, and why.
+    Refused(&'static str),
+}
+
+/// How a value is written where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// As JSON.
+    Json,
+    /// As text that may have several items: a query, a header, a form.
+    Items,
+    /// As one text: a path.
+    Text,
+    /// Not at all.
+    Kept,
+}
+
+impl Target {
+    /// Returns how the value of a parameter of `tool` is written.
+    pub(super) fn of(param: &Param, tool: Option<&Tool>) -> Self {
+        let is_json = || match tool.map(|tool| &tool.request) {
+            Some(Request::Http(http)) => http.body.is_json(),
+            Some(Request::Rpc(_)) => true,
+            None => false,
+        };
+        match param.role {
+            Role::Sent(Location::Body) if is_json() => Self::Json,
+            Role::Sent(Location::Path) => Self::Text,
+            Role::Sent(_) => Self::Items,
+            Role::Script | Role::Jq | Role::Stream(_) | Role::Wait => Self::Kept,
+        }
+    }
+}
+
+/// Returns whether a value has to be looked at though the schema takes it.
+pub(super) fn needs_look(param: &Param, value: &Value) -> bool {
+    let form = &param.form;
+    match param.kind {
+        _ if form.whole.is_some() || form.several || form.style != Style::Usual => true,
+        ParamKind::Union(kinds) => !kinds.is_any(),
+        // A double without a fraction is an integer by JSON Schema, not on the wire.
+        ParamKind::Integer => value.is_f64(),
+        _ => false,
+    }
+}
+
+/// Makes of a value what its parameter takes.
+pub(super) fn fit(param: &Param, target: Target, value: Value) -> Fitted {
+    if param.form.several {
+        return files(value);
+    }
+    match (param.form.whole, param.kind) {
+        (Some(Whole::Json), kind) => return whole(KindList::of([kind]), value),
+        (Some(Whole::Text | Whole::Bytes), kind) | (None, kind @ ParamKind::FileUrl) => {
+            return kind.coerce(value).map_or_else(Fitted::Wrong, Fitted::Value);
+        }
+        _ => {}
+    }
+    let kinds = KindList::of([param.kind]);
+    if kinds.is_any() {
+        return Fitted::Value(value);
+    }
+    if let Value::String(text) = &value
+        && let Some(inner) = container(text).filter(|inner| !kinds.is_any() && fits(kinds, inner))
+    {
+        return Fitted::Value(inner);
+    }
+    if fits(kinds, &value) {
+        return Fitted::Value(value);
+    }
+    let is_written = match param.form.style {
+        Style::Listed { .. } => !value.is_null(),
+        Style::Json => value.is_string(),
+        Style::Usual | Style::Segments => {
+            param.form.whole == Some(Whole::Query) && value.is_string()
+        }
+    };
+    if is_written {
+        return Fitted::Value(value);
+    }
+    if value == "" && !kinds.contains(ParamKind::String) {
+        return Fitted::Absent;
+    }
+    if let Some(value) = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok()) {
+        return Fitted::Value(value);
+    }
+    as_text(kinds, target, &value)
+        .or_else(|| as_list(kinds, target, &value))
+        .map_or(Fitted::Wrong(value), Fitted::Value)
+}
+
+fn fits(kinds: KindList, value: &Value) -> bool {
+    kinds.iter().any(|kind| kind.accepts(value))
+}
+
+/// Reads text that is JSON of a list or of an object.
+fn container(text: &str) -> Option<Value> {
+    if !is_like_container(text) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+fn is_like_container(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{'])
+}
+
+/// Writes an object, or a list in JSON, as text where text is wanted.
+fn as_text(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
+    let can_be_text = match value {
+        Value::Object(_) => matches!(target, Target::Json | Target::Items),
+        Value::Array(_) => target == Target::Json,
+        _ => false,
+    };
+    (can_be_text && kinds.contains(ParamKind::String)).then(|| value.to_string().into())
+}
+
+/// Makes a list of one item, or of text with commas, where the items are written as text anyway.
+fn as_list(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
+    if target != Target::Items || !kinds.contains(ParamKind::Array) {
+        return None;
+    }
+    match value {
+        Value::String(text) => Some(text.split(',').map(str::trim).collect()),
+        Value::Bool(_) | Value::Number(_) => Some(Value::Array(vec![value.clone()])),
+        Value::Array(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// Takes the names of files: one, or a list of them.
+fn files(value: Value) -> Fitted {
+    let is_list = |value: &Value| {
+        value
+            .as_array()
+            .is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_string))
+    };
+    let value = match &value {
+        Value::String(text) => container(text).filter(is_list).unwrap_or(value),
+        _ => value,
+    };
+    if value.is_string() || is_list(&value) {
+        Fitted::Value(value)
+    } else {
+        Fitted::Refused("must be the name of a file, or a list of names")
+    }
+}
+
+/// Takes what can be a whole JSON body: JSON, as a value or as text, or what names a file.
+fn whole(kinds: KindList, value: Value) -> Fitted {
+    let Value::String(text) = &value else {
+        if kinds.is_any() || fits(kinds, &value) {
+            return Fitted::Value(value);
+        }
+        let coerced = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok());
+        return coerced.map_or(Fitted::Wrong(value), Fitted::Value);
+    };
+    let is_fine = kinds.contains(ParamKind::String)
+        || is_json_of(text, kinds)
+        || !is_like_container(text) && !text.trim().is_empty();
+    if is_fine {
+        Fitted::Value(value)
+    } else {
+        Fitted::Refused("is neither JSON of its type nor the name of a file")
+    }
+}
+
+/// Returns whether text is JSON of one of these types. Where only text is wanted it is text,
+/// whatever it looks like.
+pub(super) fn is_json_of(text: &str, kinds: KindList) -> bool {
+    if kinds == KindList::of([ParamKind::String]) {
+        return false;
+    }
+    let value: Option<Value> = serde_json::from_str(text).ok();
+    value.is_some_and(|value| kinds.is_any() || fits(kinds, &value))
+}
+
+/// Returns whether text is nothing but the handle of a stored file.
+pub(super) fn is_handle(text: &str) -> bool {
+    text.strip_prefix(HANDLE).is_some_and(|id| {
+        !id.is_empty() && !id.contains(|other: char| other.is_whitespace() || other.is_control())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Bodies that are no object with members of known names, values of several types, and nulls.
+
+use super::*;
+
+fn body(schema: Value) -> (Tool, Vec<String>) {
+    tool(&post(json!({ "application/json": { "schema": schema } })))
+}
+
+fn rules(tool: &Tool) -> BodyRules {
+    tool.http().unwrap().rules
+}
+
+#[test]
+fn a_map_is_given_whole_or_by_its_members() {
+    for schema in [
+        json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        json!({ "type": "object", "properties": {}, "additionalProperties": true }),
+        json!({ "type": "object" }),
+    ] {
+        let (found, lines) = body(schema);
+        assert_eq!(param(&found, "file").kind.to_string(), "object");
+        assert!(!param(&found, "file").required);
+        assert_eq!(rules(&found), BodyRules { open: true, required: true, only_file: false });
+        assert_eq!(lines, [""; 0]);
+    }
+    let mixed = json!({ "type": "object", "required": ["name"],
+        "properties": { "name": { "type": "string" } }, "additionalProperties": {} });
+    let (found, lines) = body(mixed);
+    assert_eq!((found.params.len(), found.body()), (1, Some(&BodyKind::Json)));
+    assert_eq!(rules(&found), BodyRules { open: true, ..BodyRules::default() });
+    assert_eq!(lines, [""; 0]);
+}
+
+#[test]
+fn a_whole_body_has_its_types() {
+    for (schema, expected) in [
+        (json!({ "type": "array", "items": { "type": "integer" } }), "array"),
+        (json!({ "type": "integer" }), "integer"),
+        (json!({ "type": "string" }), "string"),
+        (json!({ "oneOf": [{ "type": "string" }, { "type": "array" }] }), "string or array"),
+        (json!({}), "any value"),
+    ] {
+        let (found, _) = body(schema);
+        let file = param(&found, "file");
+        assert_eq!(file.kind.to_string(), expected);
+        assert!(file.required && file.form.whole == Some(Whole::Json));
+        assert_eq!(rules(&found), BodyRules::default());
+    }
+    let patch = json!({ "application/json-patch+json": { "schema": { "type": "array" } } });
+    let (found, lines) = tool(&post(patch));
+    let mime: mime::Mime = "application/json-patch+json".parse().unwrap();
+    assert_eq!(found.body(), Some(&BodyKind::Raw(mime)));
+    assert_eq!(lines, [""; 0]);
+    let xml = json!({ "application/xml": { "schema": { "type": "object" } } });
+    let (found, _) = tool(&post(xml));
+    assert_eq!(param(&found, "file").kind, ParamKind::String);
+    assert_eq!(param(&found, "file").form.whole, Some(Whole::Text));
+}
+
+#[test]
+fn a_required_body_without_a_required_member_is_never_left_out() {
+    let optional = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let content = |media: &str| post(json!({ media: { "schema": optional } }));
+    for media in ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let (found, _) = tool(&content(media));
+        assert!(rules(&found).required, "{media}");
+        let mut document = content(media);
+        document["paths"]["/vms"]["post"]["requestBody"]["required"] = json!(false);
+        assert!(!rules(&tool(&document).0).required, "{media}");
+    }
+    let old = json!({ "/x": { "post": { "parameters": [{ "name": "b", "in": "body",
+        "required": true, "schema": optional }] } } });
+    assert!(rules(&tool(&swagger(old)).0).required);
+}
+
+#[test]
+fn forms_have_fields_of_any_name_and_several_files() {
+    let open = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    for media in ["application/x-www-form-urlencoded", "multipart/form-data"] {
+        let (found, lines) = tool(&post(json!({ media: { "schema": open } })));
+        assert!(rules(&found).open && rules(&found).required, "{media}");
+        assert_eq!((found.params.len(), lines.len()), (0, 0), "{media}");
+    }
+    let files = json!({ "multipart/form-data": { "schema": { "type": "object", "required": ["f"],
+        "properties": { "f": { "type": "array", "items": { "type": "string", "format": "binary" } } } } } });
+    let (found, lines) = tool(&post(files));
+    assert!(param(&found, "f").form.several && param(&found, "f").required);
+    assert_eq!(lines, [""; 0]);
+}
+
+#[test]
+fn null_is_a_value_where_the_document_says_so() {
+    let (found, _) = body(json!({ "type": "object", "required": ["a"], "properties": {
+        "a": { "type": "string", "nullable": true },
+        "b": { "anyOf": [{ "type": "integer" }, { "type": "null" }] },
+        "c": { "type": ["string", "null"] },
+        "d": { "enum": ["x", null] },
+        "e": { "type": "string" },
+    } }));
+    assert!(found.nulls_declared);
+    for (name, expected) in [("a", true), ("b", true), ("c", true), ("d", true), ("e", false)] {
+        assert_eq!(param(&found, name).form.nullable, expected, "{name}");
+    }
+    assert!(param(&found, "a").required);
+}
+
+#[test]
+fn values_of_several_types_keep_their_kinds() {
+    let (found, lines) = body(json!({ "type": "object", "properties": {
+        "input": { "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
+        "size": { "type": ["number", "string"] },
+        "either": { "oneOf": [{ "type": "array" }, { "type": "object" }] },
+        "whatever": {},
+    } }));
+    for (name, expected) in [
+        ("input", "string or array"),
+        ("size", "string or number"),
+        ("either", "array or object"),
+        ("whatever", "any value"),
+    ] {
+        assert_eq!(param(&found, name).kind.to_string(), expected);
+    }
+    assert_eq!(json!(found.value_hints["input"]), json!({ "items": { "type": "string" } }));
+    assert_eq!(lines, [""; 0]);
+    let (found, _) = tool(&get(json!([
+        { "name": "id", "in": "query", "schema": { "oneOf": [{ "type": "integer" }, { "type": "array" }] } },
+        { "name": "X-Any", "in": "header", "schema": {} },
+    ])));
+    assert_eq!(param(&found, "id").kind.to_string(), "integer or array");
+    assert_eq!(param(&found, "X-Any").kind, ParamKind::String);
+}
