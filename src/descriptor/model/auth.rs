@@ -65,6 +65,15 @@ impl Auth {
         matches!(placement, Placement::Header { name: field, .. } if field == name)
     }
 
+    /// Returns the name of the credential in the query.
+    pub fn query_name(&self) -> Option<&str> {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.placement.query_name(),
+            Self::Token { placement, .. } => placement.query_name(),
+            Self::Basic { .. } | Self::None | Self::Session(_) => None,
+        }
+    }
+
     /// Returns whether `name` is a cookie that carries the credential.
     pub fn uses_cookie(&self, name: &str) -> bool {
         // What is put into the whole field may hold several.
@@ -106,6 +115,15 @@ pub enum Placement {
     },
     /// A query parameter.
     Query(String),
+}
+
+impl Placement {
+    fn query_name(&self) -> Option<&str> {
+        match self {
+            Self::Query(name) => Some(name),
+            Self::Cookie(_) | Self::Header { .. } => None,
+        }
+    }
 }
 
 /// The reference name of a credential, such as `xen_orchestra_token` or `vault/stripe-key`.

@@ -21,6 +21,16 @@ pub struct Form {
     pub several: bool,
     /// `Content-Type` of its field in a multipart body.
     pub content_type: Option<Mime>,
+    /// Names that its members cannot have in the query: the credential has them.
+    pub not: Vec<String>,
+}
+
+impl Form {
+    /// Returns whether the members of a value are pairs of their own.
+    pub fn spreads(&self) -> bool {
+        let Style::Listed { lead: Lead::None, explode, .. } = self.style else { return false };
+        explode
+    }
 }
 
 /// How a list or an object is written.
