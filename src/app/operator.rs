@@ -145,6 +145,11 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
         return Err(DefaultError::File);
     }
     let wanted = param.kind;
+    // Text with its delimiters is a list.
+    if param.form.style.is_listed() && value.is_string() {
+        param.default = Some(value.clone());
+        return Ok(());
+    }
     let fits = param.kind.coerce(value.clone());
     // A parameter with a default is never missing.
     param.default =

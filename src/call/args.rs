@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     ArgumentError, ArgumentProblem,
     convert::{self, Fitted, Target},
+    style,
 };
 use crate::{
     catalog::{Entry, EntryParam},
@@ -372,14 +373,23 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         Role::Sent(Location::Cookie) => "a cookie",
         Role::Sent(Location::Header) => "a header field",
         Role::Sent(Location::Path) => "a path",
-        Role::Sent(Location::Body | Location::Query) | Role::Script => return None,
+        Role::Sent(Location::Body | Location::Query) => return not_json(property, param, value),
+        Role::Script => return None,
         Role::Jq => return not_jq(property, value),
         Role::Stream(argument) => return not_stream(property, argument, value),
         Role::Wait => return not_wait(property, value),
     };
-    let is_written = matches!(param.form.style, Style::Listed { .. } | Style::Json);
+    let is_written = match param.form.style {
+        Style::Listed { .. } => true,
+        Style::Segments => value.is_array(),
+        Style::Json | Style::Usual => false,
+    };
     let reason = match value {
-        Value::Array(_) | Value::Object(_) if is_written => return None,
+        _ if param.form.style == Style::Json => return not_json(property, param, value),
+        Value::Array(_) | Value::Object(_) if is_written && !has_controls(value) => return None,
+        Value::Array(_) | Value::Object(_) if is_written => {
+            format!("has control characters, which {place} must not have")
+        }
         Value::Object(_) => format!("is an object and cannot be part of {place}"),
         Value::Array(_) if param.is_in(Location::Path) => {
             format!("is an array and cannot be part of {place}")
@@ -393,6 +403,24 @@ fn misplaced(property: &str, param: &Param, value: &Value) -> Option<ArgumentPro
         _ => return None,
     };
     Some(ArgumentProblem::value(property, reason))
+}
+
+/// Reports text that is no JSON where a parameter takes nothing else.
+fn not_json(property: &str, param: &Param, value: &Value) -> Option<ArgumentProblem> {
+    let is_json = param.form.style != Style::Json || style::json(param, value).is_some();
+    (!is_json).then(|| ArgumentProblem::value(property, "is no JSON"))
+}
+
+/// Returns whether any text of a value has control characters.
+fn has_controls(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::is_control),
+        Value::Array(items) => items.iter().any(has_controls),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, member)| name.contains(char::is_control) || has_controls(member)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Reports a text that the API would refuse, or take for something else.

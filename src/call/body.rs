@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode};
+use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, style};
 use crate::descriptor::model::{
-    BodyKind, KindList, Location, Param, ParamKind, Request, Tool, Whole,
+    BodyKind, KindList, Location, Param, ParamKind, Request, Style, Tool, Whole,
 };
 
 /// Returns the body and, when there is one, its content type.
@@ -36,8 +36,14 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
     let bytes = match kind {
         BodyKind::Form => {
             let mut pairs = String::new();
-            for (name, value) in object(tool, members, arguments.others()) {
+            let usual = members.clone().filter(|(param, _)| param.form.style == Style::Usual);
+            for (name, value) in object(tool, usual, arguments.others()) {
                 encode::push_query(&mut pairs, &name, &value);
+            }
+            for (param, value) in members {
+                for (name, value) in style::pairs(param, value, encode::value) {
+                    encode::push_pair(&mut pairs, &name, &value);
+                }
             }
             (is_wanted || !pairs.is_empty()).then(|| pairs.into_bytes())
         }
@@ -96,9 +102,15 @@ fn multipart<'a>(
 ) -> (PlannedBody, Option<HeaderValue>) {
     let is_file = |param: &Param| param.kind == ParamKind::FileUrl;
     let mut multipart = Multipart { fields: Vec::new() };
-    let texts = members.clone().filter(|(param, _)| !is_file(param));
+    let is_text = |param: &Param| !is_file(param) && param.form.style == Style::Usual;
+    let texts = members.clone().filter(|(param, _)| is_text(param));
     for (name, value) in object(tool, texts, others) {
         multipart.push(&name, &value);
+    }
+    for (param, value) in members.clone().filter(|(param, _)| !is_file(param)) {
+        for (name, text) in style::pairs(param, value, str::to_owned) {
+            multipart.push(&name, &text.into());
+        }
     }
     for (param, value) in members.filter(|(param, _)| is_file(param)) {
         let references = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);

@@ -28,9 +28,46 @@ pub(crate) const TEXT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Appends a value.
-pub(super) fn push_value(target: &mut String, value: &str) {
-    target.extend(utf8_percent_encode(value, VALUE));
+/// [`VALUE`] without the delimiters that a query may hold and that end nothing in it.
+const RESERVED: &AsciiSet = &VALUE
+    .remove(b':')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b';');
+
+/// The same for the items of a list.
+const RESERVED_ITEM: &AsciiSet = &RESERVED.add(b',');
+
+/// Returns a value, encoded.
+pub(super) fn value(text: &str) -> String {
+    utf8_percent_encode(text, VALUE).to_string()
+}
+
+/// Returns a value of a query that may hold delimiters (`allow_reserved`).
+pub(super) fn reserved(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Returns an item of a list in a query that may hold delimiters.
+pub(super) fn reserved_item(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED_ITEM).to_string()
+}
+
+/// Appends a pair whose halves are encoded.
+pub(super) fn push_pair(query: &mut String, name: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    query.push_str(name);
+    query.push('=');
+    query.push_str(value);
 }
 
 /// Appends text of the descriptor; what it has encoded already stays so.
@@ -52,6 +89,16 @@ pub(super) fn push_text(target: &mut String, text: &str) {
 /// Arrays repeat the name, objects become `name[key]=value`, and null, an empty array and an
 /// empty object are left out: a query has no form for them.
 pub(super) fn push_query(query: &mut String, name: &str, value: &Value) {
+    push_pairs(query, name, value, self::value);
+}
+
+/// Appends a parameter to a query, its scalars written by `encode`.
+pub(super) fn push_pairs(
+    query: &mut String,
+    name: &str,
+    value: &Value,
+    encode: fn(&str) -> String,
+) {
     match value {
         Value::Null => {}
         Value::Array(items) => {
@@ -59,32 +106,22 @@ pub(super) fn push_query(query: &mut String, name: &str, value: &Value) {
                 if item.is_array() || item.is_object() {
                     // Repeating the name would mix the members of neighbors.
                     let name = name.strip_suffix("[]").unwrap_or(name);
-                    push_query(query, &format!("{name}[{at}]"), item);
+                    push_pairs(query, &format!("{name}[{at}]"), item, encode);
                 } else {
-                    push_query(query, name, item);
+                    push_pairs(query, name, item, encode);
                 }
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                push_query(query, &format!("{name}[{key}]"), member);
+                push_pairs(query, &format!("{name}[{key}]"), member, encode);
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            if !query.is_empty() {
-                query.push('&');
+            if let Some(text) = scalar(value) {
+                push_pair(query, &self::value(name), &encode(&text));
             }
-            push_value(query, name);
-            query.push('=');
-            push_scalar(query, value);
         }
-    }
-}
-
-/// Appends a scalar; containers and null have no text and add nothing.
-pub(super) fn push_scalar(target: &mut String, value: &Value) {
-    if let Some(text) = scalar(value) {
-        push_value(target, &text);
     }
 }
 

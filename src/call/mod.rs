@@ -18,7 +18,9 @@ mod path;
 mod plan;
 #[cfg(test)]
 mod properties;
+mod query;
 mod rpc;
+mod style;
 
 use std::fmt;
 

@@ -4,10 +4,17 @@
 //! is how an argument `..` reaches operations that the descriptor does not have. A path that a
 //! parser would change is refused.
 
-use super::{ArgumentProblem, Arguments, BaseUrl, encode};
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{ArgumentProblem, Arguments, BaseUrl, encode, style};
 use crate::{
     catalog::EntryParam,
-    descriptor::{model::Location, template::Piece},
+    descriptor::{
+        model::{Location, Param, Style},
+        template::Piece,
+    },
     names::path::is_dot_segment,
 };
 
@@ -42,14 +49,25 @@ pub(super) fn compose(
                 let given = arguments.named().find(|(EntryParam { param, .. }, _)| {
                     param.is_in(Location::Path) && param.name == *name
                 });
-                let text = given.and_then(|(_, value)| encode::scalar(value));
-                match (given, text) {
-                    (Some((param, _)), Some(text)) => {
-                        encode::push_value(&mut path, &text);
-                        segment.properties.push(param.property.clone());
+                let parts = given.and_then(|(param, value)| parts(&param.param, value));
+                match (given, parts) {
+                    (Some((param, _)), Some(parts)) => {
+                        for (at, part) in parts.iter().enumerate() {
+                            if at > 0 {
+                                segment.finish(&path, problems);
+                                path.push('/');
+                                segment.start = path.len();
+                            }
+                            if part.is_empty() {
+                                let reason = "has an empty part, which would name something else";
+                                problems.push(ArgumentProblem::value(&param.property, reason));
+                            }
+                            path.push_str(part);
+                            segment.properties.push(param.property.clone());
+                        }
                     }
-                    // `check` refuses these two; a plan without a value would name the
-                    // collection instead of its member.
+                    // `check` refuses these two, but for a list without items; a plan without a
+                    // value would name the collection instead of its member.
                     (Some((param, _)), None) => {
                         let reason = "cannot be part of a path";
                         problems.push(ArgumentProblem::value(&param.property, reason));
@@ -63,6 +81,26 @@ pub(super) fn compose(
     }
     segment.finish(&path, problems);
     path
+}
+
+/// Returns what a value writes into the path, encoded: one part, or one for each segment.
+fn parts(param: &Param, value: &Value) -> Option<Vec<String>> {
+    match param.form.style {
+        Style::Usual => Some(vec![encode::value(&encode::scalar(value)?)]),
+        Style::Json => Some(vec![encode::value(&style::json(param, value)?)]),
+        Style::Listed { .. } => Some(vec![style::one_text(param, value, encode::value)?]),
+        Style::Segments => match value {
+            Value::Array(items) => {
+                let items: Option<Vec<Cow<'_, str>>> = items.iter().map(encode::scalar).collect();
+                let parts = items?.iter().map(|item| encode::value(item)).collect::<Vec<_>>();
+                (!parts.is_empty()).then_some(parts)
+            }
+            scalar => {
+                let text = encode::scalar(scalar)?;
+                Some(text.split('/').map(encode::value).collect())
+            }
+        },
+    }
 }
 
 /// The segment that is being written.

@@ -2,18 +2,18 @@
 
 use http::{
     HeaderName, HeaderValue,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_TYPE, COOKIE},
 };
 use serde_json::Value;
 use url::Url;
 
 use super::{
     ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, accept::accept,
-    body, encode, path,
+    body, encode, path, query, style,
 };
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::{Location, Tool},
+    descriptor::model::{Location, Param, Style, Tool},
 };
 
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
@@ -32,7 +32,7 @@ pub fn plan(
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
     let path = path::compose(base, tool.path().pieces(), arguments, &mut problems);
-    let query = query(tool, arguments);
+    let query = query::query(tool, arguments, &mut problems);
     let (body, content_type) = body::compose(tool, arguments);
     let headers = headers(tool, arguments, content_type, &mut problems);
     if !problems.is_empty() {
@@ -75,18 +75,6 @@ fn url(base: &BaseUrl, path: &str, query: &str) -> Result<Url, UrlError> {
     if kept && base.contains(&url) { Ok(url) } else { Err(UrlError::Changed) }
 }
 
-/// Returns the encoded query: the fixed one of the template, then the parameters.
-fn query(tool: &Tool, arguments: &Arguments) -> String {
-    let mut query = String::new();
-    encode::push_text(&mut query, tool.path().query().unwrap_or_default().trim_end_matches('&'));
-    for (param, value) in arguments.iter() {
-        if param.is_in(Location::Query) {
-            encode::push_query(&mut query, param.wire(), value);
-        }
-    }
-    query
-}
-
 /// Returns the header fields: the tool's, then what the caller says.
 fn headers(
     tool: &Tool,
@@ -106,14 +94,15 @@ fn headers(
         .cloned()
         .collect();
     if !headers.iter().any(|(name, _)| *name == ACCEPT) {
-        headers.push((ACCEPT, accept(&tool.response)));
+        let said = tool.http().and_then(|http| http.accept.clone());
+        headers.push((ACCEPT, said.unwrap_or_else(|| accept(&tool.response))));
     }
     headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
     for (EntryParam { property, param, .. }, value) in arguments.named() {
         if !param.is_in(Location::Header) {
             continue;
         }
-        match (HeaderName::from_bytes(param.wire().as_bytes()), header_value(value)) {
+        match (HeaderName::from_bytes(param.wire().as_bytes()), header_value(param, value)) {
             (Ok(name), Some(value)) => {
                 headers.retain(|(other, _)| *other != name);
                 headers.push((name, value));
@@ -127,13 +116,21 @@ fn headers(
             }
         }
     }
+    headers.extend(query::cookies(arguments, problems).map(|cookies| (COOKIE, cookies)));
     headers
 }
 
-/// Returns a scalar as a field value, and an array of scalars as a list (RFC 9110, 5.6.1).
-/// Servers disagree about bytes beyond ASCII, so that these are refused.
-fn header_value(value: &Value) -> Option<HeaderValue> {
+/// Returns a value as its style writes it: a scalar, or an array of scalars as a list (RFC 9110,
+/// 5.6.1). Servers disagree about bytes beyond ASCII, so that these are refused.
+fn header_value(param: &Param, value: &Value) -> Option<HeaderValue> {
     let text = match value {
+        _ if param.form.style.is_listed() => {
+            style::one_text(param, value, str::to_owned).unwrap_or_default().into()
+        }
+        _ if param.form.style == Style::Json => {
+            let json = style::json(param, value)?;
+            style::ascii(&json).into_owned().into()
+        }
         Value::Array(items) => {
             items.iter().map(encode::scalar).collect::<Option<Vec<_>>>()?.join(", ").into()
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
 use crate::{
     catalog::{Catalog, fixture},
-    descriptor::model::{BodyKind, KindList, ParamKind, Tool},
+    descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
 };
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
@@ -71,6 +71,15 @@ fn json_value() -> impl Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+/// The same for another tool.
+fn planned_of(tool: Tool, arguments: &Value) -> Result<CallPlan, ArgumentError> {
+    let catalog = fixture::catalog(vec![tool]);
+    let entry = &catalog.entries()[0];
+    let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
+    let arguments: Map<String, Value> = arguments.as_object().unwrap().clone();
+    plan(entry, entry.tool().unwrap(), &base, &check(entry, arguments)?, Door::Mcp)
 }
 
 /// Text with everything that means something in a URL or in JSON.
@@ -248,6 +257,92 @@ proptest! {
         let plan = planned(&given).unwrap();
         let (_, sent) = plan.url.query_pairs().find(|(name, _)| name == "f").unwrap();
         prop_assert_eq!(sent.parse::<f64>().unwrap(), f);
+    }
+
+    #[test]
+    fn listed_values_arrive_once(
+        l in proptest::collection::vec(short(), 1..4),
+        at in 0_usize..4,
+        q in short(),
+    ) {
+        let between = [Between::Comma, Between::Space, Between::Tab, Between::Pipe][at];
+        let style = Style::Listed { lead: Lead::None, between, explode: false };
+        let mut tool = fixture::tool("GET", "/x", &["l:query:array", "q:query:string"]);
+        tool.params[0].form.style = style;
+        let plan = planned_of(tool, &json!({"l": l, "q": q})).unwrap();
+        let query = plan.url.query().unwrap();
+        let (list, rest) = query.split_once('&').unwrap();
+        let list = list.strip_prefix("l=").unwrap();
+        prop_assert!(rest.starts_with("q="));
+        // The delimiters are as they were written; a space of an item cannot be told from one.
+        if between == Between::Comma {
+            let items: Vec<String> = list
+                .split(',')
+                .map(|item| percent_decode_str(item).decode_utf8().unwrap().into_owned())
+                .collect();
+            prop_assert_eq!(items, l);
+        } else {
+            let whole = percent_decode_str(list).decode_utf8().unwrap().into_owned();
+            let delimiter = [",", " ", "\t", "|"][at];
+            prop_assert_eq!(whole, l.join(delimiter));
+        }
+        prop_assert!(plan.url.as_str().is_ascii());
+    }
+
+    #[test]
+    fn segments_stay_below(n in short()) {
+        let mut tool = fixture::tool("GET", "/files/{n}/raw", &["n:path:string"]);
+        tool.params[0].form.style = Style::Segments;
+        let given: Vec<&str> = n.split('/').collect();
+        match planned_of(tool, &json!({"n": n})) {
+            Ok(plan) => {
+                let path = plan.url.path();
+                let rest = path.strip_prefix("/base/v1/files/").unwrap();
+                let rest = rest.strip_suffix("/raw").unwrap();
+                let sent: Vec<String> = rest
+                    .split('/')
+                    .map(|part| percent_decode_str(part).decode_utf8().unwrap().into_owned())
+                    .collect();
+                prop_assert_eq!(sent, given);
+                prop_assert_eq!(plan.url.query(), None);
+            }
+            Err(error) => {
+                let is_bad = |part: &&str| part.is_empty() || *part == "." || *part == "..";
+                let refused = given.iter().any(|part| is_bad(part)) || n.contains(char::is_control);
+                prop_assert!(refused, "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_whole_stays_a_query(all in short()) {
+        let mut tool = fixture::tool("GET", "/x", &["all:query:string"]);
+        tool.params[0].form.whole = Some(Whole::Query);
+        tool.params[0].form.not = vec!["key".to_owned()];
+        match planned_of(tool, &json!({"all": all})) {
+            Ok(plan) => {
+                prop_assert_eq!(plan.url.path(), "/base/v1/x");
+                prop_assert_eq!(plan.url.fragment(), None);
+                prop_assert_eq!(plan.url.host_str(), Some("host.example"));
+                prop_assert!(plan.url.query_pairs().all(|(name, _)| name != "key"));
+            }
+            Err(error) => prop_assert!(error.to_string().contains("credential"), "{}", error),
+        }
+    }
+
+    #[test]
+    fn a_cookie_holds_one_value(c in short()) {
+        let tool = fixture::tool("GET", "/x", &["c:cookie:string", "d:cookie:string"]);
+        match planned_of(tool, &json!({"c": c, "d": "e"})) {
+            Ok(plan) => {
+                let (_, field) =
+                    plan.headers.iter().find(|(name, _)| name == http::header::COOKIE).unwrap();
+                let pairs: Vec<&str> = field.to_str().unwrap().split("; ").collect();
+                prop_assert_eq!(pairs, [format!("c={c}"), "d=e".to_owned()]);
+                prop_assert!(!c.contains([';', ',', ' ', '"', '\\']) && c.is_ascii());
+            }
+            Err(error) => prop_assert!(error.to_string().contains("`c` "), "{}", error),
+        }
     }
 
     #[test]

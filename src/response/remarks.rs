@@ -4,6 +4,8 @@
 //! Many APIs give an empty list for a filter that they take for something else, and leave out without a
 //! word what they do not know.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::{call::Arguments, json::scan, outcome::JsonText, text::cut};
@@ -34,10 +36,17 @@ pub(crate) fn remarks(
     let mut sentences = Vec::new();
     for (entry, value) in arguments.named() {
         let Some(rules) = &entry.param.rules else { continue };
-        let Value::String(text) = value else { continue };
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            // A list of names goes out as text with commas.
+            Value::Array(names) if rules.names_members => {
+                names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",").into()
+            }
+            _ => continue,
+        };
         // A default is right, and nobody chose it.
         let is_default = entry.param.default.as_ref() == Some(value);
-        if text.trim().is_empty() || is_default || !is_asked(text) {
+        if text.trim().is_empty() || is_default || !is_asked(&text) {
             continue;
         }
         let property = &entry.property;
@@ -45,7 +54,7 @@ pub(crate) fn remarks(
             sentences.push(format!("nothing matches `{property}`: {}", language.said));
         }
         if rules.names_members && !is_empty {
-            sentences.extend(missing(property, text, selected));
+            sentences.extend(missing(property, &text, selected));
         }
     }
     sentences

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     call::{BaseUrl, check, plan},
     catalog::fixture::{self, tool},
-    descriptor::model::{BodyKind, KindList, ParamKind, Tool},
+    descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
 };
 
 use super::*;
@@ -381,4 +381,153 @@ fn header_parameters_override_and_stay_ascii() {
     fails(get(), json!({"X-A": "ü"}), "`X-A` cannot be a header field");
     fails(get(), json!({"X-L": [{}]}), "`X-L` cannot be a header field");
     fails(get(), json!({"X-L": ["a\nb: c"]}), "`X-L` cannot be a header field");
+}
+
+/// A tool with a style for its first parameter.
+fn styled(param: &str, path: &str, style: Style) -> Tool {
+    with(tool("GET", path, &[param]), |tool| tool.params[0].form.style = style)
+}
+
+fn listed(lead: Lead, explode: bool) -> Style {
+    Style::Listed { lead, between: Between::Comma, explode }
+}
+
+#[test]
+fn a_list_is_one_value_where_its_style_says_so() {
+    let get = || styled("n:query:array", "/x", listed(Lead::None, false));
+    for given in [json!(["a", "b"]), json!("a,b"), json!("[\"a\",\"b\"]")] {
+        assert_eq!(target(get(), json!({"n": given})), "/x?n=a,b");
+    }
+    assert_eq!(target(get(), json!({"n": ["a,b", "c"]})), "/x?n=a%2Cb,c");
+    assert_eq!(target(get(), json!({"n": 7})), "/x?n=7");
+    assert_eq!(target(get(), json!({"n": []})), "/x");
+    let below = || styled("n:path:array", "/x/{n}/y", listed(Lead::None, false));
+    assert_eq!(target(below(), json!({"n": [1, "a/b"]})), "/x/1,a%2Fb/y");
+    fails(below(), json!({"n": []}), "`n` cannot be part of a path");
+    fails(below(), json!({"n": [""]}), "`n` has an empty part");
+    fails(below(), json!({"n": [".."]}), "`n` makes a path segment `.` or `..`");
+    fails(below(), json!({"n": ["a\nb"]}), "`n` has control characters");
+    let label = || styled("n:path:array", "/x/{n}", listed(Lead::Dot, true));
+    assert_eq!(target(label(), json!({"n": ["a", "b"]})), "/x/.a.b");
+    assert_eq!(target(label(), json!({"n": ".a.b"})), "/x/.a.b");
+    fails(label(), json!({"n": "."}), "makes a path segment");
+    fails(label(), json!({"n": [""]}), "makes a path segment");
+    let header = styled("X-N:header:array", "/x", listed(Lead::None, false));
+    let sent = text(header.clone(), json!({"X-N": ["a", "b c"]}));
+    assert!(sent.contains("\nx-n: a,b c"), "{sent}");
+    fails(header, json!({"X-N": ["a\r\nb: c"]}), "control characters");
+}
+
+#[test]
+fn members_that_are_pairs_are_nobody_elses() {
+    let get = || {
+        let tool = tool("GET", "/x?fixed=1", &["n:query:object", "limit:query:integer"]);
+        with(tool, |tool| {
+            tool.params[0].form.style = listed(Lead::None, true);
+            tool.params[0].form.not = vec!["api_key".to_owned()];
+        })
+    };
+    let given = json!({"n": {"a": "b&c", "l": [1, 2]}, "limit": 3});
+    assert_eq!(target(get(), given), "/x?fixed=1&a=b%26c&l=1&l=2&limit=3");
+    fails(get(), json!({"n": {"limit": 1}}), "`n` has a member `limit`, which is a parameter");
+    fails(get(), json!({"n": "fixed=2"}), "`n` has a member `fixed`");
+    fails(get(), json!({"n": {"api_key": "k"}}), "where the credential goes");
+}
+
+#[test]
+fn one_parameter_may_be_the_whole_query() {
+    let get = |kind: &str| {
+        with(tool("GET", "/x", &[&format!("all:query:{kind}")]), |tool| {
+            tool.params[0].form.whole = Some(Whole::Query);
+            tool.params[0].form.not = vec!["key".to_owned()];
+        })
+    };
+    assert_eq!(target(get("string"), json!({"all": "a=1&b=x y#z"})), "/x?a=1&b=x%20y%23z");
+    assert_eq!(target(get("string"), json!({"all": "?a=%20"})), "/x?a=%20");
+    let object = json!({"all": {"a": "1&2", "b": [1, 2]}});
+    assert_eq!(target(get("object"), object), "/x?a=1%262&b=1&b=2");
+    fails(get("string"), json!({"all": "a=1&k%65y=2"}), "where the credential goes");
+    let json_text = || with(get("object"), |tool| tool.params[0].form.style = Style::Json);
+    for given in [json!({"a": 1}), json!("{\"a\":1}")] {
+        assert_eq!(target(json_text(), json!({"all": given})), "/x?%7B%22a%22%3A1%7D");
+    }
+    fails(json_text(), json!({"all": "a=1"}), "`all` is no JSON");
+}
+
+#[test]
+fn json_is_one_value_where_its_style_says_so() {
+    let get = || styled("n:query:object", "/x", Style::Json);
+    for given in [json!({"a": 1}), json!("{\"a\":1}")] {
+        assert_eq!(target(get(), json!({"n": given})), "/x?n=%7B%22a%22%3A1%7D");
+    }
+    fails(get(), json!({"n": "a"}), "`n` is no JSON");
+    let header = styled("X-N:header:object", "/x", Style::Json);
+    let sent = text(header, json!({"X-N": {"a": "ü\n"}}));
+    assert!(sent.contains("\nx-n: {\"a\":\"\\u00fc\\n\"}"), "{sent}");
+}
+
+#[test]
+fn segments_stay_below() {
+    let get = || styled("n:path:string", "/files/{n}/raw", Style::Segments);
+    assert_eq!(target(get(), json!({"n": "a/b c/d.txt"})), "/files/a/b%20c/d.txt/raw");
+    for wrong in ["../a", "a/..", "a/./b", "..", "/a", "a//b", "a/", "/"] {
+        fails(get(), json!({"n": wrong}), "`n` ");
+    }
+    assert_eq!(target(get(), json!({"n": "%2e%2e/a"})), "/files/%252e%252e/a/raw");
+}
+
+#[test]
+fn delimiters_stay_where_the_api_allows_them() {
+    let get = |kind: &str, style| {
+        let tool = styled(&format!("n:query:{kind}"), "/x", style);
+        with(tool, |tool| tool.params[0].form.allow_reserved = true)
+    };
+    let given = json!({"n": "a:/?@!$(),*;b&c=d+e#f'[]"});
+    let expected = "/x?n=a:/?@!$(),*;b%26c%3Dd%2Be%23f%27%5B%5D";
+    assert_eq!(target(get("string", Style::Usual), given), expected);
+    let list = get("array", listed(Lead::None, false));
+    assert_eq!(target(list, json!({"n": ["a/b,c", "d"]})), "/x?n=a/b%2Cc,d");
+}
+
+#[test]
+fn cookies_are_one_field() {
+    let get = || {
+        let tool = tool("GET", "/x", &["a:cookie:string", "b:cookie:integer", "l:cookie:array"]);
+        with(tool, |tool| tool.params[2].form.style = listed(Lead::None, false))
+    };
+    let sent = text(get(), json!({"a": "x=y", "b": 2, "l": ["1", "2;3"]}));
+    assert!(sent.ends_with("\ncookie: a=x=y; b=2; l=1,2%3B3"), "{sent}");
+    assert!(!text(get(), json!({})).contains("cookie"));
+    for wrong in ["a; b=c", "a b", "a,b", "\"a\"", "ü"] {
+        fails(get(), json!({"a": wrong}), "`a` cannot be a cookie");
+    }
+    fails(get(), json!({"a": "a\r\nb"}), "control characters");
+}
+
+#[test]
+fn what_the_tool_says_about_accept_goes_before_what_follows_from_its_answer() {
+    let get = |own: Option<&'static str>| {
+        with(tool("GET", "/x", &[]), |tool| {
+            tool.http_mut().unwrap().accept = Some(HeaderValue::from_static("text/csv, */*;q=0.1"));
+            tool.headers = own.map(|value| header("accept", value)).into_iter().collect();
+        })
+    };
+    assert!(text(get(None), json!({})).ends_with("accept: text/csv, */*;q=0.1"));
+    assert!(text(get(Some("text/plain")), json!({})).ends_with("accept: text/plain"));
+}
+
+#[test]
+fn a_form_has_its_styles() {
+    let post = |body| {
+        with(tool("POST", "/x", &["a:body:array", "b:body:string"]), |tool| {
+            tool.http_mut().unwrap().body = body;
+            tool.params[0].form.style =
+                Style::Listed { lead: Lead::None, between: Between::Pipe, explode: false };
+        })
+    };
+    let given = || json!({"a": ["x", "y z"], "b": "c,d"});
+    let form = text(post(BodyKind::Form), given());
+    assert!(form.ends_with("\n\nb=c%2Cd&a=x%7Cy%20z"), "{form}");
+    let multipart = text(post(BodyKind::Multipart), given());
+    assert!(multipart.ends_with("\n\nb: c,d\na: x|y z"), "{multipart}");
 }

@@ -184,7 +184,10 @@ fn each(
 }
 
 fn is_text(param: &Param) -> bool {
-    param.kind == ParamKind::String
+    match param.kind {
+        ParamKind::Union(kinds) => !kinds.is_any() && kinds.contains(ParamKind::String),
+        kind => kind == ParamKind::String,
+    }
 }
 
 fn rules(param: &mut Param) -> &mut Rules {

@@ -112,6 +112,16 @@ impl Auth {
         }
     }
 
+    /// Returns the name of the credential in the query.
+    pub fn query_name(&self) -> Option<&str> {
+        match self {
+            Self::OAuth2(oauth2) => oauth2.placement.query_name(),
+            Self::Token { placement, .. } => placement.query_name(),
+            Self::Several(all) => all.iter().find_map(Self::query_name),
+            Self::Basic { .. } | Self::None | Self::Session(_) => None,
+        }
+    }
+
     /// Returns whether `name` is a cookie that carries the credential.
     pub fn uses_cookie(&self, name: &str) -> bool {
         // What is put into the whole field may hold several.
@@ -154,6 +164,15 @@ pub enum Placement {
     },
     /// A query parameter.
     Query(String),
+}
+
+impl Placement {
+    fn query_name(&self) -> Option<&str> {
+        match self {
+            Self::Query(name) => Some(name),
+            Self::Cookie(_) | Self::Header { .. } => None,
+        }
+    }
 }
 
 /// The reference name of a credential, such as `xen_orchestra_token` or `vault/stripe-key`.

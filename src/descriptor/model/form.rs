@@ -23,6 +23,16 @@ pub struct Form {
     pub content_type: Option<Mime>,
     /// Its name on the wire, where another parameter has that name as well.
     pub name: Option<String>,
+    /// Names that its members cannot have in the query: the credential has them.
+    pub not: Vec<String>,
+}
+
+impl Form {
+    /// Returns whether the members of a value are pairs of their own.
+    pub fn spreads(&self) -> bool {
+        let Style::Listed { lead: Lead::None, explode, .. } = self.style else { return false };
+        explode
+    }
 }
 
 /// How a list or an object is written.

@@ -187,7 +187,7 @@ pub(in crate::openapi) fn essence(media: &str) -> String {
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn is_json(media: &str) -> bool {
+pub(super) fn is_json(media: &str) -> bool {
     let essence = essence(media);
     essence == "*/*" || essence.ends_with("/json") || essence.ends_with("+json")
 }

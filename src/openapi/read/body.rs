@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Dialect, Reader, essence, list_of,
-    params::{Declared, MAX_DESCRIPTION, push},
+    params::{Declared, MAX_DESCRIPTION, collection, styled},
 };
 use crate::{
-    descriptor::model::{BodyRules, KindList, Location, ParamKind, Whole},
+    descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole},
     names::param,
     openapi::{
         model::{Body, Input, Operation},
@@ -342,16 +342,15 @@ impl<'doc> Reader<'doc> {
             }
             let required = flag(field.value, "required");
             self.member(operation, &field.name, &shape, required, &field.place, &body);
-            let joined = field.value.get("collectionFormat").and_then(Value::as_str);
-            if let Some(input) = operation.inputs.last_mut()
-                && input.kind == ParamKind::Array
-                && self.dialect == Dialect::Swagger2
-                && joined != Some("multi")
-                && input.name == field.name
+            let format = field.value.get("collectionFormat").and_then(Value::as_str);
+            if self.dialect == Dialect::Swagger2
+                && let Some(between) = collection(format.unwrap_or("csv"))
+                && let Some(input) = operation
+                    .inputs
+                    .pop_if(|input| input.kind == ParamKind::Array && input.name == field.name)
             {
-                input.kind = ParamKind::String;
-                input.kinds = vec![ParamKind::String];
-                push(&mut input.description, "Several with commas between.");
+                let style = Style::Listed { lead: Lead::None, between, explode: false };
+                operation.inputs.push(styled(input, style, &shape));
             }
         }
         operation.body = body;

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use http::HeaderName;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Item, Reader};
+use super::{Dialect, Item, Reader, answer::is_json};
 use crate::{
-    descriptor::model::{KindList, Location, ParamKind, Style, Whole},
+    descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole},
     names::{header, param, path::placeholders},
     openapi::{
         model::{Input, Operation},
@@ -41,8 +41,8 @@ pub(super) struct Declared<'doc> {
 enum Written {
     /// As a descriptor writes it: a repeated name, or `name[key]`.
     Usual,
-    /// With this between the items.
-    Joined(&'static str),
+    /// As one text, or as pairs that have the names of its members.
+    Styled(Style),
     /// The members of an object are parameters of their own.
     Members,
     /// In a way that a descriptor cannot say.
@@ -332,16 +332,19 @@ impl<'doc> Reader<'doc> {
             return;
         }
         let name = excerpt(&parameter.name);
-        if shape.is_open || shape.members.is_empty() {
+        if shape.members.is_empty() {
+            let style = listed(Lead::None, Between::Comma, true);
+            operation.inputs.push(styled(input, style, &shape));
+            return;
+        }
+        if shape.is_open {
             let message = format!("`{name}` sends any parameters that a caller thinks of");
             let help = "add the parameters that you need by hand";
             self.schemas.remarks.lost(&parameter.place, message, help);
         }
-        if !shape.members.is_empty() {
-            let message = format!("the members of `{name}` are parameters of their own");
-            let help = "that is what its style sends";
-            self.schemas.remarks.changed(&parameter.place, message, help);
-        }
+        let message = format!("the members of `{name}` are parameters of their own");
+        let help = "that is what its style sends";
+        self.schemas.remarks.changed(&parameter.place, message, help);
         for member in shape.members {
             if !param::is_usable(&member.name, true) {
                 let message = format!("the name `{}` has a space; left out", excerpt(&member.name));
@@ -399,10 +402,13 @@ impl<'doc> Reader<'doc> {
         let place = &parameter.place;
         let required = flag(parameter.value, "required");
         if let Some((media, _)) = content(parameter.value) {
-            // A value within a value: it goes out as text.
+            // A value within a value: as JSON, or as text.
             let mut input = self.made(&parameter.name, location, shape, place);
             let is_text = shape.kinds.contains(ParamKind::String) && media.starts_with("text/");
-            if !is_text {
+            if is_json(media) {
+                input = styled(input, Style::Json, shape);
+                push(&mut input.description, "JSON.");
+            } else if !is_text {
                 input.kind = ParamKind::String;
                 input.union = None;
                 input.kinds = vec![ParamKind::String];
@@ -414,21 +420,12 @@ impl<'doc> Reader<'doc> {
         }
         let mut input = self.made(&parameter.name, location, shape, place);
         input.required = required;
-        let container = matches!(input.kind, ParamKind::Array | ParamKind::Object);
-        if container {
+        let is_container =
+            shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
+        if is_container {
             match self.written(parameter, shape, location) {
                 Written::Usual | Written::Members => {}
-                Written::Joined(separator) => {
-                    input.kind = ParamKind::String;
-                    input.union = None;
-                    input.kinds = vec![ParamKind::String];
-                    let what = if shape.kinds.contains(ParamKind::Array) {
-                        "Several"
-                    } else {
-                        "Names and values"
-                    };
-                    push(&mut input.description, &format!("{what} with {separator} between."));
-                }
+                Written::Styled(style) => input = styled(input, style, shape),
                 Written::Other => {
                     input.kind = ParamKind::String;
                     input.union = None;
@@ -444,13 +441,11 @@ impl<'doc> Reader<'doc> {
                 }
             }
         } else if location == Location::Path
-            && let Some(style @ ("label" | "matrix")) =
-                parameter.value.get("style").and_then(Value::as_str)
+            && let Some("label" | "matrix") = parameter.value.get("style").and_then(Value::as_str)
+            && let Written::Styled(style) = self.written(parameter, shape, location)
         {
-            let message =
-                format!("the style `{style}` of `{}` cannot be said", excerpt(&parameter.name));
-            let help = "write the mark into the path, before the placeholder";
-            self.schemas.remarks.lost(place, message, help);
+            input.form.style = style;
+            input.union = Some(KindList::of([input.kind]));
         }
         input
     }
@@ -461,20 +456,27 @@ impl<'doc> Reader<'doc> {
         let map = parameter.value;
         let text = |key: &str| map.get(key).and_then(Value::as_str);
         if self.dialect == Dialect::Swagger2 {
-            return match text("collectionFormat").unwrap_or("csv") {
-                "multi" => Written::Usual,
-                "ssv" => Written::Joined("spaces"),
-                "tsv" => Written::Joined("tabs"),
-                "pipes" => Written::Joined("`|`"),
-                _ => Written::Joined("commas"),
+            let format = text("collectionFormat").unwrap_or("csv");
+            return match (collection(format), location) {
+                (None, _) => Written::Usual,
+                (Some(Between::Comma), _) | (_, Location::Query) => {
+                    let between = collection(format).unwrap_or(Between::Comma);
+                    Written::Styled(listed(Lead::None, between, false))
+                }
+                (Some(_), _) => Written::Other,
             };
         }
         if location != Location::Query {
+            let explode = flag(map, "explode");
+            let simple = |lead| Written::Styled(listed(lead, Between::Comma, explode));
             return match text("style").unwrap_or("simple") {
-                "simple" => Written::Joined("commas"),
+                "simple" => simple(Lead::None),
+                "label" if location == Location::Path => simple(Lead::Dot),
+                "matrix" if location == Location::Path => simple(Lead::Semicolon),
                 _ => Written::Other,
             };
         }
+        let joined = |between| Written::Styled(listed(Lead::None, between, false));
         let is_array = shape.kinds.contains(ParamKind::Array);
         let style = text("style").unwrap_or("form");
         let explode = match map.get("explode") {
@@ -484,11 +486,11 @@ impl<'doc> Reader<'doc> {
         match (style, explode) {
             ("form", true) if is_array => Written::Usual,
             ("form", true) => Written::Members,
-            ("form", false) => Written::Joined("commas"),
+            ("form", false) => joined(Between::Comma),
             // As it is for an array, several readers disagree; most repeat the name.
             ("deepObject", _) => Written::Usual,
-            ("spaceDelimited", false) => Written::Joined("spaces"),
-            ("pipeDelimited", false) => Written::Joined("`|`"),
+            ("spaceDelimited", false) => joined(Between::Space),
+            ("pipeDelimited", false) => joined(Between::Pipe),
             ("spaceDelimited" | "pipeDelimited", true) if is_array => Written::Usual,
             _ => Written::Other,
         }
@@ -565,6 +567,36 @@ impl<'doc> Reader<'doc> {
         }
         line
     }
+}
+
+fn listed(lead: Lead, between: Between, explode: bool) -> Style {
+    Style::Listed { lead, between, explode }
+}
+
+/// Returns what Swagger 2 writes between the items of a list; `None` for a repeated name.
+pub(super) fn collection(format: &str) -> Option<Between> {
+    match format {
+        "multi" => None,
+        "ssv" => Some(Between::Space),
+        "tsv" => Some(Between::Tab),
+        "pipes" => Some(Between::Pipe),
+        _ => Some(Between::Comma),
+    }
+}
+
+/// Makes an input one that other programs take for text and that is written in this style.
+pub(super) fn styled(input: Input, style: Style, shape: &Shape) -> Input {
+    let mut input = Input { union: Some(KindList::of(shape.kinds.iter())), ..input };
+    if let Some(Some(item)) = shape.items.as_deref().map(|items| only(items.kinds)) {
+        input.hints.insert("items".to_owned(), json!({ "type": text::word(item) }));
+    }
+    if !input.kinds.is_empty() && !input.kinds.contains(&ParamKind::String) {
+        input.kinds.push(ParamKind::String);
+    }
+    input.kind = ParamKind::String;
+    input.is_guess = false;
+    input.form.style = style;
+    input
 }
 
 /// Returns the type that every program knows, and the types where it is only one of them.

@@ -18,8 +18,8 @@ use crate::descriptor::{
     check,
     format::format,
     model::{
-        Auth, BodyKind, BodyRules, Descriptor, Location, Param, ParamKind, Placement, Style, Tool,
-        Whole,
+        Auth, Between, BodyKind, BodyRules, Descriptor, Lead, Location, Param, ParamKind,
+        Placement, Style, Tool, Whole,
     },
     source::Source,
 };

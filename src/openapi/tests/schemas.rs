@@ -13,28 +13,38 @@ fn containers_go_where_their_style_sends_them() {
     };
     let kind = |schema: &Value, style: Value| query(schema, style).0.params[0].kind;
     assert_eq!(kind(&array, json!({})), ParamKind::Array);
-    assert_eq!(kind(&array, json!({ "explode": false })), ParamKind::String);
-    assert_eq!(kind(&array, json!({ "style": "pipeDelimited" })), ParamKind::String);
+    assert_eq!(kind(&array, json!({ "explode": false })), ParamKind::Array);
+    assert_eq!(kind(&array, json!({ "style": "pipeDelimited" })), ParamKind::Array);
     assert_eq!(kind(&object, json!({ "style": "deepObject" })), ParamKind::Object);
     let (found, lines) = query(&object, json!({}));
     assert_eq!((found.params[0].name.as_str(), found.params[0].kind), ("a", ParamKind::Integer));
     assert!(lines[0].contains("members of `q` are parameters"), "{lines:?}");
+    let joined = Style::Listed { lead: Lead::None, between: Between::Comma, explode: false };
     let (found, _) = query(&array, json!({ "explode": false }));
-    assert_eq!(found.params[0].description.as_deref(), Some("Several with commas between."));
+    assert_eq!((found.params[0].kind, found.params[0].form.style), (ParamKind::Array, joined));
+    assert_eq!(found.value_hints["q"]["items"], json!({ "type": "string" }));
+    let (found, lines) = query(&json!({ "type": "object" }), json!({}));
+    assert_eq!(lines, Vec::<String>::new());
+    let style = Style::Listed { lead: Lead::None, between: Between::Comma, explode: true };
+    assert_eq!((found.params[0].kind, found.params[0].form.style), (ParamKind::Object, style));
     let (_, lines) = query(&json!({ "type": "object" }), json!({ "style": "nonsense" }));
     assert!(lines[0].starts_with("lost"), "{lines:?}");
     let content = json!([{ "name": "q", "in": "query", "content": { "application/json": { "schema": object } } }]);
     let (found, _) = tool(&get(content));
+    assert_eq!(found.params[0].description.as_deref(), Some("{a?: integer} JSON."));
     assert_eq!(
-        found.params[0].description.as_deref(),
-        Some("{a?: integer} As text in application/json.")
+        (found.params[0].kind, found.params[0].form.style),
+        (ParamKind::Object, Style::Json)
     );
     let old = json!({ "/x": { "get": { "parameters": [
         { "name": "csv", "in": "query", "type": "array", "items": { "type": "string" } },
         { "name": "multi", "in": "query", "type": "array", "items": { "type": "string" }, "collectionFormat": "multi" },
     ] } } });
     let (found, _) = tool(&swagger(old));
-    assert_eq!(param(&found, "csv").kind, ParamKind::String);
+    assert_eq!(
+        (param(&found, "csv").kind, param(&found, "csv").form.style),
+        (ParamKind::Array, joined)
+    );
     assert_eq!(param(&found, "multi").kind, ParamKind::Array);
 }
 

@@ -141,6 +141,12 @@ impl Target<'_> {
             kind_of(param, said, body.as_ref(), is_strict, context);
         }
         whole(param, said, body.as_ref(), is_strict, context);
+        if param.is_in(Location::Query)
+            && (param.form.spreads() || param.form.whole == Some(Whole::Query))
+        {
+            let auths = std::iter::once(self.auth).chain(self.logins.values());
+            param.form.not = auths.filter_map(Auth::query_name).map(str::to_owned).collect();
+        }
         hints(param, said, &mut self.tool.value_hints, is_strict, context);
         true
     }
