@@ -112,13 +112,13 @@ impl Auth {
         }
     }
 
-    /// Returns the name of the credential in the query.
-    pub fn query_name(&self) -> Option<&str> {
+    /// Returns the names of the credentials in the query.
+    pub fn query_names(&self) -> Vec<&str> {
         match self {
-            Self::OAuth2(oauth2) => oauth2.placement.query_name(),
-            Self::Token { placement, .. } => placement.query_name(),
-            Self::Several(all) => all.iter().find_map(Self::query_name),
-            Self::Basic { .. } | Self::None | Self::Session(_) => None,
+            Self::OAuth2(oauth2) => oauth2.placement.query_name().into_iter().collect(),
+            Self::Token { placement, .. } => placement.query_name().into_iter().collect(),
+            Self::Several(all) => all.iter().flat_map(Self::query_names).collect(),
+            Self::Basic { .. } | Self::None | Self::Session(_) => Vec::new(),
         }
     }
 

@@ -145,7 +145,7 @@ impl Target<'_> {
             && (param.form.spreads() || param.form.whole == Some(Whole::Query))
         {
             let auths = std::iter::once(self.auth).chain(self.logins.values());
-            param.form.not = auths.filter_map(Auth::query_name).map(str::to_owned).collect();
+            param.form.not = auths.flat_map(Auth::query_names).map(str::to_owned).collect();
         }
         hints(param, said, &mut self.tool.value_hints, is_strict, context);
         true

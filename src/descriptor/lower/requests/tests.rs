@@ -224,3 +224,16 @@ fn a_name_that_nothing_has_taken_is_found() {
         assert_eq!(findings(requests), [expected], "{requests}");
     }
 }
+
+#[test]
+fn no_member_has_the_name_of_a_credential_in_the_query() {
+    let text = "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  auth: {also: [{type: apikey, \
+                credential: b, inject_into: query, query_param: two}]}\n  requests: {list: {params: \
+                {all: {in: querystring, type: object}}}}\nbackend:\n  name: example\n  type: rest\n  \
+                description: An example.\n  auth: {type: apikey, credential: a, inject_into: query, \
+                query_param: one}\n  tools:\n    list: {method: GET, path: /x, access: read, \
+                description: L.}\n";
+    let descriptor = load(&Source::new("t", text)).descriptor.unwrap();
+    let all = descriptor.tools[0].params.iter().find(|param| param.name == "all").unwrap();
+    assert_eq!(all.form.not, ["one", "two"]);
+}
