@@ -308,7 +308,7 @@ proptest! {
             }
             Err(error) => {
                 let is_bad = |part: &&str| part.is_empty() || *part == "." || *part == "..";
-                let refused = given.iter().any(|part| is_bad(part)) || n.contains(char::is_control);
+                let refused = given.iter().any(is_bad) || n.contains(char::is_control);
                 prop_assert!(refused, "{}", error);
             }
         }

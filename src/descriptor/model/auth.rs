@@ -23,7 +23,7 @@ pub enum Auth {
     /// A login request, whose answer holds what later requests carry.
     Session(Box<Session>),
     /// Several secrets that go together (`_dadl_mcp.auth.also`): each a token or basic.
-    Several(Vec<Auth>),
+    Several(Vec<Self>),
     /// One secret, put in one place: DADL's `bearer` and `apikey`.
     Token {
         /// Names the credential.
