@@ -9,7 +9,7 @@
 //! | which operations read what one changes? | [`readers`] |
 //! | what is between the braces of a path? | [`path`] |
 //! | whose is a header field? | [`header`] |
-//! | can a parameter be called so? | [`param`] |
+//! | can a parameter be called so? | `param` |
 //! | how does a name stay unique? | [`suffixed`] |
 
 mod hash;
