@@ -1,3 +1,5 @@
+//! What is left out of a list, and that nothing else changes by it.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Filters of other languages are found, and what may be right passes.
+
 use proptest::prelude::*;
 
 use super::*;
