@@ -216,11 +216,8 @@ fn verifier(settings: &BackendSettings, url: &Url, is_own: bool) -> Result<Verif
             |it: &CertificateDer<'static>| RootCertStore::empty().add(it.clone()).is_ok();
         let roots = files.into_iter().filter(is_authority);
         let platform = Platform::new_with_extra_roots(roots, Arc::clone(&provider));
-        match platform {
-            Ok(platform) => Some(Ok(platform)),
-            // Without a single authority only what is known by itself can be accepted.
-            Err(error) => Some(Err(error.to_string())),
-        }
+        // Without a single authority only what is known by itself can be accepted.
+        Some(platform)
     };
     let pins = if is_own { settings.tls_fingerprint.clone() } else { Vec::new() };
     Ok(Verifier { host: host(url), pins, known, chain, provider, seen: None })
@@ -245,7 +242,7 @@ struct Verifier {
     /// Of the certificates in `ca_file`.
     known: Vec<Pin>,
     /// Follows the chain; `None` where any certificate will do.
-    chain: Option<Result<Platform, String>>,
+    chain: Option<Result<Platform, rustls::Error>>,
     provider: Arc<CryptoProvider>,
     /// Where it only looks: what it has seen.
     seen: Option<Arc<Mutex<Option<Presented>>>>,
@@ -271,14 +268,17 @@ impl Verifier {
                 return Ok(Trust::File);
             }
         }
-        let untrusted = |reason| RefusedCertificate::Untrusted { fingerprint, reason };
+        let untrusted = |error: &rustls::Error| RefusedCertificate::Untrusted {
+            fingerprint,
+            reason: error.to_string(),
+        };
         match &self.chain {
             None => Ok(Trust::Any),
-            Some(Err(reason)) => Err(untrusted(reason.clone())),
+            Some(Err(error)) => Err(untrusted(error)),
             Some(Ok(platform)) => {
                 let checked =
                     platform.verify_server_cert(certificate, intermediates, name, &[], now);
-                checked.map(|_| Trust::Chain).map_err(|error| untrusted(error.to_string()))
+                checked.map(|_| Trust::Chain).map_err(|error| untrusted(&error))
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{super::report::sarif::uri, Compared, Excepted};
+use super::{
+    super::report::sarif::{self, uri},
+    Compared, Excepted,
+};
 use crate::openapi::{
     drift::{Drift, What},
     exceptions::Judged,
@@ -53,18 +56,7 @@ pub(super) fn log(
         .iter()
         .map(|lack| result(LEFT_OUT, "note", &lack.to_string(), of_tool(Some(&lack.tool))));
     let results: Vec<Value> = differences.chain(stale).chain(left_out).collect();
-    json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": env!("CARGO_PKG_NAME"),
-                "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            }},
-            "results": results,
-        }],
-    })
+    sarif::log(rules, results)
 }
 
 fn result(rule: &str, level: &str, text: &str, locations: Value) -> Value {

@@ -27,7 +27,13 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
         })
         .collect();
     let results: Vec<Value> = files.iter().flat_map(results).collect();
-    let log = json!({
+    serde_json::to_writer_pretty(&mut *out, &log(rules, results))?;
+    writeln!(out)
+}
+
+/// Makes a log of one run of this program.
+pub(in crate::cli) fn log(rules: Vec<Value>, results: Vec<Value>) -> Value {
+    json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
@@ -39,9 +45,7 @@ pub(super) fn write(files: &[CheckedFile], out: &mut dyn io::Write) -> io::Resul
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
-    });
-    serde_json::to_writer_pretty(&mut *out, &log)?;
-    writeln!(out)
+    })
 }
 
 fn results(file: &CheckedFile) -> impl Iterator<Item = Value> {
