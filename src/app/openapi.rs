@@ -154,7 +154,9 @@ pub(crate) fn document_url(backend: &LoadedBackend) -> Result<Url, FetchError> {
         let fit = backend.descriptor.fit.as_ref().map(|fit| &fit.source);
         let Some(FitSource::OpenApi(path)) = fit else { return Err(FetchError::NoSource) };
         let text = format!("{}{path}", backend.base.as_str().trim_end_matches('/'));
-        return Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error));
+        let url = Url::parse(&text).map_err(|error| FetchError::NoUrl(text, error))?;
+        let elsewhere = || FetchError::Elsewhere(url.to_string());
+        return if backend.base.contains(&url) { Ok(url) } else { Err(elsewhere()) };
     };
     if !source.contains("://") {
         return Err(FetchError::IsBeside);
