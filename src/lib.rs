@@ -64,7 +64,7 @@ pub mod fuzzing {
         let mut body = String::new();
         for field in &fields.fields {
             if let FieldValue::Text(text) = &field.value {
-                body.push_str(&multipart::head(&boundary, &field.name, None));
+                body.push_str(&multipart::head(&boundary, &field.name, None, None));
                 body.push_str(text);
                 body.push_str(multipart::AFTER_FIELD);
             }

@@ -112,10 +112,15 @@ fn multipart<'a>(
             multipart.push(&name, &text.into());
         }
     }
-    for (param, value) in members.filter(|(param, _)| is_file(param)) {
+    for (param, value) in members.clone().filter(|(param, _)| is_file(param)) {
         let references = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
         for reference in references.iter().filter_map(Value::as_str) {
             multipart.push_file(param.wire(), reference);
+        }
+    }
+    for (param, _) in members {
+        if let Some(content_type) = &param.form.content_type {
+            multipart.set_type(param.wire(), content_type);
         }
     }
     if multipart.fields.is_empty() && !is_wanted {

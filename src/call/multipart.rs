@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use mime::Mime;
 use serde_json::Value;
 
 use super::encode;
@@ -24,6 +25,8 @@ pub struct Field {
     pub name: String,
     /// What it holds.
     pub value: FieldValue,
+    /// Its type, where the descriptor says one; else text has none, and a file its own.
+    pub content_type: Option<Mime>,
 }
 
 /// What a field of a multipart body holds.
@@ -55,13 +58,21 @@ impl Multipart {
             None if value.is_null() => return,
             None => value.to_string(),
         };
-        self.fields.push(Field { name: name.to_owned(), value: FieldValue::Text(text) });
+        let value = FieldValue::Text(text);
+        self.fields.push(Field { name: name.to_owned(), value, content_type: None });
     }
 
     /// Adds a file.
     pub(super) fn push_file(&mut self, name: &str, reference: &str) {
         let value = FieldValue::File(reference.to_owned());
-        self.fields.push(Field { name: name.to_owned(), value });
+        self.fields.push(Field { name: name.to_owned(), value, content_type: None });
+    }
+
+    /// Says of which type the fields with this name are.
+    pub(super) fn set_type(&mut self, name: &str, content_type: &Mime) {
+        for field in self.fields.iter_mut().filter(|field| field.name == name) {
+            field.content_type = Some(content_type.clone());
+        }
     }
 
     /// Returns a boundary that no name and no text holds, the first such that `random` gives.
@@ -94,13 +105,20 @@ impl fmt::Display for Multipart {
     }
 }
 
-/// Returns what goes before the bytes of a field; `file` is the name and the content type of a
-/// file.
-pub(crate) fn head(boundary: &str, name: &str, file: Option<(&str, &str)>) -> String {
+/// Returns what goes before the bytes of a field, which may be those of a file.
+pub(crate) fn head(
+    boundary: &str,
+    name: &str,
+    file_name: Option<&str>,
+    content_type: Option<&str>,
+) -> String {
     let mut head =
         format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", escaped(name));
-    if let Some((name, content_type)) = file {
-        head.push_str(&format!("; filename=\"{}\"\r\nContent-Type: {content_type}", escaped(name)));
+    if let Some(name) = file_name {
+        head.push_str(&format!("; filename=\"{}\"", escaped(name)));
+    }
+    if let Some(content_type) = content_type {
+        head.push_str(&format!("\r\nContent-Type: {content_type}"));
     }
     head.push_str("\r\n\r\n");
     head

@@ -551,10 +551,18 @@ impl Backend {
     /// Merges the operator's header fields with those of the plan, which win, and with what tells
     /// the API where the call comes from, which wins over all.
     fn headers(&self, plan: &CallPlan, taken: Taken) -> HeaderMap {
-        let own = self.settings.headers.iter().chain(&plan.headers);
-        let mut headers: HeaderMap = own
-            .map(|(name, value): &(HeaderName, HeaderValue)| (name.clone(), value.clone()))
-            .collect();
+        let mut headers: HeaderMap = self.settings.headers.iter().cloned().collect();
+        for (name, value) in &plan.headers {
+            let set = headers.get(name).filter(|_| *name == header::COOKIE);
+            // Those of the operator come first and stay.
+            let joined = set.and_then(|set| {
+                let cookies = [set.as_bytes(), b"; ", value.as_bytes()].concat();
+                let mut joined = HeaderValue::from_bytes(&cookies).ok()?;
+                joined.set_sensitive(set.is_sensitive() || value.is_sensitive());
+                Some(joined)
+            });
+            headers.insert(name.clone(), joined.unwrap_or_else(|| value.clone()));
+        }
         if taken != Taken::Whole {
             // What is saved should be what the backend has, byte for byte; and what compresses a
             // stream holds its items back.

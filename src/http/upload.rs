@@ -286,9 +286,10 @@ async fn frame(
     let (mut length, mut content) = (0_u64, 0_u64);
     let mut of_files = 0_u64;
     for field in &multipart.fields {
+        let declared = field.content_type.as_ref().map(AsRef::as_ref);
         match &field.value {
             FieldValue::Text(value) => {
-                let mut whole = multipart::head(&boundary, &field.name, None);
+                let mut whole = multipart::head(&boundary, &field.name, None, declared);
                 whole.push_str(value);
                 whole.push_str(multipart::AFTER_FIELD);
                 content += value.len() as u64;
@@ -298,8 +299,9 @@ async fn frame(
             }
             FieldValue::File(reference) => {
                 let upload = files.open(reference).await?;
-                let file = (upload.name.as_str(), upload.content_type.as_str());
-                let head = multipart::head(&boundary, &field.name, Some(file));
+                let (name, own) = (upload.name.as_str(), upload.content_type.as_str());
+                let content_type = declared.unwrap_or(own);
+                let head = multipart::head(&boundary, &field.name, Some(name), Some(content_type));
                 let size = upload.size.unwrap_or_default();
                 known &= upload.size.is_some();
                 content += size;

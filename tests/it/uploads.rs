@@ -30,6 +30,8 @@ const TOOLS: &str = api!(backend: r#"
     xml: { method: PUT, path: /xml, access: write, description: "Sends XML.", content_type: application/xml, params: { file: { type: file_url, in: body, required: true } } }
     old: { method: PUT, path: /old, access: write, description: "As before.", content_type: application/xml, params: { file: { type: file_url, in: body, required: true } } }
     several: { method: POST, path: /several, access: write, description: "Sends.", content_type: multipart/form-data, params: { files: { type: file_url, in: body, required: true } } }
+    typed: { method: POST, path: /typed, access: write, description: "Sends.", content_type: multipart/form-data, params: { meta: { type: object, in: body }, note: { type: string, in: body }, photo: { type: file_url, in: body } } }
+    seen: { method: GET, path: /seen, access: read, description: "Looks." }
     empty: { method: POST, path: /empty, access: write, description: "Sends.", content_type: multipart/form-data, params: { note: { type: string, in: body } } }
 _dadl_mcp:
   requests:
@@ -38,6 +40,8 @@ _dadl_mcp:
     name: { params: { file: { type: string } } }
     old: { body: { file: true } }
     several: { params: { files: { type: files } } }
+    typed: { params: { meta: { content_type: application/json }, photo: { content_type: image/x-raw } } }
+    seen: { params: { lang: { in: cookie, type: string } } }
     empty: { body: { required: true } }
 "#);
 
@@ -216,6 +220,34 @@ async fn a_field_has_several_files() {
         assert!(sent.contains(part), "{sent}");
     }
     assert_eq!(sent.matches("name=\"files\"").count(), 2, "{sent}");
+}
+
+#[tokio::test]
+async fn a_field_has_the_type_that_is_said() {
+    let (upstream, harness) = bench().await;
+    write(&harness, "a.png", b"AAA");
+    let arguments = json!({ "meta": { "a": 1 }, "note": "n", "photo": "a.png" });
+    harness.call("typed", arguments).await.unwrap();
+    let sent = body(&upstream);
+    for part in [
+        "name=\"meta\"\r\nContent-Type: application/json\r\n\r\n{\"a\":1}",
+        "name=\"note\"\r\n\r\nn",
+        "name=\"photo\"; filename=\"a.png\"\r\nContent-Type: image/x-raw\r\n\r\nAAA",
+    ] {
+        assert!(sent.contains(part), "{part}: {sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_of_the_caller_replaces_none_of_the_operator() {
+    let upstream = Upstream::start(vec![Answer::json(200, "{}")]).await;
+    let harness = Harness::new(TOOLS, &upstream.url(), Fixed(Ok(String::new())), |settings| {
+        let cookies = http::HeaderValue::from_static("tenant=main");
+        settings.headers.push((http::header::COOKIE, cookies));
+    });
+    harness.call("seen", json!({ "lang": "de" })).await.unwrap();
+    let request = upstream.requests().remove(0);
+    assert!(request.contains("cookie: tenant=main; lang=de\r\n"), "{request}");
 }
 
 #[tokio::test]

@@ -56,12 +56,12 @@ fn body(multipart: &Multipart, boundary: &str, files: &[(String, Vec<u8>)]) -> V
     for field in &multipart.fields {
         match &field.value {
             FieldValue::Text(text) => {
-                body.extend(head(boundary, &field.name, None).bytes());
+                body.extend(head(boundary, &field.name, None, None).bytes());
                 body.extend(text.bytes());
             }
             FieldValue::File(_) => {
                 let (name, bytes) = files.next().unwrap();
-                body.extend(head(boundary, &field.name, Some((name, "a/b"))).bytes());
+                body.extend(head(boundary, &field.name, Some(name), Some("a/b")).bytes());
                 body.extend(bytes);
             }
         }
