@@ -1,7 +1,7 @@
 //! Reads a whole answer and makes a value of it.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use http::{HeaderMap, header};
 
 use super::{
@@ -22,6 +22,9 @@ use crate::{
         decode::{self, BodyType},
     },
 };
+
+/// The body of an answer as it comes.
+pub(super) type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
 
 impl Step<'_> {
     /// Reads an answer and decodes it.
@@ -47,11 +50,30 @@ impl Step<'_> {
             let stream = Stream::new(self, status, headers, collector);
             return stream.collect(response.bytes_stream().boxed()).await;
         }
-        let body = self.read(response).await?;
+        let body = if response.content_length().is_none() && self.may_be_file(&headers) {
+            let mut rest = response.bytes_stream().boxed();
+            match self.gather(BytesMut::new(), 0, &mut rest).await? {
+                (body, None) => body.freeze(),
+                // What is too long to be read as text is still a file.
+                (start, Some(piece)) => {
+                    let read = start.len() as u64;
+                    let start = stream::iter([Ok(start.freeze()), Ok(piece)]);
+                    let answer =
+                        self.keep(status, headers, start.chain(rest).boxed(), None).await?;
+                    self.resize(read, 0)?;
+                    return Ok(answer);
+                }
+            }
+        } else {
+            self.read(response).await?
+        };
         let size = body.len() as u64;
         let content_type = self.content_type(&headers);
         if self.is_no_text(&headers, &body) {
-            return self.keep(status, headers, body).await;
+            let body = stream::once(std::future::ready(Ok(body))).boxed();
+            let answer = self.keep(status, headers, body, Some(size)).await?;
+            self.resize(size, 0)?;
+            return Ok(answer);
         }
         let decoded = || {
             Ok(match decode::decode(secrets.body(body), content_type, self.most())? {
@@ -73,29 +95,37 @@ impl Step<'_> {
         Ok(Answer { status, headers, payload, size, notes, is_cut: false })
     }
 
-    /// Returns whether a body was read as the text that the descriptor declares, and is none.
-    fn is_no_text(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+    /// Returns whether a body is a file to the server, and text to the descriptor.
+    fn may_be_file(&self, headers: &HeaderMap) -> bool {
         let sent = BodyType::of(header_text(headers, &header::CONTENT_TYPE));
         let rules = &self.tool.response;
         let is_read = rules.transform.is_some() || self.call.arguments().jq().is_some();
-        let declared = rules.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-        sent == BodyType::Binary
-            && !is_read
-            && !declared.contains("charset=")
+        sent == BodyType::Binary && !is_read
+    }
+
+    /// Returns whether a body was read as the text that the descriptor declares, and is none.
+    fn is_no_text(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        let declared = self.tool.response.content_type.as_deref().unwrap_or_default();
+        self.may_be_file(headers)
+            && !declared.to_ascii_lowercase().contains("charset=")
             && (body.contains(&0) || std::str::from_utf8(body).is_err())
     }
 
-    /// Saves a body that was read already.
-    async fn keep(self, status: u16, headers: HeaderMap, body: Bytes) -> Result<Answer, CallError> {
+    /// Saves an answer that was to be a value, or begins as one; `total` is its length, if it is known.
+    pub(super) async fn keep(
+        self,
+        status: u16,
+        headers: HeaderMap,
+        body: Pieces,
+        total: Option<u64>,
+    ) -> Result<Answer, CallError> {
         if !self.tool.response.redact.is_empty() {
             return Err(CallError::Redaction { request: self.request_line() });
         }
-        let total = body.len() as u64;
         let (name, content_type) = self.name_and_type(&headers);
-        let incoming = self.incoming(&name, &content_type, Some(total));
-        let body = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
+        let incoming = self.incoming(&name, &content_type, total);
+        let body = body.map(|piece| piece.map_err(std::io::Error::other));
         let file = self.executor.files.save(incoming, body, self.context.observer).await?;
-        self.resize(total, 0)?;
         let payload = Payload::File(file);
         Ok(Answer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
     }
@@ -119,6 +149,20 @@ impl Step<'_> {
         taken: u64,
         mut pieces: impl futures_util::Stream<Item = reqwest::Result<Bytes>> + Unpin,
     ) -> Result<Bytes, CallError> {
+        match self.gather(start, taken, &mut pieces).await? {
+            (body, None) => Ok(body.freeze()),
+            (_, Some(_)) => Err(self.too_large()),
+        }
+    }
+
+    /// Reads a body that begins with `start` to its end, or to the piece that is beyond the bound of
+    /// its backend.
+    async fn gather(
+        self,
+        start: BytesMut,
+        taken: u64,
+        pieces: &mut (impl futures_util::Stream<Item = reqwest::Result<Bytes>> + Unpin),
+    ) -> Result<(BytesMut, Option<Bytes>), CallError> {
         let limit = self.backend.settings().max_response_bytes;
         if start.len() as u64 > limit {
             return Err(self.too_large());
@@ -129,7 +173,7 @@ impl Step<'_> {
             let piece = piece.map_err(|error| self.broken_off(&error))?;
             let size = (body.len() + piece.len()) as u64;
             if size > limit {
-                return Err(self.too_large());
+                return Ok((body, Some(piece)));
             }
             if size > taken {
                 self.take_room(piece.len() as u64)?;
@@ -137,6 +181,6 @@ impl Step<'_> {
             growth::append(&mut body, &piece);
             rest.after(piece.len()).await;
         }
-        Ok(body.freeze())
+        Ok((body, None))
     }
 }

@@ -3,12 +3,13 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream, stream::BoxStream};
-use http::{HeaderMap, header};
+use futures_util::{StreamExt as _, stream};
+use http::header;
 
 use super::{
     CallError, Executor,
     peek::header_text,
+    read::Pieces,
     result::Answer,
     step::{Step, to_usize},
     stream::{Bounds, Stream},
@@ -27,9 +28,6 @@ use crate::{
     },
     secrets::Secrets,
 };
-
-/// The body of an answer.
-pub(super) type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
 
 /// What an answer begins with.
 pub(super) enum Opening {
@@ -123,7 +121,7 @@ impl Step<'_> {
         let (start, pieces) = match opening {
             Ok(Opening::Other(start, pieces)) => (start, pieces),
             Ok(Opening::List(lines)) if self.tool.response.binary => {
-                return self.kept(status, headers, lines).await;
+                return self.keep(status, headers, lines, None).await;
             }
             Ok(Opening::List(lines)) => {
                 let most = Bounds::of(self.call, self.tool, self.backend).items;
@@ -144,7 +142,7 @@ impl Step<'_> {
             Reply::Result(text) if self.tool.response.binary && holds_something(text.as_str()) => {
                 let body = Bytes::from(text.as_str().to_owned());
                 let body = stream::once(std::future::ready(Ok(body))).boxed();
-                self.kept(status, headers, body).await
+                self.keep(status, headers, body, None).await
             }
             Reply::Result(text) => {
                 let payload = Payload::Json(text);
@@ -189,26 +187,6 @@ impl Step<'_> {
 /// Returns whether a result can hold anything that a file is for.
 fn holds_something(text: &str) -> bool {
     text.starts_with(['"', '[', '{'])
-}
-
-impl Step<'_> {
-    /// Saves what came as JSON though a file was declared: it is no more for the caller than bytes are.
-    async fn kept(
-        self,
-        status: u16,
-        headers: HeaderMap,
-        lines: Pieces,
-    ) -> Result<Answer, CallError> {
-        if !self.tool.response.redact.is_empty() {
-            return Err(CallError::Redaction { request: self.request_line() });
-        }
-        let (name, content_type) = self.name_and_type(&headers);
-        let incoming = self.incoming(&name, &content_type, None);
-        let lines = lines.map(|piece| piece.map_err(std::io::Error::other));
-        let file = self.executor.files.save(incoming, lines, self.context.observer).await?;
-        let payload = Payload::File(file);
-        Ok(Answer { status, headers, payload, size: 0, notes: Vec::new(), is_cut: false })
-    }
 }
 
 /// Returns the method and the request of a plan whose tool is one of a JSON-RPC API.

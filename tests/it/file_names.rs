@@ -109,3 +109,21 @@ async fn what_is_no_text_is_a_file_whatever_a_tool_declares() {
     let error = outcome("hidden", json!({}), answer(NOTHING, "", b"\0")).await.unwrap_err();
     assert!(error.contains("values that must be hidden"), "{error}");
 }
+
+#[tokio::test]
+async fn what_is_too_long_to_be_read_as_text_is_a_file() {
+    let body = "line\n".repeat(50_000);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {NOTHING}\r\n\r\n");
+    let upstream = Upstream::start(vec![Answer::Close((head + &body).into_bytes())]).await;
+    let harness =
+        Harness::new(TOOLS, &upstream.url(), Fixed(Ok("s3cret".to_owned())), |settings| {
+            settings.max_response_bytes = 100_000;
+        });
+    let outcome = harness.call("log", json!({})).await.unwrap();
+    let Payload::File(file) = outcome.payload else { panic!("no file") };
+    assert_eq!(std::fs::read_to_string(&file.path).unwrap(), body);
+    // What has values to hide is not kept.
+    let error = harness.call("hidden", json!({})).await.unwrap_err().to_string();
+    assert!(error.contains("values that must be hidden"), "{error}");
+    assert_eq!(std::fs::read_dir(file.path.parent().unwrap()).unwrap().count(), 1);
+}
