@@ -85,7 +85,7 @@ pub(super) fn fit(param: &Param, target: Target, value: Value) -> Fitted {
         return Fitted::Value(value);
     }
     if let Value::String(text) = &value
-        && let Some(inner) = container(text).filter(|inner| !kinds.is_any() && fits(kinds, inner))
+        && let Some(inner) = container(text).filter(|inner| fits(kinds, inner))
     {
         return Fitted::Value(inner);
     }
