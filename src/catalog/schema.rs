@@ -123,6 +123,12 @@ fn types(param: &Param) -> Option<Value> {
     if types.is_empty() {
         return None;
     }
+    // What is one text on the wire is listed as text, which each conversation pays for: a list is
+    // understood all the same.
+    let is_one_text = matches!(param.form.style, Style::Listed { explode: false, .. });
+    if is_one_text && types.contains(&"string") {
+        types = vec!["string"];
+    }
     // The name of a file.
     if param.form.whole == Some(Whole::Json) && !types.contains(&"string") {
         types.push("string");

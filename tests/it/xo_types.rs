@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     harness::{Fixed, Harness},
     mcp_support::{Client, serve_harness},
+    upstream::{Answer, Upstream},
 };
 
 const DESCRIPTOR: &str = include_str!("../../dadl/xen-orchestra.dadl");
@@ -465,5 +466,21 @@ fn recorded_answers_conform() {
         let body: Value = serde_json::from_str(body.trim().trim_end_matches('`')).unwrap();
         let described = descriptor.tools.iter().find(|it| it.name == tool).unwrap();
         conforms(&schema(described, &descriptor), &body, name);
+    }
+}
+
+#[tokio::test]
+async fn fields_are_text_in_the_list_and_may_be_a_list() {
+    let upstream = Upstream::start(vec![Answer::json(200, "[]")]).await;
+    let harness = Harness::new(DESCRIPTOR, &upstream.url(), Fixed(Ok("s3cret".to_owned())), |_| {});
+    let entry = harness.gate.catalog().entries().iter().find(|it| it.name == "list_vms").unwrap();
+    let listed = &entry.input_schema["properties"]["fields"];
+    assert_eq!((&listed["type"], listed.get("items")), (&json!("string"), None));
+    for fields in
+        [json!("id,name_label"), json!(["id", "name_label"]), json!("[\"id\",\"name_label\"]")]
+    {
+        harness.call("list_vms", json!({ "fields": fields })).await.unwrap();
+        let request = upstream.take().remove(0);
+        assert!(request.contains("fields=id,name_label HTTP/1.1"), "{fields}: {request}");
     }
 }
