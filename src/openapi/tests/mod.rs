@@ -3,6 +3,7 @@
 mod access;
 mod differences;
 mod operations;
+mod references;
 mod schemas;
 
 use serde_json::{Value, json};
