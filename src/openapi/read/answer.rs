@@ -34,13 +34,14 @@ const MAX_MEMBERS: usize = 200;
 impl<'doc> Reader<'doc> {
     /// Reads the answer of an operation.
     pub(super) fn answer(&mut self, operation: &'doc Map<String, Value>, place: &str) -> Answer {
-        let Some(Value::Object(responses)) = operation.get("responses") else {
+        let responses = self.schemas.member(operation, place, "responses");
+        let Some((Value::Object(responses), place)) = responses else {
             return Answer::default();
         };
         let mut found = None;
         for status in STATUSES {
             let Some(response) = responses.get(status) else { continue };
-            let place = at(&at(place, "responses"), status);
+            let place = at(&place, status);
             let Some((Value::Object(response), place)) = self.schemas.resolve(response, &place)
             else {
                 continue;
@@ -55,12 +56,9 @@ impl<'doc> Reader<'doc> {
             }
         }
         let Some((status, response, place)) = found else { return Answer::default() };
-        let has_link = match response.get("headers") {
-            Some(Value::Object(headers)) => {
-                headers.keys().any(|name| name.eq_ignore_ascii_case("link"))
-            }
-            _ => false,
-        };
+        let headers = self.followed(response, &place, "headers");
+        let has_link = headers.iter().any(|name| name.eq_ignore_ascii_case("link"));
+        self.followed(response, &place, "links");
         let mut answer = match self.dialect {
             Dialect::OpenApi3 => self.content(response, &place),
             Dialect::Swagger2 => self.produced(operation, response, &place),
@@ -71,24 +69,43 @@ impl<'doc> Reader<'doc> {
         answer
     }
 
+    /// Returns the names below a key of an answer; what cannot be followed is reported.
+    fn followed(
+        &mut self,
+        response: &'doc Map<String, Value>,
+        place: &str,
+        key: &str,
+    ) -> Vec<&'doc str> {
+        let Some((Value::Object(map), place)) = self.schemas.member(response, place, key) else {
+            return Vec::new();
+        };
+        for (name, value) in map.iter().filter(|(_, value)| value.get("$ref").is_some()) {
+            self.schemas.resolve(value, &at(&place, name));
+        }
+        map.keys().map(String::as_str).collect()
+    }
+
     fn content(&mut self, response: &'doc Map<String, Value>, place: &str) -> Answer {
-        let Some(Value::Object(content)) = response.get("content") else {
+        let content = self.schemas.member(response, place, "content");
+        let Some((Value::Object(content), place)) = content else {
             return Answer::default();
         };
-        let place = at(place, "content");
         if let Some((media, value)) = content.iter().find(|(media, _)| is_json(media)) {
             if let Some((other, _)) = content.iter().find(|(media, _)| is_stream(media)) {
                 let message = format!("the answer may also be a stream, `{other}`");
                 let help = "write a second tool with `response: {streaming: true}`";
                 self.schemas.remarks.lost(&place, message, help);
             }
+            let Some((value, place)) = self.schemas.resolve(value, &at(&place, media)) else {
+                return Answer::default();
+            };
             let Some(schema) = value.get("schema") else { return Answer::default() };
             // Some write a file as JSON with a binary schema.
             let is_binary = schema.get("format").and_then(Value::as_str) == Some("binary");
             if is_binary {
                 return Answer { file: Some(None), ..Answer::default() };
             }
-            let place = at(&at(&place, media), "schema");
+            let place = at(&place, "schema");
             let members = self.paging(schema, &place);
             return Answer { members, schema: Some(place), ..Answer::default() };
         }
@@ -113,7 +130,13 @@ impl<'doc> Reader<'doc> {
 
     /// Returns the members that may tell how a list goes on; a descriptor says that itself.
     fn paging(&mut self, schema: &'doc Value, place: &str) -> Vec<(String, Kinds)> {
-        if self.keeps_shapes { Vec::new() } else { paging(&self.schemas.shape(schema, place)) }
+        if self.keeps_shapes {
+            return Vec::new();
+        }
+        self.schemas.is_answer = true;
+        let shape = self.schemas.shape(schema, place);
+        self.schemas.is_answer = false;
+        paging(&shape)
     }
 
     fn produced(

@@ -51,21 +51,25 @@ enum Written {
 
 impl<'doc> Reader<'doc> {
     /// Returns the parameters of an operation: its own, and those of its path that it does not
-    /// declare again.
+    /// declare again. Says as well whether there are some that cannot be followed.
     pub(super) fn declared(
         &mut self,
         operation: &'doc Map<String, Value>,
         path: &Item<'doc>,
         place: &str,
-    ) -> Vec<Declared<'doc>> {
+    ) -> (Vec<Declared<'doc>>, bool) {
+        let mut gone = false;
         let mut declared: Vec<Declared<'doc>> = Vec::new();
         let mut seen: HashSet<(String, String)> = HashSet::new();
-        let lists = [
-            (operation.get("parameters"), at(place, "parameters")),
-            (path.value.get("parameters"), at(&path.place, "parameters")),
-        ];
-        for (list, place) in lists {
-            let Some(list) = list.filter(|list| !list.is_null()) else { continue };
+        let own = operation.get("parameters").map(|own| (own, at(place, "parameters")));
+        for (list, place) in [own, path.get("parameters")].into_iter().flatten() {
+            if list.is_null() {
+                continue;
+            }
+            let Some((list, place)) = self.schemas.resolve(list, &place) else {
+                gone = true;
+                continue;
+            };
             let Value::Array(list) = list else {
                 let message = "`parameters` is not a list, and was left out";
                 self.schemas.remarks.lost(&place, message, "write a list of parameters");
@@ -79,7 +83,11 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost(&place, message, "add those you need by hand");
                     break;
                 }
-                let Some(parameter) = self.parameter(value, &place) else { continue };
+                let Some((value, found)) = self.schemas.resolve(value, &place) else {
+                    gone = true;
+                    continue;
+                };
+                let Some(parameter) = self.parameter(value, found) else { continue };
                 let key = (parameter.location.clone(), parameter.name.clone());
                 if !own.insert(key.clone()) {
                     let message =
@@ -99,14 +107,13 @@ impl<'doc> Reader<'doc> {
                 }
             }
         }
-        declared
+        (declared, gone)
     }
 
-    fn parameter(&mut self, value: &'doc Value, place: &str) -> Option<Declared<'doc>> {
-        let (value, found) = self.schemas.resolve(value, place)?;
+    fn parameter(&mut self, value: &'doc Value, found: String) -> Option<Declared<'doc>> {
         let Value::Object(map) = value else {
             let message = "a parameter is not an object, and was left out";
-            self.schemas.remarks.lost(place, message, "write a parameter object");
+            self.schemas.remarks.lost(&found, message, "write a parameter object");
             return None;
         };
         let name = map.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();

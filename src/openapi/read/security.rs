@@ -164,14 +164,16 @@ impl<'doc> Reader<'doc> {
 
     /// Returns the schemes in the order of the document.
     fn schemes(&mut self) -> Vec<Known> {
-        let (pointer, place) = match self.dialect {
-            Dialect::Swagger2 => ("/securityDefinitions", "/securityDefinitions"),
-            Dialect::OpenApi3 => ("/components/securitySchemes", "/components/securitySchemes"),
+        let pointer = match self.dialect {
+            Dialect::Swagger2 => "/securityDefinitions",
+            Dialect::OpenApi3 => "/components/securitySchemes",
         };
-        let Some(Value::Object(schemes)) = self.root.pointer(pointer) else { return Vec::new() };
+        let found = self.schemas.documents.at(pointer);
+        let found = found.and_then(|(schemes, place)| self.schemas.resolve(schemes, &place));
+        let Some((Value::Object(schemes), root)) = found else { return Vec::new() };
         let mut known = Vec::new();
         for (name, value) in schemes.iter().take(MAX_SCHEMES) {
-            let place = at(place, name);
+            let place = at(&root, name);
             let resolved = self.schemas.resolve(value, &place);
             let scheme = match resolved {
                 Some((Value::Object(map), _)) => self.scheme(map, &place),

@@ -29,7 +29,7 @@ impl<'doc> Reader<'doc> {
                 let operation = found.value.get("servers").map(|_| found.place.as_str());
                 match operation {
                     Some(place) => self.server_list(found.value.get("servers"), place),
-                    None => self.server_list(item.value.get("servers"), &item.place),
+                    None => self.server_list(item.get("servers").map(|it| it.0), &item.place),
                 }
             })
             .collect();
