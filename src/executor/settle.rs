@@ -155,9 +155,8 @@ async fn seen(
     outcome: &Outcome,
 ) -> Option<String> {
     let reader = call.gate().catalog().find_declared(call.entry().backend, &rule.look.tool);
-    if let (Some(reader), false) =
-        (reader.and_then(|entry| entry.tool()), matches!(rule.until, Until::Gone))
-    {
+    // What was changed was there before, and a miss of it has other reasons.
+    if let (Some(reader), Until::There) = (reader.and_then(|entry| entry.tool()), &rule.until) {
         let (client, backend) = (context.client.clone(), call.entry().backend);
         let (kind, tool) = (kind(reader).to_owned(), tool.name.clone());
         executor.written.note(Known { client, backend, kind, tool, at: Instant::now() });
