@@ -46,6 +46,7 @@ mod hosts;
 mod hosts_seen;
 mod house;
 mod import;
+mod import_files;
 mod imports;
 mod includes;
 mod jq;

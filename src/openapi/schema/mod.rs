@@ -252,7 +252,8 @@ impl<'doc> Schemas<'doc> {
         };
         if self.open.contains(&found_place) {
             // Trees and lists refer to themselves: their outermost level is described.
-            let kinds = found.as_object().map(kinds).unwrap_or_default();
+            let end = self.documents.end(found, found_place).map_or(found, |(end, _)| end);
+            let kinds = end.as_object().map(kinds).unwrap_or_default();
             return Shape { kinds, ..Shape::default() };
         }
         self.open.push(found_place.clone());
