@@ -125,6 +125,7 @@ impl<'doc> Reader<'doc> {
         }
         self.schemas.complete(&mut shape, &at(&place, "schema"));
         self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
+        self.encode(operation, media, &place, &shape);
         true
     }
 

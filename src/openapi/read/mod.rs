@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod defaults;
 mod duplicates;
+mod encoding;
 mod needs;
 mod params;
 mod path;

@@ -427,6 +427,8 @@ impl<'doc> Reader<'doc> {
         }
         let mut input = self.made(&parameter.name, location, shape, place);
         input.required = required;
+        let is_query = location == Location::Query;
+        input.form.allow_reserved = is_query && flag(parameter.value, "allowReserved");
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if is_container {
@@ -576,7 +578,7 @@ impl<'doc> Reader<'doc> {
     }
 }
 
-fn listed(lead: Lead, between: Between, explode: bool) -> Style {
+pub(super) fn listed(lead: Lead, between: Between, explode: bool) -> Style {
     Style::Listed { lead, between, explode }
 }
 
