@@ -222,6 +222,7 @@ impl<'doc> Schemas<'doc> {
             }
             self.open.push(child_place.clone());
             let form = self.read(child, &child_place, depth, composed + 1, Through::Part);
+            self.account_schema(child, &child_place);
             self.open.pop();
             forms.push(merged(form, shape.clone()));
         }
