@@ -118,3 +118,6 @@ async fn look_up(files: &FileStore, text: &str) -> Result<Inline, CallError> {
     let handle = Handle::read(text).unwrap_or(Handle { id: text, form: "" });
     Ok(files.inline(text, handle).await?)
 }
+
+#[cfg(test)]
+mod tests;
