@@ -188,6 +188,8 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
         }
     } else if operation.answer.is_stream {
         out.line(6, "response: { streaming: true }");
+    } else if let [media] = operation.answer.media.as_slice() {
+        out.line(6, &format!("response: {{ content_type: {} }}", quoted(media)));
     }
     if let Some(pages) = &tool.pages {
         let from = out.text.len();

@@ -28,6 +28,9 @@ const META: [&str; 9] = [
     "links",
 ];
 
+/// So many media types are asked for.
+const MAX_MEDIA: usize = 8;
+
 /// So many members of an answer are looked at.
 const MAX_MEMBERS: usize = 200;
 
@@ -38,6 +41,7 @@ impl<'doc> Reader<'doc> {
         let Some((Value::Object(responses), place)) = responses else {
             return Answer::default();
         };
+        let media = self.media(operation, responses, &place);
         let mut found = None;
         for status in STATUSES {
             let Some(response) = responses.get(status) else { continue };
@@ -64,9 +68,61 @@ impl<'doc> Reader<'doc> {
             Dialect::Swagger2 => self.produced(operation, response, &place),
         };
         answer.has_link = has_link;
+        answer.media = media;
         // What stands for all others may be an error.
         answer.schema = answer.schema.filter(|_| status.starts_with('2'));
         answer
+    }
+
+    /// Returns the media types to ask for: of each answer that says that all is well its JSON, or
+    /// all that it has.
+    fn media(
+        &mut self,
+        operation: &'doc Map<String, Value>,
+        responses: &'doc Map<String, Value>,
+        place: &str,
+    ) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        let is_well = |status: &str| status.starts_with('2');
+        let says_well = responses.keys().any(|status| is_well(status));
+        for (status, response) in responses {
+            if !(is_well(status) || !says_well && status == "default") {
+                continue;
+            }
+            let place = at(place, status);
+            let Some((Value::Object(response), place)) = self.schemas.resolve(response, &place)
+            else {
+                continue;
+            };
+            let media = match self.dialect {
+                Dialect::Swagger2 if response.contains_key("schema") => self.produces(operation),
+                Dialect::Swagger2 => continue,
+                Dialect::OpenApi3 => match self.schemas.member(response, &place, "content") {
+                    Some((Value::Object(content), _)) => content.keys().cloned().collect(),
+                    _ => continue,
+                },
+            };
+            let media: Vec<String> = media.iter().map(|media| essence(media)).collect();
+            let is_plain = |media: &&String| matches!(media.as_str(), "application/json" | "*/*");
+            let json = media.iter().find(is_plain).or_else(|| media.iter().find(|it| is_json(it)));
+            let wanted = json.map_or(media.as_slice(), std::slice::from_ref);
+            for media in wanted.iter().filter(|media| media.parse::<mime::Mime>().is_ok()) {
+                if !all.contains(media) {
+                    all.push(media.clone());
+                }
+            }
+        }
+        let is_said = !all.iter().any(|media| media == "*/*") && all != ["application/json"];
+        all.truncate(if is_said { MAX_MEDIA } else { 0 });
+        all
+    }
+
+    /// Returns what the answers of a Swagger 2 operation are.
+    fn produces(&self, operation: &'doc Map<String, Value>) -> Vec<String> {
+        match operation.get("produces") {
+            Some(_) => list_of(operation, "produces"),
+            None => self.root.as_object().map(|root| list_of(root, "produces")).unwrap_or_default(),
+        }
     }
 
     /// Returns the names below a key of an answer; what cannot be followed is reported.
@@ -145,10 +201,7 @@ impl<'doc> Reader<'doc> {
         response: &'doc Map<String, Value>,
         place: &str,
     ) -> Answer {
-        let produces = match operation.get("produces") {
-            Some(_) => list_of(operation, "produces"),
-            None => self.root.as_object().map(|root| list_of(root, "produces")).unwrap_or_default(),
-        };
+        let produces = self.produces(operation);
         let schema = response.get("schema");
         let word = |key: &str| schema.and_then(|schema| schema.get(key)).and_then(Value::as_str);
         if word("type") == Some("file") || word("format") == Some("binary") {
@@ -173,6 +226,26 @@ impl<'doc> Reader<'doc> {
             };
         }
         Answer::default()
+    }
+}
+
+impl Answer {
+    /// Returns the `Accept` field (RFC 9110, section 12.5.1) of an operation that answers several
+    /// things that are not all JSON; one alone is said as the type of the answer.
+    pub(super) fn accept(&self) -> Option<String> {
+        let ([first, others @ ..], false, None) = (&self.media[..], self.is_stream, &self.file)
+        else {
+            return None;
+        };
+        let mut text = first.clone();
+        for other in others {
+            text.push_str(&format!(", {other};q=0.9"));
+        }
+        // Errors are JSON most of the time.
+        if !self.media.iter().any(|media| is_json(media)) {
+            text.push_str(", application/json;q=0.5");
+        }
+        (!others.is_empty()).then_some(text)
     }
 }
 
@@ -201,7 +274,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn file(media: Option<&String>) -> Answer {
-    let media = media.filter(|media| !media.contains('*') && media.is_ascii());
+    let media = media.filter(|media| !media.contains('*') && media.parse::<mime::Mime>().is_ok());
     Answer { file: Some(media.cloned()), ..Answer::default() }
 }
 

@@ -360,6 +360,7 @@ impl<'doc> Reader<'doc> {
             media: Vec::new(),
             answer: self.answer(value, body),
         };
+        operation.accept = operation.answer.accept();
         self.inputs(&mut operation, &declared, &renamed);
         for input in operation.inputs.iter_mut().filter(|it| it.location == Location::Path) {
             if let Some(style) =
