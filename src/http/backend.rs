@@ -366,7 +366,9 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    let landed = (url != plan.url).then(|| self.landed(&url));
+                    // What has files in its path is not shown.
+                    let is_elsewhere = url != plan.url && plan.shown.is_none();
+                    let landed = is_elsewhere.then(|| self.landed(&url));
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -601,7 +603,8 @@ impl Backend {
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query; behind
     /// them the name of a JSON-RPC method.
     pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
-        let line = format!("{} {}", plan.method, self.base.relative_path(&plan.url));
+        let url = plan.shown.as_deref().unwrap_or(&plan.url);
+        let line = format!("{} {}", plan.method, self.base.relative_path(url));
         match &plan.body {
             PlannedBody::Rpc(call) => format!("{line} {call}"),
             _ => line,
