@@ -97,7 +97,7 @@ backends:
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
-    let decide = |tool, access| backend.policy.decide(tool, Some(&access));
+    let decide = |tool, access| backend.policy.decide(tool, Some(&access), None);
     assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
@@ -216,9 +216,9 @@ fn an_entry_of_toolmesh_is_read_as_it_is() {
     );
     let policy = &backends[0].policy;
     let audit = Access::Custom("audit".into());
-    assert_eq!(policy.decide("x", Some(&audit)), Decision::Allow);
-    assert_ne!(policy.decide("y", Some(&Access::Read)), Decision::Allow);
-    assert_ne!(policy.decide("x", Some(&Access::Write)), Decision::Allow);
+    assert_eq!(policy.decide("x", Some(&audit), None), Decision::Allow);
+    assert_ne!(policy.decide("y", Some(&Access::Read), None), Decision::Allow);
+    assert_ne!(policy.decide("x", Some(&Access::Write), None), Decision::Allow);
 }
 
 /// A file with a mistake in nearly every line.
@@ -428,7 +428,7 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
     let write = Overrides { access: Some(Levels::new(["write"])), ..Overrides::default() };
     let allows = |overrides: &Overrides, environment: &Environment, access| {
         let settings = home.load(overrides, environment).unwrap();
-        settings.backends[0].policy.decide("t", Some(&access)) == Decision::Allow
+        settings.backends[0].policy.decide("t", Some(&access), None) == Decision::Allow
     };
     // The file allows reads alone, the flag writes alone: nothing is left.
     assert!(!allows(&write, &environment, Access::Read));
