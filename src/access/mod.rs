@@ -248,7 +248,9 @@ impl fmt::Display for Denial {
             Self::Level { level } => write!(formatter, "access level `{level}` is not allowed"),
             Self::NotIncluded => formatter.write_str("not among the tools that are allowed"),
             Self::Origin { origin } => write!(formatter, "its path is at another host, {origin}"),
-            Self::Host => formatter.write_str("its path is at another host, and not clearly at one"),
+            Self::Host => {
+                formatter.write_str("its path is at another host, and not clearly at one")
+            }
         }
     }
 }
@@ -338,7 +340,8 @@ mod tests {
         ] {
             assert_eq!(denial(other), Some(Denial::Origin { origin: origin.to_owned() }));
         }
-        for unclear in ["//files.example/x", "https://{a}files.example/", "https://a@files.example"] {
+        for unclear in ["//files.example/x", "https://{a}files.example/", "https://a@files.example"]
+        {
             assert_eq!(denial(unclear), Some(Denial::Host), "{unclear}");
         }
         let excluding = Policy { exclude_tools: patterns(&["get"]), ..policy.clone() };

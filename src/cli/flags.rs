@@ -148,6 +148,7 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         dadl,
         url,
         allow_private_hosts,
+        allow_origins,
         name,
         ca_file,
         tls_fingerprints,
@@ -175,6 +176,8 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
     let valued = valued.chain(hosts.map(|host| ("--allow-private-host", host)));
+    let origins = allow_origins.iter().map(|origin| ("--allow-origin", origin.to_string()));
+    let valued = valued.chain(origins);
     let pins = tls_fingerprints.iter().map(|pin| ("--tls-fingerprint", pin.to_string()));
     let valued = valued.chain(pins);
     let alone = [("--demo", demo), ("--tls-skip-verify", *tls_skip_verify)];
@@ -198,11 +201,13 @@ mod tests {
         let none = Environment::from_iter([("X", "y")]);
         assert_eq!(flags("dadl-mcp list --all", &none).command("list"), "dadl-mcp list");
         let line = "dadl-mcp call x --dadl ./a$b.dadl --url http://x.example/1 --access write,read \
-                    --tls-skip-verify --allow-private-host a.lan:1 --files f";
+                    --tls-skip-verify --allow-private-host a.lan:1 --files f \
+                    --allow-origin https://a.lan";
         assert_eq!(
             flags(line, &none).command("show x"),
             "dadl-mcp show x --tls-skip-verify --dadl './a$b.dadl' --url http://x.example/1 \
-             --files f --allow-private-host a.lan:1 --access read,write"
+             --files f --allow-private-host a.lan:1 --allow-origin https://a.lan --access \
+             read,write"
         );
         assert_eq!(
             flags("dadl-mcp watch --demo xen-orchestra VM", &none).command("list"),

@@ -20,6 +20,9 @@ impl BackendSettings {
                 for host in &self.allow_private_hosts {
                     flag("--allow-private-host", &host.to_string());
                 }
+                for origin in &self.policy.origins {
+                    flag("--allow-origin", &origin.to_string());
+                }
                 if super::load::name_of(&self.dadl) != self.name {
                     flag("--name", &self.name);
                 }
@@ -82,6 +85,10 @@ mod tests {
         );
         backend.tls_skip_verify = false;
         backend.allow_private_hosts.clear();
+        backend.policy.origins = vec!["https://files.example:444/".parse().unwrap()];
+        let expected = "--url https://shop.example/v1 --allow-origin https://files.example:444";
+        assert!(backend.setup_command().ends_with(expected), "{}", backend.setup_command());
+        backend.policy.origins.clear();
         let pin = format!("AB{}", ":AB".repeat(31));
         backend.tls_fingerprint = vec![pin.parse().unwrap()];
         let expected = format!("--url https://shop.example/v1 --tls-fingerprint {pin}");

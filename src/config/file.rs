@@ -263,6 +263,7 @@ impl Reader {
         }
         backend.policy.tools = ours.or(theirs);
         backend.policy.exclude_tools = self.patterns(section, "exclude_tools").unwrap_or_default();
+        backend.policy.origins = self.allowed_origins(section);
         // Its type is checked, so that a half-written entry does not pass.
         self.texts(section, "expose_tools");
     }

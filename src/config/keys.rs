@@ -223,6 +223,14 @@ pub const BACKEND: &[Key] = &[
          when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
     ),
     key(
+        "allow_origins",
+        "list",
+        "none",
+        "Call tools whose path is a whole URL at one of these, `https://host` or `https://host:port`; \
+         they are left out otherwise. The credential and `headers` stay at the backend, \
+         unless the item is `{origin: \"https://host\", credential: true}`",
+    ),
+    key(
         "fetch_openapi",
         "boolean",
         "`false`",

@@ -17,7 +17,7 @@ use super::{
     trust::{self, Doubt},
 };
 use crate::{
-    access::{ALL, Levels},
+    access::{ALL, AllowedOrigin, Levels},
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -39,6 +39,8 @@ pub struct Overrides {
     pub url: Option<String>,
     /// `--allow-private-host` of that backend.
     pub allow_private_hosts: Vec<PrivateHost>,
+    /// `--allow-origin` of that backend.
+    pub allow_origins: Vec<AllowedOrigin>,
     /// `--name` of that backend.
     pub name: Option<String>,
     /// `--ca-file` of that backend.
@@ -252,6 +254,7 @@ fn from_flags(
     backend.ca_file = overrides.ca_file.as_ref().map(|path| directory.join(path));
     backend.tls_fingerprint.clone_from(&overrides.tls_fingerprint);
     backend.tls_skip_verify = overrides.tls_skip_verify;
+    backend.policy.origins.clone_from(&overrides.allow_origins);
     backend.policy.levels = Levels::new([ALL]);
     backend.policy.bound = Some(access.unwrap_or_default());
     Ok(backend)

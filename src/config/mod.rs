@@ -20,6 +20,7 @@ mod limits;
 mod load;
 pub mod notes;
 mod origin;
+mod origins;
 mod pin;
 mod private;
 mod reach;

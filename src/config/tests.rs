@@ -58,6 +58,7 @@ backends:
     tls_skip_verify: true
     allow_private_url: true
     allow_private_hosts: [sso.example.com, "10.0.0.1:8443"]
+    allow_origins: ["https://files.example.com:8443", {origin: "https://b.example.com", credential: true}]
     env: { xen_orchestra_token: lab_token }
     options:
       timeout: 2m
@@ -87,6 +88,9 @@ backends:
     let hosts: Vec<PrivateHost> =
         ["sso.example.com", "10.0.0.1:8443"].map(|host| host.parse().unwrap()).into();
     assert_eq!(backend.allow_private_hosts, hosts);
+    let origins = backend.policy.origins.iter().map(|it| (it.to_string(), it.credential));
+    let expected = [("https://files.example.com:8443", false), ("https://b.example.com", true)];
+    assert!(origins.eq(expected.map(|(origin, credential)| (origin.to_owned(), credential))));
     assert_eq!(backend.credentials["xen_orchestra_token"], "lab_token");
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
@@ -101,6 +105,39 @@ backends:
     assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
+}
+
+#[test]
+fn an_origin_is_written_whole_and_once() {
+    let of = |origins: &str| {
+        errors(&format!("backends: [{{name: a, dadl: a, allow_origins: {origins}}}]\n"))
+    };
+    for wrong in ["files.example.com", "\"https://a.example/api\"", "\"https://u@a.example\""] {
+        for item in [wrong.to_owned(), format!("{{origin: {wrong}, credential: true}}")] {
+            let found = of(&format!("[{item}]"));
+            assert!(found.contains("D010 what `allow_origins` has here is no origin"), "{found}");
+        }
+    }
+    for (wrong, expected) in [
+        ("\"https://a.example\"", "`allow_origins` must be a list, not text"),
+        ("[7]", "an item of `allow_origins` must be text, not a number"),
+        ("[{credential: true}]", "an item of `allow_origins` has no `origin`"),
+        (
+            "[\"https://a.example\", {origin: \"https://A.example:443\"}]",
+            "https://a.example stands twice in `allow_origins`",
+        ),
+        (
+            "[{origin: \"https://a.example\", credentials: true}]",
+            "unknown key `credentials` in an item of `allow_origins`",
+        ),
+        (
+            "[{origin: \"https://a.example\", credential: 1}]",
+            "`credential` must be `true` or `false`",
+        ),
+    ] {
+        let found = of(wrong);
+        assert!(found.contains(expected), "{found}");
+    }
 }
 
 #[test]

@@ -57,7 +57,9 @@ impl Elsewhere {
         if !first.contains(':') && !text.starts_with("//") {
             return None;
         }
-        Some(Self::origin(text).map_or((Self::Unclear, ""), |(url, rest)| (Self::Origin(url), rest)))
+        Some(
+            Self::origin(text).map_or((Self::Unclear, ""), |(url, rest)| (Self::Origin(url), rest)),
+        )
     }
 
     fn origin(text: &str) -> Option<(Url, &str)> {

@@ -378,11 +378,7 @@ impl Backend {
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
     /// body is read for that.
-    async fn refusal(
-        &self,
-        place: &Place,
-        outcome: Attempted,
-    ) -> (Attempted, Option<Refusal>) {
+    async fn refusal(&self, place: &Place, outcome: Attempted) -> (Attempted, Option<Refusal>) {
         let (Answered { response, url }, sending) = match outcome {
             Ok(answer) => answer,
             Err(error) => return (Err(error), None),
