@@ -45,7 +45,7 @@ use crate::{
     executor::{Executor, Known},
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
-    http::{auth::Authenticator, backend::Backend, guard::Guard},
+    http::{auth::Authenticator, backend::Backend, guard::Guard, identity},
 };
 
 /// So many tools of a backend that are left out are named.
@@ -228,6 +228,8 @@ fn load(
     let rotation = check_rotation(&descriptor, credentials);
     problems.extend(rotation.map_err(|error| setting(error.into())).err());
     let Some(base) = base else { return Err(problems) };
+    let shown = identity::check(backend, base.as_url());
+    problems.extend(shown.map_err(|error| setting(error.into())).err());
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
     for (key, url) in addresses(&descriptor) {
         let checked = reach.check(key, url);

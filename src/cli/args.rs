@@ -117,7 +117,7 @@ pub enum LogFormat {
 }
 
 /// What says which backends there are: a demo has one of its own.
-const BESIDES_DEMO: [&str; 8] = [
+const BESIDES_DEMO: [&str; 9] = [
     "config",
     "dadl",
     "url",
@@ -125,6 +125,7 @@ const BESIDES_DEMO: [&str; 8] = [
     "allow_origins",
     "name",
     "ca_file",
+    "client_cert",
     "tls_skip_verify",
 ];
 
@@ -155,6 +156,12 @@ pub struct BackendArgs {
     /// Trust the certificates in this PEM file, for the backend of --dadl
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
     pub ca_file: Option<PathBuf>,
+    /// Show the certificate in this PEM file to the backend of --dadl
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
+    pub client_cert: Option<PathBuf>,
+    /// Its key, where that is in another file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
     /// Accept the certificate with this SHA-256 from the backend of --dadl, and no other; can be
     /// repeated (`dadl-mcp setup` shows it)
     #[arg(long = "tls-fingerprint", value_name = "SHA256", requires = "dadl")]
@@ -634,6 +641,8 @@ impl From<&BackendArgs> for Overrides {
             allow_origins,
             name,
             ca_file,
+            client_cert,
+            client_key,
             tls_fingerprints,
             tls_skip_verify,
             access,
@@ -647,6 +656,8 @@ impl From<&BackendArgs> for Overrides {
             allow_origins,
             name,
             ca_file,
+            client_cert,
+            client_key,
             tls_fingerprint: tls_fingerprints,
             tls_skip_verify,
             access,
@@ -678,6 +689,8 @@ mod tests {
         assert!(parse("dadl-mcp list --dadl x --allow-origin https://a.lan:8443"));
         assert!(!parse("dadl-mcp list --dadl x --allow-origin https://a.lan/path"));
         assert!(!parse("dadl-mcp list --allow-origin https://a.lan"));
+        assert!(parse("dadl-mcp list --dadl x --client-cert a.pem --client-key b.pem"));
+        assert!(!parse("dadl-mcp list --dadl x --client-key b.pem"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
         assert!(!parse("dadl-mcp call x --demo --url http://x.example"));

@@ -151,6 +151,8 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         allow_origins,
         name,
         ca_file,
+        client_cert,
+        client_key,
         tls_fingerprints,
         tls_skip_verify,
         access: _,
@@ -172,6 +174,8 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         ("--url", url.clone()),
         ("--name", name.clone()),
         ("--ca-file", ca_file.as_ref().map(path)),
+        ("--client-cert", client_cert.as_ref().map(path)),
+        ("--client-key", client_key.as_ref().map(path)),
         ("--files", files.as_ref().map(path)),
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
@@ -218,11 +222,13 @@ mod tests {
     #[test]
     fn a_host_starts_it_from_anywhere() {
         let none = Environment::from_iter([("X", "y")]);
-        let line = "dadl-mcp serve --dadl ./x.dadl --ca-file ca.pem --access write";
+        let line = "dadl-mcp serve --dadl ./x.dadl --ca-file ca.pem --client-cert me.pem \
+                    --client-key key.pem --access write";
         let here = std::env::current_dir().unwrap();
         let here = here.display();
         let expected = format!(
-            "/bin/dadl-mcp serve --dadl {here}/x.dadl --ca-file {here}/ca.pem --access write"
+            "/bin/dadl-mcp serve --dadl {here}/x.dadl --ca-file {here}/ca.pem --client-cert \
+             {here}/me.pem --client-key {here}/key.pem --access write"
         );
         assert_eq!(flags(line, &none).server(Path::new("/bin/dadl-mcp")), expected);
         let line = "dadl-mcp serve --dadl xen-orchestra";

@@ -29,6 +29,13 @@ impl BackendSettings {
                 if let Some(path) = &self.ca_file {
                     flag("--ca-file", &path.display().to_string());
                 }
+                for (name, path) in
+                    [("--client-cert", &self.client_cert), ("--client-key", &self.client_key)]
+                {
+                    if let Some(path) = path {
+                        flag(name, &path.display().to_string());
+                    }
+                }
                 for pin in &self.tls_fingerprint {
                     flag("--tls-fingerprint", &pin.to_string());
                 }
@@ -89,6 +96,11 @@ mod tests {
         let expected = "--url https://shop.example/v1 --allow-origin https://files.example:444";
         assert!(backend.setup_command().ends_with(expected), "{}", backend.setup_command());
         backend.policy.origins.clear();
+        backend.client_cert = Some("me.pem".into());
+        backend.client_key = Some("my key.pem".into());
+        let expected = " --client-cert me.pem --client-key 'my key.pem'";
+        assert!(backend.setup_command().ends_with(expected), "{}", backend.setup_command());
+        (backend.client_cert, backend.client_key) = (None, None);
         let pin = format!("AB{}", ":AB".repeat(31));
         backend.tls_fingerprint = vec![pin.parse().unwrap()];
         let expected = format!("--url https://shop.example/v1 --tls-fingerprint {pin}");

@@ -196,6 +196,18 @@ pub const BACKEND: &[Key] = &[
          whatever names and dates are in it",
     ),
     key(
+        "client_cert",
+        "path",
+        "none",
+        "A certificate (PEM, with its chain) to show to the backend; read again when the file changes",
+    ),
+    key(
+        "client_key",
+        "path",
+        "`client_cert`",
+        "Its key (PEM, not encrypted), in a file that nobody else can write to",
+    ),
+    key(
         "tls_fingerprint",
         "text or list",
         "none",
@@ -227,7 +239,7 @@ pub const BACKEND: &[Key] = &[
         "list",
         "none",
         "Call tools whose path is a whole URL at one of these, `https://host` or `https://host:port`; \
-         they are left out otherwise. The credential and `headers` stay at the backend, \
+         they are left out otherwise. The credential, `headers` and `client_cert` stay at the backend, \
          unless the item is `{origin: \"https://host\", credential: true}`",
     ),
     key(

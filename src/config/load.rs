@@ -45,6 +45,10 @@ pub struct Overrides {
     pub name: Option<String>,
     /// `--ca-file` of that backend.
     pub ca_file: Option<PathBuf>,
+    /// `--client-cert` of that backend.
+    pub client_cert: Option<PathBuf>,
+    /// `--client-key` of that backend.
+    pub client_key: Option<PathBuf>,
     /// `--tls-fingerprint` of that backend.
     pub tls_fingerprint: Vec<Pin>,
     /// `--tls-skip-verify` of that backend.
@@ -252,6 +256,8 @@ fn from_flags(
     backend.url.clone_from(&overrides.url);
     backend.allow_private_hosts.clone_from(&overrides.allow_private_hosts);
     backend.ca_file = overrides.ca_file.as_ref().map(|path| directory.join(path));
+    backend.client_cert = overrides.client_cert.as_ref().map(|path| directory.join(path));
+    backend.client_key = overrides.client_key.as_ref().map(|path| directory.join(path));
     backend.tls_fingerprint.clone_from(&overrides.tls_fingerprint);
     backend.tls_skip_verify = overrides.tls_skip_verify;
     backend.policy.origins.clone_from(&overrides.allow_origins);

@@ -54,6 +54,8 @@ backends:
     confirm: never
     headers: { X-Request-Source: dadl-mcp }
     ca_file: lab.pem
+    client_cert: me.pem
+    client_key: /keys/me.pem
     tls_fingerprint: "AB:CD:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:EF"
     tls_skip_verify: true
     allow_private_url: true
@@ -82,6 +84,8 @@ backends:
     assert_eq!(backend.confirm, Confirm::Never);
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
+    assert_eq!(backend.client_cert.as_deref(), Some(Path::new("/etc/dadl/me.pem")));
+    assert_eq!(backend.client_key.as_deref(), Some(Path::new("/keys/me.pem")));
     assert!(backend.tls_skip_verify && backend.allow_private_url);
     let pin = format!("abcd{}ef", "00".repeat(29)).parse().unwrap();
     assert_eq!(backend.tls_fingerprint, [pin]);
@@ -105,6 +109,13 @@ backends:
     assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
+}
+
+#[test]
+fn a_key_without_a_certificate_is_told() {
+    let found = errors("backends: [{name: a, dadl: a, client_key: key.pem}]\n");
+    assert!(found.contains("`client_key` is the key of a certificate that nothing"), "{found}");
+    assert!(found.contains("add `client_cert: ..`"), "{found}");
 }
 
 #[test]

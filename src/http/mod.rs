@@ -16,6 +16,7 @@ pub mod document;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;
+pub mod identity;
 pub mod login;
 mod pace;
 mod place;

@@ -2,7 +2,7 @@
 //!
 //! Each has clients and a rate limit of its own, so that neither a connection nor what a server says
 //! about itself counts at another. What belongs to the backend (its credential, the operator's header
-//! fields, what is accepted of its certificate) stays at its own origin, unless the operator sends it
+//! fields and client certificate, what is accepted of the server's) stays at its own origin, unless the operator sends it
 //! along.
 
 use std::{borrow::Cow, sync::OnceLock};
@@ -13,6 +13,7 @@ use url::Url;
 use super::{
     client::{self, ClientError, Use},
     guard::Guard,
+    identity::{Identity, IdentityFiles, Renewing},
     rate_limit::Throttle,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Place {
     pub(super) throttle: Throttle,
     /// One for each use: answers, downloads, what lasts.
     clients: [OnceLock<Result<Client, ClientError>>; 3],
+    /// The same, where a certificate is shown.
+    renewing: [Renewing; 3],
 }
 
 impl Place {
@@ -48,8 +51,8 @@ impl Place {
     }
 
     fn at(url: Url, is_own: bool, has_credential: bool) -> Self {
-        let (throttle, clients) = Default::default();
-        Self { url, is_own, has_credential, throttle, clients }
+        let (throttle, clients, renewing) = Default::default();
+        Self { url, is_own, has_credential, throttle, clients, renewing }
     }
 
     /// Returns whether a request for `url` goes here.
@@ -68,19 +71,23 @@ impl Place {
         guard: &Guard,
         purpose: Use,
     ) -> Result<Client, ClientError> {
-        let [answers, downloads, lasting] = &self.clients;
-        let client = match purpose {
-            Use::Answers => answers,
-            Use::Downloads => downloads,
-            Use::Lasting => lasting,
-        };
-        client.get_or_init(|| self.build(settings, guard, purpose)).clone()
+        let shows = self.has_credential && self.url.scheme() == "https";
+        match IdentityFiles::of(settings).filter(|_| shows) {
+            None => {
+                let client = of(&self.clients, purpose);
+                client.get_or_init(|| self.build(settings, guard, None, purpose)).clone()
+            }
+            Some(files) => of(&self.renewing, purpose).client(files, &self.url, |identity| {
+                self.build(settings, guard, Some(identity), purpose)
+            }),
+        }
     }
 
     fn build(
         &self,
         settings: &BackendSettings,
         guard: &Guard,
+        identity: Option<&Identity>,
         purpose: Use,
     ) -> Result<Client, ClientError> {
         let mut settings = Cow::Borrowed(settings);
@@ -91,6 +98,15 @@ impl Place {
             guard = Cow::Owned(guard.into_owned().covering(&self.url));
         }
         let key = if self.is_own { AddressKey::BaseUrl } else { AddressKey::ToolPath };
-        client::build(&settings, (key, &self.url, self.is_own), &guard, purpose)
+        client::build(&settings, (key, &self.url, self.is_own), &guard, identity, purpose)
+    }
+}
+
+/// Returns what there is for one use.
+fn of<T>([answers, downloads, lasting]: &[T; 3], purpose: Use) -> &T {
+    match purpose {
+        Use::Answers => answers,
+        Use::Downloads => downloads,
+        Use::Lasting => lasting,
     }
 }
