@@ -171,7 +171,7 @@ impl Executor {
             }
         };
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
-        let credential = backend.authenticator().masked();
+        let credential = backend.masked_credential(&plan);
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 

@@ -65,7 +65,7 @@ enum Left {
     Items(usize),
     /// The backend gave the same cursor or link twice.
     Loop,
-    /// The next page is on another host or outside of the base path.
+    /// The next page is on another host than this one or outside of the base path.
     Elsewhere(Url),
     /// The backend says that there is more, but not where.
     NoWay,
@@ -258,7 +258,8 @@ impl<'call> Walk<'call> {
             }
             page::Step::Target(url) => {
                 let has_credentials = !url.username().is_empty() || url.password().is_some();
-                if has_credentials || !backend.base().contains(&url) {
+                let stays = backend.base().of_tool(tool).is_some_and(|base| base.contains(&url));
+                if has_credentials || !stays {
                     return Err(url);
                 }
                 Ok(Ok(CallPlan { url, ..plan.clone() }))

@@ -173,6 +173,8 @@ pub fn drift(descriptor: &Descriptor, api: &Api) -> Drift {
     for tool in unmatched {
         match known_lack(descriptor, tool, &offer) {
             Some(lack) => drift.left_out.push(lack),
+            // The document is about one host.
+            None if tool.elsewhere().is_some() => {}
             None => drift.differences.push(unknown(tool, &methods)),
         }
     }

@@ -88,6 +88,7 @@ mod questions;
 mod recorded;
 mod resources;
 mod returns;
+mod second_host;
 mod secrets;
 mod seen;
 mod settles;
