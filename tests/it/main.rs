@@ -17,6 +17,7 @@ mod carried;
 mod check;
 mod cli;
 mod cli_tasks;
+mod client_cert;
 mod composites;
 mod conformance;
 mod connections;
