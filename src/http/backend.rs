@@ -260,8 +260,7 @@ impl Backend {
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
         let is_optional = self.is_credential_optional();
-        let path = self.base.as_url().path();
-        self.applied(&self.own, path, Door::Terminal, is_optional).await.map(drop)
+        self.applied(self.base.as_url().path(), Door::Terminal, is_optional).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -302,8 +301,7 @@ impl Backend {
     ) -> Result<Exchange, ExchangeError> {
         let place = self.place(plan)?;
         let client = &self.client(place, purpose)?;
-        let path = plan.url.path();
-        let mut applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
+        let mut applied = self.applied_to(place, plan).await?;
         let headers = self.headers(place, plan, how.0);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
@@ -341,7 +339,7 @@ impl Backend {
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
+                applied = self.applied_to(place, plan).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
@@ -408,17 +406,25 @@ impl Backend {
         (Ok((Answered { response, url }, sending)), refusal)
     }
 
-    /// Returns what goes to `place` of the credential; a login is made with the client of this backend.
-    async fn applied(
+    /// Returns what a request to `place` carries of the credential.
+    async fn applied_to(
         &self,
         place: &Place,
-        path: &str,
-        door: Door,
-        is_optional: bool,
+        plan: &CallPlan,
     ) -> Result<Arc<Applied>, ExchangeError> {
         if !place.has_credential {
             return Ok(Arc::default());
         }
+        self.applied(plan.url.path(), plan.door, plan.credential_optional).await
+    }
+
+    /// Returns the credential; a login is made with the client of this backend.
+    async fn applied(
+        &self,
+        path: &str,
+        door: Door,
+        is_optional: bool,
+    ) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
             let client = self.client(&self.own, Use::Answers).map_err(Unready::Client)?;
             let (settings, base) = (self.settings.clone(), self.base.clone());

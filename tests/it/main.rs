@@ -18,6 +18,7 @@ mod check;
 mod cli;
 mod cli_tasks;
 mod compared;
+mod client_cert;
 mod composites;
 mod conformance;
 mod connections;
