@@ -46,6 +46,7 @@ mod hosts;
 mod hosts_seen;
 mod house;
 mod import;
+mod import_wire;
 mod imports;
 mod includes;
 mod jq;
