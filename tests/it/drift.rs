@@ -285,7 +285,7 @@ fn a_hint_that_came_after_the_import_is_a_difference() {
         let expected = format!(
             "the API says {word} of it ({key}), and the tool has the level read, not {least}"
         );
-        assert_eq!(compared("before.dadl"), [expected.clone()], "{said}");
+        assert_eq!(compared("before.dadl"), std::slice::from_ref(&expected), "{said}");
         // What stands at the path counts for its operations.
         write(&hinted(&format!("    {said}\n"), ""));
         assert_eq!(compared("before.dadl"), [expected], "{said}");
