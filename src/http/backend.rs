@@ -364,9 +364,7 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    // What has files in its path is not shown.
-                    let is_elsewhere = url != plan.url && plan.shown.is_none();
-                    let landed = is_elsewhere.then(|| self.landed(&url));
+                    let landed = self.landed(plan, &url);
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -619,9 +617,11 @@ impl Backend {
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }
 
-    /// Returns the path of `url`, without its query, as it may be shown.
-    fn landed(&self, url: &Url) -> String {
-        cut(&self.secrets().text(url.path()), MOST_PATH).into_owned()
+    /// Returns the path of `url`, without its query, as it may be shown, where that is not what was
+    /// planned. One that has files in it is not shown.
+    fn landed(&self, plan: &CallPlan, url: &Url) -> Option<String> {
+        let is_elsewhere = *url != plan.url && plan.shown.is_none();
+        is_elsewhere.then(|| cut(&self.secrets().text(url.path()), MOST_PATH).into_owned())
     }
 
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole
