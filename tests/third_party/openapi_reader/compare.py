@@ -96,10 +96,9 @@ class Comparison:
             return
         offers = self.document.offers(operation.value)
         found = list(differences(requests[0], operation, call, offers))
-        if "?" not in operation.path and "#" not in operation.path:
-            judged = self.judge.differences(requests[0], operation, call.given, call.body)
-            self.counts["judged"] += judged is not None
-            found += judged or []
+        judged = self.judge.differences(requests[0], operation, call.given, call.body)
+        self.counts["judged"] += judged is not None
+        found += judged or []
         for kind, place, detail in found:
             self.differs(operation, mode, kind, place, detail, call.arguments)
 

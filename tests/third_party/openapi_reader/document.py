@@ -13,16 +13,21 @@ HOPS = 20
 
 
 class Loader(yaml.CSafeLoader):
-    """Reads YAML 1.2: `off` and dates are text."""
+    """Reads YAML 1.2: `off`, `12:30` and dates are text."""
 
 
+OLD = tuple("tag:yaml.org,2002:" + kind for kind in ("bool", "float", "int", "timestamp"))
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in OLD]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+for kind, pattern, first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", "-+.0123456789"),
+):
+    tag = "tag:yaml.org,2002:" + kind
+    Loader.add_implicit_resolver(tag, re.compile(f"^(?:{pattern})$"), list(first))
 
 
 def load(path):
