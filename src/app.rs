@@ -27,7 +27,7 @@ pub use self::{
     operator::{DefaultError, OperatorError},
 };
 use crate::{
-    access::Policy,
+    access::{Decision, Denial, Policy},
     call::{BaseUrl, Door},
     catalog::{BackendTools, Catalog},
     config::{
@@ -45,8 +45,11 @@ use crate::{
     executor::{Executor, Known},
     files::{FileStore, Resolver, SystemResolver},
     gate::Gate,
-    http::{auth::Authenticator, backend::Backend, guard::Guard},
+    http::{auth::Authenticator, backend::Backend, guard::Guard, identity},
 };
+
+/// So many tools of a backend that are left out are named.
+const MOST_LEFT_OUT: usize = 20;
 
 /// Everything that a run needs, ready for calls.
 #[derive(Debug)]
@@ -147,6 +150,7 @@ impl App {
             known.iter().map(|known| known.as_ref().and_then(Known::offer)).collect();
         let catalog = Arc::new(Catalog::fitted(&tools, &offers));
         warnings.extend(backends.iter().flat_map(mistyped_patterns));
+        warnings.extend(backends.iter().flat_map(left_out));
         let confirm: Vec<_> = backends.iter().map(|backend| backend.settings.confirm).collect();
         let clients = backends.iter().zip(authenticators);
         let clients = clients.map(|(backend, authenticator)| backend.client(authenticator));
@@ -224,6 +228,8 @@ fn load(
     let rotation = check_rotation(&descriptor, credentials);
     problems.extend(rotation.map_err(|error| setting(error.into())).err());
     let Some(base) = base else { return Err(problems) };
+    let shown = identity::check(backend, base.as_url());
+    problems.extend(shown.map_err(|error| setting(error.into())).err());
     let reach = backend.reach(base.as_url(), descriptor.base_url.as_deref());
     for (key, url) in addresses(&descriptor) {
         let checked = reach.check(key, url);
@@ -296,7 +302,14 @@ impl LoadedBackend {
             | Auth::Token { .. } => None,
         };
         let urls = std::iter::once(self.base.as_url()).chain(token_url);
-        urls.filter_map(Origin::of).collect()
+        urls.filter_map(Origin::of).chain(self.along()).collect()
+    }
+
+    /// Returns where the operator sends the credential besides the base URL.
+    fn along(&self) -> impl Iterator<Item = Origin> {
+        let allowed = self.settings.policy.origins.iter();
+        let others = allowed.filter(|it| it.credential && !it.is_at(self.base.as_url()));
+        others.filter_map(|it| Origin::of(it.url()))
     }
 
     /// Returns where it is kept what the server has, where anything is to be learned and kept.
@@ -355,4 +368,32 @@ fn mistyped_patterns(backend: &LoadedBackend) -> Vec<String> {
             format!("backend \"{name}\": `{pattern}` in `{key}` matches no tool of the descriptor")
         })
         .collect()
+}
+
+/// Names the tools that are left out because they are at another host.
+fn left_out(backend: &LoadedBackend) -> Vec<String> {
+    let Policy { tools, exclude_tools, .. } = &backend.settings.policy;
+    let is_wanted = |name: &str| {
+        exclude_tools.matching(name).is_none()
+            && tools.as_ref().is_none_or(|tools| tools.matching(name).is_some())
+    };
+    let mut found = backend.descriptor.tools.iter().filter_map(|tool| {
+        let Decision::Deny(denial) =
+            backend.settings.policy.decide(&tool.name, tool.access.as_ref(), tool.elsewhere())
+        else {
+            return None;
+        };
+        let is_elsewhere = matches!(denial, Denial::Origin { .. } | Denial::Host);
+        (is_elsewhere && is_wanted(&tool.name)).then(|| {
+            let remedy = denial.remedy(&backend.settings.name, &tool.name);
+            format!("the tool `{}` is left out: {denial}; {remedy}", tool.name)
+        })
+    });
+    let mut warnings: Vec<String> = found.by_ref().take(MOST_LEFT_OUT).collect();
+    match found.count() {
+        0 => {}
+        more => warnings.push(format!("{more} more tools are left out: they are at other hosts")),
+    }
+    let name = &backend.settings.name;
+    warnings.into_iter().map(|warning| format!("backend \"{name}\": {warning}")).collect()
 }

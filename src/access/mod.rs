@@ -2,11 +2,18 @@
 //!
 //! A backend allows a set of access levels and, optionally, named tools only; exclusion wins over
 //! inclusion. The operator's `--access` is an upper bound that no file can lift. What is not
-//! clearly allowed is denied, and a denial names the setting that would allow the call.
+//! clearly allowed is denied, and a denial names the setting that would allow the call. A tool whose
+//! path names a host is denied, whatever its level, unless the operator admits that host.
+
+mod origin;
 
 use std::fmt;
 
-use crate::{descriptor::model::Access, text::cut};
+pub use self::origin::{AllowedOrigin, NoOrigin};
+use crate::{
+    descriptor::{model::Access, template::Elsewhere},
+    text::cut,
+};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
@@ -57,6 +64,8 @@ pub struct Policy {
     pub tools: Option<ToolPatterns>,
     /// Never these tools.
     pub exclude_tools: ToolPatterns,
+    /// Where tools may lead whose paths name a host.
+    pub origins: Vec<AllowedOrigin>,
 }
 
 /// A longer pattern names no tool, in bytes.
@@ -165,11 +174,34 @@ pub enum Denial {
     },
     /// `tools` is given and no pattern of it matches.
     NotIncluded,
+    /// The path of the tool is at another host, which `allow_origins` does not have.
+    Origin {
+        /// The scheme, host and port.
+        origin: String,
+    },
+    /// The path of the tool is at another host, and nobody can say which.
+    Host,
 }
 
 impl Policy {
-    /// Decides about the tool called `name` in its descriptor.
-    pub fn decide(&self, name: &str, access: Option<&Access>) -> Decision {
+    /// Decides about the tool called `name` in its descriptor, whose path leads to `elsewhere` if it
+    /// names a host.
+    pub fn decide(
+        &self,
+        name: &str,
+        access: Option<&Access>,
+        elsewhere: Option<&Elsewhere>,
+    ) -> Decision {
+        match elsewhere {
+            None => {}
+            Some(Elsewhere::Unclear) => return Decision::Deny(Denial::Host),
+            Some(Elsewhere::Origin(url)) => {
+                if !self.origins.iter().any(|allowed| allowed.is_at(url)) {
+                    let origin = url.origin().ascii_serialization();
+                    return Decision::Deny(Denial::Origin { origin });
+                }
+            }
+        }
         let level = || access.map_or(UNCLASSIFIED, Access::as_str).to_owned();
         if let Some(pattern) = self.exclude_tools.matching(name) {
             return Decision::Deny(Denial::Excluded { pattern: pattern.to_owned() });
@@ -199,6 +231,11 @@ impl Denial {
                 format!("add `{level}` to `access` of backend `{backend}` in backends.yaml")
             }
             Self::NotIncluded => format!("add `{tool}` to `tools` of backend `{backend}`"),
+            Self::Origin { origin } => format!(
+                "if you trust that host, write `allow_origins: [\"{origin}\"]` for backend \
+                 `{backend}` in backends.yaml, or add `--allow-origin {origin}`"
+            ),
+            Self::Host => format!("correct the `path` of `{tool}` in the descriptor"),
         }
     }
 }
@@ -210,6 +247,10 @@ impl fmt::Display for Denial {
             Self::Excluded { pattern } => write!(formatter, "excluded by `{pattern}`"),
             Self::Level { level } => write!(formatter, "access level `{level}` is not allowed"),
             Self::NotIncluded => formatter.write_str("not among the tools that are allowed"),
+            Self::Origin { origin } => write!(formatter, "its path is at another host, {origin}"),
+            Self::Host => {
+                formatter.write_str("its path is at another host, and not clearly at one")
+            }
         }
     }
 }
@@ -217,13 +258,14 @@ impl fmt::Display for Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptor::template::PathTemplate;
 
     fn patterns(words: &[&str]) -> ToolPatterns {
         ToolPatterns::new(words.iter().copied()).unwrap()
     }
 
     fn denial(policy: &Policy, tool: &str, access: Option<Access>) -> Option<Denial> {
-        match policy.decide(tool, access.as_ref()) {
+        match policy.decide(tool, access.as_ref(), None) {
             Decision::Allow => None,
             Decision::Deny(denial) => Some(denial),
         }
@@ -258,6 +300,7 @@ mod tests {
             bound: Some(Levels::new(["read"])),
             tools: Some(patterns(&["*_vm", "list_*"])),
             exclude_tools: patterns(&["delete_*"]),
+            origins: Vec::new(),
         };
         assert_eq!(denial(&policy, "list_vms", Some(Access::Read)), None);
         assert!(matches!(
@@ -269,6 +312,42 @@ mod tests {
             denial(&policy, "start_vm", Some(Access::Write)),
             Some(Denial::Bound { .. })
         ));
+    }
+
+    #[test]
+    fn another_host_is_allowed_by_its_origin_alone() {
+        let policy = Policy {
+            levels: Levels::new(["all"]),
+            tools: Some(patterns(&["*"])),
+            origins: vec!["https://files.example".parse().unwrap()],
+            ..Policy::default()
+        };
+        let denial = |path: &str| {
+            let path = PathTemplate::parse_of_tool(path).unwrap();
+            match policy.decide("get", Some(&Access::Read), path.elsewhere()) {
+                Decision::Allow => None,
+                Decision::Deny(denial) => Some(denial),
+            }
+        };
+        for allowed in ["/x", "https://files.example/x", "HTTPS://FILES.example:443"] {
+            assert_eq!(denial(allowed), None, "{allowed}");
+        }
+        for (other, origin) in [
+            ("http://files.example/x", "http://files.example"),
+            ("https://files.example:8443/x", "https://files.example:8443"),
+            ("https://files.example.evil/x", "https://files.example.evil"),
+            ("https://files.example./x", "https://files.example."),
+        ] {
+            assert_eq!(denial(other), Some(Denial::Origin { origin: origin.to_owned() }));
+        }
+        for unclear in ["//files.example/x", "https://{a}files.example/", "https://a@files.example"]
+        {
+            assert_eq!(denial(unclear), Some(Denial::Host), "{unclear}");
+        }
+        let excluding = Policy { exclude_tools: patterns(&["get"]), ..policy.clone() };
+        let path = PathTemplate::parse_of_tool("https://files.example/x").unwrap();
+        let decision = excluding.decide("get", None, path.elsewhere());
+        assert!(matches!(decision, Decision::Deny(Denial::Excluded { .. })));
     }
 
     #[test]

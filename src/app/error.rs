@@ -11,6 +11,7 @@ use crate::{
         model::CredentialName,
         source::{Source, SourceError},
     },
+    http::identity::IdentityError,
 };
 
 /// Why nothing can be served: all problems of all backends.
@@ -93,6 +94,9 @@ pub enum SettingProblem {
     /// The base URL is missing, or is not what the descriptor asks for.
     #[error(transparent)]
     BaseUrl(#[from] BaseUrlProblem),
+    /// The client certificate cannot be shown.
+    #[error(transparent)]
+    ClientCert(#[from] IdentityError),
     /// The descriptor is not there.
     #[error(transparent)]
     Descriptor(#[from] LocateError),

@@ -184,9 +184,23 @@ impl LoadedBackend {
                 is_given: gives_base && url.origin() == base.origin(),
             })
         });
+        let to_api = receivers.iter().filter_map(|receiver| match receiver {
+            Receiver::Api => Some(false),
+            Receiver::ApiByToken => Some(true),
+            Receiver::Authorize(_) | Receiver::Token(_) | Receiver::TokenOfItsOwn => None,
+        });
+        // The operator says that it goes there as well.
+        let along = to_api.flat_map(|is_derived| {
+            self.along().map(move |origin| Goal {
+                origin,
+                key: AddressKey::ToolPath,
+                is_derived,
+                is_given: true,
+            })
+        });
         Flow {
             credential: name.clone(),
-            goals: goals.collect(),
+            goals: goals.chain(along).collect(),
             names_endpoint: receivers.contains(&Receiver::TokenOfItsOwn),
         }
     }

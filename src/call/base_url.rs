@@ -1,10 +1,16 @@
 //! The address below which all requests of a backend stay.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use url::Url;
 
-use crate::{descriptor::template::PathTemplate, names::path::placeholders};
+use crate::{
+    descriptor::{
+        model::Tool,
+        template::{Elsewhere, PathTemplate},
+    },
+    names::path::placeholders,
+};
 
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
 /// slash, so that a tool's path can be appended to it as text.
@@ -72,6 +78,18 @@ impl BaseUrl {
         // The path is normalized by now: it has no dot segments, and is not normalized again.
         let url = Url::parse(&text)?;
         Ok(Self { url, path_at: origin.len(), text })
+    }
+
+    /// Returns the address below which the requests of `tool` stay: this one, or the origin that its
+    /// path names. `None` when nobody can say which that is.
+    pub fn of_tool(&self, tool: &Tool) -> Option<Cow<'_, Self>> {
+        match tool.elsewhere() {
+            None => Some(Cow::Borrowed(self)),
+            Some(Elsewhere::Origin(url)) => {
+                Self::parse(&url.origin().ascii_serialization()).ok().map(Cow::Owned)
+            }
+            Some(Elsewhere::Unclear) => None,
+        }
     }
 
     /// Returns the URL; its path is `/` when it is empty.

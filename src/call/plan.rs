@@ -20,7 +20,7 @@ use crate::{
 const LONGEST_URL: usize = 65_000;
 
 /// Plans the request of a call of `entry` that came through `door`, whose tool is `tool`, below
-/// `base`.
+/// `base`, or at the host that the path of the tool names.
 ///
 /// The arguments are those that [`check`](super::check) gave for the same entry.
 pub fn plan(
@@ -31,6 +31,11 @@ pub fn plan(
     door: Door,
 ) -> Result<CallPlan, ArgumentError> {
     let mut problems = Vec::new();
+    let Some(base) = base.of_tool(tool) else {
+        let problem = ArgumentProblem::value("path", "of the tool names another host");
+        return Err(ArgumentError::new(entry, vec![problem]));
+    };
+    let base = &*base;
     let path = path::compose(base, tool.path().pieces(), arguments, &mut problems);
     let query = query::query(tool, arguments, &mut problems);
     let (body, content_type) = body::compose(tool, arguments);
@@ -43,7 +48,8 @@ pub fn plan(
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
     let credential_optional = tool.credential_optional;
-    Ok(CallPlan { method: tool.method(), url, headers, body, limit, door, credential_optional })
+    let method = tool.method();
+    Ok(CallPlan { method, url, headers, body, limit, door, credential_optional, shown: None })
 }
 
 /// Why a URL is not sent; goes on after the word for its path.

@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
 use crate::{
     catalog::{Catalog, fixture},
-    descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
+    descriptor::{
+        model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
+        template::PathTemplate,
+    },
 };
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
@@ -113,8 +116,39 @@ fn body(plan: &CallPlan) -> Value {
     }
 }
 
+static ELSEWHERE: LazyLock<Catalog> = LazyLock::new(|| {
+    let mut tool = fixture::tool("GET", "/x", &["a:path:string", "q:query:string"]);
+    let path = "https://other.example:8443/far/{a}/x-{a}?fixed=1";
+    tool.http_mut().unwrap().path = PathTemplate::parse_of_tool(path).unwrap();
+    fixture::catalog(vec![tool])
+});
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_argument_changes_the_second_host(
+        a in "\\PC{1,12}|(\\.|/|@|:|%2e|\\\\|#|\\?|[a-z]){1,8}",
+        q in "\\PC{0,12}",
+    ) {
+        let entry = &ELSEWHERE.entries()[0];
+        let base = BaseUrl::parse("https://host.example/base/v1/").unwrap();
+        let arguments = json!({ "a": a, "q": q });
+        let arguments = check(entry, arguments.as_object().unwrap().clone());
+        let made = arguments.and_then(|arguments| {
+            plan(entry, entry.tool().unwrap(), &base, &arguments, Door::Mcp)
+        });
+        if let Ok(plan) = made {
+            let CallPlan { url, .. } = plan;
+            prop_assert_eq!(url.origin().ascii_serialization(), "https://other.example:8443");
+            prop_assert!(url.username().is_empty() && url.password().is_none());
+            let mut segments = url.path_segments().unwrap();
+            prop_assert_eq!(segments.next(), Some("far"));
+            let value = percent_decode_str(segments.next().unwrap()).decode_utf8().unwrap();
+            prop_assert_eq!(value, a);
+            prop_assert!(segments.next().unwrap().starts_with("x-") && segments.next().is_none());
+        }
+    }
 
     #[test]
     fn path_values_arrive_in_their_segment(a in text(), b in integer()) {

@@ -165,7 +165,8 @@ impl Judge<'_> {
             let is_named = needs.is_some() || self.fit.since.contains_key(&tool.name);
             return Standing::Unknown(is_named.then(lack));
         };
-        if offer.has_tool(tool, self.base) {
+        // Of another host the server says nothing.
+        if tool.elsewhere().is_some() || offer.has_tool(tool, self.base) {
             return Standing::Has;
         }
         match needs.filter(|needs| !needs.shown_by.is_empty()) {

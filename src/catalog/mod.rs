@@ -36,6 +36,7 @@ use crate::{
         fit::FitSource,
         model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
         task::Tasks,
+        template::Elsewhere,
     },
     names::{Known, nearest_loosely, nearest_operation, readers, verbs, words},
 };
@@ -424,9 +425,14 @@ impl BackendTools<'_> {
 
     /// Makes an entry for the operator: which tools models may call does not matter.
     fn operators(&self, id: BackendId, place: Place, operation: Operation<'_>) -> Entry {
-        let Policy { levels, bound, .. } = self.policy;
-        let policy = Policy { levels: levels.clone(), bound: bound.clone(), ..Policy::default() };
-        let decision = policy.decide(operation.declared_name(), operation.access());
+        let Policy { levels, bound, origins, .. } = self.policy;
+        let policy = Policy {
+            levels: levels.clone(),
+            bound: bound.clone(),
+            origins: origins.clone(),
+            ..Policy::default()
+        };
+        let decision = operation.decided_by(&policy);
         let name = operation.declared_name().to_owned();
         Entry { decision, ..self.entry(id, self.name.into(), place, operation, name) }
     }
@@ -434,20 +440,14 @@ impl BackendTools<'_> {
     /// Makes the entries that watch and cancel tasks.
     fn task_tools(&self, id: BackendId) -> Option<TaskTools> {
         let tasks = self.descriptor.tasks.as_ref()?;
-        let Policy { levels, bound, exclude_tools, .. } = self.policy;
-        let policy = Policy {
-            levels: levels.clone(),
-            bound: bound.clone(),
-            exclude_tools: exclude_tools.clone(),
-            tools: None,
-        };
+        let policy = Policy { tools: None, ..self.policy.clone() };
         let backend_name: Arc<str> = self.name.into();
         let entry = |name: &str| {
             let mut tools = operations(&self.descriptor);
             let (place, it) = tools.find(|(place, it)| {
                 matches!(place, Place::Tool(_)) && it.declared_name() == name
             })?;
-            let decision = policy.decide(name, it.access());
+            let decision = it.decided_by(&policy);
             let backend_name = Arc::clone(&backend_name);
             Some(Entry { decision, ..self.entry(id, backend_name, place, it, name.to_owned()) })
         };
@@ -457,7 +457,7 @@ impl BackendTools<'_> {
     }
 
     fn decide(&self, operation: Operation<'_>) -> Decision {
-        self.policy.decide(operation.declared_name(), operation.access())
+        operation.decided_by(self.policy)
     }
 
     /// Says why an operation need not be listed. Who names a tool wants it, unless it is known to be
@@ -475,7 +475,8 @@ impl BackendTools<'_> {
     /// Decides about the health check: it must not be a way to call a tool that is not allowed.
     fn decide_health(&self, operation: Operation<'_>) -> Decision {
         let declared = self.descriptor.health.as_ref().and_then(|health| health.declared.as_ref());
-        match declared.map(|name| self.policy.decide(name, operation.access())) {
+        let elsewhere = operation.elsewhere();
+        match declared.map(|name| self.policy.decide(name, operation.access(), elsewhere)) {
             Some(denied @ Decision::Deny(_)) => denied,
             _ => self.decide(operation),
         }
@@ -508,6 +509,15 @@ impl<'a> Operation<'a> {
             Self::Tool(tool) => tool.access.as_ref(),
             Self::Composite(composite) => composite.access.as_ref(),
         }
+    }
+
+    /// Returns where a call leads, when its path names a host.
+    fn elsewhere(self) -> Option<&'a Elsewhere> {
+        self.tool()?.elsewhere()
+    }
+
+    fn decided_by(self, policy: &Policy) -> Decision {
+        policy.decide(self.declared_name(), self.access(), self.elsewhere())
     }
 
     /// Returns the description in the descriptor.
@@ -578,6 +588,12 @@ impl Entry {
     /// Returns the tool in its descriptor; `None` when a call is not one request.
     pub fn tool(&self) -> Option<&Tool> {
         self.operation().tool()
+    }
+
+    /// Returns whether a call takes files, or saves one.
+    pub fn handles_files(&self) -> bool {
+        self.params.iter().any(|param| schema::how_given(&param.param).is_some())
+            || self.tool().is_some_and(|tool| tool.response.binary)
     }
 
     /// Returns the health check, when a call is one.

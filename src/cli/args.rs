@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    access::Levels,
+    access::{AllowedOrigin, Levels},
     config::{Overrides, Pin, PrivateHost, parse_levels},
     openapi::pattern::Pattern,
     outcome::task::TaskHandle,
@@ -117,8 +117,17 @@ pub enum LogFormat {
 }
 
 /// What says which backends there are: a demo has one of its own.
-const BESIDES_DEMO: [&str; 7] =
-    ["config", "dadl", "url", "allow_private_hosts", "name", "ca_file", "tls_skip_verify"];
+const BESIDES_DEMO: [&str; 9] = [
+    "config",
+    "dadl",
+    "url",
+    "allow_private_hosts",
+    "allow_origins",
+    "name",
+    "ca_file",
+    "client_cert",
+    "tls_skip_verify",
+];
 
 /// Which backends, and what is allowed on them.
 #[derive(Debug, Clone, Default, Args)]
@@ -137,12 +146,22 @@ pub struct BackendArgs {
     /// token endpoint: a name for every port, or name:port; can be repeated
     #[arg(long = "allow-private-host", value_name = "HOST", requires = "dadl")]
     pub allow_private_hosts: Vec<PrivateHost>,
+    /// Call tools of --dadl whose path is a whole URL there, without the credential: scheme, host and
+    /// port; can be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN", requires = "dadl")]
+    pub allow_origins: Vec<AllowedOrigin>,
     /// Call the backend of --dadl this
     #[arg(long, value_name = "NAME", requires = "dadl")]
     pub name: Option<String>,
     /// Trust the certificates in this PEM file, for the backend of --dadl
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
     pub ca_file: Option<PathBuf>,
+    /// Show the certificate in this PEM file to the backend of --dadl
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "dadl")]
+    pub client_cert: Option<PathBuf>,
+    /// Its key, where that is in another file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
     /// Accept the certificate with this SHA-256 from the backend of --dadl, and no other; can be
     /// repeated (`dadl-mcp setup` shows it)
     #[arg(long = "tls-fingerprint", value_name = "SHA256", requires = "dadl")]
@@ -619,8 +638,11 @@ impl From<&BackendArgs> for Overrides {
             dadl,
             url,
             allow_private_hosts,
+            allow_origins,
             name,
             ca_file,
+            client_cert,
+            client_key,
             tls_fingerprints,
             tls_skip_verify,
             access,
@@ -631,8 +653,11 @@ impl From<&BackendArgs> for Overrides {
             dadl,
             url,
             allow_private_hosts,
+            allow_origins,
             name,
             ca_file,
+            client_cert,
+            client_key,
             tls_fingerprint: tls_fingerprints,
             tls_skip_verify,
             access,
@@ -661,6 +686,11 @@ mod tests {
         assert!(parse(&format!("dadl-mcp list --dadl x {twice}")));
         assert!(!parse("dadl-mcp list --dadl x --allow-private-host https://a.lan"));
         assert!(!parse("dadl-mcp list --allow-private-host a.lan"));
+        assert!(parse("dadl-mcp list --dadl x --allow-origin https://a.lan:8443"));
+        assert!(!parse("dadl-mcp list --dadl x --allow-origin https://a.lan/path"));
+        assert!(!parse("dadl-mcp list --allow-origin https://a.lan"));
+        assert!(parse("dadl-mcp list --dadl x --client-cert a.pem --client-key b.pem"));
+        assert!(!parse("dadl-mcp list --dadl x --client-key b.pem"));
         assert!(!parse("dadl-mcp list --dadl x --config y"));
         assert!(!parse("dadl-mcp serve --demo --dadl x"));
         assert!(!parse("dadl-mcp call x --demo --url http://x.example"));

@@ -148,8 +148,11 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         dadl,
         url,
         allow_private_hosts,
+        allow_origins,
         name,
         ca_file,
+        client_cert,
+        client_key,
         tls_fingerprints,
         tls_skip_verify,
         access: _,
@@ -171,10 +174,14 @@ fn words(args: &BackendArgs, demo: bool, place: impl Fn(&Path) -> PathBuf) -> Ve
         ("--url", url.clone()),
         ("--name", name.clone()),
         ("--ca-file", ca_file.as_ref().map(path)),
+        ("--client-cert", client_cert.as_ref().map(path)),
+        ("--client-key", client_key.as_ref().map(path)),
         ("--files", files.as_ref().map(path)),
     ];
     let valued = valued.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
     let valued = valued.chain(hosts.map(|host| ("--allow-private-host", host)));
+    let origins = allow_origins.iter().map(|origin| ("--allow-origin", origin.to_string()));
+    let valued = valued.chain(origins);
     let pins = tls_fingerprints.iter().map(|pin| ("--tls-fingerprint", pin.to_string()));
     let valued = valued.chain(pins);
     let alone = [("--demo", demo), ("--tls-skip-verify", *tls_skip_verify)];
@@ -198,11 +205,13 @@ mod tests {
         let none = Environment::from_iter([("X", "y")]);
         assert_eq!(flags("dadl-mcp list --all", &none).command("list"), "dadl-mcp list");
         let line = "dadl-mcp call x --dadl ./a$b.dadl --url http://x.example/1 --access write,read \
-                    --tls-skip-verify --allow-private-host a.lan:1 --files f";
+                    --tls-skip-verify --allow-private-host a.lan:1 --files f \
+                    --allow-origin https://a.lan";
         assert_eq!(
             flags(line, &none).command("show x"),
             "dadl-mcp show x --tls-skip-verify --dadl './a$b.dadl' --url http://x.example/1 \
-             --files f --allow-private-host a.lan:1 --access read,write"
+             --files f --allow-private-host a.lan:1 --allow-origin https://a.lan --access \
+             read,write"
         );
         assert_eq!(
             flags("dadl-mcp watch --demo xen-orchestra VM", &none).command("list"),
@@ -213,11 +222,13 @@ mod tests {
     #[test]
     fn a_host_starts_it_from_anywhere() {
         let none = Environment::from_iter([("X", "y")]);
-        let line = "dadl-mcp serve --dadl ./x.dadl --ca-file ca.pem --access write";
+        let line = "dadl-mcp serve --dadl ./x.dadl --ca-file ca.pem --client-cert me.pem \
+                    --client-key key.pem --access write";
         let here = std::env::current_dir().unwrap();
         let here = here.display();
         let expected = format!(
-            "/bin/dadl-mcp serve --dadl {here}/x.dadl --ca-file {here}/ca.pem --access write"
+            "/bin/dadl-mcp serve --dadl {here}/x.dadl --ca-file {here}/ca.pem --client-cert \
+             {here}/me.pem --client-key {here}/key.pem --access write"
         );
         assert_eq!(flags(line, &none).server(Path::new("/bin/dadl-mcp")), expected);
         let line = "dadl-mcp serve --dadl xen-orchestra";

@@ -20,11 +20,21 @@ impl BackendSettings {
                 for host in &self.allow_private_hosts {
                     flag("--allow-private-host", &host.to_string());
                 }
+                for origin in &self.policy.origins {
+                    flag("--allow-origin", &origin.to_string());
+                }
                 if super::load::name_of(&self.dadl) != self.name {
                     flag("--name", &self.name);
                 }
                 if let Some(path) = &self.ca_file {
                     flag("--ca-file", &path.display().to_string());
+                }
+                for (name, path) in
+                    [("--client-cert", &self.client_cert), ("--client-key", &self.client_key)]
+                {
+                    if let Some(path) = path {
+                        flag(name, &path.display().to_string());
+                    }
                 }
                 for pin in &self.tls_fingerprint {
                     flag("--tls-fingerprint", &pin.to_string());
@@ -82,6 +92,15 @@ mod tests {
         );
         backend.tls_skip_verify = false;
         backend.allow_private_hosts.clear();
+        backend.policy.origins = vec!["https://files.example:444/".parse().unwrap()];
+        let expected = "--url https://shop.example/v1 --allow-origin https://files.example:444";
+        assert!(backend.setup_command().ends_with(expected), "{}", backend.setup_command());
+        backend.policy.origins.clear();
+        backend.client_cert = Some("me.pem".into());
+        backend.client_key = Some("my key.pem".into());
+        let expected = " --client-cert me.pem --client-key 'my key.pem'";
+        assert!(backend.setup_command().ends_with(expected), "{}", backend.setup_command());
+        (backend.client_cert, backend.client_key) = (None, None);
         let pin = format!("AB{}", ":AB".repeat(31));
         backend.tls_fingerprint = vec![pin.parse().unwrap()];
         let expected = format!("--url https://shop.example/v1 --tls-fingerprint {pin}");

@@ -173,6 +173,7 @@ impl Reader {
         backend.confirm = self.choice(section, "confirm", &confirm).unwrap_or_default();
         backend.headers = self.headers(section);
         backend.ca_file = self.string(section, "ca_file").map(|path| directory.join(path));
+        self.client_cert(section, directory, &mut backend);
         backend.tls_fingerprint = self.pins(section);
         backend.tls_skip_verify = self.boolean(section, "tls_skip_verify").unwrap_or_default();
         backend.allow_private_url = self.boolean(section, "allow_private_url").unwrap_or_default();
@@ -228,6 +229,20 @@ impl Reader {
         hosts
     }
 
+    fn client_cert(
+        &mut self,
+        section: Section<'_>,
+        directory: &Path,
+        backend: &mut BackendSettings,
+    ) {
+        let mut path = |key| self.string(section, key).map(|path| directory.join(path));
+        (backend.client_cert, backend.client_key) = (path("client_cert"), path("client_key"));
+        if let (None, Some(entry)) = (section.entry("client_cert"), section.entry("client_key")) {
+            let message = "`client_key` is the key of a certificate that nothing names";
+            self.error(code::MISSING_KEY, &entry.key_span, message, "add `client_cert: ..`");
+        }
+    }
+
     fn pins(&mut self, section: Section<'_>) -> Vec<Pin> {
         let mut pins = Vec::new();
         for Text { value, span } in self.words(section, "tls_fingerprint").unwrap_or_default() {
@@ -263,6 +278,7 @@ impl Reader {
         }
         backend.policy.tools = ours.or(theirs);
         backend.policy.exclude_tools = self.patterns(section, "exclude_tools").unwrap_or_default();
+        backend.policy.origins = self.allowed_origins(section);
         // Its type is checked, so that a half-written entry does not pass.
         self.texts(section, "expose_tools");
     }

@@ -137,7 +137,7 @@ pub const FILES: &[Key] = &[
         "URL",
         "none",
         "Where clients reach an HTTP server, such as `https://mcp.example.com`; makes the URLs of \
-         saved files absolute",
+         saved files absolute, and `dadl-file:ID#url` possible",
     ),
 ];
 
@@ -196,6 +196,18 @@ pub const BACKEND: &[Key] = &[
          whatever names and dates are in it",
     ),
     key(
+        "client_cert",
+        "path",
+        "none",
+        "A certificate (PEM, with its chain) to show to the backend; read again when the file changes",
+    ),
+    key(
+        "client_key",
+        "path",
+        "`client_cert`",
+        "Its key (PEM, not encrypted), in a file that nobody else can write to",
+    ),
+    key(
         "tls_fingerprint",
         "text or list",
         "none",
@@ -221,6 +233,14 @@ pub const BACKEND: &[Key] = &[
         "none",
         "Let these hosts, `name` for every port or `name:port`, have private or loopback addresses \
          when the descriptor leads there: a `token_url`, an `authorize_url`, or its `base_url`",
+    ),
+    key(
+        "allow_origins",
+        "list",
+        "none",
+        "Call tools whose path is a whole URL at one of these, `https://host` or `https://host:port`; \
+         they are left out otherwise. The credential, `headers` and `client_cert` stay at the backend, \
+         unless the item is `{origin: \"https://host\", credential: true}`",
     ),
     key(
         "fetch_openapi",

@@ -17,7 +17,7 @@ use super::{
     trust::{self, Doubt},
 };
 use crate::{
-    access::{ALL, Levels},
+    access::{ALL, AllowedOrigin, Levels},
     descriptor::{
         self,
         diagnostic::Diagnostic,
@@ -39,10 +39,16 @@ pub struct Overrides {
     pub url: Option<String>,
     /// `--allow-private-host` of that backend.
     pub allow_private_hosts: Vec<PrivateHost>,
+    /// `--allow-origin` of that backend.
+    pub allow_origins: Vec<AllowedOrigin>,
     /// `--name` of that backend.
     pub name: Option<String>,
     /// `--ca-file` of that backend.
     pub ca_file: Option<PathBuf>,
+    /// `--client-cert` of that backend.
+    pub client_cert: Option<PathBuf>,
+    /// `--client-key` of that backend.
+    pub client_key: Option<PathBuf>,
     /// `--tls-fingerprint` of that backend.
     pub tls_fingerprint: Vec<Pin>,
     /// `--tls-skip-verify` of that backend.
@@ -250,8 +256,11 @@ fn from_flags(
     backend.url.clone_from(&overrides.url);
     backend.allow_private_hosts.clone_from(&overrides.allow_private_hosts);
     backend.ca_file = overrides.ca_file.as_ref().map(|path| directory.join(path));
+    backend.client_cert = overrides.client_cert.as_ref().map(|path| directory.join(path));
+    backend.client_key = overrides.client_key.as_ref().map(|path| directory.join(path));
     backend.tls_fingerprint.clone_from(&overrides.tls_fingerprint);
     backend.tls_skip_verify = overrides.tls_skip_verify;
+    backend.policy.origins.clone_from(&overrides.allow_origins);
     backend.policy.levels = Levels::new([ALL]);
     backend.policy.bound = Some(access.unwrap_or_default());
     Ok(backend)

@@ -20,6 +20,7 @@ mod limits;
 mod load;
 pub mod notes;
 mod origin;
+mod origins;
 mod pin;
 mod private;
 mod reach;
@@ -110,6 +111,10 @@ pub struct BackendSettings {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Certificates to trust besides the system's, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that the API is shown, with its chain, in PEM.
+    pub client_cert: Option<PathBuf>,
+    /// Its key; `None` when that is in the same file.
+    pub client_key: Option<PathBuf>,
     /// Accept the certificates with these fingerprints, and no others.
     pub tls_fingerprint: Vec<Pin>,
     /// Accept any certificate.
@@ -176,6 +181,8 @@ impl BackendSettings {
             confirm: Confirm::default(),
             headers: Vec::new(),
             ca_file: None,
+            client_cert: None,
+            client_key: None,
             tls_fingerprint: Vec::new(),
             tls_skip_verify: false,
             login: None,

@@ -22,6 +22,8 @@ pub enum AddressKey {
     BaseUrl,
     /// Where access tokens come from.
     TokenUrl,
+    /// Where the path of a tool leads that names a host.
+    ToolPath,
 }
 
 impl AddressKey {
@@ -31,6 +33,7 @@ impl AddressKey {
             Self::AuthorizeUrl => "authorize_url",
             Self::BaseUrl => "base_url",
             Self::TokenUrl => "token_url",
+            Self::ToolPath => "path",
         }
     }
 }

@@ -120,7 +120,11 @@ impl Reader {
     }
 
     /// Finds `key`; a key without a value is an error, because it may be half written.
-    fn value<'tree>(&mut self, section: Section<'tree>, key: &str) -> Option<&'tree Entry<'tree>> {
+    pub(super) fn value<'tree>(
+        &mut self,
+        section: Section<'tree>,
+        key: &str,
+    ) -> Option<&'tree Entry<'tree>> {
         let entry = section.entry(key)?;
         if matches!(entry.value.value, Value::Null) {
             let message = format!("`{key}` has no value");

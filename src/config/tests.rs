@@ -54,10 +54,13 @@ backends:
     confirm: never
     headers: { X-Request-Source: dadl-mcp }
     ca_file: lab.pem
+    client_cert: me.pem
+    client_key: /keys/me.pem
     tls_fingerprint: "AB:CD:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:EF"
     tls_skip_verify: true
     allow_private_url: true
     allow_private_hosts: [sso.example.com, "10.0.0.1:8443"]
+    allow_origins: ["https://files.example.com:8443", {origin: "https://b.example.com", credential: true}]
     env: { xen_orchestra_token: lab_token }
     options:
       timeout: 2m
@@ -81,12 +84,17 @@ backends:
     assert_eq!(backend.confirm, Confirm::Never);
     assert_eq!(backend.headers[0].0, "x-request-source");
     assert_eq!(backend.ca_file.as_deref(), Some(Path::new("/etc/dadl/lab.pem")));
+    assert_eq!(backend.client_cert.as_deref(), Some(Path::new("/etc/dadl/me.pem")));
+    assert_eq!(backend.client_key.as_deref(), Some(Path::new("/keys/me.pem")));
     assert!(backend.tls_skip_verify && backend.allow_private_url);
     let pin = format!("abcd{}ef", "00".repeat(29)).parse().unwrap();
     assert_eq!(backend.tls_fingerprint, [pin]);
     let hosts: Vec<PrivateHost> =
         ["sso.example.com", "10.0.0.1:8443"].map(|host| host.parse().unwrap()).into();
     assert_eq!(backend.allow_private_hosts, hosts);
+    let origins = backend.policy.origins.iter().map(|it| (it.to_string(), it.credential));
+    let expected = [("https://files.example.com:8443", false), ("https://b.example.com", true)];
+    assert!(origins.eq(expected.map(|(origin, credential)| (origin.to_owned(), credential))));
     assert_eq!(backend.credentials["xen_orchestra_token"], "lab_token");
     assert_eq!(backend.timeouts.call, Duration::from_secs(120));
     assert_eq!(backend.timeouts.connect, Duration::from_secs(5));
@@ -97,10 +105,50 @@ backends:
     assert_eq!(backend.max_response_bytes, 1024 * 1024);
     assert_eq!(backend.file_ttl, Some(Duration::from_secs(3600)));
     assert_eq!(backend.variables["REGION"], "eu-1");
-    let decide = |tool, access| backend.policy.decide(tool, Some(&access));
+    let decide = |tool, access| backend.policy.decide(tool, Some(&access), None);
     assert_eq!(decide("start_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("delete_vm", Access::Write), Decision::Allow);
     assert_ne!(decide("list_hosts", Access::Read), Decision::Allow);
+}
+
+#[test]
+fn a_key_without_a_certificate_is_told() {
+    let found = errors("backends: [{name: a, dadl: a, client_key: key.pem}]\n");
+    assert!(found.contains("`client_key` is the key of a certificate that nothing"), "{found}");
+    assert!(found.contains("add `client_cert: ..`"), "{found}");
+}
+
+#[test]
+fn an_origin_is_written_whole_and_once() {
+    let of = |origins: &str| {
+        errors(&format!("backends: [{{name: a, dadl: a, allow_origins: {origins}}}]\n"))
+    };
+    for wrong in ["files.example.com", "\"https://a.example/api\"", "\"https://u@a.example\""] {
+        for item in [wrong.to_owned(), format!("{{origin: {wrong}, credential: true}}")] {
+            let found = of(&format!("[{item}]"));
+            assert!(found.contains("D010 what `allow_origins` has here is no origin"), "{found}");
+        }
+    }
+    for (wrong, expected) in [
+        ("\"https://a.example\"", "`allow_origins` must be a list, not text"),
+        ("[7]", "an item of `allow_origins` must be text, not a number"),
+        ("[{credential: true}]", "an item of `allow_origins` has no `origin`"),
+        (
+            "[\"https://a.example\", {origin: \"https://A.example:443\"}]",
+            "https://a.example stands twice in `allow_origins`",
+        ),
+        (
+            "[{origin: \"https://a.example\", credentials: true}]",
+            "unknown key `credentials` in an item of `allow_origins`",
+        ),
+        (
+            "[{origin: \"https://a.example\", credential: 1}]",
+            "`credential` must be `true` or `false`",
+        ),
+    ] {
+        let found = of(wrong);
+        assert!(found.contains(expected), "{found}");
+    }
 }
 
 #[test]
@@ -216,9 +264,9 @@ fn an_entry_of_toolmesh_is_read_as_it_is() {
     );
     let policy = &backends[0].policy;
     let audit = Access::Custom("audit".into());
-    assert_eq!(policy.decide("x", Some(&audit)), Decision::Allow);
-    assert_ne!(policy.decide("y", Some(&Access::Read)), Decision::Allow);
-    assert_ne!(policy.decide("x", Some(&Access::Write)), Decision::Allow);
+    assert_eq!(policy.decide("x", Some(&audit), None), Decision::Allow);
+    assert_ne!(policy.decide("y", Some(&Access::Read), None), Decision::Allow);
+    assert_ne!(policy.decide("x", Some(&Access::Write), None), Decision::Allow);
 }
 
 /// A file with a mistake in nearly every line.
@@ -428,7 +476,7 @@ fn access_bounds_a_file_and_sets_the_levels_of_a_flag() {
     let write = Overrides { access: Some(Levels::new(["write"])), ..Overrides::default() };
     let allows = |overrides: &Overrides, environment: &Environment, access| {
         let settings = home.load(overrides, environment).unwrap();
-        settings.backends[0].policy.decide("t", Some(&access)) == Decision::Allow
+        settings.backends[0].policy.decide("t", Some(&access), None) == Decision::Allow
     };
     // The file allows reads alone, the flag writes alone: nothing is left.
     assert!(!allows(&write, &environment, Access::Read));

@@ -142,7 +142,7 @@ fn finish<'tree>(
             Merged::Broken => None,
         };
         if let Some(tree) = tree {
-            let (lowered, findings) = lower::lower(tree, source);
+            let (lowered, findings) = lower::lower(tree, source, with_lints);
             descriptor = lowered;
             diagnostics.extend(findings);
             document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));

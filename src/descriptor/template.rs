@@ -1,19 +1,32 @@
 //! Path templates such as `/vms/{id}.{format}`, split once at load time.
 //!
-//! A template can only name something below the base URL: an absolute URL, a network-path
-//! reference (`//host`), a dot segment or a fragment is an error here, so that later stages have
-//! nothing to check and credentials cannot leave the host they belong to.
+//! A template names something below the base URL: an absolute URL, a network-path reference
+//! (`//host`), a dot segment or a fragment is an error here, so that later stages have nothing to
+//! check and credentials cannot leave the host they belong to. The path of a tool alone may name a
+//! host, which it then says: whether anything is sent there, the operator decides.
 
 use std::ops::Range;
 
+use url::Url;
+
 use crate::names::path::is_dot_segment;
 
-/// The path of a tool, relative to the base URL.
+/// The path of a tool, relative to the base URL or to a host of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
     text: String,
     pieces: Vec<Piece>,
     query: Option<String>,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// Where a path leads that names a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// To this scheme, host and port.
+    Origin(Url),
+    /// Nobody can say where: the host has placeholders or a user name, or the scheme is another.
+    Unclear,
 }
 
 /// A part of a path template.
@@ -34,19 +47,64 @@ pub struct TemplateError {
     pub range: Range<usize>,
 }
 
+/// What is said about a path that names a host.
+pub(crate) const NAMES_A_HOST: &str = "a path cannot name another host";
+
+impl Elsewhere {
+    /// Returns where `text` leads if it names a host, and the rest, which is a path.
+    fn of(text: &str) -> Option<(Self, &str)> {
+        let first = text.split(['/', '?', '#', '{']).next().unwrap_or_default();
+        if !first.contains(':') && !text.starts_with("//") {
+            return None;
+        }
+        Some(
+            Self::origin(text).map_or((Self::Unclear, ""), |(url, rest)| (Self::Origin(url), rest)),
+        )
+    }
+
+    fn origin(text: &str) -> Option<(Url, &str)> {
+        let (scheme, behind) = text.split_once("://")?;
+        let end = behind.find(['/', '?', '#']).unwrap_or(behind.len());
+        let (host, rest) = behind.split_at_checked(end)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        // What a URL parser would read as something else names nothing.
+        if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+            || host.is_empty()
+            || !host.bytes().all(is_plain)
+        {
+            return None;
+        }
+        let url = Url::parse(&format!("{scheme}://{host}/")).ok()?;
+        url.has_host().then_some((url, rest))
+    }
+}
+
 impl PathTemplate {
     /// Splits `text`; it may end in a fixed query (`/search?kind=vm`).
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let whole = 0..text.len();
+        if Elsewhere::of(text).is_some() {
+            return Err(TemplateError { message: NAMES_A_HOST.to_owned(), range: 0..text.len() });
+        }
+        Self::below(text)
+    }
+
+    /// Does what [`parse`](Self::parse) does for the path of a tool, which may name a host.
+    pub fn parse_of_tool(text: &str) -> Result<Self, TemplateError> {
+        let Some((elsewhere, path)) = Elsewhere::of(text) else { return Self::below(text) };
+        let at = text.len() - path.len();
+        let mut template = Self::below(path).map_err(|error| {
+            let range = error.range.start + at..error.range.end + at;
+            TemplateError { range, ..error }
+        })?;
+        text.clone_into(&mut template.text);
+        Ok(Self { elsewhere: Some(elsewhere), ..template })
+    }
+
+    /// Splits a path that names no host.
+    fn below(text: &str) -> Result<Self, TemplateError> {
         let fail = |message: &str, range: Range<usize>| {
             Err(TemplateError { message: message.to_owned(), range })
         };
-        let names_a_host =
-            text.split(['/', '?', '#', '{']).next().is_some_and(|first| first.contains(':'))
-                || text.starts_with("//");
-        if names_a_host {
-            return fail("a path cannot name another host", whole);
-        }
         // URL parsers read a backslash as a slash.
         let is_wrong = |other: char| matches!(other, '#' | '\\') || other.is_control();
         if let Some((at, wrong)) = text.char_indices().find(|(_, other)| is_wrong(*other)) {
@@ -68,7 +126,12 @@ impl PathTemplate {
             }
             offset += segment.len() + 1;
         }
-        Ok(Self { text: text.to_owned(), pieces: split(path)?, query })
+        Ok(Self { text: text.to_owned(), pieces: split(path)?, query, elsewhere: None })
+    }
+
+    /// Returns where it leads, when it names a host.
+    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.elsewhere.as_ref()
     }
 
     /// Returns the template as the author wrote it.
@@ -149,6 +212,58 @@ mod tests {
         let template = PathTemplate::parse("/search/?kind=vm").unwrap();
         assert_eq!(template.query(), Some("kind=vm"));
         assert_eq!(template.pieces(), [Piece::Literal("/search/".to_owned())]);
+    }
+
+    /// Where the path of a tool leads, and its pieces as text.
+    fn of_tool(text: &str) -> (Option<String>, String) {
+        let template = PathTemplate::parse_of_tool(text).unwrap();
+        assert_eq!(template.as_str(), text);
+        let origin = template.elsewhere().map(|elsewhere| match elsewhere {
+            Elsewhere::Origin(url) => url.origin().ascii_serialization(),
+            Elsewhere::Unclear => "?".to_owned(),
+        });
+        let pieces = template.pieces().iter().map(|piece| match piece {
+            Piece::Literal(text) => text.clone(),
+            Piece::Placeholder(name) => format!("<{name}>"),
+        });
+        let path: String = pieces.collect();
+        (origin, path + template.query().map_or("", |_| "?"))
+    }
+
+    #[test]
+    fn the_path_of_a_tool_may_name_a_host() {
+        for (text, origin, path) in [
+            ("https://other.example/v2/x/{id}?k=v", "https://other.example", "/v2/x/<id>?"),
+            ("HTTP://Other.example:80", "http://other.example", ""),
+            ("http://[::1]:8080?a=b", "http://[::1]:8080", "?"),
+            ("https://h.example:8443/", "https://h.example:8443", "/"),
+        ] {
+            assert_eq!(of_tool(text), (Some(origin.to_owned()), path.to_owned()), "{text}");
+            assert_eq!(error(text), NAMES_A_HOST);
+        }
+        for unclear in [
+            "//evil.example/x",
+            "https:evil.example",
+            "https:/evil.example/{id}",
+            "https://{region}.example.com/{id}",
+            "https://user@evil.example/",
+            "https://good.example@evil.example/",
+            "https://good.example\\.evil.example/",
+            "https://:8080/",
+            "https://h.example:99999/",
+            "https://h%2eexample/",
+            "ftp://h.example/",
+            "javascript:alert(1)",
+            "https:///evil.example",
+        ] {
+            assert_eq!(of_tool(unclear), (Some("?".to_owned()), String::new()), "{unclear}");
+            assert_eq!(error(unclear), NAMES_A_HOST);
+        }
+        assert_eq!(of_tool("/fetch?url=http://x"), (None, "/fetch?".to_owned()));
+        let wrong = |text: &str| PathTemplate::parse_of_tool(text).unwrap_err();
+        assert_eq!(wrong("https://h.example/a/../b").range, 20..22);
+        assert!(wrong("https://h.example/a#b").message.contains('#'));
+        assert!(wrong("https://h.example/a\\b").message.contains("control"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod error;
 mod file_name;
 mod fit;
 mod health;
+pub(crate) mod inline;
 mod look;
 mod media;
 mod pages;
@@ -170,7 +171,7 @@ impl Executor {
             }
         };
         let plan = call::plan(call.entry(), tool, backend.base(), call.arguments(), call.door())?;
-        let credential = backend.authenticator().masked();
+        let credential = backend.masked_credential(&plan);
         Ok(DryRun::Request { plan: Box::new(plan), credential })
     }
 

@@ -65,7 +65,7 @@ enum Left {
     Items(usize),
     /// The backend gave the same cursor or link twice.
     Loop,
-    /// The next page is on another host or outside of the base path.
+    /// The next page is on another host than this one or outside of the base path.
     Elsewhere(Url),
     /// The backend says that there is more, but not where.
     NoWay,
@@ -84,7 +84,7 @@ impl<'call> Walk<'call> {
     /// Goes on after the first page, which is `answer`.
     pub(super) async fn run(self, answer: Answer) -> Result<Outcome, CallError> {
         let Self { step, pagination, .. } = self;
-        let arguments = step.call.arguments().clone();
+        let arguments = step.arguments.clone();
         let Answer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
             // Who names a page wants that page, and behind a part of a page comes its rest.
@@ -258,7 +258,8 @@ impl<'call> Walk<'call> {
             }
             page::Step::Target(url) => {
                 let has_credentials = !url.username().is_empty() || url.password().is_some();
-                if has_credentials || !backend.base().contains(&url) {
+                let stays = backend.base().of_tool(tool).is_some_and(|base| base.contains(&url));
+                if has_credentials || !stays {
                     return Err(url);
                 }
                 Ok(Ok(CallPlan { url, ..plan.clone() }))

@@ -94,7 +94,9 @@ pub(super) async fn after(
         // What reads has written nothing.
         Ok(outcome) if tool.only_reads() => Ok(outcome),
         Ok(mut outcome) => {
-            let given = call.arguments().iter();
+            // What is looked for is named by no file.
+            let arguments = call.arguments();
+            let given = arguments.iter().filter(|(param, _)| !arguments.stands_for_file(param));
             let given = given.map(|(param, value)| (param.name.clone(), value.clone())).collect();
             settled(executor, call, (tool, given), context, &mut outcome).await;
             Ok(outcome)

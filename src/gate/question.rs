@@ -104,9 +104,11 @@ impl Pending<'_> {
     /// Returns the request of any call of a tool: its method, and its URL with placeholders.
     fn any_request(&self, tool: &Tool, most: usize) -> String {
         let base = self.gate.bases.get(self.entry.backend.0);
+        let base = base.filter(|_| tool.elsewhere().is_none());
         let base = base.map(|base| base.as_str()).unwrap_or_default();
         let path = tool.path().as_str();
-        let slash = if path.is_empty() || path.starts_with(['/', '?']) { "" } else { "/" };
+        let is_joined = path.is_empty() || path.starts_with(['/', '?']);
+        let slash = if is_joined || tool.elsewhere().is_some() { "" } else { "/" };
         request(tool, &format!("{base}{slash}{path}"), most)
     }
 }

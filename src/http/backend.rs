@@ -1,9 +1,6 @@
 //! One backend: its base URL, its client, its credential.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -15,13 +12,13 @@ use url::Url;
 
 use super::{
     auth::{Applied, Authenticator},
-    client::{self, ClientError, Use},
+    client::{ClientError, Use},
     error::{SendError, SendErrorKind},
     expect::Sending,
     guard::Guard,
     login::{LoginError, Site},
     pace::Pacer,
-    rate_limit::Throttle,
+    place::Place,
     redirect::{self, MOST_REDIRECTS},
     retry::RetryRules,
     upload::{self, Activity, Attached, BodyTooLarge, UploadError},
@@ -30,7 +27,7 @@ use super::{
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
     config::{
-        AddressKey, BackendSettings, Timeouts,
+        BackendSettings, Timeouts,
         credentials::{CredentialSource, SourceError},
     },
     descriptor::{
@@ -59,9 +56,9 @@ pub struct Backend {
     base: BaseUrl,
     guard: Guard,
     authenticator: Authenticator,
-    /// One for each use: answers, downloads, what lasts.
-    clients: [OnceLock<Result<Client, ClientError>>; 3],
-    throttle: Throttle,
+    own: Place,
+    /// Where else requests go, on the operator's word.
+    others: Vec<Place>,
     pacer: Pacer,
     switch: Option<Switch>,
     /// The path in which base URLs of the API end.
@@ -164,13 +161,15 @@ impl Backend {
         // Whoever writes a base URL into a program vouches for it; `App` says more precisely.
         let reach = settings.reach(base.as_url(), None).covering(base.as_url());
         let guard = Guard::new(reach);
+        let own = Place::own(&base);
+        let others = Place::others(&settings.policy.origins, &base);
         Self {
             settings,
             base,
             guard,
             authenticator,
-            clients: Default::default(),
-            throttle: Throttle::default(),
+            own,
+            others,
             pacer: Pacer::default(),
             switch: None,
             base_path: None,
@@ -261,7 +260,8 @@ impl Backend {
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
         let is_optional = self.is_credential_optional();
-        self.applied(self.base.as_url().path(), Door::Terminal, is_optional).await.map(drop)
+        let path = self.base.as_url().path();
+        self.applied(&self.own, path, Door::Terminal, is_optional).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -279,8 +279,7 @@ impl Backend {
             (false, Taken::File) => Use::Downloads,
             (false, Taken::Stream | Taken::Whole) => Use::Answers,
         };
-        let client = self.client(purpose)?;
-        self.send_by(client, plan, rules, (taken, files, activity)).await
+        self.send_by(purpose, plan, rules, (taken, files, activity)).await
     }
 
     /// Sends `plan` for an answer without an end: the pause between two pieces has no bound.
@@ -290,21 +289,22 @@ impl Backend {
         rules: RetryRules<'_>,
         files: &FileStore,
     ) -> Result<Exchange, ExchangeError> {
-        let client = self.client(Use::Lasting)?;
         let plan = &*upload::settled(plan, files).await;
-        self.send_by(client, plan, rules, (Taken::Stream, files, &Activity::default())).await
+        self.send_by(Use::Lasting, plan, rules, (Taken::Stream, files, &Activity::default())).await
     }
 
     async fn send_by(
         &self,
-        client: &Client,
+        purpose: Use,
         plan: &CallPlan,
         rules: RetryRules<'_>,
         how: How<'_>,
     ) -> Result<Exchange, ExchangeError> {
+        let place = self.place(plan)?;
+        let client = &self.client(place, purpose)?;
         let path = plan.url.path();
-        let mut applied = self.applied(path, plan.door, plan.credential_optional).await?;
-        let headers = self.headers(plan, how.0);
+        let mut applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
+        let headers = self.headers(place, plan, how.0);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
             started.elapsed().saturating_add(pause) >= self.settings.timeouts.call
@@ -312,7 +312,7 @@ impl Backend {
         let mut attempts = 0;
         let mut renewed = false;
         loop {
-            let wait = self.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
+            let wait = place.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
             if let Some(wait) = wait {
                 if outlasts(wait) {
                     let error = self.failed(plan, SendErrorKind::RateLimited { wait });
@@ -326,13 +326,13 @@ impl Backend {
             attempts += 1;
             let sent = Instant::now();
             let outcome = self.attempt(client, plan, &headers, &applied, how).await;
-            let (outcome, refusal) = self.refusal(outcome).await;
+            let (outcome, refusal) = self.refusal(place, outcome).await;
             let is_refused = refusal == Some(Refusal::Credential);
             self.log(plan, &outcome, sent.elapsed());
             if let (Ok((Answered { response, .. }, _)), Some(limit)) =
                 (&outcome, &rules.errors.rate_limit)
             {
-                self.throttle.observe(response.status(), response.headers(), limit);
+                place.throttle.observe(response.status(), response.headers(), limit);
             }
             let has_another =
                 self.authenticator.renews() || self.authenticator.is_renewed(&applied);
@@ -341,7 +341,7 @@ impl Backend {
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied(path, plan.door, plan.credential_optional).await?;
+                applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
@@ -361,12 +361,14 @@ impl Backend {
                 Ok((Answered { response, url }, sending)) => {
                     if is_refused {
                         self.authenticator.forget(&applied);
-                    } else if refusal.is_none() {
+                    } else if refusal.is_none() && place.is_own {
                         let status = response.status();
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    let landed = (url != plan.url).then(|| self.landed(&url));
+                    // What has files in its path is not shown.
+                    let is_elsewhere = url != plan.url && plan.shown.is_none();
+                    let landed = is_elsewhere.then(|| self.landed(&url));
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -378,13 +380,18 @@ impl Backend {
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
     /// body is read for that.
-    async fn refusal(&self, outcome: Attempted) -> (Attempted, Option<Refusal>) {
+    async fn refusal(&self, place: &Place, outcome: Attempted) -> (Attempted, Option<Refusal>) {
         let (Answered { response, url }, sending) = match outcome {
             Ok(answer) => answer,
             Err(error) => return (Err(error), None),
         };
+        if !place.has_credential {
+            // It was asked for nothing that this backend has.
+            return (Ok((Answered { response, url }, sending)), None);
+        }
         let status = response.status();
-        let off = self.switch.as_ref().and_then(|switch| switch.off.as_ref());
+        let off = self.switch.as_ref().filter(|_| place.is_own);
+        let off = off.and_then(|switch| switch.off.as_ref());
         let off = off.filter(|rule| rule.may_be(status.as_u16()));
         let refused = self.authenticator.refused().filter(|rule| rule.may_be(status.as_u16()));
         if off.is_none() && refused.is_none() {
@@ -401,15 +408,19 @@ impl Backend {
         (Ok((Answered { response, url }, sending)), refusal)
     }
 
-    /// Returns the credential; a login is made with the client of this backend.
+    /// Returns what goes to `place` of the credential; a login is made with the client of this backend.
     async fn applied(
         &self,
+        place: &Place,
         path: &str,
         door: Door,
         is_optional: bool,
     ) -> Result<Arc<Applied>, ExchangeError> {
+        if !place.has_credential {
+            return Ok(Arc::default());
+        }
         let site = || {
-            let client = self.client(Use::Answers).map_err(Unready::Client)?.clone();
+            let client = self.client(&self.own, Use::Answers).map_err(Unready::Client)?;
             let (settings, base) = (self.settings.clone(), self.base.clone());
             let (guard, marks) = (self.guard.clone(), self.marks(door).to_vec());
             let missing_path = self.missing_path().map(str::to_owned);
@@ -421,19 +432,27 @@ impl Backend {
         })
     }
 
-    /// Returns the client for `purpose`.
-    fn client(&self, purpose: Use) -> Result<&Client, ExchangeError> {
-        let [answers, downloads, lasting] = &self.clients;
-        let client = match purpose {
-            Use::Answers => answers,
-            Use::Downloads => downloads,
-            Use::Lasting => lasting,
-        };
-        let place = (AddressKey::BaseUrl, self.base.as_url(), true);
-        client
-            .get_or_init(|| client::build(&self.settings, place, &self.guard, purpose))
-            .as_ref()
-            .map_err(|error| ExchangeError::Client(self.settings.name.clone(), error.clone()))
+    /// Returns where a request goes. The gate admits no call of a tool at another place; this is what
+    /// stands behind it.
+    fn place(&self, plan: &CallPlan) -> Result<&Place, ExchangeError> {
+        let others = || self.others.iter().find(|place| place.has(&plan.url));
+        let place = Some(&self.own).filter(|own| own.has(&plan.url)).or_else(others);
+        place.ok_or_else(|| {
+            let origin = plan.url.origin().ascii_serialization();
+            self.failed(plan, SendErrorKind::OtherOrigin { origin }).into()
+        })
+    }
+
+    /// Returns the line that stands for the credential of a request, which has one where it goes.
+    pub(crate) fn masked_credential(&self, plan: &CallPlan) -> Option<String> {
+        let has_credential = self.place(plan).is_ok_and(|place| place.has_credential);
+        self.authenticator.masked().filter(|_| has_credential)
+    }
+
+    /// Returns the client of `place` for `purpose`.
+    fn client(&self, place: &Place, purpose: Use) -> Result<Client, ExchangeError> {
+        let client = place.client(&self.settings, &self.guard, purpose);
+        client.map_err(|error| ExchangeError::Client(self.settings.name.clone(), error))
     }
 
     /// Sends one request and follows its redirects.
@@ -548,10 +567,11 @@ impl Backend {
         }
     }
 
-    /// Merges the operator's header fields with those of the plan, which win, and with what tells
-    /// the API where the call comes from, which wins over all.
-    fn headers(&self, plan: &CallPlan, taken: Taken) -> HeaderMap {
-        let mut headers: HeaderMap = self.settings.headers.iter().cloned().collect();
+    /// Merges the operator's header fields, which stay with the credential, with those of the plan,
+    /// which win, and with what tells the API where the call comes from, which wins over all.
+    fn headers(&self, place: &Place, plan: &CallPlan, taken: Taken) -> HeaderMap {
+        let own = self.settings.headers.iter().filter(|_| place.has_credential);
+        let mut headers: HeaderMap = own.cloned().collect();
         for (name, value) in &plan.headers {
             let set = headers.get(name).filter(|_| *name == header::COOKIE);
             // Those of the operator come first and stay.
@@ -598,10 +618,17 @@ impl Backend {
         cut(&self.secrets().text(url.path()), MOST_PATH).into_owned()
     }
 
-    /// Returns `GET /vms/x`: the method and the path below the base URL, without the query; behind
-    /// them the name of a JSON-RPC method.
+    /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole
+    /// URL where it is at another host; behind them the name of a JSON-RPC method.
     pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
-        let line = format!("{} {}", plan.method, self.base.relative_path(&plan.url));
+        let url = plan.shown.as_deref().unwrap_or(&plan.url);
+        let path = if self.own.has(url) {
+            Cow::Borrowed(self.base.relative_path(url))
+        } else {
+            let origin = url.origin().ascii_serialization();
+            Cow::Owned(format!("{origin}{}", url.path()))
+        };
+        let line = format!("{} {path}", plan.method);
         match &plan.body {
             PlannedBody::Rpc(call) => format!("{line} {call}"),
             _ => line,

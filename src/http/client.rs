@@ -8,7 +8,11 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, redirect::Policy};
 use url::Url;
 
-use super::{guard::Guard, tls};
+use super::{
+    guard::Guard,
+    identity::{Identity, IdentityError},
+    tls,
+};
 use crate::config::{AddressKey, BackendSettings, PrivateAddress, Timeouts};
 
 /// The user agent that backends see.
@@ -51,6 +55,9 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The operator: there is no client certificate to show.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The author, most likely: the descriptor leads into the operator's own network.
     #[error(transparent)]
     Private(#[from] PrivateAddress),
@@ -60,7 +67,7 @@ pub enum ClientError {
 }
 
 /// Builds a client for the origin of `url`, which `key` gives, and which is that of the backend where
-/// `is_own` says so; `guard` decides where it connects.
+/// `is_own` says so; `guard` decides where it connects. It shows `identity` to whoever asks for one.
 ///
 /// The read timeout of the client runs from the start of a request, however long that takes to be
 /// sent; the clients for what lasts and for files leave it out: [`super::upload::Activity`] takes its
@@ -69,6 +76,7 @@ pub(crate) fn build(
     settings: &BackendSettings,
     (key, url, is_own): (AddressKey, &Url, bool),
     guard: &Guard,
+    identity: Option<&Identity>,
     purpose: Use,
 ) -> Result<Client, ClientError> {
     tls::install_provider();
@@ -87,7 +95,7 @@ pub(crate) fn build(
         builder.read_timeout(read)
     };
     builder = if url.scheme() == "https" {
-        builder.tls_backend_preconfigured(tls::config(settings, url, is_own)?)
+        builder.tls_backend_preconfigured(tls::config(settings, url, is_own, identity)?)
     } else {
         if let Some(path) = &settings.ca_file {
             // A mistake is told all the same.

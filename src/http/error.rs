@@ -1,7 +1,7 @@
 //! Why a request brought no answer.
 //!
-//! The text for a model names the backend and what happened, not hosts or headers; the whole
-//! chain goes to the log.
+//! The text for a model names the backend and what happened, not headers, and no hosts but another one
+//! than that of the base URL; the whole chain goes to the log.
 
 use std::{fmt, time::Duration};
 
@@ -43,6 +43,12 @@ pub enum SendErrorKind {
     Interrupted(String),
     /// The remote: what it sent is no HTTP, or its headers are beyond the bounds of the client.
     Malformed(String),
+    /// The operator has to decide: the request is for an origin that nobody has admitted. Nothing was
+    /// sent.
+    OtherOrigin {
+        /// The scheme, host and port.
+        origin: String,
+    },
     /// The author, most likely: the name of a host in the descriptor leads into the operator's own
     /// network. Nothing was sent.
     PrivateAddress(Box<PrivateAddress>),
@@ -125,6 +131,7 @@ impl SendErrorKind {
             Self::Certificate(_)
                 | Self::Connect(_)
                 | Self::Dns(_)
+                | Self::OtherOrigin { .. }
                 | Self::PrivateAddress(_)
                 | Self::Tls(_)
         ) || matches!(self, Self::Timeout { bound: "connect_timeout", .. })
@@ -148,6 +155,9 @@ impl SendErrorKind {
             }
             Self::Interrupted(_) => "the backend closed the connection; trying again may help",
             Self::Malformed(_) => "something is wrong with the backend, or what is in front of it",
+            Self::OtherOrigin { .. } => {
+                "nothing was sent; the operator admits it by `allow_origins` of the backend"
+            }
             Self::PrivateAddress(_) => "nothing was sent; this is for the operator to decide",
             Self::RateLimited { .. } => "call again after that time",
             Self::RedirectElsewhere { .. } => {
@@ -182,6 +192,7 @@ impl fmt::Display for SendErrorKind {
             Self::Malformed(cause) => {
                 write!(formatter, "the status line and headers it sent cannot be read ({cause})")
             }
+            Self::OtherOrigin { origin } => write!(formatter, "it is at another host, {origin}"),
             Self::PrivateAddress(refused) => write!(formatter, "{refused}"),
             Self::RateLimited { wait } => {
                 let seconds = wait.as_secs_f32().ceil();

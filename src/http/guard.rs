@@ -177,6 +177,13 @@ fn proxy_of(url: &Url) -> Option<String> {
     (!target.host()?.eq_ignore_ascii_case(host)).then(|| host.to_owned())
 }
 
+/// Returns whether requests to `url` go through a proxy that is spoken to in TLS.
+pub(super) fn asks_proxy_in_tls(url: &Url) -> bool {
+    let target = url.as_str().parse::<http::Uri>().ok();
+    let proxy = target.and_then(|target| Matcher::from_system().intercept(&target));
+    proxy.is_some_and(|proxy| proxy.uri().scheme() == Some(&http::uri::Scheme::HTTPS))
+}
+
 /// Returns what the guard said, when that is why a request failed.
 pub(super) fn refusal<'error>(
     error: &'error (dyn Error + 'static),

@@ -4,8 +4,8 @@
 //! credential, sends it, follows redirects that stay where they are allowed to, repeats what may
 //! be repeated, and hands back an open response whose body nobody has read yet.
 //!
-//! **Invariants:** a credential is added to requests of its own origin only; no error or log line
-//! of this module contains one.
+//! **Invariants:** a credential is added to requests of its own origin only, and to those of another
+//! that the operator says; no error or log line of this module contains one.
 
 pub mod auth;
 pub mod backend;
@@ -16,8 +16,10 @@ pub mod document;
 pub mod error;
 pub(crate) mod expect;
 pub mod guard;
+pub mod identity;
 pub mod login;
 mod pace;
+mod place;
 pub(crate) mod rate_limit;
 mod reach;
 mod redirect;

@@ -29,6 +29,7 @@ use super::{
     client::ClientError,
     error::{SendError, SendErrorKind},
     guard::Guard,
+    identity::Identity,
 };
 use crate::{
     call::BaseUrl,
@@ -90,13 +91,15 @@ pub struct Presented {
 }
 
 /// Returns the settings of TLS for the origin of `url`. What is accepted by itself is so for the host of
-/// the backend alone: where `is_own` says that `url` has its origin.
+/// the backend alone: where `is_own` says that `url` has its origin. `identity` is shown to a server
+/// that asks for one.
 pub(super) fn config(
     settings: &BackendSettings,
     url: &Url,
     is_own: bool,
+    identity: Option<&Identity>,
 ) -> Result<ClientConfig, ClientError> {
-    Ok(of(verifier(settings, url, is_own)?))
+    Ok(of(verifier(settings, url, is_own)?, identity))
 }
 
 /// Finds out what a server presents: the handshake ends before anything is sent.
@@ -116,7 +119,7 @@ pub async fn presented(
         .connect_timeout(settings.timeouts.connect)
         .timeout(settings.timeouts.connect)
         .redirect(Policy::none())
-        .tls_backend_preconfigured(of(verifier));
+        .tls_backend_preconfigured(of(verifier, None));
     let builder = guard.watch(builder, AddressKey::BaseUrl, url).map_err(ClientError::from)?;
     let client =
         builder.build().map_err(|error| ClientError::Client(crate::outcome::chain(&error)))?;
@@ -190,16 +193,17 @@ pub(super) fn install_provider() -> Arc<CryptoProvider> {
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
 }
 
-fn of(verifier: Verifier) -> ClientConfig {
+fn of(verifier: Verifier, identity: Option<&Identity>) -> ClientConfig {
     let provider = Arc::clone(&verifier.provider);
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS);
     // Invariant: ring has cipher suites for both versions.
     let builder = builder.unwrap_or_else(|_| ClientConfig::builder());
-    let mut config = builder
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     config
 }

@@ -4,7 +4,10 @@
 //! files are read before the document is, so that one that is not there is a remark and no failure.
 //! Nothing is fetched, and nothing is read but what is in the folder of the document and below.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -105,6 +108,8 @@ pub(super) struct Documents {
     files: HashMap<String, Result<usize, Gone>>,
     /// What has an address of its own (`$id`, `$self`): its file, and the pointer to it.
     addresses: HashMap<String, (usize, String)>,
+    /// The pointers of all references.
+    pointers: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -126,7 +131,12 @@ impl Documents {
         let (root, mut cost) = document::parse(bytes)?;
         let mut size = bytes.len();
         let path = beside.name().unwrap_or_default().to_owned();
-        let mut all = Self { list: Vec::new(), files: HashMap::new(), addresses: HashMap::new() };
+        let mut all = Self {
+            list: Vec::new(),
+            files: HashMap::new(),
+            addresses: HashMap::new(),
+            pointers: BTreeSet::new(),
+        };
         if !path.is_empty() {
             all.files.insert(path.clone(), Ok(0));
         }
@@ -164,6 +174,7 @@ impl Documents {
         for (address, pointer) in found.addresses {
             self.addresses.entry(address).or_insert((number, pointer));
         }
+        self.pointers.extend(found.pointers);
         self.list.push(Document { path, root, anchors: found.anchors });
         found.files.into_iter().map(|file| (number, file)).collect()
     }
@@ -217,6 +228,22 @@ impl Documents {
         let version = self.root().get("openapi");
         let version = version.map(|it| it.as_str().map_or(it.to_string(), str::to_owned));
         version.is_some_and(|version| !version.starts_with("3.0"))
+    }
+
+    /// Returns whether the document is Swagger 2.0.
+    pub(super) fn is_swagger(&self) -> bool {
+        self.root().get("openapi").is_none()
+    }
+
+    /// Returns whether a reference leads to what is at a place, or to something in it.
+    pub(super) fn is_referred(&self, place: &str) -> bool {
+        let (_, pointer) = self.split(place);
+        let from = (Bound::Included(pointer), Bound::Unbounded);
+        let mut behind = self.pointers.range::<str, _>(from);
+        // What only begins with the same name comes before what is in it.
+        behind.by_ref().take_while(|known| known.starts_with(pointer)).any(|known| {
+            known.get(pointer.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
     }
 
     /// Returns each file: the place of its root, and the root.
@@ -379,6 +406,7 @@ struct Collected {
     files: BTreeSet<String>,
     anchors: HashMap<String, String>,
     addresses: Vec<(String, String)>,
+    pointers: BTreeSet<String>,
 }
 
 /// A step from a value to one in it.
@@ -426,9 +454,12 @@ impl Collected {
     }
 
     fn refer(&mut self, reference: &str) {
-        let file = reference.split('#').next().unwrap_or_default();
+        let (file, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         if !file.is_empty() {
             self.files.insert(file.to_owned());
+        }
+        if fragment.starts_with('/') && !self.pointers.contains(fragment) {
+            self.pointers.insert(fragment.to_owned());
         }
     }
 }

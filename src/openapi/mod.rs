@@ -17,6 +17,7 @@ pub mod exceptions;
 pub mod fit;
 mod hint;
 pub mod import;
+mod ledger;
 mod matching;
 mod model;
 pub mod pattern;

@@ -348,6 +348,8 @@ fn probe(catalog: &Catalog) -> Option<(&Entry, Map<String, Value>)> {
                 // It never fails.
                 && entry.health().is_none()
                 && tool.deprecated.is_none()
+                // Another host says nothing about this one.
+                && tool.elsewhere().is_none()
                 && !entry.params.iter().any(|parameter| parameter.param.required)
         })
         .min_by_key(|entry| {

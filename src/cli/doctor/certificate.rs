@@ -8,7 +8,10 @@ use crate::{
     app::LoadedBackend,
     cli::pinning,
     descriptor::login::is_loopback,
-    http::tls::{self, Presented, RefusedCertificate, Trust},
+    http::{
+        identity,
+        tls::{self, Presented, RefusedCertificate, Trust},
+    },
     outcome::timestamp,
 };
 
@@ -28,6 +31,7 @@ pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report
         }
         return;
     }
+    describe_own(backend, report);
     if !is_reachable {
         return;
     }
@@ -39,6 +43,20 @@ pub(super) async fn describe(backend: &LoadedBackend, is_reachable: bool, report
             format!("nobody knows which certificate it has: {error}"),
             "check that the port speaks TLS",
         ),
+    }
+}
+
+/// Reports which certificate is shown to the backend. One that cannot be shown is a problem of the settings.
+fn describe_own(backend: &LoadedBackend, report: &mut Report) {
+    let Ok(Some(own)) = identity::check(&backend.settings, backend.base.as_url()) else { return };
+    let until = own.until.as_deref();
+    let valid = until.map(|until| format!(", valid until {until}")).unwrap_or_default();
+    let finding = format!("`client_cert` is shown: {}{valid}", own.subject);
+    let now = timestamp::rfc3339(SystemTime::now());
+    if until.is_some_and(|until| *until < *now) {
+        report.warn(SUBJECT, finding, "it has expired: replace it");
+    } else {
+        report.ok(SUBJECT, finding);
     }
 }
 

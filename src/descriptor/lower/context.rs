@@ -11,7 +11,7 @@ use crate::descriptor::{
     diagnostic::{Code, Diagnostic, Severity},
     json_path::JsonPath,
     source::Source,
-    template::PathTemplate,
+    template::{Elsewhere, NAMES_A_HOST, PathTemplate, TemplateError},
     units,
     yaml::{Entry, Node, Value},
 };
@@ -22,6 +22,9 @@ use crate::{
 
 /// More findings of one file are counted by nobody; [`crate::descriptor::load`] keeps fewer.
 const MAX_FINDINGS: usize = 20_000;
+
+/// The path of a tool.
+const PATH_EXAMPLE: &str = "/vms/{id}";
 
 /// For so many unknown names of a file the nearest one is looked for.
 const MAX_SEARCHES: usize = 100;
@@ -40,6 +43,8 @@ pub(crate) struct Context<'tree> {
     pub(crate) is_v01: bool,
     /// What the file lists under `requires.features`.
     pub(crate) features: Vec<&'tree str>,
+    /// Whether the file is checked for its author, and not loaded to be served.
+    pub(crate) is_checked: bool,
     /// Whether what is read is an extension: no other program follows its paths.
     pub(crate) is_extension: bool,
     /// How often a name was looked for among the tools.
@@ -119,6 +124,7 @@ impl<'tree> Context<'tree> {
             spare: None,
             is_v01: false,
             features: Vec::new(),
+            is_checked: false,
             is_extension: false,
             searches: 0,
             filters: Vec::new(),
@@ -482,7 +488,41 @@ impl<'tree> Context<'tree> {
         text: &Text<'tree>,
         example: Option<&str>,
     ) -> Option<PathTemplate> {
-        match PathTemplate::parse(text.value) {
+        self.split(text, example, PathTemplate::parse(text.value))
+    }
+
+    /// Splits the path of a tool. One that names a host leaves out the tool when the file is served,
+    /// and is an error to its author.
+    pub(crate) fn template_of_tool(&mut self, text: &Text<'tree>) -> Option<PathTemplate> {
+        let parsed = PathTemplate::parse_of_tool(text.value);
+        let template = self.split(text, Some(PATH_EXAMPLE), parsed)?;
+        match template.elsewhere() {
+            None => {}
+            Some(_) if self.is_checked => {
+                self.error(code::PATH, &text.span, NAMES_A_HOST)
+                    .help(format!("a path is joined below the base URL, such as `{PATH_EXAMPLE}`"));
+            }
+            Some(Elsewhere::Origin(url)) => {
+                let origin = url.origin().ascii_serialization();
+                self.warning(code::PATH, &text.span, NAMES_A_HOST)
+                    .label("the tool is left out when the file is served")
+                    .help(format!("`allow_origins: [\"{origin}\"]` of the backend admits it"));
+            }
+            Some(Elsewhere::Unclear) => {
+                self.warning(code::PATH, &text.span, NAMES_A_HOST)
+                    .label("the tool is left out when the file is served");
+            }
+        }
+        Some(template)
+    }
+
+    fn split(
+        &mut self,
+        text: &Text<'tree>,
+        example: Option<&str>,
+        parsed: Result<PathTemplate, TemplateError>,
+    ) -> Option<PathTemplate> {
+        match parsed {
             Ok(template) => Some(template),
             Err(error) => {
                 let span = text.part(self.source, &error.range);

@@ -80,12 +80,14 @@ pub(super) struct Defaults<'tree> {
     pub(super) rpc: Option<jsonrpc::Shared>,
 }
 
-/// Lowers a whole document; the descriptor counts only when no finding is an error.
+/// Lowers a whole document; the descriptor counts only when no finding is an error. Where `is_checked`,
+/// what costs one tool when the file is served is an error.
 pub(in crate::descriptor) fn lower<'tree>(
     root: &'tree Node<'tree>,
     source: &'tree Source,
+    is_checked: bool,
 ) -> (Option<Descriptor>, Vec<Diagnostic>) {
-    let mut context = Context::new(source, root);
+    let mut context = Context { is_checked, ..Context::new(source, root) };
     let descriptor = document(root, &mut context);
     (descriptor, context.findings)
 }

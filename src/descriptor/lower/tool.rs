@@ -16,7 +16,7 @@ use crate::descriptor::{
         Access, Auth, BodyKind, BodyRules, Deprecation, Http, Location, Method, Pagination, Param,
         Request, Rpc, Tool,
     },
-    template::PathTemplate,
+    template::{Elsewhere, PathTemplate},
     units,
     yaml::{Entry, Value},
 };
@@ -264,7 +264,11 @@ fn path<'tree>(
         context.error(code::PATH, &text.span, message);
         return None;
     }
-    let template = context.template(&text, Some("/vms/{id}"))?;
+    let template = context.template_of_tool(&text)?;
+    if template.elsewhere() == Some(&Elsewhere::Unclear) {
+        // Nothing is ever put into it.
+        return Some(template);
+    }
     let in_path = || params.iter().filter(|(param, _)| param.is_in(Location::Path));
     let has_param = |name: &&str| in_path().any(|(param, _)| param.name == *name);
     for name in template.placeholders().filter(|name| !has_param(name)).take(MAX_PLACEHOLDERS) {

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use super::{
     Access, BodyKind, ErrorRules, Http, Method, Pagination, Param, Request, ResponseRules, Rpc,
 };
-use crate::descriptor::{json_path::JsonPath, template::PathTemplate};
+use crate::descriptor::{
+    json_path::JsonPath,
+    template::{Elsewhere, PathTemplate},
+};
 
 /// One operation of the API.
 #[derive(Debug, Clone)]
@@ -125,6 +128,11 @@ impl Tool {
             Request::Http(http) => &http.path,
             Request::Rpc(rpc) => &rpc.path,
         }
+    }
+
+    /// Returns where the request goes, when the path names a host.
+    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.path().elsewhere()
     }
 
     /// Returns how the body parameters become a body, where there is more than one way.

@@ -21,6 +21,7 @@ use crate::{
     http::{
         client::{self, ClientError},
         guard::Guard,
+        identity::IdentityFiles,
     },
     json::cost,
     outcome,
@@ -144,7 +145,8 @@ impl TokenEndpoint {
     /// Makes a client for the endpoint at `url`.
     ///
     /// The backend's authorities are trusted here too; accepting any certificate is not inherited by
-    /// another host, and its own certificate is accepted at its own origin alone.
+    /// another host, and its own certificate is accepted at its own origin alone, where alone the client
+    /// certificate is shown.
     ///
     /// # Errors
     ///
@@ -160,7 +162,11 @@ impl TokenEndpoint {
         settings.tls_skip_verify &= url.host() == base.as_url().host();
         let is_own = url.origin() == base.as_url().origin();
         let place = (AddressKey::TokenUrl, &url, is_own);
-        let client = client::build(&settings, place, guard, client::Use::Answers)?;
+        let files = IdentityFiles::of(&settings).filter(|_| is_own && url.scheme() == "https");
+        let identity =
+            files.map(|files| files.read(&url)).transpose().map_err(ClientError::from)?;
+        let identity = identity.as_ref();
+        let client = client::build(&settings, place, guard, identity, client::Use::Answers)?;
         Ok(Self { url, client, auth, secrets: Secrets::default() })
     }
 

@@ -6,6 +6,7 @@ use super::{Dialect, Reader, list_of};
 use crate::{
     names::snake,
     openapi::{
+        ledger::Object,
         model::Answer,
         report::at,
         schema::{Kinds, Shape, flag},
@@ -41,6 +42,7 @@ impl<'doc> Reader<'doc> {
         let Some((Value::Object(responses), place)) = responses else {
             return Answer::default();
         };
+        self.schemas.account_keys(responses, &place, is_status);
         let media = self.media(operation, responses, &place);
         let mut found = None;
         for status in STATUSES {
@@ -60,9 +62,10 @@ impl<'doc> Reader<'doc> {
             }
         }
         let Some((status, response, place)) = found else { return Answer::default() };
-        let headers = self.followed(response, &place, "headers");
+        self.schemas.account(Object::Response, response, &place);
+        let headers = self.followed(response, &place, "headers", Object::Header);
         let has_link = headers.iter().any(|name| name.eq_ignore_ascii_case("link"));
-        self.followed(response, &place, "links");
+        self.followed(response, &place, "links", Object::Link);
         let mut answer = match self.dialect {
             Dialect::OpenApi3 => self.content(response, &place),
             Dialect::Swagger2 => self.produced(operation, response, &place),
@@ -131,12 +134,17 @@ impl<'doc> Reader<'doc> {
         response: &'doc Map<String, Value>,
         place: &str,
         key: &str,
+        object: Object,
     ) -> Vec<&'doc str> {
         let Some((Value::Object(map), place)) = self.schemas.member(response, place, key) else {
             return Vec::new();
         };
-        for (name, value) in map.iter().filter(|(_, value)| value.get("$ref").is_some()) {
-            self.schemas.resolve(value, &at(&place, name));
+        for (name, value) in map {
+            if let Some((Value::Object(found), place)) =
+                self.schemas.resolve(value, &at(&place, name))
+            {
+                self.schemas.account(object, found, &place);
+            }
         }
         map.keys().map(String::as_str).collect()
     }
@@ -271,6 +279,12 @@ fn is_plain(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+}
+
+/// Returns whether a key of the answers is the status of one.
+fn is_status(key: &str) -> bool {
+    let is_digit = |it: u8| it.is_ascii_digit() || it == b'X' || it == b'x';
+    key == "default" || (key.len() == 3 && key.bytes().all(is_digit))
 }
 
 fn file(media: Option<&String>) -> Answer {

@@ -11,6 +11,7 @@ use crate::{
     descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole},
     names::param,
     openapi::{
+        ledger::Object,
         model::{Body, Input, Operation},
         report::{at, excerpt},
         schema::{Shape, flag},
@@ -83,6 +84,7 @@ impl<'doc> Reader<'doc> {
         body: &'doc Map<String, Value>,
         place: &str,
     ) -> bool {
+        self.schemas.account(Object::RequestBody, body, place);
         if body.get("content").is_some_and(|content| content.get("$ref").is_some())
             && self.schemas.member(body, place, "content").is_none()
         {
@@ -115,6 +117,9 @@ impl<'doc> Reader<'doc> {
             },
             None => (&Value::Null, at(&place, &chosen)),
         };
+        if let Value::Object(media) = media {
+            self.schemas.account(Object::Media, media, &place);
+        }
         let schema = media.get("schema");
         let mut shape = match schema {
             Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),

@@ -10,8 +10,9 @@ use super::{
 use crate::{
     descriptor::model::{Between, Lead, Location, ParamKind},
     openapi::{
+        ledger::Object,
         model::{Body, Operation},
-        report::{at, excerpt},
+        report::at,
         schema::Shape,
     },
 };
@@ -26,12 +27,22 @@ impl<'doc> Reader<'doc> {
         place: &str,
         shape: &Shape,
     ) {
-        if !matches!(operation.body, Body::Form | Body::Multipart) {
-            return;
-        }
-        let is_multipart = operation.body == Body::Multipart;
         let place = at(place, "encoding");
         let said = media.get("encoding").and_then(Value::as_object);
+        if !matches!(operation.body, Body::Form | Body::Multipart) {
+            if said.is_some_and(|said| !said.is_empty()) {
+                let message = "`encoding` means nothing for this media type";
+                let help = "see what the API takes";
+                self.schemas.remarks.lost(&place, message, help);
+            }
+            return;
+        }
+        for (name, own) in said.into_iter().flatten() {
+            if let Value::Object(own) = own {
+                self.schemas.account(Object::Encoding, own, &at(&place, name));
+            }
+        }
+        let is_multipart = operation.body == Body::Multipart;
         let fields = operation.inputs.iter_mut().filter(|it| it.location == Location::Body);
         for input in fields {
             let own = said.and_then(|said| said.get(&input.name)).and_then(Value::as_object);
@@ -52,12 +63,6 @@ impl<'doc> Reader<'doc> {
             {
                 let style = listed(Lead::None, between, false);
                 *input = styled(input.clone(), style, member);
-            }
-            if is_multipart && own.is_some_and(|own| own.contains_key("headers")) {
-                let message =
-                    format!("the headers of the field `{}` are not sent", excerpt(&input.name));
-                let help = "a field has a name, a file name and a type";
-                self.schemas.remarks.lost(&at(&at(&place, &input.name), "headers"), message, help);
             }
         }
     }

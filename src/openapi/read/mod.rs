@@ -24,6 +24,7 @@ use super::{
     document::DocumentError,
     documents::{Alone, Beside, Documents},
     hint::Hint,
+    ledger::Object,
     model::{Api, Base, Operation},
     report::{Remarks, at, excerpt},
     schema::{Schemas, flag},
@@ -58,6 +59,14 @@ const METHODS: [(&str, Option<Method>); 9] = [
     ("options", None),
     ("trace", None),
     ("query", None),
+];
+
+/// How dialects of JSON Schema begin whose words are read.
+const DIALECTS: [&str; 4] = [
+    "http://json-schema.org/draft-",
+    "https://json-schema.org/draft/",
+    "https://spec.openapis.org/oas/3.",
+    "https://spec.openapis.org/oas/3/",
 ];
 
 /// The generation of a document.
@@ -96,6 +105,7 @@ pub fn read_beside(bytes: &[u8], beside: &mut dyn Beside) -> Result<(Api, Remark
 pub(super) fn read_for_descriptor(documents: &Documents) -> Api {
     let mut reader = Reader::new(documents);
     reader.keeps_shapes = true;
+    reader.schemas.is_accounted = false;
     reader.api()
 }
 
@@ -148,10 +158,9 @@ struct Found<'doc> {
 impl<'doc> Reader<'doc> {
     fn new(documents: &'doc Documents) -> Self {
         let root = documents.root();
-        let is_swagger = root.get("openapi").is_none();
         Self {
             root,
-            dialect: if is_swagger { Dialect::Swagger2 } else { Dialect::OpenApi3 },
+            dialect: if documents.is_swagger() { Dialect::Swagger2 } else { Dialect::OpenApi3 },
             schemas: Schemas::new(documents),
             base: Base::default(),
             security: security::Security::default(),
@@ -176,15 +185,14 @@ impl<'doc> Reader<'doc> {
         let description = text("description").map(text::paragraph).unwrap_or_default();
         let description = cut_prose(&description, MAX_API_DESCRIPTION).0.into_owned();
         let docs = self.root.pointer("/externalDocs/url").and_then(Value::as_str);
-        for key in ["webhooks", "x-webhooks"] {
-            if let Some(Value::Object(hooks)) = self.root.get(key).filter(|_| key == "webhooks")
-                && !hooks.is_empty()
-            {
-                let message = format!("{} webhooks: requests that the API makes", hooks.len());
-                let help = "a descriptor holds requests to the API only";
-                self.schemas.remarks.lost("/webhooks", message, help);
-            }
+        if let Some(Value::Object(hooks)) = self.root.get("webhooks")
+            && !hooks.is_empty()
+        {
+            let message = format!("{} webhooks: requests that the API makes", hooks.len());
+            let help = "a descriptor holds requests to the API only";
+            self.schemas.remarks.lost("/webhooks", message, help);
         }
+        self.frame();
         let items = self.items();
         let found = self.found(&items);
         let pairs: Vec<(&Found<'_>, &Item<'_>)> =
@@ -234,6 +242,25 @@ impl<'doc> Reader<'doc> {
             auth: self.security.auth.clone(),
             found: self.found,
             operations,
+        }
+    }
+
+    /// Reports what the document says around its paths and nobody reads.
+    fn frame(&mut self) {
+        let Value::Object(root) = self.root else { return };
+        self.schemas.account(Object::Root, root, "");
+        for (key, object) in [("info", Object::Info), ("components", Object::Components)] {
+            if let Some((Value::Object(map), place)) = self.schemas.member(root, "", key) {
+                self.schemas.account(object, map, &place);
+            }
+        }
+        let dialect = root.get("jsonSchemaDialect").and_then(Value::as_str);
+        if let Some(dialect) =
+            dialect.filter(|it| !DIALECTS.iter().any(|known| it.starts_with(known)))
+        {
+            let message = format!("the dialect of schemas, `{}`, is not known", excerpt(dialect));
+            let help = "its words were read as those of JSON Schema: check what came out of them";
+            self.schemas.remarks.lost("/jsonSchemaDialect", message, help);
         }
     }
 
@@ -290,6 +317,7 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost(&own, message, help);
                 }
             }
+            self.schemas.account(Object::PathItem, map, &place);
             parts.push((map, place.clone()));
             let Some(reference) = map.get("$ref").and_then(Value::as_str) else { break };
             let Some(found) = self.schemas.follow(reference, &place) else { break };
@@ -329,11 +357,30 @@ impl<'doc> Reader<'doc> {
             }
         }
         all.sort_by_key(|found| (found.item, found.rank));
+        for path in items {
+            if let Some((others, place)) = path.get("additionalOperations") {
+                self.additional(others, &place);
+            }
+        }
         all
+    }
+
+    /// Reports operations with methods of their own: each counts as one that is no tool.
+    fn additional(&mut self, others: &'doc Value, place: &str) {
+        let Some((Value::Object(others), place)) = self.schemas.resolve(others, place) else {
+            return;
+        };
+        for method in others.keys().filter(|method| !method.starts_with("x-")) {
+            self.found += 1;
+            let message = format!("a descriptor cannot send {}", excerpt(method));
+            let help = "call it with another program, or ask for another method";
+            self.schemas.remarks.lost(&at(&place, method), message, help);
+        }
     }
 
     fn operation(&mut self, found: &Found<'doc>, item: &Item<'doc>) -> Option<Operation> {
         let Found { method, value, place, body, .. } = found;
+        self.schemas.account(Object::Operation, value, body);
         let (declared, gone) = self.declared(value, item, body);
         // A descriptor has its own words, and needs those of the answer.
         if gone && declared.is_empty() && !self.keeps_shapes {

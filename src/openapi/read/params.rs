@@ -10,6 +10,7 @@ use crate::{
     descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole},
     names::{header, param, path::placeholders},
     openapi::{
+        ledger::Object,
         model::{Input, Operation},
         report::{at, excerpt, item},
         schema::{Kinds, Shape, example, flag},
@@ -23,6 +24,26 @@ pub(super) const MAX_DESCRIPTION: usize = 200;
 
 /// So many parameters of an operation are read.
 const MAX_PARAMETERS: usize = 1_000;
+
+/// Keywords of a schema that say what a parameter is where it has none.
+const BARE: [&str; 16] = [
+    "$ref",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "enum",
+    "format",
+    "items",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "oneOf",
+    "pattern",
+    "properties",
+    "type",
+];
 
 /// Fields that OpenAPI describes elsewhere (OpenAPI 3.1, "Parameter Object").
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
@@ -146,6 +167,11 @@ impl<'doc> Reader<'doc> {
         if location != written || (is_old && self.dialect == Dialect::OpenApi3) {
             let message = format!("`in: {}` was read as `{location}`", excerpt(written));
             self.schemas.remarks.mended(&found, message, "write what OpenAPI has");
+        }
+        if is_described(map) || location == "body" {
+            self.schemas.account(Object::Parameter, map, &found);
+        } else {
+            self.schemas.account_bare(map, &found);
         }
         Some(Declared {
             name: name.to_owned(),
@@ -371,16 +397,12 @@ impl<'doc> Reader<'doc> {
         let map = parameter.value;
         let mut shape = match (map.get("schema"), content(map)) {
             (Some(schema), _) => self.schemas.shape(schema, &at(&parameter.place, "schema")),
-            (None, Some((_, media))) => match media.get("schema") {
-                Some(schema) => {
-                    let place = at(&parameter.place, "content");
-                    self.schemas.shape(schema, &place)
-                }
-                None => Shape::default(),
-            },
+            (None, Some((media, value))) => {
+                let place = at(&at(&parameter.place, "content"), media);
+                self.content_shape(value, &place)
+            }
             (None, None) => {
-                let known = ["type", "$ref", "enum", "items", "allOf", "format"];
-                if known.iter().any(|key| map.contains_key(*key)) {
+                if BARE.iter().any(|key| map.contains_key(*key)) {
                     if self.dialect == Dialect::OpenApi3 {
                         let message = "the type stands beside the parameter, not in `schema`";
                         let help = "write `schema`";
@@ -402,6 +424,18 @@ impl<'doc> Reader<'doc> {
             shape.example = Some(example);
         }
         shape
+    }
+
+    /// Returns what the schema of a parameter says that is a document of its own.
+    fn content_shape(&mut self, value: &'doc Value, place: &str) -> Shape {
+        let Some((Value::Object(media), place)) = self.schemas.resolve(value, place) else {
+            return Shape::default();
+        };
+        self.schemas.account(Object::Media, media, &place);
+        match media.get("schema") {
+            Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
+            None => Shape::default(),
+        }
     }
 
     /// Makes what a descriptor says of a parameter.
@@ -645,6 +679,11 @@ fn enumeration(shape: &Shape) -> Vec<Value> {
         Some(items) if shape.values.is_empty() => items.values.clone(),
         _ => shape.values.clone(),
     }
+}
+
+/// Returns whether something in a parameter says what its values are.
+fn is_described(map: &Map<String, Value>) -> bool {
+    ["schema", "content"].iter().any(|key| map.get(*key).is_some_and(Value::is_object))
 }
 
 fn has_content(parameter: &Declared<'_>) -> bool {

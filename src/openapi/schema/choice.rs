@@ -19,8 +19,9 @@ use crate::{
     },
 };
 
-/// So many forms of a body are read, and of a member of one; below that only their names count.
-const MAX_FORMS: [usize; 2] = [100, 20];
+/// So many forms of a body are read, of a member of one, and of its items; below that only their names
+/// count.
+const MAX_FORMS: [usize; 3] = [100, 20, 10];
 
 /// So many schemas that extend another one are known.
 const MAX_CHILDREN: usize = 20_000;
@@ -221,6 +222,7 @@ impl<'doc> Schemas<'doc> {
             }
             self.open.push(child_place.clone());
             let form = self.read(child, &child_place, depth, composed + 1, Through::Part);
+            self.account_schema(child, &child_place);
             self.open.pop();
             forms.push(merged(form, shape.clone()));
         }

@@ -8,7 +8,7 @@ mod choice;
 mod merge;
 mod shape;
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 use serde_json::{Map, Value};
 
@@ -54,7 +54,12 @@ pub(super) struct Schemas<'doc> {
     /// Whether an answer is read, of which the forms do not matter.
     pub(super) is_answer: bool,
     /// Whether what stands beside a reference counts.
-    counts_siblings: bool,
+    pub(super) counts_siblings: bool,
+    pub(super) is_swagger: bool,
+    /// Whether what nobody reads is reported.
+    pub(super) is_accounted: bool,
+    /// The places of the schemas that were gone through for that.
+    pub(super) accounted: HashSet<String>,
     budget: usize,
     total: usize,
 }
@@ -68,6 +73,9 @@ impl<'doc> Schemas<'doc> {
             family: None,
             is_answer: false,
             counts_siblings: documents.counts_siblings(),
+            is_swagger: documents.is_swagger(),
+            is_accounted: true,
+            accounted: HashSet::new(),
             budget: BUDGET,
             total: TOTAL_BUDGET,
         }
@@ -125,7 +133,7 @@ impl<'doc> Schemas<'doc> {
     }
 
     /// Reports what stands beside a reference and does not count.
-    fn beside(&mut self, value: &'doc Value, place: &str) {
+    pub(super) fn beside(&mut self, value: &'doc Value, place: &str) {
         for key in value.as_object().into_iter().flat_map(Map::keys) {
             if key != "$ref" && !key.starts_with("x-") && !SILENT.contains(&key.as_str()) {
                 let message = format!("`{}` beside `$ref` does not count", excerpt(key));
@@ -142,6 +150,7 @@ impl<'doc> Schemas<'doc> {
         self.open.clear();
         let shape = self.read(schema, place, 0, 0, Through::Itself);
         self.total -= given - self.budget;
+        self.account_schema(schema, place);
         if self.budget == 0 {
             let message = "the schema is too large, and was read in part";
             self.remarks.lost(place, message, "check the parameters that came out of it");
@@ -252,7 +261,8 @@ impl<'doc> Schemas<'doc> {
         };
         if self.open.contains(&found_place) {
             // Trees and lists refer to themselves: their outermost level is described.
-            let kinds = found.as_object().map(kinds).unwrap_or_default();
+            let end = self.documents.end(found, found_place).map_or(found, |(end, _)| end);
+            let kinds = end.as_object().map(kinds).unwrap_or_default();
             return Shape { kinds, ..Shape::default() };
         }
         self.open.push(found_place.clone());
@@ -324,7 +334,7 @@ impl<'doc> Schemas<'doc> {
             match items {
                 // A list of schemas is one for each place, which nobody means.
                 Value::Array(several) => {
-                    let first = several.first();
+                    let (first, place) = (several.first(), item(&place, 0));
                     shape.items = first.map(|first| {
                         Box::new(self.read(first, &place, depth + 1, 0, Through::Itself))
                     });
@@ -337,7 +347,11 @@ impl<'doc> Schemas<'doc> {
         }
         match map.get("additionalProperties") {
             Some(Value::Bool(true) | Value::Object(_)) => shape.is_open = true,
-            _ => shape.is_open = map.contains_key("patternProperties"),
+            _ => {
+                let rest = map.get("unevaluatedProperties");
+                shape.is_open = map.contains_key("patternProperties")
+                    || matches!(rest, Some(Value::Bool(true) | Value::Object(_)));
+            }
         }
         if let Some(properties) = map.get("properties") {
             self.members(properties, &at(place, "properties"), depth, &mut shape);

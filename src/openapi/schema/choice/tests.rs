@@ -54,6 +54,16 @@ fn children_by_all_of_are_forms() {
 }
 
 #[test]
+fn items_of_a_member_have_their_forms_as_well() {
+    let mut schemas = pets(json!({ "propertyName": "kind" }));
+    let pet = json!({ "$ref": "#/components/schemas/Pet" });
+    schemas["Zoo"] = json!({ "properties": { "pets": { "type": "array", "items": pet } } });
+    let (shape, _) = read(&schemas, "Zoo");
+    let items = member(&shape, "pets").shape.items.as_deref().unwrap();
+    assert_eq!(names(items), ["kind", "friend", "meow", "bark", "age"]);
+}
+
+#[test]
 fn a_mapping_names_the_values() {
     let mapping = json!({ "cat": "#/components/schemas/Cat", "dog": "Dog", "gone": "Bird" });
     let discriminator = json!({ "propertyName": "kind", "mapping": mapping });
