@@ -95,15 +95,8 @@ class Document:
             value, place = self.resolver.lookup(target).contents, reference[1:]
         return value, place
 
-    def at(self, place):
-        value = self.root
-        for part in place.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        return value
-
     def merged(self, schema, depth=0):
-        """A schema with references followed and `allOf` merged into it; its members are as they were."""
+        """A schema with references followed and `allOf` merged; its members are as they were."""
         if not isinstance(schema, dict):
             return {}
         if self.is_json_schema and "$ref" in schema and len(schema) > 1 and depth <= 12:

@@ -154,7 +154,7 @@ class Judge:
         content = content if request.body and is_read else None
         read = self.read(request, method, path, declared, content)
         if read.errors and content and essence(body.media).endswith("json"):
-            # A value that is not valid itself, such as one that has two forms of `oneOf`, says nothing.
+            # A value that is not valid itself, such as one with two forms of `oneOf`, says nothing.
             own = request._replace(body=json.dumps(body.value).encode())
             if self.read(own, method, path, declared, content).errors:
                 return None
