@@ -310,16 +310,9 @@ impl Backend {
         let mut attempts = 0;
         let mut renewed = false;
         loop {
-            let wait = place.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
-            if let Some(wait) = wait {
-                if outlasts(wait) {
-                    let error = self.failed(plan, SendErrorKind::RateLimited { wait });
-                    return Err(SendError { attempts, ..error }.into());
-                }
-                let ms = wait.as_millis();
-                tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
-                tokio::time::sleep(wait).await;
-                continue;
+            if let Err(wait) = self.paced(place, rules.is_patient, outlasts).await {
+                let error = self.failed(plan, SendErrorKind::RateLimited { wait });
+                return Err(SendError { attempts, ..error }.into());
             }
             attempts += 1;
             let sent = Instant::now();
@@ -372,6 +365,24 @@ impl Backend {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Waits until the limits of a place let a request go; one that would outlast the call is the error.
+    async fn paced(
+        &self,
+        place: &Place,
+        is_patient: bool,
+        outlasts: impl Fn(Duration) -> bool,
+    ) -> Result<(), Duration> {
+        while let Some(wait) = place.throttle.wait().or_else(|| self.pacer.take(is_patient).err()) {
+            if outlasts(wait) {
+                return Err(wait);
+            }
+            let ms = wait.as_millis();
+            tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
