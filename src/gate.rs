@@ -211,8 +211,20 @@ impl Gate {
         &self.catalog
     }
 
-    /// Checks that `name` may be called with `arguments`.
+    /// Checks that `name` may be called with `arguments`, which a caller gave: what they say of stored
+    /// files counts.
     pub fn check(&self, name: &str, arguments: Map<String, Value>) -> Result<Pending<'_>, Refusal> {
+        let pending = self.check_made(name, arguments)?;
+        Ok(Pending { arguments: pending.arguments.of_caller(), ..pending })
+    }
+
+    /// Checks that `name` may be called with `arguments`, which this program made: of what an API said,
+    /// or of the name of a resource.
+    pub(crate) fn check_made(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Pending<'_>, Refusal> {
         let Some(entry) = self.catalog.find(name) else {
             let nearest = self.catalog.nearest(name).map(str::to_owned);
             return Err(Refusal::UnknownTool { name: name.to_owned(), nearest });
@@ -445,11 +457,11 @@ impl<'gate> Admitted<'gate> {
         Some(Admitted { gate: self.gate, entry, arguments, consented: false })
     }
 
-    /// Returns the right to go on with the task `id` that this call began; `None` when its tool
-    /// begins none.
-    pub(crate) fn task(&self, id: String) -> Option<TaskRight> {
+    /// Returns the right to go on with the task `id` that this call began by what was `sent`; `None`
+    /// when its tool begins none.
+    pub(crate) fn task(&self, id: String, sent: &Arguments) -> Option<TaskRight> {
         let tasks = self.entry.tasks()?;
-        let carried = Carried::of(&tasks.carried, |name| self.arguments.get(name));
+        let carried = Carried::of(&tasks.carried, |name| sent.get(name));
         let backend = self.entry.backend_name.to_string();
         let handle =
             TaskHandle { backend, tool: self.entry.declared_name().to_owned(), id, carried };
@@ -458,14 +470,20 @@ impl<'gate> Admitted<'gate> {
     }
 
     /// Admits a call of `tool` that the script of this composite makes: it passes what a direct
-    /// call passes. `arguments` may have the names of the wire as well as those of the schema.
+    /// call passes. `arguments` may have the names of the wire as well as those of the schema. They may
+    /// say of stored files what the caller of the composite may, and of those that were `saved` for it.
     ///
     /// # Errors
     ///
     /// What a direct call would be refused for. A call that needs a person's consent is admitted
     /// only if the person agreed to the composite, and the composite lists the tool in `delegates`,
     /// so that the question named it.
-    pub fn call_within(&self, tool: &str, arguments: Map<String, Value>) -> Result<Self, Refusal> {
+    pub(crate) fn call_within(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        saved: impl FnOnce() -> Vec<String>,
+    ) -> Result<Self, Refusal> {
         let unknown = || Refusal::UnknownTool { name: tool.to_owned(), nearest: None };
         let Operation::Composite(composite) = self.entry.operation() else {
             return Err(unknown());
@@ -473,7 +491,13 @@ impl<'gate> Admitted<'gate> {
         let found = self.gate.catalog.find_declared(self.entry.backend, tool);
         // A composite calls no composites.
         let entry = found.filter(|entry| entry.tool().is_some()).ok_or_else(unknown)?;
-        let pending = self.gate.check(&entry.name, with_properties(entry, arguments))?;
+        let pending = self.gate.check_made(&entry.name, with_properties(entry, arguments))?;
+        let pending = if pending.arguments.names_files() {
+            let ids = [self.arguments.ids(), saved()].concat();
+            Pending { arguments: pending.arguments.of_script(ids), ..pending }
+        } else {
+            pending
+        };
         if !pending.needs_consent {
             return pending.admit();
         }

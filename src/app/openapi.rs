@@ -16,7 +16,7 @@ use url::Url;
 use super::LoadedBackend;
 use crate::{
     call::Door,
-    config::folder::Folder,
+    config::folder::{BesideDocument, Folder},
     descriptor::{
         Loaded, code,
         diagnostic::{Diagnostic, Severity},
@@ -75,15 +75,18 @@ pub(crate) fn fill_in(loaded: &mut Loaded, folder: &Folder) {
     let unreadable = |reason: &dyn fmt::Display| {
         Some(format!("the OpenAPI document `{path}` cannot be read: {reason}"))
     };
+    let mut beside = BesideDocument::within(folder, path);
     let message = match folder.read(path, openapi::MAX_BYTES) {
         Ok((_, bytes)) => match &mut loaded.descriptor {
-            Some(descriptor) => match openapi::enrich(descriptor, &bytes) {
+            Some(descriptor) => match openapi::enrich_beside(descriptor, &bytes, &mut beside) {
                 Ok(0) => Some(format!("the OpenAPI document `{path}` has none of the tools")),
                 Ok(_) => None,
                 Err(error) => unreadable(&error),
             },
             // Every problem is told at once.
-            None => openapi::read(&bytes).err().and_then(|error| unreadable(&error)),
+            None => {
+                openapi::read_beside(&bytes, &mut beside).err().and_then(|error| unreadable(&error))
+            }
         },
         Err(error) => unreadable(&error),
     };

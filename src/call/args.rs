@@ -5,11 +5,14 @@
 //! reported at once. Null stands for an absent value, except for a member of a JSON body, where
 //! it is a value that APIs use to clear a field, unless the file says which members can be null.
 
+mod handles;
+
 use std::{collections::HashSet, sync::Arc};
 
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
+use self::handles::Handles;
 use super::{
     ArgumentError, ArgumentProblem,
     convert::{self, Fitted, Target},
@@ -34,6 +37,8 @@ pub struct Arguments {
     values: Vec<Option<Value>>,
     /// What becomes members of a body that may have any.
     others: Map<String, Value>,
+    /// Where the caller named files.
+    handles: Handles,
 }
 
 impl Arguments {
@@ -59,7 +64,7 @@ impl Arguments {
                 (EntryParam { property, param: param.clone(), listed: false }, value)
             })
             .unzip::<_, _, Vec<_>, Vec<_>>();
-        Self { params: params.into(), values, others: Map::new() }
+        Self { params: params.into(), values, others: Map::new(), handles: Handles::default() }
     }
 
     /// Returns the value of the parameter that the runtime adds for this.
@@ -123,6 +128,8 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
     problems.extend(faults.unfit);
     let beside = Beside::of(entry, &arguments, &nulls, !others.is_empty());
     let mut values = Vec::with_capacity(entry.params.len());
+    let mut handles = Handles::default();
+    handles.note_others(&others);
     for EntryParam { property, param, .. } in entry.params.iter() {
         let given = match arguments.remove(property) {
             Some(value)
@@ -153,7 +160,10 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
                 problems.push(beside.either(property));
                 None
             }
-            Some(value) => Some(value),
+            Some(value) => {
+                handles.note(values.len(), &value);
+                Some(value)
+            }
             None if is_covered => None,
             None if param.required => {
                 let name = property.clone();
@@ -173,7 +183,7 @@ pub fn check(entry: &Entry, arguments: Map<String, Value>) -> Result<Arguments, 
         problems.push(beside.either(name));
     }
     if problems.is_empty() {
-        Ok(Arguments { params: Arc::clone(&entry.params), values, others })
+        Ok(Arguments { params: Arc::clone(&entry.params), values, others, handles })
     } else {
         Err(ArgumentError::new(entry, problems))
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, style};
+use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, handle, style};
 use crate::descriptor::model::{
     BodyKind, KindList, Location, Param, ParamKind, Request, Style, Tool, Whole,
 };
@@ -30,7 +30,7 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
     }
     let is_whole = |param: &Param| param.form.whole.is_some() || param.kind == ParamKind::FileUrl;
     if let Some((param, value)) = members.clone().find(|(param, _)| is_whole(param)) {
-        return (whole(param, value), Some(content_type(kind)));
+        return (whole(arguments, param, value), Some(content_type(kind)));
     }
     let is_wanted = http.rules.required;
     let bytes = match kind {
@@ -67,14 +67,17 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
 
 /// Returns a body that is the value of one parameter. Text that may be text goes out as such,
 /// unless it is the handle of a file, or JSON takes it and a file of the directory has that name.
-fn whole(param: &Param, value: &Value) -> PlannedBody {
+fn whole(arguments: &Arguments, param: &Param, value: &Value) -> PlannedBody {
     let Value::String(text) = value else {
         return PlannedBody::Bytes(text_of(value).into_bytes());
     };
     let file = || PlannedBody::File(text.clone());
     let kinds = KindList::of([param.kind]);
     match param.form.whole {
-        _ if param.kind == ParamKind::FileUrl || convert::is_handle(text) => file(),
+        _ if param.kind == ParamKind::FileUrl || handle::is_bare(text) => file(),
+        Some(Whole::Json) if arguments.is_of_file(param, text) => {
+            PlannedBody::Bytes(value.to_string().into_bytes())
+        }
         Some(Whole::Json) if convert::is_json_of(text, kinds) => {
             PlannedBody::Bytes(text.clone().into_bytes())
         }

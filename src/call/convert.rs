@@ -6,12 +6,10 @@
 
 use serde_json::Value;
 
+use super::handle::{self, Handle};
 use crate::descriptor::model::{
     KindList, Location, Param, ParamKind, Request, Role, Style, Tool, Whole,
 };
-
-/// Begins the handle of a stored file.
-const HANDLE: &str = "dadl-file:";
 
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +58,7 @@ impl Target {
 pub(super) fn needs_look(param: &Param, value: &Value) -> bool {
     let form = &param.form;
     match param.kind {
+        ParamKind::FileUrl => true,
         _ if form.whole.is_some() || form.several || form.style != Style::Usual => true,
         ParamKind::Union(kinds) => !kinds.is_any(),
         // A double without a fraction is an integer by JSON Schema, not on the wire.
@@ -70,6 +69,9 @@ pub(super) fn needs_look(param: &Param, value: &Value) -> bool {
 
 /// Makes of a value what its parameter takes.
 pub(super) fn fit(param: &Param, target: Target, value: Value) -> Fitted {
+    if let Some(fitted) = as_handle(param, &value) {
+        return fitted;
+    }
     if param.form.several {
         return files(value);
     }
@@ -108,6 +110,10 @@ pub(super) fn fit(param: &Param, target: Target, value: Value) -> Fitted {
     if let Some(value) = kinds.iter().find_map(|kind| kind.coerce(value.clone()).ok()) {
         return Fitted::Value(value);
     }
+    if can_be_text(kinds, target, &value) && handle::any(&value, &is_handle) {
+        // Nothing looks into text that is JSON.
+        return Fitted::Refused("is text, in which a file's handle would stay as it is");
+    }
     as_text(kinds, target, &value)
         .or_else(|| as_list(kinds, target, &value))
         .map_or(Fitted::Wrong(value), Fitted::Value)
@@ -131,12 +137,43 @@ fn is_like_container(text: &str) -> bool {
 
 /// Writes an object, or a list in JSON, as text where text is wanted.
 fn as_text(kinds: KindList, target: Target, value: &Value) -> Option<Value> {
-    let can_be_text = match value {
+    can_be_text(kinds, target, value).then(|| value.to_string().into())
+}
+
+fn can_be_text(kinds: KindList, target: Target, value: &Value) -> bool {
+    let is_written = match value {
         Value::Object(_) => matches!(target, Target::Json | Target::Items),
         Value::Array(_) => target == Target::Json,
         _ => false,
     };
-    (can_be_text && kinds.contains(ParamKind::String)).then(|| value.to_string().into())
+    is_written && kinds.contains(ParamKind::String)
+}
+
+/// Takes a text that stands for a file: where text is taken, as one text, whatever the file has in it.
+fn as_handle(param: &Param, value: &Value) -> Option<Fitted> {
+    let is_body = param.is_in(Location::Body);
+    let takes_file = is_body && (param.form.several || param.kind == ParamKind::FileUrl);
+    if takes_file && handle::any(value, &is_handle) {
+        return Some(Fitted::Refused("takes the file itself: give `dadl-file:ID` alone"));
+    }
+    let text = value.as_str().filter(|text| is_handle(text))?;
+    let kinds = KindList::of([param.kind]);
+    let is_text = kinds.contains(ParamKind::String) || param.kind == ParamKind::FileUrl;
+    match (param.form.style, param.form.whole) {
+        (Style::Listed { .. } | Style::Segments, _) => {
+            let is_taken = is_text || kinds.contains(ParamKind::Array);
+            let item = || Value::Array(vec![text.into()]);
+            Some(if is_taken { Fitted::Value(item()) } else { Fitted::Wrong(value.clone()) })
+        }
+        (_, Some(Whole::Json)) if !is_text => {
+            Some(Fitted::Refused("takes the file itself: give `dadl-file:ID` alone"))
+        }
+        _ => None,
+    }
+}
+
+fn is_handle(text: &str) -> bool {
+    Handle::read(text).is_some()
 }
 
 /// Makes a list of one item, or of text with commas, where the items are written as text anyway.
@@ -203,13 +240,6 @@ pub(super) fn is_json_of(text: &str, kinds: KindList) -> bool {
     }
     let value: Option<Value> = serde_json::from_str(text).ok();
     value.is_some_and(|value| kinds.is_any() || fits(kinds, &value))
-}
-
-/// Returns whether text is nothing but the handle of a stored file.
-pub(super) fn is_handle(text: &str) -> bool {
-    text.strip_prefix(HANDLE).is_some_and(|id| {
-        !id.is_empty() && !id.contains(|other: char| other.is_whitespace() || other.is_control())
-    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod convert;
 mod door;
 pub(crate) mod encode;
 mod error;
+pub(crate) mod handle;
 pub(crate) mod multipart;
 mod path;
 mod plan;
@@ -55,6 +56,16 @@ pub struct CallPlan {
     pub door: Door,
     /// Whether it goes without the credential while that is not set.
     pub credential_optional: bool,
+    /// The URL that names it in messages and in the log, where its own has files in its path.
+    pub shown: Option<Box<Url>>,
+}
+
+impl CallPlan {
+    /// Returns the same request, named as one with this URL.
+    pub(crate) fn shown_as(self, url: &Url) -> Self {
+        let shown = (self.url.path() != url.path()).then(|| Box::new(url.clone()));
+        Self { shown, ..self }
+    }
 }
 
 /// The bound of a body.

@@ -48,7 +48,8 @@ pub fn plan(
     })?;
     let limit = tool.max_body_size.map(|bytes| BodyLimit { tool: tool.name.clone(), bytes });
     let credential_optional = tool.credential_optional;
-    Ok(CallPlan { method: tool.method(), url, headers, body, limit, door, credential_optional })
+    let method = tool.method();
+    Ok(CallPlan { method, url, headers, body, limit, door, credential_optional, shown: None })
 }
 
 /// Why a URL is not sent; goes on after the word for its path.

@@ -590,6 +590,12 @@ impl Entry {
         self.operation().tool()
     }
 
+    /// Returns whether a call takes files, or saves one.
+    pub fn handles_files(&self) -> bool {
+        self.params.iter().any(|param| schema::how_given(&param.param).is_some())
+            || self.tool().is_some_and(|tool| tool.response.binary)
+    }
+
     /// Returns the health check, when a call is one.
     pub fn health(&self) -> Option<&Health> {
         self.descriptor.health.as_ref().filter(|_| matches!(self.place, Place::Health))

@@ -143,7 +143,7 @@ fn types(param: &Param) -> Option<Value> {
 }
 
 /// Says how a file is given: in every conversation, once for each parameter that takes one.
-fn how_given(param: &Param) -> Option<&'static str> {
+pub(super) fn how_given(param: &Param) -> Option<&'static str> {
     match (param.form.whole, param.kind) {
         (Some(Whole::Json), _) => Some("JSON, or the name of a file in the files directory."),
         (Some(Whole::Text), _) => Some("Text, or dadl-file:ID."),

@@ -16,6 +16,7 @@ use super::{
     rewrite,
 };
 use crate::{
+    config::folder::BesideDocument,
     openapi::{
         self, Api, MAX_BYTES,
         import::{ImportError, Imported, Options},
@@ -91,7 +92,12 @@ pub(super) fn document(path: &Path) -> Result<(Api, Remarks), Failure> {
     };
     let bytes = bytes(path, MAX_BYTES)
         .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
-    openapi::read(&bytes).map_err(|reason| {
+    let read = if path.as_os_str() == "-" {
+        openapi::read(&bytes)
+    } else {
+        openapi::read_beside(&bytes, &mut BesideDocument::of(path))
+    };
+    read.map_err(|reason| {
         Failure::settings(format!("{name} is no OpenAPI document: {reason}"))
             .hint("OpenAPI 3.0 and 3.1 and Swagger 2.0 are read, as JSON or YAML")
     })

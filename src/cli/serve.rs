@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::App,
     call::Door,
+    catalog::Entry,
     config::{
         BackendSettings,
         command::quoted,
@@ -75,7 +76,7 @@ pub(super) async fn run(
         say_how_to_attach(&app, &variables, console)?;
     }
     let name = quoted(name_of(&app)).into_owned();
-    let server = server(app, most_chars);
+    let server = server(app, most_chars, http.is_some());
     let served = match http {
         None => signals.end(&shutdown, serve_stdio(server, shutdown.clone())).await,
         Some(options) => {
@@ -171,8 +172,10 @@ fn say_how_to_reach(
     writeln!(console.err, "\nCtrl-C ends it.")
 }
 
-fn server(app: App, most_chars: Option<usize>) -> Server {
+fn server(app: App, most_chars: Option<usize>, is_http: bool) -> Server {
     let catalog = app.gate.catalog();
+    // On stdio files have names.
+    let names_files = is_http && catalog.listed().any(Entry::handles_files);
     let listed = |name: &str| catalog.listed().filter(|tool| *tool.backend_name == *name).count();
     let summaries: Vec<BackendSummary<'_>> = app
         .backends
@@ -184,7 +187,7 @@ fn server(app: App, most_chars: Option<usize>) -> Server {
             tools: listed(&backend.settings.name),
         })
         .collect();
-    let instructions = instructions(&summaries);
+    let instructions = instructions(&summaries, names_files);
     let most_chars = most_chars.unwrap_or(app.limits.result_chars);
     Server::new(app.gate, Arc::new(app.executor), instructions)
         .with_most_chars(most_chars)

@@ -9,9 +9,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::descriptor::{
-    Files, FolderError,
-    source::{MAX_BYTES, Source, SourceError},
+use crate::{
+    descriptor::{
+        Files, FolderError,
+        source::{MAX_BYTES, Source, SourceError},
+    },
+    openapi::Beside,
 };
 
 /// The folder of a descriptor.
@@ -83,6 +86,41 @@ impl Folder {
 impl Files for Folder {
     fn fragment(&mut self, path: &str) -> Result<Source, FolderError> {
         Self::fragment(self, path)
+    }
+}
+
+/// The files beside an OpenAPI document, and below.
+#[derive(Debug)]
+pub(crate) struct BesideDocument {
+    folder: Folder,
+    /// Where the document is in the folder, with a slash at the end.
+    below: String,
+    name: String,
+}
+
+impl BesideDocument {
+    /// For the document at `path`.
+    pub(crate) fn of(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { folder: Folder::beside(path), below: String::new(), name }
+    }
+
+    /// For the document at `path` in the folder of a descriptor, which nothing leaves.
+    pub(crate) fn within(folder: &Folder, path: &str) -> Self {
+        let at = path.rfind('/').map_or(0, |at| at + 1);
+        let (below, name) = path.split_at_checked(at).unwrap_or(("", path));
+        Self { folder: folder.clone(), below: below.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl Beside for BesideDocument {
+    fn name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn bytes(&mut self, path: &str, limit: usize) -> Result<Vec<u8>, FolderError> {
+        let (_, bytes) = self.folder.read(&format!("{}{path}", self.below), limit)?;
+        Ok(bytes)
     }
 }
 

@@ -137,7 +137,7 @@ pub const FILES: &[Key] = &[
         "URL",
         "none",
         "Where clients reach an HTTP server, such as `https://mcp.example.com`; makes the URLs of \
-         saved files absolute",
+         saved files absolute, and `dadl-file:ID#url` possible",
     ),
 ];
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::{Budget, CallContext, CallError, Executor, TaskError, queue::NoRoom};
 use crate::{
     descriptor::model::{Access, Composite},
+    files::REFERENCE,
     gate::{Admitted, Refusal},
     outcome::{Held, JsonText, NextPage, Outcome, Payload},
     script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
@@ -47,6 +49,7 @@ pub(super) async fn run(
     context: &CallContext<'_>,
 ) -> Result<Outcome, CallError> {
     let most_bytes = executor.backend(call.entry())?.settings().max_response_bytes;
+    executor.check_handles(call.arguments()).await?;
     let notes = Vec::new();
     // A script learns that a task goes on before its own time is over.
     let budget =
@@ -115,6 +118,27 @@ struct Answer {
     is_blind: bool,
 }
 
+/// The ids of the files that the calls of a script saved: they are its caller's, as those that the caller
+/// named.
+#[derive(Default)]
+struct Saved(Mutex<Vec<String>>);
+
+impl Saved {
+    fn note(&self, payload: &Payload) {
+        let Payload::File(file) = payload else { return };
+        let id = file.reference.as_deref().and_then(|it| it.strip_prefix(REFERENCE));
+        self.lock().extend(id.map(str::to_owned));
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The pages that a script knows of and has not read.
 #[derive(Default)]
 struct Unread(Vec<(String, NextPage)>);
@@ -174,6 +198,7 @@ impl Running<'_> {
         let mut run = Run::start(job, slot)
             .map_err(|error| internal(&format!("the system has no thread: {error}")))?;
         let turns = Semaphore::new(MOST_IN_FLIGHT);
+        let saved = Saved::default();
         let mut calls = FuturesUnordered::new();
         let mut ended = None;
         let mut failed = HashMap::new();
@@ -186,11 +211,11 @@ impl Running<'_> {
                     Some(Event::Call { id, tool, arguments }) => {
                         unread.called(&tool, &arguments);
                         let (executor, call, context) = (self.executor, self.call, self.context);
-                        let turn = turns.acquire();
+                        let (turn, saved) = (turns.acquire(), &saved);
                         calls.push(async move {
                             // Nobody closes it, so that there always is a turn.
                             let _turn = turn.await;
-                            executor.inner(call, context, id, tool, arguments).await
+                            executor.inner((call, saved), context, id, tool, arguments).await
                         });
                     }
                     Some(Event::Log { level, text }) => self.log(&level, &text),
@@ -312,14 +337,14 @@ impl Executor {
     /// Makes one call of a script.
     async fn inner(
         &self,
-        composite: &Admitted<'_>,
+        (composite, saved): (&Admitted<'_>, &Saved),
         context: &CallContext<'_>,
         id: u32,
         tool: String,
         arguments: String,
     ) -> Answer {
         let began = Instant::now();
-        let result = self.call_within(composite, context, &tool, &arguments).await;
+        let result = self.call_within((composite, saved), context, &tool, &arguments).await;
         let backend = &*composite.entry().backend_name;
         let parent = composite.entry().declared_name();
         let ms = began.elapsed().as_millis();
@@ -337,6 +362,7 @@ impl Executor {
             Ok(outcome) => {
                 let (notes, next) = (outcome.notes, outcome.next);
                 let held = outcome.held.into_count();
+                saved.note(&outcome.payload);
                 let is_hidden =
                     matches!(&outcome.payload, Payload::Task(report) if report.is_hidden);
                 let result = Ok(as_json(outcome.payload));
@@ -353,14 +379,14 @@ impl Executor {
 
     async fn call_within(
         &self,
-        composite: &Admitted<'_>,
+        (composite, saved): (&Admitted<'_>, &Saved),
         context: &CallContext<'_>,
         tool: &str,
         arguments: &str,
     ) -> Result<Outcome, Failed> {
         let arguments: Map<String, Value> = serde_json::from_str(arguments)
             .map_err(|error| Failed::new("invalid_input", format!("no arguments: {error}")))?;
-        let call = composite.call_within(tool, arguments).map_err(|refusal| {
+        let call = composite.call_within(tool, arguments, || saved.ids()).map_err(|refusal| {
             let code = match refusal {
                 Refusal::Arguments(_) | Refusal::NoTask { .. } | Refusal::UnknownTool { .. } => {
                     "invalid_input"

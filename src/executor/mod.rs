@@ -16,6 +16,7 @@ mod error;
 mod file_name;
 mod fit;
 mod health;
+pub(crate) mod inline;
 mod look;
 mod media;
 mod pages;

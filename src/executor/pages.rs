@@ -84,7 +84,7 @@ impl<'call> Walk<'call> {
     /// Goes on after the first page, which is `answer`.
     pub(super) async fn run(self, answer: Answer) -> Result<Outcome, CallError> {
         let Self { step, pagination, .. } = self;
-        let arguments = step.call.arguments().clone();
+        let arguments = step.arguments.clone();
         let Answer { status, headers, payload, size, notes, is_cut } = answer;
         let text = match payload {
             // Who names a page wants that page, and behind a part of a page comes its rest.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     BusyError, CallContext, CallError, Executor,
     download::Download,
+    inline::Inlined,
     pages::Walk,
     preparing,
     queue::Turns,
@@ -74,19 +75,28 @@ impl Executor {
         let is_transfer = tool.response.binary || upload::is_streamed(&plan.body);
         let turns = self.turns(call.entry(), is_transfer, context).await?;
         let means = Means::new(self, backend, context);
+        let sent = self.inlined(call, (tool, &plan), backend, &means.room).await?;
+        let sent = sent.map(|sent| Inlined { plan: self.numbered(sent.plan), ..sent });
         let step = means.step(call, tool, &plan);
-        let concluded = match step.receive().await? {
+        let sending = match &sent {
+            Some(Inlined { plan, arguments, .. }) => Step { plan, arguments, ..step },
+            None => step,
+        };
+        let concluded = match sending.receive().await? {
             Received::Concluded(concluded) => concluded,
-            Received::Stream(exchange) => step.collect(exchange).await?,
+            Received::Stream(exchange) => sending.collect(exchange).await?,
             // Downloads last as long as they last; only silence ends them.
-            Received::Download(download) => return step.download(download).await,
+            Received::Download(download) => return sending.download(download).await,
         };
         match concluded {
             Concluded::Whole(outcome) => Ok(Outcome { held: Held::by(means.room), ..*outcome }),
             // Tasks have a bound of their own, and leave their turn to others.
             Concluded::Task(id) => {
+                let right = call.task(id, sending.arguments);
                 drop(turns);
-                task::follow(step, id).await
+                // A task may last for hours, and what it was given has been sent.
+                drop(sent);
+                task::follow(step, right).await
             }
         }
     }

@@ -41,6 +41,11 @@ pub enum BusyError {
     /// The time of the call was over before its turn.
     #[error("its turn did not come within {} s", .0.as_secs_f64())]
     Late(Duration),
+    /// The files in its arguments do not fit beside what is being read.
+    #[error(
+        "its files and all answers that are being read have {0} bytes together (`max_memory` of `limits`)"
+    )]
+    Memory(u64),
     /// Too many transfers.
     #[error("{most} transfers run (`max_transfers`) and {waiting} calls wait")]
     Transfers {

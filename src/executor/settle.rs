@@ -94,7 +94,9 @@ pub(super) async fn after(
         // What reads has written nothing.
         Ok(outcome) if tool.only_reads() => Ok(outcome),
         Ok(mut outcome) => {
-            let given = call.arguments().iter();
+            // What is looked for is named by no file.
+            let arguments = call.arguments();
+            let given = arguments.iter().filter(|(param, _)| !arguments.stands_for_file(param));
             let given = given.map(|(param, value)| (param.name.clone(), value.clone())).collect();
             settled(executor, call, (tool, given), context, &mut outcome).await;
             Ok(outcome)
@@ -155,9 +157,8 @@ async fn seen(
     outcome: &Outcome,
 ) -> Option<String> {
     let reader = call.gate().catalog().find_declared(call.entry().backend, &rule.look.tool);
-    if let (Some(reader), false) =
-        (reader.and_then(|entry| entry.tool()), matches!(rule.until, Until::Gone))
-    {
+    // What was changed was there before, and a miss of it has other reasons.
+    if let (Some(reader), Until::There) = (reader.and_then(|entry| entry.tool()), &rule.until) {
         let (client, backend) = (context.client.clone(), call.entry().backend);
         let (kind, tool) = (kind(reader).to_owned(), tool.name.clone());
         executor.written.note(Known { client, backend, kind, tool, at: Instant::now() });

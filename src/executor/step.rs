@@ -11,7 +11,7 @@ use super::{
     queue::{NoRoom, Room},
 };
 use crate::{
-    call::CallPlan,
+    call::{Arguments, CallPlan},
     descriptor::model::Tool,
     gate::Admitted,
     http::{backend::Backend, error::SendErrorKind, upload::Activity},
@@ -62,8 +62,21 @@ impl<'call> Means<'call> {
         plan: &'step CallPlan,
     ) -> Step<'step> {
         let Self { executor, backend, context, filters, activity, room, ends } = self;
-        let ends = *ends;
-        Step { executor, backend, call, tool, plan, context, filters, activity, room, ends }
+        let (ends, arguments) = (*ends, call.arguments());
+        let (executor, backend, context) = (*executor, *backend, *context);
+        Step {
+            executor,
+            backend,
+            call,
+            tool,
+            plan,
+            arguments,
+            context,
+            filters,
+            activity,
+            room,
+            ends,
+        }
     }
 }
 
@@ -83,6 +96,8 @@ pub(super) struct Step<'call> {
     /// The tool whose rules its answer has.
     pub(super) tool: &'call Tool,
     pub(super) plan: &'call CallPlan,
+    /// What the plan was made of: those of the call, with files where it has their handles.
+    pub(super) arguments: &'call Arguments,
     pub(super) context: &'call CallContext<'call>,
     pub(super) filters: &'call Filters,
     /// What is being sent.

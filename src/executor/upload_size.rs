@@ -49,7 +49,7 @@ impl Step<'_> {
             PlannedBody::Bytes(bytes) => (None, Some(bytes.len() as u64)),
             _ => return Ok(()),
         };
-        let arguments = call.arguments().of(&rule.tool);
+        let arguments = self.arguments.of(&rule.tool);
         let asking = call::plan(call.entry(), &rule.tool, backend.base(), &arguments, call.door())?;
         let activity = &Activity::default();
         let step = Step { tool: &rule.tool, plan: &asking, activity, ..self };

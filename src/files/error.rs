@@ -118,12 +118,20 @@ pub enum ReferenceError {
     /// No client can be made that fetches.
     #[error("cannot be fetched: {0}")]
     Client(#[from] FetchClientError),
+    /// There is no such way to write a file as text.
+    #[error("ends in `#{0}`, which is none of `#base64`, `#dataurl` and `#url`")]
+    Form(String),
     /// The server changes what it sends though nobody asked.
     #[error("cannot be fetched: the server encodes it though nobody asked")]
     Encoded,
     /// It was in the store, or never was.
     #[error("is not in the store; it may have expired")]
     Gone,
+    /// Nothing leads to it: `#url` needs an address of the server.
+    #[error(
+        "has no URL: `public_url` of `files` in backends.yaml says where `serve --http` is reached"
+    )]
+    NoAddress,
     /// The text can name no file.
     #[error("is no file name")]
     NoName,
@@ -156,6 +164,17 @@ pub enum ReferenceError {
     /// The server has no such file, or does not give it.
     #[error("cannot be fetched: HTTP {0}")]
     Status(u16),
+    /// It is larger than a text may be that it becomes.
+    #[error("has {size} bytes, and is larger than the {most} that an argument takes")]
+    TooLargeForText {
+        /// Its bytes.
+        size: u64,
+        /// The bound of one file.
+        most: u64,
+    },
+    /// The files of the call are together.
+    #[error("and the other files in the arguments have more than the {0} bytes that a call takes")]
+    TooLargeTogether(u64),
     /// It is larger than a file that is sent may be.
     #[error("is larger than {0} bytes (`max_upload_size` of `files`)")]
     TooLarge(u64),

@@ -12,6 +12,7 @@
 mod error;
 mod expiry;
 mod index;
+mod inline;
 mod media_type;
 mod name;
 mod naming;
@@ -53,11 +54,13 @@ pub use self::{
 };
 pub(crate) use self::{
     index::{Id, Record},
+    inline::Inline,
     media_type::{extension_of, of_name as media_type_of},
     readable::Readable,
     saving::Saving,
     unfinished::{Fingerprint, Leftover},
 };
+pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
     config::FileSettings,
     shares::{Client, Queue},
@@ -70,8 +73,6 @@ const READ_BUFFER: usize = 256 * 1024;
 const LONGEST_REFERENCE: usize = 200;
 /// Longer text is the name of no file.
 const LONGEST_NAME: usize = 1024;
-/// Begins the reference of a stored file.
-pub(crate) const REFERENCE: &str = "dadl-file:";
 /// The path of stored files on an HTTP server.
 pub(crate) const FILES_PATH: &str = "/files";
 

@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
-use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
@@ -26,15 +25,8 @@ use super::{
 };
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
-    config::{
-        BackendSettings, Timeouts,
-        credentials::{CredentialSource, SourceError},
-    },
-    descriptor::{
-        model::{Auth, CredentialName, Method},
-        rules::Pace,
-        switch::Switch,
-    },
+    config::{BackendSettings, Timeouts},
+    descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
     secrets::Secrets,
     text::cut,
@@ -110,15 +102,6 @@ pub(crate) struct Exchange {
     pub(crate) _sending: Sending,
 }
 
-/// Has no credential, and is asked for none.
-struct NoCredential;
-
-impl CredentialSource for NoCredential {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
-        Err(SourceError::NotAsked)
-    }
-}
-
 /// How an answer is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -179,8 +162,7 @@ impl Backend {
     /// Returns a client of the same place without the credential. What the operator adds to each request
     /// stays.
     pub(crate) fn without_credential(&self) -> Self {
-        let authenticator = Authenticator::new(Auth::None, Box::new(NoCredential));
-        let plain = Self::new(self.settings.clone(), self.base.clone(), authenticator);
+        let plain = Self::new(self.settings.clone(), self.base.clone(), Authenticator::none());
         plain
             .with_guard(self.guard.clone())
             .with_pace(self.pacer.pace())
@@ -364,7 +346,9 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    let landed = (url != plan.url).then(|| self.landed(&url));
+                    // What has files in its path is not shown.
+                    let is_elsewhere = url != plan.url && plan.shown.is_none();
+                    let landed = is_elsewhere.then(|| self.landed(&url));
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -625,11 +609,12 @@ impl Backend {
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole
     /// URL where it is at another host; behind them the name of a JSON-RPC method.
     pub(crate) fn request_line(&self, plan: &CallPlan) -> String {
-        let path = if self.own.has(&plan.url) {
-            Cow::Borrowed(self.base.relative_path(&plan.url))
+        let url = plan.shown.as_deref().unwrap_or(&plan.url);
+        let path = if self.own.has(url) {
+            Cow::Borrowed(self.base.relative_path(url))
         } else {
-            let origin = plan.url.origin().ascii_serialization();
-            Cow::Owned(format!("{origin}{}", plan.url.path()))
+            let origin = url.origin().ascii_serialization();
+            Cow::Owned(format!("{origin}{}", url.path()))
         };
         let line = format!("{} {path}", plan.method);
         match &plan.body {

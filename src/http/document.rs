@@ -65,6 +65,7 @@ pub(crate) async fn fetch(
         limit: None,
         door,
         credential_optional: backend.is_credential_optional(),
+        shown: None,
     };
     let errors = ErrorRules::default();
     let rules =

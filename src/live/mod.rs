@@ -168,7 +168,7 @@ impl Hub {
         let full =
             || StreamError::of(format!("{MOST_STREAMS} streams may be open; try again later"));
         let place = self.inner.places.take(client, 1).ok_or_else(full)?;
-        let source = Source::new(executor, call, client)?;
+        let source = Source::new(executor, call, client)?.with_files(call).await?;
         let jq = call.arguments().jq().map(str::to_owned);
         if let Some(jq) = &jq {
             let checked = executor.check_jq(jq, client).await;

@@ -15,6 +15,7 @@ use crate::{
     executor::{
         CallContext, CallError, Executor,
         connection::{Broken, Connection},
+        inline::{Charge, Inlined},
     },
     gate::{Admitted, Gate, Pending},
     json::scan,
@@ -33,6 +34,8 @@ pub(super) struct Source {
     backend: BackendId,
     tool: Arc<Tool>,
     plan: CallPlan,
+    /// Counts the files in it for as long as it may be sent again.
+    _charge: Option<Arc<Charge>>,
     events: Option<Arc<Events>>,
     entries: Option<Arc<EntryRules>>,
     /// Whose calls these are.
@@ -98,10 +101,23 @@ impl Source {
             backend: entry.backend,
             tool: Arc::new(tool.clone()),
             plan: plan.map_err(CallError::from)?,
+            _charge: None,
             events: events.cloned().map(Arc::new),
             entries: entry.descriptor().entries_of(&tool.name).cloned().map(Arc::new),
             client: client.clone(),
         })
+    }
+
+    /// Puts the files that the same call names in its texts into its request.
+    pub(super) async fn with_files(mut self, call: &Admitted<'_>) -> Result<Self, StreamError> {
+        let Some(backend) = self.executor.backends().get(self.backend.0) else { return Ok(self) };
+        let room = self.executor.room(&self.client);
+        let sent = self.executor.inlined(call, (&self.tool, &self.plan), backend, &room).await?;
+        if let Some(Inlined { plan, charge, .. }) = sent {
+            self.plan = plan;
+            self._charge = Some(Arc::new(charge));
+        }
+        Ok(self)
     }
 
     /// Returns how its entries tell that something failed.
@@ -184,7 +200,7 @@ impl Source {
                 Some((known.property.clone(), value))
             })
             .collect();
-        let admitted = self.gate.check(&entry.name, arguments).and_then(Pending::admit);
+        let admitted = self.gate.check_made(&entry.name, arguments).and_then(Pending::admit);
         let admitted = admitted.map_err(|refusal| {
             StreamError::of(format!("cannot subscribe to {collection}: {refusal}"))
         })?;

@@ -178,7 +178,7 @@ impl Resources {
         let known = entry.params.iter().find(|known| known.param.name == found.reader.param);
         let property = known.map(|known| known.property.clone()).unwrap_or_default();
         let arguments = Map::from_iter([(property, Value::from(found.id.as_str()))]);
-        gate.check(&entry.name, arguments)
+        gate.check_made(&entry.name, arguments)
     }
 
     /// Returns whether changes of a resource can be watched.

@@ -10,6 +10,9 @@ use crate::text::{self, cut_bytes, fair_share, plain};
 const MOST_BYTES: usize = 2000;
 /// Room that is kept for saying how many backends were left out.
 const TAIL_BYTES: usize = 40;
+/// Says how a file that has a handle gets into an argument that takes none.
+const FILES: &str =
+    "An argument's text `dadl-file:ID#base64` (or `#dataurl`, `#url`) becomes that file.";
 /// A backend gets at least this room, or is left out.
 const LEAST_BYTES: usize = 60;
 
@@ -26,10 +29,12 @@ pub struct BackendSummary<'text> {
     pub tools: usize,
 }
 
-/// Writes the instructions for these backends, below 2 KB.
-pub fn instructions(backends: &[BackendSummary<'_>]) -> String {
+/// Writes the instructions for these backends, below 2 KB; `names_files` says whether files have handles
+/// here, and tools that take or save some.
+pub fn instructions(backends: &[BackendSummary<'_>], names_files: bool) -> String {
     let lines: Vec<String> = backends.iter().map(line).collect();
-    let room = MOST_BYTES - TAIL_BYTES;
+    let files = if names_files { FILES } else { "" };
+    let room = MOST_BYTES - TAIL_BYTES - files.len();
     let shown = lines.len().min(room / LEAST_BYTES);
     let share = fair_share(lines.iter().take(shown).map(|line| line.len() + 1), room);
     let mut text = String::new();
@@ -43,6 +48,10 @@ pub fn instructions(backends: &[BackendSummary<'_>]) -> String {
         more => text.push_str(&format!("and {more} more backends")),
     }
     text.truncate(text.trim_end().len());
+    if names_files {
+        text.push_str(if text.is_empty() { "" } else { "\n" });
+        text.push_str(files);
+    }
     text
 }
 
@@ -84,15 +93,19 @@ mod tests {
     fn names_each_backend_in_one_line() {
         let one = BackendSummary { hint: Some("The lab."), ..backend("xo", "Xen\n Orchestra.") };
         let two = BackendSummary { tools: 1, ..backend("dc", "") };
-        assert_eq!(instructions(&[one, two]), "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)");
-        assert_eq!(instructions(&[]), "");
+        let named = "xo (2 tools): The lab. Xen Orchestra.\ndc (1 tool)";
+        assert_eq!(instructions(&[one, two], false), named);
+        assert_eq!(instructions(&[one, two], true), format!("{named}\n{FILES}"));
+        assert_eq!(instructions(&[], false), "");
     }
 
     #[test]
     fn a_long_description_leaves_the_short_ones_whole() {
         let long = "word ".repeat(2000);
-        let text =
-            instructions(&[backend("a", &long), backend("b", "Short."), backend("c", &long)]);
+        let text = instructions(
+            &[backend("a", &long), backend("b", "Short."), backend("c", &long)],
+            false,
+        );
         assert!(text.contains("\nb (2 tools): Short.\n"), "{text}");
         assert!(text.contains("\nc (2 tools): word"), "{text}");
         assert!(text.len() > 1900, "{}", text.len());
@@ -103,11 +116,12 @@ mod tests {
 
         #[test]
         fn the_text_stays_below_two_kilobytes(
-            texts in proptest::collection::vec(("\\PC{0,80}", "[a-zé \n]{0,900}"), 0..60)
+            texts in proptest::collection::vec(("\\PC{0,80}", "[a-zé \n]{0,900}"), 0..60),
+            names_files: bool
         ) {
             let backends: Vec<_> =
                 texts.iter().map(|(name, description)| backend(name, description)).collect();
-            prop_assert!(instructions(&backends).len() <= MOST_BYTES);
+            prop_assert!(instructions(&backends, names_files).len() <= MOST_BYTES);
         }
     }
 }

@@ -10,7 +10,7 @@ pub const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 /// The values of a document take at most so many bytes of memory; those of a large one by others take a
 /// third.
-const MAX_TREE: u64 = 512 * 1024 * 1024;
+pub(super) const MAX_TREE: u64 = 512 * 1024 * 1024;
 
 /// Why bytes are no document, in words that follow a colon.
 #[derive(Debug, Error)]
@@ -44,12 +44,29 @@ pub enum DocumentError {
     NoVersion,
 }
 
-/// Reads a document, JSON or YAML.
+/// Reads a document, JSON or YAML; returns what its tree costs as well.
 ///
 /// # Errors
 ///
 /// Says why it is none.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, DocumentError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<(Value, u64), DocumentError> {
+    let (document, cost) = tree(bytes, MAX_TREE)?;
+    let version = ["openapi", "swagger"].iter().find_map(|key| document.get(key));
+    match version.map(|version| version.as_str().map_or(version.to_string(), str::to_owned)) {
+        Some(version) if version.starts_with("3.") || version.starts_with("2.") => {
+            Ok((document, cost))
+        }
+        Some(version) => Err(DocumentError::UnknownVersion(version)),
+        None => Err(DocumentError::NoVersion),
+    }
+}
+
+/// Reads JSON or YAML whose tree costs no more than `most`; what is no JSON has bounds of its own.
+///
+/// # Errors
+///
+/// Says why it is neither.
+pub(super) fn tree(bytes: &[u8], most: u64) -> Result<(Value, u64), DocumentError> {
     if bytes.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge);
     }
@@ -58,24 +75,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, DocumentError> {
     if begins_as_page(text.as_bytes()) {
         return Err(DocumentError::Page);
     }
-    let document: Value = if text.starts_with('{') {
-        if cost::of(text) > MAX_TREE {
+    if text.starts_with('{') {
+        let cost = cost::of(text);
+        if cost > most {
             return Err(DocumentError::TooComplex);
         }
-        serde_json::from_str(text).map_err(DocumentError::Json)?
-    } else {
-        let mut findings = Vec::new();
-        match (yaml::parse(text, &mut findings), findings.into_iter().next()) {
-            (Some(root), _) => root.to_json(),
-            (None, Some(finding)) => return Err(DocumentError::Yaml(finding.message)),
-            (None, None) => return Err(DocumentError::Empty),
-        }
-    };
-    let version = ["openapi", "swagger"].iter().find_map(|key| document.get(key));
-    match version.map(|version| version.as_str().map_or(version.to_string(), str::to_owned)) {
-        Some(version) if version.starts_with("3.") || version.starts_with("2.") => Ok(document),
-        Some(version) => Err(DocumentError::UnknownVersion(version)),
-        None => Err(DocumentError::NoVersion),
+        return Ok((serde_json::from_str(text).map_err(DocumentError::Json)?, cost));
+    }
+    let mut findings = Vec::new();
+    match (yaml::parse(text, &mut findings), findings.into_iter().next()) {
+        (Some(root), _) => Ok((root.to_json(), 0)),
+        (None, Some(finding)) => Err(DocumentError::Yaml(finding.message)),
+        (None, None) => Err(DocumentError::Empty),
     }
 }
 

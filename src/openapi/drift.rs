@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalog::fit::{Lack, Offer, Standing, standing},
     descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Http, Location, Param, ParamKind, Tool,
+        Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style, Tool,
     },
     names::{
         nearest_loosely,
@@ -488,19 +488,13 @@ impl Pair<'_> {
                 self.requiredness(input, param, found);
             }
         }
-        let is_known = match param.kind {
-            ParamKind::Union(kinds) => {
-                kinds.is_any() || kinds.iter().any(|kind| input.kinds.contains(&kind))
-            }
-            kind => input.kinds.contains(&kind),
-        };
-        if !input.kinds.is_empty() && !is_known {
+        if !input.kinds.is_empty() && !is_said(param, input) {
             let theirs: Vec<&str> = input.kinds.iter().map(|kind| text::word(*kind)).collect();
-            let message = format!(
-                "the API takes {}, the tool {}",
-                theirs.join(" or "),
-                text::word(param.kind)
-            );
+            let own = match param.kind {
+                ParamKind::Union(kinds) => kinds.to_string(),
+                kind => text::word(kind).to_owned(),
+            };
+            let message = format!("the API takes {}, the tool {own}", theirs.join(" or "));
             found.push(self.difference(What::Type, Some(&input.name), message, &input.place));
         }
         if let Some(message) = self.enumeration(input, param) {
@@ -583,6 +577,32 @@ impl Pair<'_> {
         let message = format!("the API takes a body in {theirs}, the tool sends {own}");
         found.push(self.difference(What::Body, None, message, &self.operation.place));
     }
+}
+
+/// Returns whether the type of a parameter is what the document says: one type is one of several, since
+/// a descriptor may have no use for the others, and a list of types has all of them and no more.
+fn is_said(param: &Param, input: &Input) -> bool {
+    let ParamKind::Union(own) = param.kind else { return input.kinds.contains(&param.kind) };
+    let theirs = KindList::of(input.kinds.iter().copied());
+    // What is one text on the wire can be given as a list.
+    let is_one_text = matches!(param.form.style, Style::Listed { explode: false, .. })
+        && theirs.contains(ParamKind::String);
+    let is_same = |theirs: KindList| {
+        let (own, theirs) = (numbers(own), numbers(theirs));
+        let has = |kinds: &[ParamKind], kind| kinds.contains(&kind);
+        own.is_empty() == theirs.is_empty()
+            && theirs.iter().all(|kind| has(&own, *kind))
+            && own
+                .iter()
+                .all(|kind| has(&theirs, *kind) || (*kind == ParamKind::Array && is_one_text))
+    };
+    is_same(theirs) || input.union.is_some_and(is_same)
+}
+
+/// Returns the types of a list, without the difference between numbers.
+fn numbers(kinds: KindList) -> Vec<ParamKind> {
+    let number = |kind| if kind == ParamKind::Integer { ParamKind::Number } else { kind };
+    kinds.iter().map(number).collect()
 }
 
 /// Returns whether a text has a value as a word of its own.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
-    document::{self, DocumentError},
+    document::DocumentError,
+    documents::{Alone, Beside, Documents},
     matching::{self, Targets},
     model::{Input, Operation},
     read::read_for_descriptor,
@@ -38,10 +39,23 @@ const MAX_VALUES: usize = 24;
 ///
 /// Says why the bytes are no document.
 pub fn enrich(descriptor: &mut Descriptor, document: &[u8]) -> Result<usize, DocumentError> {
-    let root = document::parse(document)?;
-    let api = read_for_descriptor(&root);
+    enrich_beside(descriptor, document, &mut Alone)
+}
+
+/// Does the same with a document that may refer to files beside it.
+///
+/// # Errors
+///
+/// Says why the bytes are no document.
+pub fn enrich_beside(
+    descriptor: &mut Descriptor,
+    document: &[u8],
+    beside: &mut dyn Beside,
+) -> Result<usize, DocumentError> {
+    let documents = Documents::read(document, beside)?;
+    let api = read_for_descriptor(&documents);
     let targets = Targets::new(&api, descriptor.base_url.as_deref());
-    let mut results = Results::new(&root, &descriptor.types);
+    let mut results = Results::new(&documents, &descriptor.types);
     let mut known = 0;
     for tool in &mut descriptor.tools {
         let Some(target) = targets.of(tool) else { continue };

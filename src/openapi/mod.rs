@@ -10,12 +10,14 @@
 //! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
 
 mod document;
+mod documents;
 pub mod drift;
 mod enrich;
 pub mod exceptions;
 pub mod fit;
 mod hint;
 pub mod import;
+mod ledger;
 mod matching;
 mod model;
 pub mod pattern;
@@ -26,12 +28,13 @@ mod schema;
 mod text;
 
 pub use document::{DocumentError, MAX_BYTES};
+pub use documents::Beside;
 pub use drift::drift;
-pub use enrich::enrich;
+pub use enrich::{enrich, enrich_beside};
 pub use hint::{Hint, Word};
 pub use import::import;
 pub use model::{Answer, Api, Auth, Base, Body, Input, Needs, Operation, Scheme};
-pub use read::read;
+pub use read::{read, read_beside};
 pub use schema::{Kinds, Member, Shape};
 
 #[cfg(test)]

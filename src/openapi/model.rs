@@ -145,6 +145,9 @@ pub struct Answer {
     pub file: Option<Option<String>>,
     /// Whether the answer is a stream of events.
     pub is_stream: bool,
+    /// The media types to ask for, without parameters, the first ones first; empty when it is just
+    /// JSON, and when nothing says.
+    pub media: Vec<String>,
     /// Whether the answer says in a `Link` header where the next page is.
     pub has_link: bool,
     /// Members of a JSON answer that may tell how a list goes on: paths and types.

@@ -13,10 +13,11 @@ const FUNCTION: usize = 80;
 const FILE: usize = 700;
 
 /// What a test may need, as `.ci/run` knows it.
-const NEEDS: [&str; 9] = [
+const NEEDS: [&str; 10] = [
     "DADL_AUTH_SERVER_PYTHON",
     "DADL_CORPUS",
     "DADL_OPENAPI_DOCS",
+    "DADL_OPENAPI_READER_PYTHON and DADL_OPENAPI_DOCS",
     "DADL_XO_OPENAPI",
     "DADL_XO_SAMPLES",
     "a keyring",

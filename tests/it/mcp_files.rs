@@ -26,6 +26,8 @@ use crate::{
     upstream::{Answer, Upstream},
 };
 
+mod handles;
+
 const TOOLS: &str = api!(backend: r#"
   tools:
     attach:
@@ -91,6 +93,16 @@ impl Site {
         limits: Limits,
         change: impl FnOnce(&mut HttpOptions),
     ) -> Self {
+        Self::start_of(TOOLS, answers, settings, limits, change).await
+    }
+
+    async fn start_of(
+        tools: &str,
+        answers: Vec<Answer>,
+        settings: FileSettings,
+        limits: Limits,
+        change: impl FnOnce(&mut HttpOptions),
+    ) -> Self {
         let upstream = Upstream::start(answers).await;
         let now = Arc::new(Mutex::new(SystemTime::now()));
         let clock = Arc::clone(&now);
@@ -99,7 +111,7 @@ impl Site {
             FileStore::with_parts(directory, settings, clock, Arc::new(SystemResolver))
         };
         let credential = Fixed(Ok(String::new()));
-        let harness = Harness::with_files(TOOLS, &upstream.url(), credential, |_| {}, files);
+        let harness = Harness::with_files(tools, &upstream.url(), credential, |_| {}, files);
         let executor = Arc::new(harness.executor.clone().with_limits(limits));
         let server = Server::new(harness.gate.clone(), executor, "One fake.".to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -165,7 +165,8 @@ async fn what_a_task_made_is_looked_for_by_whoever_waits() {
 async fn a_miss_right_after_a_write_hints_at_it() {
     let upstream = Upstream::routes(&[
         ("POST /api/things", made()),
-        ("GET /api/things/7", thing(json!({}))),
+        ("GET /api/things/7", thing(json!({ "tags": ["x"] }))),
+        ("PUT /api/things/7/tags/x", none()),
         ("GET /api/things/8", missing()),
         ("GET /api/things/8/stats", missing()),
     ])
@@ -181,6 +182,9 @@ async fn a_miss_right_after_a_write_hints_at_it() {
         };
         bench.executor.execute(call, &context).await.unwrap_err().for_model()
     };
+    assert!(error(None, "get").await.ends_with("look it up with a tool that lists"));
+    // What was changed was there before.
+    bench.call("tag", json!({ "id": "7", "tag": "x" })).await.unwrap();
     assert!(error(None, "get").await.ends_with("look it up with a tool that lists"));
     bench.call("make", json!({})).await.unwrap();
     for tool in ["get", "stats"] {

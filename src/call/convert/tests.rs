@@ -148,14 +148,6 @@ fn a_whole_body_is_json_or_names_a_file() {
 }
 
 #[test]
-fn a_handle_is_the_whole_text() {
-    assert!(is_handle("dadl-file:0123"));
-    for text in ["dadl-file:", "dadl-file:a b", " dadl-file:a", "see dadl-file:a", "x"] {
-        assert!(!is_handle(text), "{text}");
-    }
-}
-
-#[test]
 fn several_files_are_names() {
     let mut param = Param::new("f", Role::Sent(Location::Body), ParamKind::FileUrl);
     param.form.several = true;

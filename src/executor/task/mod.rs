@@ -48,12 +48,12 @@ pub(super) fn began(call: &Admitted<'_>, answer: &Answer) -> Result<Option<Strin
     }
 }
 
-/// Waits for the task `id` that `step` began and makes its end the outcome of the call. When the
+/// Waits for the task that `step` began and makes its end the outcome of the call. When the
 /// future is dropped, the task goes on, unless the context says that it is asked to stop.
-pub(super) async fn follow(step: Step<'_>, id: String) -> Result<Outcome, CallError> {
+pub(super) async fn follow(step: Step<'_>, right: Option<TaskRight>) -> Result<Outcome, CallError> {
     let Step { executor, call, context, .. } = step;
     let lost = || TaskError::Lost { reason: "nothing says how to watch it".to_owned() };
-    let right = call.task(id).ok_or_else(lost)?;
+    let right = right.ok_or_else(lost)?;
     let mut guard = Guard::new(executor, &right, context);
     executor.begun.note(&TaskReport::unseen(right.handle().clone()), &context.client);
     let watcher = Watcher::new(executor, &right, context).ok_or_else(lost)?;

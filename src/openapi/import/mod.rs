@@ -14,6 +14,8 @@ mod write;
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde_json::Value;
+
 use self::{
     pages::Pages,
     write::{Head, Part, Written},
@@ -90,6 +92,8 @@ pub(super) struct Tool<'api> {
     pages: Option<Pages>,
     /// Parameters that were taken out.
     dropped: BTreeSet<usize>,
+    /// Parameters whose defaults were taken out.
+    bare: BTreeSet<usize>,
     /// Parameters of whose descriptions the list of values is left.
     terse: BTreeSet<usize>,
     /// Parameters whose descriptions were taken out.
@@ -100,6 +104,10 @@ impl Tool<'_> {
     fn inputs(&self) -> impl Iterator<Item = (usize, &Input)> {
         let inputs = self.operation.inputs.iter().enumerate();
         inputs.filter(|(at, _)| !self.dropped.contains(at))
+    }
+
+    fn default<'input>(&self, at: usize, input: &'input Input) -> Option<&'input Value> {
+        input.default.as_ref().filter(|_| !self.bare.contains(&at))
     }
 
     fn param_description<'input>(&self, at: usize, input: &'input Input) -> &'input str {
@@ -151,6 +159,7 @@ pub fn import(
             pages: pages::guess(operation),
             name,
             dropped: BTreeSet::new(),
+            bare: BTreeSet::new(),
             terse: BTreeSet::new(),
             silent: BTreeSet::new(),
         });
@@ -243,6 +252,14 @@ fn mend(
                     let message = format!("the parameter `{shown}` is left out: {what}");
                     remarks.lost(&input.place, message, "add it by hand");
                 }
+            }
+            Part::Default(index, at) => {
+                let Some(tool) = tools.get_mut(index) else { continue };
+                let Some(input) = tool.operation.inputs.get(at) else { continue };
+                tool.bare.insert(at);
+                let message =
+                    format!("the default of `{}` is left out: {what}", excerpt(&input.name));
+                remarks.lost(&input.place, message, "a call has to say the value");
             }
             Part::Pages(index) => {
                 let Some(tool) = tools.get_mut(index) else { continue };

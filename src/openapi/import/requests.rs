@@ -110,10 +110,10 @@ fn keys(tool: &Tool<'_>, input: &Input) -> Vec<String> {
         if input.required {
             keys.push("required: true".to_owned());
         }
-        if let Some(default) = &input.default {
+        let at = tool.operation.inputs.iter().position(|other| std::ptr::eq(other, input));
+        if let Some(default) = at.and_then(|at| tool.default(at, input)) {
             keys.push(format!("default: {}", flow(default)));
         }
-        let at = tool.operation.inputs.iter().position(|other| std::ptr::eq(other, input));
         let description = at.map(|at| tool.param_description(at, input)).unwrap_or_default();
         if !description.is_empty() {
             keys.push(format!("description: {}", quoted(description)));

@@ -24,6 +24,8 @@ pub(super) enum Part {
     Description(usize),
     /// A parameter of a tool.
     Param(usize, usize),
+    /// The default of a parameter of a tool.
+    Default(usize, usize),
     /// The pagination of a tool.
     Pages(usize),
     /// Anything else of a tool.
@@ -36,6 +38,9 @@ pub(super) struct Written {
     pub(super) text: String,
     parts: Vec<(Range<usize>, Part)>,
 }
+
+/// How far parameters are indented.
+const INDENT: usize = 8;
 
 impl Written {
     /// Returns the part that a byte belongs to: the smallest one.
@@ -162,8 +167,9 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
         out.line(6, "params:");
         for (at, input) in inputs {
             let from = out.text.len();
-            write_param(tool, at, input, out);
+            let default = write_param(tool, at, input, out);
             out.mark(from, Part::Param(index, at));
+            out.parts.extend(default.map(|range| (range, Part::Default(index, at))));
         }
     }
     let has_body = operation.body_rules.open
@@ -188,6 +194,8 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
         }
     } else if operation.answer.is_stream {
         out.line(6, "response: { streaming: true }");
+    } else if let [media] = operation.answer.media.as_slice() {
+        out.line(6, &format!("response: {{ content_type: {} }}", quoted(media)));
     }
     if let Some(pages) = &tool.pages {
         let from = out.text.len();
@@ -197,15 +205,24 @@ fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
     out.mark(start, Part::Tool(index));
 }
 
-fn write_param(tool: &Tool<'_>, at: usize, input: &Input, out: &mut Written) {
+/// Writes a parameter, and returns where its default is.
+fn write_param(
+    tool: &Tool<'_>,
+    at: usize,
+    input: &Input,
+    out: &mut Written,
+) -> Option<Range<usize>> {
+    let from = out.text.len() + INDENT;
     let place = input.location.as_str();
     let mut line = format!("{}: {{ type: {}, in: {place}", quoted(&input.name), word(input.kind));
     if input.required {
         line.push_str(", required: true");
     }
-    if let Some(default) = &input.default {
+    let default = tool.default(at, input).map(|default| {
+        let start = from + line.len();
         line.push_str(&format!(", default: {}", requests::flow(default)));
-    }
+        start..from + line.len()
+    });
     let description = tool.param_description(at, input);
     if !description.is_empty() {
         line.push_str(&format!(", description: {}", quoted(description)));
@@ -214,7 +231,8 @@ fn write_param(tool: &Tool<'_>, at: usize, input: &Input, out: &mut Written) {
     if input.is_guess {
         line.push_str(" # review: the type is a guess");
     }
-    out.line(8, &line);
+    out.line(INDENT, &line);
+    default
 }
 
 fn write_pages(pages: &Pages, out: &mut Written) {

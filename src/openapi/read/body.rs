@@ -11,6 +11,7 @@ use crate::{
     descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole},
     names::param,
     openapi::{
+        ledger::Object,
         model::{Body, Input, Operation},
         report::{at, excerpt},
         schema::{Shape, flag},
@@ -23,23 +24,23 @@ use crate::{
 const FILE: &str = "file";
 
 impl<'doc> Reader<'doc> {
-    /// Adds what the body of an operation holds.
+    /// Adds what the body of an operation holds; returns false when that cannot be followed.
     pub(super) fn body(
         &mut self,
         operation: &mut Operation,
         value: &'doc Map<String, Value>,
+        place: &str,
         declared: &[Declared<'doc>],
-    ) {
+    ) -> bool {
         if let Some(body) = value.get("requestBody").filter(|body| !body.is_null()) {
-            let place = at(&operation.place, "requestBody");
-            let Some((body, place)) = self.schemas.resolve(body, &place) else { return };
+            let place = at(place, "requestBody");
+            let Some((body, place)) = self.schemas.resolve(body, &place) else { return false };
             let Value::Object(body) = body else {
                 let message = "`requestBody` is not an object, and was left out";
                 self.schemas.remarks.lost(&place, message, "write a request body object");
-                return;
+                return true;
             };
-            self.request_body(operation, body, &place);
-            return;
+            return self.request_body(operation, body, &place);
         }
         let consumes = match value.get("consumes") {
             Some(_) => list_of(value, "consumes"),
@@ -65,6 +66,7 @@ impl<'doc> Reader<'doc> {
                 shape.description =
                     body.value.get("description").and_then(Value::as_str).map(str::to_owned);
             }
+            self.schemas.complete(&mut shape, &place);
             let media: Vec<&str> = consumes.iter().map(String::as_str).collect();
             let has_members = shape.kinds.contains(ParamKind::Object);
             let media = self.choose(&media, &body.place, has_members, false);
@@ -73,6 +75,7 @@ impl<'doc> Reader<'doc> {
         } else if !form.is_empty() {
             self.form(operation, &form, &consumes);
         }
+        true
     }
 
     fn request_body(
@@ -80,19 +83,26 @@ impl<'doc> Reader<'doc> {
         operation: &mut Operation,
         body: &'doc Map<String, Value>,
         place: &str,
-    ) {
-        let place = at(place, "content");
-        let Some(Value::Object(content)) = body.get("content") else {
+    ) -> bool {
+        self.schemas.account(Object::RequestBody, body, place);
+        if body.get("content").is_some_and(|content| content.get("$ref").is_some())
+            && self.schemas.member(body, place, "content").is_none()
+        {
+            return false;
+        }
+        let content = self.schemas.member(body, place, "content");
+        let Some((Value::Object(content), place)) = content else {
+            let place = at(place, "content");
             let message = "the body has no `content`, and was left out";
             self.schemas.remarks.lost(&place, message, "write the media type of the body");
-            return;
+            return true;
         };
         let media: Vec<&str> = content.keys().map(String::as_str).collect();
         operation.media = media.iter().map(|media| media.to_ascii_lowercase()).collect();
         if media.is_empty() {
             let message = "the body has no media type, and was left out";
             self.schemas.remarks.lost(&place, message, "write the media type of the body");
-            return;
+            return true;
         }
         let has_members = content.values().any(|it| {
             it.pointer("/schema/type").and_then(Value::as_str) == Some("object")
@@ -100,8 +110,17 @@ impl<'doc> Reader<'doc> {
         });
         let has_files = self.has_files(content, &place);
         let chosen = self.choose(&media, &place, has_members, has_files);
-        let schema = content.get(chosen.as_str()).and_then(|it| it.get("schema"));
-        let place = at(&place, &chosen);
+        let (media, place) = match content.get(chosen.as_str()) {
+            Some(_) => match self.schemas.member(content, &place, &chosen) {
+                Some(found) => found,
+                None => return false,
+            },
+            None => (&Value::Null, at(&place, &chosen)),
+        };
+        if let Value::Object(media) = media {
+            self.schemas.account(Object::Media, media, &place);
+        }
+        let schema = media.get("schema");
         let mut shape = match schema {
             Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
             None => Shape::default(),
@@ -109,7 +128,10 @@ impl<'doc> Reader<'doc> {
         if shape.description.is_none() {
             shape.description = body.get("description").and_then(Value::as_str).map(str::to_owned);
         }
+        self.schemas.complete(&mut shape, &at(&place, "schema"));
         self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
+        self.encode(operation, media, &place, &shape);
+        true
     }
 
     /// Returns whether a body that may be JSON or multipart holds files, which JSON cannot carry.

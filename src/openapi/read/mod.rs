@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod defaults;
 mod duplicates;
+mod encoding;
 mod needs;
 mod params;
 mod path;
@@ -20,8 +21,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{
-    document::{self, DocumentError},
+    document::DocumentError,
+    documents::{Alone, Beside, Documents},
     hint::Hint,
+    ledger::Object,
     model::{Api, Base, Operation},
     report::{Remarks, at, excerpt},
     schema::{Schemas, flag},
@@ -58,6 +61,14 @@ const METHODS: [(&str, Option<Method>); 9] = [
     ("query", None),
 ];
 
+/// How dialects of JSON Schema begin whose words are read.
+const DIALECTS: [&str; 4] = [
+    "http://json-schema.org/draft-",
+    "https://json-schema.org/draft/",
+    "https://spec.openapis.org/oas/3.",
+    "https://spec.openapis.org/oas/3/",
+];
+
 /// The generation of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
@@ -67,14 +78,23 @@ enum Dialect {
     OpenApi3,
 }
 
-/// Reads a document, JSON or YAML.
+/// Reads a document, JSON or YAML, that is no file.
 ///
 /// # Errors
 ///
 /// Says why the bytes are no document.
 pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
-    let root = document::parse(bytes)?;
-    let mut reader = Reader::new(&root);
+    read_beside(bytes, &mut Alone)
+}
+
+/// Reads a document, JSON or YAML, and the files beside it that it refers to.
+///
+/// # Errors
+///
+/// Says why the bytes are no document. What cannot be followed is a remark.
+pub fn read_beside(bytes: &[u8], beside: &mut dyn Beside) -> Result<(Api, Remarks), DocumentError> {
+    let documents = Documents::read(bytes, beside)?;
+    let mut reader = Reader::new(&documents);
     duplicates::report(bytes, &mut reader.schemas.remarks);
     let api = reader.api();
     Ok((api, reader.schemas.remarks))
@@ -82,9 +102,10 @@ pub fn read(bytes: &[u8]) -> Result<(Api, Remarks), DocumentError> {
 
 /// Reads a document for filling in a descriptor, which has its own login, and in which parameters
 /// have more to say than in a comparison.
-pub(super) fn read_for_descriptor(root: &Value) -> Api {
-    let mut reader = Reader::new(root);
+pub(super) fn read_for_descriptor(documents: &Documents) -> Api {
+    let mut reader = Reader::new(documents);
     reader.keeps_shapes = true;
+    reader.schemas.is_accounted = false;
     reader.api()
 }
 
@@ -109,8 +130,17 @@ struct Reader<'doc> {
 struct Item<'doc> {
     /// The path as the document has it.
     path: &'doc str,
-    value: &'doc Value,
+    /// Where it is among the paths.
     place: String,
+    /// What says what it is, with the place: itself, and what it refers to.
+    parts: Vec<(&'doc Map<String, Value>, String)>,
+}
+
+impl<'doc> Item<'doc> {
+    /// Returns what the item has below a key, and where.
+    fn get(&self, key: &str) -> Option<(&'doc Value, String)> {
+        self.parts.iter().find_map(|(map, place)| Some((map.get(key)?, at(place, key))))
+    }
 }
 
 /// An operation before it is read.
@@ -119,16 +149,19 @@ struct Found<'doc> {
     rank: usize,
     method: Method,
     value: &'doc Map<String, Value>,
+    /// Where it is among the paths.
     place: String,
+    /// Where its words are: elsewhere, if it is a reference.
+    body: String,
 }
 
 impl<'doc> Reader<'doc> {
-    fn new(root: &'doc Value) -> Self {
-        let is_swagger = root.get("openapi").is_none();
+    fn new(documents: &'doc Documents) -> Self {
+        let root = documents.root();
         Self {
             root,
-            dialect: if is_swagger { Dialect::Swagger2 } else { Dialect::OpenApi3 },
-            schemas: Schemas::new(root),
+            dialect: if documents.is_swagger() { Dialect::Swagger2 } else { Dialect::OpenApi3 },
+            schemas: Schemas::new(documents),
             base: Base::default(),
             security: security::Security::default(),
             credential: Vec::new(),
@@ -152,15 +185,14 @@ impl<'doc> Reader<'doc> {
         let description = text("description").map(text::paragraph).unwrap_or_default();
         let description = cut_prose(&description, MAX_API_DESCRIPTION).0.into_owned();
         let docs = self.root.pointer("/externalDocs/url").and_then(Value::as_str);
-        for key in ["webhooks", "x-webhooks"] {
-            if let Some(Value::Object(hooks)) = self.root.get(key).filter(|_| key == "webhooks")
-                && !hooks.is_empty()
-            {
-                let message = format!("{} webhooks: requests that the API makes", hooks.len());
-                let help = "a descriptor holds requests to the API only";
-                self.schemas.remarks.lost("/webhooks", message, help);
-            }
+        if let Some(Value::Object(hooks)) = self.root.get("webhooks")
+            && !hooks.is_empty()
+        {
+            let message = format!("{} webhooks: requests that the API makes", hooks.len());
+            let help = "a descriptor holds requests to the API only";
+            self.schemas.remarks.lost("/webhooks", message, help);
         }
+        self.frame();
         let items = self.items();
         let found = self.found(&items);
         let pairs: Vec<(&Found<'_>, &Item<'_>)> =
@@ -213,42 +245,98 @@ impl<'doc> Reader<'doc> {
         }
     }
 
+    /// Reports what the document says around its paths and nobody reads.
+    fn frame(&mut self) {
+        let Value::Object(root) = self.root else { return };
+        self.schemas.account(Object::Root, root, "");
+        for (key, object) in [("info", Object::Info), ("components", Object::Components)] {
+            if let Some((Value::Object(map), place)) = self.schemas.member(root, "", key) {
+                self.schemas.account(object, map, &place);
+            }
+        }
+        let dialect = root.get("jsonSchemaDialect").and_then(Value::as_str);
+        if let Some(dialect) =
+            dialect.filter(|it| !DIALECTS.iter().any(|known| it.starts_with(known)))
+        {
+            let message = format!("the dialect of schemas, `{}`, is not known", excerpt(dialect));
+            let help = "its words were read as those of JSON Schema: check what came out of them";
+            self.schemas.remarks.lost("/jsonSchemaDialect", message, help);
+        }
+    }
+
     /// Returns the path items by path, references followed.
     fn items(&mut self) -> Vec<Item<'doc>> {
         let mut items = Vec::new();
-        let paths = match self.root.get("paths") {
-            Some(Value::Object(paths)) => paths,
-            None => return items,
-            Some(_) => {
-                let message = "`paths` is not an object";
-                self.schemas.remarks.lost("/paths", message, "write an object of path items");
-                return items;
-            }
+        let Some(paths) = self.root.get("paths") else { return items };
+        let Some((paths, root)) = self.schemas.resolve(paths, "/paths") else { return items };
+        let Value::Object(paths) = paths else {
+            let message = "`paths` is not an object";
+            self.schemas.remarks.lost("/paths", message, "write an object of path items");
+            return items;
         };
         for (path, value) in paths {
             if path.starts_with("x-") {
                 continue;
             }
-            let place = at("/paths", path);
-            let Some((value, place)) = self.schemas.resolve(value, &place) else { continue };
-            if !value.is_object() {
-                let message = "a path item is not an object, and was left out";
-                self.schemas.remarks.lost(&place, message, "write an object of operations");
-                continue;
+            let place = at(&root, path);
+            let parts = self.parts(value, &place);
+            if !parts.is_empty() {
+                items.push(Item { path, place, parts });
             }
-            items.push(Item { path, value, place });
         }
         items.sort_by(|left, right| left.path.cmp(right.path));
         items
     }
 
+    /// Returns a path item and what it refers to: its own words count first.
+    fn parts(
+        &mut self,
+        value: &'doc Value,
+        place: &str,
+    ) -> Vec<(&'doc Map<String, Value>, String)> {
+        let (mut value, mut place) = (value, place.to_owned());
+        let mut parts: Vec<(&'doc Map<String, Value>, String)> = Vec::new();
+        loop {
+            let Value::Object(map) = value else {
+                let message = "a path item is not an object, and was left out";
+                self.schemas.remarks.lost(&place, message, "write an object of operations");
+                break;
+            };
+            if parts.iter().any(|(_, known)| *known == place) {
+                let message = "the reference leads in a circle";
+                self.schemas.remarks.lost(&place, message, "write what it stands for");
+                break;
+            }
+            for key in map.keys() {
+                if let Some((_, own)) = parts.iter().find(|(own, _)| own.contains_key(key))
+                    && key != "$ref"
+                {
+                    let message = format!("`{}` is beside the reference as well", excerpt(key));
+                    let help = "what stands beside the reference counted: remove one of the two";
+                    let own = at(own, key);
+                    self.schemas.remarks.lost(&own, message, help);
+                }
+            }
+            self.schemas.account(Object::PathItem, map, &place);
+            parts.push((map, place.clone()));
+            let Some(reference) = map.get("$ref").and_then(Value::as_str) else { break };
+            let Some(found) = self.schemas.follow(reference, &place) else { break };
+            (value, place) = found;
+        }
+        parts
+    }
+
     fn found(&mut self, items: &[Item<'doc>]) -> Vec<Found<'doc>> {
         let mut all = Vec::new();
-        for (item, Item { value, place, .. }) in items.iter().enumerate() {
+        for (item, path) in items.iter().enumerate() {
             for (rank, (word, method)) in METHODS.into_iter().enumerate() {
-                let Some(operation) = value.get(word) else { continue };
-                let place = at(place, word);
+                let Some((operation, body)) = path.get(word) else { continue };
+                let place = at(&path.place, word);
                 self.found += 1;
+                // What cannot be followed is reported: what the operation takes is not known.
+                let Some((operation, body)) = self.schemas.resolve(operation, &body) else {
+                    continue;
+                };
                 let Value::Object(operation) = operation else {
                     let message = "an operation is not an object, and was left out";
                     self.schemas.remarks.lost(&place, message, "write an operation object");
@@ -265,16 +353,40 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost("/paths", message, "split the document");
                     return all;
                 }
-                all.push(Found { item, rank, method, value: operation, place });
+                all.push(Found { item, rank, method, value: operation, place, body });
             }
         }
         all.sort_by_key(|found| (found.item, found.rank));
+        for path in items {
+            if let Some((others, place)) = path.get("additionalOperations") {
+                self.additional(others, &place);
+            }
+        }
         all
     }
 
+    /// Reports operations with methods of their own: each counts as one that is no tool.
+    fn additional(&mut self, others: &'doc Value, place: &str) {
+        let Some((Value::Object(others), place)) = self.schemas.resolve(others, place) else {
+            return;
+        };
+        for method in others.keys().filter(|method| !method.starts_with("x-")) {
+            self.found += 1;
+            let message = format!("a descriptor cannot send {}", excerpt(method));
+            let help = "call it with another program, or ask for another method";
+            self.schemas.remarks.lost(&at(&place, method), message, help);
+        }
+    }
+
     fn operation(&mut self, found: &Found<'doc>, item: &Item<'doc>) -> Option<Operation> {
-        let Found { method, value, place, .. } = found;
-        let declared = self.declared(value, item, place);
+        let Found { method, value, place, body, .. } = found;
+        self.schemas.account(Object::Operation, value, body);
+        let (declared, gone) = self.declared(value, item, body);
+        // A descriptor has its own words, and needs those of the answer.
+        if gone && declared.is_empty() && !self.keeps_shapes {
+            self.hollow(place, "parameters");
+            return None;
+        }
         let path::Path { text: path, renamed, styles } = self.path(item, &declared)?;
         let mut operation = Operation {
             method: *method,
@@ -286,7 +398,7 @@ impl<'doc> Reader<'doc> {
             tags: list_of(value, "tags"),
             deprecated: flag(value, "deprecated"),
             credential: super::model::Needs::default(),
-            hint: self.hint(value, item, place),
+            hint: self.hint(value, item, body),
             inputs: Vec::new(),
             hopeless: None,
             unsaid: Vec::new(),
@@ -294,8 +406,9 @@ impl<'doc> Reader<'doc> {
             body_rules: BodyRules::default(),
             accept: None,
             media: Vec::new(),
-            answer: self.answer(value, place),
+            answer: self.answer(value, body),
         };
+        operation.accept = operation.answer.accept();
         self.inputs(&mut operation, &declared, &renamed);
         for input in operation.inputs.iter_mut().filter(|it| it.location == Location::Path) {
             if let Some(style) =
@@ -307,7 +420,10 @@ impl<'doc> Reader<'doc> {
                 }
             }
         }
-        self.body(&mut operation, value, &declared);
+        if !self.body(&mut operation, value, body, &declared) && !self.keeps_shapes {
+            self.hollow(place, "body");
+            return None;
+        }
         self.judge(&mut operation, value, &declared);
         self.settle(&mut operation);
         defaults::settle(&mut operation);
@@ -316,9 +432,16 @@ impl<'doc> Reader<'doc> {
         {
             let message = format!("{} callbacks: requests that the API makes", callbacks.len());
             let help = "a descriptor holds requests to the API only";
-            self.schemas.remarks.lost(&at(place, "callbacks"), message, help);
+            self.schemas.remarks.lost(&at(body, "callbacks"), message, help);
         }
         Some(operation)
+    }
+
+    /// Reports an operation whose tool would lack what it sends.
+    fn hollow(&mut self, place: &str, what: &str) {
+        let message = format!("what the operation takes as its {what} is elsewhere; left out");
+        let help = "see the reference that cannot be followed";
+        self.schemas.remarks.lost(place, message, help);
     }
 
     /// Returns what the API says about giving the operation to a model: the operation itself, else
@@ -330,8 +453,9 @@ impl<'doc> Reader<'doc> {
         item: &Item<'doc>,
         place: &str,
     ) -> Option<Hint> {
-        let levels = [Some(operation), item.value.as_object(), self.root.as_object()];
-        let hint = Hint::read(levels.iter().copied().flatten())?;
+        let own = std::iter::once(operation);
+        let levels = own.chain(item.parts.iter().map(|(part, _)| *part));
+        let hint = Hint::read(levels.chain(self.root.as_object()))?;
         if hint.is_odd {
             let message =
                 format!("`{}` is none of allow, confirm, deny: taken for deny", excerpt(&hint.key));

@@ -10,6 +10,7 @@ use crate::{
     descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole},
     names::{header, param, path::placeholders},
     openapi::{
+        ledger::Object,
         model::{Input, Operation},
         report::{at, excerpt, item},
         schema::{Kinds, Shape, example, flag},
@@ -23,6 +24,26 @@ pub(super) const MAX_DESCRIPTION: usize = 200;
 
 /// So many parameters of an operation are read.
 const MAX_PARAMETERS: usize = 1_000;
+
+/// Keywords of a schema that say what a parameter is where it has none.
+const BARE: [&str; 16] = [
+    "$ref",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "enum",
+    "format",
+    "items",
+    "maxLength",
+    "maximum",
+    "minLength",
+    "minimum",
+    "oneOf",
+    "pattern",
+    "properties",
+    "type",
+];
 
 /// Fields that OpenAPI describes elsewhere (OpenAPI 3.1, "Parameter Object").
 const ELSEWHERE: [&str; 2] = ["accept", "content-type"];
@@ -51,21 +72,25 @@ enum Written {
 
 impl<'doc> Reader<'doc> {
     /// Returns the parameters of an operation: its own, and those of its path that it does not
-    /// declare again.
+    /// declare again. Says as well whether there are some that cannot be followed.
     pub(super) fn declared(
         &mut self,
         operation: &'doc Map<String, Value>,
         path: &Item<'doc>,
         place: &str,
-    ) -> Vec<Declared<'doc>> {
+    ) -> (Vec<Declared<'doc>>, bool) {
+        let mut gone = false;
         let mut declared: Vec<Declared<'doc>> = Vec::new();
         let mut seen: HashSet<(String, String)> = HashSet::new();
-        let lists = [
-            (operation.get("parameters"), at(place, "parameters")),
-            (path.value.get("parameters"), at(&path.place, "parameters")),
-        ];
-        for (list, place) in lists {
-            let Some(list) = list.filter(|list| !list.is_null()) else { continue };
+        let own = operation.get("parameters").map(|own| (own, at(place, "parameters")));
+        for (list, place) in [own, path.get("parameters")].into_iter().flatten() {
+            if list.is_null() {
+                continue;
+            }
+            let Some((list, place)) = self.schemas.resolve(list, &place) else {
+                gone = true;
+                continue;
+            };
             let Value::Array(list) = list else {
                 let message = "`parameters` is not a list, and was left out";
                 self.schemas.remarks.lost(&place, message, "write a list of parameters");
@@ -79,7 +104,11 @@ impl<'doc> Reader<'doc> {
                     self.schemas.remarks.lost(&place, message, "add those you need by hand");
                     break;
                 }
-                let Some(parameter) = self.parameter(value, &place) else { continue };
+                let Some((value, found)) = self.schemas.resolve(value, &place) else {
+                    gone = true;
+                    continue;
+                };
+                let Some(parameter) = self.parameter(value, found) else { continue };
                 let key = (parameter.location.clone(), parameter.name.clone());
                 if !own.insert(key.clone()) {
                     let message =
@@ -99,14 +128,13 @@ impl<'doc> Reader<'doc> {
                 }
             }
         }
-        declared
+        (declared, gone)
     }
 
-    fn parameter(&mut self, value: &'doc Value, place: &str) -> Option<Declared<'doc>> {
-        let (value, found) = self.schemas.resolve(value, place)?;
+    fn parameter(&mut self, value: &'doc Value, found: String) -> Option<Declared<'doc>> {
         let Value::Object(map) = value else {
             let message = "a parameter is not an object, and was left out";
-            self.schemas.remarks.lost(place, message, "write a parameter object");
+            self.schemas.remarks.lost(&found, message, "write a parameter object");
             return None;
         };
         let name = map.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();
@@ -139,6 +167,11 @@ impl<'doc> Reader<'doc> {
         if location != written || (is_old && self.dialect == Dialect::OpenApi3) {
             let message = format!("`in: {}` was read as `{location}`", excerpt(written));
             self.schemas.remarks.mended(&found, message, "write what OpenAPI has");
+        }
+        if is_described(map) || location == "body" {
+            self.schemas.account(Object::Parameter, map, &found);
+        } else {
+            self.schemas.account_bare(map, &found);
         }
         Some(Declared {
             name: name.to_owned(),
@@ -364,16 +397,12 @@ impl<'doc> Reader<'doc> {
         let map = parameter.value;
         let mut shape = match (map.get("schema"), content(map)) {
             (Some(schema), _) => self.schemas.shape(schema, &at(&parameter.place, "schema")),
-            (None, Some((_, media))) => match media.get("schema") {
-                Some(schema) => {
-                    let place = at(&parameter.place, "content");
-                    self.schemas.shape(schema, &place)
-                }
-                None => Shape::default(),
-            },
+            (None, Some((media, value))) => {
+                let place = at(&at(&parameter.place, "content"), media);
+                self.content_shape(value, &place)
+            }
             (None, None) => {
-                let known = ["type", "$ref", "enum", "items", "allOf", "format"];
-                if known.iter().any(|key| map.contains_key(*key)) {
+                if BARE.iter().any(|key| map.contains_key(*key)) {
                     if self.dialect == Dialect::OpenApi3 {
                         let message = "the type stands beside the parameter, not in `schema`";
                         let help = "write `schema`";
@@ -395,6 +424,18 @@ impl<'doc> Reader<'doc> {
             shape.example = Some(example);
         }
         shape
+    }
+
+    /// Returns what the schema of a parameter says that is a document of its own.
+    fn content_shape(&mut self, value: &'doc Value, place: &str) -> Shape {
+        let Some((Value::Object(media), place)) = self.schemas.resolve(value, place) else {
+            return Shape::default();
+        };
+        self.schemas.account(Object::Media, media, &place);
+        match media.get("schema") {
+            Some(schema) => self.schemas.shape(schema, &at(&place, "schema")),
+            None => Shape::default(),
+        }
     }
 
     /// Makes what a descriptor says of a parameter.
@@ -420,6 +461,8 @@ impl<'doc> Reader<'doc> {
         }
         let mut input = self.made(&parameter.name, location, shape, place);
         input.required = required;
+        let is_query = location == Location::Query;
+        input.form.allow_reserved = is_query && flag(parameter.value, "allowReserved");
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if is_container {
@@ -569,7 +612,7 @@ impl<'doc> Reader<'doc> {
     }
 }
 
-fn listed(lead: Lead, between: Between, explode: bool) -> Style {
+pub(super) fn listed(lead: Lead, between: Between, explode: bool) -> Style {
     Style::Listed { lead, between, explode }
 }
 
@@ -636,6 +679,11 @@ fn enumeration(shape: &Shape) -> Vec<Value> {
         Some(items) if shape.values.is_empty() => items.values.clone(),
         _ => shape.values.clone(),
     }
+}
+
+/// Returns whether something in a parameter says what its values are.
+fn is_described(map: &Map<String, Value>) -> bool {
+    ["schema", "content"].iter().any(|key| map.get(*key).is_some_and(Value::is_object))
 }
 
 fn has_content(parameter: &Declared<'_>) -> bool {

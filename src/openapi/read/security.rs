@@ -14,6 +14,7 @@ use crate::{
     descriptor::{login::check_endpoint, model::Location},
     names::header,
     openapi::{
+        ledger::Object,
         model::{Auth, Needs, Scheme},
         report::{at, excerpt},
     },
@@ -164,22 +165,39 @@ impl<'doc> Reader<'doc> {
 
     /// Returns the schemes in the order of the document.
     fn schemes(&mut self) -> Vec<Known> {
-        let (pointer, place) = match self.dialect {
-            Dialect::Swagger2 => ("/securityDefinitions", "/securityDefinitions"),
-            Dialect::OpenApi3 => ("/components/securitySchemes", "/components/securitySchemes"),
+        let pointer = match self.dialect {
+            Dialect::Swagger2 => "/securityDefinitions",
+            Dialect::OpenApi3 => "/components/securitySchemes",
         };
-        let Some(Value::Object(schemes)) = self.root.pointer(pointer) else { return Vec::new() };
+        let found = self.schemas.documents.at(pointer);
+        let found = found.and_then(|(schemes, place)| self.schemas.resolve(schemes, &place));
+        let Some((Value::Object(schemes), root)) = found else { return Vec::new() };
         let mut known = Vec::new();
         for (name, value) in schemes.iter().take(MAX_SCHEMES) {
-            let place = at(place, name);
+            let place = at(&root, name);
             let resolved = self.schemas.resolve(value, &place);
             let scheme = match resolved {
-                Some((Value::Object(map), _)) => self.scheme(map, &place),
+                Some((Value::Object(map), found)) => {
+                    self.account_scheme(map, &found);
+                    self.scheme(map, &place)
+                }
                 _ => None,
             };
             known.push(Known { name: name.clone(), place, scheme });
         }
         known
+    }
+
+    fn account_scheme(&mut self, map: &'doc Map<String, Value>, place: &str) {
+        self.schemas.account(Object::Scheme, map, place);
+        let Some(Value::Object(flows)) = map.get("flows") else { return };
+        let place = at(place, "flows");
+        self.schemas.account(Object::Flows, flows, &place);
+        for (name, flow) in flows {
+            if let Value::Object(flow) = flow {
+                self.schemas.account(Object::Flow, flow, &at(&place, name));
+            }
+        }
     }
 
     fn scheme(&mut self, map: &'doc Map<String, Value>, place: &str) -> Option<Scheme> {

@@ -9,6 +9,7 @@ use super::{Dialect, Found, Item, Reader};
 use crate::{
     names::path::{Piece, filled_with_x, of_base_url, pieces},
     openapi::{
+        ledger::Object,
         model::Base,
         report::{at, excerpt, item},
     },
@@ -29,7 +30,7 @@ impl<'doc> Reader<'doc> {
                 let operation = found.value.get("servers").map(|_| found.place.as_str());
                 match operation {
                     Some(place) => self.server_list(found.value.get("servers"), place),
-                    None => self.server_list(item.value.get("servers"), &item.place),
+                    None => self.server_list(item.get("servers").map(|it| it.0), &item.place),
                 }
             })
             .collect();
@@ -88,6 +89,7 @@ impl<'doc> Reader<'doc> {
     ) -> Option<(String, String)> {
         let place = item(&at(place, "servers"), 0);
         let server = servers?.as_array()?.first()?;
+        self.account_server(server, &place);
         let url = server.get("url").and_then(Value::as_str)?.trim();
         let mut written = String::new();
         for piece in pieces(url) {
@@ -126,6 +128,18 @@ impl<'doc> Reader<'doc> {
             }
         }
         Some((written, place))
+    }
+
+    fn account_server(&mut self, server: &'doc Value, place: &str) {
+        let Value::Object(map) = server else { return };
+        self.schemas.account(Object::Server, map, place);
+        let variables = map.get("variables").and_then(Value::as_object);
+        for (name, variable) in variables.into_iter().flatten() {
+            if let Value::Object(variable) = variable {
+                let place = at(&at(place, "variables"), name);
+                self.schemas.account(Object::Variable, variable, &place);
+            }
+        }
     }
 
     fn swagger_url(&self) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::shape::{Kinds, MAX_MEMBERS, Shape};
+use super::shape::{Kinds, MAX_MEMBERS, Member, Shape};
 use crate::descriptor::model::ParamKind;
 
 /// Joins what two schemas say that must both fit; the first one's words count.
@@ -42,6 +42,9 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
         match members.iter_mut().find(|known| known.name == member.name) {
             Some(known) => {
                 known.required |= member.required;
+                if known.place.is_empty() {
+                    known.place = member.place;
+                }
                 let own = std::mem::take(&mut known.shape);
                 known.shape = merged(own, member.shape);
             }
@@ -92,7 +95,7 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         whole.members.iter().map(|member| (member.name.clone(), 1)).collect();
     let mut differs = false;
     // What one variant requires, the others need not have.
-    whole.wanted.clear();
+    let mut wanted = std::mem::take(&mut whole.wanted);
     for variant in variants {
         // One that says nothing allows everything.
         whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
@@ -124,6 +127,7 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         whole.deprecated &= variant.deprecated;
         whole.read_only &= variant.read_only;
         whole.items = whole.items.or(variant.items);
+        wanted.extend(variant.wanted);
         for member in variant.members {
             match whole.members.iter_mut().find(|known| known.name == member.name) {
                 Some(known) => {
@@ -154,5 +158,11 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         }
     }
     whole.has_variants |= differs;
+    for name in wanted {
+        if whole.members.len() < MAX_MEMBERS && whole.members.iter().all(|it| it.name != name) {
+            let shape = Shape::default();
+            whole.members.push(Member { name, required: false, place: String::new(), shape });
+        }
+    }
     whole
 }

@@ -2,20 +2,26 @@
 //!
 //! Schemas of real documents are wrong in many ways and refer to each other in circles. A [`Shape`]
 //! is what can be taken from one: composition (`allOf`, `oneOf`, `anyOf`) is merged, references are
-//! followed within the document, members are looked at to a bounded depth.
+//! followed, members are looked at to a bounded depth.
 
+mod choice;
 mod merge;
 mod shape;
 
-use percent_encoding::percent_decode_str;
+use std::{collections::HashSet, rc::Rc};
+
 use serde_json::{Map, Value};
 
+use choice::{Family, Through};
 use merge::{merged, united};
 use shape::MAX_MEMBERS;
 
 pub use shape::{Kinds, Member, Shape};
 
-use super::report::{Remarks, at, excerpt, item};
+use super::{
+    documents::{Documents, Gone},
+    report::{Remarks, at, excerpt, item},
+};
 use crate::descriptor::model::ParamKind;
 
 /// A reference leads to a reference at most so often.
@@ -33,22 +39,43 @@ const BUDGET: usize = 8_000;
 /// So many schemas are looked at in a whole document.
 const TOTAL_BUDGET: usize = 2_000_000;
 
+/// Keys beside `$ref` that say nothing about what is sent, whether they count or not.
+const SILENT: [&str; 8] =
+    ["$comment", "description", "example", "examples", "externalDocs", "summary", "title", "xml"];
+
 /// Reads schemas of one document.
 pub(super) struct Schemas<'doc> {
-    pub(super) root: &'doc Value,
+    pub(super) documents: &'doc Documents,
     pub(super) remarks: Remarks,
-    /// The references that are being followed.
-    open: Vec<&'doc str>,
+    /// The places of the references that are being followed.
+    open: Vec<String>,
+    /// Which schemas extend which, once that is asked for.
+    family: Option<Rc<Family>>,
+    /// Whether an answer is read, of which the forms do not matter.
+    pub(super) is_answer: bool,
+    /// Whether what stands beside a reference counts.
+    pub(super) counts_siblings: bool,
+    pub(super) is_swagger: bool,
+    /// Whether what nobody reads is reported.
+    pub(super) is_accounted: bool,
+    /// The places of the schemas that were gone through for that.
+    pub(super) accounted: HashSet<String>,
     budget: usize,
     total: usize,
 }
 
 impl<'doc> Schemas<'doc> {
-    pub(super) fn new(root: &'doc Value) -> Self {
+    pub(super) fn new(documents: &'doc Documents) -> Self {
         Self {
-            root,
+            documents,
             remarks: Remarks::default(),
             open: Vec::new(),
+            family: None,
+            is_answer: false,
+            counts_siblings: documents.counts_siblings(),
+            is_swagger: documents.is_swagger(),
+            is_accounted: true,
+            accounted: HashSet::new(),
             budget: BUDGET,
             total: TOTAL_BUDGET,
         }
@@ -66,6 +93,7 @@ impl<'doc> Schemas<'doc> {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
                 return Some((value, place));
             };
+            self.beside(value, &place);
             let (found, found_place) = self.follow(reference, &place)?;
             value = found;
             place = found_place;
@@ -76,29 +104,43 @@ impl<'doc> Schemas<'doc> {
 
     /// Follows one reference, as `resolve` does.
     pub(super) fn follow(&mut self, reference: &str, place: &str) -> Option<(&'doc Value, String)> {
-        let Some(pointer) = reference.strip_prefix('#') else {
-            let message = format!("`{}` refers to another document", excerpt(reference));
-            self.remarks.lost(
-                place,
-                message,
-                "bundle the document into one file, then import that",
-            );
-            return None;
-        };
-        let decoded = percent_decode_str(pointer).decode_utf8_lossy();
-        let candidates = [pointer, decoded.as_ref()];
-        for candidate in candidates {
-            if let Some(found) = self.root.pointer(candidate) {
-                return Some((found, candidate.to_owned()));
+        let documents = self.documents;
+        match documents.find(reference, place) {
+            Ok(found) => Some(found),
+            Err(gone) => {
+                let shown = excerpt(reference);
+                let message = match gone {
+                    Gone::Nothing if reference.starts_with('#') => {
+                        format!("nothing is at `{shown}`")
+                    }
+                    _ => format!("`{shown}` cannot be followed: {gone}"),
+                };
+                self.remarks.lost(place, message, gone.help());
+                None
             }
         }
-        let message = format!("nothing is at `{}`", excerpt(reference));
-        self.remarks.lost(
-            place,
-            message,
-            "add what is missing to the document, or remove the reference",
-        );
-        None
+    }
+
+    /// Returns the member `key` of what is at `place`, references followed.
+    pub(super) fn member(
+        &mut self,
+        map: &'doc Map<String, Value>,
+        place: &str,
+        key: &str,
+    ) -> Option<(&'doc Value, String)> {
+        let value = map.get(key).filter(|value| !value.is_null())?;
+        self.resolve(value, &at(place, key))
+    }
+
+    /// Reports what stands beside a reference and does not count.
+    pub(super) fn beside(&mut self, value: &'doc Value, place: &str) {
+        for key in value.as_object().into_iter().flat_map(Map::keys) {
+            if key != "$ref" && !key.starts_with("x-") && !SILENT.contains(&key.as_str()) {
+                let message = format!("`{}` beside `$ref` does not count", excerpt(key));
+                let help = "write it into what the reference leads to";
+                self.remarks.lost(place, message, help);
+            }
+        }
     }
 
     /// Returns what the schema at `place` says.
@@ -106,13 +148,28 @@ impl<'doc> Schemas<'doc> {
         self.budget = BUDGET.min(self.total);
         let given = self.budget;
         self.open.clear();
-        let shape = self.read(schema, place, 0, 0);
+        let shape = self.read(schema, place, 0, 0, Through::Itself);
         self.total -= given - self.budget;
+        self.account_schema(schema, place);
         if self.budget == 0 {
             let message = "the schema is too large, and was read in part";
             self.remarks.lost(place, message, "check the parameters that came out of it");
         }
         shape
+    }
+
+    /// Adds the members that a body must have and that nothing describes: a server refuses it without.
+    pub(super) fn complete(&mut self, shape: &mut Shape, place: &str) {
+        if !shape.kinds.is_any() && !shape.kinds.contains(ParamKind::Object) {
+            return;
+        }
+        for name in std::mem::take(&mut shape.wanted) {
+            let message = format!("`{}` is required and not described", excerpt(&name));
+            let help = "describe it in the document, or in the descriptor";
+            self.remarks.changed(place, message, help);
+            let (place, any) = (place.to_owned(), Shape::default());
+            shape.members.push(Member { name, required: true, place, shape: any });
+        }
     }
 
     /// Returns what a parameter says that has its type beside its name, as Swagger 2 has it.
@@ -129,7 +186,14 @@ impl<'doc> Schemas<'doc> {
         shape
     }
 
-    fn read(&mut self, schema: &'doc Value, place: &str, depth: usize, composed: usize) -> Shape {
+    fn read(
+        &mut self,
+        schema: &'doc Value,
+        place: &str,
+        depth: usize,
+        composed: usize,
+        through: Through,
+    ) -> Shape {
         if self.budget == 0 || composed > MAX_COMPOSED {
             return Shape::default();
         }
@@ -141,28 +205,43 @@ impl<'doc> Schemas<'doc> {
             }
             return Shape::default();
         };
-        let mut shape = match map.get("$ref") {
-            Some(Value::String(reference)) => self.referred(reference, place, depth, composed),
+        let reference = map.get("$ref").or_else(|| map.get("$dynamicRef"));
+        let mut shape = match reference {
+            Some(Value::String(reference)) => {
+                self.referred(reference, place, depth, composed, through)
+            }
             _ => Shape::default(),
         };
+        if matches!(map.get("$ref"), Some(Value::String(_))) && !self.counts_siblings {
+            self.beside(schema, place);
+            let text = map.get("description").and_then(Value::as_str);
+            shape.description = text.map(str::to_owned).or(shape.description);
+            return shape;
+        }
         let own = self.own(map, place, depth);
         shape = merged(own, shape);
         if let Some(parts) = self.parts(map, "allOf", place) {
+            let through = self.through(through, place);
             for (part, place) in parts {
-                let part = self.read(part, &place, depth, composed + 1);
+                let part = self.read(part, &place, depth, composed + 1, through);
                 shape = merged(shape, part);
             }
         }
-        for key in ["oneOf", "anyOf"] {
+        // A child is no other child of what it extends.
+        let is_one = through == Through::Part && map.contains_key("discriminator");
+        for key in ["oneOf", "anyOf"].into_iter().filter(|_| !is_one) {
             if let Some(parts) = self.parts(map, key, place) {
                 shape.nullable |= parts.iter().any(|(part, _)| is_null(part));
                 let variants = parts
                     .into_iter()
                     .filter(|(part, _)| !is_null(part))
-                    .map(|(part, place)| self.read(part, &place, depth, composed + 1))
+                    .map(|(part, place)| self.read(part, &place, depth, composed + 1, through))
                     .collect();
                 shape = merged(shape, united(variants));
             }
+        }
+        if through == Through::Itself {
+            shape = self.forms(map, place, shape, depth, composed);
         }
         shape.wanted.extend(self.required(map, place).into_iter().map(str::to_owned));
         shape.settle();
@@ -175,17 +254,19 @@ impl<'doc> Schemas<'doc> {
         place: &str,
         depth: usize,
         composed: usize,
+        through: Through,
     ) -> Shape {
         let Some((found, found_place)) = self.follow(reference, place) else {
             return Shape::default();
         };
-        if self.open.contains(&reference) {
+        if self.open.contains(&found_place) {
             // Trees and lists refer to themselves: their outermost level is described.
-            let kinds = found.as_object().map(kinds).unwrap_or_default();
+            let end = self.documents.end(found, found_place).map_or(found, |(end, _)| end);
+            let kinds = end.as_object().map(kinds).unwrap_or_default();
             return Shape { kinds, ..Shape::default() };
         }
-        self.open.push(reference);
-        let shape = self.read(found, &found_place, depth, composed + 1);
+        self.open.push(found_place.clone());
+        let shape = self.read(found, &found_place, depth, composed + 1, through);
         self.open.pop();
         shape
     }
@@ -253,16 +334,24 @@ impl<'doc> Schemas<'doc> {
             match items {
                 // A list of schemas is one for each place, which nobody means.
                 Value::Array(several) => {
-                    let first = several.first();
-                    shape.items =
-                        first.map(|first| Box::new(self.read(first, &place, depth + 1, 0)));
+                    let (first, place) = (several.first(), item(&place, 0));
+                    shape.items = first.map(|first| {
+                        Box::new(self.read(first, &place, depth + 1, 0, Through::Itself))
+                    });
                 }
-                one => shape.items = Some(Box::new(self.read(one, &place, depth + 1, 0))),
+                one => {
+                    shape.items =
+                        Some(Box::new(self.read(one, &place, depth + 1, 0, Through::Itself)))
+                }
             }
         }
         match map.get("additionalProperties") {
             Some(Value::Bool(true) | Value::Object(_)) => shape.is_open = true,
-            _ => shape.is_open = map.contains_key("patternProperties"),
+            _ => {
+                let rest = map.get("unevaluatedProperties");
+                shape.is_open = map.contains_key("patternProperties")
+                    || matches!(rest, Some(Value::Bool(true) | Value::Object(_)));
+            }
         }
         if let Some(properties) = map.get("properties") {
             self.members(properties, &at(place, "properties"), depth, &mut shape);
@@ -295,7 +384,7 @@ impl<'doc> Schemas<'doc> {
                     "list the member under `required` of its object",
                 );
             }
-            let shape_of = self.read(schema, &place, depth + 1, 0);
+            let shape_of = self.read(schema, &place, depth + 1, 0, Through::Itself);
             shape.members.push(Member { name: name.clone(), required, place, shape: shape_of });
         }
     }

@@ -141,3 +141,66 @@ fn values_of_several_types_keep_their_kinds() {
     assert_eq!(param(&found, "id").kind.to_string(), "integer or array");
     assert_eq!(param(&found, "X-Any").kind, ParamKind::String);
 }
+
+#[test]
+fn fields_are_written_as_their_encoding_says() {
+    let text = json!({ "type": "string" });
+    let (list, object) = (json!({ "type": "array", "items": text }), json!({ "type": "object" }));
+    let binary = json!({ "type": "string", "format": "binary" });
+    let objects = json!({ "type": "array", "items": object });
+    let media = json!({
+        "schema": { "type": "object", "properties": { "sdp": text, "session": object, "all": objects,
+            "plain": text, "scan": binary, "any": binary, "several": text } },
+        "encoding": { "sdp": { "contentType": "application/sdp" },
+            "all": { "contentType": "text/yaml" },
+            "scan": { "contentType": "image/png", "headers": { "X-A": {} } },
+            "any": { "contentType": "image/png, image/*" },
+            "several": { "contentType": "text/a, text/b" } },
+    });
+    let (found, lines) = tool(&post(json!({ "multipart/form-data": media })));
+    for (name, expected) in [
+        ("sdp", Some("application/sdp")),
+        // OpenAPI has no other word for an object.
+        ("session", Some("application/json")),
+        ("all", Some("text/yaml")),
+        ("plain", None),
+        ("scan", Some("image/png")),
+        ("any", None),
+        ("several", Some("text/a")),
+    ] {
+        let declared = param(&found, name).form.content_type.as_ref().map(AsRef::as_ref);
+        assert_eq!(declared, expected, "{name}");
+    }
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with("/encoding/scan/headers: `headers` is not read"), "{lines:?}");
+
+    let media = json!({
+        "schema": { "type": "object", "properties": { "a": list, "b": list, "c": list, "d": text } },
+        "encoding": { "a": { "style": "form", "explode": false }, "b": { "style": "pipeDelimited" },
+            "c": { "style": "form" }, "d": { "explode": false } },
+    });
+    let (found, _) = tool(&post(json!({ "application/x-www-form-urlencoded": media })));
+    let joined = |between| Style::Listed { lead: Lead::None, between, explode: false };
+    assert_eq!(param(&found, "a").form.style, joined(Between::Comma));
+    assert_eq!(param(&found, "b").form.style, joined(Between::Pipe));
+    assert_eq!(param(&found, "c").form.style, Style::Usual);
+    assert_eq!(param(&found, "d").form.style, Style::Usual);
+}
+
+#[test]
+fn what_is_reserved_stays_where_the_document_says_so() {
+    let parameter = |name: &str, place: &str| json!({ "name": name, "in": place, "allowReserved": true, "schema": { "type": "string" } });
+    let (found, _) = tool(&get(json!([parameter("path", "query"), parameter("X-Path", "header")])));
+    assert!(param(&found, "path").form.allow_reserved);
+    assert!(!param(&found, "X-Path").form.allow_reserved);
+}
+
+#[test]
+fn a_default_that_gives_orders_is_left_out_alone() {
+    let (found, lines) = tool(&post(json!({ "application/json": { "schema": {
+        "type": "object", "required": ["prompt"], "properties": { "prompt": {
+            "type": "string", "description": "What to go on with.", "default": "<|endoftext|>" } } } } })));
+    let prompt = param(&found, "prompt");
+    assert!(prompt.required && prompt.default.is_none());
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}

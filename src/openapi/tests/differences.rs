@@ -159,3 +159,64 @@ fn files_of_exceptions_are_checked() {
         assert!(Exceptions::parse(text).is_ok(), "{text}");
     }
 }
+
+#[test]
+fn a_list_of_types_is_that_of_the_document() {
+    let types = |schema: Value, types: &str| {
+        let document = document(json!({ "/vms": { "get": { "parameters": [
+            { "name": "a", "in": "query", "schema": schema },
+        ] } } }));
+        let (api, _) = read(document.to_string().as_bytes()).unwrap();
+        let text = format!(
+            "spec: https://dadl.ai/spec/dadl-spec-v0.2.md\nbackend:\n  name: x\n  type: rest\n  \
+             description: X.\n  base_url: https://api.example.com/v1\n  \
+             auth: {{type: bearer, credential: none}}\n  tools:\n    list: {{method: GET, \
+             path: /vms, access: read, description: L., params: {{a: {{type: string, in: query}}}}}}\n\
+             _dadl_mcp:\n  requests:\n    list: {{params: {{a: {{{types}}}}}}}\n"
+        );
+        let loaded = load(&Source::new("t", text));
+        let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let found = drift(&descriptor, &api).differences;
+        found.into_iter().map(|it| format!("{}: {}", it.what, it.message)).collect::<Vec<_>>()
+    };
+    let one_of = |kinds: Value| json!({ "type": kinds });
+    let none: [&str; 0] = [];
+    for (schema, own) in [
+        (one_of(json!(["number", "string"])), "type: [number, string]"),
+        (one_of(json!(["string", "number"])), "type: [number, string]"),
+        // A descriptor may know better which numbers there are.
+        (one_of(json!(["string", "number"])), "type: [integer, string]"),
+        (one_of(json!(["string", "array", "null"])), "type: [array, string], nullable: true"),
+        (one_of(json!(["string", "boolean"])), "type: boolean"),
+        (one_of(json!("string")), "type: [string, array], style: form, explode: false"),
+        (json!({}), "type: any"),
+        (json!({}), "type: [string, boolean]"),
+    ] {
+        assert_eq!(types(schema.clone(), own), none, "{own}: {schema}");
+    }
+    for (schema, own, expected) in [
+        (
+            one_of(json!(["number", "string"])),
+            "type: [string, boolean]",
+            "type: the API takes integer or number or string, the tool string or boolean",
+        ),
+        (
+            one_of(json!(["boolean", "string", "array"])),
+            "type: [string, array]",
+            "type: the API takes array or boolean or string, the tool string or array",
+        ),
+        (one_of(json!("string")), "type: any", "type: the API takes string, the tool any value"),
+        (
+            one_of(json!("string")),
+            "type: [string, array]",
+            "type: the API takes string, the tool string or array",
+        ),
+        (
+            one_of(json!(["number", "boolean"])),
+            "type: string",
+            "type: the API takes boolean or integer or number, the tool string",
+        ),
+    ] {
+        assert_eq!(types(schema.clone(), own), [expected], "{own}: {schema}");
+    }
+}

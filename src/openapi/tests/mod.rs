@@ -4,6 +4,7 @@ mod access;
 mod bodies;
 mod differences;
 mod operations;
+mod references;
 mod schemas;
 
 use serde_json::{Value, json};

@@ -360,3 +360,51 @@ fn options_choose_operations() {
     let (descriptor, _, _) = import_of(&api);
     assert!(descriptor.tools[2].deprecated.is_some());
 }
+
+#[test]
+fn what_answers_are_is_asked_for() {
+    let wanted = |media: Value| {
+        let answers = json!({ "/a": { "get": { "operationId": "a", "responses": media } } });
+        let (_, text, lines) = import_of(&document(answers));
+        assert!(lines.is_empty(), "{lines:#?}");
+        let keys = ["response:", "accept:"];
+        let said =
+            text.lines().map(str::trim).find(|line| keys.iter().any(|it| line.starts_with(it)));
+        said.unwrap_or_default().to_owned()
+    };
+    let of = |types: &[&str]| {
+        let content: serde_json::Map<String, Value> =
+            types.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
+        json!({ "200": { "content": content } })
+    };
+    for (media, expected) in [
+        (of(&["application/json"]), ""),
+        (of(&["application/json; charset=utf-8", "text/csv"]), ""),
+        (of(&["*/*"]), ""),
+        (of(&["no type"]), "response: { binary: true }"),
+        (json!({ "204": {} }), ""),
+        (of(&["application/vnd.api+json"]), "response: { content_type: application/vnd.api+json }"),
+        (of(&["application/vnd.api+json", "application/json"]), ""),
+        (of(&["Text/CSV; header=present"]), "response: { content_type: text/csv }"),
+        (of(&["application/pdf"]), "response: { binary: true, content_type: application/pdf }"),
+        (
+            of(&["text/csv", "application/xml"]),
+            "accept: \"text/csv, application/xml;q=0.9, application/json;q=0.5\"",
+        ),
+        (
+            json!({ "200": { "content": { "text/plain": {} } }, "202": { "content": { "application/json": {} } },
+                "default": { "content": { "text/html": {} } } }),
+            "accept: \"text/plain, application/json;q=0.9\"",
+        ),
+        (
+            json!({ "default": { "content": { "application/problem+json": {} } } }),
+            "response: { content_type: application/problem+json }",
+        ),
+    ] {
+        assert_eq!(wanted(media.clone()), expected, "{media}");
+    }
+    let mut old = swagger(json!({ "/a": { "get": { "produces": ["text/xml"],
+        "responses": { "200": { "schema": { "type": "object" } } } } } }));
+    old["produces"] = json!(["application/json"]);
+    assert!(import_of(&old).1.contains("response: { content_type: text/xml }"));
+}

@@ -64,8 +64,10 @@ fn what_cannot_be_said_is_reported_with_its_place() {
         (json!({ "$ref": "other.yaml#/x" }), "lost"),
         (json!({ "name": "id", "in": "path", "required": true }), "lost"),
     ] {
-        let (found, lines) = tool(&get(json!([parameter])));
-        assert!(found.params.is_empty(), "{parameter}: {:?}", found.params);
+        // Beside one that is known, so that a tool stays.
+        let known = json!({ "name": "known", "in": "query", "schema": { "type": "string" } });
+        let (found, lines) = tool(&get(json!([parameter, known])));
+        assert_eq!(found.params.len(), 1, "{parameter}: {:?}", found.params);
         let expected = format!("{expected} /paths/~1vms/get/parameters/0");
         assert!(lines[0].starts_with(&expected), "{parameter}: {lines:?}");
     }
@@ -167,9 +169,9 @@ fn schemas_in_circles_end() {
         json!({ "$ref": "#/components/requestBodies/R" });
     circle["components"]["requestBodies"] =
         json!({ "R": { "$ref": "#/components/requestBodies/R" } });
-    let (found, lines) = tool(&circle);
-    assert!(found.params.is_empty());
-    assert!(lines[0].contains("in a circle"), "{lines:?}");
+    let (imported, remarks) = imported_with(&circle, &Options::default());
+    assert!(matches!(imported, Err(ImportError::Nothing)), "no hollow tool stays");
+    assert!(remarks.list()[0].message.contains("in a circle"), "{:?}", remarks.list());
 }
 
 #[test]
@@ -231,4 +233,18 @@ fn what_is_cut_says_so_with_one_mark() {
     let cookie = lines.iter().find(|line| line.contains("has a space")).unwrap();
     assert!(cookie.contains(&format!("`x{}…`", "y".repeat(79))), "{cookie}");
     assert!(!lines.iter().any(|line| line.contains("..")), "{lines:?}");
+}
+
+#[test]
+fn required_members_that_nothing_describes_are_parameters() {
+    let schema = json!({ "type": "object", "required": ["name", "team_id"], "properties": {
+        "name": { "type": "string" } } });
+    let (tool, lines) = tool(&post(json!({ "application/json": { "schema": schema } })));
+    assert!(param(&tool, "team_id").required);
+    assert!(lines.iter().any(|it| it.contains("`team_id` is required and not described")));
+    let one_of = json!({ "type": "object", "properties": { "a": { "type": "integer" } },
+        "anyOf": [{ "required": ["a"] }, { "required": ["b"] }] });
+    let (tool, _) = self::tool(&post(json!({ "application/json": { "schema": one_of } })));
+    assert_eq!(param(&tool, "a").kind, ParamKind::Integer);
+    assert!(!param(&tool, "a").required && !param(&tool, "b").required);
 }
