@@ -292,16 +292,9 @@ impl Backend {
         let mut attempts = 0;
         let mut renewed = false;
         loop {
-            let wait = place.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
-            if let Some(wait) = wait {
-                if outlasts(wait) {
-                    let error = self.failed(plan, SendErrorKind::RateLimited { wait });
-                    return Err(SendError { attempts, ..error }.into());
-                }
-                let ms = wait.as_millis();
-                tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
-                tokio::time::sleep(wait).await;
-                continue;
+            if let Err(wait) = self.paced(place, rules.is_patient, outlasts).await {
+                let error = self.failed(plan, SendErrorKind::RateLimited { wait });
+                return Err(SendError { attempts, ..error }.into());
             }
             attempts += 1;
             let sent = Instant::now();
@@ -346,9 +339,7 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    // What has files in its path is not shown.
-                    let is_elsewhere = url != plan.url && plan.shown.is_none();
-                    let landed = is_elsewhere.then(|| self.landed(&url));
+                    let landed = self.landed(plan, &url);
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -356,6 +347,24 @@ impl Backend {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Waits until the limits of a place let a request go; one that would outlast the call is the error.
+    async fn paced(
+        &self,
+        place: &Place,
+        is_patient: bool,
+        outlasts: impl Fn(Duration) -> bool,
+    ) -> Result<(), Duration> {
+        while let Some(wait) = place.throttle.wait().or_else(|| self.pacer.take(is_patient).err()) {
+            if outlasts(wait) {
+                return Err(wait);
+            }
+            let ms = wait.as_millis();
+            tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
@@ -601,9 +610,11 @@ impl Backend {
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }
 
-    /// Returns the path of `url`, without its query, as it may be shown.
-    fn landed(&self, url: &Url) -> String {
-        cut(&self.secrets().text(url.path()), MOST_PATH).into_owned()
+    /// Returns the path of `url`, without its query, as it may be shown, where that is not what was
+    /// planned. One that has files in it is not shown.
+    fn landed(&self, plan: &CallPlan, url: &Url) -> Option<String> {
+        let is_elsewhere = *url != plan.url && plan.shown.is_none();
+        is_elsewhere.then(|| cut(&self.secrets().text(url.path()), MOST_PATH).into_owned())
     }
 
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole

@@ -49,6 +49,7 @@ mod hosts_seen;
 mod house;
 mod import;
 mod import_files;
+mod import_wire;
 mod imports;
 mod includes;
 mod jq;
