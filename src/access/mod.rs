@@ -9,6 +9,8 @@ mod origin;
 
 use std::fmt;
 
+use url::Url;
+
 pub use self::origin::{AllowedOrigin, NoOrigin};
 use crate::{
     descriptor::{model::Access, template::Elsewhere},
@@ -192,14 +194,14 @@ impl Policy {
         access: Option<&Access>,
         elsewhere: Option<&Elsewhere>,
     ) -> Decision {
+        let is_admitted = |url: &Url| self.origins.iter().any(|allowed| allowed.is_at(url));
         match elsewhere {
             None => {}
             Some(Elsewhere::Unclear) => return Decision::Deny(Denial::Host),
+            Some(Elsewhere::Origin(url)) if is_admitted(url) => {}
             Some(Elsewhere::Origin(url)) => {
-                if !self.origins.iter().any(|allowed| allowed.is_at(url)) {
-                    let origin = url.origin().ascii_serialization();
-                    return Decision::Deny(Denial::Origin { origin });
-                }
+                let origin = url.origin().ascii_serialization();
+                return Decision::Deny(Denial::Origin { origin });
             }
         }
         let level = || access.map_or(UNCLASSIFIED, Access::as_str).to_owned();

@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
-use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
@@ -26,15 +25,8 @@ use super::{
 };
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
-    config::{
-        BackendSettings, Timeouts,
-        credentials::{CredentialSource, SourceError},
-    },
-    descriptor::{
-        model::{Auth, CredentialName, Method},
-        rules::Pace,
-        switch::Switch,
-    },
+    config::{BackendSettings, Timeouts},
+    descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
     secrets::Secrets,
     text::cut,
@@ -110,15 +102,6 @@ pub(crate) struct Exchange {
     pub(crate) _sending: Sending,
 }
 
-/// Has no credential, and is asked for none.
-struct NoCredential;
-
-impl CredentialSource for NoCredential {
-    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
-        Err(SourceError::NotAsked)
-    }
-}
-
 /// How an answer is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -179,8 +162,7 @@ impl Backend {
     /// Returns a client of the same place without the credential. What the operator adds to each request
     /// stays.
     pub(crate) fn without_credential(&self) -> Self {
-        let authenticator = Authenticator::new(Auth::None, Box::new(NoCredential));
-        let plain = Self::new(self.settings.clone(), self.base.clone(), authenticator);
+        let plain = Self::new(self.settings.clone(), self.base.clone(), Authenticator::none());
         plain
             .with_guard(self.guard.clone())
             .with_pace(self.pacer.pace())

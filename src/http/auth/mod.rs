@@ -23,6 +23,7 @@ use std::{
 };
 
 use http::{HeaderMap, StatusCode, header};
+use secrecy::SecretString;
 use url::Url;
 
 use self::state::{HeldCookie, State};
@@ -35,9 +36,9 @@ use super::{
     login::{Login, LoginError, Site},
 };
 use crate::{
-    config::credentials::CredentialSource,
+    config::credentials::{CredentialSource, SourceError},
     descriptor::{
-        model::{Auth, Placement},
+        model::{Auth, CredentialName, Placement},
         rules::{AuthRules, Optional, Refused},
     },
     secrets::{MASK, Secrets},
@@ -47,6 +48,15 @@ use crate::{
 #[derive(Clone)]
 pub struct Authenticator {
     state: Arc<State>,
+}
+
+/// Has no credential, and is asked for none.
+struct NoCredential;
+
+impl CredentialSource for NoCredential {
+    fn find(&self, _: &CredentialName) -> Result<SecretString, SourceError> {
+        Err(SourceError::NotAsked)
+    }
 }
 
 impl fmt::Debug for Authenticator {
@@ -60,6 +70,11 @@ impl Authenticator {
     /// Authenticates by `auth` with values from `source`.
     pub fn new(auth: Auth, source: Box<dyn CredentialSource>) -> Self {
         Self::with_rules(auth, AuthRules::default(), source)
+    }
+
+    /// Adds nothing.
+    pub(crate) fn none() -> Self {
+        Self::new(Auth::None, Box::new(NoCredential))
     }
 
     /// Does what [`new`](Self::new) does for an API about whose credential more is known. Which of
