@@ -26,7 +26,7 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub(crate) use self::file::read;
+pub(crate) use self::file::{read, read_public};
 pub use self::{
     file::SecretFileError,
     source::{BackendCredentials, CredentialSource, SourceError},

@@ -260,8 +260,7 @@ impl Backend {
     /// A credential is missing, or a login failed.
     pub async fn log_in(&self) -> Result<(), ExchangeError> {
         let is_optional = self.is_credential_optional();
-        let path = self.base.as_url().path();
-        self.applied(&self.own, path, Door::Terminal, is_optional).await.map(drop)
+        self.applied(self.base.as_url().path(), Door::Terminal, is_optional).await.map(drop)
     }
 
     /// Sends `plan`, following redirects and repeating as `rules` allow.
@@ -302,8 +301,7 @@ impl Backend {
     ) -> Result<Exchange, ExchangeError> {
         let place = self.place(plan)?;
         let client = &self.client(place, purpose)?;
-        let path = plan.url.path();
-        let mut applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
+        let mut applied = self.applied_to(place, plan).await?;
         let headers = self.headers(place, plan, how.0);
         let started = Instant::now();
         let outlasts = |pause: Duration| {
@@ -312,16 +310,9 @@ impl Backend {
         let mut attempts = 0;
         let mut renewed = false;
         loop {
-            let wait = place.throttle.wait().or_else(|| self.pacer.take(rules.is_patient).err());
-            if let Some(wait) = wait {
-                if outlasts(wait) {
-                    let error = self.failed(plan, SendErrorKind::RateLimited { wait });
-                    return Err(SendError { attempts, ..error }.into());
-                }
-                let ms = wait.as_millis();
-                tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
-                tokio::time::sleep(wait).await;
-                continue;
+            if let Err(wait) = self.paced(place, rules.is_patient, outlasts).await {
+                let error = self.failed(plan, SendErrorKind::RateLimited { wait });
+                return Err(SendError { attempts, ..error }.into());
             }
             attempts += 1;
             let sent = Instant::now();
@@ -341,7 +332,7 @@ impl Backend {
                 renewed = true;
                 self.authenticator.forget(&applied);
                 drop(outcome);
-                applied = self.applied(place, path, plan.door, plan.credential_optional).await?;
+                applied = self.applied_to(place, plan).await?;
                 continue;
             }
             let retry = attempts - 1 - u32::from(renewed);
@@ -366,9 +357,7 @@ impl Backend {
                         self.authenticator.observe(status, response.headers(), &url);
                     }
                     let retry_after = rules.retry_after(response.headers());
-                    // What has files in its path is not shown.
-                    let is_elsewhere = url != plan.url && plan.shown.is_none();
-                    let landed = is_elsewhere.then(|| self.landed(&url));
+                    let landed = self.landed(plan, &url);
                     let _sending = sending;
                     Ok(Exchange { response, attempts, retry_after, refusal, landed, _sending })
                 }
@@ -376,6 +365,24 @@ impl Backend {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// Waits until the limits of a place let a request go; one that would outlast the call is the error.
+    async fn paced(
+        &self,
+        place: &Place,
+        is_patient: bool,
+        outlasts: impl Fn(Duration) -> bool,
+    ) -> Result<(), Duration> {
+        while let Some(wait) = place.throttle.wait().or_else(|| self.pacer.take(is_patient).err()) {
+            if outlasts(wait) {
+                return Err(wait);
+            }
+            let ms = wait.as_millis();
+            tracing::debug!(backend = %self.settings.name, ms, "waiting for the rate limit");
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// Returns why an answer refuses whatever is asked, and the answer. One that may do so by its
@@ -408,17 +415,25 @@ impl Backend {
         (Ok((Answered { response, url }, sending)), refusal)
     }
 
-    /// Returns what goes to `place` of the credential; a login is made with the client of this backend.
-    async fn applied(
+    /// Returns what a request to `place` carries of the credential.
+    async fn applied_to(
         &self,
         place: &Place,
-        path: &str,
-        door: Door,
-        is_optional: bool,
+        plan: &CallPlan,
     ) -> Result<Arc<Applied>, ExchangeError> {
         if !place.has_credential {
             return Ok(Arc::default());
         }
+        self.applied(plan.url.path(), plan.door, plan.credential_optional).await
+    }
+
+    /// Returns the credential; a login is made with the client of this backend.
+    async fn applied(
+        &self,
+        path: &str,
+        door: Door,
+        is_optional: bool,
+    ) -> Result<Arc<Applied>, ExchangeError> {
         let site = || {
             let client = self.client(&self.own, Use::Answers).map_err(Unready::Client)?;
             let (settings, base) = (self.settings.clone(), self.base.clone());
@@ -613,9 +628,11 @@ impl Backend {
         SendError { backend: self.settings.name.clone(), request, kind, attempts: 1 }
     }
 
-    /// Returns the path of `url`, without its query, as it may be shown.
-    fn landed(&self, url: &Url) -> String {
-        cut(&self.secrets().text(url.path()), MOST_PATH).into_owned()
+    /// Returns the path of `url`, without its query, as it may be shown, where that is not what was
+    /// planned. One that has files in it is not shown.
+    fn landed(&self, plan: &CallPlan, url: &Url) -> Option<String> {
+        let is_elsewhere = *url != plan.url && plan.shown.is_none();
+        is_elsewhere.then(|| cut(&self.secrets().text(url.path()), MOST_PATH).into_owned())
     }
 
     /// Returns `GET /vms/x`: the method and the path below the base URL, without the query, or the whole

@@ -17,7 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{certificate::Details, client::ClientError, guard, tls};
@@ -74,6 +74,12 @@ pub enum IdentityError {
     Proxy,
 }
 
+impl IdentityError {
+    fn file(setting: &'static str, path: &Path, reason: SecretFileError) -> Self {
+        Self::File { setting, path: path.display().to_string(), reason }
+    }
+}
+
 /// The files of a client certificate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IdentityFiles<'settings> {
@@ -121,16 +127,24 @@ impl<'settings> IdentityFiles<'settings> {
         }
         let provider = tls::install_provider();
         let name = |path: &Path| path.display().to_string();
-        let of_cert = text("client_cert", self.cert)?;
+        let cert = match self.key {
+            Some(_) => credentials::read_public(self.cert),
+            None => credentials::read(self.cert),
+        };
+        let cert = cert.map_err(|reason| IdentityError::file("client_cert", self.cert, reason))?;
         let chain: Result<Vec<CertificateDer<'static>>, _> =
-            CertificateDer::pem_slice_iter(of_cert.expose_secret().as_bytes()).collect();
+            CertificateDer::pem_slice_iter(cert.expose_secret().as_bytes()).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
         let chain = chain.ok_or_else(|| IdentityError::NoCertificate(name(self.cert)))?;
-        let (setting, path, of_key) = match self.key {
-            Some(path) => ("client_key", path.as_path(), text("client_key", path)?),
-            None => ("client_cert", self.cert, of_cert),
+        let (setting, path, key) = match self.key {
+            Some(path) => {
+                let key = credentials::read(path);
+                let key = key.map_err(|reason| IdentityError::file("client_key", path, reason))?;
+                ("client_key", path.as_path(), key)
+            }
+            None => ("client_cert", self.cert, cert),
         };
-        let key = PrivateKeyDer::from_pem_slice(of_key.expose_secret().as_bytes());
+        let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes());
         let key = key.map_err(|_| IdentityError::NoKey { setting, path: name(path) })?;
         let made = CertifiedKey::from_der(chain, key, &provider);
         made.map(|made| Identity(Arc::new(made))).map_err(|error| IdentityError::Unfit {
@@ -147,14 +161,6 @@ impl<'settings> IdentityFiles<'settings> {
     fn print(self) -> Print {
         Print([Some(self.cert), self.key.map(PathBuf::as_path)].map(|path| Stamp::of(path?)))
     }
-}
-
-/// Reads a file that chooses who we are: one that only the operator can have written.
-fn text(setting: &'static str, path: &Path) -> Result<SecretString, IdentityError> {
-    credentials::read(path).map_err(|reason| {
-        let path = path.display().to_string();
-        IdentityError::File { setting, path, reason }
-    })
 }
 
 /// What two files were when they were looked at; `None` for one that was not there.

@@ -2,8 +2,8 @@
 //! says, as an independent reader has it. See `tests/third_party/openapi_reader`.
 //!
 //! `DADL_OPENAPI_READER_PYTHON` names a Python that has its requirements, `DADL_OPENAPI_DOCS` the folder
-//! of documents; that of Xen Orchestra is compared as well where `DADL_XO_OPENAPI` names it.
-//! `cargo test` ignores this.
+//! of documents; our own are compared as well, and that of Xen Orchestra where `DADL_XO_OPENAPI` names
+//! it. `cargo test` ignores this.
 
 #![expect(clippy::disallowed_methods, reason = "the program itself has no such variables")]
 
@@ -11,7 +11,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::openapi_documents::others;
+use crate::openapi_documents::{others, own};
 
 #[test]
 #[ignore = "needs DADL_OPENAPI_READER_PYTHON and DADL_OPENAPI_DOCS"]
@@ -29,6 +29,7 @@ fn every_operation_arrives_as_its_document_says() {
         .arg(env!("CARGO_BIN_EXE_dadl-mcp"))
         .arg(&results)
         .args(others())
+        .args(own())
         .args(xen_orchestra)
         .status()
         .expect("DADL_OPENAPI_READER_PYTHON can be run");

@@ -237,3 +237,71 @@ fn what_an_api_keeps_from_models_is_no_read() {
     let (confirm, deny) = (says("confirm", "read", "write"), says("deny", "admin", "dangerous"));
     assert_eq!(messages, [("access", &*confirm), ("access", &*deny), ("access", &*deny)]);
 }
+
+/// A document with one operation that reads, about which its API says this.
+fn hinted(path: &str, said: &str) -> String {
+    let said = if said.is_empty() { String::new() } else { format!(", {said}") };
+    format!(
+        "openapi: 3.0.0\ninfo: {{title: Pets, version: '1'}}\npaths:\n  /cats:\n{path}    get: \
+         {{operationId: listCats{said}}}\n"
+    )
+}
+
+#[test]
+fn a_hint_that_came_after_the_import_is_a_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(folder.path().join("api.yaml"), text).unwrap();
+    let import = |output: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dadl-mcp"))
+            .args(["import", "api.yaml", "--force", "--output", output])
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    write(&hinted("", ""));
+    assert_eq!(import("before.dadl").0, Some(0));
+    let compared = |descriptor: &str| {
+        let run = drift(folder.path(), &[descriptor, "api.yaml", "--json"]);
+        let found: Value = serde_json::from_str(&run.out).unwrap();
+        let found = found["differences"].as_array().unwrap().clone();
+        assert_eq!(run.code, Some(if found.is_empty() { 0 } else { 7 }), "{}", run.err);
+        found.iter().map(|it| it["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (said, key, word, least) in [
+        ("x-mcp: {exposure: confirm}", "x-mcp", "confirm", "write"),
+        ("x-mcp: {annotations: {destructiveHint: true}}", "x-mcp", "deny", "dangerous"),
+        ("x-openai-isConsequential: true", "x-openai-isConsequential", "confirm", "write"),
+        ("x-ms-visibility: internal", "x-ms-visibility", "confirm", "write"),
+        ("x-mcp-destructive: true", "x-mcp-destructive", "deny", "dangerous"),
+        ("x-mcp-exposure: deny", "x-mcp-exposure", "deny", "dangerous"),
+        ("x-mcp: false", "x-mcp", "no", "dangerous"),
+        ("x-mcp-ignore: 'true'", "x-mcp-ignore", "no", "dangerous"),
+        ("x-speakeasy-mcp: {disabled: true}", "x-speakeasy-mcp", "no", "dangerous"),
+    ] {
+        write(&hinted("", said));
+        let expected = format!(
+            "the API says {word} of it ({key}), and the tool has the level read, not {least}"
+        );
+        assert_eq!(compared("before.dadl"), std::slice::from_ref(&expected), "{said}");
+        // What stands at the path counts for its operations.
+        write(&hinted(&format!("    {said}\n"), ""));
+        assert_eq!(compared("before.dadl"), [expected], "{said}");
+        write(&hinted("", said));
+        let (code, lines) = import("after.dadl");
+        if word == "no" {
+            // Only a plain no leaves an operation out; here there is no other.
+            assert_ne!(code, Some(0));
+            assert!(lines.contains("the API gives `list_cats` to no model"), "{said}: {lines}");
+        } else {
+            assert_eq!((code, lines.contains("0 excluded")), (Some(0), true), "{said}: {lines}");
+            assert_eq!(compared("after.dadl"), [""; 0], "{said}");
+        }
+    }
+    for said in ["x-mcp: true", "x-openai-isConsequential: false", "x-other: deny", ""] {
+        write(&hinted("", said));
+        assert_eq!(compared("before.dadl"), [""; 0], "{said}");
+    }
+}

@@ -512,6 +512,7 @@ pub(crate) mod events {
             number += batch.taken.items.len() as u64;
             for item in &batch.taken.items {
                 let item: Value = serde_json::from_str(item).unwrap();
+                assert!(item.get("gap").is_none(), "{item}");
                 if let Some(text) = described(&item) {
                     assert_eq!(text, format!("change {next}"));
                     next += 1;

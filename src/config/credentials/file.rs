@@ -43,12 +43,34 @@ pub enum SecretFileError {
 ///
 /// See [`SecretFileError`].
 pub(crate) fn read(path: &Path) -> Result<SecretString, SecretFileError> {
-    let unreadable = |error: std::io::Error| SecretFileError::Unreadable(error.to_string());
-    let file = File::open(path).map_err(unreadable)?;
-    if let Some(doubt) = trust::opened(path, &file).map_err(unreadable)? {
-        return Err(SecretFileError::Untrusted(doubt));
-    }
+    let file = opened(path)?;
     warn_when_open_to_all(path, &file);
+    text(file)
+}
+
+/// Reads a file that everybody may see, and that decides as much as a secret does: a certificate.
+///
+/// # Errors
+///
+/// See [`SecretFileError`].
+pub(crate) fn read_public(path: &Path) -> Result<SecretString, SecretFileError> {
+    text(opened(path)?)
+}
+
+/// Opens a file that only the operator can have written.
+fn opened(path: &Path) -> Result<File, SecretFileError> {
+    let file = File::open(path).map_err(unreadable)?;
+    match trust::opened(path, &file).map_err(unreadable)? {
+        Some(doubt) => Err(SecretFileError::Untrusted(doubt)),
+        None => Ok(file),
+    }
+}
+
+fn unreadable(error: std::io::Error) -> SecretFileError {
+    SecretFileError::Unreadable(error.to_string())
+}
+
+fn text(file: File) -> Result<SecretString, SecretFileError> {
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() as u64 > MOST_BYTES {

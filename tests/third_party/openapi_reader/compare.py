@@ -48,7 +48,7 @@ class Comparison:
         self.found, self.made = [], set()
 
     def differs(self, operation, mode, kind, place, detail, arguments=None, others=()):
-        """Keeps a difference. What is no tool or parameter may be told in the report of the import."""
+        """Keeps a difference. What is no tool or parameter may be in the report of the import."""
         why = ""
         if kind.startswith("no "):
             lost = self.program.lost
@@ -96,16 +96,15 @@ class Comparison:
             return
         offers = self.document.offers(operation.value)
         found = list(differences(requests[0], operation, call, offers))
-        if "?" not in operation.path and "#" not in operation.path:
-            judged = self.judge.differences(requests[0], operation, call.given, call.body)
-            self.counts["judged"] += judged is not None
-            found += judged or []
+        judged = self.judge.differences(requests[0], operation, call.given, call.body)
+        self.counts["judged"] += judged is not None
+        found += judged or []
         for kind, place, detail in found:
             self.differs(operation, mode, kind, place, detail, call.arguments)
 
 
 def reasons():
-    """The lines of reasons.txt: kind, document, operation, why; each but the last with `*` and `?`."""
+    """The lines of reasons.txt: kind, document and operation, with `*` and `?`, and why."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reasons.txt")
     with open(path, encoding="utf-8") as file:
         lines = [line.strip() for line in file]
@@ -136,9 +135,7 @@ def main():
     needed, unexplained = set(), []
     for one in found:
         what = (one.kind, one.document, one.operation)
-        fit = [
-            at for at, line in enumerate(lines) if all(map(fnmatch.fnmatchcase, what, line))
-        ]
+        fit = [at for at, it in enumerate(lines) if all(map(fnmatch.fnmatchcase, what, it))]
         needed.update(fit)
         if not fit and not one.why:
             unexplained.append(one._asdict())

@@ -13,16 +13,21 @@ HOPS = 20
 
 
 class Loader(yaml.CSafeLoader):
-    """Reads YAML 1.2: `off` and dates are text."""
+    """Reads YAML 1.2: `off`, `12:30` and dates are text."""
 
 
+OLD = tuple("tag:yaml.org,2002:" + kind for kind in ("bool", "float", "int", "timestamp"))
 Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in OLD]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+for kind, pattern, first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", "-+.0123456789"),
+):
+    tag = "tag:yaml.org,2002:" + kind
+    Loader.add_implicit_resolver(tag, re.compile(f"^(?:{pattern})$"), list(first))
 
 
 def load(path):
@@ -90,15 +95,8 @@ class Document:
             value, place = self.resolver.lookup(target).contents, reference[1:]
         return value, place
 
-    def at(self, place):
-        value = self.root
-        for part in place.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        return value
-
     def merged(self, schema, depth=0):
-        """A schema with references followed and `allOf` merged into it; its members are as they were."""
+        """A schema with references followed and `allOf` merged; its members are as they were."""
         if not isinstance(schema, dict):
             return {}
         if self.is_json_schema and "$ref" in schema and len(schema) > 1 and depth <= 12:

@@ -109,13 +109,12 @@ def openapi3(parameters):
 
 
 def is_unread(parameter, document):
-    """Whether it is no judge of a parameter: of its style, or of a union, which it reads as text."""
-    if parameter.get("style") in UNREAD or "content" in parameter or parameter["in"] == "cookie":
+    """Whether it is no judge of a parameter: of its style, of objects, which it parts after it has
+    decoded them, or of a union, which it reads as text."""
+    if parameter.get("style") in UNREAD or "content" in parameter:
         return True
     kinds = types(document.merged(parameter.get("schema")))
-    is_exploded = parameter.get("explode", True)
-    is_object = kinds == ["object"] and parameter["in"] == "query" and is_exploded
-    return len(kinds) != 1 or is_object
+    return len(kinds) != 1 or kinds == ["object"]
 
 
 def is_mixed(one):
@@ -129,8 +128,9 @@ class Judge:
         self.whole, self.document = document, Document(lenient(document.root, document))
 
     def differences(self, request, operation, given, body):
-        """What it reads otherwise; `None` where it cannot tell. A path with a query is none of OpenAPI."""
-        method, path, place = operation.method, operation.path, operation.place
+        """What it reads otherwise; `None` where it cannot tell."""
+        method, place = operation.method, operation.place
+        path = operation.path.partition("?")[0]
         item, value = (lenient(it, self.whole) for it in (operation.item, operation.value))
         found = self.document.parameters(operation._replace(item=item, value=value))
         declared, content = [dict(parameter) for parameter, _, _ in found], None
@@ -154,7 +154,7 @@ class Judge:
         content = content if request.body and is_read else None
         read = self.read(request, method, path, declared, content)
         if read.errors and content and essence(body.media).endswith("json"):
-            # A value that is not valid itself, such as one that has two forms of `oneOf`, says nothing.
+            # A value that is not valid itself, such as one with two forms of `oneOf`, says nothing.
             own = request._replace(body=json.dumps(body.value).encode())
             if self.read(own, method, path, declared, content).errors:
                 return None

@@ -7,7 +7,7 @@ import subprocess
 
 import yaml
 
-from document import essence
+from document import Loader, essence
 from wire import Client
 
 
@@ -98,7 +98,7 @@ class Program:
         command = [binary, "serve", "--config", config, "--files", self.files]
         self.client = Client(command, self.environment, os.path.join(folder, "log"))
         listed = self.client.tools()
-        whole = yaml.load(text, yaml.CSafeLoader)
+        whole = yaml.load(text, Loader)
         rules = (whole.get("_dadl_mcp") or {}).get("requests") or {}
         self.tools = {}
         for name, tool in whole["backend"]["tools"].items():

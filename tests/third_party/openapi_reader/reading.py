@@ -1,4 +1,4 @@
-"""Reads a request as OpenAPI says, over the bytes as they came, and compares it with what was given.
+"""Reads a request as OpenAPI says, over the bytes as they came, and compares it with a call.
 
 Each difference is a kind, the place in the document that it is about, and details.
 """
