@@ -37,11 +37,17 @@ pub(super) fn compose(tool: &Tool, arguments: &Arguments) -> (PlannedBody, Optio
         BodyKind::Form => {
             let mut pairs = String::new();
             let usual = members.clone().filter(|(param, _)| param.form.style == Style::Usual);
-            for (name, value) in object(tool, usual, arguments.others()) {
+            let plain = usual.clone().filter(|(param, _)| !param.form.allow_reserved);
+            for (name, value) in object(tool, plain, arguments.others()) {
                 encode::push_query(&mut pairs, &name, &value);
             }
+            for (param, value) in usual.filter(|(param, _)| param.form.allow_reserved) {
+                encode::push_pairs(&mut pairs, param.wire(), value, encode::reserved);
+            }
             for (param, value) in members {
-                for (name, value) in style::pairs(param, value, encode::value) {
+                let allows = param.form.allow_reserved && param.form.style.is_listed();
+                let item = if allows { encode::reserved_item } else { encode::value };
+                for (name, value) in style::pairs(param, value, item) {
                     encode::push_pair(&mut pairs, &name, &value);
                 }
             }

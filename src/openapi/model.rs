@@ -163,6 +163,8 @@ pub struct Auth {
     pub schemes: Vec<Scheme>,
     /// Why it is a choice: other schemes of the document, by their names.
     pub others: Vec<String>,
+    /// Whether the operator shows a client certificate, which no descriptor has.
+    pub has_certificate: bool,
 }
 
 /// What the credential is to an operation.

@@ -174,6 +174,8 @@ pub(super) fn facts(shape: &Shape) -> Vec<String> {
     }
     let what = if shape.kinds.contains(ParamKind::Array) {
         " items"
+    } else if shape.kinds.contains(ParamKind::Object) {
+        " members"
     } else if shape.kinds.contains(ParamKind::String) && !shape.kinds.contains(ParamKind::Integer) {
         " characters"
     } else {
@@ -189,6 +191,7 @@ pub(super) fn facts(shape: &Shape) -> Vec<String> {
             (None, Some(max)) => Some(format!("At most {max}{what}.")),
             (None, None) => None,
         });
+        facts.extend(shape.checks.iter().cloned());
     }
     if let Some(default) = shape.default.as_ref().filter(|value| is_short(value)) {
         facts.push(format!("Default {}.", shown(default)));
@@ -202,6 +205,20 @@ pub(super) fn facts(shape: &Shape) -> Vec<String> {
         facts.push(format!("E.g. {}.", shown(example)));
     }
     facts
+}
+
+/// Returns whether the server checks something within the value that nothing says.
+pub(super) fn has_checks_inside(shape: &Shape) -> bool {
+    let has_checks = |inner: &Shape| {
+        let is_least = |min: &str| min != "0";
+        inner.values.is_empty()
+            && (inner.min.as_deref().is_some_and(is_least)
+                || inner.max.is_some()
+                || !inner.checks.is_empty())
+            || has_checks_inside(inner)
+    };
+    shape.items.as_deref().is_some_and(has_checks)
+        || shape.members.iter().any(|member| !member.shape.read_only && has_checks(&member.shape))
 }
 
 fn is_short(value: &Value) -> bool {
@@ -294,6 +311,10 @@ fn write_type(shape: &Shape, depth: usize, text: &mut String) -> bool {
             }
             ParamKind::Object if !shape.members.is_empty() && depth < 2 => {
                 is_whole &= write_members(shape, depth + 1, text);
+            }
+            ParamKind::Object if shape.is_cut || !shape.members.is_empty() => {
+                text.push_str("object");
+                is_whole = false;
             }
             other => text.push_str(word(other)),
         }

@@ -1,5 +1,7 @@
 //! `import`, as the real binary does it, on documents of many styles.
 
+mod places;
+
 use std::{
     collections::HashSet,
     fs,
@@ -8,11 +10,15 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dadl_mcp::descriptor::{
-    load,
-    model::{Descriptor, Tool},
-    source::Source,
+use dadl_mcp::{
+    descriptor::{
+        load,
+        model::{Descriptor, Tool},
+        source::Source,
+    },
+    openapi,
 };
+use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
 use crate::{
@@ -226,14 +232,18 @@ impl<'doc> Reading<'doc> {
     }
 }
 
-/// Compares a descriptor with a reading of its own; returns how much there was to compare.
-fn accounted_for(document: &Path, descriptor: &Descriptor, report: &Value) -> (usize, usize) {
+fn parsed(document: &Path) -> Value {
     let bytes = fs::read_to_string(document).unwrap();
-    let root: Value = if bytes.trim_start().starts_with('{') {
+    if bytes.trim_start().starts_with('{') {
         serde_json::from_str(&bytes).unwrap()
     } else {
         serde_saphyr::from_str(&bytes).unwrap()
-    };
+    }
+}
+
+/// Compares a descriptor with a reading of its own; returns how much there was to compare.
+fn accounted_for(document: &Path, descriptor: &Descriptor, report: &Value) -> (usize, usize) {
+    let root = parsed(document);
     let remarks = report["remarks"].as_array().unwrap();
     let places = remarks.iter().map(|remark| remark["place"].as_str().unwrap()).collect();
     let mut reading = Reading {
@@ -291,6 +301,33 @@ fn become_descriptors(documents: &[PathBuf]) -> usize {
 #[test]
 fn documents_of_every_version_become_descriptors() {
     assert!(become_descriptors(&own()) >= 5);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_silently(
+        document in any::<Index>(),
+        place in any::<Index>(),
+        keyword in "[a-z]{1,6}[Q~/][a-zA-Z ]{0,6}",
+        value in prop::sample::select(vec![json!(null), json!(false), json!("x"), json!({}), json!([{}])]),
+    ) {
+        let documents: Vec<PathBuf> = own();
+        let document: &PathBuf = document.get(&documents);
+        let mut root = parsed(document);
+        let places = places::places(&root);
+        prop_assert!(places.len() > 5);
+        let place = place.get(&places);
+        let object = root.pointer_mut(place).unwrap().as_object_mut().unwrap();
+        object.insert(keyword.clone(), value);
+        let (_, remarks) = openapi::read(root.to_string().as_bytes()).unwrap();
+        let expected = format!("{place}/{}", keyword.replace('~', "~0").replace('/', "~1"));
+        let is_told = remarks.list().iter().any(|it| {
+            it.kind == openapi::report::Kind::Lost && it.place == expected
+        });
+        prop_assert!(is_told, "{expected} is lost silently");
+    }
 }
 
 #[test]

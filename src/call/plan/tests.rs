@@ -490,6 +490,22 @@ fn delimiters_stay_where_the_api_allows_them() {
 }
 
 #[test]
+fn delimiters_stay_in_a_form_as_well() {
+    let post = |kind: &str, style| {
+        let tool = tool("POST", "/x", &[&format!("n:body:{kind}"), "m:body:string"]);
+        with(tool, |tool| {
+            tool.http_mut().unwrap().body = BodyKind::Form;
+            tool.params[0].form.style = style;
+            tool.params[0].form.allow_reserved = true;
+        })
+    };
+    let sent = text(post("string", Style::Usual), json!({"n": "a:/?b&c=d", "m": "a/b"}));
+    assert!(sent.ends_with("\n\nm=a%2Fb&n=a:/?b%26c%3Dd"), "{sent}");
+    let sent = text(post("array", listed(Lead::None, false)), json!({"n": ["a/b,c", "d"]}));
+    assert!(sent.ends_with("\n\nn=a/b%2Cc,d"), "{sent}");
+}
+
+#[test]
 fn cookies_are_one_field() {
     let get = || {
         let tool = tool("GET", "/x", &["a:cookie:string", "b:cookie:integer", "l:cookie:array"]);

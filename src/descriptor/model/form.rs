@@ -13,7 +13,7 @@ pub struct Form {
     pub style: Style,
     /// Whether null is a value.
     pub nullable: bool,
-    /// Whether `:/?@!$()*,;` stay in the values of a query.
+    /// Whether `:/?@!$()*,;` stay in the values of a query or a form.
     pub allow_reserved: bool,
     /// Whether it is all of the body or of the query.
     pub whole: Option<Whole>,

@@ -20,6 +20,12 @@ pub(super) fn write(auth: &Auth, name: &str, out: &mut Written) {
         let others = cut(&others, MAX_OTHERS);
         out.line(2, &format!("# review: the document has other ways as well: {others}"));
     }
+    if auth.has_certificate {
+        out.line(
+            2,
+            "# A client certificate is set for the backend: `client_cert` and `client_key`.",
+        );
+    }
     out.line(2, "auth:");
     let keys = match auth.schemes.first() {
         Some(scheme) => keys(scheme, &credential(auth, 0), name),

@@ -231,7 +231,10 @@ fn mend(
                 let place = &tool.operation.place;
                 let plain = format!("{}.", tool.operation.line());
                 if tool.description == plain {
-                    gone.insert(index);
+                    if gone.insert(index) {
+                        let message = format!("the operation is left out: {what}");
+                        remarks.lost(place, message, "describe it by hand");
+                    }
                     continue;
                 }
                 let message = format!("the description of `{}` is left out: {what}", tool.name);
@@ -245,8 +248,14 @@ fn mend(
                 if is_text && (tool.terse.insert(at) || tool.silent.insert(at)) {
                     let message = format!("the description of `{shown}` is left out: {what}");
                     remarks.lost(&input.place, message, "write one");
-                } else if input.location == Location::Path {
-                    gone.insert(index);
+                } else if input.location == Location::Path || input.required {
+                    if gone.insert(index) {
+                        let message = format!(
+                            "left out, since no call could succeed: `{shown}` is required: {what}"
+                        );
+                        let help = "correct the document, or describe the operation by hand";
+                        remarks.lost(&tool.operation.place, message, help);
+                    }
                 } else {
                     tool.dropped.insert(at);
                     let message = format!("the parameter `{shown}` is left out: {what}");

@@ -35,7 +35,10 @@ impl<'doc> Schemas<'doc> {
         let keywords = object.keywords(self.is_swagger);
         for (key, value) in map.iter().filter(|(key, _)| !key.starts_with("x-")) {
             let key = key.as_str();
-            if keywords.read.contains(&key) || keywords.silent.contains(&key) {
+            // A body is of the types that it has itself.
+            let is_idle = key == "consumes" && map.contains_key("requestBody");
+            let is_known = keywords.read.contains(&key) || keywords.silent.contains(&key);
+            if is_known && !is_idle {
                 if object == Object::Schema && !fits(key, value) {
                     self.odd(key, value, place);
                 }
@@ -45,6 +48,10 @@ impl<'doc> Schemas<'doc> {
                 continue;
             }
             let known = keywords.lost.iter().find(|(known, _)| *known == key);
+            // Tokens are renewed where they come from.
+            if key == "refreshUrl" && map.get("tokenUrl") == Some(value) {
+                continue;
+            }
             // A container of what is referred to is no keyword.
             if known.is_some() && says_nothing(value)
                 || known.is_none() && self.documents.is_referred(&at(place, key))

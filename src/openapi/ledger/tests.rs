@@ -150,6 +150,7 @@ fn a_keyword_of_another_version_counts_as_the_reader_takes_it() {
         (&new, Object::Schema, "const", false),
         (&new, Object::Parameter, "collectionFormat", true),
         (&new, Object::Operation, "produces", true),
+        (&new, Object::Operation, "consumes", false),
         (&new, Object::Root, "host", true),
         (&new, Object::Root, "securityDefinitions", true),
         (&old, Object::Parameter, "style", true),

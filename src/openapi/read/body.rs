@@ -4,8 +4,9 @@ use mime::Mime;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Dialect, Reader, essence, list_of,
-    params::{Declared, MAX_DESCRIPTION, collection, styled},
+    Dialect, Reader, encoding, essence, list_of,
+    params::{Declared, MAX_DESCRIPTION},
+    style::{collection, styled},
 };
 use crate::{
     descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole},
@@ -129,8 +130,10 @@ impl<'doc> Reader<'doc> {
             shape.description = body.get("description").and_then(Value::as_str).map(str::to_owned);
         }
         self.schemas.complete(&mut shape, &at(&place, "schema"));
+        let encoding = self.encoding(&chosen, media, &place);
+        encoding::files(&chosen, &encoding, &mut shape);
         self.whole(operation, &chosen, &shape, flag(body, "required"), &place);
-        self.encode(operation, media, &place, &shape);
+        self.encode(operation, &encoding, &shape);
         true
     }
 
@@ -267,6 +270,9 @@ impl<'doc> Reader<'doc> {
         media: &str,
     ) {
         let mut input = self.file(operation, shape, required, place, media);
+        if !self.keeps_shapes {
+            input.description = self.description(shape, place);
+        }
         input.union = Some(KindList::of(shape.kinds.iter()));
         input.form.nullable = shape.nullable;
         if let Some(items) = shape.items.as_deref().filter(|items| !items.kinds.is_any()) {
@@ -327,6 +333,11 @@ impl<'doc> Reader<'doc> {
         body: &Body,
     ) {
         operation.body_rules.open = shape.is_open;
+        if shape.min.as_deref().is_some_and(|min| min != "0") || shape.max.is_some() {
+            let message = "how many members the body has is checked, and not described";
+            let help = "say in the description of the tool how many a call needs";
+            self.schemas.remarks.lost(place, message, help);
+        }
         if shape.has_variants {
             let message = "not all members of the body go together: it has several forms";
             let help = "say in the descriptions which ones do, or write a tool for each form";
@@ -359,6 +370,7 @@ impl<'doc> Reader<'doc> {
                 Some(schema) => self.schemas.shape(schema, &at(&field.place, "schema")),
                 None => self.schemas.shape_of_parameter(field.value, &field.place),
             };
+            self.marks(field, &shape, Location::Body);
             if let Some(own) = field.value.get("description").and_then(Value::as_str) {
                 shape.description = Some(own.to_owned());
             }

@@ -25,7 +25,7 @@ pub(super) fn report(bytes: &[u8], remarks: &mut Remarks) {
         // It was read before, so that there is no error.
         let _ = walk.deserialize(&mut reader);
         for place in found {
-            remarks.mended(&place, "the key occurs twice; the last one was taken", HELP);
+            remarks.lost(&place, "the key occurs twice; the last one was taken", HELP);
         }
         return;
     }
@@ -35,7 +35,7 @@ pub(super) fn report(bytes: &[u8], remarks: &mut Remarks) {
     for finding in twice.take(MAX_FOUND) {
         let before = text.get(..finding.span.start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        remarks.mended("", format!("line {line}: {}", finding.message), HELP);
+        remarks.lost("", format!("line {line}: {}", finding.message), HELP);
     }
 }
 

@@ -10,6 +10,7 @@ mod params;
 mod path;
 mod security;
 mod server;
+mod style;
 mod twins;
 mod verdict;
 
@@ -124,6 +125,8 @@ struct Reader<'doc> {
     cut: usize,
     /// Whether a descriptor is filled in.
     keeps_shapes: bool,
+    /// What the operation must have and does not say where.
+    placeless: Option<String>,
 }
 
 /// A path with what all of its operations share.
@@ -168,6 +171,7 @@ impl<'doc> Reader<'doc> {
             found: 0,
             cut: 0,
             keeps_shapes: false,
+            placeless: None,
         }
     }
 

@@ -5,7 +5,11 @@ use std::collections::{HashMap, HashSet};
 use http::HeaderName;
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Item, Reader, answer::is_json};
+use super::{
+    Dialect, Item, Reader,
+    answer::is_json,
+    style::{Written, content, has_content, listed, styled},
+};
 use crate::{
     descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole},
     names::{header, param, path::placeholders},
@@ -57,19 +61,6 @@ pub(super) struct Declared<'doc> {
     pub(super) place: String,
 }
 
-/// How a container is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
-    /// As a descriptor writes it: a repeated name, or `name[key]`.
-    Usual,
-    /// As one text, or as pairs that have the names of its members.
-    Styled(Style),
-    /// The members of an object are parameters of their own.
-    Members,
-    /// In a way that a descriptor cannot say.
-    Other,
-}
-
 impl<'doc> Reader<'doc> {
     /// Returns the parameters of an operation: its own, and those of its path that it does not
     /// declare again. Says as well whether there are some that cannot be followed.
@@ -81,6 +72,7 @@ impl<'doc> Reader<'doc> {
     ) -> (Vec<Declared<'doc>>, bool) {
         let mut gone = false;
         let mut declared: Vec<Declared<'doc>> = Vec::new();
+        self.placeless = None;
         let mut seen: HashSet<(String, String)> = HashSet::new();
         let own = operation.get("parameters").map(|own| (own, at(place, "parameters")));
         for (list, place) in [own, path.get("parameters")].into_iter().flatten() {
@@ -115,7 +107,9 @@ impl<'doc> Reader<'doc> {
                         format!("the parameter `{}` is declared twice", excerpt(&parameter.name));
                     let help = "remove one of the two";
                     // The same twice says no more than once.
-                    if list.iter().filter(|other| *other == value).count() > 1 {
+                    let first =
+                        declared.iter().find(|it| key == (it.location.clone(), it.name.clone()));
+                    if first.is_some_and(|first| first.value == parameter.value) {
                         self.schemas.remarks.mended(&place, message, help);
                     } else {
                         self.schemas.remarks.lost(&place, message, help);
@@ -138,7 +132,11 @@ impl<'doc> Reader<'doc> {
             return None;
         };
         let name = map.get("name").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        let is_required = flag(map, "required");
         if name.is_empty() {
+            if is_required {
+                self.placeless = Some("a parameter is required, and has no name".to_owned());
+            }
             let message = "a parameter has no name, and was left out";
             self.schemas.remarks.lost(&found, message, "name it in the document");
             return None;
@@ -153,9 +151,12 @@ impl<'doc> Reader<'doc> {
             "body" => "body",
             "formdata" | "form" => "formData",
             _ => {
+                let name = excerpt(name);
+                if is_required {
+                    self.placeless = Some(format!("`{name}` is required, and has no place"));
+                }
                 let message = format!(
-                    "the parameter `{}` is in `{}`, which is no place",
-                    excerpt(name),
+                    "the parameter `{name}` is in `{}`, which is no place",
                     excerpt(written)
                 );
                 let help = "write path, query, header or cookie";
@@ -360,7 +361,7 @@ impl<'doc> Reader<'doc> {
             && !shape.kinds.contains(ParamKind::String)
             && location == Location::Query
             && !has_content(parameter);
-        if !is_object || self.written(parameter, &shape, location) != Written::Members {
+        if !is_object || self.written(parameter.value, &shape, location) != Written::Members {
             operation.inputs.push(input);
             return;
         }
@@ -388,6 +389,7 @@ impl<'doc> Reader<'doc> {
             let required = input.required && member.required;
             let mut made = self.made(&member.name, location, &member.shape, &member.place);
             made.required = required;
+            made.form.allow_reserved = input.form.allow_reserved;
             operation.inputs.push(made);
         }
     }
@@ -442,6 +444,7 @@ impl<'doc> Reader<'doc> {
     fn input(&mut self, parameter: &Declared<'doc>, shape: &Shape, location: Location) -> Input {
         let place = &parameter.place;
         let required = flag(parameter.value, "required");
+        self.marks(parameter, shape, location);
         if let Some((media, _)) = content(parameter.value) {
             // A value within a value: as JSON, or as text.
             let mut input = self.made(&parameter.name, location, shape, place);
@@ -461,12 +464,12 @@ impl<'doc> Reader<'doc> {
         }
         let mut input = self.made(&parameter.name, location, shape, place);
         input.required = required;
-        let is_query = location == Location::Query;
-        input.form.allow_reserved = is_query && flag(parameter.value, "allowReserved");
+        input.form.allow_reserved =
+            location == Location::Query && flag(parameter.value, "allowReserved");
         let is_container =
             shape.kinds.contains(ParamKind::Array) || shape.kinds.contains(ParamKind::Object);
         if is_container {
-            match self.written(parameter, shape, location) {
+            match self.written(parameter.value, shape, location) {
                 Written::Usual | Written::Members => {}
                 Written::Styled(style) => input = styled(input, style, shape),
                 Written::Other => {
@@ -485,58 +488,12 @@ impl<'doc> Reader<'doc> {
             }
         } else if location == Location::Path
             && let Some("label" | "matrix") = parameter.value.get("style").and_then(Value::as_str)
-            && let Written::Styled(style) = self.written(parameter, shape, location)
+            && let Written::Styled(style) = self.written(parameter.value, shape, location)
         {
             input.form.style = style;
             input.union = Some(KindList::of([input.kind]));
         }
         input
-    }
-
-    /// Returns how a container is written (OpenAPI 3.1, "Style Values"; Swagger 2,
-    /// `collectionFormat`).
-    fn written(&self, parameter: &Declared<'doc>, shape: &Shape, location: Location) -> Written {
-        let map = parameter.value;
-        let text = |key: &str| map.get(key).and_then(Value::as_str);
-        if self.dialect == Dialect::Swagger2 {
-            let format = text("collectionFormat").unwrap_or("csv");
-            return match (collection(format), location) {
-                (None, _) => Written::Usual,
-                (Some(Between::Comma), _) | (_, Location::Query) => {
-                    let between = collection(format).unwrap_or(Between::Comma);
-                    Written::Styled(listed(Lead::None, between, false))
-                }
-                (Some(_), _) => Written::Other,
-            };
-        }
-        if location != Location::Query {
-            let explode = flag(map, "explode");
-            let simple = |lead| Written::Styled(listed(lead, Between::Comma, explode));
-            return match text("style").unwrap_or("simple") {
-                "simple" => simple(Lead::None),
-                "label" if location == Location::Path => simple(Lead::Dot),
-                "matrix" if location == Location::Path => simple(Lead::Semicolon),
-                _ => Written::Other,
-            };
-        }
-        let joined = |between| Written::Styled(listed(Lead::None, between, false));
-        let is_array = shape.kinds.contains(ParamKind::Array);
-        let style = text("style").unwrap_or("form");
-        let explode = match map.get("explode") {
-            Some(Value::Bool(value)) => *value,
-            _ => style == "form",
-        };
-        match (style, explode) {
-            ("form", true) if is_array => Written::Usual,
-            ("form", true) => Written::Members,
-            ("form", false) => joined(Between::Comma),
-            // As it is for an array, several readers disagree; most repeat the name.
-            ("deepObject", _) => Written::Usual,
-            ("spaceDelimited", false) => joined(Between::Space),
-            ("pipeDelimited", false) => joined(Between::Pipe),
-            ("spaceDelimited" | "pipeDelimited", true) if is_array => Written::Usual,
-            _ => Written::Other,
-        }
     }
 
     /// Makes what a descriptor says of a value with this shape.
@@ -583,7 +540,7 @@ impl<'doc> Reader<'doc> {
     }
 
     /// Writes what a schema says about a value into one line.
-    fn description(&mut self, shape: &Shape, place: &str) -> String {
+    pub(super) fn description(&mut self, shape: &Shape, place: &str) -> String {
         let text = shape.description.as_deref().map(text::prose).unwrap_or_default();
         let (line, was_cut) = cut_prose(&text, MAX_DESCRIPTION);
         let mut line = line.into_owned();
@@ -608,38 +565,13 @@ impl<'doc> Reader<'doc> {
         for fact in text::facts(shape) {
             push(&mut line, &fact);
         }
+        if text::has_checks_inside(shape) {
+            let message = "what the server checks within the value is not described";
+            let help = "say in the description of the parameter what matters";
+            self.schemas.remarks.lost(place, message, help);
+        }
         line
     }
-}
-
-pub(super) fn listed(lead: Lead, between: Between, explode: bool) -> Style {
-    Style::Listed { lead, between, explode }
-}
-
-/// Returns what Swagger 2 writes between the items of a list; `None` for a repeated name.
-pub(super) fn collection(format: &str) -> Option<Between> {
-    match format {
-        "multi" => None,
-        "ssv" => Some(Between::Space),
-        "tsv" => Some(Between::Tab),
-        "pipes" => Some(Between::Pipe),
-        _ => Some(Between::Comma),
-    }
-}
-
-/// Makes an input one that other programs take for text and that is written in this style.
-pub(super) fn styled(input: Input, style: Style, shape: &Shape) -> Input {
-    let mut input = Input { union: Some(KindList::of(shape.kinds.iter())), ..input };
-    if let Some(Some(item)) = shape.items.as_deref().map(|items| only(items.kinds)) {
-        input.hints.insert("items".to_owned(), json!({ "type": text::word(item) }));
-    }
-    if !input.kinds.is_empty() && !input.kinds.contains(&ParamKind::String) {
-        input.kinds.push(ParamKind::String);
-    }
-    input.kind = ParamKind::String;
-    input.is_guess = false;
-    input.form.style = style;
-    input
 }
 
 /// Returns the type that every program knows, and the types where it is only one of them.
@@ -658,7 +590,7 @@ fn kind(kinds: Kinds) -> (ParamKind, Option<KindList>) {
 }
 
 /// Returns the type of a value that has one.
-fn only(kinds: Kinds) -> Option<ParamKind> {
+pub(super) fn only(kinds: Kinds) -> Option<ParamKind> {
     match kinds.iter().collect::<Vec<_>>().as_slice() {
         [one] => Some(*one),
         [ParamKind::Integer, ParamKind::Number] => Some(ParamKind::Number),
@@ -684,16 +616,6 @@ fn enumeration(shape: &Shape) -> Vec<Value> {
 /// Returns whether something in a parameter says what its values are.
 fn is_described(map: &Map<String, Value>) -> bool {
     ["schema", "content"].iter().any(|key| map.get(*key).is_some_and(Value::is_object))
-}
-
-fn has_content(parameter: &Declared<'_>) -> bool {
-    parameter.value.get("schema").is_none() && content(parameter.value).is_some()
-}
-
-/// Returns the media type of a parameter that is a document of its own.
-fn content(map: &Map<String, Value>) -> Option<(&str, &Value)> {
-    let Some(Value::Object(content)) = map.get("content") else { return None };
-    content.iter().next().map(|(media, value)| (media.as_str(), value))
 }
 
 /// Appends a sentence.

@@ -50,6 +50,8 @@ pub(super) struct Known {
     place: String,
     /// None when a descriptor cannot have it.
     pub(super) scheme: Option<Scheme>,
+    /// Whether it is a client certificate: the operator has it.
+    is_certificate: bool,
 }
 
 /// An operation, and the requirements of which one must be met.
@@ -58,21 +60,34 @@ type Needed<'all, 'doc> = (&'all Found<'doc>, Vec<Requirement>);
 impl<'doc> Reader<'doc> {
     /// Chooses the schemes that fit most operations.
     pub(super) fn security(&mut self, all: &[(&Found<'doc>, &Item<'doc>)]) -> Security {
-        let known = self.schemes();
-        let root = requirements(self.root.get("security"));
-        let needed: Vec<Needed<'_, 'doc>> = all
-            .iter()
-            .map(|(found, _)| {
-                let own = found.value.get("security");
-                (*found, own.map_or_else(|| root.clone(), |own| requirements(Some(own))))
-            })
-            .collect();
+        let mut known = self.schemes();
+        let certificates: Vec<String> =
+            known.iter().filter(|it| it.is_certificate).map(|it| it.name.clone()).collect();
+        known.retain(|it| !it.is_certificate);
+        // What the operator brings asks nothing of the credential.
+        let without = |mut all: Vec<Requirement>| {
+            for one in &mut all {
+                one.retain(|(name, _)| !certificates.contains(name));
+            }
+            all
+        };
+        self.report_odd(self.root.get("security"), "/security");
+        let root = without(requirements(self.root.get("security")));
+        let mut needed: Vec<Needed<'_, 'doc>> = Vec::with_capacity(all.len());
+        for (found, _) in all {
+            let own = found.value.get("security");
+            self.report_odd(own, &at(&found.body, "security"));
+            let own = own.map(|own| without(requirements(Some(own))));
+            needed.push((*found, own.unwrap_or_else(|| root.clone())));
+        }
+        let has_certificate = !certificates.is_empty();
         self.report_undefined(&known, &needed);
         let alternatives: Vec<&[Requirement]> =
             needed.iter().map(|(_, alternatives)| alternatives.as_slice()).collect();
         let Some(Chosen { schemes: chosen, is_unasked }) = chosen(&known, &root, &alternatives)
         else {
-            return Security::default();
+            let auth = Auth { has_certificate, ..Auth::default() };
+            return Security { auth, needs: Vec::new() };
         };
         let needs: Vec<Option<Needs>> =
             alternatives.iter().map(|all| needs(all, &chosen)).collect();
@@ -109,7 +124,17 @@ impl<'doc> Reader<'doc> {
             self.schemas.remarks.changed(&place, message, help);
         }
         let needs = needs.into_iter().map(Option::unwrap_or_default).collect();
-        Security { auth: Auth { schemes, others }, needs }
+        Security { auth: Auth { schemes, others, has_certificate }, needs }
+    }
+
+    /// Reports what an operation asks for that is no list of schemes.
+    fn report_odd(&mut self, security: Option<&'doc Value>, place: &str) {
+        let is_scheme = |it: &Value| it.is_object();
+        let fits = |it: &Value| it.as_array().is_some_and(|list| list.iter().all(is_scheme));
+        if security.is_some_and(|security| !security.is_null() && !fits(security)) {
+            let message = "`security` is no list of schemes, and was left out";
+            self.schemas.remarks.lost(place, message, "write a list of objects");
+        }
     }
 
     /// Reports each scheme that an operation asks for and the document does not define.
@@ -177,13 +202,16 @@ impl<'doc> Reader<'doc> {
             let place = at(&root, name);
             let resolved = self.schemas.resolve(value, &place);
             let scheme = match resolved {
-                Some((Value::Object(map), found)) => {
-                    self.account_scheme(map, &found);
+                Some((Value::Object(map), ref found)) => {
+                    self.account_scheme(map, found);
                     self.scheme(map, &place)
                 }
                 _ => None,
             };
-            known.push(Known { name: name.clone(), place, scheme });
+            let is_certificate = resolved.is_some_and(|(map, _)| {
+                map.get("type").and_then(Value::as_str) == Some("mutualTLS")
+            });
+            known.push(Known { name: name.clone(), place, scheme, is_certificate });
         }
         known
     }
@@ -197,6 +225,13 @@ impl<'doc> Reader<'doc> {
             if let Value::Object(flow) = flow {
                 self.schemas.account(Object::Flow, flow, &at(&place, name));
             }
+        }
+        if flows.len() > 1 {
+            let names: Vec<&str> = flows.keys().map(String::as_str).collect();
+            let message =
+                format!("there are several ways to a token: {}", excerpt(&names.join(", ")));
+            let help = "write another one below `auth`, if it fits better";
+            self.schemas.remarks.changed(&place, message, help);
         }
     }
 
@@ -238,7 +273,12 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.changed(place, message, help);
                 Some(Scheme::Bearer)
             }
-            ("mutualTLS", ..) => lost(self, "a client certificate cannot be presented".to_owned()),
+            ("mutualTLS", ..) => {
+                let message = "the API asks for a client certificate, which the operator has";
+                let help = "set `client_cert` and `client_key` of the backend";
+                self.schemas.remarks.changed(place, message, help);
+                None
+            }
             (other, ..) => lost(
                 self,
                 format!("the security scheme of the type `{}` is not known", excerpt(other)),

@@ -21,6 +21,9 @@ impl<'doc> Reader<'doc> {
         if self.dialect == Dialect::Swagger2 {
             let url = self.swagger_url();
             self.base = self.base(&url, "/host");
+            for (found, _) in all {
+                self.report_schemes(found);
+            }
             return vec![true; all.len()];
         }
         let root = self.server(self.root, "");
@@ -124,10 +127,35 @@ impl<'doc> Reader<'doc> {
                 self.schemas.remarks.changed(&place, message, help);
                 written.push_str(&format!("{{{name}}}"));
             } else {
+                let others = variable.and_then(|it| it.get("enum")).and_then(Value::as_array);
+                if others.is_some_and(|others| others.len() > 1) {
+                    let message =
+                        format!("`{}` of the server is `{}`", excerpt(name), excerpt(&default));
+                    let help = "write another one into `base_url`, or set `url` for the backend";
+                    let place = at(&at(&place, "variables"), name);
+                    self.schemas.remarks.changed(&place, message, help);
+                }
                 written.push_str(&default);
             }
         }
         Some((written, place))
+    }
+
+    /// Reports an operation of Swagger 2 that is not called by the scheme of the base URL.
+    fn report_schemes(&mut self, found: &Found<'doc>) {
+        let Some(Value::Array(own)) = found.value.get("schemes") else { return };
+        let url = self.base.url.as_deref().unwrap_or_default();
+        let scheme = url.split("://").next().unwrap_or_default();
+        let is_here = own.iter().any(|it| it.as_str() == Some(scheme));
+        if !scheme.is_empty() && !own.is_empty() && !is_here {
+            let words: Vec<&str> = own.iter().filter_map(Value::as_str).collect();
+            let message = format!(
+                "the operation is called by {}, and the descriptor has {scheme}",
+                excerpt(&words.join(", "))
+            );
+            let help = "import it into a descriptor of its own, with its base URL";
+            self.schemas.remarks.lost(&at(&found.body, "schemes"), message, help);
+        }
     }
 
     fn account_server(&mut self, server: &'doc Value, place: &str) {

@@ -31,7 +31,8 @@ impl<'doc> Reader<'doc> {
         value: &'doc Map<String, Value>,
         declared: &[Declared<'doc>],
     ) {
-        let reason = self.without_parameter(operation, declared);
+        let reason = self.placeless.take();
+        let reason = reason.or_else(|| self.without_parameter(operation, declared));
         let Some(reason) = reason.or_else(|| self.without_body(operation, value, declared)) else {
             return;
         };

@@ -1,6 +1,8 @@
 //! Composed schemas: what all of them say together (`allOf`), and what one of several does (`oneOf`,
 //! `anyOf`).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::shape::{Kinds, MAX_MEMBERS, Member, Shape};
@@ -61,9 +63,14 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
         (Some(first), Some(second)) => Some(Box::new(merged(*first, *second))),
         (first, second) => first.or(second),
     };
+    let mut checks = first.checks;
+    checks.extend(second.checks);
+    let mut known = HashSet::new();
+    checks.retain(|check| known.insert(check.clone()));
     let mut whole = Shape {
         kinds,
         values,
+        checks,
         members,
         items,
         wanted,
@@ -80,6 +87,7 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
         nullable: first.nullable || second.nullable,
         is_binary: first.is_binary || second.is_binary,
         is_open: first.is_open || second.is_open,
+        is_cut: first.is_cut || second.is_cut,
         has_variants: first.has_variants || second.has_variants,
     };
     whole.settle();
@@ -117,12 +125,14 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         whole.max = whole.max.filter(|max| variant.max.as_ref() == Some(max));
         whole.minimum = whole.minimum.filter(|it| variant.minimum.as_ref() == Some(it));
         whole.maximum = whole.maximum.filter(|it| variant.maximum.as_ref() == Some(it));
+        whole.checks.retain(|check| variant.checks.contains(check));
         whole.default = whole.default.or(variant.default);
         whole.example = whole.example.or(variant.example);
         whole.description = whole.description.or(variant.description);
         whole.nullable |= variant.nullable;
         whole.is_binary |= variant.is_binary;
         whole.is_open |= variant.is_open;
+        whole.is_cut |= variant.is_cut;
         whole.has_variants |= variant.has_variants;
         whole.deprecated &= variant.deprecated;
         whole.read_only &= variant.read_only;

@@ -33,6 +33,9 @@ const MAX_COMPOSED: usize = 24;
 /// Members are looked at so deep below a parameter: what lies deeper is not described.
 const MAX_MEMBERS_DEPTH: usize = 3;
 
+/// A longer pattern has no room in a description, in bytes.
+const MAX_PATTERN: usize = 60;
+
 /// So many schemas are looked at for one parameter or body.
 const BUDGET: usize = 8_000;
 
@@ -40,8 +43,17 @@ const BUDGET: usize = 8_000;
 const TOTAL_BUDGET: usize = 2_000_000;
 
 /// Keys beside `$ref` that say nothing about what is sent, whether they count or not.
-const SILENT: [&str; 8] =
-    ["$comment", "description", "example", "examples", "externalDocs", "summary", "title", "xml"];
+const SILENT: [&str; 9] = [
+    "$comment",
+    "deprecated",
+    "description",
+    "example",
+    "examples",
+    "externalDocs",
+    "summary",
+    "title",
+    "xml",
+];
 
 /// Reads schemas of one document.
 pub(super) struct Schemas<'doc> {
@@ -201,7 +213,7 @@ impl<'doc> Schemas<'doc> {
         let Value::Object(map) = schema else {
             if !schema.is_boolean() {
                 let message = "a schema is not an object, and says nothing";
-                self.remarks.mended(place, message, "write a schema, or `{}` for anything");
+                self.remarks.lost(place, message, "write a schema, or `{}` for anything");
             }
             return Shape::default();
         };
@@ -282,9 +294,15 @@ impl<'doc> Schemas<'doc> {
             Value::Array(parts) => Some(
                 parts.iter().enumerate().map(|(index, part)| (part, item(&place, index))).collect(),
             ),
+            // It can only be meant as the one.
+            part @ Value::Object(map) if !map.is_empty() => {
+                let message = format!("`{key}` is not a list; the one schema was taken");
+                self.remarks.mended(&place, message, "write a list of schemas");
+                Some(vec![(part, place)])
+            }
             _ => {
                 let message = format!("`{key}` is not a list, and was left out");
-                self.remarks.mended(&place, message, "write a list of schemas");
+                self.remarks.lost(&place, message, "write a list of schemas");
                 None
             }
         }
@@ -302,9 +320,15 @@ impl<'doc> Schemas<'doc> {
                 names.iter().filter_map(Value::as_str).collect()
             }
             Some(Value::Bool(_)) | None => Vec::new(),
+            Some(Value::String(text)) if matches!(text.as_str(), "true" | "false") => Vec::new(),
+            Some(Value::String(name)) => {
+                let message = "`required` is not a list; the one name was taken";
+                self.remarks.mended(&place, message, "list the names of the required members");
+                vec![name.as_str()]
+            }
             Some(_) => {
                 let message = "`required` is not a list, and was left out";
-                self.remarks.mended(&place, message, "list the names of the required members");
+                self.remarks.lost(&place, message, "list the names of the required members");
                 Vec::new()
             }
         }
@@ -328,6 +352,7 @@ impl<'doc> Schemas<'doc> {
             || (text("format") == Some("binary") && !matches!(text("type"), Some("array")))
             || (map.contains_key("contentMediaType") && !map.contains_key("contentEncoding"));
         self.bounds(map, &mut shape);
+        self.checks(map, place, &mut shape);
         self.values(map, place, &mut shape);
         if let Some(items) = map.get("items") {
             let place = at(place, "items");
@@ -362,10 +387,11 @@ impl<'doc> Schemas<'doc> {
     fn members(&mut self, properties: &'doc Value, place: &str, depth: usize, shape: &mut Shape) {
         let Value::Object(properties) = properties else {
             let message = "`properties` is not an object, and was left out";
-            self.remarks.mended(place, message, "write an object of schemas");
+            self.remarks.lost(place, message, "write an object of schemas");
             return;
         };
         if depth >= MAX_MEMBERS_DEPTH {
+            shape.is_cut |= !properties.is_empty();
             return;
         }
         if properties.len() > MAX_MEMBERS {
@@ -401,21 +427,22 @@ impl<'doc> Schemas<'doc> {
             if word.is_null() || matches!(text, "null" | "file") || known_word(text).is_some() {
                 continue;
             }
-            let (message, help) = match meant_word(text) {
-                Some(_) => {
-                    ("is not a type of JSON; what it means was taken", "write the JSON type")
-                }
-                None => ("is not a type of JSON, and says nothing", "write the JSON type"),
-            };
+            let (place, help) = (at(place, "type"), "write the JSON type");
             let shown = excerpt(word.as_str().unwrap_or(&word.to_string()));
-            self.remarks.mended(&at(place, "type"), format!("`{shown}` {message}"), help);
+            if meant_word(text).is_some() || matches!(text, "any" | "*" | "mixed") {
+                let message = format!("`{shown}` is not a type of JSON; what it means was taken");
+                self.remarks.mended(&place, message, help);
+            } else {
+                let message = format!("`{shown}` is not a type of JSON, and says nothing");
+                self.remarks.lost(&place, message, help);
+            }
         }
         kinds(map)
     }
 
     fn bounds(&mut self, map: &'doc Map<String, Value>, shape: &mut Shape) {
         let number = |key: &str| map.get(key).filter(|value| value.is_number());
-        let bound = |keys: [&str; 3], exclusive: &str, sign: &str| {
+        let bound = |keys: [&str; 4], exclusive: &str, sign: &str| {
             if let Some(limit) = number(exclusive) {
                 return Some(format!("{sign} {limit}"));
             }
@@ -423,11 +450,39 @@ impl<'doc> Schemas<'doc> {
             let is_exclusive = map.get(exclusive) == Some(&Value::Bool(true));
             Some(if is_exclusive { format!("{sign} {limit}") } else { limit.to_string() })
         };
-        shape.min = bound(["minimum", "minLength", "minItems"], "exclusiveMinimum", "more than");
-        shape.max = bound(["maximum", "maxLength", "maxItems"], "exclusiveMaximum", "less than");
+        shape.min = bound(
+            ["minimum", "minLength", "minItems", "minProperties"],
+            "exclusiveMinimum",
+            "more than",
+        );
+        shape.max = bound(
+            ["maximum", "maxLength", "maxItems", "maxProperties"],
+            "exclusiveMaximum",
+            "less than",
+        );
         let plain = |key: &str| map.get(key).and_then(Value::as_number).cloned();
         shape.minimum = plain("minimum");
         shape.maximum = plain("maximum");
+    }
+
+    /// Reads what the server checks besides: what a caller can be told in a few words.
+    fn checks(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
+        if let Some(pattern) = map.get("pattern").and_then(Value::as_str) {
+            let is_plain = pattern.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'`');
+            if pattern.len() <= MAX_PATTERN && is_plain {
+                shape.checks.push(format!("Matches `{pattern}`."));
+            } else if self.is_accounted && !self.is_answer {
+                let message = "the pattern is too long for a description, or too odd";
+                let help = "say in the description of the parameter what its text is like";
+                self.remarks.lost(&at(place, "pattern"), message, help);
+            }
+        }
+        if let Some(Value::Number(unit)) = map.get("multipleOf") {
+            shape.checks.push(format!("A multiple of {unit}."));
+        }
+        if flag(map, "uniqueItems") {
+            shape.checks.push("Each once.".to_owned());
+        }
     }
 
     fn values(&mut self, map: &'doc Map<String, Value>, place: &str, shape: &mut Shape) {
@@ -444,7 +499,7 @@ impl<'doc> Schemas<'doc> {
             }
             Some(_) => {
                 let message = "`enum` is not a list, and was left out";
-                self.remarks.mended(&at(place, "enum"), message, "write a list of values");
+                self.remarks.lost(&at(place, "enum"), message, "write a list of values");
             }
             None => {}
         }

@@ -68,6 +68,8 @@ pub struct Shape {
     pub minimum: Option<Number>,
     /// `maximum`.
     pub maximum: Option<Number>,
+    /// What else the server checks, each in a sentence.
+    pub checks: Vec<String>,
     /// What the server takes when it gets nothing.
     pub default: Option<Value>,
     /// A value that fits.
@@ -88,6 +90,8 @@ pub struct Shape {
     pub members: Vec<Member>,
     /// Whether it says that an object may have other members.
     pub is_open: bool,
+    /// Whether it has members that were not read, since they are too deep within others.
+    pub is_cut: bool,
     /// Whether one of several sets of members fits.
     pub has_variants: bool,
     /// Required members that are not among `members`: another part may have them.

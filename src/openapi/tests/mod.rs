@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod differences;
+mod ledger;
 mod operations;
 mod references;
 mod schemas;

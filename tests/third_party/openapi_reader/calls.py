@@ -104,7 +104,8 @@ class Call:
             return None
         place = f"{place}/content/{escaped(media)}/schema"
         made = Body(self.tool.media, None, bool(body.get("required")), place)
-        made = made._replace(encoding=content[media].get("encoding") or {})
+        encoding, has_styles = content[media].get("encoding") or {}, self.document.is_json_schema
+        made = made._replace(encoding=encoding, has_styles=has_styles)
         return self.filled(content[media].get("schema") or {}, made)
 
     def body2(self):

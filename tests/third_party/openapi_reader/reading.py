@@ -55,6 +55,8 @@ class Body(NamedTuple):
     encoding: dict = {}
     styles: dict = {}
     files: dict = {}
+    # Whether fields of multipart bodies have styles: from OpenAPI 3.1 on.
+    has_styles: bool = False
 
 
 def same(left, right):
@@ -220,6 +222,25 @@ def form_differences(body, raw):
         yield "body: form, not asked for", body.place, pairs
 
 
+def take_parts(parts, name, value, encoding):
+    """Takes the parts of a field that has a style: whether they are the value, and what was there."""
+    style = encoding.get("style") or "form"
+    explode = encoding.get("explode", style == "form")
+    members = value if isinstance(value, dict) else {}
+    if members and explode:
+        have = [(key, text) for key in members for _, text in parts.pop(key, [])]
+        texts = [text.decode() for _, text in have]
+        return len(texts) == len(members) and all(map(is_scalar, texts, members.values())), have
+    have = parts.pop(name, [])
+    texts = [text.decode() for _, text in have]
+    values = [part for pair in members.items() for part in pair] if members else list(value)
+    if explode or not values:
+        return len(texts) == len(values) and all(map(is_scalar, texts, values)), have
+    delimiter = {"spaceDelimited": " ", "pipeDelimited": "|"}.get(style, ",")
+    plain = [item if isinstance(item, str) else json.dumps(item) for item in values]
+    return texts == [delimiter.join(plain)], have
+
+
 def multipart_differences(body, raw, declared):
     head = b"Content-Type: " + declared.encode() + b"\r\n\r\n"
     message = email.message_from_bytes(head + raw, policy=email.policy.HTTP)
@@ -228,6 +249,14 @@ def multipart_differences(body, raw, declared):
         name = part.get_param("name", header="content-disposition")
         parts[name].append((part.get_content_type(), part.get_payload(decode=True)))
     for name, value in body.value.items():
+        encoding = body.encoding.get(name) or {}
+        is_styled = body.has_styles and ("style" in encoding or "explode" in encoding)
+        if is_styled and isinstance(value, (dict, list)) and encoding.get("style") != "deepObject":
+            is_right, have = take_parts(parts, name, value, encoding)
+            if not is_right:
+                kind = f"body: multipart styled {type(value).__name__}"
+                yield kind, body.place, f"{name}: {have} is not {value!r}"
+            continue
         have = parts.pop(name, [])
         texts = [content.decode() for _, content in have]
         values = value if isinstance(value, list) else [value]
@@ -239,7 +268,7 @@ def multipart_differences(body, raw, declared):
         if not is_right:
             kind = f"body: multipart {'file' if name in body.files else type(value).__name__}"
             yield kind, body.place, f"{name}: {have} is not {value!r}"
-        wanted = (body.encoding.get(name) or {}).get("contentType")
+        wanted = encoding.get("contentType")
         if wanted and have and have[0][0] not in map(essence, wanted.split(",")):
             yield "body: type of a part", body.place, f"{name}: {have[0][0]} is not {wanted}"
     if parts:

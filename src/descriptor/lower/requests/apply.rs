@@ -380,9 +380,10 @@ fn style(
         (None, None) => {}
     }
     if let Some(allow) = said.allow_reserved {
-        if location != Some(Location::Query) {
-            let message = format!("`{}` is not in the query", said.name);
-            let help = "`allow_reserved` is about the query";
+        let is_field = location == Some(Location::Body) && body == Some(&BodyKind::Form);
+        if location != Some(Location::Query) && !is_field {
+            let message = format!("`{}` is neither in the query nor in a form", said.name);
+            let help = "`allow_reserved` is about queries and forms";
             return refuse(code::REQUEST_STYLE, &said.span, message, help);
         }
         param.form.allow_reserved = allow;

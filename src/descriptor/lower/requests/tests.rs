@@ -174,7 +174,10 @@ fn what_cannot_be_is_found() {
             "D772 `explode` of `fields` has no `style`",
         ),
         ("{make: {params: {size: {style: json}}}}", "D772 `size` cannot be written as `json`"),
-        ("{make: {params: {size: {allow_reserved: true}}}}", "D772 `size` is not in the query"),
+        (
+            "{make: {params: {size: {allow_reserved: true}}}}",
+            "D772 `size` is neither in the query nor in a form",
+        ),
         (
             "{list: {params: {fields: {in: cookie, type: string}}}}",
             "D773 `fields` has a place below `tools` already",
