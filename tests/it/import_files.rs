@@ -31,8 +31,9 @@ fn moved(value: &Value, depth: usize) -> Value {
     match value {
         Value::Array(list) => list.iter().map(|it| moved(it, depth)).collect(),
         Value::Object(map) => {
+            // References, and what a mapping names.
             let moved = map.iter().map(|(key, value)| match value.as_str() {
-                Some(text) if key == "$ref" && text.starts_with('#') => {
+                Some(text) if text.starts_with("#/") => {
                     (key.clone(), json!(format!("{}api.json{text}", "../".repeat(depth))))
                 }
                 _ => (key.clone(), moved(value, depth)),

@@ -243,23 +243,8 @@ fn mend(
             }
             Part::Param(index, at) => {
                 let Some(tool) = tools.get_mut(index) else { continue };
-                let Some(input) = tool.operation.inputs.get(at) else { continue };
-                let shown = excerpt(&input.name);
-                if is_text && (tool.terse.insert(at) || tool.silent.insert(at)) {
-                    let message = format!("the description of `{shown}` is left out: {what}");
-                    remarks.lost(&input.place, message, "write one");
-                } else if input.location == Location::Path || input.required {
-                    if gone.insert(index) {
-                        let message = format!(
-                            "left out, since no call could succeed: `{shown}` is required: {what}"
-                        );
-                        let help = "correct the document, or describe the operation by hand";
-                        remarks.lost(&tool.operation.place, message, help);
-                    }
-                } else {
-                    tool.dropped.insert(at);
-                    let message = format!("the parameter `{shown}` is left out: {what}");
-                    remarks.lost(&input.place, message, "add it by hand");
+                if !mend_param(tool, at, &what, is_text, !gone.contains(&index), remarks) {
+                    gone.insert(index);
                 }
             }
             Part::Default(index, at) => {
@@ -288,6 +273,37 @@ fn mend(
         !gone.contains(&(index - 1))
     });
     Ok(())
+}
+
+/// Leaves out of a parameter what cannot be written of it; returns whether the tool can do without.
+fn mend_param(
+    tool: &mut Tool<'_>,
+    at: usize,
+    what: &str,
+    is_text: bool,
+    is_there: bool,
+    remarks: &mut Remarks,
+) -> bool {
+    let Some(input) = tool.operation.inputs.get(at) else { return true };
+    let shown = excerpt(&input.name);
+    if is_text && (tool.terse.insert(at) || tool.silent.insert(at)) {
+        let message = format!("the description of `{shown}` is left out: {what}");
+        remarks.lost(&input.place, message, "write one");
+        return true;
+    }
+    if input.location == Location::Path || input.required {
+        if is_there {
+            let message =
+                format!("left out, since no call could succeed: `{shown}` is required: {what}");
+            let help = "correct the document, or describe the operation by hand";
+            remarks.lost(&tool.operation.place, message, help);
+        }
+        return false;
+    }
+    tool.dropped.insert(at);
+    let message = format!("the parameter `{shown}` is left out: {what}");
+    remarks.lost(&input.place, message, "add it by hand");
+    true
 }
 
 impl Options {

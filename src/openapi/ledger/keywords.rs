@@ -43,7 +43,7 @@ const OTHERWISE: &str = "say in the description of the parameter what it cannot 
 const PARTS: &str = "use another media type, or describe the whole body by hand";
 
 /// Keys of an object that may be a reference, or stand for one.
-const PARAMETER: &[&str] = &[
+const PARAMETER_KEYS: &[&str] = &[
     "allowEmptyValue",
     "allowReserved",
     "content",
@@ -59,7 +59,7 @@ const PARAMETER: &[&str] = &[
     "style",
 ];
 
-const SCHEMA: &[&str] = &[
+const SCHEMA_KEYS: &[&str] = &[
     "$dynamicRef",
     "$ref",
     "additionalProperties",
@@ -100,270 +100,315 @@ const SCHEMA: &[&str] = &[
     "uniqueItems",
 ];
 
+// What is below them is read where something refers to it.
+const COMPONENTS: Keywords = Keywords {
+    read: &["securitySchemes"],
+    silent: &[
+        "callbacks",
+        "examples",
+        "headers",
+        "links",
+        "mediaTypes",
+        "parameters",
+        "pathItems",
+        "requestBodies",
+        "responses",
+        "schemas",
+    ],
+    lost: &[],
+};
+
+const DISCRIMINATOR: Keywords = Keywords {
+    read: &["mapping", "propertyName"],
+    silent: &[],
+    lost: &[(
+        "defaultMapping",
+        "say in the description of the parameter which form stands for all others",
+    )],
+};
+
+const ENCODING: Keywords = Keywords {
+    read: &["allowReserved", "contentType", "explode", "style"],
+    silent: &["description"],
+    lost: &[
+        ("encoding", PARTS),
+        ("headers", PARTS),
+        ("itemEncoding", PARTS),
+        ("prefixEncoding", PARTS),
+    ],
+};
+
+const FLOW: Keywords = Keywords {
+    read: &["authorizationUrl", "scopes", "tokenUrl"],
+    silent: &["deviceAuthorizationUrl"],
+    lost: &[("refreshUrl", "tokens are renewed at `token_url`: write another one below `auth`")],
+};
+
+const FLOWS: Keywords = Keywords {
+    read: &[
+        "accessCode",
+        "application",
+        "authorizationCode",
+        "clientCredentials",
+        "deviceAuthorization",
+        "implicit",
+        "password",
+    ],
+    silent: &[],
+    lost: &[],
+};
+
+const HEADER: Keywords =
+    Keywords { read: PARAMETER_KEYS, silent: &["collectionFormat"], lost: &[] };
+
+const INFO: Keywords = Keywords {
+    read: &["description", "title", "version"],
+    silent: &["contact", "license", "summary", "termsOfService"],
+    lost: &[],
+};
+
+const LINK: Keywords = Keywords {
+    read: &["operationRef"],
+    silent: &["description", "operationId", "parameters", "requestBody", "server"],
+    lost: &[],
+};
+
+const MEDIA: Keywords = Keywords {
+    read: &["encoding", "schema"],
+    silent: &["description", "example", "examples"],
+    lost: &[("itemEncoding", PARTS), ("itemSchema", ITEMS), ("prefixEncoding", PARTS)],
+};
+
+const OPERATION_OF_3: Keywords = Keywords {
+    read: &[
+        "callbacks",
+        "consumes",
+        "deprecated",
+        "description",
+        "operationId",
+        "parameters",
+        "requestBody",
+        "responses",
+        "security",
+        "servers",
+        "summary",
+        "tags",
+    ],
+    silent: &["externalDocs"],
+    lost: &[],
+};
+
+const OPERATION_OF_2: Keywords = Keywords {
+    read: &[
+        "callbacks",
+        "consumes",
+        "deprecated",
+        "description",
+        "operationId",
+        "parameters",
+        "produces",
+        "requestBody",
+        "responses",
+        "schemes",
+        "security",
+        "summary",
+        "tags",
+    ],
+    silent: &["externalDocs"],
+    lost: &[],
+};
+
+const PARAMETER_OF_3: Keywords = Keywords { read: PARAMETER_KEYS, silent: &["summary"], lost: &[] };
+
+const PARAMETER_OF_2: Keywords = Keywords {
+    read: &[
+        "allowEmptyValue",
+        "collectionFormat",
+        "content",
+        "deprecated",
+        "description",
+        "example",
+        "examples",
+        "in",
+        "name",
+        "required",
+        "schema",
+    ],
+    silent: &["summary"],
+    lost: &[],
+};
+
+const PATH_ITEM_OF_3: Keywords = Keywords {
+    read: &[
+        "$ref",
+        "additionalOperations",
+        "delete",
+        "get",
+        "head",
+        "options",
+        "parameters",
+        "patch",
+        "post",
+        "put",
+        "query",
+        "servers",
+        "trace",
+    ],
+    silent: &["description", "summary"],
+    lost: &[],
+};
+
+const PATH_ITEM_OF_2: Keywords = Keywords {
+    read: &[
+        "$ref",
+        "additionalOperations",
+        "delete",
+        "get",
+        "head",
+        "options",
+        "parameters",
+        "patch",
+        "post",
+        "put",
+        "query",
+        "trace",
+    ],
+    silent: &["description", "summary"],
+    lost: &[],
+};
+
+const REQUEST_BODY: Keywords =
+    Keywords { read: &["content", "description", "required"], silent: &["summary"], lost: &[] };
+
+const RESPONSE: Keywords = Keywords {
+    read: &["content", "headers", "links", "schema"],
+    silent: &["description", "examples", "summary"],
+    lost: &[],
+};
+
+const ROOT_OF_3: Keywords = Keywords {
+    read: &[
+        "$self",
+        "components",
+        "externalDocs",
+        "info",
+        "jsonSchemaDialect",
+        "openapi",
+        "paths",
+        "security",
+        "servers",
+        "webhooks",
+    ],
+    silent: &["$schema", "definitions", "tags"],
+    lost: &[],
+};
+
+const ROOT_OF_2: Keywords = Keywords {
+    read: &[
+        "basePath",
+        "consumes",
+        "externalDocs",
+        "host",
+        "info",
+        "paths",
+        "produces",
+        "schemes",
+        "security",
+        "securityDefinitions",
+        "swagger",
+        "webhooks",
+    ],
+    silent: &["$schema", "components", "definitions", "parameters", "responses", "tags"],
+    lost: &[],
+};
+
+const SCHEMA: Keywords = Keywords {
+    read: SCHEMA_KEYS,
+    silent: &[
+        "$anchor",
+        "$comment",
+        "$defs",
+        "$dynamicAnchor",
+        "$id",
+        "$recursiveAnchor",
+        "$schema",
+        "collectionFormat",
+        "definitions",
+        "externalDocs",
+        "id",
+        "summary",
+        "writeOnly",
+        "xml",
+    ],
+    lost: &[
+        ("$recursiveRef", "write a `$ref`"),
+        ("$vocabulary", "write what its keywords mean for a request"),
+        ("additionalItems", ITEMS),
+        ("contains", ITEMS),
+        ("contentSchema", "say in the description of the parameter what its text holds"),
+        ("dependencies", DEPENDS),
+        ("dependentRequired", DEPENDS),
+        ("dependentSchemas", DEPENDS),
+        ("else", DEPENDS),
+        ("if", DEPENDS),
+        ("maxContains", ITEMS),
+        ("minContains", ITEMS),
+        ("not", OTHERWISE),
+        ("patternProperties", NAMES),
+        ("prefixItems", ITEMS),
+        ("propertyNames", NAMES),
+        ("then", DEPENDS),
+        ("unevaluatedItems", ITEMS),
+    ],
+};
+
+const SCHEME_OF_3: Keywords = Keywords {
+    read: &["flows", "in", "name", "openIdConnectUrl", "scheme", "type"],
+    silent: &["bearerFormat", "deprecated", "description"],
+    lost: &[("oauth2MetadataUrl", "write the endpoints below `auth`")],
+};
+
+const SCHEME_OF_2: Keywords = Keywords {
+    read: &["authorizationUrl", "flow", "in", "name", "scopes", "tokenUrl", "type"],
+    silent: &["description"],
+    lost: &[],
+};
+
+const SERVER: Keywords =
+    Keywords { read: &["url", "variables"], silent: &["description", "name"], lost: &[] };
+
+const VARIABLE: Keywords =
+    Keywords { read: &["default", "enum"], silent: &["description"], lost: &[] };
+
 impl Object {
     /// Returns the keywords of such an object in OpenAPI 3, or in Swagger 2.
     pub(super) const fn keywords(self, is_swagger: bool) -> Keywords {
-        let (read, silent, lost): (&[_], &[_], &[_]) = match (self, is_swagger) {
-            // What is below them is read where something refers to it.
-            (Self::Components, _) => (
-                &["securitySchemes"],
-                &[
-                    "callbacks",
-                    "examples",
-                    "headers",
-                    "links",
-                    "mediaTypes",
-                    "parameters",
-                    "pathItems",
-                    "requestBodies",
-                    "responses",
-                    "schemas",
-                ],
-                &[],
-            ),
-            (Self::Discriminator, _) => (
-                &["mapping", "propertyName"],
-                &[],
-                &[(
-                    "defaultMapping",
-                    "say in the description of the parameter which form stands for all others",
-                )],
-            ),
-            (Self::Encoding, _) => (
-                &["allowReserved", "contentType", "explode", "style"],
-                &["description"],
-                &[
-                    ("encoding", PARTS),
-                    ("headers", PARTS),
-                    ("itemEncoding", PARTS),
-                    ("prefixEncoding", PARTS),
-                ],
-            ),
-            (Self::Flow, _) => (
-                &["authorizationUrl", "scopes", "tokenUrl"],
-                &["deviceAuthorizationUrl"],
-                &[(
-                    "refreshUrl",
-                    "tokens are renewed at `token_url`: write another one below `auth`",
-                )],
-            ),
-            (Self::Flows, _) => (
-                &[
-                    "accessCode",
-                    "application",
-                    "authorizationCode",
-                    "clientCredentials",
-                    "deviceAuthorization",
-                    "implicit",
-                    "password",
-                ],
-                &[],
-                &[],
-            ),
-            (Self::Header, _) => (PARAMETER, &["collectionFormat"], &[]),
-            (Self::Info, _) => (
-                &["description", "title", "version"],
-                &["contact", "license", "summary", "termsOfService"],
-                &[],
-            ),
-            (Self::Link, _) => (
-                &["operationRef"],
-                &["description", "operationId", "parameters", "requestBody", "server"],
-                &[],
-            ),
-            (Self::Media, _) => (
-                &["encoding", "schema"],
-                &["description", "example", "examples"],
-                &[("itemEncoding", PARTS), ("itemSchema", ITEMS), ("prefixEncoding", PARTS)],
-            ),
-            (Self::Operation, false) => (
-                &[
-                    "callbacks",
-                    "consumes",
-                    "deprecated",
-                    "description",
-                    "operationId",
-                    "parameters",
-                    "requestBody",
-                    "responses",
-                    "security",
-                    "servers",
-                    "summary",
-                    "tags",
-                ],
-                &["externalDocs"],
-                &[],
-            ),
-            (Self::Operation, true) => (
-                &[
-                    "callbacks",
-                    "consumes",
-                    "deprecated",
-                    "description",
-                    "operationId",
-                    "parameters",
-                    "produces",
-                    "requestBody",
-                    "responses",
-                    "schemes",
-                    "security",
-                    "summary",
-                    "tags",
-                ],
-                &["externalDocs"],
-                &[],
-            ),
-            (Self::Parameter, false) => (PARAMETER, &["summary"], &[]),
-            (Self::Parameter, true) => (
-                &[
-                    "allowEmptyValue",
-                    "collectionFormat",
-                    "content",
-                    "deprecated",
-                    "description",
-                    "example",
-                    "examples",
-                    "in",
-                    "name",
-                    "required",
-                    "schema",
-                ],
-                &["summary"],
-                &[],
-            ),
-            (Self::PathItem, false) => (
-                &[
-                    "$ref",
-                    "additionalOperations",
-                    "delete",
-                    "get",
-                    "head",
-                    "options",
-                    "parameters",
-                    "patch",
-                    "post",
-                    "put",
-                    "query",
-                    "servers",
-                    "trace",
-                ],
-                &["description", "summary"],
-                &[],
-            ),
-            (Self::PathItem, true) => (
-                &[
-                    "$ref",
-                    "additionalOperations",
-                    "delete",
-                    "get",
-                    "head",
-                    "options",
-                    "parameters",
-                    "patch",
-                    "post",
-                    "put",
-                    "query",
-                    "trace",
-                ],
-                &["description", "summary"],
-                &[],
-            ),
-            (Self::RequestBody, _) => (&["content", "description", "required"], &["summary"], &[]),
-            (Self::Response, _) => (
-                &["content", "headers", "links", "schema"],
-                &["description", "examples", "summary"],
-                &[],
-            ),
-            (Self::Root, false) => (
-                &[
-                    "$self",
-                    "components",
-                    "externalDocs",
-                    "info",
-                    "jsonSchemaDialect",
-                    "openapi",
-                    "paths",
-                    "security",
-                    "servers",
-                    "webhooks",
-                ],
-                &["$schema", "definitions", "tags"],
-                &[],
-            ),
-            (Self::Root, true) => (
-                &[
-                    "basePath",
-                    "consumes",
-                    "externalDocs",
-                    "host",
-                    "info",
-                    "paths",
-                    "produces",
-                    "schemes",
-                    "security",
-                    "securityDefinitions",
-                    "swagger",
-                    "webhooks",
-                ],
-                &["$schema", "components", "definitions", "parameters", "responses", "tags"],
-                &[],
-            ),
-            (Self::Schema, _) => (
-                SCHEMA,
-                &[
-                    "$anchor",
-                    "$comment",
-                    "$defs",
-                    "$dynamicAnchor",
-                    "$id",
-                    "$recursiveAnchor",
-                    "$schema",
-                    "collectionFormat",
-                    "definitions",
-                    "externalDocs",
-                    "id",
-                    "summary",
-                    "writeOnly",
-                    "xml",
-                ],
-                &[
-                    ("$recursiveRef", "write a `$ref`"),
-                    ("$vocabulary", "write what its keywords mean for a request"),
-                    ("additionalItems", ITEMS),
-                    ("contains", ITEMS),
-                    (
-                        "contentSchema",
-                        "say in the description of the parameter what its text holds",
-                    ),
-                    ("dependencies", DEPENDS),
-                    ("dependentRequired", DEPENDS),
-                    ("dependentSchemas", DEPENDS),
-                    ("else", DEPENDS),
-                    ("if", DEPENDS),
-                    ("maxContains", ITEMS),
-                    ("minContains", ITEMS),
-                    ("not", OTHERWISE),
-                    ("patternProperties", NAMES),
-                    ("prefixItems", ITEMS),
-                    ("propertyNames", NAMES),
-                    ("then", DEPENDS),
-                    ("unevaluatedItems", ITEMS),
-                ],
-            ),
-            (Self::Scheme, false) => (
-                &["flows", "in", "name", "openIdConnectUrl", "scheme", "type"],
-                &["bearerFormat", "deprecated", "description"],
-                &[("oauth2MetadataUrl", "write the endpoints below `auth`")],
-            ),
-            (Self::Scheme, true) => (
-                &["authorizationUrl", "flow", "in", "name", "scopes", "tokenUrl", "type"],
-                &["description"],
-                &[],
-            ),
-            (Self::Server, _) => (&["url", "variables"], &["description", "name"], &[]),
-            (Self::Variable, _) => (&["default", "enum"], &["description"], &[]),
-        };
-        Keywords { read, silent, lost }
+        match (self, is_swagger) {
+            (Self::Components, _) => COMPONENTS,
+            (Self::Discriminator, _) => DISCRIMINATOR,
+            (Self::Encoding, _) => ENCODING,
+            (Self::Flow, _) => FLOW,
+            (Self::Flows, _) => FLOWS,
+            (Self::Header, _) => HEADER,
+            (Self::Info, _) => INFO,
+            (Self::Link, _) => LINK,
+            (Self::Media, _) => MEDIA,
+            (Self::Operation, false) => OPERATION_OF_3,
+            (Self::Operation, true) => OPERATION_OF_2,
+            (Self::Parameter, false) => PARAMETER_OF_3,
+            (Self::Parameter, true) => PARAMETER_OF_2,
+            (Self::PathItem, false) => PATH_ITEM_OF_3,
+            (Self::PathItem, true) => PATH_ITEM_OF_2,
+            (Self::RequestBody, _) => REQUEST_BODY,
+            (Self::Response, _) => RESPONSE,
+            (Self::Root, false) => ROOT_OF_3,
+            (Self::Root, true) => ROOT_OF_2,
+            (Self::Schema, _) => SCHEMA,
+            (Self::Scheme, false) => SCHEME_OF_3,
+            (Self::Scheme, true) => SCHEME_OF_2,
+            (Self::Server, _) => SERVER,
+            (Self::Variable, _) => VARIABLE,
+        }
     }
 
     /// Returns whether the keywords of a schema may stand in such an object.

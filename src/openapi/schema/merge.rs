@@ -10,25 +10,7 @@ use crate::descriptor::model::ParamKind;
 
 /// Joins what two schemas say that must both fit; the first one's words count.
 pub(super) fn merged(first: Shape, second: Shape) -> Shape {
-    let kinds = match (first.kinds.is_any(), second.kinds.is_any()) {
-        (true, _) => second.kinds,
-        (_, true) => first.kinds,
-        // `number` beside `integer` is an integer.
-        _ => {
-            let both = first.kinds.intersection(second.kinds);
-            let number = |kinds: Kinds| kinds.contains(ParamKind::Number);
-            let integer = |kinds: Kinds| kinds.contains(ParamKind::Integer);
-            if !both.is_any() {
-                both
-            } else if (number(first.kinds) && integer(second.kinds))
-                || (integer(first.kinds) && number(second.kinds))
-            {
-                Kinds::one(ParamKind::Integer)
-            } else {
-                first.kinds
-            }
-        }
-    };
+    let kinds = both(first.kinds, second.kinds);
     let values = if first.values.is_empty() {
         second.values
     } else if second.values.is_empty() {
@@ -94,6 +76,27 @@ pub(super) fn merged(first: Shape, second: Shape) -> Shape {
     whole
 }
 
+/// Returns the types that fit what two schemas say.
+fn both(first: Kinds, second: Kinds) -> Kinds {
+    match (first.is_any(), second.is_any()) {
+        (true, _) => second,
+        (_, true) => first,
+        // `number` beside `integer` is an integer.
+        _ => {
+            let both = first.intersection(second);
+            let number = |kinds: Kinds| kinds.contains(ParamKind::Number);
+            let integer = |kinds: Kinds| kinds.contains(ParamKind::Integer);
+            if !both.is_any() {
+                both
+            } else if (number(first) && integer(second)) || (integer(first) && number(second)) {
+                Kinds::one(ParamKind::Integer)
+            } else {
+                first
+            }
+        }
+    }
+}
+
 /// Joins what schemas say of which one must fit.
 pub(super) fn united(variants: Vec<Shape>) -> Shape {
     let count = variants.len();
@@ -104,39 +107,8 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
     let mut differs = false;
     // What one variant requires, the others need not have.
     let mut wanted = std::mem::take(&mut whole.wanted);
-    for variant in variants {
-        // One that says nothing allows everything.
-        whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
-            Kinds::default()
-        } else {
-            whole.kinds.union(variant.kinds)
-        };
-        if whole.values.is_empty() || variant.values.is_empty() {
-            whole.values.clear();
-        } else {
-            for value in variant.values {
-                if !whole.values.contains(&value) {
-                    whole.values.push(value);
-                }
-            }
-        }
-        whole.format = whole.format.filter(|format| variant.format.as_ref() == Some(format));
-        whole.min = whole.min.filter(|min| variant.min.as_ref() == Some(min));
-        whole.max = whole.max.filter(|max| variant.max.as_ref() == Some(max));
-        whole.minimum = whole.minimum.filter(|it| variant.minimum.as_ref() == Some(it));
-        whole.maximum = whole.maximum.filter(|it| variant.maximum.as_ref() == Some(it));
-        whole.checks.retain(|check| variant.checks.contains(check));
-        whole.default = whole.default.or(variant.default);
-        whole.example = whole.example.or(variant.example);
-        whole.description = whole.description.or(variant.description);
-        whole.nullable |= variant.nullable;
-        whole.is_binary |= variant.is_binary;
-        whole.is_open |= variant.is_open;
-        whole.is_cut |= variant.is_cut;
-        whole.has_variants |= variant.has_variants;
-        whole.deprecated &= variant.deprecated;
-        whole.read_only &= variant.read_only;
-        whole.items = whole.items.or(variant.items);
+    for mut variant in variants {
+        loosen(&mut whole, &mut variant);
         wanted.extend(variant.wanted);
         for member in variant.members {
             match whole.members.iter_mut().find(|known| known.name == member.name) {
@@ -175,4 +147,40 @@ pub(super) fn united(variants: Vec<Shape>) -> Shape {
         }
     }
     whole
+}
+
+/// Takes out of what is said of a schema what another one, which may stand for it, does not say.
+fn loosen(whole: &mut Shape, variant: &mut Shape) {
+    // One that says nothing allows everything.
+    whole.kinds = if whole.kinds.is_any() || variant.kinds.is_any() {
+        Kinds::default()
+    } else {
+        whole.kinds.union(variant.kinds)
+    };
+    if whole.values.is_empty() || variant.values.is_empty() {
+        whole.values.clear();
+    } else {
+        for value in std::mem::take(&mut variant.values) {
+            if !whole.values.contains(&value) {
+                whole.values.push(value);
+            }
+        }
+    }
+    whole.format = whole.format.take().filter(|format| variant.format.as_ref() == Some(format));
+    whole.min = whole.min.take().filter(|min| variant.min.as_ref() == Some(min));
+    whole.max = whole.max.take().filter(|max| variant.max.as_ref() == Some(max));
+    whole.minimum = whole.minimum.take().filter(|it| variant.minimum.as_ref() == Some(it));
+    whole.maximum = whole.maximum.take().filter(|it| variant.maximum.as_ref() == Some(it));
+    whole.checks.retain(|check| variant.checks.contains(check));
+    whole.default = whole.default.take().or(variant.default.take());
+    whole.example = whole.example.take().or(variant.example.take());
+    whole.description = whole.description.take().or(variant.description.take());
+    whole.nullable |= variant.nullable;
+    whole.is_binary |= variant.is_binary;
+    whole.is_open |= variant.is_open;
+    whole.is_cut |= variant.is_cut;
+    whole.has_variants |= variant.has_variants;
+    whole.deprecated &= variant.deprecated;
+    whole.read_only &= variant.read_only;
+    whole.items = whole.items.take().or(variant.items.take());
 }
