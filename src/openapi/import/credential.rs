@@ -21,10 +21,7 @@ pub(super) fn write(auth: &Auth, name: &str, out: &mut Written) {
         out.line(2, &format!("# review: the document has other ways as well: {others}"));
     }
     if auth.has_certificate {
-        out.line(
-            2,
-            "# A client certificate is set for the backend: `client_cert` and `client_key`.",
-        );
+        out.line(2, "# The API asks for a client certificate: set `client_cert` and `client_key`.");
     }
     out.line(2, "auth:");
     let keys = match auth.schemes.first() {

@@ -410,6 +410,16 @@ impl<'doc> Reader<'doc> {
         let is_multipart = *body == Body::Multipart;
         let holds_files = shape.items.as_deref().is_some_and(|items| items.is_binary);
         if is_multipart && (shape.is_binary || holds_files) {
+            let is_other = |kind: &ParamKind| match kind {
+                ParamKind::String => false,
+                ParamKind::Array => !holds_files,
+                _ => true,
+            };
+            if !shape.kinds.is_any() && shape.kinds.iter().any(|kind| is_other(&kind)) {
+                let message = format!("`{}` is a file or something else", excerpt(name));
+                let help = "it is sent as a file: write a second tool for what else it is";
+                self.schemas.remarks.lost(place, message, help);
+            }
             let shape = Shape { kinds: Default::default(), values: Vec::new(), ..shape.clone() };
             let mut input = self.made_file(name, &shape, place);
             input.form.several = holds_files;

@@ -204,3 +204,21 @@ fn a_default_that_gives_orders_is_left_out_alone() {
     assert!(prompt.required && prompt.default.is_none());
     assert_eq!(lines.len(), 2, "{lines:?}");
 }
+
+#[test]
+fn a_field_that_is_no_file_alone_is_told() {
+    let binary = json!({ "type": "string", "format": "binary" });
+    for (other, is_told) in [
+        (json!({ "type": "object", "properties": { "id": { "type": "string" } } }), true),
+        (json!({ "type": "integer" }), true),
+        (json!({ "type": "array", "items": { "type": "string" } }), true),
+        (json!({ "type": "array", "items": binary }), false),
+        (json!({ "type": "string" }), false),
+    ] {
+        let field = json!({ "oneOf": [binary, other] });
+        let schema = json!({ "type": "object", "properties": { "video": field } });
+        let (_, lines) = tool(&post(json!({ "multipart/form-data": { "schema": schema } })));
+        let told = lines.iter().any(|line| line.contains("`video` is a file or something else"));
+        assert_eq!(told, is_told, "{lines:?}");
+    }
+}
