@@ -326,17 +326,12 @@ impl Documents {
         let (mut value, mut place, mut hops) = (root, self.place(number, ""), hops);
         for step in pointer.split('/').skip(1) {
             let key = step.replace("~1", "/").replace("~0", "~");
-            let child = |value| match value {
-                &Value::Object(ref map) => map.get(&key),
-                Value::Array(list) => list.get(key.parse::<usize>().ok()?),
-                _ => None,
-            };
-            let mut next = child(value);
+            let mut next = child(value, &key);
             while next.is_none() {
                 let reference = value.get("$ref").and_then(Value::as_str).ok_or(Gone::Nothing)?;
                 hops = hops.checked_sub(1).ok_or(Gone::Circle)?;
                 (value, place) = self.found(reference, &place, hops)?;
-                next = child(value);
+                next = child(value, &key);
             }
             value = next.ok_or(Gone::Nothing)?;
             place = at(&place, &key);
@@ -469,6 +464,15 @@ fn pointer(way: &[Step<'_>]) -> String {
         Step::Key(key) => at(&place, key),
         Step::Index(index) => format!("{place}/{index}"),
     })
+}
+
+/// Returns what one step of a JSON Pointer (RFC 6901) leads to.
+fn child<'all>(value: &'all Value, key: &str) -> Option<&'all Value> {
+    match value {
+        Value::Object(map) => map.get(key),
+        Value::Array(list) => list.get(key.parse::<usize>().ok()?),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
