@@ -222,8 +222,7 @@ mod tests {
     use super::*;
 
     fn keyring(address: &str) -> OsKeyring {
-        let environment = [("DBUS_SESSION_BUS_ADDRESS", address)].into_iter().collect();
-        OsKeyring { limit: Duration::from_millis(50), ..OsKeyring::new(&environment) }
+        OsKeyring::new(&[("DBUS_SESSION_BUS_ADDRESS", address)].into_iter().collect())
     }
 
     #[test]
@@ -232,6 +231,7 @@ mod tests {
         let path = directory.path().join("bus");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let keyring = keyring(&format!("unix:path={}", path.display()));
+        let keyring = OsKeyring { limit: Duration::from_millis(50), ..keyring };
         let error = KeyringError::Timeout(keyring.limit);
         assert_eq!(keyring.get("a").unwrap_err(), error);
         assert_eq!(keyring.set("a", &"x".into()).unwrap_err(), error);
