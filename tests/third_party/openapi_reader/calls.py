@@ -149,7 +149,8 @@ class Call:
         for name, member in value.items():
             described = (own.get("properties") or {}).get(name)
             if media == "multipart/form-data" and described is not None:
-                is_file, is_files = self.values.holds_files(described)
+                of = (made.encoding.get(name) or {}).get("contentType", "")
+                is_file, is_files = self.values.holds_files(described, of)
                 count = 1 if is_file else 2 if is_files else 0
                 names = [self.file(f"{name} {at}") for at in range(count)]
                 if names:

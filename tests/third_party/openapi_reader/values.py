@@ -150,9 +150,15 @@ class Values:
         is_null = [kind == "null" or isinstance(kind, list) and "null" in kind for kind in kinds]
         return any(is_null[1:]) if forms else is_null[0]
 
-    def holds_files(self, schema):
-        """Whether a field is a file, or several."""
+    def holds_files(self, schema, media):
+        """Whether a field is a file, or several; `media` is what the encoding says of it."""
         schema = self.document.merged(schema)
+        if media.startswith(("audio/", "image/", "video/", "application/octet-stream")):
+            items = self.document.merged(schema.get("items") or {})
+            is_list = schema.get("type") == "array"
+            value = items if is_list else schema
+            if value.get("type", "string") == "string" and not value.get("enum"):
+                return not is_list, is_list
         forms = [*(schema.get("oneOf") or []), *(schema.get("anyOf") or [])]
         for form in (schema, *map(self.document.merged, forms)):
             items = self.document.merged(form.get("items") or {})
