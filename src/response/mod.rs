@@ -21,4 +21,4 @@ pub(crate) mod rpc_error;
 pub(crate) mod shape;
 pub(crate) mod xml;
 
-pub use crate::secrets::MASK;
+pub use crate::text::MASK;

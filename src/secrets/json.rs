@@ -4,8 +4,8 @@
 
 use std::ops::Range;
 
-use super::MASK;
 use crate::growth;
+use crate::text::MASK;
 
 /// What the protocol needs to tell messages apart: members of a message, and of its parameters.
 const ENVELOPE: [&[&[u8]]; 2] =

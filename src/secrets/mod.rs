@@ -37,10 +37,7 @@ use serde::de::IgnoredAny;
 
 use self::finder::{Finder, Wanted};
 pub use self::writer::MaskedWriter;
-use crate::growth;
-
-/// What stands where a value was hidden.
-pub const MASK: &str = "[REDACTED]";
+use crate::{growth, text::MASK};
 
 /// The same as JSON.
 const JSON_MASK: &str = "\"[REDACTED]\"";

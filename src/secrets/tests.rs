@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    MASK, MaskedWriter, Secrets,
+    MaskedWriter, Secrets,
     spell::{self, Choices, says},
 };
+use crate::text::MASK;
 
 const SECRET: &str = "s3cr3t/T0ken+\"q&x";
 

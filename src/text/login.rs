@@ -1,6 +1,6 @@
 //! URLs in the words of others without the user and the password that some have.
 
-use crate::secrets::MASK;
+use crate::text::MASK;
 
 /// Hides what stands before `@` in each URL.
 pub fn without_login(text: &str) -> String {

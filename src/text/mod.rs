@@ -48,6 +48,9 @@ pub use self::{
 };
 use self::{cleaner::Machine, kind::is_plain};
 
+/// What stands where a value was hidden.
+pub const MASK: &str = "[REDACTED]";
+
 /// What stands for a character that is not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Instead {

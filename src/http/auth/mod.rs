@@ -41,7 +41,8 @@ use crate::{
         model::{Auth, CredentialName, Placement},
         rules::{AuthRules, Optional, Refused},
     },
-    secrets::{MASK, Secrets},
+    secrets::Secrets,
+    text::MASK,
 };
 
 /// Authenticates the requests of one backend; all clones hold the same credential.

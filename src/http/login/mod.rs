@@ -47,8 +47,8 @@ use crate::{
     },
     outcome::chain,
     response::media,
-    secrets::{MASK, Secrets},
-    text::{begins_as_page, cut, line, plain},
+    secrets::Secrets,
+    text::{MASK, begins_as_page, cut, line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.
