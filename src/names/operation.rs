@@ -27,7 +27,7 @@ const LONGEST: usize = 256;
 const ALIKE: f64 = 0.6;
 
 /// This program, as the name of a server in the settings of a host.
-const PROGRAM: &str = env!("CARGO_PKG_NAME");
+const PROGRAM: &str = "dadl-mcp";
 
 /// How far an operation goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
