@@ -27,7 +27,7 @@ pub(crate) use self::description::collapse;
 pub use self::{
     annotations::Annotations,
     description::DESCRIPTION_MAX,
-    name::{PROPERTY_NAME_MAX, RESERVED, TOOL_NAME_MAX},
+    name::PROPERTY_NAME_MAX,
     output::{NOTE, Output},
 };
 use crate::{

@@ -8,17 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::names::{joined, suffixed};
+use crate::names::{RESERVED, TOOL_NAME_MAX, joined, suffixed};
 
-/// The longest tool name: hosts allow 64 characters with their own prefix counted in.
-pub const TOOL_NAME_MAX: usize = 45;
 /// The longest property name.
 pub const PROPERTY_NAME_MAX: usize = 64;
-
-/// The names of built-in tools, which no tool of a descriptor gets: whether they are listed depends
-/// on what is allowed, and that renames nothing.
-pub const RESERVED: [&str; 6] =
-    ["stream_close", "stream_list", "stream_read", "task_cancel", "task_list", "task_wait"];
 
 /// A name on its way to being unique.
 #[derive(Debug)]

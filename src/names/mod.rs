@@ -10,6 +10,7 @@
 //! | what is between the braces of a path? | [`path`] |
 //! | whose is a header field? | [`header`] |
 //! | can a parameter be called so? | `param` |
+//! | which names are for no tool? | [`RESERVED`], [`TOOL_NAME_MAX`] |
 //! | how does a name stay unique? | [`suffixed`] |
 
 mod hash;
@@ -19,6 +20,7 @@ mod operation;
 pub(crate) mod param;
 pub mod path;
 mod readers;
+mod tool;
 pub mod verbs;
 mod words;
 
@@ -27,5 +29,6 @@ pub use self::{
     near::{Meant, OrMeant, meant_or, nearest, nearest_loosely, only_nearest},
     operation::{Danger, Known, nearest_operation},
     readers::readers,
+    tool::{RESERVED, TOOL_NAME_MAX},
     words::{joined, snake, words},
 };

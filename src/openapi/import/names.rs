@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    catalog::{RESERVED, TOOL_NAME_MAX},
     names::{
-        SUFFIX,
+        RESERVED, SUFFIX, TOOL_NAME_MAX,
         path::{Piece, anonymous, pieces},
         snake, suffixed,
     },
