@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::access::LONGEST_PATTERN;
+/// A longer pattern fits nothing, in bytes.
+const LONGEST_PATTERN: usize = 512;
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
