@@ -1,6 +1,9 @@
 //! Dates as APIs write them.
 
-use crate::outcome::timestamp;
+use jiff::{SignedDuration, civil::DateTime};
+
+/// When counting begins.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A point in time: seconds since 1970, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +31,8 @@ impl Date {
     }
 
     fn written(self, form: &str) -> String {
-        let moment = i64::try_from(self.0).ok().and_then(timestamp::moment);
+        let since = i64::try_from(self.0).ok().map(SignedDuration::from_secs);
+        let moment = since.and_then(|since| EPOCH.checked_add(since).ok());
         moment.map(|moment| moment.strftime(form).to_string()).unwrap_or_default()
     }
 }
