@@ -9,7 +9,6 @@ mod description;
 pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod kind;
 mod name;
 pub(crate) mod output;
 mod portable;

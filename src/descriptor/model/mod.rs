@@ -17,6 +17,7 @@ mod param;
 mod request;
 mod response;
 mod tool;
+mod value;
 
 use std::collections::BTreeMap;
 

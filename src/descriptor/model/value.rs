@@ -5,7 +5,7 @@
 
 use serde_json::{Number, Value};
 
-use crate::descriptor::model::ParamKind;
+use super::ParamKind;
 
 /// Integers up to here are exact in a double (2^53). A larger one that arrives as a double may
 /// have lost digits when it was parsed.
