@@ -34,6 +34,7 @@ use crate::{
     descriptor::{
         fit::FitSource,
         model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
+        offer,
         task::Tasks,
         template::Elsewhere,
     },
@@ -107,14 +108,14 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Absence {
     /// The server lacked it when it was last asked.
-    Lacking(fit::Lack),
+    Lacking(offer::Lack),
     /// It needs what few servers have, and nobody knows whether this one does.
-    Unknown(fit::Lack),
+    Unknown(offer::Lack),
 }
 
 impl Absence {
     /// Returns what is missing, or may be.
-    pub fn lack(&self) -> &fit::Lack {
+    pub fn lack(&self) -> &offer::Lack {
         match self {
             Self::Lacking(lack) | Self::Unknown(lack) => lack,
         }
@@ -169,7 +170,7 @@ impl Catalog {
 
     /// Does what [`build`](Self::build) does, and leaves out of the list what the servers lack: what each
     /// has stands at the position of its backend, where anything is known.
-    pub fn fitted(backends: &[BackendTools<'_>], offers: &[Option<Arc<fit::Offer>>]) -> Self {
+    pub fn fitted(backends: &[BackendTools<'_>], offers: &[Option<Arc<offer::Offer>>]) -> Self {
         let pairs: Vec<(&str, &str)> = backends
             .iter()
             .flat_map(|backend| {
@@ -300,7 +301,7 @@ impl BackendTools<'_> {
         &self,
         id: BackendId,
         names: Vec<String>,
-        offer: Option<&fit::Offer>,
+        offer: Option<&offer::Offer>,
         entries: &mut Vec<Entry>,
     ) {
         let backend_name: Arc<str> = self.name.into();
@@ -461,7 +462,7 @@ impl BackendTools<'_> {
 
     /// Says why an operation need not be listed. Who names a tool wants it, unless it is known to be
     /// missing.
-    fn absence(&self, operation: Operation<'_>, offer: Option<&fit::Offer>) -> Option<Absence> {
+    fn absence(&self, operation: Operation<'_>, offer: Option<&offer::Offer>) -> Option<Absence> {
         let absence = fit::absence(&self.descriptor, operation, offer)?;
         let name = operation.declared_name();
         let is_named = || self.policy.tools.as_ref().is_some_and(|tools| tools.names(name));

@@ -23,10 +23,10 @@ use super::{
     trust::{self, Doubt},
 };
 use crate::{
-    catalog::fit::{LONGEST_HAS, MOST_HAS, Offer},
     descriptor::{
         fit::{FitSource, Version},
         model::Method,
+        offer::{LONGEST_HAS, MOST_HAS, Offer},
     },
     text::fingerprint,
 };

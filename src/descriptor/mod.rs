@@ -21,6 +21,7 @@ pub mod login;
 mod lower;
 pub mod mend;
 pub mod model;
+pub mod offer;
 pub mod receivers;
 pub mod rules;
 pub mod settle;

@@ -18,14 +18,12 @@ use url::Url;
 
 use super::{CallContext, CallError, Executor};
 use crate::{
-    catalog::{
-        BackendId, Entry,
-        fit::{LONGEST_HAS, MOST_HAS, Offer, Standing, standing},
-    },
+    catalog::{BackendId, Entry},
     config::notes::{Note, NotePlace},
     descriptor::{
         fit::{Fit, FitSource, FitVersion, Version},
         model::Descriptor,
+        offer::{LONGEST_HAS, MOST_HAS, Offer, Standing, standing},
     },
     gate::{Admitted, Gate, Pending, Refusal},
     http::{

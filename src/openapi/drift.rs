@@ -18,9 +18,12 @@ use super::{
     text,
 };
 use crate::{
-    catalog::fit::{Lack, Offer, Standing, standing},
-    descriptor::model::{
-        Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style, Tool,
+    descriptor::{
+        model::{
+            Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style,
+            Tool,
+        },
+        offer::{Lack, Offer, Standing, standing},
     },
     names::{
         nearest_loosely,

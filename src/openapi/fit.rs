@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{DocumentError, matching::expanded, read::read};
 use crate::{
-    catalog::fit::{LONGEST_HAS, MOST_HAS, Offer},
+    descriptor::offer::{LONGEST_HAS, MOST_HAS, Offer},
     json::cost,
     names::path::anonymous,
 };

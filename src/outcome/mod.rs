@@ -10,7 +10,7 @@ use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration}
 use serde_json::{Map, Value};
 
 use self::task::TaskReport;
-use crate::catalog::fit::Lack;
+use crate::descriptor::offer::Lack;
 
 pub use self::{
     json_text::JsonText,

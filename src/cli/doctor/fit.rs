@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::Report;
 use crate::{
     app::App,
-    catalog::{
-        BackendId,
-        fit::{Offer, Standing, standing},
-    },
+    catalog::BackendId,
     config::notes::NoteError,
-    descriptor::{fit::Fit, model::Descriptor},
+    descriptor::{
+        fit::Fit,
+        model::Descriptor,
+        offer::{Offer, Standing, standing},
+    },
 };
 
 /// What the lines are about.
