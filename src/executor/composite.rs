@@ -1,6 +1,6 @@
 //! A composite from its script to its result.
 //!
-//! The script runs on a thread of its own (see [`engine`]); its calls run here, all at once, each
+//! The script runs on a thread of its own (see [`Run`]); its calls run here, all at once, each
 //! through the gate. The time limit covers both, and dropping the future ends both.
 
 use std::{
@@ -13,13 +13,17 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::{Budget, CallContext, CallError, Executor, TaskError, queue::NoRoom};
+use super::{
+    Budget, CallContext, CallError, Executor, TaskError,
+    queue::NoRoom,
+    script::{MOST_RUNS, Run},
+};
 use crate::{
     descriptor::model::{Access, Composite},
     files::REFERENCE,
     gate::{Admitted, Refusal},
     outcome::{Held, JsonText, NextPage, Outcome, Payload},
-    script::engine::{Event, Failure, Job, MOST_RUNS, Reply, Run},
+    script::engine::{Event, Failure, Job, Reply},
     text,
 };
 

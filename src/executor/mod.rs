@@ -28,6 +28,7 @@ mod range;
 mod read;
 mod result;
 mod rpc;
+mod script;
 mod sealed;
 mod send;
 mod settle;
@@ -46,7 +47,7 @@ use std::{
 use serde_json::Value;
 
 pub(crate) use self::queue::Room;
-use self::{begun::Begun, fit::Fits, queue::Bounds, settle::Written};
+use self::{begun::Begun, fit::Fits, queue::Bounds, script::Slots, settle::Written};
 pub use self::{
     context::{Budget, CallContext, OnDrop},
     dry_run::DryRun,
@@ -68,7 +69,6 @@ use crate::{
     gate::{Admitted, Pending},
     http::backend::Backend,
     outcome::{Outcome, task::TaskHandle},
-    script::engine::Slots,
     secrets::Secrets,
     shares::{Client, Queue},
     worker::Filters,

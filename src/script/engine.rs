@@ -1,13 +1,11 @@
 //! QuickJS with everything taken away that a script could reach out with.
 //!
-//! Each run has a runtime of its own on a thread of its own: nothing is left for the next one.
-//! What a script can do is compute, and send [`Event`]s; the program answers a call with a
+//! Each run has a runtime of its own, and should have a thread of its own: nothing is left for the next
+//! one. What a script can do is compute, and send [`Event`]s; the program answers a call with a
 //! [`Reply`]. Time, memory and stack are bounded.
 //!
 //! The engine looks at the clock between the steps of a script, so that a loop ends in time. A
-//! single step of its own library (a search in a text of megabytes) cannot be broken off; then
-//! the caller gets its answer in time, and the thread keeps its [`Slot`] until the step is done.
-//! The number of slots bounds what all scripts together can take.
+//! single step of its own library (a search in a text of megabytes) cannot be broken off.
 
 use std::{
     any::Any,
@@ -20,7 +18,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -28,13 +25,9 @@ use rquickjs::{
     CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Runtime,
     context::{EvalOptions, intrinsic},
 };
-use tokio::sync::mpsc as events;
 
 use super::left;
-use crate::{
-    shares::{Client, Queue, Turn},
-    text::cut_bytes,
-};
+use crate::text::cut_bytes;
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.
@@ -43,8 +36,8 @@ pub const MEMORY: usize = 64 * 1024 * 1024;
 /// The stack of one script in bytes; some thousand calls.
 const STACK: usize = 1024 * 1024;
 
-/// The stack of the thread: room for what the engine does at the end of its own.
-const THREAD_STACK: usize = 4 * STACK;
+/// The stack of the thread that runs one: room for what the engine does at the end of its own.
+pub const THREAD_STACK: usize = 4 * STACK;
 
 /// How long a script may compute, waiting for calls not counted.
 pub const MOST_BUSY: Duration = Duration::from_secs(10);
@@ -60,15 +53,6 @@ pub const MOST_LINES: u32 = 100;
 
 /// How many bytes of such a line, and of an error.
 const MOST_LINE_BYTES: usize = 2048;
-
-/// How many scripts run at once; each may take [`MEMORY`].
-pub const MOST_RUNS: usize = 16;
-
-/// So many of them are kept for clients that run none or few: a script may last for minutes.
-const KEPT_RUNS: usize = 2;
-
-/// How many scripts may wait for their turn.
-const MOST_WAITING: usize = 1024;
 
 /// How long compiling may take.
 const COMPILE_TIME: Duration = Duration::from_secs(2);
@@ -160,82 +144,6 @@ pub struct Reply {
     pub result: Result<String, String>,
     /// Counts the memory of the value until the engine, whose memory is bounded, has it.
     pub held: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// The right to run one script.
-#[derive(Debug)]
-pub struct Slot {
-    _turn: Turn,
-}
-
-/// All slots of the program; those who wait take turns.
-#[derive(Debug, Clone)]
-pub struct Slots(Queue);
-
-impl Default for Slots {
-    fn default() -> Self {
-        Self(Queue::keeping(KEPT_RUNS, MOST_RUNS, MOST_WAITING))
-    }
-}
-
-impl Slots {
-    /// Waits for a slot; there is none when too many wait.
-    pub async fn take(&self, client: &Client) -> Option<Slot> {
-        self.0.turn(client).await.ok().map(|turn| Slot { _turn: turn })
-    }
-}
-
-/// A run on its thread. Dropping it ends the script.
-#[derive(Debug)]
-pub struct Run {
-    events: events::UnboundedReceiver<Event>,
-    replies: mpsc::Sender<Reply>,
-    dropped: Arc<AtomicBool>,
-}
-
-impl Run {
-    /// Starts a script.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no thread.
-    pub fn start(job: Job, slot: Slot) -> std::io::Result<Self> {
-        // At most `MOST_CALLS` and `MOST_LINES` events are sent, and as many replies.
-        let (to_program, events) = events::unbounded_channel();
-        let (replies, from_program) = mpsc::channel();
-        let dropped = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&dropped);
-        let body = move || {
-            let outbox = to_program.clone();
-            let state = Rc::new(State::default());
-            let result = run(&job, &outbox, &from_program, seen, &state);
-            let unlogged = state.lines.get().saturating_sub(MOST_LINES);
-            let open = state.open.take().into_iter().collect();
-            let unhandled = state.unhandled.get();
-            // Nobody listens any more when the call was dropped.
-            let _ = to_program.send(Event::Done { result, unlogged, open, unhandled });
-            drop(slot);
-        };
-        thread::Builder::new().name(NAME.to_owned()).stack_size(THREAD_STACK).spawn(body)?;
-        Ok(Self { events, replies, dropped })
-    }
-
-    /// Waits for what the script does next; `None` when it ended without a word.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-
-    /// Answers a call.
-    pub fn reply(&self, reply: Reply) {
-        // The script may have ended meanwhile.
-        let _ = self.replies.send(reply);
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.dropped.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Makes sure that scripts can be compiled; runs nothing of them.
@@ -341,10 +249,27 @@ struct State {
     end: RefCell<Option<Result<String, Failure>>>,
 }
 
-/// Runs a script to its end.
-fn run(
+/// Runs a script to its end, and sends what it does, [`Event::Done`] at last; ends it soon after `dropped`
+/// is set. Whoever calls this has a stack of [`THREAD_STACK`].
+pub fn run(
     job: &Job,
-    outbox: &events::UnboundedSender<Event>,
+    outbox: impl Fn(Event) + 'static,
+    inbox: &mpsc::Receiver<Reply>,
+    dropped: Arc<AtomicBool>,
+) {
+    let outbox: Rc<dyn Fn(Event)> = Rc::new(outbox);
+    let state = Rc::new(State::default());
+    let result = ended(job, &outbox, inbox, dropped, &state);
+    let unlogged = state.lines.get().saturating_sub(MOST_LINES);
+    let open = state.open.take().into_iter().collect();
+    let unhandled = state.unhandled.get();
+    outbox(Event::Done { result, unlogged, open, unhandled });
+}
+
+/// Runs a script, and returns what it gave.
+fn ended(
+    job: &Job,
+    outbox: &Rc<dyn Fn(Event)>,
     inbox: &mpsc::Receiver<Reply>,
     dropped: Arc<AtomicBool>,
     state: &Rc<State>,
@@ -402,7 +327,7 @@ fn run(
 fn begin<'js>(
     ctx: &Ctx<'js>,
     job: &Job,
-    outbox: &events::UnboundedSender<Event>,
+    outbox: &Rc<dyn Fn(Event)>,
     state: &Rc<State>,
 ) -> rquickjs::Result<Function<'js>> {
     let prelude: Function<'js> = ctx.eval(PRELUDE)?;
@@ -419,11 +344,11 @@ fn begin<'js>(
 /// Makes the object through which the prelude reaches the program.
 fn host<'js>(
     ctx: &Ctx<'js>,
-    outbox: &events::UnboundedSender<Event>,
+    outbox: &Rc<dyn Fn(Event)>,
     state: &Rc<State>,
 ) -> rquickjs::Result<Object<'js>> {
     let host = Object::new(ctx.clone())?;
-    let (sender, shared) = (outbox.clone(), Rc::clone(state));
+    let (sender, shared) = (Rc::clone(outbox), Rc::clone(state));
     let call = move |tool: String, arguments: String| {
         let bytes = shared.arguments.get().saturating_add(arguments.len());
         if bytes > MOST_ARGUMENTS {
@@ -433,8 +358,7 @@ fn host<'js>(
         let id = shared.calls.get();
         shared.calls.set(id + 1);
         shared.open.borrow_mut().insert(id);
-        // Nobody listens any more when the call was dropped.
-        let _ = sender.send(Event::Call { id, tool, arguments });
+        sender(Event::Call { id, tool, arguments });
         Some(id)
     };
     host.set("call", Function::new(ctx.clone(), call)?)?;
@@ -445,10 +369,9 @@ fn host<'js>(
         line <= MOST_LINES
     };
     host.set("wantsLog", Function::new(ctx.clone(), wants_log)?)?;
-    let sender = outbox.clone();
+    let sender = Rc::clone(outbox);
     let log = move |level: String, text: String| {
-        let _ =
-            sender.send(Event::Log { level, text: cut_bytes(&text, MOST_LINE_BYTES).into_owned() });
+        sender(Event::Log { level, text: cut_bytes(&text, MOST_LINE_BYTES).into_owned() });
     };
     host.set("log", Function::new(ctx.clone(), log)?)?;
     let shared = Rc::clone(state);

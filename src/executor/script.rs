@@ -1,0 +1,110 @@
+//! Scripts on threads of their own.
+//!
+//! A run has a thread and a [`Slot`]. A step of the engine's library cannot be broken off: then the caller
+//! gets its answer in time, and the thread keeps its slot until the step is done. The number of slots
+//! bounds what all scripts together can take.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use tokio::sync::mpsc as events;
+
+use crate::{
+    script::engine::{self, Event, Job, Reply},
+    shares::{Client, Queue, Turn},
+};
+
+/// How many scripts run at once; each may take [`engine::MEMORY`].
+pub(super) const MOST_RUNS: usize = 16;
+
+/// So many of them are kept for clients that run none or few: a script may last for minutes.
+const KEPT_RUNS: usize = 2;
+
+/// How many scripts may wait for their turn.
+const MOST_WAITING: usize = 1024;
+
+/// What the thread of a script is called.
+const NAME: &str = "composite";
+
+/// The right to run one script.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _turn: Turn,
+}
+
+/// All slots of the program; those who wait take turns.
+#[derive(Debug, Clone)]
+pub(super) struct Slots(Queue);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self(Queue::keeping(KEPT_RUNS, MOST_RUNS, MOST_WAITING))
+    }
+}
+
+impl Slots {
+    /// Waits for a slot; there is none when too many wait.
+    pub(super) async fn take(&self, client: &Client) -> Option<Slot> {
+        self.0.turn(client).await.ok().map(|turn| Slot { _turn: turn })
+    }
+}
+
+/// A run on its thread. Dropping it ends the script.
+#[derive(Debug)]
+pub(super) struct Run {
+    events: events::UnboundedReceiver<Event>,
+    replies: mpsc::Sender<Reply>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Run {
+    /// Starts a script.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread.
+    pub(super) fn start(job: Job, slot: Slot) -> std::io::Result<Self> {
+        // At most `MOST_CALLS` and `MOST_LINES` events are sent, and as many replies.
+        let (to_program, events) = events::unbounded_channel();
+        let (replies, from_program) = mpsc::channel();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&dropped);
+        let body = move || {
+            // Nobody listens any more when the call was dropped.
+            let send = move |event| drop(to_program.send(event));
+            engine::run(&job, send, &from_program, seen);
+            drop(slot);
+        };
+        thread::Builder::new()
+            .name(NAME.to_owned())
+            .stack_size(engine::THREAD_STACK)
+            .spawn(body)?;
+        Ok(Self { events, replies, dropped })
+    }
+
+    /// Waits for what the script does next; `None` when it ended without a word.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Answers a call.
+    pub(super) fn reply(&self, reply: Reply) {
+        // The script may have ended meanwhile.
+        let _ = self.replies.send(reply);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;
