@@ -32,6 +32,8 @@ pub mod script;
 pub mod secrets;
 pub mod shares;
 pub mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod worker;
 

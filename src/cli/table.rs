@@ -209,7 +209,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::text::hostile;
+    use crate::tests::hostile;
 
     fn text(value: &Value, width: usize) -> String {
         let Shown { text, note } = shown(value, width).unwrap();

@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    const VALID: &str = include_str!("../../tests/fixtures/check/D902/pass.dadl");
+    const VALID: &str = include_str!("fixtures/small.dadl");
 
     /// Loads `text` and checks what holds for every text.
     fn holds(text: &str) {

@@ -192,7 +192,7 @@ mod tests {
         config::Confirm,
         descriptor::{self, source::Source},
         gate::Gate,
-        text::hostile,
+        tests::hostile,
     };
 
     /// A gate before tools whose descriptions are `text`.

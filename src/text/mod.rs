@@ -34,8 +34,6 @@ mod tests;
 
 use std::borrow::Cow;
 
-#[cfg(test)]
-pub(crate) use self::tests::hostile;
 pub use self::{
     cleaner::Cleaner,
     cut::{cut, cut_bytes, cut_prose, head, start_of},

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Characters of every kind, more of those that something is decided about.
-pub(crate) fn hostile() -> impl Strategy<Value = String> {
+fn hostile() -> impl Strategy<Value = String> {
     let special = prop::sample::select(
         "\u{1b}\u{7}\u{8}\r\n\t\u{7f}\u{80}\u{85}\u{9b}\u{9d}\u{ad}\u{61c}\u{115f}\u{180b}\u{180e}\
          \u{200b}\u{200c}\u{200d}\u{200e}\u{200f}\u{2028}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\

@@ -141,6 +141,16 @@ fn the_bundled_descriptors_have_no_finding() {
     assert_eq!((outcome.errors, outcome.warnings, outcome.notes), (0, 0, 0), "{report}");
 }
 
+#[test]
+fn the_bundled_descriptors_have_the_layout() {
+    for entry in fs::read_dir(root().join("dadl")).unwrap() {
+        let path = entry.unwrap().path();
+        let source = Source::new("t", fs::read_to_string(&path).unwrap());
+        let formatted = format(&source).unwrap_or_else(|error| panic!("{error:?}"));
+        assert!(formatted == source.text(), "run `dadl-mcp fmt {}`", path.display());
+    }
+}
+
 const BROKEN: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.1.md\nbackend:\n  name: example\n  \
                       type: rest\n  version: \"1.0\"\n  description: An example.\n  \
                       auth: {type: api_key, credential: example_key}\n  coverage: {endpoints: 9}\n  \

@@ -77,6 +77,7 @@ mod memory;
 mod notes;
 mod numbers;
 mod objects;
+mod offered;
 mod openapi;
 mod openapi_documents;
 mod outcomes;

@@ -300,8 +300,8 @@ mod tests {
         /// What has color holds no sequence but those of the renderer.
         #[test]
         fn nothing_of_a_file_steers_a_terminal(
-            text in text::hostile(),
-            message in text::hostile(),
+            text in crate::tests::hostile(),
+            message in crate::tests::hostile(),
             start in 0..60_usize,
             length in 0..60_usize,
         ) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{FormatError, format};
 use crate::descriptor::source::Source;
 
-const BUNDLED: &str = include_str!("../../../dadl/xen-orchestra.dadl");
+const LIBRARY: &str = include_str!("../fixtures/library.dadl");
 
 fn formatted(text: &str) -> String {
     let done = format(&Source::new("t", text));
@@ -120,16 +120,6 @@ fn says_what_it_cannot_format() {
     assert!(matches!(error("%YAML 1.2\n---\na: 1\n"), FormatError::Layout { .. }));
 }
 
-#[test]
-fn the_bundled_descriptors_have_the_layout() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dadl");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(formatted(&text) == text, "run `dadl-mcp fmt {}`", path.display());
-    }
-}
-
 /// A value, and the layout that it is written in.
 #[derive(Debug, Clone)]
 enum Tree {
@@ -234,7 +224,7 @@ proptest! {
         removed in 0..12_usize,
         inserted in "(\\PC|[-{}\\[\\]:,&*#|>'\"!\\n\\t ä]){0,4}",
     ) {
-        let mut text: String = BUNDLED.chars().take(4_000).filter(char::is_ascii).collect();
+        let mut text: String = LIBRARY.chars().take(4_000).filter(char::is_ascii).collect();
         let at = at.min(text.len());
         let end = (at + removed).min(text.len());
         text.replace_range(at..end, &inserted);

@@ -1,7 +1,5 @@
 //! Names that models and people get wrong, over tables and over real descriptors.
 
-use std::collections::BTreeMap;
-
 use super::*;
 
 /// Names with how far they go: `r`, `w`, `a` or `d` in front.
@@ -204,86 +202,6 @@ fn what_is_meant_for_one_backend_goes_to_no_other() {
     assert_eq!(near("start_vm"), Some("lab_a_start_vm"));
     assert_eq!(near("delete_vm"), None, "of which of the two?");
     assert_eq!(near("destroy_vm"), None);
-}
-
-#[derive(serde::Deserialize)]
-struct Document {
-    backend: Backend,
-}
-
-#[derive(serde::Deserialize)]
-struct Backend {
-    tools: BTreeMap<String, Tool>,
-}
-
-#[derive(serde::Deserialize)]
-struct Tool {
-    access: Option<String>,
-}
-
-/// The names of a descriptor, those that a function accepts.
-fn names_of(text: &str) -> Vec<(String, Danger)> {
-    let document: Document = serde_saphyr::from_str(text).unwrap();
-    let danger = |tool: &Tool| match tool.access.as_deref() {
-        Some("read") => Danger::Reads,
-        Some("write") => Danger::Writes,
-        Some("admin") => Danger::Administers,
-        _ => Danger::Endangers,
-    };
-    document.backend.tools.iter().map(|(name, tool)| (name.clone(), danger(tool))).collect()
-}
-
-/// Any verb with any thing of the file: what is offered is at the level that the verb lets expect.
-#[test]
-fn over_real_descriptors_a_verb_leads_to_its_kind() {
-    const VERBS: &[&str] = &[
-        "add", "attach", "check", "clone", "connect", "copy", "create", "delete", "describe",
-        "destroy", "detach", "disable", "edit", "enable", "export", "find", "get", "import",
-        "list", "lock", "migrate", "modify", "move", "pause", "reboot", "remove", "rename",
-        "reset", "restart", "restore", "resume", "revert", "run", "search", "set", "show",
-        "shutdown", "start", "stop", "suspend", "unlock", "update", "upgrade",
-    ];
-    for text in [
-        include_str!("../../../dadl/xen-orchestra.dadl"),
-        include_str!("../../../dadl/danube-cloud.dadl"),
-        include_str!("../../../dadl/xo-proxy.dadl"),
-    ] {
-        let names = names_of(text);
-        let known = || {
-            names.iter().map(|(name, danger)| Known {
-                name,
-                declared: name,
-                backend: "",
-                danger: *danger,
-            })
-        };
-        let mut things: Vec<String> =
-            names.iter().filter_map(|(it, _)| Some(it.split_once('_')?.1.to_owned())).collect();
-        things.sort();
-        things.dedup();
-        // Every third: all of them take long.
-        let things: Vec<String> = things.into_iter().step_by(3).collect();
-        for verb in VERBS {
-            for thing in &things {
-                let wanted = format!("{verb}_{thing}");
-                let Some(offered) = nearest_operation(&wanted, known()) else { continue };
-                let danger = known().find(|it| it.name == offered).unwrap().danger;
-                let context = format!("{wanted}: {offered} ({danger:?})");
-                let offered_words = words(offered);
-                if offered == wanted || offered_words[0] == *verb {
-                    continue;
-                }
-                let kind = Kind::of(verb).unwrap();
-                let of_kind = offered_words.iter().take(2).any(|it| Kind::of(it) == Some(kind));
-                assert!(of_kind, "{context}");
-                match kind {
-                    Kind::Reads => assert_eq!(danger, Danger::Reads, "{context}"),
-                    kind if kind.removes() => {}
-                    Kind::Changes(_) => assert!(danger < Danger::Endangers, "{context}"),
-                }
-            }
-        }
-    }
 }
 
 proptest::proptest! {
