@@ -11,6 +11,7 @@ mod question;
 
 use std::sync::Arc;
 
+use dadl_text::{names::OrMeant, text::quoted};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -24,9 +25,7 @@ use crate::{
         model::{Access, Composite, Tool},
         task::{TaskCall, Tasks},
     },
-    names::OrMeant,
     outcome::task::TaskHandle,
-    text::quoted,
 };
 
 /// So much of a name that nothing has is repeated.

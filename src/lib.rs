@@ -18,13 +18,10 @@ pub mod descriptor;
 pub mod executor;
 pub mod files;
 pub mod gate;
-mod growth;
 pub mod http;
 pub mod jq;
-mod json;
 pub mod live;
 pub mod mcp;
-pub mod names;
 pub mod openapi;
 pub mod outcome;
 pub mod response;
@@ -34,7 +31,6 @@ pub mod shares;
 pub mod simulator;
 #[cfg(test)]
 mod tests;
-pub mod text;
 pub mod worker;
 
 /// What the targets in `fuzz/` need and no other user of the library does.

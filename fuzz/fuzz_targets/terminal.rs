@@ -1,7 +1,7 @@
 //! Any bytes become text that steers no terminal, however they are cut, and JSON keeps its meaning.
 #![no_main]
 
-use dadl_mcp::text::{self, Cleaner};
+use dadl_text::text::{self, Cleaner};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -9,13 +9,11 @@ mod origin;
 
 use std::fmt;
 
+use dadl_text::text::cut;
 use url::Url;
 
 pub use self::origin::{AllowedOrigin, NoOrigin};
-use crate::{
-    descriptor::{model::Access, template::Elsewhere},
-    text::cut,
-};
+use crate::descriptor::{model::Access, template::Elsewhere};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";

@@ -1,13 +1,13 @@
 //! What an operator decides about a descriptor: which of its logins is used, and what parameters
 //! are when a caller says nothing.
 
+use dadl_text::names::{OrMeant, nearest};
 use http::HeaderName;
 use serde_json::Value;
 
 use crate::{
     config::BackendSettings,
     descriptor::model::{Descriptor, Param, ParamKind},
-    names::{OrMeant, nearest},
 };
 
 /// A setting that does not fit the descriptor. The operator's fault.

@@ -9,6 +9,7 @@ mod handles;
 
 use std::{collections::HashSet, sync::Arc};
 
+use dadl_text::names::nearest;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
@@ -23,7 +24,6 @@ use crate::{
     descriptor::model::{
         Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
     },
-    names::nearest,
 };
 
 /// The longest jq program that a caller may send, in bytes.

@@ -2,14 +2,12 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
+use dadl_text::names::path::placeholders;
 use url::Url;
 
-use crate::{
-    descriptor::{
-        model::Tool,
-        template::{Elsewhere, PathTemplate},
-    },
-    names::path::placeholders,
+use crate::descriptor::{
+    model::Tool,
+    template::{Elsewhere, PathTemplate},
 };
 
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing

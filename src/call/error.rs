@@ -4,13 +4,12 @@
 
 use std::{fmt, sync::Arc};
 
+use dadl_text::{names::Meant, text::cut};
 use serde_json::Value;
 
 use crate::{
     catalog::Entry,
     descriptor::model::{Param, ParamKind},
-    names::Meant,
-    text::cut,
 };
 
 /// Arguments that cannot be sent. The caller's fault; nothing was sent.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use dadl_text::names::path::is_dot_segment;
 use serde_json::Value;
 
 use super::{ArgumentProblem, Arguments, BaseUrl, encode, style};
@@ -15,7 +16,6 @@ use crate::{
         model::{Location, Param, Style},
         template::Piece,
     },
-    names::path::is_dot_segment,
 };
 
 /// Returns the encoded path below `base`, which may be empty.

@@ -6,12 +6,13 @@
 
 use std::borrow::Cow;
 
-use super::Operation;
-use crate::{
-    descriptor::model::{Deprecation, Tool},
+use dadl_text::{
     names::words,
     text::{cut_prose, plain},
 };
+
+use super::Operation;
+use crate::descriptor::model::{Deprecation, Tool};
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;

@@ -20,6 +20,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use dadl_text::names::{Known, nearest_loosely, nearest_operation, readers, verbs, words};
 use serde_json::{Map, Value};
 
 pub(crate) use self::description::collapse;
@@ -38,7 +39,6 @@ use crate::{
         task::Tasks,
         template::Elsewhere,
     },
-    names::{Known, nearest_loosely, nearest_operation, readers, verbs, words},
 };
 
 /// The position of a backend in the settings.

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::names::{RESERVED, TOOL_NAME_MAX, joined, suffixed};
+use dadl_text::names::{RESERVED, TOOL_NAME_MAX, joined, suffixed};
 
 /// The longest property name.
 pub const PROPERTY_NAME_MAX: usize = 64;

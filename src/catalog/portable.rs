@@ -16,10 +16,10 @@
 //! each conversation a model pays for that word once for each list. What is checked is another
 //! schema.
 
+use dadl_text::text::cut;
 use serde_json::{Map, Value, json};
 
 use super::name::is_property_name;
-use crate::text::cut;
 
 /// Values that are said in words take so many characters at most.
 const MOST_WORDS: usize = 120;

@@ -6,16 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use dadl_text::text;
 use serde_json::{Map, Value, json};
 
 use super::{
     EntryParam,
     description::{append, collapse},
 };
-use crate::{
-    descriptor::model::{Param, ParamKind, Role, Style, Whole},
-    text,
-};
+use crate::descriptor::model::{Param, ParamKind, Role, Style, Whole};
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.

@@ -15,6 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use dadl_text::text;
 use http::{Request, Response, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -37,7 +38,6 @@ use crate::{
     config::AddressKey,
     descriptor::login::{Consent, OAuth2, is_loopback},
     http::login::{ClientIdentity, TokenEndpoint},
-    text,
 };
 
 /// How long a person has to agree.

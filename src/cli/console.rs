@@ -12,6 +12,7 @@ use anstream::{
     stream::{AsLockedWrite, RawStream},
 };
 use clap::builder::styling::{AnsiColor, Color, Style};
+use dadl_text::text;
 use serde_json::Value;
 
 use super::{
@@ -23,7 +24,6 @@ use super::{
 use crate::{
     config::env_vars::{Environment, NO_COLOR},
     secrets::{MaskedWriter, Secrets},
-    text,
 };
 
 /// The width of a terminal that does not tell.

@@ -8,6 +8,7 @@ mod switch;
 
 use std::io::{self, Write};
 
+use dadl_text::text;
 use serde_json::{Value, json};
 
 use super::{
@@ -30,7 +31,6 @@ use crate::{
         trust::{self, Doubt},
     },
     simulator::XenOrchestra,
-    text,
 };
 
 /// The column in which findings begin.

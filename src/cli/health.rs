@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use dadl_text::text;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -19,7 +20,6 @@ use crate::{
     catalog::BackendId,
     config::env_vars::Environment,
     executor::HealthReport,
-    text,
 };
 
 /// What is known of one backend.

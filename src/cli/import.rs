@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use dadl_text::text;
 use serde_json::{Value, json};
 
 use super::{
@@ -22,7 +23,6 @@ use crate::{
         import::{ImportError, Imported, Options},
         report::{Kind, Remark, Remarks},
     },
-    text,
 };
 
 /// Makes a descriptor, and tells what became of each part of the document.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use dadl_text::names::{OrMeant, nearest};
+
 use super::{
     args::{BackendArgs, SimulatedArgs},
     console::{Console, SECRETS},
@@ -19,7 +21,6 @@ use crate::{
         model::{Access, Descriptor},
         source::Position,
     },
-    names::{OrMeant, nearest},
     simulator::XenOrchestra,
 };
 

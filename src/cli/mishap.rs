@@ -8,8 +8,9 @@ use std::{
     panic, thread,
 };
 
+use dadl_text::text;
+
 use super::console::screen;
-use crate::text;
 
 /// Prints an error of the command line, or help.
 pub(super) fn print(error: &clap::Error, arguments: &[OsString]) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use console::Term;
+use dadl_text::text;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::{console::SECRETS, flags::Flags, signals::Signal};
@@ -15,7 +16,6 @@ use crate::{
         Direction, Observer, Progress, Transfer,
         task::{TaskHandle, TaskReport},
     },
-    text,
 };
 
 const KNOWN: &str = "{bar:30} {bytes}/{total_bytes} {msg}";

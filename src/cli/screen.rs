@@ -13,8 +13,7 @@ use std::{
 };
 
 use clap::builder::styling::Style;
-
-use crate::text;
+use dadl_text::text;
 
 /// The start of every sequence for terminals that this program writes.
 const CSI: &str = "\u{1b}[";

@@ -6,6 +6,10 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::ValueEnum as _;
+use dadl_text::{
+    names::{meant_or, nearest},
+    text,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
@@ -34,8 +38,6 @@ use crate::{
         model::{Auth, CredentialName, Setup},
     },
     http::{self, login::ClientIdentity},
-    names::{meant_or, nearest},
-    text,
 };
 
 /// So much of what a descriptor says is shown, of each part.

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
 };
 
+use dadl_text::text::{json, line};
 use serde_json::{Value, json};
 
 use super::{
@@ -26,7 +27,6 @@ use crate::{
         source::Source,
     },
     gate::Refusal,
-    text::{json, line},
 };
 
 /// The column in which facts begin.

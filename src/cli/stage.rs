@@ -4,13 +4,14 @@
 use std::io::{self, Write as _};
 
 use console::Term;
+use dadl_text::text;
 use serde_json::Value;
 
 use super::{
     console::{Console, SECRETS},
     table,
 };
-use crate::{demo::Stage, text};
+use crate::demo::Stage;
 
 /// Shows the demo.
 pub(super) struct Shown<'console> {

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, io::Write as _};
 
+use dadl_text::names::{meant_or, nearest};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,14 +11,11 @@ use super::{
     exit::Exit,
     failure::Failure,
 };
-use crate::{
-    config::{
-        binding::listed,
-        credentials::Credentials,
-        env_vars::Environment,
-        store::{Forgotten, Listed, Place, Store},
-    },
-    names::{meant_or, nearest},
+use crate::config::{
+    binding::listed,
+    credentials::Credentials,
+    env_vars::Environment,
+    store::{Forgotten, Listed, Place, Store},
 };
 
 /// Lists what is stored, by backend.

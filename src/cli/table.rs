@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
+use dadl_text::text::{json, line};
 use serde_json::{Map, Value};
 
 use super::{
     console::SECRETS,
     wrap::{display_width, fitted, padded, wrapped},
 };
-use crate::text::{json, line};
 
 /// More rows are for a program.
 const MOST_ROWS: usize = 10_000;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use dadl_text::text;
 pub(super) use textwrap::core::display_width;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
 
 use super::console::SECRETS;
-use crate::text;
 
 /// A narrower terminal is treated as one of this width.
 const NARROWEST: usize = 20;

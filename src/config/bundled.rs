@@ -11,16 +11,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dadl_text::names::{OrMeant, nearest};
+
 use super::{
     folder::Folder,
     trust::{self, Doubt},
 };
-use crate::{
-    descriptor::{
-        model::CredentialName,
-        source::{MAX_BYTES, Source, SourceError},
-    },
-    names::{OrMeant, nearest},
+use crate::descriptor::{
+    model::CredentialName,
+    source::{MAX_BYTES, Source, SourceError},
 };
 
 /// The descriptors inside the binary, by name.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
+use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
@@ -19,7 +20,6 @@ use crate::{
         source::Source,
         yaml::{self, Node, Value},
     },
-    names::header,
 };
 
 /// What a file holds.

@@ -8,10 +8,10 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use dadl_text::names::path::{Piece, pieces};
 use url::{Host, Url};
 
 use super::{BackendSettings, Provenance, address, command::quoted};
-use crate::names::path::{Piece, pieces};
 
 /// A key of a descriptor whose value is an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

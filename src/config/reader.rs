@@ -6,14 +6,13 @@
 
 use std::{fmt, ops::Range, time::Duration};
 
-use crate::{
-    descriptor::{
-        code,
-        diagnostic::{Code, Diagnostic, Severity},
-        units,
-        yaml::{Entry, Node, Value},
-    },
-    names::{meant_or, nearest},
+use dadl_text::names::{meant_or, nearest};
+
+use crate::descriptor::{
+    code,
+    diagnostic::{Code, Diagnostic, Severity},
+    units,
+    yaml::{Entry, Node, Value},
 };
 
 /// The findings so far.

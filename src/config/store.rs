@@ -28,6 +28,7 @@ use std::{
     time::SystemTime,
 };
 
+use dadl_text::text::head;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
@@ -42,8 +43,7 @@ use super::{
     private::{create_directory, create_private, is_open_to_others, private},
     trust::{self, Doubt},
 };
-pub use crate::text::fingerprint;
-use crate::text::head;
+pub use dadl_text::text::fingerprint;
 
 /// A store larger than this is something else.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;

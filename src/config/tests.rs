@@ -363,7 +363,7 @@ fn reports_all_problems_at_once() {
 
 #[test]
 fn header_fields_of_the_program_cannot_be_set() {
-    for name in crate::names::header::OURS {
+    for name in dadl_text::names::header::OURS {
         let text =
             format!("backends:\n  - name: a\n    dadl: a.dadl\n    headers: {{{name}: x}}\n");
         let errors = errors(&text);

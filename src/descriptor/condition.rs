@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
+use dadl_text::json::{cost, scan};
 use serde_json::Value;
 
 use super::json_path::{JsonPath, PathSyntaxError};
-use crate::json::{cost, scan};
 
 /// A compiled condition on an answer.
 #[derive(Debug, Clone, PartialEq)]

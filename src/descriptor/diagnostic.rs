@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::names::{Meant, meant_or};
+use dadl_text::names::{Meant, meant_or};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

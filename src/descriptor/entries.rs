@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{condition::Condition, json_path::JsonPath, task::scalar};
-use crate::{
+use dadl_text::{
     json::scan,
     text::{cut, without_login},
 };
+
+use super::{condition::Condition, json_path::JsonPath, task::scalar};
 
 /// How the entries of some tools tell that something failed. All paths look into one entry.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::json::path::Path;
-pub use crate::json::path::{PathError, PathSyntaxError};
+use dadl_text::json::path::Path;
+
+pub use dadl_text::json::path::{PathError, PathSyntaxError};
 
 /// A compiled JSONPath expression; what it costs to evaluate is bounded.
 #[derive(Clone)]

@@ -5,11 +5,12 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use dadl_text::names::path::{anonymous, of_base_url, spellings};
+
 use super::{
     fit::{Fit, Needs, Version},
     model::{Composite, Descriptor, Tool},
 };
-use crate::names::path::{anonymous, of_base_url, spellings};
 
 /// What has more operations says nothing.
 pub const MOST_HAS: usize = 4_096;

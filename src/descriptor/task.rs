@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 mod reason;
 mod verdict;
 
+use dadl_text::{json::scan, text::cut};
+
 use self::reason::Reasons;
 pub use self::verdict::{Judged, Verdict};
 use super::{
@@ -17,7 +19,6 @@ use super::{
     condition::Condition,
     json_path::JsonPath,
 };
-use crate::{json::scan, text::cut};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
 pub const TASK: &str = "{task}";

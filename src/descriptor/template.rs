@@ -7,9 +7,8 @@
 
 use std::ops::Range;
 
+use dadl_text::names::path::is_dot_segment;
 use url::Url;
-
-use crate::names::path::is_dot_segment;
 
 /// The path of a tool, relative to the base URL or to a host of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::{
     time::SystemTime,
 };
 
+use dadl_text::text::start_of;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -18,7 +19,6 @@ use crate::{
         timestamp,
     },
     shares::Client,
-    text::start_of,
 };
 
 /// So many tasks are known; ended ones make room first, then the oldest.

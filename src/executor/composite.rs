@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dadl_text::text;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -24,7 +25,6 @@ use crate::{
     gate::{Admitted, Refusal},
     outcome::{Held, JsonText, NextPage, Outcome, Payload},
     script::engine::{Event, Failure, Job, Reply},
-    text,
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.

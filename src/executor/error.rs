@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dadl_text::text;
+
 use super::{BusyError, MediaTypeError, TaskError, UnsureError, UploadSizeError};
 use crate::{
     call::ArgumentError,
@@ -15,7 +17,6 @@ use crate::{
     },
     outcome::ApiError,
     response::decode::DecodeError,
-    text,
     worker::FilterError,
 };
 

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use dadl_text::json::scan;
 use futures_util::future::BoxFuture;
 use url::Url;
 
@@ -30,7 +31,6 @@ use crate::{
         backend::Backend,
         document::{self, DocumentFetchError},
     },
-    json::scan,
     openapi::{self, DocumentError},
     outcome::{Outcome, Payload, SWITCHED_OFF},
     response::api_error::CREDENTIAL_REFUSED,

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use dadl_text::json::cost;
 use serde_json::{Map, Value};
 
 use super::{
@@ -19,7 +20,6 @@ use crate::{
         backend::{Exchange, Refusal, Taken},
         error::SendErrorKind,
     },
-    json::cost,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
     response::media::Declared,
 };

@@ -4,6 +4,7 @@
 //! A script gets no notes: what a caller is told with a result is an error for a script that would
 //! take it for data.
 
+use dadl_text::text::begins_as_page;
 use http::{HeaderMap, header};
 
 use super::{CallError, peek::header_text, step::Step};
@@ -15,7 +16,6 @@ use crate::{
         decode::{BodyType, DecodeError},
         media::{self, Declared},
     },
-    text::begins_as_page,
 };
 
 /// An answer of another kind than its tool declares. Usually the operator's `url`, a login page or

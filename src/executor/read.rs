@@ -1,6 +1,7 @@
 //! Reads a whole answer and makes a value of it.
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::growth;
 use futures_util::{StreamExt as _, stream, stream::BoxStream};
 use http::{HeaderMap, header};
 
@@ -14,7 +15,6 @@ use super::{
     work::Rest,
 };
 use crate::{
-    growth,
     http::backend::Exchange,
     outcome::Payload,
     response::{

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
 
@@ -17,13 +18,11 @@ use crate::{
         backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
         retry::RetryRules,
     },
-    json::scan,
     outcome::{ApiError, SWITCHED_OFF},
     response::{
         api_error::{self, Rejection},
         hiding,
     },
-    text::begins_as_page,
 };
 
 impl Step<'_> {

@@ -1,5 +1,6 @@
 //! Asks how long an upload must be, before any of it is sent (`_dadl_mcp.uploads`).
 
+use dadl_text::json::cost;
 use serde_json::Value;
 
 use super::{CallError, step::Step};
@@ -9,7 +10,6 @@ use crate::{
         backend::Exchange,
         upload::{self, Activity},
     },
-    json::cost,
     outcome::JsonText,
 };
 

@@ -3,13 +3,14 @@
 use std::{io, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_text::text::head;
 use futures_util::TryStreamExt as _;
 use mime::Mime;
 
 use super::{
     FILES_PATH, FileError, FileStore, Id, LONGEST_REFERENCE, Record, ReferenceError, open_stored,
 };
-use crate::{call::handle::Handle, text::head};
+use crate::call::handle::Handle;
 
 /// A file may have so many bytes to become text.
 const MOST: u64 = 10 * 1024 * 1024;

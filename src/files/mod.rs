@@ -36,6 +36,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use dadl_text::text::head;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
@@ -64,7 +65,6 @@ pub(crate) use crate::call::handle::REFERENCE;
 use crate::{
     config::FileSettings,
     shares::{Client, Queue},
-    text::head,
 };
 
 /// Bytes are read in pieces of this size.

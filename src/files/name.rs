@@ -1,6 +1,6 @@
 //! The names of files: safe ones of what a backend says, and those that follow when one is taken.
 
-use crate::text;
+use dadl_text::text;
 
 /// Longer names are cut; every file system takes this many bytes.
 pub(super) const LONGEST_NAME: usize = 120;

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dadl_text::text;
+
 use super::{
     FILES_PATH, FileError, FileStore, REFERENCE,
     index::{self, Id, Record},
@@ -16,7 +18,7 @@ use super::{
     saving::PartFile,
     time::{self, Uptime},
 };
-use crate::{outcome::SavedFile, text};
+use crate::outcome::SavedFile;
 
 /// A file whose bytes are all there.
 pub(super) struct Whole {

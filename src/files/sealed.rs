@@ -6,11 +6,12 @@
 use std::{io::Write as _, path::PathBuf};
 
 use bytes::Bytes;
+use dadl_text::text;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{FileError, FileStore, create_private, error::io_error, place};
-use crate::{outcome::SavedFile, text};
+use crate::outcome::SavedFile;
 
 /// The folder of these files.
 pub(super) const PRIVATE: &str = ".private";

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::text;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +22,6 @@ use super::{
     time::{self, Uptime},
     workshop::{self, PART, Workshop},
 };
-use crate::text;
 
 /// Ends the name of a record.
 const UNFINISHED: &str = "unfinished";

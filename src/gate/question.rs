@@ -9,6 +9,7 @@
 
 use std::fmt::Write as _;
 
+use dadl_text::text;
 use serde_json::{Map, Value};
 
 use super::Pending;
@@ -17,7 +18,6 @@ use crate::{
     call,
     catalog::{Entry, Operation},
     descriptor::model::{Access, Tool},
-    text,
 };
 
 /// So much of a name is shown.
@@ -313,7 +313,7 @@ backend:
             prop_assert!(asked.chars().count() < 10_000, "{asked}");
             // Nothing that is not seen, and nothing that Markdown or HTML reads.
             let joined = asked.replace('\n', "");
-            prop_assert_eq!(crate::text::line(&joined), joined.as_str());
+            prop_assert_eq!(dadl_text::text::line(&joined), joined.as_str());
             for mark in ["<", ">", "&", "`", "*", "~", "](", "|", "$", "\u{200c}", "\u{200d}"] {
                 prop_assert!(!asked.contains(mark), "{mark:?}: {asked}");
             }

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::text::cut;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
@@ -29,7 +30,6 @@ use crate::{
     descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
     secrets::Secrets,
-    text::cut,
 };
 
 /// An error body longer than this is not read to its end.

@@ -6,7 +6,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::text;
+use dadl_text::text;
 
 /// So many names are told.
 const MOST_NAMES: usize = 20;

@@ -1,6 +1,7 @@
 //! A document that a server has about itself.
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::text::begins_as_page;
 use futures_util::StreamExt as _;
 use http::{HeaderValue, header::ACCEPT};
 use url::Url;
@@ -15,7 +16,6 @@ use crate::{
     call::{CallPlan, Door, PlannedBody},
     descriptor::model::{ErrorRules, Method},
     files::FileStore,
-    text::begins_as_page,
 };
 
 /// Why there is no document, in words that follow a colon.

@@ -1,10 +1,10 @@
 //! Values become JSON text.
 
 use bytes::Bytes;
+use dadl_text::text::cut_bytes;
 use jaq_json::Val;
 
 use super::{RunError, corrections::number};
-use crate::text::cut_bytes;
 
 /// A message of a failed program is cut to this many bytes.
 const LONGEST_MESSAGE: usize = 500;

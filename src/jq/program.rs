@@ -3,6 +3,7 @@
 use std::{fmt, ops::Range, sync::Arc, thread};
 
 use bytes::Bytes;
+use dadl_text::text::cut;
 use jaq_core::{
     Compiler, Ctx, Vars,
     compile::Undefined,
@@ -15,7 +16,6 @@ use super::{
     corrections::{native, rewrite},
     parse as input_parser, print,
 };
-use crate::text::cut;
 
 /// A program longer than this is refused, in bytes.
 pub const LONGEST_PROGRAM: usize = 16 * 1024;

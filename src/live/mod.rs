@@ -18,6 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dadl_text::text::cut;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
@@ -34,7 +35,6 @@ use crate::{
     gate::Admitted,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},
     shares::{Client, Share, Shares},
-    text::cut,
 };
 
 /// How many streams may be open in all; the last of them are for clients that have few.

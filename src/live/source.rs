@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use dadl_text::json::scan;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
         inline::{Charge, Inlined},
     },
     gate::{Admitted, Gate, Pending},
-    json::scan,
     outcome::JsonText,
     shares::Client,
 };

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::json::scan;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::{sync::Notify, task::AbortHandle};
@@ -32,7 +33,6 @@ use crate::{
     descriptor::events::{self, Events},
     executor::Executor,
     gate::{Gate, Pending, Refusal},
-    json::scan,
     outcome::JsonText,
     shares::{Client, Share, Shares},
 };

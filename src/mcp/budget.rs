@@ -7,6 +7,7 @@
 use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
+use dadl_text::text;
 use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
@@ -19,7 +20,6 @@ use crate::{
     outcome::{Outcome, Payload, SavedFile},
     response::budget::{self, Cut, Cutting, Unit},
     shares::Client,
-    text,
 };
 
 /// How long a whole answer is kept.

@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::{
+    json::cost,
+    text::{head, line, quoted},
+};
 use rmcp::{
     ErrorData, RoleServer,
     model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
@@ -30,10 +34,8 @@ use crate::{
     catalog::BackendId,
     executor::CallContext,
     gate::Pending,
-    json::cost,
     live::watch::{Kind, Resources},
     outcome::{JsonText, Payload},
-    text::{head, line, quoted},
 };
 
 /// How long a list is kept.

@@ -14,6 +14,7 @@ mod batches;
 use std::{borrow::Cow, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::text::head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::{Body as _, Incoming};
@@ -47,7 +48,6 @@ use crate::{
     live::Owner,
     secrets::Secrets,
     shares::{Client, Queue, Share, Shares},
-    text::head,
 };
 
 /// The path of the protocol.

@@ -4,7 +4,7 @@
 //! gets its share: a short description leaves its room to the others, and no backend vanishes
 //! because another one talks much.
 
-use crate::text::{self, cut_bytes, fair_share, plain};
+use dadl_text::text::{self, cut_bytes, fair_share, plain};
 
 /// Most bytes of the whole text.
 const MOST_BYTES: usize = 2000;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::text::{head, line};
 use futures_util::future::join_all;
 use rmcp::{
     RoleServer,
@@ -18,11 +19,7 @@ use serde_json::Map;
 use tokio::time::Instant;
 
 use super::{Server, completions};
-use crate::{
-    gate::Pending,
-    live::watch::Kind,
-    text::{head, line},
-};
+use crate::{gate::Pending, live::watch::Kind};
 
 /// How long a list is kept.
 const KEPT: Duration = Duration::from_secs(60);

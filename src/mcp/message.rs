@@ -5,14 +5,13 @@
 //! long the parts are that are no arguments of a call. What a session keeps of its client's
 //! introduction is cut to what is used.
 
+use dadl_text::{json::cost, text::head};
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, ErrorCode, Implementation, InitializeRequestParams,
     JsonRpcMessage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-use crate::{json::cost, text::head};
 
 /// The largest message, in bytes.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;

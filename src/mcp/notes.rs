@@ -7,9 +7,10 @@
 //! **Invariant:** at the top of structured content, a member of that name is ours. What a server or a
 //! script gives with such a member is wrapped.
 
+use dadl_text::text;
 use serde_json::{Map, Value};
 
-use crate::{catalog::NOTE, outcome::NextPage, text};
+use crate::{catalog::NOTE, outcome::NextPage};
 
 /// A sentence has at most so many characters.
 const LONGEST: usize = 1_000;

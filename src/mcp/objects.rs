@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::text::line;
 use rmcp::{
     ErrorData, RoleServer,
     model::{
@@ -30,7 +31,6 @@ use crate::{
         watch::{Found, MOST_URIS, Resources, Watcher},
     },
     shares::Client,
-    text::line,
 };
 
 /// The least time between two notifications about the same resource.

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::text;
 use rmcp::{
     RoleServer,
     model::{ProgressNotificationParam, ProgressToken},
@@ -19,10 +20,7 @@ use rmcp::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::ending::{Ending, Stopped};
-use crate::{
-    outcome::{Observer, Progress},
-    text,
-};
+use crate::outcome::{Observer, Progress};
 
 /// The least time between two notifications.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -5,13 +5,13 @@
 
 use std::collections::HashSet;
 
+use dadl_text::text::{line, plain, quoted};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::{BackendId, Catalog, Entry, collapse},
     descriptor::model::Example,
-    text::{line, plain, quoted},
 };
 
 /// How long the value of an argument may be, in characters.

@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::text::start_of;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
-
-use crate::text::start_of;
 
 /// The least time between two lines about it.
 const INTERVAL: Duration = Duration::from_secs(60);

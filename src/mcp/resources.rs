@@ -7,6 +7,7 @@
 use std::{borrow::Cow, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_text::text::{cut, line};
 use rmcp::{
     ErrorData,
     model::{MetaObject, ReadResourceResult, Resource, ResourceContents, ResourceTemplate},
@@ -20,7 +21,6 @@ use crate::{
     files::{FileStore, REFERENCE, Readable},
     outcome::SavedFile,
     response::decode::BodyType,
-    text::{cut, line},
 };
 
 /// The bytes of one read: with base64, a message of 1.4 MB.

@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 
+use dadl_text::text;
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
 
@@ -22,7 +23,6 @@ use super::{
 use crate::{
     catalog::Output,
     outcome::{JsonText, Outcome, Payload, SavedFile},
-    text,
 };
 
 /// An answer beyond this comes as text alone.

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use dadl_text::text::{self, quoted};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -45,7 +46,6 @@ use crate::{
     gate::{Admitted, Gate, Pending, Refusal},
     live::{Hub, watch::Resources},
     outcome::Payload,
-    text::{self, quoted},
 };
 
 /// How long clients may keep the list, which lasts as long as the process: long enough to spare

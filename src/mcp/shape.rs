@@ -2,10 +2,9 @@
 //!
 //! The protocol library only finds that such a request is none that it knows.
 
+use dadl_text::text::quoted;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage};
 use serde_json::{Map, Value};
-
-use crate::text::quoted;
 
 /// The method that opens a session.
 pub(super) const INITIALIZE: &str = "initialize";

@@ -1,9 +1,10 @@
 //! The bytes of a document, as a tree of values.
 
+use dadl_text::{json::cost, text::begins_as_page};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{descriptor::yaml, json::cost, text::begins_as_page};
+use crate::descriptor::yaml;
 
 /// Larger documents are not read, in bytes.
 pub const MAX_BYTES: usize = 32 * 1024 * 1024;

@@ -8,6 +8,10 @@ use std::{
     fmt,
 };
 
+use dadl_text::names::{
+    nearest_loosely,
+    path::{anonymous, placeholders},
+};
 use serde_json::Value;
 
 use super::{
@@ -17,18 +21,11 @@ use super::{
     read::essence,
     text,
 };
-use crate::{
-    descriptor::{
-        model::{
-            Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style,
-            Tool,
-        },
-        offer::{Lack, Offer, Standing, standing},
+use crate::descriptor::{
+    model::{
+        Access, Auth, BodyKind, Descriptor, Http, KindList, Location, Param, ParamKind, Style, Tool,
     },
-    names::{
-        nearest_loosely,
-        path::{anonymous, placeholders},
-    },
+    offer::{Lack, Offer, Standing, standing},
 };
 
 /// So many values of an enumeration are named in a message.

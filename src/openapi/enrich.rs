@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use dadl_text::text::cut_prose;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
@@ -18,10 +19,7 @@ use super::{
     schema::Shape,
     text,
 };
-use crate::{
-    descriptor::model::{Descriptor, Location, Param, ParamKind, Tool},
-    text::cut_prose,
-};
+use crate::descriptor::model::{Descriptor, Location, Param, ParamKind, Tool};
 
 /// So many members of an item are listed.
 const MAX_MEMBERS: usize = 12;

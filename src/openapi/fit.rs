@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::{json::cost, names::path::anonymous};
+
 use super::{DocumentError, matching::expanded, read::read};
-use crate::{
-    descriptor::offer::{LONGEST_HAS, MOST_HAS, Offer},
-    json::cost,
-    names::path::anonymous,
-};
+use crate::descriptor::offer::{LONGEST_HAS, MOST_HAS, Offer};
 
 /// The values of the document of a server take at most so many bytes of memory: it is read while
 /// calls go on.

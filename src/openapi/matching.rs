@@ -6,13 +6,11 @@
 
 use std::collections::HashMap;
 
+use dadl_text::names::path::{anonymous, of_base_url, placeholders, spellings};
 use serde_json::Value;
 
 use super::model::{Api, Input, Operation};
-use crate::{
-    descriptor::model::{Location, Method, Param, Tool},
-    names::path::{anonymous, of_base_url, placeholders, spellings},
-};
+use crate::descriptor::model::{Location, Method, Param, Tool};
 
 /// So many paths one operation stands for, when values are written into its path.
 const MAX_PATHS: usize = 64;

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use crate::text::start_of;
+use dadl_text::text::start_of;
 
 /// Of a text of the document so many characters are shown.
 const MAX_SHOWN: usize = 80;

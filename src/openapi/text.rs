@@ -1,12 +1,10 @@
 //! Prose of a document for a descriptor: on one line, without marks, and what a schema says.
 
+use dadl_text::text::{cut, head, plain};
 use serde_json::Value;
 
 use super::schema::Shape;
-use crate::{
-    descriptor::model::ParamKind,
-    text::{cut, head, plain},
-};
+use crate::descriptor::model::ParamKind;
 
 /// So many values of an enumeration are listed; of more, the first ones are.
 pub(super) const MAX_VALUES: usize = 40;

@@ -7,13 +7,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Value, value::RawValue};
-
-use crate::{
+use dadl_text::{
     growth,
     json::{cost, scan},
 };
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Value, value::RawValue};
 
 /// A JSON value as compact text (RFC 8259).
 #[derive(Clone, PartialEq, Eq)]

@@ -2,15 +2,13 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use dadl_text::text::line;
 use serde_json::{Map, Value, json};
 
 use super::Progress;
-use crate::{
-    descriptor::{
-        carried::Carried,
-        task::{Glimpse, Phase, Step, is_id},
-    },
-    text::line,
+use crate::descriptor::{
+    carried::Carried,
+    task::{Glimpse, Phase, Step, is_id},
 };
 
 /// Names a task of a backend: `BACKEND:TOOL:ID`, or `BACKEND:TOOL,NAME=VALUE:ID` where requests about it

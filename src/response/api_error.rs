@@ -2,15 +2,18 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
+use dadl_text::{
+    json::{cost, scan},
+    text::cut,
+};
+
 use super::{decode, issues, xml};
 use crate::{
     descriptor::{
         json_path::JsonPath,
         model::{ErrorFormat, ErrorRules},
     },
-    json::{cost, scan},
     outcome::{ApiError, JsonText},
-    text::cut,
 };
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.

@@ -5,7 +5,9 @@
 //! answer large after its last item that fits, and counts what it leaves out. Nothing is taken
 //! apart but the way to that list.
 
-use crate::{json::scan, outcome::JsonText};
+use dadl_text::json::scan;
+
+use crate::outcome::JsonText;
 
 /// How many objects deep the list of an answer is looked for.
 const DEEPEST: usize = 8;

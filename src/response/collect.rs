@@ -1,12 +1,13 @@
 //! Collects the items of a stream, as they come, into one JSON array.
 
 use bytes::Bytes;
+use dadl_text::{growth, json::scan};
 
 use super::{
     decode::{self, DecodeError},
     event_stream::EventDecoder,
 };
-use crate::{growth, json::scan, outcome::JsonText, secrets::Secrets};
+use crate::{outcome::JsonText, secrets::Secrets};
 
 /// An item with more bytes is not copied without need.
 const LARGE: usize = 1024 * 1024;

@@ -1,17 +1,15 @@
 //! Decodes a whole body by its content type (RFC 9110, section 8.3).
 
 use bytes::{Buf as _, Bytes};
+use dadl_text::{growth, json::scan, text::cut_bytes};
 use encoding_rs::Encoding;
 use mime::Mime;
 use serde_json::Value;
 
 use super::{MASK, collect::Collector};
 use crate::{
-    growth,
-    json::scan,
     outcome::{JsonText, Payload},
     secrets::Secrets,
-    text::cut_bytes,
 };
 
 /// How much of a body that makes no sense is shown.

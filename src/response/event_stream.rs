@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::VecDeque};
 
-use crate::{growth, json::scan, outcome::JsonText};
+use dadl_text::{growth, json::scan};
+
+use crate::outcome::JsonText;
 
 /// A longer identifier is dropped, in bytes.
 const LONGEST_ID: usize = 1024;

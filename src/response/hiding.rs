@@ -4,6 +4,7 @@
 //! hidden that has the name of one that they select, wherever it is. Where no name tells what is
 //! hidden, or the body cannot be taken apart, nothing of it is shown.
 
+use dadl_text::json::cost;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     descriptor::model::{ResponseRules, Tool},
-    json::cost,
     outcome::ApiError,
 };
 

@@ -8,12 +8,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
-use crate::{
+use dadl_text::{
     json::cost,
     text::{cut, head},
 };
+use serde_json::{Map, Value};
 
 /// What announces issues inside of a message.
 const INSIDE: &str = "Issues: [";

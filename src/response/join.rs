@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{growth, json::scan, outcome::JsonText};
+use dadl_text::{growth, json::scan};
+
+use crate::outcome::JsonText;
 
 /// The pages so far: one list, in the place where the first page had its own.
 #[derive(Debug)]

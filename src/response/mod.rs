@@ -21,4 +21,4 @@ pub(crate) mod rpc_error;
 pub(crate) mod shape;
 pub(crate) mod xml;
 
-pub use crate::text::MASK;
+pub use dadl_text::text::MASK;

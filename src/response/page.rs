@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dadl_text::json::cost;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -10,7 +11,6 @@ use crate::{
     call::Arguments,
     catalog::Entry,
     descriptor::model::{PageStrategy, Pagination},
-    json::cost,
     outcome::{JsonText, NextPage},
 };
 

@@ -6,9 +6,10 @@
 
 use std::borrow::Cow;
 
+use dadl_text::{json::scan, text::cut};
 use serde_json::Value;
 
-use crate::{call::Arguments, json::scan, outcome::JsonText, text::cut};
+use crate::{call::Arguments, outcome::JsonText};
 
 /// So many missing members are named.
 const MOST_NAMES: usize = 10;

@@ -2,15 +2,15 @@
 //! their place: a first line with the response object, then a JSON value a line.
 
 use bytes::Bytes;
+use dadl_text::{
+    growth,
+    json::{cost, scan},
+    text::cut,
+};
 use serde_json::Value;
 
 use super::decode::{self, DecodeError};
-use crate::{
-    growth,
-    json::{cost, scan},
-    outcome::{JsonText, Payload},
-    text::cut,
-};
+use crate::outcome::{JsonText, Payload};
 
 /// The line before a list is not longer; what is, begins another answer.
 pub const LONGEST_HEAD: usize = 4 * 1024;

@@ -7,13 +7,13 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use dadl_text::text::{cut_bytes, without_login};
 use serde_json::{Map, Value, json};
 
 use super::{MASK, hiding, rpc::RpcError};
 use crate::{
     descriptor::model::{ErrorRules, ResponseRules, Rpc},
     outcome::ApiError,
-    text::{cut_bytes, without_login},
 };
 
 /// Section 5.1 of the specification.

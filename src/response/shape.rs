@@ -4,13 +4,14 @@
 //! The order is a matter of security: a caller's program sees what redaction left, and redaction
 //! sees what the author's program made. Filters run elsewhere; the caller says how.
 
+use dadl_text::growth;
+
 use super::{MASK, page};
 use crate::{
     descriptor::{
         json_path::{JsonPath, PathError},
         model::ResponseRules,
     },
-    growth,
     outcome::JsonText,
 };
 

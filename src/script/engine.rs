@@ -21,13 +21,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dadl_text::text::cut_bytes;
 use rquickjs::{
     CatchResultExt as _, CaughtError, Context, Ctx, Function, Object, Runtime,
     context::{EvalOptions, intrinsic},
 };
 
 use super::left;
-use crate::text::cut_bytes;
 
 /// The memory of one script in bytes: an answer of the largest size that is allowed by default,
 /// several times.

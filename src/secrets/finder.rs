@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
+use dadl_text::growth;
 
 use super::{
     escapes::{self, Meaning, Reading},
@@ -14,7 +15,6 @@ use super::{
     spellings::{self, Spelling},
     view::Text,
 };
-use crate::growth;
 
 /// So many layers of escapes are taken out.
 const MOST_ESCAPES: u8 = 6;

@@ -4,8 +4,9 @@
 
 use std::ops::Range;
 
-use crate::growth;
-use crate::text::MASK;
+use dadl_text::growth;
+
+use dadl_text::text::MASK;
 
 /// What the protocol needs to tell messages apart: members of a message, and of its parameters.
 const ENVELOPE: [&[&[u8]]; 2] =

@@ -32,12 +32,12 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use dadl_text::{growth, text::MASK};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
 use self::finder::{Finder, Wanted};
 pub use self::writer::MaskedWriter;
-use crate::{growth, text::MASK};
 
 /// The same as JSON.
 const JSON_MASK: &str = "\"[REDACTED]\"";

@@ -1,6 +1,7 @@
 //! What is masked, and what is not.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_text::text::MASK;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,7 +9,6 @@ use super::{
     MaskedWriter, Secrets,
     spell::{self, Choices, says},
 };
-use crate::text::MASK;
 
 const SECRET: &str = "s3cr3t/T0ken+\"q&x";
 

@@ -8,16 +8,14 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::growth;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    growth,
-    shares::{Client, Full, Queue},
-};
+use crate::shares::{Client, Full, Queue};
 
 use super::{COMPILE_ONLY, FilterError, GREETING, OUTPUT, RETIRES, SUBCOMMAND, Status, TIME};
 

@@ -7,11 +7,11 @@ use dadl_mcp::{
     access::{Levels, Policy},
     catalog::{BackendTools, Catalog, Entry},
     descriptor::{load, model::Access, source::Source},
-    names::{
-        Danger,
-        verbs::{self, Kind},
-        words,
-    },
+};
+use dadl_text::names::{
+    Danger,
+    verbs::{self, Kind},
+    words,
 };
 use serde_json::{Map, Value};
 

@@ -81,7 +81,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
 #[test]
 fn functions_and_files_are_short() {
     let mut long = BTreeMap::new();
-    for (path, text) in sources(&["src", "tests", "benches", "fuzz/fuzz_targets"]) {
+    for (path, text) in sources(&["src", "crates", "tests", "benches", "fuzz/fuzz_targets"]) {
         let path = path.display();
         let lines = text.lines().count();
         if lines > FILE {
@@ -106,7 +106,8 @@ fn the_paths_that_documents_name_exist() {
         let text = fs::read_to_string(root().join(document)).unwrap();
         // What is in backquotes and begins with a folder of the repository; what links lead to.
         let quoted = text.split('`').skip(1).step_by(2).filter(|code| {
-            let folders = ["src/", "tests/", "docs/", "dadl/", "benches/", "fuzz/", ".ci/"];
+            let folders =
+                ["src/", "crates/", "tests/", "docs/", "dadl/", "benches/", "fuzz/", ".ci/"];
             folders.iter().any(|folder| code.starts_with(folder))
         });
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -128,7 +129,7 @@ fn the_paths_that_documents_name_exist() {
 fn an_ignored_test_says_what_it_needs() {
     let gate = fs::read_to_string(root().join(".ci/run")).unwrap();
     let mut seen = BTreeSet::new();
-    for (path, text) in sources(&["src", "tests"]) {
+    for (path, text) in sources(&["src", "crates", "tests"]) {
         for line in text.lines().filter(|line| line.trim_start().starts_with("#[ignore")) {
             let need = line.trim().strip_prefix("#[ignore = \"needs ");
             let need = need.and_then(|it| it.strip_suffix("\"]")).unwrap_or_default().to_owned();
@@ -147,20 +148,21 @@ fn an_ignored_test_says_what_it_needs() {
 fn direct(manifest: &str) -> BTreeSet<&str> {
     let tables = manifest.split("\n[").filter(|table| {
         let head = table.lines().next().unwrap_or_default();
-        head == "dependencies]" || head.ends_with(".dependencies]")
+        head == "dependencies]" || head.starts_with("target.") && head.ends_with(".dependencies]")
     });
     let lines = tables.flat_map(|table| table.lines().skip(1));
     lines
         .filter(|line| line.starts_with(char::is_alphabetic))
         .map(|line| match line.split_once("package = \"") {
             Some((_, package)) => package.split('"').next().unwrap(),
-            None => line.split(' ').next().unwrap(),
+            None => line.split([' ', '.']).next().unwrap(),
         })
         .collect()
 }
 
-/// These packages and all below them, as Cargo.lock has them: `name version`.
-fn built(direct: &BTreeSet<&str>, lock: &str) -> BTreeSet<String> {
+/// What this package and those of the workspace that it uses are built of, as Cargo.lock has it:
+/// `name version`. The manifests of the workspace say what is for tests alone.
+fn built(manifests: &BTreeMap<String, String>, lock: &str) -> BTreeSet<String> {
     let mut packages: BTreeMap<&str, Vec<(&str, Vec<&str>)>> = BTreeMap::new();
     for package in lock.split("\n[[package]]\n").skip(1) {
         let quoted = |key: &str| package.lines().find_map(|line| line.strip_prefix(key));
@@ -171,25 +173,42 @@ fn built(direct: &BTreeSet<&str>, lock: &str) -> BTreeSet<String> {
         packages.entry(name).or_default().push((version, needs));
     }
     let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = packages[env!("CARGO_PKG_NAME")][0].1.clone();
-    open.retain(|need| direct.contains(need.split(' ').next().unwrap()));
+    let mut open: Vec<&str> = vec![env!("CARGO_PKG_NAME")];
     while let Some(need) = open.pop() {
         let mut words = need.split(' ');
         let (name, wanted) = (words.next().unwrap(), words.next());
         for (version, needs) in &packages[name] {
             if wanted.is_none_or(|it| it == *version) && found.insert(format!("{name} {version}")) {
-                open.extend(needs);
+                let direct = manifests.get(name).map(|manifest| direct(manifest));
+                let is_built = |need: &&&str| {
+                    let name = need.split(' ').next().unwrap();
+                    direct.as_ref().is_none_or(|direct| direct.contains(name))
+                };
+                open.extend(needs.iter().filter(is_built));
             }
         }
     }
+    found.retain(|package| !manifests.contains_key(package.split(' ').next().unwrap()));
     found
+}
+
+/// The manifests of the packages of the workspace, by their names.
+fn manifests() -> BTreeMap<String, String> {
+    let mut manifests = BTreeMap::new();
+    let read = |folder: &Path| fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    manifests.insert(env!("CARGO_PKG_NAME").to_owned(), read(root()));
+    for entry in fs::read_dir(root().join("crates")).into_iter().flatten() {
+        let entry = entry.unwrap();
+        manifests.insert(entry.file_name().into_string().unwrap(), read(&entry.path()));
+    }
+    manifests
 }
 
 #[test]
 fn the_notices_name_what_is_linked() {
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
     let notices = read("THIRD-PARTY-NOTICES.md");
-    let built = built(&direct(&read("Cargo.toml")), &read("Cargo.lock"));
+    let built = built(&manifests(), &read("Cargo.lock"));
     let building = notices.lines().find_map(|line| line.split_once("are no part of it: "));
     let building = building.unwrap().1.trim_end_matches('.').split(", ").map(str::to_owned);
     let mut listed: BTreeSet<String> = building.collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dadl_mcp::names::{Danger, Known, nearest_operation, verbs::Kind, words};
+use dadl_text::names::{Danger, Known, nearest_operation, verbs::Kind, words};
 
 #[derive(serde::Deserialize)]
 struct Document {

@@ -44,12 +44,19 @@ fn names(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).filter(|name| name.contains("::"))
 }
 
-/// Whether the test `name` exists: `it::FILE::FUNCTION`, or a path of modules in `src`.
+/// Whether the test `name` exists: `it::FILE::FUNCTION`, or a path of modules in `src` or in a crate.
 fn exists(name: &str) -> bool {
     let (module, function) = name.rsplit_once("::").unwrap();
     let path = match module.strip_prefix("it::") {
         Some(module) => PathBuf::from("tests/it").join(module.replace("::", "/")),
-        None => PathBuf::from("src").join(module.replace("::", "/")),
+        None => match module.split_once("::").unwrap_or((module, "")) {
+            (package, module) if package.starts_with("dadl_") => {
+                let source = Path::new("crates").join(package.replace('_', "-")).join("src");
+                let module = if module.is_empty() { "lib" } else { module };
+                source.join(module.replace("::", "/"))
+            }
+            _ => PathBuf::from("src").join(module.replace("::", "/")),
+        },
     };
     let path = root().join(path);
     let candidates = [path.with_extension("rs"), path.join("mod.rs"), path.join("tests.rs")];

@@ -1,7 +1,7 @@
 //! What a model reads and what a person is asked, when a descriptor and a server write what nobody
 //! sees: over the protocol, in both of its eras.
 
-use dadl_mcp::text::first_hidden;
+use dadl_text::text::first_hidden;
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, io, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use dadl_text::text;
 
 use super::{CheckedFile, Color};
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
         diagnostic::{Diagnostic, Severity},
         source::Source,
     },
-    text,
 };
 
 /// Writes all findings and a line that counts them.

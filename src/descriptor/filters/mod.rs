@@ -15,8 +15,9 @@ mod tests;
 
 use std::fmt;
 
+use dadl_text::text::cut;
+
 use self::write::Writer;
-use crate::text::cut;
 
 /// A longer filter is the API's to read, in bytes.
 const LONGEST: usize = 16 * 1024;

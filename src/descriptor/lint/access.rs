@@ -1,10 +1,9 @@
 //! Access levels that do not fit what the request does.
 
+use dadl_text::names::{path::fixed_parts, verbs, words};
+
 use super::{Lint, tool::ToolView};
-use crate::{
-    descriptor::{code, diagnostic::Severity},
-    names::{path::fixed_parts, verbs, words},
-};
+use crate::descriptor::{code, diagnostic::Severity};
 
 /// Words in the names of parameters that only a question has.
 const ASKS: &[&str] = &["cursor", "filter", "filters", "offset", "page", "query", "sort"];

@@ -11,16 +11,14 @@
 
 use std::{ops::Range, sync::LazyLock};
 
+use dadl_text::text::{first_hidden, plain};
 use regex::Regex;
 
 use super::{Lint, Text, each_text};
-use crate::{
-    descriptor::{
-        code,
-        diagnostic::Severity,
-        yaml::{Node, Value},
-    },
-    text::{first_hidden, plain},
+use crate::descriptor::{
+    code,
+    diagnostic::Severity,
+    yaml::{Node, Value},
 };
 
 static ORDERS: LazyLock<Option<Regex>> = LazyLock::new(|| {

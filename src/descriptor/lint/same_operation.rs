@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
+use dadl_text::names::path::placeholders;
+
 use super::{Lint, tool::ToolView};
-use crate::{
-    descriptor::{
-        code,
-        diagnostic::Severity,
-        yaml::{Entry, Node},
-    },
-    names::path::placeholders,
+use crate::descriptor::{
+    code,
+    diagnostic::Severity,
+    yaml::{Entry, Node},
 };
 
 /// So many placeholders of a path are renamed; more have no meaning.

@@ -7,13 +7,11 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use dadl_text::names::words;
 use regex::Regex;
 
 use super::{Lint, Text, each_text};
-use crate::{
-    descriptor::{code, diagnostic::Severity, yaml::Node},
-    names::words,
-};
+use crate::descriptor::{code, diagnostic::Severity, yaml::Node};
 
 /// Forms that belong to one issuer; the first group is what must look random.
 static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| {

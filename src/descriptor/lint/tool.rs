@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{
-    descriptor::yaml::{Entry, Node, Value},
-    names::{nearest, words},
-};
+use dadl_text::names::{nearest, words};
+
+use crate::descriptor::yaml::{Entry, Node, Value};
 
 /// One entry of `tools`.
 pub(super) struct ToolView<'tree> {

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
+use dadl_text::names::{path::anonymous, words};
+
 use super::{Lint, tool::ToolView};
-use crate::{
-    descriptor::{code, diagnostic::Severity},
-    names::{path::anonymous, words},
-};
+use crate::descriptor::{code, diagnostic::Severity};
 
 /// Words in the name of a parameter that bounds or narrows a list.
 const LIMITS: &[&str] = &[

@@ -2,19 +2,17 @@
 
 use std::ops::Range;
 
+use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
 
 use super::{
     context::{Context, Place, Section, Text, list},
     oauth2, session,
 };
-use crate::{
-    descriptor::{
-        code,
-        model::{Auth, CredentialName, Placement},
-        yaml::{Node, Value},
-    },
-    names::header,
+use crate::descriptor::{
+    code,
+    model::{Auth, CredentialName, Placement},
+    yaml::{Node, Value},
 };
 
 /// The keys of every type, so that a key of another type is not called unknown.

@@ -3,19 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::{
     context::{Context, Place, Section, list},
     task::fits,
 };
-use crate::{
-    descriptor::{
-        diagnostic::Code,
-        model::{BodyKind, Param, ParamKind, Tool},
-        task::TaskCall,
-    },
-    names::nearest,
+use crate::descriptor::{
+    diagnostic::Code,
+    model::{BodyKind, Param, ParamKind, Tool},
+    task::TaskCall,
 };
 
 /// What a call that only looks may use.

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::names::{self, nearest_operation};
+
 use super::{
     context::{Context, Place, Section, Text},
     document::{description, names},
@@ -20,7 +22,6 @@ use crate::{
         source::Source,
         yaml::Entry,
     },
-    names::{self, nearest_operation},
     script,
 };
 

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, fmt, ops::Range, time::Duration};
 
+use dadl_text::names::{Known, nearest, nearest_operation, only_nearest};
+
 use super::fix;
 use crate::descriptor::{
     code,
@@ -15,10 +17,7 @@ use crate::descriptor::{
     units,
     yaml::{Entry, Node, Value},
 };
-use crate::{
-    jq::{CompileError, Filter},
-    names::{Known, nearest, nearest_operation, only_nearest},
-};
+use crate::jq::{CompileError, Filter};
 
 /// More findings of one file are counted by nobody; [`crate::descriptor::load`] keeps fewer.
 const MAX_FINDINGS: usize = 20_000;

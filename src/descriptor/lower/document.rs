@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::{
+    nearest,
+    path::{self, BraceError},
+};
 use http::{HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -12,19 +16,13 @@ use super::{
     context::{Context, Place, Section, Text},
     errors, extension, fix, health, include, jsonrpc, meta, pagination, response, tool, types,
 };
-use crate::{
-    descriptor::{
-        code,
-        diagnostic::Diagnostic,
-        model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
-        rules::AuthRules,
-        source::Source,
-        yaml::{Entry, Node, Value},
-    },
-    names::{
-        nearest,
-        path::{self, BraceError},
-    },
+use crate::descriptor::{
+    code,
+    diagnostic::Diagnostic,
+    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
+    rules::AuthRules,
+    source::Source,
+    yaml::{Entry, Node, Value},
 };
 
 const TOP_KEYS: &[&str] =

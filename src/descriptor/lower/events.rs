@@ -1,13 +1,12 @@
 //! `_dadl_mcp.events`: which stream tells what changes, and what it is about.
 
+use dadl_text::names::Meant;
+
 use super::context::{Context, Section};
-use crate::{
-    descriptor::{
-        code,
-        events::{Events, Lister, Reader, Resources, Subscribe},
-        model::{Access, Descriptor, Param, ParamKind, Tool},
-    },
-    names::Meant,
+use crate::descriptor::{
+    code,
+    events::{Events, Lister, Reader, Resources, Subscribe},
+    model::{Access, Descriptor, Param, ParamKind, Tool},
 };
 
 const KEYS: &[&str] = &[

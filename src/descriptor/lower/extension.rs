@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use dadl_text::names::Meant;
 use http::{HeaderName, HeaderValue};
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
     context::{Context, Section},
     document, entries, events, fit, requests, rules, settles, switch, task,
 };
-use crate::{
-    descriptor::{code, model::Descriptor},
-    names::Meant,
-};
+use crate::descriptor::{code, model::Descriptor};
 
 const KEY: &str = "_dadl_mcp";
 

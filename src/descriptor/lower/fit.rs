@@ -2,20 +2,21 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+use dadl_text::{
+    names::{Danger, path::is_dot_segment},
+    text::first_hidden,
+};
+
 use super::{
     context::{Context, Place, Section, Text},
     rules::one_or_more,
     switch::asked,
 };
-use crate::{
-    descriptor::{
-        code,
-        fit::{Fit, FitSource, FitVersion, Needs, Version, VersionError},
-        model::{Access, Descriptor, Tool},
-        yaml::Value,
-    },
-    names::{Danger, path::is_dot_segment},
-    text::first_hidden,
+use crate::descriptor::{
+    code,
+    fit::{Fit, FitSource, FitVersion, Needs, Version, VersionError},
+    model::{Access, Descriptor, Tool},
+    yaml::Value,
 };
 
 const KEYS: &[&str] = &[

@@ -5,13 +5,12 @@
 
 use std::ops::Range;
 
-use crate::{
-    descriptor::{
-        diagnostic::Edit,
-        source::Source,
-        yaml::{Entry, Node, Value},
-    },
-    names::only_nearest,
+use dadl_text::names::only_nearest;
+
+use crate::descriptor::{
+    diagnostic::Edit,
+    source::Source,
+    yaml::{Entry, Node, Value},
 };
 
 /// Renames an unknown key to the one known key that is near, unless its mapping has that key.

@@ -1,16 +1,14 @@
 //! `params` of a tool.
 
+use dadl_text::names::{header, param as names_of};
 use http::HeaderName;
 use serde_json::Value as Json;
 
 use super::context::{Context, Place, Section};
-use crate::{
-    descriptor::{
-        code,
-        model::{Auth, Location, Param, ParamKind, Role},
-        yaml::{Entry, Node, Value},
-    },
-    names::{header, param as names_of},
+use crate::descriptor::{
+    code,
+    model::{Auth, Location, Param, ParamKind, Role},
+    yaml::{Entry, Node, Value},
 };
 
 const KEYS: &[&str] = &["type", "in", "required", "default", "description"];

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::{header, nearest};
 use http::HeaderName;
 
 use super::{
     auth::credential,
     context::{Context, Place, Section, Text, list},
 };
-use crate::{
-    descriptor::{
-        code,
-        json_path::JsonPath,
-        login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
-        model::Method,
-        template::PathTemplate,
-        yaml::{Node, Value},
-    },
-    names::{header, nearest},
+use crate::descriptor::{
+    code,
+    json_path::JsonPath,
+    login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
+    model::Method,
+    template::PathTemplate,
+    yaml::{Node, Value},
 };
 
 /// Ends a key whose value names a credential: `password_credential` fills `password`.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_text::names::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -16,17 +17,14 @@ use super::{
     rules::{conditions, one_or_more},
     verdict,
 };
-use crate::{
-    descriptor::{
-        carried, code,
-        condition::Condition,
-        json_path::JsonPath,
-        model::{BodyKind, Param, ParamKind, Tool},
-        task::{Phase, Steps, TASK, TaskCall, Tasks},
-        units,
-        yaml::Value,
-    },
-    names::nearest,
+use crate::descriptor::{
+    carried, code,
+    condition::Condition,
+    json_path::JsonPath,
+    model::{BodyKind, Param, ParamKind, Tool},
+    task::{Phase, Steps, TASK, TaskCall, Tasks},
+    units,
+    yaml::Value,
 };
 
 const KEYS: &[&str] = &[

@@ -6,16 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use dadl_text::names::nearest;
 use serde_json::{Map, Value as Json, json};
 
 use super::context::{Context, Place, Section, list};
-use crate::{
-    descriptor::{
-        code,
-        model::{TYPE_REF, Types},
-        yaml::{Entry, Node, Value},
-    },
-    names::nearest,
+use crate::descriptor::{
+    code,
+    model::{TYPE_REF, Types},
+    yaml::{Entry, Node, Value},
 };
 
 /// The words of `type`.

@@ -5,16 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::context::{Context, Place, Section};
-use crate::{
-    descriptor::{
-        code,
-        model::{Descriptor, ParamKind},
-        yaml::{Entry, Value},
-    },
-    names::nearest,
+use crate::descriptor::{
+    code,
+    model::{Descriptor, ParamKind},
+    yaml::{Entry, Value},
 };
 
 /// The keywords of JSON Schema that hosts accept in an input schema, and their values.

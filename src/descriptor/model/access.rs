@@ -1,6 +1,6 @@
 //! How dangerous a call is.
 
-use crate::names::Danger;
+use dadl_text::names::Danger;
 
 /// An access level: DADL's well-known values and any other word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,8 +1,9 @@
 //! Why a task failed, in the words of its API: the reason, what is said about it, and the steps that
 //! failed.
 
+use dadl_text::text::{cut, without_login};
+
 use super::{JsonPath, Phase, Steps, scalar};
-use crate::text::{cut, without_login};
 
 /// A reason may be long: it is all that is left of a task.
 const LONGEST_REASON: usize = 2_000;

@@ -22,6 +22,7 @@ use std::{
     time::SystemTime,
 };
 
+use dadl_text::text::MASK;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::SecretString;
 use url::Url;
@@ -42,7 +43,6 @@ use crate::{
         rules::{AuthRules, Optional, Refused},
     },
     secrets::Secrets,
-    text::MASK,
 };
 
 /// Authenticates the requests of one backend; all clones hold the same credential.

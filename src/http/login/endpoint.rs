@@ -6,6 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_text::json::cost;
 use http::{HeaderMap, header};
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,7 +24,6 @@ use crate::{
         guard::Guard,
         identity::IdentityFiles,
     },
-    json::cost,
     outcome,
     secrets::Secrets,
 };

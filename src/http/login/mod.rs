@@ -20,6 +20,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::text::{MASK, begins_as_page, cut, line, plain};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Client;
@@ -48,7 +49,6 @@ use crate::{
     outcome::chain,
     response::media,
     secrets::Secrets,
-    text::{MASK, begins_as_page, cut, line, plain},
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.

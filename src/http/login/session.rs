@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use dadl_text::json::{cost, scan};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -17,7 +18,6 @@ use crate::{
         upload::frame_nothing,
         wire_method,
     },
-    json::{cost, scan},
     outcome::JsonText,
     secrets::is_secret,
 };

@@ -1,8 +1,7 @@
 //! Takes the arguments of a built-in tool apart, and tells all that is wrong with them at once.
 
+use dadl_text::text;
 use serde_json::{Map, Value};
-
-use crate::text;
 
 /// Arguments that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

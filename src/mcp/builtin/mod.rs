@@ -3,7 +3,7 @@
 //! closing the streams that are open.
 //!
 //! They are listed after those of the catalog, and only where an allowed tool needs them. Their
-//! names are reserved (see [`RESERVED`](crate::names::RESERVED)). What they do to an API passes the
+//! names are reserved (see [`RESERVED`](dadl_text::names::RESERVED)). What they do to an API passes the
 //! gate like any call.
 
 mod arguments;
@@ -174,6 +174,6 @@ mod tests {
     fn the_names_are_reserved() {
         let mut names = Builtin::ALL.map(Builtin::name);
         names.sort_unstable();
-        assert_eq!(names, crate::names::RESERVED);
+        assert_eq!(names, dadl_text::names::RESERVED);
     }
 }

@@ -1,8 +1,9 @@
 //! What a call may do, guessed from the method and the words of an operation.
 
+use dadl_text::names::{path::fixed_parts, verbs, words};
+
 use crate::{
     descriptor::model::{Access, Method},
-    names::{path::fixed_parts, verbs, words},
     openapi::{
         hint::{EXPOSURE, Hint},
         model::Operation,

@@ -1,13 +1,12 @@
 //! Writes how requests authenticate: `backend.auth`, and `_dadl_mcp.auth` where that cannot say it.
 
+use dadl_text::text::cut;
+
 use super::{
     Tool,
     write::{Part, Written, comment, quoted},
 };
-use crate::{
-    openapi::model::{Auth, Needs, Scheme},
-    text::cut,
-};
+use crate::openapi::model::{Auth, Needs, Scheme};
 
 /// So many characters of the other ways to authenticate are named.
 const MAX_OTHERS: usize = 200;

@@ -14,6 +14,7 @@ mod write;
 
 use std::collections::{BTreeSet, HashSet};
 
+use dadl_text::names::snake;
 use serde_json::Value;
 
 use self::{
@@ -26,15 +27,12 @@ use super::{
     pattern::Pattern,
     report::{Remarks, excerpt},
 };
-use crate::{
-    descriptor::{
-        self,
-        diagnostic::{Diagnostic, Severity},
-        format::format,
-        model::{Access, Location},
-        source::{MAX_BYTES, Source},
-    },
-    names::snake,
+use crate::descriptor::{
+    self,
+    diagnostic::{Diagnostic, Severity},
+    format::format,
+    model::{Access, Location},
+    source::{MAX_BYTES, Source},
 };
 
 /// So often the text is checked and mended.

@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{
+use dadl_text::{
     names::{
         RESERVED, SUFFIX, TOOL_NAME_MAX,
         path::{Piece, anonymous, pieces},
         snake, suffixed,
     },
-    openapi::{
-        model::Operation,
-        report::{Remarks, at, excerpt},
-    },
     text::head,
+};
+
+use crate::openapi::{
+    model::Operation,
+    report::{Remarks, at, excerpt},
 };
 
 /// A tool may not have these: the program has tools of these names.

@@ -1,8 +1,9 @@
 //! Pagination, recognised by the names of parameters and members.
 
+use dadl_text::names::snake;
+
 use crate::{
     descriptor::model::{Location, Method, ParamKind},
-    names::snake,
     openapi::{
         model::{Input, Operation},
         schema::Kinds,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use dadl_text::text::cut_prose;
+
 use super::{Tool, credential, pages::Pages, requests};
 use crate::{
     descriptor::model::{Access, Location},
@@ -9,7 +11,6 @@ use crate::{
         model::{Api, Body, Input},
         text::{prose, word},
     },
-    text::cut_prose,
 };
 
 /// A longer comment is cut, in characters.

@@ -1,16 +1,14 @@
 //! `responses`: what an operation answers when all is well.
 
+use dadl_text::names::snake;
 use serde_json::{Map, Value};
 
 use super::{Dialect, Reader, list_of};
-use crate::{
-    names::snake,
-    openapi::{
-        ledger::Object,
-        model::Answer,
-        report::at,
-        schema::{Kinds, Shape, flag},
-    },
+use crate::openapi::{
+    ledger::Object,
+    model::Answer,
+    report::at,
+    schema::{Kinds, Shape, flag},
 };
 
 /// Answers that mean that all is well, the most telling first.

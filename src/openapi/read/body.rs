@@ -1,5 +1,6 @@
 //! `requestBody`, or parameters in `body` and `formData`.
 
+use dadl_text::{names::param, text::cut_prose};
 use mime::Mime;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::{
     descriptor::model::{BodyRules, KindList, Lead, Location, ParamKind, Style, Whole},
-    names::param,
     openapi::{
         ledger::Object,
         model::{Body, Input, Operation},
@@ -18,7 +18,6 @@ use crate::{
         schema::{Shape, flag},
         text,
     },
-    text::cut_prose,
 };
 
 /// The name of the parameter that is a whole body.

@@ -19,6 +19,7 @@ pub(super) use params::push;
 
 use std::collections::HashSet;
 
+use dadl_text::{names::path::anonymous, text::cut_prose};
 use serde_json::{Map, Value};
 
 use super::{
@@ -31,11 +32,7 @@ use super::{
     schema::{Schemas, flag},
     text,
 };
-use crate::{
-    descriptor::model::{BodyRules, Location, Method, ParamKind, Style},
-    names::path::anonymous,
-    text::cut_prose,
-};
+use crate::descriptor::model::{BodyRules, Location, Method, ParamKind, Style};
 
 /// So many operations are read.
 const MAX_OPERATIONS: usize = 20_000;

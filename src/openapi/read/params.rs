@@ -2,6 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use dadl_text::{
+    names::{header, param, path::placeholders},
+    text::cut_prose,
+};
 use http::HeaderName;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +16,6 @@ use super::{
 };
 use crate::{
     descriptor::model::{Between, KindList, Lead, Location, ParamKind, Style, Whole},
-    names::{header, param, path::placeholders},
     openapi::{
         ledger::Object,
         model::{Input, Operation},
@@ -20,7 +23,6 @@ use crate::{
         schema::{Kinds, Shape, example, flag},
         text,
     },
-    text::cut_prose,
 };
 
 /// The longest description of a parameter, in characters, without what its schema says.

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use dadl_text::names::{
+    joined,
+    path::{Piece, pieces},
+};
+
 use super::{Item, Reader, params::Declared};
 use crate::{
     descriptor::{
         model::{Between, Lead, Style},
         template::PathTemplate,
-    },
-    names::{
-        joined,
-        path::{Piece, pieces},
     },
     openapi::report::excerpt,
 };

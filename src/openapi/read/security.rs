@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::header;
 use http::HeaderName;
 use serde_json::{Map, Value};
 use url::Url;
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     descriptor::{login::check_endpoint, model::Location},
-    names::header,
     openapi::{
         ledger::Object,
         model::{Auth, Needs, Scheme},

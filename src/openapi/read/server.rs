@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
+use dadl_text::names::path::{Piece, filled_with_x, of_base_url, pieces};
 use serde_json::Value;
 use url::Url;
 
 use super::{Dialect, Found, Item, Reader};
-use crate::{
-    names::path::{Piece, filled_with_x, of_base_url, pieces},
-    openapi::{
-        ledger::Object,
-        model::Base,
-        report::{at, excerpt, item},
-    },
+use crate::openapi::{
+    ledger::Object,
+    model::Base,
+    report::{at, excerpt, item},
 };
 
 impl<'doc> Reader<'doc> {

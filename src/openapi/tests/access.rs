@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use dadl_text::names::verbs;
+
 use super::{super::drift::What, *};
-use crate::{
-    descriptor::{code, model::Access, rules::Optional, template::PathTemplate},
-    names::verbs,
-};
+use crate::descriptor::{code, model::Access, rules::Optional, template::PathTemplate};
 
 #[test]
 fn credentials_come_from_the_schemes() {

@@ -7,10 +7,9 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use dadl_text::text;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
-
-use crate::text;
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]

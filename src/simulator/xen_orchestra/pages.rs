@@ -1,5 +1,6 @@
 //! Answers that need no state: redirects, the HTML of unknown routes, and the open addresses.
 
+use dadl_text::names::path::placeholders;
 use http::header::LOCATION;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -8,12 +9,9 @@ use super::app::BASE;
 use super::failure::Failure;
 use super::operations::{extras, operations};
 use super::state::now;
-use crate::{
-    names::path::placeholders,
-    simulator::{
-        SimulatorOptions,
-        core::{Reply, Request},
-    },
+use crate::simulator::{
+    SimulatorOptions,
+    core::{Reply, Request},
 };
 
 /// The version of the REST API that is simulated.

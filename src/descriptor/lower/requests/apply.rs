@@ -5,19 +5,17 @@ use std::{
     ops::Range,
 };
 
+use dadl_text::names::param as names;
 use serde_json::{Map, Value as Json};
 
 use super::read::{BodySaid, KindSaid, ParamSaid, PlaceSaid, Rules};
-use crate::{
-    descriptor::{
-        code,
-        lower::{context::Context, params::header_name, task, values},
-        model::{
-            Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
-            Whole,
-        },
+use crate::descriptor::{
+    code,
+    lower::{context::Context, params::header_name, task, values},
+    model::{
+        Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
+        Whole,
     },
-    names::param as names,
 };
 
 /// A tool that something is said of.

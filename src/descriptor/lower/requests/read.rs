@@ -2,23 +2,21 @@
 
 use std::ops::Range;
 
+use dadl_text::names::nearest;
 use http::HeaderValue;
 use mime::Mime;
 use serde_json::{Map, Value as Json};
 
-use crate::{
-    descriptor::{
-        code,
-        lower::{
-            context::{Context, Place, Section, Text},
-            params::KINDS,
-            rules::one_or_more,
-            values,
-        },
-        model::{KindList, ParamKind},
-        yaml::{Entry, Value},
+use crate::descriptor::{
+    code,
+    lower::{
+        context::{Context, Place, Section, Text},
+        params::KINDS,
+        rules::one_or_more,
+        values,
     },
-    names::nearest,
+    model::{KindList, ParamKind},
+    yaml::{Entry, Value},
 };
 
 const KEYS: &[&str] = &["accept", "body", "nulls", "params"];

@@ -6,6 +6,6 @@
 //! found. The text is valid and compact, as `outcome::JsonText` has it; of any other text the functions
 //! give some part of it, or nothing.
 
-pub(crate) mod cost;
-pub(crate) mod path;
-pub(crate) mod scan;
+pub mod cost;
+pub mod path;
+pub mod scan;

@@ -10,7 +10,7 @@ use crate::growth;
 const DEEPEST: usize = 512 * 1024;
 
 /// Returns where the value that begins at `start` ends.
-pub(crate) fn end(bytes: &[u8], start: usize) -> Option<usize> {
+pub fn end(bytes: &[u8], start: usize) -> Option<usize> {
     match bytes.get(start)? {
         b'"' => string_end(bytes, start),
         b'[' | b'{' => container_end(bytes, start),
@@ -57,13 +57,13 @@ fn container_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The items of an array.
-pub(crate) struct Items<'text> {
+pub struct Items<'text> {
     text: &'text str,
     at: usize,
 }
 
 /// Returns the items of an array; `None` when the value is none.
-pub(crate) fn items(text: &str) -> Option<Items<'_>> {
+pub fn items(text: &str) -> Option<Items<'_>> {
     text.starts_with('[').then_some(Items { text, at: 1 })
 }
 
@@ -83,13 +83,13 @@ impl<'text> Iterator for Items<'text> {
 }
 
 /// The members of an object, each with its name as it is written.
-pub(crate) struct Members<'text> {
+pub struct Members<'text> {
     text: &'text str,
     at: usize,
 }
 
 /// Returns the members of an object; `None` when the value is none.
-pub(crate) fn members(text: &str) -> Option<Members<'_>> {
+pub fn members(text: &str) -> Option<Members<'_>> {
     text.starts_with('{').then_some(Members { text, at: 1 })
 }
 
@@ -112,7 +112,7 @@ impl<'text> Iterator for Members<'text> {
 }
 
 /// Returns what a string says, without its quotes; `None` when it has half of a surrogate pair.
-pub(crate) fn unquote(string: &str) -> Option<Cow<'_, str>> {
+pub fn unquote(string: &str) -> Option<Cow<'_, str>> {
     let inner = string.strip_prefix('"')?.strip_suffix('"')?;
     if !inner.contains('\\') {
         return Some(Cow::Borrowed(inner));
@@ -121,7 +121,7 @@ pub(crate) fn unquote(string: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Returns a text as a JSON string, in a block of its length.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted = growth::bytes(quoted_length(text));
     // Writing to a vector cannot fail, and what is written is UTF-8.
     let _ = serde_json::to_writer(&mut quoted, text);
@@ -129,7 +129,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Returns how long a text is as a JSON string.
-pub(crate) fn quoted_length(text: &str) -> usize {
+pub fn quoted_length(text: &str) -> usize {
     let more = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 1,
         0..0x20 => 5,
@@ -139,7 +139,7 @@ pub(crate) fn quoted_length(text: &str) -> usize {
 }
 
 /// Returns the value that the names lead to, object by object.
-pub(crate) fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> {
+pub fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> {
     names.iter().try_fold(text, |text, name| {
         let is_it = |(key, _): &(&str, &str)| unquote(key).is_some_and(|key| key == *name);
         Some(members(text)?.filter(is_it).last()?.1)
@@ -147,7 +147,7 @@ pub(crate) fn at<'text>(text: &'text str, names: &[&str]) -> Option<&'text str> 
 }
 
 /// Checks a text and drops the white space between its tokens.
-pub(crate) fn compacted(text: &str) -> Result<String, serde_json::Error> {
+pub fn compacted(text: &str) -> Result<String, serde_json::Error> {
     check(text)?;
     let mut compacted = growth::text(text.len());
     compact(text, &mut compacted);
@@ -155,7 +155,7 @@ pub(crate) fn compacted(text: &str) -> Result<String, serde_json::Error> {
 }
 
 /// Checks that a text is JSON.
-pub(crate) fn check(text: &str) -> Result<(), serde_json::Error> {
+pub fn check(text: &str) -> Result<(), serde_json::Error> {
     if is_too_deep(text.as_bytes()) {
         return Err(serde_json::Error::custom(format!("it is nested more than {DEEPEST} deep")));
     }
@@ -193,7 +193,7 @@ fn is_too_deep(bytes: &[u8]) -> bool {
 
 /// Drops the white space between the tokens of valid JSON where it is: there is no second text, unless the
 /// white space was most of it.
-pub(crate) fn compact_in_place(text: String) -> String {
+pub fn compact_in_place(text: String) -> String {
     let mut bytes = text.into_bytes();
     let before = bytes.len();
     let (mut from, mut to) = (0, 0);

@@ -1,7 +1,7 @@
 //! What the verbs of an operation say about it.
 
 /// Words that begin the name of an operation that only reads, for certain.
-pub(crate) const READS: &[&str] = &[
+pub const READS: &[&str] = &[
     "aggregate",
     "autocomplete",
     "calculate",

@@ -2,7 +2,7 @@
 
 /// Returns whether a parameter can have this name. Within a pair of a query and a member of a body
 /// there may be blanks, though not at its ends, where nobody would see them.
-pub(crate) fn is_usable(name: &str, may_have_blanks: bool) -> bool {
+pub fn is_usable(name: &str, may_have_blanks: bool) -> bool {
     let is_odd = |other: char| {
         other.is_control() || (other.is_whitespace() && !(may_have_blanks && other == ' '))
     };

@@ -34,7 +34,7 @@ pub enum PathSyntaxError {
 
 impl Path {
     /// Compiles a path; the error says what is wrong with it.
-    pub(crate) fn compile(text: &str) -> Result<Self, PathSyntaxError> {
+    pub fn compile(text: &str) -> Result<Self, PathSyntaxError> {
         // The parser recurses; what could exhaust its stack never comes there.
         if text.len() > LONGEST {
             return Err(PathSyntaxError::Long(text.len()));

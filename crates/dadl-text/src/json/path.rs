@@ -10,7 +10,7 @@ mod walk;
 pub use self::{compile::PathSyntaxError, walk::PathError};
 
 /// A longer path is no path.
-pub(crate) const LONGEST: usize = 1024;
+pub const LONGEST: usize = 1024;
 
 /// So many segments a path may have.
 pub(crate) const MOST_SEGMENTS: usize = 32;
@@ -20,7 +20,7 @@ pub(crate) const DEEPEST_BRACKETS: usize = 8;
 
 /// A compiled path.
 #[derive(Debug)]
-pub(crate) struct Path {
+pub struct Path {
     segments: Vec<Segment>,
     /// The segments, as bits, that have to know how long an array is.
     counting: u64,
@@ -51,7 +51,7 @@ enum Selector {
 
 impl Path {
     /// Returns whether the path can select at most one value.
-    pub(crate) fn is_singular(&self) -> bool {
+    pub fn is_singular(&self) -> bool {
         self.segments.iter().all(|segment| {
             let is_one = matches!(*segment.selectors, [Selector::Name(_) | Selector::Index(_)]);
             is_one && !segment.is_deep
@@ -59,7 +59,7 @@ impl Path {
     }
 
     /// Returns whether the path has names, indexes and wildcards only.
-    pub(crate) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.segments.iter().all(|segment| {
             let is_plain = matches!(
                 *segment.selectors,
@@ -70,7 +70,7 @@ impl Path {
     }
 
     /// Returns the names of a path that has nothing else.
-    pub(crate) fn names(&self) -> Option<Vec<&str>> {
+    pub fn names(&self) -> Option<Vec<&str>> {
         let names = self.segments.iter().map(|segment| match &*segment.selectors {
             [Selector::Name(name)] if !segment.is_deep => Some(name.as_str()),
             _ => None,

@@ -24,34 +24,34 @@ fn block(length: usize) -> usize {
 }
 
 /// Makes a buffer for so many bytes.
-pub(crate) fn buffer(length: usize) -> BytesMut {
+pub fn buffer(length: usize) -> BytesMut {
     BytesMut::with_capacity(block(length))
 }
 
 /// Makes a text for so many bytes.
-pub(crate) fn text(length: usize) -> String {
+pub fn text(length: usize) -> String {
     String::with_capacity(block(length))
 }
 
 /// Makes a vector for so many bytes.
-pub(crate) fn bytes(length: usize) -> Vec<u8> {
+pub fn bytes(length: usize) -> Vec<u8> {
     Vec::with_capacity(block(length))
 }
 
 /// Returns a copy of a text.
-pub(crate) fn copy(of: &str) -> String {
+pub fn copy(of: &str) -> String {
     let mut copy = text(of.len());
     copy.push_str(of);
     copy
 }
 
 /// Gives back the memory of a text that was longer before, in a block that was written so far.
-pub(crate) fn shortened(text: String, before: usize) -> String {
+pub fn shortened(text: String, before: usize) -> String {
     if before.saturating_sub(text.len()) <= LARGE { text } else { copy(&text) }
 }
 
 /// Adds an item to a list.
-pub(crate) fn push<T>(list: &mut Vec<T>, item: T) {
+pub fn push<T>(list: &mut Vec<T>, item: T) {
     if list.len() == list.capacity() {
         let size = size_of::<T>().max(1);
         // Twice as many while it is small, as without this.
@@ -62,28 +62,28 @@ pub(crate) fn push<T>(list: &mut Vec<T>, item: T) {
 }
 
 /// Appends a piece to a buffer.
-pub(crate) fn append(buffer: &mut BytesMut, piece: &[u8]) {
+pub fn append(buffer: &mut BytesMut, piece: &[u8]) {
     let free = buffer.capacity() - buffer.len();
     buffer.reserve(wanted(buffer.len(), free, piece.len()));
     buffer.extend_from_slice(piece);
 }
 
 /// Appends a piece to a vector.
-pub(crate) fn append_to(vector: &mut Vec<u8>, piece: &[u8]) {
+pub fn append_to(vector: &mut Vec<u8>, piece: &[u8]) {
     let free = vector.capacity() - vector.len();
     vector.reserve(wanted(vector.len(), free, piece.len()));
     vector.extend_from_slice(piece);
 }
 
 /// Appends a text to another.
-pub(crate) fn append_text(text: &mut String, more: &str) {
+pub fn append_text(text: &mut String, more: &str) {
     let free = text.capacity() - text.len();
     text.reserve(wanted(text.len(), free, more.len()));
     text.push_str(more);
 }
 
 /// Joins texts.
-pub(crate) fn join(parts: &[&str]) -> String {
+pub fn join(parts: &[&str]) -> String {
     let mut joined = text(parts.iter().map(|part| part.len()).sum());
     parts.iter().for_each(|part| joined.push_str(part));
     joined

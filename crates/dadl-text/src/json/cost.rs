@@ -24,13 +24,13 @@ const SMALL: u64 = 256 * 1024;
 
 /// Returns how many bytes the tree of a valid text takes at most, while it is built and after; more than
 /// `u64::MAX / 2` when it is too deep for a tree.
-pub(crate) fn of(text: &str) -> u64 {
+pub fn of(text: &str) -> u64 {
     of_bytes(text.as_bytes())
 }
 
 /// Returns the same of bytes that nobody has checked: whatever a parser builds of them before it finds
 /// what is wrong.
-pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
+pub fn of_bytes(bytes: &[u8]) -> u64 {
     let mut cost = VALUE;
     let mut open: Vec<(bool, u64)> = Vec::new();
     let mut at = 0;
@@ -68,12 +68,12 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
 }
 
 /// Returns the tree of a value, unless it is large or too deep.
-pub(crate) fn small(text: &str) -> Option<Value> {
+pub fn small(text: &str) -> Option<Value> {
     tree(text, SMALL)
 }
 
 /// Returns the tree of a value that takes at most `most` bytes; nothing when it is no value.
-pub(crate) fn tree(text: &str, most: u64) -> Option<Value> {
+pub fn tree(text: &str, most: u64) -> Option<Value> {
     (of(text) <= most).then(|| serde_json::from_str(text).ok()).flatten()
 }
 

@@ -17,7 +17,7 @@ mod hash;
 pub mod header;
 mod near;
 mod operation;
-pub(crate) mod param;
+pub mod param;
 pub mod path;
 mod readers;
 mod tool;

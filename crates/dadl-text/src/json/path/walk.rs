@@ -94,18 +94,18 @@ struct Walk<'run> {
 
 impl Path {
     /// Returns the first value that the path selects.
-    pub(crate) fn first<'text>(&self, text: &'text str) -> Result<Option<&'text str>, PathError> {
+    pub fn first<'text>(&self, text: &'text str) -> Result<Option<&'text str>, PathError> {
         Ok(self.select(text)?.first().and_then(|found| found.of(text)))
     }
 
     /// Returns all values that the path selects, whose texts are together no longer than `text`, but for
     /// values in selected values.
-    pub(crate) fn all<'text>(&self, text: &'text str) -> Result<Vec<&'text str>, PathError> {
+    pub fn all<'text>(&self, text: &'text str) -> Result<Vec<&'text str>, PathError> {
         Ok(self.select(text)?.iter().filter_map(|found| found.of(text)).collect())
     }
 
     /// Joins all values that the path selects into an array of at most `most` bytes.
-    pub(crate) fn array(&self, text: &str, most: usize) -> Result<String, PathError> {
+    pub fn array(&self, text: &str, most: usize) -> Result<String, PathError> {
         let found = self.select(text)?;
         let length = |found: &Found| found.end.saturating_sub(found.start) as usize + 1;
         let length = found.iter().map(length).sum::<usize>() + 2;
@@ -126,7 +126,7 @@ impl Path {
 
     /// Puts `mask` in the place of every value that one of the paths selects; `None` when there is none.
     /// The result has at most `most` bytes.
-    pub(crate) fn mask(
+    pub fn mask(
         paths: &[&Self],
         text: &str,
         mask: &str,
