@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 const MIB: u64 = 1024 * 1024;

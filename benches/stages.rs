@@ -13,6 +13,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use dadl_descriptor::{
+    model::{CredentialName, Descriptor},
+    source::Source,
+};
 use dadl_mcp::{
     access::{Levels, Policy},
     call::{self, BaseUrl, Door},
@@ -20,11 +24,6 @@ use dadl_mcp::{
     config::{
         BackendSettings, Confirm,
         credentials::{CredentialSource, SourceError},
-    },
-    descriptor::{
-        self,
-        model::{CredentialName, Descriptor},
-        source::Source,
     },
     executor::{CallContext, Executor},
     files::FileStore,
@@ -66,11 +65,11 @@ fn names() -> impl Iterator<Item = &'static str> {
 #[divan::bench(args = names())]
 fn load(bencher: Bencher<'_, '_>, name: &str) {
     let text = &DESCRIPTORS[name];
-    bencher.bench(|| descriptor::load(&Source::new(name, text.as_str())));
+    bencher.bench(|| dadl_descriptor::load(&Source::new(name, text.as_str())));
 }
 
 fn bundled() -> Arc<Descriptor> {
-    let loaded = descriptor::load(&Source::new("bundled", BUNDLED));
+    let loaded = dadl_descriptor::load(&Source::new("bundled", BUNDLED));
     Arc::new(loaded.descriptor.expect("the bundled descriptor loads"))
 }
 
@@ -240,7 +239,7 @@ backend:
       params: {uuid: {type: string, required: true}}
       code: "return await api.get_vm({ uuid: params.uuid });"
 "#;
-    let loaded = descriptor::load(&Source::new("composite", TEXT));
+    let loaded = dadl_descriptor::load(&Source::new("composite", TEXT));
     call_of(bencher, Arc::new(loaded.descriptor.expect("the descriptor loads")), "composite");
 }
 
@@ -314,7 +313,7 @@ backend:
         request: {offset_param: offset, limit_param: limit, limit_default: 100}
         response: {total_count_header: X-Total}
 "#;
-    let loaded = descriptor::load(&Source::new("pages", TEXT));
+    let loaded = dadl_descriptor::load(&Source::new("pages", TEXT));
     let descriptor = Arc::new(loaded.descriptor.expect("the descriptor loads"));
     call_at(bencher, paged_upstream(), descriptor, "list", json!({}));
 }

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 
 const RUNS: usize = 3;
 const GIB: u64 = 1024 * 1024 * 1024;

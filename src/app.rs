@@ -19,6 +19,11 @@ use std::{
     thread,
 };
 
+use dadl_descriptor::{
+    diagnostic::Diagnostic,
+    model::{Auth, Descriptor},
+    source::Source,
+};
 use url::Url;
 
 pub use self::{
@@ -35,12 +40,6 @@ use crate::{
         bundled::{self, Unused},
         credentials::{BackendCredentials, Credentials},
         notes::NotePlace,
-    },
-    descriptor::{
-        self,
-        diagnostic::Diagnostic,
-        model::{Auth, Descriptor},
-        source::Source,
     },
     executor::{Executor, Known},
     files::{FileStore, Resolver, SystemResolver},
@@ -212,7 +211,7 @@ fn load(
     let source = located
         .into_source()
         .map_err(|error| [setting(SettingProblem::NoDescriptor { origin, error })])?;
-    let (source, mut loaded) = descriptor::load_with(source, &mut folder);
+    let (source, mut loaded) = dadl_descriptor::load_with(source, &mut folder);
     openapi::fill_in(&mut loaded, &folder);
     let Some(mut descriptor) = loaded.descriptor else {
         return Err(vec![BuildProblem::Descriptor {

@@ -11,6 +11,11 @@ mod question;
 
 use std::sync::Arc;
 
+use dadl_descriptor::{
+    carried::Carried,
+    model::{Access, Composite, Tool},
+    task::{TaskCall, Tasks},
+};
 use dadl_text::{names::OrMeant, text::quoted};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -20,11 +25,6 @@ use crate::{
     call::{self, ArgumentError, Arguments, BaseUrl, Door},
     catalog::{BackendId, Catalog, Entry, Operation, TaskTools},
     config::Confirm,
-    descriptor::{
-        carried::Carried,
-        model::{Access, Composite, Tool},
-        task::{TaskCall, Tasks},
-    },
     outcome::task::TaskHandle,
 };
 

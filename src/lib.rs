@@ -2,7 +2,7 @@
 //!
 //! The one direction in which data flows:
 //!
-//! YAML text → [`descriptor`] → [`catalog`] → [`access`] → [`gate`] → [`call`] plan →
+//! YAML text → [`dadl_descriptor`] → [`catalog`] → [`access`] → [`gate`] → [`call`] plan →
 //! HTTP request → response → MCP result
 //!
 //! `ARCHITECTURE.md` describes the modules and their invariants.
@@ -14,21 +14,16 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod demo;
-pub mod descriptor;
 pub mod executor;
 pub mod files;
 pub mod gate;
 pub mod http;
-pub mod jq;
 pub mod live;
 pub mod mcp;
-pub mod openapi;
 pub mod outcome;
 pub mod response;
-pub mod script;
 pub mod secrets;
 pub mod shares;
-pub mod simulator;
 #[cfg(test)]
 mod tests;
 pub mod worker;

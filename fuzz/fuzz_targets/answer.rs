@@ -14,21 +14,8 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::{
-    access::{Levels, Policy},
-    call::BaseUrl,
-    catalog::{BackendTools, Catalog},
-    config::{
-        BackendSettings, Confirm,
-        credentials::{CredentialSource, SourceError},
-    },
-    descriptor::{self, model::CredentialName, source::Source},
-    executor::Executor,
-    files::FileStore,
-    gate::Gate,
-    http::{auth::Authenticator, backend::Backend},
-    mcp::{self, Server},
-};
+use dadl_mcp::{access::{Levels, Policy}, call::BaseUrl, catalog::{BackendTools, Catalog}, config::{BackendSettings, Confirm, credentials::{CredentialSource, SourceError}}, executor::Executor, files::FileStore, gate::Gate, http::{auth::Authenticator, backend::Backend}, mcp::{self, Server}};
+use dadl_descriptor::{model::CredentialName, source::Source};
 use libfuzzer_sys::fuzz_target;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -83,7 +70,7 @@ static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 fn server() -> Server {
-    let loaded = descriptor::load(&Source::new("fuzz.dadl", DESCRIPTOR));
+    let loaded = dadl_descriptor::load(&Source::new("fuzz.dadl", DESCRIPTOR));
     let descriptor = Arc::new(loaded.descriptor.expect("it loads"));
     let url = format!("http://{}", *ADDRESS);
     let mut settings = BackendSettings::new("fuzz".to_owned(), "fuzz.dadl");

@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 
-use dadl_mcp::{
-    access::{Levels, Policy},
-    catalog::{BackendTools, Catalog},
-    descriptor::{check, diagnostic::Severity, source::Source},
-};
+use dadl_mcp::{access::{Levels, Policy}, catalog::{BackendTools, Catalog}};
+use dadl_descriptor::{check, diagnostic::Severity, source::Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

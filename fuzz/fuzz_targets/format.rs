@@ -1,7 +1,7 @@
 //! Formatting keeps the meaning, which it checks itself, and a second run changes nothing.
 #![no_main]
 
-use dadl_mcp::descriptor::{format::format, source::Source};
+use dadl_descriptor::{format::format, source::Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

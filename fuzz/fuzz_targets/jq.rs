@@ -2,7 +2,7 @@
 //! line is the program, the rest the input. Programs are not run; they may be endless.
 #![no_main]
 
-use dadl_mcp::jq::{Filter, Program};
+use dadl_descriptor::jq::{Filter, Program};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 

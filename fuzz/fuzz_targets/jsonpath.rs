@@ -2,7 +2,8 @@
 //! expression, the rest is a JSON value.
 #![no_main]
 
-use dadl_mcp::{descriptor::json_path::JsonPath, outcome::JsonText};
+use dadl_descriptor::json_path::JsonPath;
+use dadl_mcp::outcome::JsonText;
 use libfuzzer_sys::fuzz_target;
 
 const MASK: &str = "\"[REDACTED]\"";

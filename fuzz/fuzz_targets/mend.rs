@@ -1,7 +1,7 @@
 //! Mending ends, and the file has fewer findings than before.
 #![no_main]
 
-use dadl_mcp::descriptor::{check, mend::mend, source::Source};
+use dadl_descriptor::{check, mend::mend, source::Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -12,8 +12,8 @@ fuzz_target!(|text: &str| {
     if mended.changes.is_empty() {
         assert_eq!(mended.source.text(), Source::new("fuzz.dadl", text).text());
     } else {
-        let errors = |found: &[dadl_mcp::descriptor::diagnostic::Diagnostic]| {
-            let error = dadl_mcp::descriptor::diagnostic::Severity::Error;
+        let errors = |found: &[dadl_descriptor::diagnostic::Diagnostic]| {
+            let error = dadl_descriptor::diagnostic::Severity::Error;
             found.iter().filter(|it| it.severity == error).count()
         };
         assert!(errors(&after) <= errors(&before));

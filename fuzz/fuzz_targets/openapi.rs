@@ -2,14 +2,8 @@
 //! Nothing differs between that descriptor and the document.
 #![no_main]
 
-use dadl_mcp::{
-    descriptor::{check, source::Source},
-    openapi::{
-        drift, import,
-        import::{ImportError, Options},
-        read,
-    },
-};
+use dadl_descriptor::{check, source::Source};
+use dadl_openapi::{drift, import, import::{ImportError, Options}, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

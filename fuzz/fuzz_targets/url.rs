@@ -4,7 +4,8 @@
 
 mod common;
 
-use dadl_mcp::{call::BaseUrl, descriptor::template::PathTemplate};
+use dadl_mcp::call::BaseUrl;
+use dadl_descriptor::template::PathTemplate;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
 

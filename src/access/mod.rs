@@ -9,11 +9,11 @@ mod origin;
 
 use std::fmt;
 
+use dadl_descriptor::{model::Access, template::Elsewhere};
 use dadl_text::text::cut;
 use url::Url;
 
 pub use self::origin::{AllowedOrigin, NoOrigin};
-use crate::descriptor::{model::Access, template::Elsewhere};
 
 /// The word for tools whose author gave no level.
 pub const UNCLASSIFIED: &str = "unclassified";
@@ -257,8 +257,9 @@ impl fmt::Display for Denial {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::template::PathTemplate;
+
     use super::*;
-    use crate::descriptor::template::PathTemplate;
 
     fn patterns(words: &[&str]) -> ToolPatterns {
         ToolPatterns::new(words.iter().copied()).unwrap()

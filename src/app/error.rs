@@ -2,15 +2,16 @@
 
 use std::fmt;
 
+use dadl_descriptor::{
+    diagnostic::Diagnostic,
+    model::CredentialName,
+    source::{Source, SourceError},
+};
+
 use super::{flows::CredentialProblem, operator::OperatorError};
 use crate::{
     call::BaseUrlError,
     config::{BaseUrlProblem, PrivateAddress, bundled::LocateError, credentials::CredentialError},
-    descriptor::{
-        diagnostic::Diagnostic,
-        model::CredentialName,
-        source::{Source, SourceError},
-    },
     http::identity::IdentityError,
 };
 

@@ -7,15 +7,13 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use dadl_descriptor::{model::CredentialName, receivers::Receiver};
 use serde_json::{Value, json};
 
 use super::{BuildProblem, LoadedBackend};
-use crate::{
-    config::{
-        AddressKey, BackendSettings, Origin, bundled,
-        credentials::{Credentials, OutsidePlace},
-    },
-    descriptor::{model::CredentialName, receivers::Receiver},
+use crate::config::{
+    AddressKey, BackendSettings, Origin, bundled,
+    credentials::{Credentials, OutsidePlace},
 };
 
 /// A credential that a descriptor gets, and where it goes.

@@ -10,6 +10,12 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use dadl_descriptor::{
+    Loaded, code,
+    diagnostic::{Diagnostic, Severity},
+    fit::FitSource,
+};
+use dadl_openapi::DocumentError;
 use futures_util::future::join_all;
 use url::Url;
 
@@ -17,11 +23,6 @@ use super::LoadedBackend;
 use crate::{
     call::Door,
     config::folder::{BesideDocument, Folder},
-    descriptor::{
-        Loaded, code,
-        diagnostic::{Diagnostic, Severity},
-        fit::FitSource,
-    },
     files::FileStore,
     http::{
         auth::Authenticator,
@@ -29,7 +30,6 @@ use crate::{
         document::{DocumentFetchError, fetch},
         settled,
     },
-    openapi::{self, DocumentError},
 };
 
 /// A start waits so long for all documents together.
@@ -76,17 +76,19 @@ pub(crate) fn fill_in(loaded: &mut Loaded, folder: &Folder) {
         Some(format!("the OpenAPI document `{path}` cannot be read: {reason}"))
     };
     let mut beside = BesideDocument::within(folder, path);
-    let message = match folder.read(path, openapi::MAX_BYTES) {
+    let message = match folder.read(path, dadl_openapi::MAX_BYTES) {
         Ok((_, bytes)) => match &mut loaded.descriptor {
-            Some(descriptor) => match openapi::enrich_beside(descriptor, &bytes, &mut beside) {
-                Ok(0) => Some(format!("the OpenAPI document `{path}` has none of the tools")),
-                Ok(_) => None,
-                Err(error) => unreadable(&error),
-            },
-            // Every problem is told at once.
-            None => {
-                openapi::read_beside(&bytes, &mut beside).err().and_then(|error| unreadable(&error))
+            Some(descriptor) => {
+                match dadl_openapi::enrich_beside(descriptor, &bytes, &mut beside) {
+                    Ok(0) => Some(format!("the OpenAPI document `{path}` has none of the tools")),
+                    Ok(_) => None,
+                    Err(error) => unreadable(&error),
+                }
             }
+            // Every problem is told at once.
+            None => dadl_openapi::read_beside(&bytes, &mut beside)
+                .err()
+                .and_then(|error| unreadable(&error)),
         },
         Err(error) => unreadable(&error),
     };
@@ -130,7 +132,7 @@ pub(super) fn fetch_all(
         let Some(backend) = backends.get_mut(*at) else { continue };
         let added = bytes.and_then(|bytes| {
             let descriptor = Arc::make_mut(&mut backend.descriptor);
-            match openapi::enrich(descriptor, &bytes).map_err(FetchError::Document)? {
+            match dadl_openapi::enrich(descriptor, &bytes).map_err(FetchError::Document)? {
                 0 => Err(FetchError::NoTools),
                 count => Ok(count),
             }
@@ -189,7 +191,7 @@ fn wait(wanted: &[Wanted], files: &FileStore) -> Vec<Result<Bytes, FetchError>> 
     let fetched = runtime.block_on(async {
         let fetched = wanted.iter().map(|(_, url, backend)| async move {
             // The operator asks, at the start.
-            let fetched = fetch(backend, url, files, Door::Terminal, openapi::MAX_BYTES);
+            let fetched = fetch(backend, url, files, Door::Terminal, dadl_openapi::MAX_BYTES);
             match tokio::time::timeout(TIMEOUT, fetched).await {
                 Ok(bytes) => Ok(bytes?),
                 Err(_) => Err(FetchError::Timeout),

@@ -1,14 +1,12 @@
 //! What an operator decides about a descriptor: which of its logins is used, and what parameters
 //! are when a caller says nothing.
 
+use dadl_descriptor::model::{Descriptor, Param, ParamKind};
 use dadl_text::names::{OrMeant, nearest};
 use http::HeaderName;
 use serde_json::Value;
 
-use crate::{
-    config::BackendSettings,
-    descriptor::model::{Descriptor, Param, ParamKind},
-};
+use crate::config::BackendSettings;
 
 /// A setting that does not fit the descriptor. The operator's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,17 +159,15 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
 mod tests {
     use std::sync::Arc;
 
+    use dadl_descriptor::{
+        model::{Auth, CredentialName, Placement},
+        switch::Switch,
+    };
     use http::{HeaderName, HeaderValue};
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        catalog::fixture,
-        descriptor::{
-            model::{Auth, CredentialName, Placement},
-            switch::Switch,
-        },
-    };
+    use crate::catalog::fixture;
 
     fn descriptor() -> Descriptor {
         let tools = vec![

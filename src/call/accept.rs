@@ -1,9 +1,8 @@
 //! Which answers a request asks for: the `Accept` field (RFC 9110, section 12.5.1).
 
+use dadl_descriptor::model::ResponseRules;
 use http::HeaderValue;
 use mime::Mime;
-
-use crate::descriptor::model::ResponseRules;
 
 const JSON: &str = "application/json";
 const STREAMS: &str = "text/event-stream, application/x-ndjson, application/json;q=0.9";
@@ -39,8 +38,9 @@ fn value(text: &str, otherwise: &'static str) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::model::Streaming;
+
     use super::*;
-    use crate::descriptor::model::Streaming;
 
     #[test]
     fn it_follows_what_a_tool_answers() {

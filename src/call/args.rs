@@ -9,6 +9,9 @@ mod handles;
 
 use std::{collections::HashSet, sync::Arc};
 
+use dadl_descriptor::model::{
+    Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
+};
 use dadl_text::names::nearest;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
@@ -19,15 +22,10 @@ use super::{
     convert::{self, Fitted, Target},
     style,
 };
-use crate::{
-    catalog::{Entry, EntryParam},
-    descriptor::model::{
-        Location, Param, ParamKind, Request, Role, Rules, StreamArgument, Style, Tool,
-    },
-};
+use crate::catalog::{Entry, EntryParam};
 
 /// The longest jq program that a caller may send, in bytes.
-const LONGEST_JQ: usize = crate::jq::LONGEST_PROGRAM;
+const LONGEST_JQ: usize = dadl_descriptor::jq::LONGEST_PROGRAM;
 
 /// The checked values of a call, in the order in which the tool declares its parameters.
 #[derive(Debug, Clone)]

@@ -2,13 +2,12 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use dadl_text::names::path::placeholders;
-use url::Url;
-
-use crate::descriptor::{
+use dadl_descriptor::{
     model::Tool,
     template::{Elsewhere, PathTemplate},
 };
+use dadl_text::names::path::placeholders;
+use url::Url;
 
 /// An `http` or `https` URL without credentials, query and fragment; its path has no trailing
 /// slash, so that a tool's path can be appended to it as text.

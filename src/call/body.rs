@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use dadl_descriptor::model::{
+    BodyKind, KindList, Location, Param, ParamKind, Request, Style, Tool, Whole,
+};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::{Arguments, Multipart, PlannedBody, RpcCall, convert, encode, handle, style};
-use crate::descriptor::model::{
-    BodyKind, KindList, Location, Param, ParamKind, Request, Style, Tool, Whole,
-};
 
 /// Returns the body and, when there is one, its content type.
 ///

@@ -4,12 +4,12 @@
 //! counts, and then the first that it can become. Hosts write lists as JSON text, and models lists
 //! with commas; what only looks like another kind stays what it is.
 
+use dadl_descriptor::model::{
+    KindList, Location, Param, ParamKind, Request, Role, Style, Tool, Whole,
+};
 use serde_json::Value;
 
 use super::handle::{self, Handle};
-use crate::descriptor::model::{
-    KindList, Location, Param, ParamKind, Request, Role, Style, Tool, Whole,
-};
 
 /// What became of a value.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,13 +4,11 @@
 
 use std::{fmt, sync::Arc};
 
+use dadl_descriptor::model::{Param, ParamKind};
 use dadl_text::{names::Meant, text::cut};
 use serde_json::Value;
 
-use crate::{
-    catalog::Entry,
-    descriptor::model::{Param, ParamKind},
-};
+use crate::catalog::Entry;
 
 /// Arguments that cannot be sent. The caller's fault; nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod style;
 
 use std::fmt;
 
+use dadl_descriptor::model::Method;
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
@@ -37,7 +38,6 @@ pub use self::{
     plan::plan,
     rpc::RpcCall,
 };
-use crate::descriptor::model::Method;
 
 /// A request that could be sent, without credentials: it is safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,17 +6,15 @@
 
 use std::borrow::Cow;
 
+use dadl_descriptor::{
+    model::{Location, Param, Style},
+    template::Piece,
+};
 use dadl_text::names::path::is_dot_segment;
 use serde_json::Value;
 
 use super::{ArgumentProblem, Arguments, BaseUrl, encode, style};
-use crate::{
-    catalog::EntryParam,
-    descriptor::{
-        model::{Location, Param, Style},
-        template::Piece,
-    },
-};
+use crate::catalog::EntryParam;
 
 /// Returns the encoded path below `base`, which may be empty.
 pub(super) fn compose(

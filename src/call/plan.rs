@@ -1,5 +1,6 @@
 //! Checked arguments become a request.
 
+use dadl_descriptor::model::{Location, Param, Style, Tool};
 use http::{
     HeaderName, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE, COOKIE},
@@ -11,10 +12,7 @@ use super::{
     ArgumentError, ArgumentProblem, Arguments, BaseUrl, BodyLimit, CallPlan, Door, accept::accept,
     body, encode, path, query, style,
 };
-use crate::{
-    catalog::{Entry, EntryParam},
-    descriptor::model::{Location, Param, Style, Tool},
-};
+use crate::catalog::{Entry, EntryParam};
 
 /// HTTP libraries take URLs of up to 64 KiB; servers take less.
 const LONGEST_URL: usize = 65_000;

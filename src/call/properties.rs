@@ -2,18 +2,16 @@
 
 use std::sync::LazyLock;
 
+use dadl_descriptor::{
+    model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
+    template::PathTemplate,
+};
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{ArgumentError, BaseUrl, CallPlan, Door, PlannedBody, check, plan};
-use crate::{
-    catalog::{Catalog, fixture},
-    descriptor::{
-        model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
-        template::PathTemplate,
-    },
-};
+use crate::catalog::{Catalog, fixture};
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
     fixture::catalog(vec![fixture::tool(

@@ -1,14 +1,12 @@
 //! The query of a request, and its cookies.
 
+use dadl_descriptor::model::{Location, Param, Style, Tool, Whole};
 use http::HeaderValue;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{ArgumentProblem, Arguments, encode, style};
-use crate::{
-    catalog::EntryParam,
-    descriptor::model::{Location, Param, Style, Tool, Whole},
-};
+use crate::catalog::EntryParam;
 
 /// Returns the encoded query: the fixed one of the template, then the parameters.
 pub(super) fn query(

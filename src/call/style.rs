@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
+use dadl_descriptor::model::{Between, KindList, Lead, Location, Param, ParamKind, Style};
 use serde_json::{Map, Value};
 
 use super::encode;
-use crate::descriptor::model::{Between, KindList, Lead, Location, Param, ParamKind, Style};
 
 /// A part of a value that has delimiters between.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 
+use dadl_descriptor::model::{Access, Composite, Descriptor, Method, Tool};
+
 use super::Operation;
-use crate::descriptor::model::{Access, Composite, Descriptor, Method, Tool};
 
 /// MCP's tool annotations, all four given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

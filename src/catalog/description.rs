@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
+use dadl_descriptor::model::{Deprecation, Tool};
 use dadl_text::{
     names::words,
     text::{cut_prose, plain},
 };
 
 use super::Operation;
-use crate::descriptor::model::{Deprecation, Tool};
 
 /// The longest description, in characters; Gemini refuses longer ones.
 pub const DESCRIPTION_MAX: usize = 1024;
@@ -158,8 +158,10 @@ fn push_word(title: &mut String, word: &str) {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::model::Tool;
+
     use super::*;
-    use crate::{catalog::fixture, descriptor::model::Tool};
+    use crate::catalog::fixture;
 
     fn description(change: impl FnOnce(&mut Tool)) -> String {
         let mut tool = fixture::tool("GET", "/vms", &[]);

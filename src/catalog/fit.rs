@@ -1,10 +1,11 @@
 //! Which tools need not be listed, because the server lacks them (`_dadl_mcp.fit`).
 
-use super::{Absence, Operation};
-use crate::descriptor::{
+use dadl_descriptor::{
     model::Descriptor,
     offer::{Offer, Standing, standing},
 };
+
+use super::{Absence, Operation};
 
 /// Says of each tool and composite why it need not be listed, in the order of the names.
 pub(super) fn absence(

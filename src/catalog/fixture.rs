@@ -2,20 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use dadl_descriptor::{
+    model::{
+        Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
+        PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool,
+    },
+    rules::AuthRules,
+    template::PathTemplate,
+};
 use serde_json::Value;
 
 use super::{BackendTools, Catalog};
-use crate::{
-    access::{Levels, Policy},
-    descriptor::{
-        model::{
-            Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
-            PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool,
-        },
-        rules::AuthRules,
-        template::PathTemplate,
-    },
-};
+use crate::access::{Levels, Policy};
 
 /// Makes a tool called `tool`; each parameter is written as `name:location:kind`, `!` behind it
 /// for a required one and `=JSON` for a default.

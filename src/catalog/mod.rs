@@ -20,6 +20,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use dadl_descriptor::{
+    fit::FitSource,
+    model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
+    offer,
+    task::Tasks,
+    template::Elsewhere,
+};
 use dadl_text::names::{Known, nearest_loosely, nearest_operation, readers, verbs, words};
 use serde_json::{Map, Value};
 
@@ -30,16 +37,7 @@ pub use self::{
     name::PROPERTY_NAME_MAX,
     output::{NOTE, Output},
 };
-use crate::{
-    access::{Decision, Policy},
-    descriptor::{
-        fit::FitSource,
-        model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
-        offer,
-        task::Tasks,
-        template::Elsewhere,
-    },
-};
+use crate::access::{Decision, Policy};
 
 /// The position of a backend in the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

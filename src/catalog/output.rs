@@ -11,10 +11,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use dadl_descriptor::model::{Method, TYPE_REF, Tool, Types};
 use serde_json::{Map, Value, json};
 
 use super::{description::collapse, schema::is_seen};
-use crate::descriptor::model::{Method, TYPE_REF, Tool, Types};
 
 /// A listed schema is at most so long, in bytes of JSON: each conversation pays for all of them.
 const MOST_BYTES: usize = 1024;

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::{EntryParam, Operation, name};
-use crate::descriptor::{
+use dadl_descriptor::{
     events::Events,
     model::{
         BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
         Role, StreamArgument, Tool, Whole,
     },
 };
+use serde_json::Value;
+
+use super::{EntryParam, Operation, name};
 
 /// Returns the parameters in the order of the file, the added ones last; `may_wait` when calls can
 /// begin a task.

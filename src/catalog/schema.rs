@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use dadl_descriptor::model::{Param, ParamKind, Role, Style, Whole};
 use dadl_text::text;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,6 @@ use super::{
     EntryParam,
     description::{append, collapse},
 };
-use crate::descriptor::model::{Param, ParamKind, Role, Style, Whole};
 
 /// Returns the schema that hosts list: without the parameters that no model needs, and without
 /// `additionalProperties`, which a model pays for and which the check enforces anyway.

@@ -1,12 +1,10 @@
 //! Descriptors in, names, schemas and descriptions as hosts list them out.
 
+use dadl_descriptor::model::{Access, BodyKind, Deprecation, PageStrategy};
 use serde_json::json;
 
 use super::{fixture::*, *};
-use crate::{
-    access::{Levels, ToolPatterns},
-    descriptor::model::{Access, BodyKind, Deprecation, PageStrategy},
-};
+use crate::access::{Levels, ToolPatterns};
 
 fn schema_of(tool: Tool) -> Value {
     let catalog = catalog(vec![tool]);

@@ -6,6 +6,7 @@ mod backends;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use dadl_openapi::pattern::Pattern;
 
 use self::backends::BESIDES_DEMO;
 pub use self::backends::{BackendArgs, SimulatedArgs};
@@ -15,7 +16,7 @@ use super::{
         parse_address, parse_backend_name, parse_duration, parse_size, parse_token, products,
     },
 };
-use crate::{config::Pin, openapi::pattern::Pattern, outcome::task::TaskHandle};
+use crate::{config::Pin, outcome::task::TaskHandle};
 
 /// Serve HTTP APIs that a DADL file describes as MCP tools
 ///

@@ -15,6 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use dadl_descriptor::login::{Consent, OAuth2, is_loopback};
 use dadl_text::text;
 use http::{Request, Response, header};
 use http_body_util::Full;
@@ -36,7 +37,6 @@ use super::{
 use crate::{
     app::LoadedBackend,
     config::AddressKey,
-    descriptor::login::{Consent, OAuth2, is_loopback},
     http::login::{ClientIdentity, TokenEndpoint},
 };
 

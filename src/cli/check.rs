@@ -5,20 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dadl_descriptor::{
+    code,
+    diagnostic::{Diagnostic, Severity},
+    mend::mend_with,
+    source::{MAX_BYTES, Source, SourceError},
+};
+
 use super::{
     report::{self, CheckedFile, Color, Format, Wanted},
     rewrite,
 };
-use crate::{
-    app::openapi,
-    config::folder::Folder,
-    descriptor::{
-        self, code,
-        diagnostic::{Diagnostic, Severity},
-        mend::mend_with,
-        source::{MAX_BYTES, Source, SourceError},
-    },
-};
+use crate::{app::openapi, config::folder::Folder};
 
 /// Whether what can be mended is mended first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -190,7 +188,7 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
         Ok(source) => {
             outcome.readable += 1;
             let mut folder = Folder::beside(path);
-            let (source, mut loaded) = descriptor::check_with(source, &mut folder);
+            let (source, mut loaded) = dadl_descriptor::check_with(source, &mut folder);
             openapi::fill_in(&mut loaded, &folder);
             let wanted = loaded.descriptor.as_ref().map(Wanted::of).unwrap_or_default();
             CheckedFile { source, diagnostics: loaded.diagnostics, wanted }
@@ -200,9 +198,9 @@ fn check(path: &Path, name: String, bytes: Vec<u8>, outcome: &mut CheckOutcome) 
                 // The file was cut at the limit, so its size is not known.
                 SourceError::TooLarge { .. } => Diagnostic {
                     message: format!("the file is larger than the limit of {MAX_BYTES} bytes"),
-                    ..descriptor::unreadable(&error)
+                    ..dadl_descriptor::unreadable(&error)
                 },
-                SourceError::Encoding { .. } => descriptor::unreadable(&error),
+                SourceError::Encoding { .. } => dadl_descriptor::unreadable(&error),
             };
             CheckedFile::unreadable(name, finding)
         }

@@ -8,6 +8,7 @@ mod switch;
 
 use std::io::{self, Write};
 
+use dadl_simulator::XenOrchestra;
 use dadl_text::text;
 use serde_json::{Value, json};
 
@@ -23,14 +24,11 @@ use super::{
     simulated,
     wrap::wrapped,
 };
-use crate::{
-    config::{
-        FileSettings, Settings,
-        credentials::Credentials,
-        env_vars::{self, Environment},
-        trust::{self, Doubt},
-    },
-    simulator::XenOrchestra,
+use crate::config::{
+    FileSettings, Settings,
+    credentials::Credentials,
+    env_vars::{self, Environment},
+    trust::{self, Doubt},
 };
 
 /// The column in which findings begin.

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write as _};
 
+use dadl_descriptor::code;
 use dadl_text::names::{OrMeant, nearest};
 use serde_json::{Value, json};
 
@@ -13,7 +14,6 @@ use super::{
     failure::Failure,
     wrap::wrapped,
 };
-use crate::descriptor::code;
 
 /// Each code has a section in it.
 const CHECKS: &str = include_str!("../../docs/checks.md");

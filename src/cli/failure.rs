@@ -2,6 +2,11 @@
 
 use std::{fmt, io};
 
+use dadl_descriptor::{
+    diagnostic::{Diagnostic, Severity},
+    source::Source,
+};
+
 use super::{
     console::{BAD, Console, GOOD},
     exit::Exit,
@@ -14,10 +19,6 @@ use crate::{
     access::Denial,
     app::{BuildError, BuildProblem},
     config::SettingsError,
-    descriptor::{
-        diagnostic::{Diagnostic, Severity},
-        source::Source,
-    },
     executor::{CallError, TaskError},
     files::FileError,
     gate::Refusal,

@@ -5,6 +5,11 @@ use std::{
     path::Path,
 };
 
+use dadl_descriptor::{
+    format::{FormatError, format},
+    source::{MAX_BYTES, Position, Source},
+};
+
 use super::{
     args::FmtArgs,
     check,
@@ -14,10 +19,6 @@ use super::{
     report::{self, Color},
     rewrite,
     screen::ours,
-};
-use crate::descriptor::{
-    format::{FormatError, format},
-    source::{MAX_BYTES, Position, Source},
 };
 
 /// Formats the files, or says which ones have another layout.

@@ -6,6 +6,11 @@ use std::{
     path::Path,
 };
 
+use dadl_openapi::{
+    Api, MAX_BYTES,
+    import::{ImportError, Imported, Options},
+    report::{Kind, Remark, Remarks},
+};
 use dadl_text::text;
 use serde_json::{Value, json};
 
@@ -16,14 +21,7 @@ use super::{
     failure::Failure,
     rewrite,
 };
-use crate::{
-    config::folder::BesideDocument,
-    openapi::{
-        self, Api, MAX_BYTES,
-        import::{ImportError, Imported, Options},
-        report::{Kind, Remark, Remarks},
-    },
-};
+use crate::config::folder::BesideDocument;
 
 /// Makes a descriptor, and tells what became of each part of the document.
 ///
@@ -41,7 +39,7 @@ pub(super) fn run(
         no_deprecated: args.no_deprecated,
         openapi_source: args.openapi_source.clone(),
     };
-    let imported = openapi::import(&api, &options, &mut remarks);
+    let imported = dadl_openapi::import(&api, &options, &mut remarks);
     for remark in remarks.list().iter().filter(|_| !is_quiet) {
         write_remark(remark, console)?;
     }
@@ -93,9 +91,9 @@ pub(super) fn document(path: &Path) -> Result<(Api, Remarks), Failure> {
     let bytes = bytes(path, MAX_BYTES)
         .map_err(|error| Failure::settings(format!("{name} cannot be read: {error}")))?;
     let read = if path.as_os_str() == "-" {
-        openapi::read(&bytes)
+        dadl_openapi::read(&bytes)
     } else {
-        openapi::read_beside(&bytes, &mut BesideDocument::of(path))
+        dadl_openapi::read_beside(&bytes, &mut BesideDocument::of(path))
     };
     read.map_err(|reason| {
         Failure::settings(format!("{name} is no OpenAPI document: {reason}"))

@@ -6,6 +6,7 @@ use std::{
 };
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets::NOTHING};
+use dadl_descriptor::model::Access;
 use dadl_text::text::line;
 use serde_json::{Value, json};
 
@@ -21,7 +22,6 @@ use crate::{
     access::{Decision, Denial, UNCLASSIFIED},
     catalog::{Absence, Entry, Operation},
     config::env_vars::Environment,
-    descriptor::model::Access,
 };
 
 /// Longer request lines are cut, so that a description has room.

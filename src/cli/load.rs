@@ -2,6 +2,13 @@
 
 use std::path::Path;
 
+use dadl_descriptor::{
+    code,
+    diagnostic::Severity,
+    model::{Access, Descriptor},
+    source::Position,
+};
+use dadl_simulator::XenOrchestra;
 use dadl_text::names::{OrMeant, nearest};
 
 use super::{
@@ -15,13 +22,6 @@ use crate::{
     app::{App, LoadedBackend},
     call::Door,
     config::{Overrides, Settings, credentials::Credentials, env_vars::Environment},
-    descriptor::{
-        code,
-        diagnostic::Severity,
-        model::{Access, Descriptor},
-        source::Position,
-    },
-    simulator::XenOrchestra,
 };
 
 /// What was loaded, and the simulator that answers it, if one does.

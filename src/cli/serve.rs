@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use anyhow::Context as _;
+use dadl_descriptor::model::CredentialName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,6 @@ use crate::{
         credentials::{self, Credentials},
         env_vars::{self, Environment},
     },
-    descriptor::model::CredentialName,
     mcp::{
         BackendSummary, HttpOptions, ServeError, Server, instructions, serve_listener, serve_stdio,
     },

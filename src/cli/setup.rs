@@ -6,6 +6,10 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::ValueEnum as _;
+use dadl_descriptor::{
+    login::Grant,
+    model::{Auth, CredentialName, Setup},
+};
 use dadl_text::{
     names::{meant_or, nearest},
     text,
@@ -32,10 +36,6 @@ use crate::{
         credentials::{self, Committed, CredentialError, Credentials},
         env_vars::{self, Environment},
         store::{Place, StoreError},
-    },
-    descriptor::{
-        login::Grant,
-        model::{Auth, CredentialName, Setup},
     },
     http::{self, login::ClientIdentity},
 };

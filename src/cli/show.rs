@@ -5,6 +5,10 @@ use std::{
     io::{self, Write},
 };
 
+use dadl_descriptor::{
+    model::{Descriptor, Example},
+    source::Source,
+};
 use dadl_text::text::{json, line};
 use serde_json::{Value, json};
 
@@ -22,10 +26,6 @@ use crate::{
     app::{App, Flow, LoadedBackend},
     catalog::{Entry, Operation},
     config::env_vars::Environment,
-    descriptor::{
-        model::{Descriptor, Example},
-        source::Source,
-    },
     gate::Refusal,
 };
 

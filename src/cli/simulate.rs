@@ -2,12 +2,10 @@
 
 use std::io::Write as _;
 
+use dadl_simulator::{Lag, Product, SimulatorOptions};
+
 use super::{args::SimulateArgs, console::Console, exit::Exit, failure::Failure, signals::Signals};
-use crate::{
-    config::command::quoted,
-    mcp::ServeError,
-    simulator::{self, Lag, Product, SimulatorOptions},
-};
+use crate::{config::command::quoted, mcp::ServeError};
 
 /// Serves until a signal comes.
 pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exit, Failure> {
@@ -39,7 +37,7 @@ pub(super) async fn run(args: SimulateArgs, console: &mut Console) -> Result<Exi
         changes_per_second: args.changes,
         mcp: !args.mcp_off,
         extras: args.plugins,
-        moment: simulator::recent(),
+        moment: dadl_simulator::recent(),
         record: false,
         ..usual
     };

@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, path::Path};
 
 use anyhow::Context as _;
+use dadl_simulator::{Lag, SimulatorOptions, XenOrchestra};
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +22,6 @@ use crate::{
         env_vars::{self, Environment},
     },
     demo,
-    simulator::{self, Lag, SimulatorOptions, XenOrchestra},
 };
 
 /// The descriptor that describes what the simulator serves.
@@ -89,7 +89,7 @@ pub(super) async fn start(
     let options = SimulatorOptions {
         changes_per_second,
         export_size: EXPORT_BYTES,
-        moment: simulator::recent(),
+        moment: dadl_simulator::recent(),
         lag: Lag::REAL,
         ..SimulatorOptions::default()
     };

@@ -6,8 +6,8 @@ use std::{
 };
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-
-use crate::{descriptor::units, simulator::PRODUCTS};
+use dadl_descriptor::units;
+use dadl_simulator::PRODUCTS;
 
 /// The names of the products that can be simulated.
 pub(super) fn products() -> PossibleValuesParser {

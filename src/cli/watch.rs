@@ -2,6 +2,10 @@
 
 use std::io::Write as _;
 
+use dadl_descriptor::{
+    events::Events,
+    model::{Role, StreamArgument},
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -13,10 +17,6 @@ use crate::{
     call::Door,
     catalog::{BackendId, Entry},
     config::env_vars::Environment,
-    descriptor::{
-        events::Events,
-        model::{Role, StreamArgument},
-    },
     gate::Pending,
     live::{Hub, LONGEST_WAIT, Owner, Phase},
     shares::Client,

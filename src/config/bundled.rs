@@ -11,15 +11,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dadl_descriptor::{
+    model::CredentialName,
+    source::{MAX_BYTES, Source, SourceError},
+};
 use dadl_text::names::{OrMeant, nearest};
 
 use super::{
     folder::Folder,
     trust::{self, Doubt},
-};
-use crate::descriptor::{
-    model::CredentialName,
-    source::{MAX_BYTES, Source, SourceError},
 };
 
 /// The descriptors inside the binary, by name.
@@ -288,7 +288,7 @@ mod tests {
             let source = locate(name, &Places::default()).unwrap().into_source().unwrap();
             assert!(is_bundled(&source));
             assert!(!is_bundled(&Source::new(format!("bundled:{name}"), "other")));
-            let descriptor = crate::descriptor::load(&source).descriptor.unwrap();
+            let descriptor = dadl_descriptor::load(&source).descriptor.unwrap();
             let logins = descriptor.auth_rules.logins.values();
             for auth in std::iter::once(&descriptor.auth).chain(logins) {
                 found.extend(auth.credentials().into_iter().map(|it| (name, it.clone())));

@@ -24,6 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::file::{read, read_public};
@@ -40,10 +41,7 @@ use super::{
     keyring::{Keyring, KeyringError, OsKeyring},
     store::{Place, Store, StoreError, StoreLock, Stored, fingerprint},
 };
-use crate::{
-    descriptor::model::CredentialName,
-    secrets::{self, Secrets},
-};
+use crate::secrets::{self, Secrets};
 
 /// Where credentials are looked up.
 #[derive(Debug, Clone)]

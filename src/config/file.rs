@@ -2,6 +2,12 @@
 
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
+use dadl_descriptor::{
+    code,
+    diagnostic::{Diagnostic, Severity},
+    source::Source,
+    yaml::{self, Node, Value},
+};
 use dadl_text::names::header;
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -12,15 +18,7 @@ use super::{
     keys,
     reader::{Reader, Section, Text},
 };
-use crate::{
-    access::{Levels, ToolPatterns},
-    descriptor::{
-        code,
-        diagnostic::{Diagnostic, Severity},
-        source::Source,
-        yaml::{self, Node, Value},
-    },
-};
+use crate::access::{Levels, ToolPatterns};
 
 /// What a file holds.
 #[derive(Debug)]

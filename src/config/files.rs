@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::{code, yaml::Value};
 use url::{Host, Url};
 
 use super::{
     keys,
     reader::{Reader, Section},
 };
-use crate::descriptor::{code, yaml::Value};
 
 /// What the operator says about files; see [`keys::FILES`](super::keys::FILES).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,13 +9,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::{
-    descriptor::{
-        Files, FolderError,
-        source::{MAX_BYTES, Source, SourceError},
-    },
-    openapi::Beside,
+use dadl_descriptor::{
+    Files, FolderError,
+    source::{MAX_BYTES, Source, SourceError},
 };
+use dadl_openapi::Beside;
 
 /// The folder of a descriptor.
 #[derive(Debug, Clone)]

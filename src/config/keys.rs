@@ -357,12 +357,13 @@ pub(crate) const OTHER_TRANSPORTS: &[&str] =
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::units;
+
     use super::super::{
         DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TASK_AFTER, DEFAULT_TASK_WAIT, FileSettings, Limits,
         Timeouts,
     };
     use super::*;
-    use crate::descriptor::units;
 
     #[test]
     fn the_written_defaults_are_the_real_ones() {

@@ -8,6 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dadl_descriptor::{
+    diagnostic::Diagnostic,
+    source::{Source, SourceError},
+};
 use uuid::Uuid;
 
 use super::{
@@ -16,14 +20,7 @@ use super::{
     file,
     trust::{self, Doubt},
 };
-use crate::{
-    access::{ALL, AllowedOrigin, Levels},
-    descriptor::{
-        self,
-        diagnostic::Diagnostic,
-        source::{Source, SourceError},
-    },
-};
+use crate::access::{ALL, AllowedOrigin, Levels};
 
 /// The name under which settings are found without being named.
 const FILE_NAME: &str = "backends.yaml";
@@ -346,6 +343,6 @@ fn from_file(
 }
 
 fn unreadable(name: String, error: &SourceError) -> SettingsError {
-    let findings = vec![descriptor::unreadable(error)];
+    let findings = vec![dadl_descriptor::unreadable(error)];
     SettingsError::Invalid { text: Box::new(Source::new(name, "")), findings }
 }

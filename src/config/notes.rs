@@ -16,17 +16,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dadl_descriptor::{
+    fit::{FitSource, Version},
+    model::Method,
+    offer::{LONGEST_HAS, MOST_HAS, Offer},
+};
 use dadl_text::text::fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::{
     private::{create_directory, create_private, private},
     trust::{self, Doubt},
-};
-use crate::descriptor::{
-    fit::{FitSource, Version},
-    model::Method,
-    offer::{LONGEST_HAS, MOST_HAS, Offer},
 };
 
 /// A larger file is no note, in bytes.

@@ -1,13 +1,12 @@
 //! `allow_origins`: where tools may lead whose paths name a host.
 
-use super::reader::{Reader, Section};
-use crate::{
-    access::{AllowedOrigin, NoOrigin},
-    descriptor::{
-        code,
-        yaml::{Node, Value},
-    },
+use dadl_descriptor::{
+    code,
+    yaml::{Node, Value},
 };
+
+use super::reader::{Reader, Section};
+use crate::access::{AllowedOrigin, NoOrigin};
 
 /// What is said about an entry of the list.
 const ENTRY: &str = "an item of `allow_origins`";

@@ -6,14 +6,13 @@
 
 use std::{fmt, ops::Range, time::Duration};
 
-use dadl_text::names::{meant_or, nearest};
-
-use crate::descriptor::{
+use dadl_descriptor::{
     code,
     diagnostic::{Code, Diagnostic, Severity},
     units,
     yaml::{Entry, Node, Value},
 };
+use dadl_text::names::{meant_or, nearest};
 
 /// The findings so far.
 #[derive(Debug, Default)]

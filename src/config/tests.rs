@@ -2,11 +2,10 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
+use dadl_descriptor::{model::Access, source::Source};
+
 use super::{env_vars::Environment, *};
-use crate::{
-    access::{Decision, Levels},
-    descriptor::{model::Access, source::Source},
-};
+use crate::access::{Decision, Levels};
 
 /// Reads a file that has no error.
 fn read(text: &str) -> Vec<BackendSettings> {

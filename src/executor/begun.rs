@@ -161,8 +161,9 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::task::{Glimpse, Phase};
+
     use super::*;
-    use crate::descriptor::task::{Glimpse, Phase};
 
     fn report(id: usize, is_running: bool) -> TaskReport {
         let handle = format!("fake:backup:{id}").parse().unwrap();

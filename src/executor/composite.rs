@@ -9,6 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dadl_descriptor::{
+    model::{Access, Composite},
+    script::engine::{Event, Failure, Job, Reply},
+};
 use dadl_text::text;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Map, Value, json};
@@ -20,11 +24,9 @@ use super::{
     script::{MOST_RUNS, Run},
 };
 use crate::{
-    descriptor::model::{Access, Composite},
     files::REFERENCE,
     gate::{Admitted, Refusal},
     outcome::{Held, JsonText, NextPage, Outcome, Payload},
-    script::engine::{Event, Failure, Job, Reply},
 };
 
 /// So many calls of one script are in flight; each may have an answer of the largest size.

@@ -5,6 +5,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dadl_descriptor::{
+    json_path::PathError,
+    model::{ResponseRules, Tool},
+};
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 
@@ -20,10 +24,6 @@ use super::{
 use crate::{
     call::CallPlan,
     catalog::BackendId,
-    descriptor::{
-        json_path::PathError,
-        model::{ResponseRules, Tool},
-    },
     http::backend::{Backend, Exchange},
     outcome::{JsonText, chain},
     response::{

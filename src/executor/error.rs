@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::json_path::PathError;
 use dadl_text::text;
 
 use super::{BusyError, MediaTypeError, TaskError, UnsureError, UploadSizeError};
 use crate::{
     call::ArgumentError,
-    descriptor::json_path::PathError,
     files::FileError,
     http::{
         backend::ExchangeError,

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
+use dadl_descriptor::model::Tool;
 use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::disposition;
 use crate::{
-    descriptor::model::Tool,
     files::{extension_of, media_type_of},
     gate::Admitted,
 };

@@ -13,6 +13,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use dadl_descriptor::{
+    fit::{Fit, FitSource, FitVersion, Version},
+    model::Descriptor,
+    offer::{LONGEST_HAS, MOST_HAS, Offer, Standing, standing},
+};
+use dadl_openapi::DocumentError;
 use dadl_text::json::scan;
 use futures_util::future::BoxFuture;
 use url::Url;
@@ -21,17 +27,11 @@ use super::{CallContext, CallError, Executor};
 use crate::{
     catalog::{BackendId, Entry},
     config::notes::{Note, NotePlace},
-    descriptor::{
-        fit::{Fit, FitSource, FitVersion, Version},
-        model::Descriptor,
-        offer::{LONGEST_HAS, MOST_HAS, Offer, Standing, standing},
-    },
     gate::{Admitted, Gate, Pending, Refusal},
     http::{
         backend::Backend,
         document::{self, DocumentFetchError},
     },
-    openapi::{self, DocumentError},
     outcome::{Outcome, Payload, SWITCHED_OFF},
     response::api_error::CREDENTIAL_REFUSED,
 };
@@ -258,7 +258,7 @@ impl Executor {
                 } else {
                     document::fetch(client, &url, &self.files, door, MOST_DOCUMENT).await?
                 };
-                let read = tokio::task::spawn_blocking(move || openapi::fit::offer(&document));
+                let read = tokio::task::spawn_blocking(move || dadl_openapi::fit::offer(&document));
                 read.await.map_err(|_| LearnError::NotAsked)??
             }
             FitSource::Methods(tool) => {
@@ -363,7 +363,7 @@ mod tests {
     fn a_version_is_found_where_it_is_said() {
         let says = |path: Option<&str>| FitVersion {
             tool: "get_server_version".to_owned(),
-            path: path.map(|path| crate::descriptor::json_path::JsonPath::compile(path).unwrap()),
+            path: path.map(|path| dadl_descriptor::json_path::JsonPath::compile(path).unwrap()),
         };
         let found = |text: &str, path| version(text, &says(path)).map(|it| it.to_string());
         assert_eq!(found("\"0.31.6\"", None).as_deref(), Some("0.31.6"));

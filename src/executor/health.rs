@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use dadl_descriptor::model::Health;
 use dadl_text::json::cost;
 use serde_json::{Map, Value};
 
@@ -14,7 +15,6 @@ use super::{
     step::{Means, Step},
 };
 use crate::{
-    descriptor::model::Health,
     gate::Admitted,
     http::{
         backend::{Exchange, Refusal, Taken},

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use dadl_descriptor::model::Tool;
+
 use super::{
     BusyError, CallError, Executor,
     queue::{NoRoom, Room},
@@ -12,7 +14,6 @@ use super::{
 };
 use crate::{
     call::{self, Arguments, CallPlan, handle::Handle},
-    descriptor::model::Tool,
     files::{FileStore, Inline, ReferenceError},
     gate::Admitted,
     http::backend::Backend,

@@ -1,12 +1,13 @@
 //! One call that only looks: at a task, at what became of it, at what was written.
 
+use dadl_descriptor::model::{ErrorRules, RetryStrategy, Tool};
+
 use super::{
     CallContext, CallError, Executor, Room,
     send::{look_rules, refusal},
     step::Means,
 };
 use crate::{
-    descriptor::model::{ErrorRules, RetryStrategy, Tool},
     gate::Admitted,
     http::{backend::Taken, retry::RetryRules},
     outcome::{JsonText, Payload},

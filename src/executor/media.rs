@@ -4,12 +4,12 @@
 //! A script gets no notes: what a caller is told with a result is an error for a script that would
 //! take it for data.
 
+use dadl_descriptor::model::Tool;
 use dadl_text::text::begins_as_page;
 use http::{HeaderMap, header};
 
 use super::{CallError, peek::header_text, step::Step};
 use crate::{
-    descriptor::model::Tool,
     http::backend::{Backend, Exchange},
     outcome::{JsonText, Payload},
     response::{

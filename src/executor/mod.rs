@@ -44,6 +44,7 @@ use std::{
     time::SystemTime,
 };
 
+use dadl_descriptor::model::Composite;
 use serde_json::Value;
 
 pub(crate) use self::queue::Room;
@@ -64,7 +65,6 @@ use crate::{
     call,
     catalog::{Entry, Operation},
     config::Limits,
-    descriptor::model::Composite,
     files::FileStore,
     gate::{Admitted, Pending},
     http::backend::Backend,

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use serde_json::Map;
 
+use dadl_descriptor::model::{PageBehavior, Pagination};
 use url::Url;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 };
 use crate::{
     call::{self, Arguments, CallPlan},
-    descriptor::model::{PageBehavior, Pagination},
     outcome::{NextPage, Outcome, Payload, Progress},
     response::{
         join::{Added, Joined},

@@ -1,10 +1,10 @@
 //! Looks at the head and the start of an answer: what it is, before all of it is read.
 
+use dadl_descriptor::model::Request;
 use http::{HeaderMap, StatusCode, header};
 
 use super::step::Step;
 use crate::{
-    descriptor::model::Request,
     outcome::JsonText,
     response::{decode::BodyType, media::says_nothing},
 };

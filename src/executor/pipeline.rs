@@ -1,6 +1,7 @@
 //! A call that is one request, from its plan to its result: plan, send, read, shape; and where a task
 //! began, follow it.
 
+use dadl_descriptor::model::{Role, StreamArgument, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,7 +21,6 @@ use crate::{
     call::{self, CallPlan},
     catalog::Entry,
     config::Timeouts,
-    descriptor::model::{Role, StreamArgument, Tool},
     gate::Admitted,
     http::{
         backend::{Backend, Exchange},

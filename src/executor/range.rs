@@ -3,13 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use dadl_descriptor::model::Method;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use super::{peek::header_text, step::Step};
 use crate::{
     call::{CallPlan, PlannedBody},
-    descriptor::model::Method,
     files::Fingerprint,
 };
 

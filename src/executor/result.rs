@@ -1,5 +1,6 @@
 //! An answer becomes the result of its call.
 
+use dadl_descriptor::entries::Failures;
 use http::HeaderMap;
 
 use super::{
@@ -8,7 +9,6 @@ use super::{
     step::{Step, to_usize},
 };
 use crate::{
-    descriptor::entries::Failures,
     outcome::{Held, JsonText, Outcome, Payload},
     response::{
         api_error::Rejection,

@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use dadl_descriptor::model::{Rpc, Tool};
 use futures_util::{StreamExt as _, stream};
 use http::header;
 
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::{
     call::{CallPlan, PlannedBody, RpcCall},
-    descriptor::model::{Rpc, Tool},
     http::backend::{Backend, Exchange, MOST_ERROR_BYTES},
     outcome::Payload,
     response::{

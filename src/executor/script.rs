@@ -13,12 +13,10 @@ use std::{
     thread,
 };
 
+use dadl_descriptor::script::engine::{self, Event, Job, Reply};
 use tokio::sync::mpsc as events;
 
-use crate::{
-    script::engine::{self, Event, Job, Reply},
-    shares::{Client, Queue, Turn},
-};
+use crate::shares::{Client, Queue, Turn};
 
 /// How many scripts run at once; each may take [`engine::MEMORY`].
 pub(super) const MOST_RUNS: usize = 16;

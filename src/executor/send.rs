@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use dadl_descriptor::{
+    condition::Condition,
+    model::{ErrorFormat, Tool},
+};
 use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;
@@ -10,10 +14,6 @@ use uuid::Uuid;
 use super::{CallError, media::missing_path, step::Step};
 use crate::{
     call::CallPlan,
-    descriptor::{
-        condition::Condition,
-        model::{ErrorFormat, Tool},
-    },
     http::{
         backend::{Backend, Exchange, MOST_ERROR_BYTES, Refusal, Taken, start_of},
         retry::RetryRules,

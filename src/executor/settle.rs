@@ -9,16 +9,16 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::{
+    model::Tool,
+    settle::{Settle, Until},
+};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{CallContext, CallError, Executor, look};
 use crate::{
     catalog::BackendId,
-    descriptor::{
-        model::Tool,
-        settle::{Settle, Until},
-    },
     gate::Admitted,
     outcome::{ApiError, Outcome, Payload},
     shares::Client,

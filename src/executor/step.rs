@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::model::Tool;
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     call::{Arguments, CallPlan},
-    descriptor::model::Tool,
     gate::Admitted,
     http::{backend::Backend, error::SendErrorKind, upload::Activity},
     response::{MASK, decode::DecodeError},

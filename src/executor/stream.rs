@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use dadl_descriptor::model::{StreamArgument, StreamHandling, Tool};
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::HeaderMap;
 use serde_json::Value;
@@ -10,7 +11,6 @@ use tokio::time::Instant;
 
 use super::{CallError, result::Answer, step::Step, work::Rest};
 use crate::{
-    descriptor::model::{StreamArgument, StreamHandling, Tool},
     gate::Admitted,
     http::backend::Backend,
     outcome::{Payload, chain},

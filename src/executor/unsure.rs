@@ -1,9 +1,10 @@
 //! A write whose answer did not come, or cannot be read: it may have been done, and nobody is told to
 //! repeat it. What reads the same things is named, so that the caller can look.
 
+use dadl_descriptor::model::Tool;
+
 use super::CallError;
 use crate::{
-    descriptor::model::Tool,
     gate::Admitted,
     http::error::{SendError, SendErrorKind},
     outcome::SWITCHED_OFF,

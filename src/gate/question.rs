@@ -9,6 +9,7 @@
 
 use std::fmt::Write as _;
 
+use dadl_descriptor::model::{Access, Tool};
 use dadl_text::text;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,6 @@ use crate::{
     access::UNCLASSIFIED,
     call,
     catalog::{Entry, Operation},
-    descriptor::model::{Access, Tool},
 };
 
 /// So much of a name is shown.
@@ -182,6 +182,7 @@ fn name(name: &str) -> String {
 mod tests {
     use std::{collections::HashMap, sync::Arc};
 
+    use dadl_descriptor::source::Source;
     use proptest::prelude::*;
     use serde_json::{Map, json};
 
@@ -190,7 +191,6 @@ mod tests {
         call::BaseUrl,
         catalog::{BackendTools, Catalog},
         config::Confirm,
-        descriptor::{self, source::Source},
         gate::Gate,
         tests::hostile,
     };
@@ -217,7 +217,7 @@ backend:
     all: {{ access: write, description: {text}, delegates: [drop, __wipe], params: {{ why: {{ type: string }} }}, code: "return await api.drop({{ id: 1 }});" }}
 "#
         );
-        let loaded = descriptor::load(&Source::new("t.dadl", source));
+        let loaded = dadl_descriptor::load(&Source::new("t.dadl", source));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let policy = Policy { levels: Levels::new(["all"]), ..Policy::default() };
         let descriptor = Arc::new(descriptor);

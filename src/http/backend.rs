@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use dadl_descriptor::{model::Method, rules::Pace, switch::Switch};
 use dadl_text::text::cut;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -27,7 +28,6 @@ use super::{
 use crate::{
     call::{BaseUrl, CallPlan, Door, PlannedBody},
     config::{BackendSettings, Timeouts},
-    descriptor::{model::Method, rules::Pace, switch::Switch},
     files::{FileError, FileStore},
     secrets::Secrets,
 };

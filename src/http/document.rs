@@ -1,6 +1,7 @@
 //! A document that a server has about itself.
 
 use bytes::{Bytes, BytesMut};
+use dadl_descriptor::model::{ErrorRules, Method};
 use dadl_text::text::begins_as_page;
 use futures_util::StreamExt as _;
 use http::{HeaderValue, header::ACCEPT};
@@ -14,7 +15,6 @@ use super::{
 };
 use crate::{
     call::{CallPlan, Door, PlannedBody},
-    descriptor::model::{ErrorRules, Method},
     files::FileStore,
 };
 

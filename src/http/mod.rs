@@ -28,8 +28,9 @@ pub mod tls;
 pub(crate) mod under_way;
 pub(crate) mod upload;
 
+use dadl_descriptor::model::Method;
+
 pub(crate) use self::under_way::LAST_WAIT;
-use crate::descriptor::model::Method;
 
 pub use self::{
     reach::{ReachError, reach},

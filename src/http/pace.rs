@@ -9,9 +9,8 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::rules::Pace;
 use tokio::time::Instant;
-
-use crate::descriptor::rules::Pace;
 
 /// What was sent lately.
 #[derive(Debug, Default)]

@@ -9,10 +9,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use dadl_descriptor::model::RateLimit;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use tokio::time::Instant;
-
-use crate::descriptor::model::RateLimit;
 
 /// Numbers from here on are points in time (seconds since 1970), smaller ones are delays: no API
 /// tells its callers to wait for 30 years.

@@ -4,11 +4,11 @@
 //! are followed with the same method. A write is repeated as GET after 303 alone: the 301 and 302
 //! with which servers add a slash or send a browser to a login page would silently drop its body.
 
+use dadl_descriptor::model::Method;
 use http::{HeaderMap, header};
 use url::Url;
 
 use super::error::SendErrorKind;
-use crate::descriptor::model::Method;
 
 /// More redirects than this are a loop.
 pub(crate) const MOST_REDIRECTS: usize = 10;

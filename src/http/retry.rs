@@ -11,10 +11,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dadl_descriptor::model::{Backoff, ErrorRules, Method, RateLimit, RetryStrategy};
 use http::HeaderMap;
 
 use super::{error::SendErrorKind, rate_limit};
-use crate::descriptor::model::{Backoff, ErrorRules, Method, RateLimit, RetryStrategy};
 
 /// No backoff waits longer, whatever the descriptor says.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);

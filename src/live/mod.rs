@@ -18,6 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dadl_descriptor::{entries::Failures, model::StreamArgument};
 use dadl_text::text::cut;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
@@ -30,7 +31,6 @@ use self::{
 };
 pub use self::{buffer::Taken, source::StreamError};
 use crate::{
-    descriptor::{entries::Failures, model::StreamArgument},
     executor::{Executor, stream::Bounds},
     gate::Admitted,
     outcome::{Held, JsonText, Outcome, Payload, timestamp},

@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use dadl_descriptor::{
+    entries::EntryRules,
+    events::{Events, Subscribe},
+    model::Tool,
+};
 use dadl_text::json::scan;
 use serde_json::{Map, Value};
 
 use crate::{
     call::{self, CallPlan},
     catalog::BackendId,
-    descriptor::{
-        entries::EntryRules,
-        events::{Events, Subscribe},
-        model::Tool,
-    },
     executor::{
         CallContext, CallError, Executor,
         connection::{Broken, Connection},

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::events::{self, Events};
 use dadl_text::json::scan;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -30,7 +31,6 @@ use super::{
 use crate::{
     access::Decision,
     catalog::{BackendId, Catalog, Entry},
-    descriptor::events::{self, Events},
     executor::Executor,
     gate::{Gate, Pending, Refusal},
     outcome::JsonText,

@@ -7,6 +7,7 @@
 use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
+use dadl_descriptor::model::Role;
 use dadl_text::text;
 use rmcp::model::{CallToolResult, MetaObject, ProtocolVersion};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,6 @@ use serde_json::{Map, Value, json};
 use super::result;
 use crate::{
     catalog::{Entry, EntryParam},
-    descriptor::model::Role,
     executor::Room,
     files::{FileError, FileStore, Incoming, Purpose, extension_of},
     outcome::{Outcome, Payload, SavedFile},

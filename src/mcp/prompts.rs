@@ -5,14 +5,12 @@
 
 use std::collections::HashSet;
 
+use dadl_descriptor::model::Example;
 use dadl_text::text::{line, plain, quoted};
 use rmcp::model::{GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::{Map, Value};
 
-use crate::{
-    catalog::{BackendId, Catalog, Entry, collapse},
-    descriptor::model::Example,
-};
+use crate::catalog::{BackendId, Catalog, Entry, collapse};
 
 /// How long the value of an argument may be, in characters.
 const LONGEST_VALUE: usize = 1000;

@@ -226,10 +226,11 @@ fn tree(text: &JsonText, most: u64, has_room: &dyn Fn(u64) -> bool) -> Option<Va
 mod tests {
     use std::path::PathBuf;
 
+    use dadl_descriptor::model::Types;
+
     use super::*;
     use crate::{
         catalog::{fixture, output::Outputs},
-        descriptor::model::Types,
         outcome::{Held, NextPage},
     };
 

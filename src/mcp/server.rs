@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use dadl_descriptor::model::Role;
 use dadl_text::text::{self, quoted};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -40,7 +41,6 @@ use crate::{
     access::Decision,
     call::Door,
     config::Limits,
-    descriptor::model::Role,
     executor::{Budget, CallContext, Executor},
     files::FileStore,
     gate::{Admitted, Gate, Pending, Refusal},

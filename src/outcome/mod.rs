@@ -7,10 +7,10 @@ pub(crate) mod transfer;
 
 use std::{any::Any, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use dadl_descriptor::offer::Lack;
 use serde_json::{Map, Value};
 
 use self::task::TaskReport;
-use crate::descriptor::offer::Lack;
 
 pub use self::{
     json_text::JsonText,

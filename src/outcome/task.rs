@@ -2,14 +2,14 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use dadl_descriptor::{
+    carried::Carried,
+    task::{Glimpse, Phase, Step, is_id},
+};
 use dadl_text::text::line;
 use serde_json::{Map, Value, json};
 
 use super::Progress;
-use crate::descriptor::{
-    carried::Carried,
-    task::{Glimpse, Phase, Step, is_id},
-};
 
 /// Names a task of a backend: `BACKEND:TOOL:ID`, or `BACKEND:TOOL,NAME=VALUE:ID` where requests about it
 /// need something that the call had.
@@ -234,8 +234,9 @@ fn shown(percent: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::task::Phase;
+
     use super::*;
-    use crate::descriptor::task::Phase;
 
     #[test]
     fn a_handle_is_read_as_it_was_written() {

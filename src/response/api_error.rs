@@ -2,19 +2,17 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
+use dadl_descriptor::{
+    json_path::JsonPath,
+    model::{ErrorFormat, ErrorRules},
+};
 use dadl_text::{
     json::{cost, scan},
     text::cut,
 };
 
 use super::{decode, issues, xml};
-use crate::{
-    descriptor::{
-        json_path::JsonPath,
-        model::{ErrorFormat, ErrorRules},
-    },
-    outcome::{ApiError, JsonText},
-};
+use crate::outcome::{ApiError, JsonText};
 
 /// Details beyond this many bytes of JSON are left out: they are for a model to read.
 const MOST_DETAILS: usize = 2_000;

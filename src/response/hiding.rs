@@ -4,6 +4,7 @@
 //! hidden that has the name of one that they select, wherever it is. Where no name tells what is
 //! hidden, or the body cannot be taken apart, nothing of it is shown.
 
+use dadl_descriptor::model::{ResponseRules, Tool};
 use dadl_text::json::cost;
 use http::StatusCode;
 use serde_json::Value;
@@ -12,10 +13,7 @@ use super::{
     MASK,
     api_error::{self, Rejection},
 };
-use crate::{
-    descriptor::model::{ResponseRules, Tool},
-    outcome::ApiError,
-};
+use crate::outcome::ApiError;
 
 /// Values that are shorter occur by chance.
 const SHORTEST: usize = 4;
@@ -153,10 +151,10 @@ fn quoted(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::json_path::JsonPath;
     use serde_json::json;
 
     use super::*;
-    use crate::descriptor::json_path::JsonPath;
 
     #[test]
     fn the_last_names_of_a_path_are_found() {

@@ -4,12 +4,12 @@
 //! Many descriptors declare nothing, and many servers label JSON as text, so that a label alone is no
 //! mistake: what counts is whether the answer can be read as what was declared.
 
+use dadl_descriptor::model::Tool;
 use http::header::ACCEPT;
 use mime::Mime;
 use serde_json::Value;
 
 use super::decode::BodyType;
-use crate::descriptor::model::Tool;
 
 /// What servers say of bytes that they do not know, and what they may say of any file.
 const ANYTHING: &[&str] = &[
@@ -158,8 +158,9 @@ pub(crate) fn names_pages(tool: &Tool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::source::Source;
+
     use super::*;
-    use crate::descriptor::{self, source::Source};
 
     /// What the tool with these keys says; those of `headers` are for all tools.
     fn declared(keys: &str, check: impl FnOnce(Declared<'_>, &Tool)) {
@@ -173,7 +174,7 @@ mod tests {
              defaults: {{ {defaults} }}\n  tools:\n    get: {{ method: GET, \
              path: /x, access: read, description: \"Things.\", {keys} }}\n"
         );
-        let loaded = descriptor::load(&Source::new("b.dadl", &text));
+        let loaded = dadl_descriptor::load(&Source::new("b.dadl", &text));
         let descriptor = loaded.descriptor.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         let tool = descriptor.tools.first().unwrap();
         check(Declared::of(tool, false), tool);

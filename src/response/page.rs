@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dadl_descriptor::model::{PageStrategy, Pagination};
 use dadl_text::json::cost;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
@@ -10,7 +11,6 @@ use url::Url;
 use crate::{
     call::Arguments,
     catalog::Entry,
-    descriptor::model::{PageStrategy, Pagination},
     outcome::{JsonText, NextPage},
 };
 

@@ -1,12 +1,12 @@
 //! Whatever a backend answers, reading it ends in a value or an error, never in a panic.
 
+use dadl_descriptor::{json_path::JsonPath, model::ErrorRules};
 use proptest::prelude::*;
 
 use super::{
     api_error::{self, Rejection},
     decode,
 };
-use crate::descriptor::{json_path::JsonPath, model::ErrorRules};
 
 /// Bodies that look like what they are not, cut anywhere.
 fn body() -> impl Strategy<Value = Vec<u8>> {

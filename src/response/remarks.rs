@@ -98,14 +98,11 @@ fn has(item: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::{filters::Language, model::Rules};
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        call,
-        catalog::fixture,
-        descriptor::{filters::Language, model::Rules},
-    };
+    use crate::{call, catalog::fixture};
 
     fn said(arguments: Value, answer: &str) -> Vec<String> {
         let mut tool =

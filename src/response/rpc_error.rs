@@ -7,14 +7,12 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use dadl_descriptor::model::{ErrorRules, ResponseRules, Rpc};
 use dadl_text::text::{cut_bytes, without_login};
 use serde_json::{Map, Value, json};
 
 use super::{MASK, hiding, rpc::RpcError};
-use crate::{
-    descriptor::model::{ErrorRules, ResponseRules, Rpc},
-    outcome::ApiError,
-};
+use crate::outcome::ApiError;
 
 /// Section 5.1 of the specification.
 const PARSE_ERROR: i64 = -32700;

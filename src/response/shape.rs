@@ -4,16 +4,14 @@
 //! The order is a matter of security: a caller's program sees what redaction left, and redaction
 //! sees what the author's program made. Filters run elsewhere; the caller says how.
 
+use dadl_descriptor::{
+    json_path::{JsonPath, PathError},
+    model::ResponseRules,
+};
 use dadl_text::growth;
 
 use super::{MASK, page};
-use crate::{
-    descriptor::{
-        json_path::{JsonPath, PathError},
-        model::ResponseRules,
-    },
-    outcome::JsonText,
-};
+use crate::outcome::JsonText;
 
 /// What lies outside of this module: the processes that run jq programs, and the room for large answers.
 pub(crate) trait RunFilter {
@@ -179,7 +177,7 @@ mod tests {
             result_path: Some(path).filter(|path| !path.is_empty()).as_ref().map(compile),
             transform: Some(transform)
                 .filter(|it| !it.is_empty())
-                .map(|it| crate::jq::Filter::new(it).unwrap()),
+                .map(|it| dadl_descriptor::jq::Filter::new(it).unwrap()),
             redact: redact.iter().map(compile).collect(),
             max_items: most,
             ..ResponseRules::default()

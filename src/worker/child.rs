@@ -9,8 +9,9 @@ use std::{
     thread,
 };
 
+use dadl_descriptor::jq::{Program, RunError};
+
 use super::{COMPILE_ONLY, GREETING, OUTPUT, RETIRES, Status};
-use crate::jq::{Program, RunError};
 
 /// The stack of the interpreter, in bytes; part of [`super::MEMORY`].
 const STACK: usize = 128 * 1024 * 1024;

@@ -1,6 +1,6 @@
 //! What is asked of a person, and what a person asks for: consent, completions, filled-in prompts.
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{

@@ -7,10 +7,8 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use dadl_mcp::{
-    config::credentials::{Credential, CredentialSource, SourceError},
-    descriptor::model::CredentialName,
-};
+use dadl_descriptor::model::CredentialName;
+use dadl_mcp::config::credentials::{Credential, CredentialSource, SourceError};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;

@@ -1,10 +1,10 @@
 //! What the handle of a task carries of the call that began it: an API may want to know more about a task
 //! than its id.
 
+use dadl_descriptor::source::Source;
 use dadl_mcp::{
     access::{Levels, Policy},
     config::BackendSettings,
-    descriptor::{self, source::Source},
     executor::{Budget, CallContext},
     gate::Refusal,
     outcome::{Outcome, Payload, task::TaskHandle},
@@ -147,7 +147,7 @@ async fn a_forged_handle_does_no_more_than_its_caller_may() {
 fn what_a_handle_cannot_carry_is_refused_while_loading() {
     let found = |from: &str, to: &str| {
         assert!(TOOLS.contains(from), "{from}");
-        let loaded = descriptor::load(&Source::new("fake.dadl", TOOLS.replace(from, to)));
+        let loaded = dadl_descriptor::load(&Source::new("fake.dadl", TOOLS.replace(from, to)));
         let texts = loaded.diagnostics.iter().map(|it| it.message.clone());
         texts.collect::<Vec<_>>().join("\n")
     };
@@ -155,7 +155,7 @@ fn what_a_handle_cannot_carry_is_refused_while_loading() {
     has(found("{call.disk}", "{call.disc}"), "no tool that begins a task has a parameter `disc`");
     let token = |text: &str| text.replace("note:", "api_token:");
     let loaded = Source::new("fake.dadl", token(TOOLS).replace("{call.disk}", "{call.api_token}"));
-    let loaded = descriptor::load(&loaded);
+    let loaded = dadl_descriptor::load(&loaded);
     assert!(
         loaded
             .diagnostics

@@ -7,16 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dadl_mcp::{
-    cli::{
-        check::{self, CheckOutcome},
-        report::{Color, Format},
-    },
-    descriptor::{
-        code,
-        format::{FormatError, format},
-        source::Source,
-    },
+use dadl_descriptor::{
+    code,
+    format::{FormatError, format},
+    source::Source,
+};
+use dadl_mcp::cli::{
+    check::{self, CheckOutcome},
+    report::{Color, Format},
 };
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::Value;
 
 use crate::{

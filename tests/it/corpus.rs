@@ -13,17 +13,17 @@ use std::{
     sync::Arc,
 };
 
+use dadl_descriptor::{
+    check,
+    format::format,
+    load,
+    model::{Descriptor, Location, ParamKind},
+    source::Source,
+};
 use dadl_mcp::{
     access::{Levels, Policy},
     call::{self, BaseUrl},
     catalog::{BackendTools, Catalog},
-    descriptor::{
-        check,
-        format::format,
-        load,
-        model::{Descriptor, Location, ParamKind},
-        source::Source,
-    },
 };
 use serde_json::{Map, Value, json};
 

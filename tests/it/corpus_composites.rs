@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dadl_mcp::descriptor::{load, source::Source};
+use dadl_descriptor::{load, source::Source};
 use serde_json::{Value, json};
 
 use crate::{

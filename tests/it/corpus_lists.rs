@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use dadl_descriptor::{load, model::Access, source::Source};
 use dadl_mcp::{
     access::{Levels, Policy},
     catalog::{BackendTools, Catalog, Entry},
-    descriptor::{load, model::Access, source::Source},
 };
 use dadl_text::names::{
     Danger,

@@ -7,10 +7,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use dadl_mcp::{
-    catalog::Entry,
-    descriptor::model::{Location, Role},
-};
+use dadl_descriptor::model::{Location, Role};
+use dadl_mcp::catalog::Entry;
 use percent_encoding::percent_decode_str;
 use proptest::{
     prelude::*,

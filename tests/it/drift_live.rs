@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream};

@@ -4,10 +4,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use dadl_mcp::{
-    descriptor::model::Tool,
-    simulator::{RecordedRequest, SimulatorOptions, XenOrchestra},
-};
+use dadl_descriptor::model::Tool;
+use dadl_simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 

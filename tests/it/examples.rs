@@ -5,16 +5,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dadl_mcp::{
-    config::bundled,
-    descriptor::{
-        self,
-        model::{Access, Descriptor},
-        source::Source,
-    },
-    outcome::Payload,
-    simulator::{Product, SimulatorOptions},
+use dadl_descriptor::{
+    model::{Access, Descriptor},
+    source::Source,
 };
+use dadl_mcp::{config::bundled, outcome::Payload};
+use dadl_simulator::{Product, SimulatorOptions};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Fixed, Harness};
@@ -28,7 +24,7 @@ const PARAMS: &[(&str, &str, &str, &str, &str)] = &[
 ];
 
 fn load(name: &str, text: &str) -> Arc<Descriptor> {
-    let loaded = descriptor::load(&Source::new(name, text));
+    let loaded = dadl_descriptor::load(&Source::new(name, text));
     Arc::new(loaded.descriptor.unwrap_or_else(|| panic!("{name}: {:#?}", loaded.diagnostics)))
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra, XoProxy, XoProxyOptions};
+use dadl_simulator::{SimulatorOptions, XenOrchestra, XoProxy, XoProxyOptions};
 use serde_json::{Value, json};
 
 use crate::{process::Process, xo_world::World};
@@ -110,7 +110,7 @@ fn call(process: &mut Process, id: u32, tool: &str, arguments: &Value) -> String
     process.request(id, "tools/call", &params)["result"].to_string()
 }
 
-fn documents(simulator: &XenOrchestra) -> Vec<dadl_mcp::simulator::RecordedRequest> {
+fn documents(simulator: &XenOrchestra) -> Vec<dadl_simulator::RecordedRequest> {
     let requests = simulator.take_requests().into_iter();
     requests.filter(|request| request.target == DOCUMENT).collect()
 }

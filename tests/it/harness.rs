@@ -2,6 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use dadl_descriptor::{
+    model::{CredentialName, Descriptor},
+    source::Source,
+};
 use dadl_mcp::{
     access::{Levels, Policy},
     call::BaseUrl,
@@ -9,11 +13,6 @@ use dadl_mcp::{
     config::{
         BackendSettings,
         credentials::{CredentialSource, SourceError},
-    },
-    descriptor::{
-        self,
-        model::{CredentialName, Descriptor},
-        source::Source,
     },
     executor::{CallContext, CallError, Executor},
     files::FileStore,
@@ -60,7 +59,7 @@ impl Harness {
         files: impl FnOnce(PathBuf) -> FileStore,
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let loaded = descriptor::load(&Source::new("test.dadl", descriptor));
+        let loaded = dadl_descriptor::load(&Source::new("test.dadl", descriptor));
         let descriptor =
             Arc::new(loaded.descriptor.unwrap_or_else(|| {
                 panic!("the descriptor does not load: {:#?}", loaded.diagnostics)

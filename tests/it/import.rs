@@ -10,14 +10,12 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dadl_mcp::{
-    descriptor::{
-        load,
-        model::{Descriptor, Tool},
-        source::Source,
-    },
-    openapi,
+use dadl_descriptor::{
+    load,
+    model::{Descriptor, Tool},
+    source::Source,
 };
+
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
@@ -321,10 +319,10 @@ proptest! {
         let place = place.get(&places);
         let object = root.pointer_mut(place).unwrap().as_object_mut().unwrap();
         object.insert(keyword.clone(), value);
-        let (_, remarks) = openapi::read(root.to_string().as_bytes()).unwrap();
+        let (_, remarks) = dadl_openapi::read(root.to_string().as_bytes()).unwrap();
         let expected = format!("{place}/{}", keyword.replace('~', "~0").replace('/', "~1"));
         let is_told = remarks.list().iter().any(|it| {
-            it.kind == openapi::report::Kind::Lost && it.place == expected
+            it.kind == dadl_openapi::report::Kind::Lost && it.place == expected
         });
         prop_assert!(is_told, "{expected} is lost silently");
     }

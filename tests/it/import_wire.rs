@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use dadl_mcp::descriptor::{load, source::Source};
+use dadl_descriptor::{load, source::Source};
 use serde_json::{Value, json};
 
 use crate::upstream::{Answer, Upstream};

@@ -6,8 +6,8 @@ use dadl_mcp::{
     executor::{CallContext, CallError},
     gate::Consent,
     outcome::{Observer, Outcome, Progress},
-    simulator::{SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, task::JoinHandle};
 

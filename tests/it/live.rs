@@ -412,7 +412,7 @@ pub(crate) mod events {
 
     use std::{collections::BTreeSet, num::NonZeroU32};
 
-    use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+    use dadl_simulator::{SimulatorOptions, XenOrchestra};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What there is to say about a result, where hosts look for it: as the first block of text and as the
 //! first member of the structured content, at every door.
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{

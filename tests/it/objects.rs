@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use dadl_mcp::{
-    access::ToolPatterns,
-    descriptor::{self, source::Source},
-    simulator::{SimulatorOptions, XenOrchestra},
-};
+use dadl_descriptor::source::Source;
+use dadl_mcp::access::ToolPatterns;
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{
@@ -326,7 +324,7 @@ fn a_descriptor_lists_only_what_it_reads_and_what_needs_no_argument() {
         ("vm: list_vms", "lists what no tool in `read` reads"),
     ] {
         let text = text.replacen("pool: list_pools", lister, 1);
-        let loaded = descriptor::check(&Source::new("xo.dadl", text));
+        let loaded = dadl_descriptor::check(&Source::new("xo.dadl", text));
         let found = loaded
             .diagnostics
             .iter()

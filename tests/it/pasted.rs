@@ -3,7 +3,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
-use dadl_mcp::simulator::{SimulatorOptions, XenOrchestra};
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 
 const PAGES: &[(&str, &str)] = &[
     ("README.md", include_str!("../../README.md")),

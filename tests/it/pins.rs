@@ -9,10 +9,10 @@ use std::{
     },
 };
 
+use dadl_descriptor::login::ClientAuth;
 use dadl_mcp::{
     call::BaseUrl,
     config::{BackendSettings, Pin},
-    descriptor::login::ClientAuth,
     executor::CallError,
     http::{error::SendErrorKind, guard::Guard, login::TokenEndpoint, tls::RefusedCertificate},
 };

@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
-use dadl_mcp::simulator::PRODUCTS;
+use dadl_simulator::PRODUCTS;
 use serde_json::Value;
 
 use crate::process::Process;

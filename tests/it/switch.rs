@@ -9,8 +9,8 @@ use dadl_mcp::{
     gate::Consent,
     live::{Hub, Owner, Phase},
     outcome::{ApiError, Payload, task::TaskHandle},
-    simulator::{RecordedRequest, SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 use tokio::process::Command;
 

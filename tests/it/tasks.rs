@@ -16,8 +16,8 @@ use dadl_mcp::{
         task::{TaskHandle, TaskReport},
     },
     shares::Client,
-    simulator::{SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

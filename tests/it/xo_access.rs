@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dadl_mcp::{
-    descriptor::{
-        self,
-        model::{Access, Descriptor},
-        source::Source,
-    },
-    openapi::{self, Word},
+use dadl_descriptor::{
+    model::{Access, Descriptor},
+    source::Source,
 };
+use dadl_openapi::Word;
 
 use crate::openapi_documents;
 
@@ -20,7 +17,7 @@ const PAGE: &str = include_str!("../../docs/access.md");
 const GENEROUS: &str = "\n## More generous than Vates\n";
 
 fn descriptor() -> Descriptor {
-    descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
+    dadl_descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
 }
 
 /// The level under whose heading each tool is.
@@ -124,7 +121,7 @@ fn what_is_given_more_generously_is_what_the_tools_say() {
 #[ignore = "needs DADL_XO_OPENAPI"]
 fn each_place_that_is_more_generous_than_xo_has_a_reason() {
     let file = openapi_documents::xen_orchestra();
-    let (api, _) = openapi::read(&std::fs::read(file).unwrap()).unwrap();
+    let (api, _) = dadl_openapi::read(&std::fs::read(file).unwrap()).unwrap();
     let descriptor = descriptor();
     let mut found = BTreeMap::new();
     let mut words = BTreeMap::new();

@@ -7,8 +7,8 @@ use dadl_mcp::{
     config::BackendSettings,
     executor::CallError,
     outcome::Outcome,
-    simulator::{SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::harness::{Fixed, Harness};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dadl_mcp::{
     executor::{Budget, CallContext},
     outcome::{Outcome, Payload, task::TaskReport},
-    simulator::{Lag, SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{Lag, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use crate::{

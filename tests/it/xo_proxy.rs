@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::{model::Descriptor, source::Source};
 use dadl_mcp::{
     access::{Levels, Policy},
-    descriptor::{self, model::Descriptor, source::Source},
     outcome::Payload,
-    simulator::{SimulatorOptions, XoProxy, XoProxyOptions},
 };
+use dadl_simulator::{SimulatorOptions, XoProxy, XoProxyOptions};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -134,7 +134,7 @@ fn xapi() -> Value {
 }
 
 fn descriptor() -> Descriptor {
-    let loaded = descriptor::check(&Source::new("xo-proxy.dadl", DESCRIPTOR));
+    let loaded = dadl_descriptor::check(&Source::new("xo-proxy.dadl", DESCRIPTOR));
     assert_eq!(loaded.diagnostics, []);
     loaded.descriptor.unwrap()
 }
@@ -142,7 +142,8 @@ fn descriptor() -> Descriptor {
 #[test]
 fn the_descriptor_has_no_findings_and_the_layout() {
     descriptor();
-    let formatted = descriptor::format::format(&Source::new("xo-proxy.dadl", DESCRIPTOR)).unwrap();
+    let formatted =
+        dadl_descriptor::format::format(&Source::new("xo-proxy.dadl", DESCRIPTOR)).unwrap();
     assert!(formatted == DESCRIPTOR, "run `dadl-mcp fmt dadl/xo-proxy.dadl`");
 }
 
@@ -283,8 +284,8 @@ async fn every_tool_says_which_argument_the_proxy_refuses() {
             .filter(|param| param.required && param.default.is_none())
             .map(|param| {
                 let value = match param.kind {
-                    descriptor::model::ParamKind::Object => json!({}),
-                    descriptor::model::ParamKind::Array => json!(["x"]),
+                    dadl_descriptor::model::ParamKind::Object => json!({}),
+                    dadl_descriptor::model::ParamKind::Array => json!(["x"]),
                     _ => json!("x"),
                 };
                 (param.name.clone(), value)

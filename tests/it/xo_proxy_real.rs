@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dadl_mcp::simulator::{SimulatorOptions, XoProxy};
+use dadl_simulator::{SimulatorOptions, XoProxy};
 
 use crate::recorded::{Simulated, play};
 

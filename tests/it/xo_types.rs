@@ -7,16 +7,15 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::{
+    model::{Access, Descriptor, Location, Method, Tool},
+    source::Source,
+};
 use dadl_mcp::{
     access::{Levels, Policy, ToolPatterns},
-    descriptor::{
-        self,
-        model::{Access, Descriptor, Location, Method, Tool},
-        source::Source,
-    },
     outcome::Payload,
-    simulator::{SimulatorOptions, XenOrchestra},
 };
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -28,7 +27,7 @@ use crate::{
 const DESCRIPTOR: &str = include_str!("../../dadl/xen-orchestra.dadl");
 
 fn descriptor() -> Descriptor {
-    descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
+    dadl_descriptor::load(&Source::new("xo.dadl", DESCRIPTOR)).descriptor.unwrap()
 }
 
 async fn simulator() -> XenOrchestra {

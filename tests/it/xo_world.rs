@@ -2,10 +2,8 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use dadl_mcp::{
-    descriptor::model::Tool,
-    simulator::{SimulatorOptions, XenOrchestra},
-};
+use dadl_descriptor::model::Tool;
+use dadl_simulator::{SimulatorOptions, XenOrchestra};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use tokio::{

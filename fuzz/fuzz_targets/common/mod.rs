@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use dadl_mcp::{
-    access::{Levels, Policy},
-    call::{self, BaseUrl, CallPlan, Door},
-    catalog::{BackendTools, Catalog},
-    descriptor::{load, source::Source},
-};
+use dadl_mcp::{access::{Levels, Policy}, call::{self, BaseUrl, CallPlan, Door}, catalog::{BackendTools, Catalog}};
+use dadl_descriptor::{load, source::Source};
 use serde_json::{Map, Value};
 
 /// Loads a descriptor with one tool; `None` when it is refused.

@@ -6,13 +6,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use dadl_descriptor::model::{Param, Role, Style};
 use serde_json::{Map, Value};
 
 use super::Arguments;
-use crate::{
-    call::handle::{self, Handle},
-    descriptor::model::{Param, Role, Style},
-};
+use crate::call::handle::{self, Handle};
 
 /// Where texts name files, and whether they may.
 #[derive(Debug, Clone, Default)]

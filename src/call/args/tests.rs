@@ -1,12 +1,10 @@
 //! Arguments in, what is sent or what is wrong out.
 
+use dadl_descriptor::model::{BodyKind, KindList, Whole};
 use serde_json::json;
 
 use super::*;
-use crate::{
-    catalog::fixture,
-    descriptor::model::{BodyKind, KindList, Whole},
-};
+use crate::catalog::fixture;
 
 fn checked(params: &[&str], arguments: Value) -> Result<Arguments, ArgumentError> {
     let path: String = params

@@ -1,9 +1,9 @@
 //! Values and the types that they are fitted to.
 
+use dadl_descriptor::model::{Between, Form, Lead};
 use serde_json::json;
 
 use super::*;
-use crate::descriptor::model::{Between, Form, Lead};
 
 const LISTED: Style = Style::Listed { lead: Lead::None, between: Between::Comma, explode: false };
 

@@ -1,11 +1,11 @@
 //! Arguments in, the text of a planned request or of its refusal out.
 
+use dadl_descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole};
 use serde_json::json;
 
 use crate::{
     call::{BaseUrl, check, plan},
     catalog::fixture::{self, tool},
-    descriptor::model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
 };
 
 use super::*;

@@ -1,9 +1,9 @@
 //! The tables of RFC 6570 and OpenAPI, and what callers write in their place.
 
+use dadl_descriptor::model::{Form, Role};
 use serde_json::json;
 
 use super::{json as json_text, *};
-use crate::descriptor::model::{Form, Role};
 
 fn listed(lead: Lead, between: Between, explode: bool) -> Style {
     Style::Listed { lead, between, explode }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use dadl_descriptor::{load, source::Source};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     access::{Decision, Levels, Policy, ToolPatterns},
     catalog::{BackendTools, Catalog, Entry},
-    descriptor::{load, source::Source},
 };
 
 const HEAD: &str = "spec: https://dadl.ai/spec/dadl-spec-v0.2\n_dadl_mcp:\n  fit:\n    \

@@ -1,5 +1,10 @@
 //! What `doctor` examines about one backend: descriptor, policy, credentials, then one cheap read.
 
+use dadl_descriptor::{
+    diagnostic::{Diagnostic, Severity},
+    model::{Access, Auth, Location, Method, Request},
+    rules::Optional,
+};
 use serde_json::{Map, Value, json};
 
 use super::{Report, certificate, fit, switch};
@@ -13,12 +18,6 @@ use crate::{
         binding::Recipient,
         bundled::LocateError,
         credentials::{CredentialError, Credentials},
-    },
-    descriptor::{
-        self,
-        diagnostic::{Diagnostic, Severity},
-        model::{Access, Auth, Location, Method, Request},
-        rules::Optional,
     },
     executor::{CallContext, CallError},
     http::{self, error::SendErrorKind},
@@ -80,7 +79,7 @@ fn describe_descriptor(
             return false;
         }
     };
-    let (_, mut loaded) = descriptor::load_with(source, &mut folder);
+    let (_, mut loaded) = dadl_descriptor::load_with(source, &mut folder);
     openapi::fill_in(&mut loaded, &folder);
     let found = counted(&loaded.diagnostics);
     match (loaded.descriptor, found.is_empty()) {

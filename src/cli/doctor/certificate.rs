@@ -3,11 +3,12 @@
 
 use std::time::SystemTime;
 
+use dadl_descriptor::login::is_loopback;
+
 use super::Report;
 use crate::{
     app::LoadedBackend,
     cli::pinning,
-    descriptor::login::is_loopback,
     http::{
         identity,
         tls::{self, Presented, RefusedCertificate, Trust},

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
-use crate::{
-    app::App,
-    catalog::BackendId,
-    config::notes::NoteError,
-    descriptor::{
-        fit::Fit,
-        model::Descriptor,
-        offer::{Offer, Standing, standing},
-    },
+use dadl_descriptor::{
+    fit::Fit,
+    model::Descriptor,
+    offer::{Offer, Standing, standing},
 };
+
+use super::Report;
+use crate::{app::App, catalog::BackendId, config::notes::NoteError};
 
 /// What the lines are about.
 const SUBJECT: &str = "fit";

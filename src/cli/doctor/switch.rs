@@ -2,11 +2,12 @@
 //!
 //! It is asked as a person asks, so that the answer comes whether or not MCP is on.
 
+use dadl_descriptor::switch::SwitchState;
+
 use super::Report;
 use crate::{
     app::App,
     catalog::BackendId,
-    descriptor::switch::SwitchState,
     executor::{CallContext, CallError},
     outcome::{ApiError, Payload, SWITCHED_OFF},
 };
@@ -100,10 +101,11 @@ fn refused(error: &ApiError) -> Standing {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::condition::Condition;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{descriptor::condition::Condition, outcome::JsonText};
+    use crate::outcome::JsonText;
 
     fn standing(answer: Result<Payload, CallError>) -> Standing {
         let on = Some(Condition::compile("$.enabled").unwrap());

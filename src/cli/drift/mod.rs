@@ -6,6 +6,10 @@ mod text;
 
 use std::{borrow::Cow, path::Path};
 
+use dadl_openapi::{
+    drift::{Difference, Drift},
+    exceptions::{self, Exceptions, Judged},
+};
 use serde_json::{Value, json};
 
 use self::source::Compared;
@@ -16,14 +20,7 @@ use super::{
     failure::Failure,
     import,
 };
-use crate::{
-    config::{bundled, env_vars::Environment},
-    openapi::{
-        self,
-        drift::{Difference, Drift},
-        exceptions::{self, Exceptions, Judged},
-    },
-};
+use crate::config::{bundled, env_vars::Environment};
 
 /// Which differences stay.
 struct Excepted<'args> {
@@ -42,7 +39,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let compared = source::open(args, environment, console).await?;
     let excepted = excepted(args, &compared)?;
-    let drift = openapi::drift(&compared.descriptor, &compared.api);
+    let drift = dadl_openapi::drift(&compared.descriptor, &compared.api);
     let judged = excepted.exceptions.judge(&drift.differences);
     let format = if args.json { FormatArg::Json } else { args.format };
     match format {

@@ -1,14 +1,14 @@
 //! The differences as SARIF 2.1.0, which code hosts show beside the descriptor.
 
+use dadl_openapi::{
+    drift::{Drift, What},
+    exceptions::Judged,
+};
 use serde_json::{Value, json};
 
 use super::{
     super::report::sarif::{self, uri},
     Compared, Excepted,
-};
-use crate::openapi::{
-    drift::{Drift, What},
-    exceptions::Judged,
 };
 
 /// The rule of an exception that no difference needs.

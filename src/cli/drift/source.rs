@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::{diagnostic::Severity, fit::FitSource, model::Descriptor, source::Source};
+use dadl_openapi::Api;
 use url::Url;
 
 use super::super::{
@@ -27,12 +29,10 @@ use crate::{
         credentials::Credentials,
         env_vars::Environment,
     },
-    descriptor::{self, diagnostic::Severity, fit::FitSource, model::Descriptor, source::Source},
     http::{
         backend::ExchangeError,
         document::{DocumentFetchError, fetch},
     },
-    openapi::{self, Api},
 };
 
 /// A server has so long to send its document.
@@ -110,7 +110,7 @@ async fn of_server(
     let anonymous = is_public.then(|| client.without_credential());
     let client = anonymous.as_ref().unwrap_or(client);
     let files = app.executor.files();
-    let fetched = fetch(client, &document, files, Door::Terminal, openapi::MAX_BYTES);
+    let fetched = fetch(client, &document, files, Door::Terminal, dadl_openapi::MAX_BYTES);
     let bytes = match tokio::time::timeout(TIMEOUT, fetched).await {
         Ok(fetched) => fetched.map_err(|error| unfetched(&document, error))?,
         Err(_) => {
@@ -118,7 +118,7 @@ async fn of_server(
             return Err(Failure::new(Exit::Unreachable, anyhow::Error::msg(message)));
         }
     };
-    let (api, _) = openapi::read(&bytes).map_err(|reason| {
+    let (api, _) = dadl_openapi::read(&bytes).map_err(|reason| {
         Failure::settings(format!("{document} is no OpenAPI document: {reason}"))
             .hint("name the URL of the document itself")
     })?;
@@ -230,7 +230,7 @@ fn read_descriptor(
     let mut folder = text.folder();
     let source =
         text.into_source().map_err(|error| Failure::settings(format!("{name}: {error}")))?;
-    let (source, loaded) = descriptor::load_with(source, &mut folder);
+    let (source, loaded) = dadl_descriptor::load_with(source, &mut folder);
     match loaded.descriptor {
         Some(descriptor) => Ok((source, descriptor)),
         None => {

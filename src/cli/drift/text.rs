@@ -2,15 +2,15 @@
 
 use std::io::{self, Write as _};
 
+use dadl_openapi::{
+    drift::{Difference, Drift, What},
+    exceptions::Judged,
+};
 use dadl_text::text::line;
 
 use super::{
     super::console::{BAD, Console, DOUBTFUL, GOOD, NAME},
     Compared, Excepted, is_clean,
-};
-use crate::openapi::{
-    drift::{Difference, Drift, What},
-    exceptions::Judged,
 };
 
 /// Writes the differences and a summary; around them, for a person, what was compared and what to do.

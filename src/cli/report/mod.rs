@@ -7,12 +7,13 @@ mod wanted;
 
 use std::io;
 
-pub use self::wanted::Wanted;
-use super::check::CheckOutcome;
-use crate::descriptor::{
+use dadl_descriptor::{
     diagnostic::{Code, Diagnostic, Severity},
     source::Source,
 };
+
+pub use self::wanted::Wanted;
+use super::check::CheckOutcome;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,14 +2,12 @@
 
 use std::{io, ops::Range, path::Path};
 
+use dadl_descriptor::{code, source::Source};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::{CheckedFile, documentation, severity_word};
-use crate::{
-    call::encode,
-    descriptor::{code, source::Source},
-};
+use crate::call::encode;
 
 /// What a path of a URI cannot hold (RFC 3986, section 3.3).
 const PATH: &AsciiSet = &encode::TEXT.add(b'%').remove(b'\'');

@@ -3,17 +3,15 @@
 use std::{borrow::Cow, io, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use dadl_descriptor::{
+    code,
+    diagnostic::{Diagnostic, Severity},
+    source::Source,
+};
 use dadl_text::text;
 
 use super::{CheckedFile, Color};
-use crate::{
-    cli::check::CheckOutcome,
-    descriptor::{
-        code,
-        diagnostic::{Diagnostic, Severity},
-        source::Source,
-    },
-};
+use crate::cli::check::CheckOutcome;
 
 /// Writes all findings and a line that counts them.
 pub(super) fn write(
@@ -147,10 +145,10 @@ impl<'text> Line<'text> {
 
 #[cfg(test)]
 mod tests {
+    use dadl_descriptor::load;
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::descriptor::{self, load};
 
     /// Renders what `check` says about a document with these tools.
     fn report(tools: &str) -> String {
@@ -249,7 +247,7 @@ mod tests {
         let token = "ghp_k3Jf8sLq0Zr7TtYw2Vb5Nn1Mx9Pc4Hd6Ga0Q";
         let source =
             Source::new("example.dadl", format!("# ä curl -H 'token: {token}' now\na: 1\n"));
-        let findings = descriptor::check(&source).diagnostics;
+        let findings = dadl_descriptor::check(&source).diagnostics;
         let secret = findings.iter().find(|finding| finding.code == code::SECRET).unwrap();
         assert_snapshot!(render(&source, secret, Color::Never), @r"
         warning[D703]: this looks like a secret

@@ -1,9 +1,8 @@
 //! Which credentials a descriptor wants, and where they would go.
 
-use crate::{
-    config::Origin,
-    descriptor::{model::Descriptor, receivers::Receiver},
-};
+use dadl_descriptor::{model::Descriptor, receivers::Receiver};
+
+use crate::config::Origin;
 
 /// A credential that a descriptor wants.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use dadl_descriptor::model::CredentialName;
 use secrecy::SecretString;
 
 use super::{Credential, CredentialError, Credentials};
 use crate::{
     config::{BackendSettings, Origin, binding::Recipient},
-    descriptor::model::CredentialName,
     secrets::Secrets,
 };
 

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use super::*;
-use crate::script::{
+use dadl_descriptor::script::{
     Parser,
     engine::{Failure, MOST_CALLS, MOST_LINES},
 };
+use serde_json::{Value, json};
+
+use super::*;
 
 /// A run and what it sent.
 struct Ran {

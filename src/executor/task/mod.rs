@@ -13,6 +13,7 @@ mod watch;
 
 use std::time::Duration;
 
+use dadl_descriptor::{model::Role, task::Phase};
 use serde_json::Map;
 use tokio::time::Instant;
 
@@ -23,7 +24,6 @@ use self::{
 };
 use super::{Budget, CallContext, CallError, Executor, result::Answer, settle, step::Step};
 use crate::{
-    descriptor::{model::Role, task::Phase},
     gate::{Admitted, TaskRight},
     outcome::{
         Held, Outcome, Payload,

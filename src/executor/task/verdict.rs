@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::{
+    model::Tool,
+    task::{Judged, Phase, TaskStateError, Verdict},
+};
 use tokio::time::Instant;
 
 use super::watch::{Seen, Watcher};
 use crate::{
-    descriptor::{
-        model::Tool,
-        task::{Judged, Phase, TaskStateError, Verdict},
-    },
     executor::{CallError, look::Shown},
     outcome::JsonText,
     response::hiding,

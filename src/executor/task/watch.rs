@@ -2,16 +2,16 @@
 
 use std::{pin::Pin, time::Duration};
 
+use dadl_descriptor::{
+    model::Tool,
+    task::{Glimpse, Phase, Tasks},
+};
 use tokio::time::Instant;
 
 use super::{TaskError, TaskFailure, verdict::Decided};
 use crate::{
     call,
     catalog::Operation,
-    descriptor::{
-        model::Tool,
-        task::{Glimpse, Phase, Tasks},
-    },
     executor::{
         Budget, CallContext, CallError, Executor, Room,
         look::{self, Shown},

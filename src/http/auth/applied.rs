@@ -1,10 +1,11 @@
 //! A credential as requests carry it.
 
+use dadl_descriptor::model::Placement;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use crate::{descriptor::model::Placement, http::login::Unsendable};
+use crate::http::login::Unsendable;
 
 /// A credential in the form in which it is sent.
 #[derive(Default)]

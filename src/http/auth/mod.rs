@@ -22,6 +22,10 @@ use std::{
     time::SystemTime,
 };
 
+use dadl_descriptor::{
+    model::{Auth, CredentialName, Placement},
+    rules::{AuthRules, Optional, Refused},
+};
 use dadl_text::text::MASK;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::SecretString;
@@ -38,10 +42,6 @@ use super::{
 };
 use crate::{
     config::credentials::{CredentialSource, SourceError},
-    descriptor::{
-        model::{Auth, CredentialName, Placement},
-        rules::{AuthRules, Optional, Refused},
-    },
     secrets::Secrets,
 };
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use dadl_descriptor::model::CredentialName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     config::credentials::{Credential, CredentialSource, SourceError},
-    descriptor::model::CredentialName,
     secrets::Secrets,
 };
 

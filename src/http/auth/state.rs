@@ -8,6 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_descriptor::{model::Auth, rules::AuthRules};
 use futures_util::{FutureExt as _, future::Shared};
 use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,7 +20,6 @@ use super::{
 };
 use crate::{
     config::{credentials::SourceError, store::fingerprint},
-    descriptor::{model::Auth, rules::AuthRules},
     http::{
         cookie,
         login::{self, Login, LoginError, Memory, Renewed, Site},

@@ -5,17 +5,14 @@ use std::{
     time::Duration,
 };
 
+use dadl_descriptor::model::{CredentialName, Placement};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::SecretString;
 use url::Url;
 
 use super::{applied::Applied, state::State, *};
-use crate::{
-    config::credentials::SourceError,
-    descriptor::model::{CredentialName, Placement},
-    http::login::LoginError,
-};
+use crate::{config::credentials::SourceError, http::login::LoginError};
 
 struct Fixed(&'static str);
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use dadl_descriptor::login::{EndpointError, check_endpoint};
 use ring::{
     rand::SystemRandom,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
@@ -13,8 +14,6 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
-
-use crate::descriptor::login::{EndpointError, check_endpoint};
 
 /// How long an assertion is good for; servers allow an hour at most.
 const LIFETIME: Duration = Duration::from_secs(300);

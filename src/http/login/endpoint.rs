@@ -6,6 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dadl_descriptor::login::ClientAuth;
 use dadl_text::json::cost;
 use http::{HeaderMap, header};
 use reqwest::{Client, RequestBuilder};
@@ -18,7 +19,6 @@ use super::{NoAnswer, is_page, no_answer, read, retry_after, words};
 use crate::{
     call::BaseUrl,
     config::{AddressKey, BackendSettings},
-    descriptor::login::ClientAuth,
     http::{
         client::{self, ClientError},
         guard::Guard,

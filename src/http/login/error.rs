@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::model::CredentialName;
+
 use super::{LOCK_WAIT, LONGEST, assertion::AccountError};
-use crate::{
-    config::credentials::SourceError, descriptor::model::CredentialName, http::client::ClientError,
-    outcome,
-};
+use crate::{config::credentials::SourceError, http::client::ClientError, outcome};
 
 /// Why there is no credential to send: sentences for the operator, without secrets.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -20,6 +20,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use dadl_descriptor::{
+    login::{OAuth2, Session},
+    model::RateLimit,
+};
 use dadl_text::text::{MASK, begins_as_page, cut, line, plain};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -40,15 +44,7 @@ use super::{
     rate_limit, tls,
 };
 use crate::{
-    call::BaseUrl,
-    config::BackendSettings,
-    descriptor::{
-        login::{OAuth2, Session},
-        model::RateLimit,
-    },
-    outcome::chain,
-    response::media,
-    secrets::Secrets,
+    call::BaseUrl, config::BackendSettings, outcome::chain, response::media, secrets::Secrets,
 };
 
 /// A login takes no longer, whatever the timeouts of calls are.

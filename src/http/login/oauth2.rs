@@ -5,6 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use dadl_descriptor::{
+    login::{Grant, OAuth2},
+    model::CredentialName,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 use url::Url;
@@ -17,10 +21,6 @@ use crate::{
     config::{
         credentials::{Credential, SourceError},
         store::Access,
-    },
-    descriptor::{
-        login::{Grant, OAuth2},
-        model::CredentialName,
     },
     http::auth::{Applied, Source},
 };

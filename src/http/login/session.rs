@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use dadl_descriptor::{login::Session, model::CredentialName};
 use dadl_text::json::{cost, scan};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::RequestBuilder;
@@ -12,7 +13,6 @@ use tokio::time::Instant;
 use super::{LoginError, NoAnswer, Renewed, Site, is_page, no_answer, read, retry_after, words};
 use crate::{
     config::credentials::SourceError,
-    descriptor::{login::Session, model::CredentialName},
     http::{
         auth::{Applied, Source, sensitive},
         upload::frame_nothing,

@@ -3,6 +3,10 @@
 //! A descriptor says how one object is read. What lists them is the tool whose path is that of the
 //! reader without its last segment, where it only reads and needs no argument.
 
+use dadl_descriptor::{
+    events::Reader,
+    model::{Http, Method, Request},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Map;
 
@@ -10,10 +14,6 @@ use super::{Backend, Resources};
 use crate::{
     access::Decision,
     catalog::{BackendId, Entry},
-    descriptor::{
-        events::Reader,
-        model::{Http, Method, Request},
-    },
     gate::Pending,
 };
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dadl_descriptor::model::ParamKind;
 use rmcp::{RoleServer, model::CallToolResponse, service::RequestContext};
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,6 @@ use super::{
     arguments::{ArgumentsError, Given, start_of},
 };
 use crate::{
-    descriptor::model::ParamKind,
     executor::{Budget, CallContext, CallError},
     mcp::{Server, consent::Retry, notes::Notes, result, server::Answered},
     outcome::{JsonText, Outcome, Payload, task::TaskHandle},

@@ -1,10 +1,10 @@
 //! Errors of JSON-RPC APIs as callers see them.
 
+use dadl_descriptor::template::PathTemplate;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::descriptor::template::PathTemplate;
 
 fn rpc(lists: Option<&str>) -> Rpc {
     Rpc {

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use dadl_mcp::simulator::{DanubeCloud, SimulatorOptions};
+use dadl_simulator::{DanubeCloud, SimulatorOptions};
 use serde_json::{Value, json};
 
 use super::{DESCRIPTOR, WEB};

@@ -18,8 +18,8 @@ use dadl_mcp::{
     executor::{Budget, CallContext, CallError},
     gate::{Consent, Refusal},
     outcome::{Outcome, Payload},
-    simulator::{DanubeCloud, RecordedRequest, SimulatorOptions},
 };
+use dadl_simulator::{DanubeCloud, RecordedRequest, SimulatorOptions};
 use serde_json::{Value, json};
 
 const DESCRIPTOR: &str = include_str!("../../../dadl/danube-cloud.dadl");

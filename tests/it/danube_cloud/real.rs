@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use dadl_mcp::simulator::{DanubeCloud, SimulatorOptions};
+use dadl_simulator::{DanubeCloud, SimulatorOptions};
 
 use crate::recorded::{Simulated, play};
 

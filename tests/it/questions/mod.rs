@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_mcp::simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
+use dadl_simulator::{RecordedRequest, SimulatorOptions, XenOrchestra};
 use serde_json::{Value, json};
 
 use self::script::{Account, Bound, Outcome, Question, Step, Why, questions};

@@ -1,6 +1,6 @@
 //! The question set as it is written down; the head of `tests/questions.yaml` explains it.
 
-use dadl_mcp::jq::Program;
+use dadl_descriptor::jq::Program;
 use serde_json::{Map, Value, json};
 
 const TEXT: &str = include_str!("../../questions.yaml");

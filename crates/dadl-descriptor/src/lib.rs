@@ -1,0 +1,321 @@
+//! The language DADL: from YAML text to a checked [`model::Descriptor`].
+//!
+//! A `.dadl` file describes an HTTP API: its tools, their parameters, and how answers are read. [`load`]
+//! reads one, [`check`] also says what authors and reviewers care about, [`format::format`] writes it in the one
+//! layout, and [`mend`] takes the corrections that findings offer. No network, no environment; files
+//! come through [`Files`].
+//!
+//! ```
+//! use dadl_descriptor::{check, source::Source};
+//!
+//! let text = "
+//! spec: https://dadl.ai/spec/dadl-spec-v0.2
+//! backend:
+//!   name: shop
+//!   type: rest
+//!   base_url: https://shop.example/v1
+//!   description: A shop.
+//!   tools:
+//!     list_orders: { method: GET, path: /orders, acess: read, description: Lists orders. }
+//! ";
+//! let loaded = check(&Source::new("shop.dadl", text));
+//! let messages: Vec<&str> = loaded.diagnostics.iter().map(|it| it.message.as_str()).collect();
+//! assert!(messages.iter().any(|it| it.contains("acess")), "{messages:?}");
+//! ```
+//!
+//! The phases: the text becomes a tree whose nodes know their bytes, the tree is lowered to the
+//! checked model, and rules that span several parts of the file look at both. Every phase reports
+//! all problems it finds. Filters ([`jq`]) and the scripts of composites ([`script`]) are compiled while
+//! loading; what runs them later is here too, and bounds of time and memory are up to who calls it.
+//!
+//! It is a part of dadl-mcp and promises no stability: any version may change anything.
+
+mod allow;
+pub mod carried;
+pub mod code;
+pub mod condition;
+pub mod diagnostic;
+pub mod entries;
+pub mod events;
+mod files;
+pub mod filters;
+pub mod fit;
+pub mod format;
+pub mod jq;
+pub mod json_path;
+mod lint;
+pub mod login;
+mod lower;
+pub mod mend;
+pub mod model;
+pub mod offer;
+pub mod receivers;
+pub mod rules;
+pub mod script;
+pub mod settle;
+pub mod source;
+pub mod switch;
+pub mod task;
+pub mod template;
+pub mod units;
+pub mod yaml;
+
+use std::ops::Range;
+
+use diagnostic::{Diagnostic, Severity};
+use files::NoFiles;
+use lower::include::{self, Fragments, Merged};
+use model::Descriptor;
+use source::{Source, SourceError};
+use yaml::Node;
+
+pub use files::{Files, FolderError};
+
+/// So many findings of one file are kept, errors first.
+const MAX_FINDINGS: usize = 1_000;
+
+/// What a file turned out to be.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The descriptor; `None` exactly when a finding is an error.
+    pub descriptor: Option<Descriptor>,
+    /// All findings, by their place in the file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The OpenAPI document beside the file, if it names one: whoever reads files may fill in with it
+    /// what the descriptor does not say.
+    pub document: Option<Document>,
+}
+
+/// Where a descriptor says that its OpenAPI document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its path, from the folder of the descriptor on.
+    pub path: String,
+    /// Where the descriptor says so.
+    pub span: Range<usize>,
+}
+
+impl Loaded {
+    /// Adds a finding that was made after loading.
+    pub fn add(&mut self, finding: Diagnostic) {
+        self.diagnostics.push(finding);
+        settle(&mut self.diagnostics);
+    }
+}
+
+/// Reads a descriptor out of `source`, which cannot include fragments.
+pub fn load(source: &Source) -> Loaded {
+    read(source, false)
+}
+
+/// Does what [`load`] does, and applies the rules that only authors and reviewers care about.
+pub fn check(source: &Source) -> Loaded {
+    read(source, true)
+}
+
+fn read(source: &Source, with_lints: bool) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let root = yaml::parse(source.text(), &mut diagnostics);
+    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    let without = |path: String| {
+        let fragment = NoFiles.fragment(&path);
+        (path, fragment.map(|_| 0..0))
+    };
+    let fragments: Fragments = paths.into_iter().map(without).collect();
+    finish(root, source, &fragments, with_lints, diagnostics)
+}
+
+/// Reads a descriptor out of `source` and the fragments that it includes.
+///
+/// The spans of findings refer to the source that comes back.
+pub fn load_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+    read_with(source, false, files)
+}
+
+/// Does what [`load_with`] does, and applies the rules that only authors and reviewers care about.
+pub fn check_with(source: Source, files: &mut dyn Files) -> (Source, Loaded) {
+    read_with(source, true, files)
+}
+
+fn read_with(mut source: Source, with_lints: bool, files: &mut dyn Files) -> (Source, Loaded) {
+    let end = source.text().len();
+    let mut diagnostics = Vec::new();
+    let root = yaml::parse(source.text(), &mut diagnostics);
+    let paths = root.as_ref().map(include::paths).unwrap_or_default();
+    if paths.is_empty() {
+        let loaded = finish(root, &source, &Fragments::new(), with_lints, diagnostics);
+        return (source, loaded);
+    }
+    let fragments = include::read(paths, &mut source, &mut |path| files.fragment(path));
+    // The first tree borrowed a source that has grown since.
+    let mut diagnostics = Vec::new();
+    let root = yaml::parse(source.text().get(..end).unwrap_or_default(), &mut diagnostics);
+    let loaded = finish(root, &source, &fragments, with_lints, diagnostics);
+    (source, loaded)
+}
+
+/// Makes a descriptor of a tree.
+fn finish<'tree>(
+    root: Option<Node<'tree>>,
+    source: &'tree Source,
+    fragments: &Fragments,
+    with_lints: bool,
+    mut diagnostics: Vec<Diagnostic>,
+) -> Loaded {
+    let (mut descriptor, mut document) = (None, None);
+    if let Some(root) = root {
+        let merged = include::merge(&root, source, fragments, &mut diagnostics);
+        let tree = match &merged {
+            Merged::Nothing => Some(&root),
+            Merged::Tree(tree) => Some(tree),
+            Merged::Broken => None,
+        };
+        if let Some(tree) = tree {
+            let (lowered, findings) = lower::lower(tree, source, with_lints);
+            descriptor = lowered;
+            diagnostics.extend(findings);
+            document = descriptor.as_ref().and_then(|descriptor| document_of(descriptor, tree));
+            if with_lints {
+                diagnostics.extend(allow::without_allowed(lint::run(tree, source), source));
+            }
+        }
+    } else if diagnostics.is_empty() {
+        diagnostics.push(Diagnostic {
+            code: code::WRONG_TYPE,
+            severity: Severity::Error,
+            message: "the file is empty".to_owned(),
+            span: 0..0,
+            label: String::new(),
+            help: None,
+            fix: None,
+        });
+    }
+    settle(&mut diagnostics);
+    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+        descriptor = None;
+    }
+    Loaded { descriptor, diagnostics, document }
+}
+
+/// Sorts findings by their place, and leaves out what there are too many of.
+fn settle(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() > MAX_FINDINGS {
+        diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        diagnostics.truncate(MAX_FINDINGS);
+    }
+    // An aliased value is lowered at each of its uses and would report the same thing each time.
+    diagnostics.sort_by(|left, right| {
+        let key = |finding: &Diagnostic| (finding.span.start, finding.span.end, finding.code);
+        key(left).cmp(&key(right)).then_with(|| left.message.cmp(&right.message))
+    });
+    diagnostics.dedup();
+}
+
+/// Returns where the document beside the file is; what is at a URL is not beside it.
+fn document_of(descriptor: &Descriptor, tree: &Node<'_>) -> Option<Document> {
+    let path = descriptor.openapi_source.clone().filter(|path| !path.contains("://"))?;
+    let node = ["backend", "openapi_source"].iter().try_fold(tree, |node, key| match &node.value {
+        yaml::Value::Mapping(entries) => {
+            entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
+        }
+        _ => None,
+    });
+    Some(Document { path, span: node.map(|node| node.span.clone()).unwrap_or_default() })
+}
+
+/// Turns the bytes of a file that cannot be read as text into a finding.
+pub fn unreadable(error: &SourceError) -> Diagnostic {
+    let help = match error {
+        SourceError::Encoding { .. } => "save the file as UTF-8",
+        SourceError::TooLarge { .. } => "check that this is a descriptor",
+    };
+    Diagnostic {
+        code: code::UNREADABLE,
+        severity: Severity::Error,
+        message: error.to_string(),
+        span: 0..0,
+        label: String::new(),
+        help: Some(help.to_owned()),
+        fix: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VALID: &str = include_str!("fixtures/small.dadl");
+
+    /// Loads `text` and checks what holds for every text.
+    fn holds(text: &str) {
+        let source = Source::new("t", text);
+        let loaded = load(&source);
+        let has_error =
+            loaded.diagnostics.iter().any(|finding| finding.severity == Severity::Error);
+        assert_eq!(loaded.descriptor.is_none(), has_error);
+        for finding in &loaded.diagnostics {
+            let Diagnostic { span, .. } = finding;
+            assert!(source.text().get(span.clone()).is_some(), "{finding:?}");
+            source.position(span.end);
+        }
+    }
+
+    #[test]
+    fn a_section_without_a_value_is_an_error() {
+        holds("spec: https://dadl.ai/spec/dadl-spec-v0.2\nbackend:\n");
+        for key in ["backend", "auth", "tools", "name", "type", "get_item"] {
+            let text: String = VALID
+                .lines()
+                .map(|line| match line.trim_start().strip_prefix(&format!("{key}:")) {
+                    Some(_) => format!(
+                        "{}{key}:\n_rest: |\n",
+                        &line[..line.len() - line.trim_start().len()]
+                    ),
+                    None => format!("{line}\n"),
+                })
+                .collect();
+            holds(&text);
+        }
+    }
+
+    #[test]
+    fn bounds_aliases_and_depth() {
+        let mut bomb = "_0: &x0 [a, a, a, a, a, a, a, a]\n".to_owned();
+        for level in 1..20 {
+            let aliases = vec![format!("*x{}", level - 1); 8].join(", ");
+            bomb.push_str(&format!("_{level}: &x{level} [{aliases}]\n"));
+        }
+        let long =
+            format!("_a: &a \"\\n{}\"\n_b: [{}]\n", "x".repeat(100_000), "*a,".repeat(9_000));
+        for text in [bomb, long, "[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(99)] {
+            let loaded = load(&Source::new("t", text));
+            assert_eq!(loaded.diagnostics[0].code, code::TOO_COMPLEX);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            holds(&text);
+        }
+
+        #[test]
+        fn no_yaml_like_text_makes_it_panic(text in "[-a-c0-9{}\\[\\]:,&*#|>'\"!%@`<~\\\\.\\s]{0,80}") {
+            holds(&text);
+        }
+
+        #[test]
+        fn no_change_of_a_valid_file_makes_it_panic(
+            at in 0..VALID.len(),
+            removed in 0..12_usize,
+            inserted in "(\\PC|[-{}\\[\\]:,&*#|>'\"!\\n\\t ä]){0,4}",
+        ) {
+            let mut text = VALID.to_owned();
+            let end = (at + removed).min(text.len());
+            text.replace_range(at..end, &inserted);
+            holds(&text);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Header fields and the form of the request body.
+
+use http::{HeaderName, HeaderValue};
+use mime::Mime;
+
+use super::{
+    context::{Context, Place, Section, Text},
+    document::Defaults,
+    params::header_name,
+};
+use crate::{
+    code,
+    model::{Auth, BodyKind, Location, Method, Param, ParamKind, Tool},
+    yaml::Entry,
+};
+
+/// `defaults.headers`. Its `Content-Type` describes bodies and is kept apart: a request without
+/// a body has none.
+#[derive(Default)]
+pub(super) struct DefaultHeaders<'tree> {
+    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(super) content_type: Option<Text<'tree>>,
+    names: Vec<Text<'tree>>,
+}
+
+impl<'tree> DefaultHeaders<'tree> {
+    pub(super) fn lower(defaults: &Section<'tree>, context: &mut Context<'tree>) -> Self {
+        let mut headers = Self::default();
+        let Some(entry) = defaults.entry("headers") else { return headers };
+        let place = Place::Key("headers");
+        let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
+            return headers;
+        };
+        for entry in section.entries() {
+            let Some(text) =
+                context.node_text(&entry.value, format_args!("the header `{}`", entry.key))
+            else {
+                continue;
+            };
+            let name = match header_name(&entry.key, None) {
+                Ok(name) => name,
+                Err(error) => {
+                    context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
+                    continue;
+                }
+            };
+            if name == http::header::CONTENT_TYPE {
+                headers.content_type = Some(text);
+                continue;
+            }
+            match HeaderValue::from_str(text.value) {
+                Ok(value) => headers.fields.push((name, value)),
+                Err(_) => {
+                    context.error(
+                        code::HEADER_PARAM,
+                        &text.span,
+                        format!("this cannot be the value of the header `{}`", entry.key),
+                    );
+                }
+            }
+            headers.names.push(Text { value: &entry.key, span: entry.key_span.clone() });
+        }
+        headers
+    }
+
+    /// Reports a field that has the name of the credential's.
+    pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
+        for name in &self.names {
+            if let Err(error) = header_name(name.value, auth) {
+                context.error(code::HEADER_PARAM, &name.span, error.to_string());
+            }
+        }
+    }
+}
+
+/// Reads whether dotted names nest; the tool's own setting counts before the default one.
+pub(super) fn nest_body_keys<'tree>(
+    section: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<bool> {
+    context.boolean(section, "nest_body_keys")
+}
+
+/// A parameter with its place in the file.
+type Declared<'tree> = (Param, &'tree Entry<'tree>);
+
+/// Decides how the body parameters of a tool become a body.
+///
+/// The tool's own `content_type` counts before the default one. A default says nothing about a
+/// tool without body parameters, since such a tool sends no body.
+pub(super) fn kind<'tree>(
+    tool: &Section<'tree>,
+    method: Option<Method>,
+    params: &[Declared<'tree>],
+    defaults: &Defaults<'tree>,
+    context: &mut Context<'tree>,
+) -> BodyKind {
+    let body: Vec<&Declared<'_>> =
+        params.iter().filter(|(param, _)| param.is_in(Location::Body)).collect();
+    refuse_files_elsewhere(params, context);
+    // Outside of a multipart body a file is the whole body, whatever its type is.
+    let file = body.iter().find(|(param, _)| is_file(param)).map(|(_, entry)| *entry);
+    let own = context.text(tool, "content_type");
+    let inherited = defaults.content_type.clone().filter(|_| !body.is_empty());
+    let is_own = own.is_some();
+    let kind = match own.or(inherited) {
+        Some(text) => content_type(&text, context).map(|mime| (mime, text)),
+        None if file.is_some() => {
+            Some((mime::APPLICATION_OCTET_STREAM, Text { value: "", span: tool.span.clone() }))
+        }
+        None => Some((mime::APPLICATION_JSON, Text { value: "", span: tool.span.clone() })),
+    };
+    let Some((mime, text)) = kind else { return BodyKind::Json };
+    let is_multipart = mime.type_() == mime::MULTIPART;
+    if let Some(entry) = file.filter(|_| !is_own && !is_multipart) {
+        context
+            .warning(
+                code::FILE_TYPE,
+                &entry.key_span,
+                format!("the file `{}` has no content type of its own", entry.key),
+            )
+            .label(format!("sent as {mime}"))
+            .help("write `content_type: multipart/form-data`, or the type of the file");
+    }
+    if let Some(kind) = members(&mime).filter(|_| file.is_none()) {
+        return kind;
+    }
+    let has_body = !matches!(method, Some(Method::Delete | Method::Get | Method::Head));
+    if body.is_empty() && is_own && !has_body {
+        context
+            .warning(code::INERT, &text.span, "`content_type` has no effect without a body")
+            .help("the type of the answer belongs into `response.content_type`");
+        return BodyKind::Json;
+    }
+    match body.as_slice() {
+        [] => refuse_twin_of_file(params, context),
+        _ if is_multipart => {}
+        whole => check_whole(whole, &mime, context),
+    }
+    if is_multipart { BodyKind::Multipart } else { BodyKind::Raw(mime) }
+}
+
+fn is_file(param: &Param) -> bool {
+    param.kind == ParamKind::FileUrl
+}
+
+/// Returns the kind of a body whose members are the parameters, when `mime` is the type of one.
+fn members(mime: &Mime) -> Option<BodyKind> {
+    if mime.essence_str() == mime::APPLICATION_WWW_FORM_URLENCODED.essence_str() {
+        Some(BodyKind::Form)
+    } else if mime.suffix() == Some(mime::JSON) {
+        Some(BodyKind::JsonAs(mime.clone()))
+    } else {
+        is_json(mime).then_some(BodyKind::Json)
+    }
+}
+
+/// Reports files that are sent in another place than the body.
+fn refuse_files_elsewhere(params: &[Declared<'_>], context: &mut Context<'_>) {
+    for (param, entry) in params {
+        if is_file(param) && !param.is_in(Location::Body) {
+            let message = format!("the file `{}` is not in the body", param.name);
+            context
+                .error(code::FILE_PLACE, &entry.key_span, message)
+                .help("write `in: body`; a URL that the API fetches itself is `type: string`");
+        }
+    }
+}
+
+/// Reports a parameter that has the name of the synthetic one.
+fn refuse_twin_of_file(params: &[Declared<'_>], context: &mut Context<'_>) {
+    let twin = params.iter().find(|(param, _)| param.name == Tool::RAW_BODY_PARAM);
+    if let Some((_, entry)) = twin {
+        context
+            .error(code::RAW_BODY, &entry.key_span, "this parameter has the name of the raw body")
+            .help("declare a body parameter of the type `file_url` with another name");
+    }
+}
+
+/// Reports what keeps the body parameters from being the whole body.
+fn check_whole(body: &[&Declared<'_>], mime: &Mime, context: &mut Context<'_>) {
+    match body {
+        [] => {}
+        [(param, entry)] => {
+            if !matches!(param.kind, ParamKind::FileUrl | ParamKind::String) {
+                context
+                    .error(
+                        code::RAW_BODY,
+                        &entry.key_span,
+                        format!("`{}` is the whole body and must be text or a file", param.name),
+                    )
+                    .help("write `type: file_url` or `type: string`");
+            }
+        }
+        [_, (param, entry), ..] => {
+            let help = if body.iter().any(|(param, _)| is_file(param)) {
+                "move the others to `in: query`, or use `multipart/form-data`"
+            } else {
+                "move the others to `in: query`, or use `application/json`"
+            };
+            context
+                .error(
+                    code::RAW_BODY,
+                    &entry.key_span,
+                    format!("a body of the type `{mime}` has a single parameter"),
+                )
+                .label(format!("`{}` is one too many", param.name))
+                .help(help);
+        }
+    }
+}
+
+/// Reads a content type (RFC 9110, section 8.3.1).
+fn content_type<'tree>(text: &Text<'tree>, context: &mut Context<'tree>) -> Option<Mime> {
+    let Ok(mime) = text.value.parse::<Mime>() else {
+        context
+            .error(
+                code::CONTENT_TYPE,
+                &text.span,
+                format!("`{}` is not a content type", text.value),
+            )
+            .help("write a type and a subtype, such as `application/json`");
+        return None;
+    };
+    if mime.type_() == mime::MULTIPART && mime.subtype() != mime::FORM_DATA {
+        context
+            .error(
+                code::MULTIPART,
+                &text.span,
+                format!("a body of the type `{}` cannot be built", mime.essence_str()),
+            )
+            .help("the one multipart type is `multipart/form-data`");
+        return None;
+    }
+    Some(mime)
+}
+
+fn is_json(mime: &Mime) -> bool {
+    mime.essence_str() == mime::APPLICATION_JSON.essence_str()
+}

@@ -1,0 +1,117 @@
+//! Calls that the file names for later: their arguments have names in braces, which stand for what is
+//! known only then.
+
+use std::collections::BTreeSet;
+
+use dadl_text::names::nearest;
+use serde_json::{Map, Value as Json};
+
+use super::{
+    context::{Context, Place, Section, list},
+    task::fits,
+};
+use crate::{
+    diagnostic::Code,
+    model::{BodyKind, Param, ParamKind, Tool},
+    task::TaskCall,
+};
+
+/// What a call that only looks may use.
+pub(super) struct Look<'names> {
+    /// What names in braces may stand for.
+    pub(super) known: &'names BTreeSet<&'names str>,
+    /// The code of its findings.
+    pub(super) code: Code,
+    /// The key that names the tool.
+    pub(super) tool_key: &'static str,
+}
+
+impl Look<'_> {
+    /// Reads `arguments` and holds them against the parameters of `tool`, which has to read only.
+    pub(super) fn lower<'tree>(
+        &self,
+        section: &Section<'tree>,
+        tool: &Tool,
+        context: &mut Context<'tree>,
+    ) -> Option<TaskCall> {
+        let Self { code, tool_key, .. } = *self;
+        let sends_file = |param: &Param| param.kind == ParamKind::FileUrl;
+        if let Some(entry) = section.entry(tool_key)
+            && (!tool.only_reads()
+                || tool.response.binary
+                || tool.response.is_stream()
+                || matches!(tool.body(), Some(BodyKind::Raw(_) | BodyKind::Multipart))
+                || tool.params.iter().any(sends_file))
+        {
+            let message = format!("`{}` cannot be called to look", tool.name);
+            context
+                .error(code, &entry.value.span, message)
+                .help("name a tool that only reads, and answers JSON");
+            return None;
+        }
+        let mut arguments = Map::new();
+        if let Some(entry) = section.entry("arguments") {
+            let given = context.open(&entry.value, &entry.key_span, Place::Key("arguments"))?;
+            for argument in given.entries() {
+                let name = argument.key.as_ref();
+                let value = argument.value.to_json();
+                let Some(param) = tool.params.iter().find(|param| param.name == name) else {
+                    let message = format!("the tool `{}` has no parameter `{name}`", tool.name);
+                    let params = tool.params.iter().map(|param| param.name.as_str());
+                    let meant = nearest(name, params.clone());
+                    context.error(code, &argument.key_span, message).meant_or(meant, || {
+                        format!("it takes {}", list(&params.collect::<Vec<_>>()))
+                    });
+                    continue;
+                };
+                let mut names = Vec::new();
+                placeholders(&value, &mut names);
+                if let Some(unknown) = names.iter().find(|name| !self.known.contains(name.as_str()))
+                {
+                    let known: Vec<String> =
+                        self.known.iter().map(|name| format!("{{{name}}}")).collect();
+                    context
+                        .error(
+                            code,
+                            &argument.value.span,
+                            format!("`{{{unknown}}}` stands for nothing"),
+                        )
+                        .help(format!("there are {}", list(&known)));
+                } else if names.is_empty() && !fits(param, &value) {
+                    let kind = argument.value.kind();
+                    let message = format!("`{name}` of `{}` takes no {kind}", tool.name);
+                    context.error(code, &argument.value.span, message);
+                }
+                arguments.insert(name.to_owned(), value);
+            }
+        }
+        let is_missing = |param: &&Param| param.is_needed() && !arguments.contains_key(&param.name);
+        for param in tool.params.iter().filter(is_missing) {
+            let message = format!("the tool `{}` requires `{}`", tool.name, param.name);
+            context
+                .error(code, &section.span, message)
+                .help(format!("add `{}` to `arguments`", param.name));
+        }
+        Some(TaskCall { tool: tool.name.clone(), arguments })
+    }
+}
+
+/// Collects the names in braces.
+pub(super) fn placeholders(value: &Json, names: &mut Vec<String>) {
+    match value {
+        Json::String(text) => {
+            let mut rest = text.as_str();
+            while let Some((_, after)) = rest.split_once('{') {
+                let Some((name, after)) = after.split_once('}') else { return };
+                let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+                if !name.is_empty() && name.chars().all(is_name) {
+                    names.push(name.to_owned());
+                }
+                rest = after;
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| placeholders(item, names)),
+        Json::Object(members) => members.values().for_each(|item| placeholders(item, names)),
+        _ => {}
+    }
+}

@@ -1,0 +1,393 @@
+//! The top level and `backend`.
+
+use std::collections::BTreeSet;
+
+use dadl_text::names::{
+    nearest,
+    path::{self, BraceError},
+};
+use http::{HeaderName, HeaderValue};
+use thiserror::Error;
+
+use super::{
+    auth,
+    body::DefaultHeaders,
+    composite,
+    context::{Context, Place, Section, Text},
+    errors, extension, fix, health, include, jsonrpc, meta, pagination, response, tool, types,
+};
+use crate::{
+    code,
+    diagnostic::Diagnostic,
+    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
+    rules::AuthRules,
+    source::Source,
+    yaml::{Entry, Node, Value},
+};
+
+const TOP_KEYS: &[&str] =
+    &["spec", "requires", "credits", "source_name", "source_url", "date", "backend", "includes"];
+
+const BACKEND_KEYS: &[&str] = &[
+    "name",
+    "type",
+    "jsonrpc",
+    "version",
+    "base_url",
+    "description",
+    "openapi_source",
+    "arazzo_source",
+    "auth",
+    "health",
+    "defaults",
+    "types",
+    "tools",
+    "composites",
+    "examples",
+    "coverage",
+    "hints",
+    "setup",
+];
+
+/// The feature identifiers of DADL 0.2, and whether this version has them.
+const FEATURES: &[(&str, bool)] = &[
+    ("authorization_code", true),
+    ("composites", true),
+    ("deprecation", true),
+    ("file_url", true),
+    ("health", true),
+    ("idempotency", true),
+    ("jwt_bearer", true),
+    ("redact", true),
+    ("refresh_token", true),
+    ("refresh_token_rotation", true),
+    ("returns", true),
+    ("semantic_errors", true),
+];
+
+/// What `defaults` says, ready to be copied into tools.
+#[derive(Default)]
+pub(super) struct Defaults<'tree> {
+    pub(super) headers: DefaultHeaders<'tree>,
+    pub(super) content_type: Option<Text<'tree>>,
+    pub(super) nest_body_keys: bool,
+    pub(super) pagination: Option<Pagination>,
+    pub(super) errors: ErrorRules,
+    pub(super) response: ResponseRules,
+    /// What all methods share, when the tools are methods of a JSON-RPC API.
+    pub(super) rpc: Option<jsonrpc::Shared>,
+}
+
+/// Lowers a whole document; the descriptor counts only when no finding is an error. Where `is_checked`,
+/// what costs one tool when the file is served is an error.
+pub(crate) fn lower<'tree>(
+    root: &'tree Node<'tree>,
+    source: &'tree Source,
+    is_checked: bool,
+) -> (Option<Descriptor>, Vec<Diagnostic>) {
+    let mut context = Context { is_checked, ..Context::new(source, root) };
+    let descriptor = document(root, &mut context);
+    (descriptor, context.findings)
+}
+
+fn document<'tree>(root: &'tree Node<'tree>, context: &mut Context<'tree>) -> Option<Descriptor> {
+    let start = root.span.start..root.span.start;
+    if matches!(root.value, Value::Null) {
+        context.error(code::WRONG_TYPE, &start, "the file is empty");
+        return None;
+    }
+    let top = context.open(root, &start, Place::Only("the file"))?;
+    if include::is_fragment(top.entries()) {
+        context
+            .error(code::FRAGMENT, &start, "this is a fragment, not a descriptor")
+            .help("name the descriptor that includes it");
+        return None;
+    }
+    for entry in top.entries() {
+        if !TOP_KEYS.contains(&entry.key.as_ref()) && !entry.key.starts_with('_') {
+            let finding = context.warning(
+                code::UNKNOWN_KEY,
+                &entry.key_span,
+                format!("unknown key `{}` at the top of the file", entry.key),
+            );
+            finding.label("ignored when the file is served");
+            finding.meant_or(nearest(&entry.key, TOP_KEYS.iter().copied()), || {
+                "begin a key of your own with `_`".to_owned()
+            });
+            finding.fix = fix::renamed_key(entry, top.entries(), TOP_KEYS).map(Box::new);
+        }
+    }
+    spec(&top, context);
+    requires(&top, context);
+    credits(&top, context);
+    let source_name = context.string(&top, "source_name");
+    let source_url = meta::url(&top, "source_url", context);
+    let date = meta::date(&top, "date", context);
+    let has_value = |entry: &&Entry<'_>| !matches!(entry.value.value, Value::Null);
+    let Some(entry) = top.entry("backend").filter(has_value) else {
+        context.missing(&top, "backend");
+        return None;
+    };
+    let place = Place::Key("backend");
+    let backend = context.section(&entry.value, &entry.key_span, place, BACKEND_KEYS)?;
+    let (mut descriptor, headers) = lower_backend(&backend, context)?;
+    extension::lower(&top, &backend, &headers, &mut descriptor, context);
+    descriptor.date = date;
+    descriptor.source_name = source_name;
+    descriptor.source_url = source_url;
+    Some(descriptor)
+}
+
+fn credits<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    if let Some(entry) = top.entry("credits")
+        && matches!(&entry.value.value, Value::Sequence(items) if items.is_empty())
+    {
+        context
+            .warning(code::WRONG_TYPE, &entry.key_span, "`credits` names nobody")
+            .help("remove the key, or name somebody");
+    }
+    context.texts(top, "credits");
+}
+
+/// Reads the specification that the file follows; an unknown one may give keys another meaning.
+fn spec<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(text) = context.required_text(top, "spec") else { return };
+    match text.value.strip_suffix(".md").unwrap_or(text.value) {
+        "https://dadl.ai/spec/dadl-spec-v0.1" => context.is_v01 = true,
+        "https://dadl.ai/spec/dadl-spec-v0.2" => {}
+        _ => {
+            context
+                .error(code::SPEC, &text.span, "this is not a specification that is supported")
+                .help("write https://dadl.ai/spec/dadl-spec-v0.2.md");
+        }
+    }
+}
+
+fn requires<'tree>(top: &Section<'tree>, context: &mut Context<'tree>) {
+    let Some(requires) = context.subsection(top, "requires", &["toolmesh", "features"]) else {
+        return;
+    };
+    // Another program's version says nothing about this one.
+    context.text(&requires, "toolmesh");
+    context.ignored(&requires, "toolmesh");
+    context.since_v02(&requires, "features");
+    for feature in context.texts(&requires, "features") {
+        context.features.push(feature.value);
+        let known = FEATURES.iter().find(|(name, _)| *name == feature.value);
+        if known.is_some_and(|(_, supported)| *supported) {
+            continue;
+        }
+        let finding = context.error(
+            code::MISSING_FEATURE,
+            &feature.span,
+            format!("the feature `{}` is not supported by this version", feature.value),
+        );
+        let names = FEATURES.iter().map(|(name, _)| *name);
+        finding.meant(nearest(feature.value, names).filter(|_| known.is_none()));
+    }
+}
+
+/// Lowers `backend`; gives the header fields of every request too.
+fn lower_backend<'tree>(
+    backend: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<(Descriptor, Vec<(HeaderName, HeaderValue)>)> {
+    let name = backend_name(backend, context);
+    let rpc = jsonrpc::lower(backend, context);
+    let version = meta::version(backend, context);
+    let base_url = base_url(backend, context);
+    let description = description(backend, context);
+    context.text(backend, "arazzo_source");
+    context.ignored(backend, "arazzo_source");
+    let openapi_source = openapi_source(backend, context);
+    let known_types = types::names(backend);
+    let types = types::lower(backend, &known_types, context);
+    let mut auth = auth::lower(backend, context);
+    if !defaults_fit(backend, context) {
+        return None;
+    }
+    let mut defaults = Defaults { rpc, ..lower_defaults(backend, context) };
+    if let Some(Auth::Session(session)) = &mut auth {
+        session.login.headers.clone_from(&defaults.headers.fields);
+    }
+    defaults.headers.refuse_credential(auth.as_ref(), context);
+    let known_tools = names(backend, &["tools", "composites"]);
+    let (tools, mut hints) =
+        tool::lower_all(backend, &defaults, auth.as_ref(), &known_tools, &known_types, context);
+    let health = health::lower(backend, name.as_deref(), &defaults, &tools, &known_tools, context);
+    let composites = composite::lower_all(backend, &tools, health.as_ref(), &mut hints, context);
+    let examples = meta::examples(backend, context);
+    let coverage = meta::coverage(backend, context);
+    let setup = meta::setup(backend, context);
+    let descriptor = Descriptor {
+        types,
+        openapi_source,
+        health,
+        unlisted_params: Vec::new(),
+        tasks: None,
+        settles: Vec::new(),
+        entries: Vec::new(),
+        events: None,
+        auth_rules: AuthRules::default(),
+        pace: None,
+        switch: None,
+        fit: None,
+        name: name?,
+        version,
+        base_path: Some(path::of_base_url(base_url.as_deref()))
+            .filter(|path| !path.is_empty() && !path.contains('{'))
+            .map(str::to_owned),
+        base_url,
+        description,
+        auth: auth?,
+        tools,
+        composites,
+        examples,
+        coverage,
+        setup,
+        date: None,
+        source_name: None,
+        source_url: None,
+    };
+    Some((descriptor, defaults.headers.fields))
+}
+
+fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.required_text(backend, "name")?;
+    let tail_is_fine =
+        text.value.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if tail_is_fine && text.value.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Some(text.value.to_owned());
+    }
+    context
+        .error(code::BACKEND_NAME, &text.span, format!("`{}` is not a backend name", text.value))
+        .help("begin with a lower-case letter, go on with a-z, 0-9 and `-`");
+    None
+}
+
+/// Reads a description that a model will see; without one the file still loads.
+pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
+    let text = context.text(section, "description");
+    let description = text.as_ref().map(|text| text.value.trim()).unwrap_or_default();
+    if description.is_empty() {
+        let span = text.as_ref().map_or(&section.span, |text| &text.span);
+        let place = section.place;
+        context
+            .warning(code::NO_DESCRIPTION, span, format!("{place} has no description"))
+            .help("say in a sentence what it does: a model chooses tools by their descriptions");
+    }
+    description.to_owned()
+}
+
+/// Reads where the OpenAPI document is: beside the file, or at a URL that only the operator can let
+/// us fetch.
+fn openapi_source<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.text(backend, "openapi_source")?;
+    if text.value.contains("://")
+        && let Some(entry) = backend.entry("openapi_source")
+    {
+        let message = "`openapi_source` only documents, unless the operator lets it be fetched";
+        context.note(code::IGNORED, &entry.key_span, message);
+    }
+    Some(text.value.to_owned())
+}
+
+fn base_url<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
+    let text = context.text(backend, "base_url")?;
+    if let Err(reason) = check_base_url(text.value) {
+        context
+            .error(code::BASE_URL, &text.span, reason.to_string())
+            .help("write `https://host/path`, or leave it out and set `url` for the backend");
+        return None;
+    }
+    Some(text.value.to_owned())
+}
+
+/// Why a text is no base URL.
+#[derive(Debug, Clone, Copy, Error)]
+enum NoBaseUrl {
+    #[error(transparent)]
+    Braces(#[from] BraceError),
+    #[error("this is not an absolute URL")]
+    Malformed,
+    #[error("the scheme must be http or https")]
+    Scheme,
+    #[error("a base URL cannot hold a credential")]
+    Credential,
+    #[error("a base URL cannot have a query or a fragment")]
+    Query,
+}
+
+fn check_base_url(text: &str) -> Result<(), NoBaseUrl> {
+    let plain = path::filled_with_x(text)?;
+    let url = url::Url::parse(&plain).map_err(|_| NoBaseUrl::Malformed)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(NoBaseUrl::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(NoBaseUrl::Credential);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(NoBaseUrl::Query);
+    }
+    Ok(())
+}
+
+/// So many bytes may the defaults of all tools take together. The largest known descriptor has less
+/// than a hundredth of this.
+const MAX_DEFAULTS: usize = 64 * 1024 * 1024;
+
+/// Refuses defaults that would fill the memory: each tool gets a copy of them.
+fn defaults_fit<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> bool {
+    let (Some(defaults), Some(tools)) = (backend.entry("defaults"), backend.entry("tools")) else {
+        return true;
+    };
+    let tools = tools.value.entries().len();
+    if defaults.value.weight().saturating_mul(tools) <= MAX_DEFAULTS {
+        return true;
+    }
+    context
+        .error(
+            code::TOO_COMPLEX,
+            &defaults.key_span,
+            format!("`defaults` is too long for {tools} tools: each of them gets a copy"),
+        )
+        .help("shorten `defaults`, or split the descriptor into several backends");
+    false
+}
+
+fn lower_defaults<'tree>(
+    backend: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Defaults<'tree> {
+    const KEYS: &[&str] =
+        &["headers", "content_type", "nest_body_keys", "pagination", "errors", "response"];
+    let Some(section) = context.subsection(backend, "defaults", KEYS) else {
+        return Defaults::default();
+    };
+    let headers = DefaultHeaders::lower(&section, context);
+    let own_type = context.text(&section, "content_type");
+    let content_type = own_type.or_else(|| headers.content_type.clone());
+    let nest_body_keys = super::body::nest_body_keys(&section, context).unwrap_or_default();
+    Defaults {
+        headers,
+        content_type,
+        nest_body_keys,
+        pagination: pagination::lower(&section, context),
+        errors: errors::lower(&section, context).unwrap_or_default(),
+        response: response::lower(&section, context).unwrap_or_default(),
+        rpc: None,
+    }
+}
+
+/// Returns the names that are declared under `keys`.
+pub(super) fn names<'tree>(backend: &Section<'tree>, keys: &[&str]) -> BTreeSet<&'tree str> {
+    keys.iter()
+        .filter_map(|key| match &backend.entry(key)?.value.value {
+            Value::Mapping(entries) => Some(entries),
+            _ => None,
+        })
+        .flatten()
+        .map(|entry| entry.key.as_ref())
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! `_dadl_mcp` at the top of the file: what dadl-mcp understands beyond DADL.
+//!
+//! Other programs ignore keys that begin with `_`; `docs/extensions.md` describes this one.
+
+use std::collections::BTreeMap;
+
+use dadl_text::names::Meant;
+use http::{HeaderName, HeaderValue};
+
+use super::{
+    auth_rules,
+    context::{Context, Section},
+    document, entries, events, fit, requests, rules, settles, switch, task,
+};
+use crate::{code, model::Descriptor};
+
+const KEY: &str = "_dadl_mcp";
+
+const KEYS: &[&str] = &[
+    "auth",
+    "base_path",
+    "choices",
+    "entries",
+    "errors",
+    "events",
+    "enforced",
+    "filters",
+    "fit",
+    "members",
+    "omit_false",
+    "private",
+    "rate_limit",
+    "requests",
+    "settles",
+    "switch",
+    "tasks",
+    "unlisted_params",
+    "uploads",
+    "values",
+];
+
+/// Reads the extension into `descriptor`; `backend` is the section that the rest of it is from, and
+/// `headers` are those that every request has.
+pub(super) fn lower<'tree>(
+    top: &Section<'tree>,
+    backend: &Section<'tree>,
+    headers: &[(HeaderName, HeaderValue)],
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    let Some(extension) = context.subsection(top, KEY, KEYS) else { return };
+    context.is_extension = true;
+    if let Some(path) = rules::base_path(&extension, context) {
+        descriptor.base_path = Some(path);
+    }
+    descriptor.auth_rules = auth_rules::lower(&extension, headers, descriptor, context);
+    requests::lower(&extension, descriptor, context);
+    descriptor.unlisted_params = unlisted_params(&extension, descriptor, context);
+    rules::lower(&extension, descriptor, context);
+    descriptor.switch = switch::lower(&extension, descriptor, context);
+    descriptor.events = events::lower(&extension, descriptor, context);
+    super::uploads::lower(&extension, descriptor, context);
+    super::values::lower(&extension, descriptor, context);
+    super::filters::lower(&extension, descriptor, context);
+    descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
+    descriptor.settles = settles::lower(&extension, backend, &descriptor.tools, context);
+    let names = document::names(backend, &["tools"]);
+    let known = task::Known { tools: &descriptor.tools, names };
+    descriptor.entries = entries::lower(&extension, &known, context);
+    private(&extension, descriptor, context);
+    descriptor.fit = fit::lower(&extension, descriptor, context);
+    context.is_extension = false;
+}
+
+/// Reads the names of tools whose answers go to a private file and to nobody.
+fn private<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &mut Descriptor,
+    context: &mut Context<'tree>,
+) {
+    for text in context.texts(extension, "private") {
+        if let Some(tool) = descriptor.tools.iter_mut().find(|tool| tool.name == text.value) {
+            tool.response.is_private = true;
+            continue;
+        }
+        let names = descriptor.tools.iter().map(|tool| tool.name.as_str());
+        let meant = context.nearest_tool(text.value, names);
+        let message = format!("there is no tool `{}`", text.value);
+        // Whoever misspells it shows what nobody may see.
+        context.error(code::UNKNOWN_TOOL, &text.span, message).meant(meant);
+    }
+}
+
+/// Reads the names of parameters that hosts need not list.
+fn unlisted_params<'tree>(
+    extension: &Section<'tree>,
+    descriptor: &Descriptor,
+    context: &mut Context<'tree>,
+) -> Vec<String> {
+    // Whether a parameter of this name is required wherever there is one.
+    let mut required: BTreeMap<&str, bool> = BTreeMap::new();
+    for param in descriptor.tools.iter().flat_map(|tool| &tool.params) {
+        *required.entry(&param.name).or_insert(true) &= param.required;
+    }
+    let mut unlisted = Vec::new();
+    for text in context.texts(extension, "unlisted_params") {
+        let named = required.get(text.value);
+        let (message, help) = if named.is_none() {
+            let meant = context.nearest(text.value, required.keys().copied());
+            let message = format!("no tool has a parameter `{}`", text.value);
+            (message, meant.map(|meant| Meant(meant).to_string()))
+        } else if named == Some(&true) {
+            let message = format!("`{}` is required and cannot be unlisted", text.value);
+            (message, None)
+        } else {
+            unlisted.push(text.value.to_owned());
+            continue;
+        };
+        let finding = context.warning(code::UNLISTED_PARAM, &text.span, message);
+        if let Some(help) = help {
+            finding.help(help);
+        }
+    }
+    unlisted
+}

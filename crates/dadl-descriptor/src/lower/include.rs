@@ -1,0 +1,550 @@
+//! `includes`: fragments of other files, merged into the tree before it is lowered.
+//!
+//! DADL 0.2, section 11.2: a deep merge in which `overrides` win and lists are replaced, one level
+//! deep. The specification does not say what happens to a key that the file has itself. Here the
+//! file keeps it: what stands in a file holds, and a fragment fills in the rest.
+
+use std::{
+    collections::{HashMap, hash_map},
+    ops::Range,
+};
+
+use super::context::{Context, Place, Section};
+use crate::{
+    FolderError, code,
+    diagnostic::Diagnostic,
+    source::{MAX_BYTES, Source},
+    yaml::{self, Entry, MAX_NODES, Node, Value},
+};
+
+/// A file includes no more fragments than this.
+const MAX_INCLUDES: usize = 64;
+
+/// `merge_into` names no more keys than this; a deeper one is not DADL.
+const MAX_KEYS: usize = 16;
+
+/// The key that marks a fragment.
+const MARK: &str = "_fragment";
+
+/// Where the texts of fragments are in their source, or why one has no text; by the path that
+/// `includes` gives.
+pub(crate) type Fragments = HashMap<String, Result<Range<usize>, FolderError>>;
+
+/// Returns the paths that a file includes, each once.
+pub(crate) fn paths(root: &Node<'_>) -> Vec<String> {
+    let mut paths: Vec<String> = Vec::new();
+    for item in includes(root).take(MAX_INCLUDES) {
+        let Value::Mapping(keys) = &item.value else { continue };
+        let path = keys.iter().find(|entry| entry.key == "path").map(|entry| &entry.value.value);
+        if let Some(Value::String(path)) = path
+            && !paths.iter().any(|known| known == path)
+        {
+            paths.push(path.clone().into_owned());
+        }
+    }
+    paths
+}
+
+/// Puts the fragments behind the file in `source`; together they may be as large as one file.
+pub(crate) fn read(
+    paths: Vec<String>,
+    source: &mut Source,
+    read: &mut dyn FnMut(&str) -> Result<Source, FolderError>,
+) -> Fragments {
+    let mut room = MAX_BYTES;
+    let mut fragments = Fragments::new();
+    for path in paths {
+        let text = read(&path).and_then(|fragment| {
+            room = room.checked_sub(fragment.text().len()).ok_or(FolderError::NoRoom(MAX_BYTES))?;
+            Ok(source.append(&fragment))
+        });
+        fragments.insert(path, text);
+    }
+    fragments
+}
+
+/// Returns whether the tree is that of a fragment, which is no descriptor of its own.
+pub(super) fn is_fragment(entries: &[Entry<'_>]) -> bool {
+    entries.iter().any(|entry| entry.key == MARK && matches!(entry.value.value, Value::Bool(true)))
+}
+
+fn includes<'tree>(root: &'tree Node<'tree>) -> impl Iterator<Item = &'tree Node<'tree>> {
+    let entry = match &root.value {
+        Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "includes"),
+        _ => None,
+    };
+    let items = match entry.map(|entry| &entry.value.value) {
+        Some(Value::Sequence(items)) => items.as_slice(),
+        _ => &[],
+    };
+    items.iter()
+}
+
+/// What became of the includes of a file.
+pub(crate) enum Merged<'tree> {
+    /// There are none.
+    Nothing,
+    /// The tree with the fragments in it.
+    Tree(Node<'tree>),
+    /// At least one is missing; what it would have brought says nothing about the file.
+    Broken,
+}
+
+/// Merges the fragments into a copy of the tree.
+pub(crate) fn merge<'tree>(
+    root: &'tree Node<'tree>,
+    source: &'tree Source,
+    fragments: &'tree Fragments,
+    findings: &mut Vec<Diagnostic>,
+) -> Merged<'tree> {
+    let Value::Mapping(entries) = &root.value else { return Merged::Nothing };
+    if !entries.iter().any(|entry| entry.key == "includes") {
+        return Merged::Nothing;
+    }
+    let mut context = Context::new(source, root);
+    let mut merger = Merger { tree: root.clone(), parsed: HashMap::new(), room: MAX_NODES };
+    let mut whole = true;
+    let start = root.span.start..root.span.start;
+    if let Some(top) = context.open(root, &start, Place::Only("the file")) {
+        for (number, item) in context.items(&top, "includes").iter().enumerate() {
+            if number == MAX_INCLUDES {
+                let message = format!("a file can include {MAX_INCLUDES} fragments");
+                context.error(code::INCLUDE, &item.span, message);
+                whole = false;
+                break;
+            }
+            whole &= merger.include(item, fragments, &mut context).is_some();
+        }
+    }
+    findings.append(&mut context.findings);
+    if whole { Merged::Tree(merger.tree) } else { Merged::Broken }
+}
+
+struct Merger<'tree> {
+    tree: Node<'tree>,
+    /// The keys of each fragment; `None` when it cannot be used, which was said.
+    parsed: HashMap<&'tree str, Option<Vec<Entry<'tree>>>>,
+    /// How many values may still be added.
+    room: usize,
+}
+
+impl<'tree> Merger<'tree> {
+    /// Merges one include; `None` when that failed, with a finding.
+    fn include(
+        &mut self,
+        item: &'tree Node<'tree>,
+        fragments: &'tree Fragments,
+        context: &mut Context<'tree>,
+    ) -> Option<()> {
+        let place = Place::Only("an include");
+        let section =
+            context.section(item, &item.span, place, &["path", "merge_into", "overrides"])?;
+        let path = context.required_text(&section, "path");
+        let into = context.required_text(&section, "merge_into");
+        let overrides = overrides(&section, context);
+        let (path, into, overrides) = (path?, into?, overrides?);
+        let keys = self.fragment(path.value, &path.span, fragments, context)?;
+        let size: usize = keys.iter().chain(overrides).map(|entry| 1 + entry.value.size()).sum();
+        let Some(room) = self.room.checked_sub(size) else {
+            let message = format!("the fragments have more than {MAX_NODES} values together");
+            context.error(code::TOO_COMPLEX, &path.span, message);
+            return None;
+        };
+        self.room = room;
+        let names: Vec<&str> = into.value.split('.').collect();
+        let is_path = names.len() <= MAX_KEYS && names.iter().all(|name| !name.is_empty());
+        let first = names.first().copied().unwrap_or_default();
+        if !is_path || first == "includes" || first.starts_with('_') {
+            context
+                .error(
+                    code::MERGE_TARGET,
+                    &into.span,
+                    format!("`{}` is not a place for a fragment", into.value),
+                )
+                .help("name keys with dots between them, such as `backend.defaults.errors`");
+            return None;
+        }
+        match descend(&mut self.tree, &names, &into.span) {
+            Ok(target) => {
+                fill(target, keys);
+                replace(target, overrides.to_vec());
+                Some(())
+            }
+            Err(found) => {
+                context
+                    .error(
+                        code::MERGE_TARGET,
+                        &into.span,
+                        format!("`{}` leads to {found}, not to a mapping", into.value),
+                    )
+                    .label("a fragment is merged into a mapping");
+                None
+            }
+        }
+    }
+
+    /// Returns the keys of a fragment, those that begin with `_` left out.
+    fn fragment(
+        &mut self,
+        path: &'tree str,
+        span: &Range<usize>,
+        fragments: &'tree Fragments,
+        context: &mut Context<'tree>,
+    ) -> Option<Vec<Entry<'tree>>> {
+        let range = match fragments.get(path) {
+            Some(Ok(range)) => range,
+            missing => {
+                let reason = match missing {
+                    Some(Err(reason)) => reason.to_string(),
+                    _ => "its path is no text".to_owned(),
+                };
+                context
+                    .error(
+                        code::INCLUDE,
+                        span,
+                        format!("the fragment `{path}` cannot be read: {reason}"),
+                    )
+                    .help("write a path below the folder of this file, with `/` between names");
+                return None;
+            }
+        };
+        match self.parsed.entry(path) {
+            hash_map::Entry::Occupied(known) => known.get().clone(),
+            hash_map::Entry::Vacant(place) => place.insert(parse(path, range, context)).clone(),
+        }
+    }
+}
+
+/// Parses a fragment and checks that it is one.
+fn parse<'tree>(
+    path: &str,
+    range: &Range<usize>,
+    context: &mut Context<'tree>,
+) -> Option<Vec<Entry<'tree>>> {
+    let source: &'tree Source = context.source;
+    let text = source.text().get(range.clone()).unwrap_or_default();
+    let mut findings = Vec::new();
+    let root = yaml::parse(text, &mut findings);
+    for finding in &mut findings {
+        yaml::shift(&mut finding.span, range.start);
+    }
+    let broken = root.is_none() && !findings.is_empty();
+    context.findings.append(&mut findings);
+    if broken {
+        return None;
+    }
+    let start = range.start..range.start;
+    let Some(Node { value: Value::Mapping(mut entries), .. }) = root else {
+        context.error(code::FRAGMENT, &start, format!("the fragment `{path}` is not a mapping"));
+        return None;
+    };
+    for entry in &mut entries {
+        yaml::shift(&mut entry.key_span, range.start);
+        entry.value.shift(range.start);
+    }
+    if !is_fragment(&entries) {
+        context
+            .error(code::FRAGMENT, &start, format!("`{path}` is not marked as a fragment"))
+            .help("write `_fragment: true` at its top");
+        return None;
+    }
+    if let Some(nested) = entries.iter().find(|entry| entry.key == "includes") {
+        context
+            .error(code::FRAGMENT, &nested.key_span, "a fragment cannot include others")
+            .help("include both from the descriptor");
+        return None;
+    }
+    entries.retain(|entry| !entry.key.starts_with('_'));
+    Some(entries)
+}
+
+/// Returns the keys that win over those of the fragment; `None` when they are no mapping.
+fn overrides<'tree>(
+    section: &Section<'tree>,
+    context: &mut Context<'tree>,
+) -> Option<&'tree [Entry<'tree>]> {
+    let Some(entry) = section.entry("overrides") else { return Some(&[]) };
+    match &entry.value.value {
+        Value::Mapping(entries) => Some(entries),
+        Value::Null => Some(&[]),
+        _ => {
+            context.wrong_type(&entry.value, "`overrides`", "a mapping");
+            None
+        }
+    }
+}
+
+/// Returns the keys of the mapping that `names` leads to, making what is not there; the error is
+/// the kind of value that is in the way.
+fn descend<'node, 'tree>(
+    mut node: &'node mut Node<'tree>,
+    names: &[&'tree str],
+    span: &Range<usize>,
+) -> Result<&'node mut Vec<Entry<'tree>>, &'static str> {
+    for name in names {
+        let entries = mapping(node)?;
+        let at = entries.iter().position(|entry| entry.key == *name).unwrap_or(entries.len());
+        if at == entries.len() {
+            entries.push(Entry {
+                key: (*name).into(),
+                key_span: span.clone(),
+                value: Node { value: Value::Null, span: span.clone() },
+            });
+        }
+        node = entries.get_mut(at).map(|entry| &mut entry.value).ok_or("nothing")?;
+    }
+    mapping(node)
+}
+
+/// Returns the entries of a mapping; a key without a value becomes one.
+fn mapping<'node, 'tree>(
+    node: &'node mut Node<'tree>,
+) -> Result<&'node mut Vec<Entry<'tree>>, &'static str> {
+    if matches!(node.value, Value::Null) {
+        node.value = Value::Mapping(Vec::new());
+    }
+    let kind = node.kind();
+    match &mut node.value {
+        Value::Mapping(entries) => Ok(entries),
+        _ => Err(kind),
+    }
+}
+
+/// Adds what `target` does not have; a key without a value counts as not there.
+fn fill<'tree>(target: &mut Vec<Entry<'tree>>, fragment: Vec<Entry<'tree>>) {
+    combine(target, fragment, &|own, other| {
+        if matches!(own.value, Value::Null) {
+            *own = other;
+        }
+    });
+}
+
+/// Puts `overrides` in the place of what `target` has.
+fn replace<'tree>(target: &mut Vec<Entry<'tree>>, overrides: Vec<Entry<'tree>>) {
+    combine(target, overrides, &|own, other| *own = other);
+}
+
+/// Merges deeply; `settle` decides about values of which one at least is no mapping.
+fn combine<'tree>(
+    target: &mut Vec<Entry<'tree>>,
+    others: Vec<Entry<'tree>>,
+    settle: &dyn Fn(&mut Node<'tree>, Node<'tree>),
+) {
+    let places: HashMap<String, usize> =
+        target.iter().enumerate().map(|(at, entry)| (entry.key.to_string(), at)).collect();
+    for other in others {
+        let own = places.get(other.key.as_ref()).and_then(|at| target.get_mut(*at));
+        match own {
+            None => target.push(other),
+            Some(own) => match (&mut own.value.value, other.value) {
+                (Value::Mapping(own), Node { value: Value::Mapping(others), .. }) => {
+                    combine(own, others, settle);
+                }
+                (_, other) => settle(&mut own.value, other),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{FolderError, Loaded, load, load_with, model::Tool, source::Source};
+
+    const BACKEND: &str = "\
+backend:
+  name: example
+  type: rest
+  description: An example.
+  auth: {type: bearer, credential: token}
+  tools:
+    get: {method: GET, path: /x, description: Reads.}
+";
+
+    /// Loads a file with these includes, beside these fragments.
+    fn loaded(includes: &str, backend: &str, fragments: &[(&str, &str)]) -> (Source, Loaded) {
+        let text =
+            format!("spec: https://dadl.ai/spec/dadl-spec-v0.2\nincludes: {includes}\n{backend}");
+        load_with(Source::new("main.dadl", text), &mut Beside(fragments))
+    }
+
+    struct Beside<'a>(&'a [(&'a str, &'a str)]);
+
+    impl crate::Files for Beside<'_> {
+        fn fragment(&mut self, path: &str) -> Result<Source, FolderError> {
+            let found = self.0.iter().find(|(name, _)| *name == path);
+            let missing =
+                || FolderError::Unreadable(std::io::Error::other("there is no such file"));
+            let (name, text) = found.ok_or_else(missing)?;
+            Ok(Source::new(*name, *text))
+        }
+    }
+
+    /// Returns `file:line code: message` for each finding.
+    fn findings(includes: &str, backend: &str, fragments: &[(&str, &str)]) -> Vec<String> {
+        let (source, loaded) = loaded(includes, backend, fragments);
+        let show = |it: &crate::diagnostic::Diagnostic| {
+            let (name, at) = (source.name_at(it.span.start), source.position(it.span.start));
+            format!("{name}:{} {}: {}", at.line, it.code.0, it.message)
+        };
+        loaded.diagnostics.iter().map(show).collect()
+    }
+
+    fn tools(includes: &str, backend: &str, fragments: &[(&str, &str)]) -> Vec<Tool> {
+        let (_, loaded) = loaded(includes, backend, fragments);
+        loaded.descriptor.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics)).tools
+    }
+
+    const ERRORS: &str = "\
+# Shared by several files.
+_fragment: true
+_statuses: &again [429]
+format: text
+retry_on: *again
+retry_strategy: {max_retries: 7, backoff: fixed}
+";
+
+    #[test]
+    fn a_fragment_fills_in_what_the_file_does_not_say() {
+        let includes = "[{path: e, merge_into: backend.defaults.errors}]";
+        let own =
+            "  defaults: {errors: {retry_on: [503, 502], retry_strategy: {max_retries: 1}}}\n";
+        let tools = tools(includes, &format!("{BACKEND}{own}"), &[("e", ERRORS)]);
+        let errors = &tools[0].errors;
+        assert_eq!(errors.retry_on, [503, 502], "lists are not joined");
+        assert_eq!(errors.retry.max_retries, 1);
+        assert_eq!(errors.retry.backoff, crate::model::Backoff::Fixed);
+        assert_eq!(errors.format, crate::model::ErrorFormat::Text);
+    }
+
+    #[test]
+    fn overrides_win() {
+        let includes = "[{path: e, merge_into: backend.defaults.errors, \
+                        overrides: {retry_strategy: {max_retries: 2}, retry_on: [500]}}]";
+        let own = "  defaults: {errors: {retry_strategy: {max_retries: 1}}}\n";
+        let tools = tools(includes, &format!("{BACKEND}{own}"), &[("e", ERRORS)]);
+        assert_eq!(tools[0].errors.retry.max_retries, 2);
+        assert_eq!(tools[0].errors.retry_on, [500]);
+    }
+
+    #[test]
+    fn one_fragment_can_be_included_twice() {
+        let more = "_fragment: true\nput: {method: PUT, path: /y, description: Writes.}\n";
+        let includes = "[{path: e, merge_into: backend.tools.get.errors}, \
+                        {path: m, merge_into: backend.tools}, \
+                        {path: e, merge_into: backend.tools.put.errors}]";
+        let tools = tools(includes, BACKEND, &[("e", ERRORS), ("m", more)]);
+        let retries: Vec<u32> = tools.iter().map(|tool| tool.errors.retry.max_retries).collect();
+        assert_eq!(retries, [7, 7]);
+    }
+
+    #[test]
+    fn findings_are_in_the_file_that_has_them() {
+        let fragment = "_fragment: true\nput:\n  method: PUT\n  path: /{id}\n  description: W.\n";
+        let found =
+            findings("[{path: a/m, merge_into: backend.tools}]", BACKEND, &[("a/m", fragment)]);
+        assert_eq!(found, ["a/m:4 D301: the placeholder `{id}` has no path parameter"]);
+        let twice = "_fragment: true\na: 1\na: 2\n";
+        let found =
+            findings("[{path: m, merge_into: backend.hints.get}]", BACKEND, &[("m", twice)]);
+        assert_eq!(found, ["m:3 D003: the key `a` occurs twice"]);
+    }
+
+    #[test]
+    fn what_cannot_be_merged_is_said() {
+        let fragments: &[(&str, &str)] = &[
+            ("ok", "_fragment: true\na: b\n"),
+            ("list", "[1]"),
+            ("empty", ""),
+            ("unmarked", "a: b"),
+            ("nested", "_fragment: true\nincludes: []\n"),
+            ("broken", "_fragment: true\na: [\n"),
+        ];
+        for (include, expected) in [
+            (
+                "path: none, merge_into: backend",
+                "main.dadl:2 D110: the fragment `none` cannot be read: there is no such file",
+            ),
+            (
+                "path: list, merge_into: backend",
+                "list:1 D112: the fragment `list` is not a mapping",
+            ),
+            (
+                "path: empty, merge_into: backend",
+                "empty:1 D112: the fragment `empty` is not a mapping",
+            ),
+            (
+                "path: unmarked, merge_into: backend",
+                "unmarked:1 D112: `unmarked` is not marked as a fragment",
+            ),
+            (
+                "path: nested, merge_into: backend",
+                "nested:2 D112: a fragment cannot include others",
+            ),
+            (
+                "path: broken, merge_into: backend",
+                "broken:2 D002: a bracket or brace has no partner",
+            ),
+            (
+                "path: ok, merge_into: backend.name.x",
+                "main.dadl:2 D111: `backend.name.x` leads to text, not to a mapping",
+            ),
+            (
+                "path: ok, merge_into: backend..x",
+                "main.dadl:2 D111: `backend..x` is not a place for a fragment",
+            ),
+            (
+                "path: ok, merge_into: includes.x",
+                "main.dadl:2 D111: `includes.x` is not a place for a fragment",
+            ),
+            ("path: ok", "main.dadl:2 D009: an include has no `merge_into`"),
+            (
+                "path: ok, merge_into: backend, overrides: 1",
+                "main.dadl:2 D006: `overrides` must be a mapping, not a number",
+            ),
+        ] {
+            let found = findings(&format!("[{{{include}}}]"), BACKEND, fragments);
+            assert_eq!(found, [expected]);
+        }
+    }
+
+    #[test]
+    fn many_includes_are_bounded() {
+        let many = "{path: ok, merge_into: backend.hints.get},".repeat(70);
+        let found = findings(&format!("[{many}]"), BACKEND, &[("ok", "_fragment: true\na: b\n")]);
+        assert_eq!(found, ["main.dadl:2 D110: a file can include 64 fragments"]);
+        let list = format!("_fragment: true\n_a: &a [{}]\nx: *a\n", "0,".repeat(100_000));
+        let three: String =
+            (0..5).map(|n| format!("{{path: l, merge_into: backend.hints.g{n}}},")).collect();
+        let found = findings(&format!("[{three}]"), BACKEND, &[("l", &list)]);
+        assert!(found[0].contains("D004: the fragments have more than 400000 values"), "{found:?}");
+    }
+
+    #[test]
+    fn a_text_without_folder_includes_nothing_and_a_fragment_is_no_descriptor() {
+        let text = format!("includes: [{{path: a, merge_into: backend}}]\n{BACKEND}");
+        let found = load(&Source::new("t", text)).diagnostics;
+        assert_eq!(found[0].message, "the fragment `a` cannot be read: this text has no folder");
+        let found = load(&Source::new("t", ERRORS)).diagnostics;
+        assert_eq!(found[0].message, "this is a fragment, not a descriptor");
+        assert_eq!(found.len(), 1);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..proptest::prelude::ProptestConfig::default()
+        })]
+
+        #[test]
+        fn no_fragment_makes_it_panic(
+            fragment in "(_fragment: true\n)?[-a-c0-9{}\\[\\]:,&*#|>'\"!\\n ]{0,60}",
+            into in "(backend|backend\\.tools|[a-z.]{0,12})",
+        ) {
+            let includes = format!("[{{path: f, merge_into: '{into}'}}]");
+            let (source, loaded) = loaded(&includes, BACKEND, &[("f", &fragment)]);
+            for finding in &loaded.diagnostics {
+                assert!(source.text().get(finding.span.clone()).is_some(), "{finding:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! YAML text as a tree whose nodes know their bytes.
+//!
+//! The tree is built from the events of the parser below `serde_saphyr` and not through serde:
+//! serde knows neither where a key is nor where a value ends, stops at the first duplicate key
+//! and merges `<<` without a word, and all of that is what findings are about. Plain scalars
+//! follow the core schema of YAML 1.2 (section 10.3.2), so `on` and `yes` are text.
+//!
+//! **Invariant:** any text gives a tree or findings, in bounded time and space. Aliases are
+//! copied, but the copies count toward [`MAX_NODES`].
+
+mod problem;
+mod scalar;
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use serde_json::Number;
+use serde_saphyr::granit_parser::{self as parser, Event, ScalarStyle};
+
+use problem::{not_yaml, syntax_error, too_complex};
+use scalar::resolve_plain;
+
+use super::{
+    code,
+    diagnostic::{Diagnostic, Severity},
+};
+
+/// The largest known descriptor has a tenth of this.
+pub const MAX_NODES: usize = 400_000;
+
+/// DADL nests ten levels; schemas under `types` may add some.
+const MAX_DEPTH: usize = 64;
+
+/// A value and the bytes that it is written in.
+#[derive(Debug, Clone)]
+pub struct Node<'text> {
+    /// What it is.
+    pub value: Value<'text>,
+    /// Its bytes in the source.
+    pub span: Range<usize>,
+}
+
+/// A YAML value, resolved by the core schema.
+#[derive(Debug, Clone)]
+pub enum Value<'text> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// Keys with their values, as the file lists them.
+    Mapping(Vec<Entry<'text>>),
+    /// Nothing.
+    Null,
+    /// The text is kept because `3.0` and `1.10` are versions where text is wanted.
+    Number(Number, Cow<'text, str>),
+    /// A list.
+    Sequence(Vec<Node<'text>>),
+    /// Text.
+    String(Cow<'text, str>),
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub struct Entry<'text> {
+    /// The key as text.
+    pub key: Cow<'text, str>,
+    /// The bytes of the key.
+    pub key_span: Range<usize>,
+    /// What it stands for.
+    pub value: Node<'text>,
+}
+
+impl<'text> Node<'text> {
+    /// Returns whether two trees hold the same, wherever and however it is written.
+    pub(crate) fn is_same(&self, other: &Node<'_>) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Mapping(left), Value::Mapping(right)) => {
+                left.len() == right.len()
+                    && left.iter().zip(right).all(|(left, right)| {
+                        left.key == right.key && left.value.is_same(&right.value)
+                    })
+            }
+            (Value::Sequence(left), Value::Sequence(right)) => {
+                left.len() == right.len()
+                    && left.iter().zip(right).all(|(left, right)| left.is_same(right))
+            }
+            (Value::Bool(left), Value::Bool(right)) => left == right,
+            (Value::Null, Value::Null) => true,
+            (Value::Number(_, left), Value::Number(_, right)) => left == right,
+            (Value::String(left), Value::String(right)) => left == right,
+            _ => false,
+        }
+    }
+
+    /// Returns the value under `key` when this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// Returns the entries of a mapping, and none of anything else.
+    pub fn entries(&self) -> &[Entry<'text>] {
+        match &self.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Returns the value when it is text.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the kind of the value with its article, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Bool(_) => "a boolean",
+            Value::Mapping(_) => "a mapping",
+            Value::Null => "nothing",
+            Value::Number(..) => "a number",
+            Value::Sequence(_) => "a list",
+            Value::String(_) => "text",
+        }
+    }
+
+    /// Returns the value as JSON; DADL defaults and hints are JSON values.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Bool(value) => (*value).into(),
+            Value::Mapping(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone().into_owned(), entry.value.to_json()))
+                .collect(),
+            Value::Null => serde_json::Value::Null,
+            Value::Number(number, _) => number.clone().into(),
+            Value::Sequence(items) => items.iter().map(Node::to_json).collect(),
+            Value::String(text) => text.as_ref().into(),
+        }
+    }
+
+    /// Moves all spans by `offset`: the text of a fragment is not at the start of its source.
+    pub(crate) fn shift(&mut self, offset: usize) {
+        shift(&mut self.span, offset);
+        match &mut self.value {
+            Value::Mapping(entries) => {
+                for entry in entries {
+                    shift(&mut entry.key_span, offset);
+                    entry.value.shift(offset);
+                }
+            }
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.shift(offset)),
+            _ => {}
+        }
+    }
+
+    /// Returns about how many bytes a checked copy of the value takes.
+    pub(crate) fn weight(&self) -> usize {
+        const NODE: usize = 64;
+        match &self.value {
+            Value::Mapping(entries) => entries
+                .iter()
+                .fold(NODE, |sum, entry| sum + NODE + entry.key.len() + entry.value.weight()),
+            Value::Sequence(items) => items.iter().fold(NODE, |sum, item| sum + item.weight()),
+            Value::String(text) | Value::Number(_, text) => NODE + text.len(),
+            Value::Bool(_) | Value::Null => NODE,
+        }
+    }
+
+    /// Returns what a copy of the value counts: its nodes, and more for long texts, which the
+    /// checked descriptor copies as well.
+    pub(crate) fn size(&self) -> usize {
+        let text = |text: &Cow<'_, str>| text.len() / 64;
+        1 + match &self.value {
+            Value::Mapping(entries) => {
+                entries.iter().map(|entry| 1 + text(&entry.key) + entry.value.size()).sum()
+            }
+            Value::Sequence(items) => items.iter().map(Node::size).sum(),
+            Value::String(value) => text(value),
+            _ => 0,
+        }
+    }
+}
+
+/// Moves `span` by `offset`.
+pub(crate) fn shift(span: &mut Range<usize>, offset: usize) {
+    span.start += offset;
+    span.end += offset;
+}
+
+/// Parses `text`; without a tree, the last finding says why.
+pub fn parse<'text>(text: &'text str, findings: &mut Vec<Diagnostic>) -> Option<Node<'text>> {
+    let mut options = parser::Options::default();
+    options.set_emit_comments(false);
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
+    let mut builder = Builder::new(text, findings);
+    for event in parser::Parser::new_from_str_with_options(text, options) {
+        let step = match event {
+            Ok((event, span)) => builder.take(event, span.byte_range().unwrap_or_default()),
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+                Err(syntax_error(error.kind(), at..at))
+            }
+        };
+        if let Err(finding) = step {
+            builder.findings.push(finding);
+            return None;
+        }
+    }
+    builder.root
+}
+
+/// The tree while it grows.
+struct Builder<'text, 'findings> {
+    text: &'text str,
+    findings: &'findings mut Vec<Diagnostic>,
+    open: Vec<Open<'text>>,
+    anchors: HashMap<usize, (Node<'text>, usize)>,
+    nodes: usize,
+    documents: usize,
+    root: Option<Node<'text>>,
+}
+
+/// A collection whose end has not come yet.
+struct Open<'text> {
+    start: usize,
+    anchor: usize,
+    content: Content<'text>,
+}
+
+/// The members of a collection so far.
+enum Content<'text> {
+    Mapping {
+        entries: Vec<Entry<'text>>,
+        /// Where each key is in `entries`, once there are enough to make a search slow.
+        index: HashMap<Cow<'text, str>, usize>,
+        key: Option<(Cow<'text, str>, Range<usize>)>,
+        merges: Vec<Node<'text>>,
+    },
+    Sequence(Vec<Node<'text>>),
+}
+
+/// Up to here a mapping is searched from the start: hashing costs more.
+const SMALL_MAPPING: usize = 12;
+
+type Step = Result<(), Diagnostic>;
+
+impl<'text, 'findings> Builder<'text, 'findings> {
+    fn new(text: &'text str, findings: &'findings mut Vec<Diagnostic>) -> Self {
+        Self {
+            text,
+            findings,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            documents: 0,
+            root: None,
+        }
+    }
+
+    /// Takes one event; the error is a reason to stop.
+    fn take(&mut self, event: Event<'text>, span: Range<usize>) -> Step {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    let message = "a descriptor is a single YAML document".to_owned();
+                    return Err(not_yaml(message, span, "a second document begins here"));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = match tag {
+                    Some(tag) if tag.suffix() != "str" => resolve_plain(text),
+                    Some(_) => Value::String(text),
+                    None if style == ScalarStyle::Plain => resolve_plain(text),
+                    None => Value::String(text),
+                };
+                let span = self.trim(span);
+                let node = Node { value, span };
+                self.add(node, anchor, 1)?;
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                self.open(span.start, anchor, Content::Sequence(Vec::new()))?;
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let content = Content::Mapping {
+                    entries: Vec::new(),
+                    index: HashMap::new(),
+                    key: None,
+                    merges: Vec::new(),
+                };
+                self.open(span.start, anchor, content)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span.end)?,
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor) else {
+                    // The anchor belongs to a collection that is still open.
+                    let message = "an alias refers to a value that contains it".to_owned();
+                    return Err(not_yaml(message, span, "refers to itself"));
+                };
+                let (node, size) = (node.clone(), *size);
+                self.add(node, 0, size)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Cuts the line break and the spaces that a block scalar ends in.
+    fn trim(&self, span: Range<usize>) -> Range<usize> {
+        let text = self.text.get(span.clone()).unwrap_or_default();
+        span.start..span.start + text.trim_end().len()
+    }
+
+    fn open(&mut self, start: usize, anchor: usize, content: Content<'text>) -> Step {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(too_complex(
+                format!("values nest more than {MAX_DEPTH} levels deep"),
+                start..start,
+            ));
+        }
+        self.open.push(Open { start, anchor, content });
+        Ok(())
+    }
+
+    fn close(&mut self, end: usize) -> Step {
+        let Some(Open { start, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let value = match content {
+            Content::Sequence(items) => Value::Sequence(items),
+            Content::Mapping { mut entries, merges, .. } => {
+                if !merges.is_empty() {
+                    merge(&mut entries, merges);
+                }
+                Value::Mapping(entries)
+            }
+        };
+        let span = self.trim(start..end);
+        self.add(Node { value, span }, anchor, 1)
+    }
+
+    /// Puts a finished node where it belongs; `size` is what it adds to the count.
+    fn add(&mut self, node: Node<'text>, anchor: usize, size: usize) -> Step {
+        self.nodes += size;
+        if self.nodes > MAX_NODES {
+            let message = format!("the file has more than {MAX_NODES} values, aliases expanded");
+            return Err(too_complex(message, node.span));
+        }
+        if anchor != 0 {
+            let size = node.size();
+            self.nodes += size;
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open { content: Content::Sequence(items), .. }) => items.push(node),
+            Some(Open { content: Content::Mapping { entries, index, key, merges }, .. }) => {
+                let Some((name, key_span)) = key.take() else {
+                    *key = Some(key_text(node)?);
+                    return Ok(());
+                };
+                if name == "<<" {
+                    self.findings.push(Diagnostic {
+                        code: code::MERGE_KEY,
+                        severity: Severity::Warning,
+                        message: "`<<` merges one level only".to_owned(),
+                        span: key_span,
+                        label: "merges the keys of another mapping".to_owned(),
+                        help: Some(
+                            "write the keys out, or alias the whole value (`key: *anchor`)"
+                                .to_owned(),
+                        ),
+                        fix: None,
+                    });
+                    merges.push(node);
+                } else if position(entries, index, &name).is_some() {
+                    self.findings.push(Diagnostic {
+                        code: code::DUPLICATE_KEY,
+                        severity: Severity::Error,
+                        message: format!("the key `{name}` occurs twice"),
+                        span: key_span,
+                        label: "the same mapping has this key above".to_owned(),
+                        help: Some("remove or rename one of the two".to_owned()),
+                        fix: None,
+                    });
+                } else {
+                    if entries.len() >= SMALL_MAPPING {
+                        if index.is_empty() {
+                            index.extend(
+                                entries.iter().enumerate().map(|(at, e)| (e.key.clone(), at)),
+                            );
+                        }
+                        index.insert(name.clone(), entries.len());
+                    }
+                    entries.push(Entry { key: name, key_span, value: node });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns where `name` is among `entries`.
+fn position(
+    entries: &[Entry<'_>],
+    index: &HashMap<Cow<'_, str>, usize>,
+    name: &str,
+) -> Option<usize> {
+    if index.is_empty() {
+        entries.iter().position(|entry| entry.key == name)
+    } else {
+        index.get(name).copied()
+    }
+}
+
+/// Adds the keys of `merges` that are not there yet; the first mapping that has a key wins.
+fn merge<'text>(entries: &mut Vec<Entry<'text>>, merges: Vec<Node<'text>>) {
+    let mut known: HashSet<Cow<'text, str>> =
+        entries.iter().map(|entry| entry.key.clone()).collect();
+    let mut add = |value: Value<'text>| {
+        if let Value::Mapping(others) = value {
+            for other in others {
+                if known.insert(other.key.clone()) {
+                    entries.push(other);
+                }
+            }
+        }
+    };
+    for merged in merges {
+        match merged.value {
+            Value::Sequence(items) => items.into_iter().for_each(|item| add(item.value)),
+            value => add(value),
+        }
+    }
+}
+
+/// Returns a node as the text of a key: YAML allows any value there, DADL scalars.
+fn key_text(node: Node<'_>) -> Result<(Cow<'_, str>, Range<usize>), Diagnostic> {
+    let text = match node.value {
+        Value::String(text) | Value::Number(_, text) => text,
+        Value::Bool(true) => Cow::Borrowed("true"),
+        Value::Bool(false) => Cow::Borrowed("false"),
+        Value::Null => Cow::Borrowed("null"),
+        Value::Mapping(_) | Value::Sequence(_) => {
+            let message = "a key must be a single value".to_owned();
+            return Err(not_yaml(message, node.span, "this key is a collection"));
+        }
+    };
+    Ok((text, node.span))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn tree(text: &str) -> Node<'_> {
+        let mut findings = Vec::new();
+        let node = parse(text, &mut findings);
+        node.unwrap_or_else(|| panic!("{findings:?}"))
+    }
+
+    fn json(text: &str) -> serde_json::Value {
+        tree(text).to_json()
+    }
+
+    /// Returns the findings as `code text: message`.
+    fn findings(text: &str) -> Vec<String> {
+        let mut findings = Vec::new();
+        parse(text, &mut findings);
+        let show = |it: &Diagnostic| {
+            let marked = text.get(it.span.clone()).unwrap_or("?");
+            format!("{} {marked}: {}", it.code.0, it.message)
+        };
+        findings.iter().map(show).collect()
+    }
+
+    /// Returns the text of the value under `key` as the file has it.
+    fn written<'text>(text: &'text str, key: &str) -> &'text str {
+        let Value::Mapping(entries) = tree(text).value else { panic!("no mapping") };
+        let entry = entries.iter().find(|entry| entry.key == key).unwrap();
+        assert_eq!(text[entry.key_span.clone()].trim_matches(['"', '\'']), key);
+        &text[entry.value.span.clone()]
+    }
+
+    #[test]
+    fn resolves_scalars_by_the_core_schema() {
+        let text = "[null, ~, true, False, on, yes, 1, -2, +3, 0x10, 0o17, 1.5, .5, 1e3, 012]";
+        let expected =
+            json!([null, null, true, false, "on", "yes", 1, -2, 3, 16, 15, 1.5, 0.5, 1000.0, 12]);
+        assert_eq!(json(text), expected);
+        let text = "['1', \"true\", .inf, .nan, 1_000, 1:30, 2026-05-02, 1.2.3, -, e3, !!str 5]";
+        let expected = json!([
+            "1",
+            "true",
+            ".inf",
+            ".nan",
+            "1_000",
+            "1:30",
+            "2026-05-02",
+            "1.2.3",
+            "-",
+            "e3",
+            "5"
+        ]);
+        assert_eq!(json(&text.replace(" -,", " '-',")), expected);
+        assert_eq!(json("18446744073709551615"), json!(18_446_744_073_709_551_615_u64));
+    }
+
+    #[test]
+    fn keeps_the_text_of_numbers() {
+        assert!(matches!(tree("1.10").value, Value::Number(_, text) if text == "1.10"));
+    }
+
+    #[test]
+    fn knows_where_keys_and_values_are() {
+        assert_eq!(written("a: 1\nb:   text here # c\nc: 2\n", "b"), "text here");
+        assert_eq!(written("\"a\": 'it''s'\n", "a"), "'it''s'");
+        assert_eq!(written("ä: ö\nb: ü\n", "b"), "ü");
+        assert_eq!(written("a: {b: [1, 2]}\nc: 3\n", "a"), "{b: [1, 2]}");
+        assert_eq!(written("a:\n  - x\n  - y\n\nc: 3\n", "a"), "- x\n  - y");
+        let block = written("a: |\n  one\n  two\n\nc: 3\n", "a");
+        assert!(block.contains("one") && block.ends_with("two"), "{block:?}");
+    }
+
+    #[test]
+    fn reports_every_duplicate_key() {
+        let expected = ["D003 a: the key `a` occurs twice", "D003 'b': the key `b` occurs twice"];
+        assert_eq!(findings("a: 1\nb: 2\na: 3\n'b': 4\n"), expected);
+        let many: String = (0..40).map(|number| format!("k{number}: 1\n")).collect();
+        assert_eq!(findings(&format!("{many}k7: 1\nk39: 1\n")).len(), 2);
+        assert_eq!(findings("404: a\n'404': b\n").len(), 1, "keys are compared as text");
+    }
+
+    #[test]
+    fn merges_one_level_and_says_so() {
+        let text = "b: &b {x: 1, y: {z: 1}}\nc: &c {x: 2, w: 2}\na: {<<: [*b, *c], y: 3}\n";
+        assert_eq!(json(text)["a"], json!({"y": 3, "x": 1, "w": 2}));
+        assert_eq!(findings(text), ["D005 <<: `<<` merges one level only"]);
+    }
+
+    #[test]
+    fn aliases_copy_whole_values() {
+        assert_eq!(json("a: &x {b: [1]}\nc: *x\n")["c"], json!({"b": [1]}));
+    }
+
+    #[test]
+    fn refuses_what_is_no_single_document() {
+        for text in [
+            "a: b: c",
+            "a: [1",
+            "a: \"x",
+            "a:\n\tb: 1",
+            "a: *nope",
+            "a: 1\n---\nb: 2\n",
+            "[1]: 2",
+            "a: &a [*a]",
+            "a: @x",
+            "a: \"\\q\"",
+            "- a\nb: 1\n",
+        ] {
+            let found = findings(text);
+            assert!(found.last().is_some_and(|it| it.starts_with("D002")), "{text:?}: {found:?}");
+        }
+    }
+}

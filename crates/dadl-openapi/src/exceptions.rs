@@ -1,0 +1,271 @@
+//! Differences that somebody has looked at, each with the reason why it stays.
+
+use std::fmt;
+
+use dadl_descriptor::yaml::{self, Entry, Node, Value};
+use thiserror::Error;
+
+use super::{
+    drift::{Difference, What},
+    pattern::{Pattern, PatternError},
+};
+
+/// Larger files are not read, in bytes.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// So many exceptions a file may have.
+const MAX_EXCEPTIONS: usize = 2_000;
+
+/// A file of exceptions.
+#[derive(Debug, Default)]
+pub struct Exceptions {
+    list: Vec<Exception>,
+}
+
+/// One exception: what is given must fit.
+#[derive(Debug)]
+pub struct Exception {
+    /// The line that it begins on, from 1.
+    pub line: usize,
+    /// Why the difference stays.
+    pub reason: String,
+    /// What differs; anything if empty.
+    what: Vec<What>,
+    operation: Option<Pattern>,
+    tool: Option<Pattern>,
+    parameter: Option<Pattern>,
+    message: Option<Pattern>,
+}
+
+/// One thing that is wrong with a file of exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{line}: {what}")]
+pub struct Problem {
+    /// The line that it is on, from 1.
+    pub line: usize,
+    /// What it is.
+    pub what: Wrong,
+}
+
+/// What can be wrong with a file of exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Wrong {
+    /// The file is not YAML.
+    #[error("{0}")]
+    Yaml(String),
+    /// Nothing reads this key.
+    #[error("unknown key `{0}`")]
+    Key(String),
+    /// There are more than anybody has a reason for.
+    #[error("more than {} exceptions", MAX_EXCEPTIONS)]
+    TooMany,
+    /// The file has something else.
+    #[error("the file needs a list under `exceptions`")]
+    NoList,
+    /// An item of the list is something else.
+    #[error("an exception is a mapping")]
+    NoMapping,
+    /// A text is no pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// A word is none of [`What`].
+    #[error("`{0}` is no difference; there are {known}", known = Known)]
+    Difference(String),
+    /// Nothing says why a difference stays.
+    #[error("an exception needs a `reason`")]
+    NoReason,
+    /// An exception for everything.
+    #[error(
+        "an exception needs at least one of `difference`, `operation`, `tool`, `parameter` or \
+         `message`"
+    )]
+    AboutNothing,
+}
+
+/// The words for all that can differ.
+struct Known;
+
+impl fmt::Display for Known {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<&str> = What::ALL.iter().map(|it| it.as_str()).collect();
+        formatter.write_str(&known.join(", "))
+    }
+}
+
+impl Wrong {
+    fn on(self, line: usize) -> Problem {
+        Problem { line, what: self }
+    }
+}
+
+/// What is left of the differences.
+#[derive(Debug, Default)]
+pub struct Judged<'a> {
+    /// Differences that no exception has, in their order.
+    pub left: Vec<&'a Difference>,
+    /// Differences that one has.
+    pub excepted: Vec<(&'a Difference, &'a Exception)>,
+    /// Exceptions that no difference needs.
+    pub stale: Vec<&'a Exception>,
+}
+
+impl Exceptions {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Says all that is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let mut findings = Vec::new();
+        let root = yaml::parse(text, &mut findings);
+        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let mut problems: Vec<Problem> = findings
+            .into_iter()
+            .map(|finding| Wrong::Yaml(finding.message).on(line(finding.span.start)))
+            .collect();
+        let Some(root) = root else {
+            if problems.is_empty() {
+                return Ok(Self::default());
+            }
+            return Err(problems);
+        };
+        let items = match &root.value {
+            Value::Null => return Ok(Self::default()),
+            Value::Mapping(entries) => {
+                for entry in entries.iter().filter(|entry| entry.key != "exceptions") {
+                    let unknown = Wrong::Key(entry.key.to_string());
+                    problems.push(unknown.on(line(entry.key_span.start)));
+                }
+                root.get("exceptions")
+            }
+            _ => None,
+        };
+        let mut list = Vec::new();
+        match items.map(|items| (&items.value, items.span.start)) {
+            Some((Value::Sequence(items), _)) => {
+                if items.len() > MAX_EXCEPTIONS {
+                    problems.push(Wrong::TooMany.on(1));
+                }
+                for item in items.iter().take(MAX_EXCEPTIONS) {
+                    match exception(item, line(item.span.start)) {
+                        Ok(exception) => list.push(exception),
+                        Err(found) => problems.extend(found),
+                    }
+                }
+            }
+            Some((Value::Null, _)) => {}
+            _ => problems.push(Wrong::NoList.on(1)),
+        }
+        if problems.is_empty() { Ok(Self { list }) } else { Err(problems) }
+    }
+
+    /// Sorts differences into those that an exception has and those that none has.
+    pub fn judge<'a>(&'a self, differences: &'a [Difference]) -> Judged<'a> {
+        let mut judged = Judged::default();
+        let mut used = vec![false; self.list.len()];
+        for difference in differences {
+            let mut found = None;
+            // One that several exceptions have keeps all of them fresh.
+            for (exception, used) in self.list.iter().zip(&mut used) {
+                if exception.fits(difference) {
+                    *used = true;
+                    found = found.or(Some(exception));
+                }
+            }
+            match found {
+                Some(exception) => judged.excepted.push((difference, exception)),
+                None => judged.left.push(difference),
+            }
+        }
+        judged.stale =
+            self.list.iter().zip(used).filter(|(_, used)| !used).map(|(it, _)| it).collect();
+        judged
+    }
+}
+
+impl Exception {
+    fn fits(&self, difference: &Difference) -> bool {
+        let matches = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
+            (None, _) => true,
+            (Some(pattern), Some(text)) => pattern.matches(text),
+            (Some(_), None) => false,
+        };
+        (self.what.is_empty() || self.what.contains(&difference.what))
+            && matches(&self.operation, Some(&difference.operation))
+            && matches(&self.tool, difference.tool.as_deref())
+            && matches(&self.parameter, difference.parameter.as_deref())
+            && matches(&self.message, Some(&difference.message))
+    }
+
+    /// Returns what it is about, in one line.
+    pub fn about(&self) -> String {
+        let mut parts: Vec<String> = self.what.iter().map(|what| what.to_string()).collect();
+        for (key, pattern) in [
+            ("operation", &self.operation),
+            ("tool", &self.tool),
+            ("parameter", &self.parameter),
+            ("message", &self.message),
+        ] {
+            parts.extend(pattern.as_ref().map(|pattern| format!("{key} {}", pattern.as_str())));
+        }
+        parts.join(", ")
+    }
+}
+
+fn exception(node: &Node<'_>, line: usize) -> Result<Exception, Vec<Problem>> {
+    let Value::Mapping(entries) = &node.value else {
+        return Err(vec![Wrong::NoMapping.on(line)]);
+    };
+    let mut problems = Vec::new();
+    let mut exception = Exception {
+        line,
+        reason: String::new(),
+        what: Vec::new(),
+        operation: None,
+        tool: None,
+        parameter: None,
+        message: None,
+    };
+    for Entry { key, value, .. } in entries {
+        let text = value.text().unwrap_or_default().trim();
+        let mut pattern = || match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(problem) => {
+                problems.push(Wrong::from(problem).on(line));
+                None
+            }
+        };
+        match key.as_ref() {
+            "reason" => exception.reason = text.to_owned(),
+            "operation" => exception.operation = pattern(),
+            "tool" => exception.tool = pattern(),
+            "parameter" => exception.parameter = pattern(),
+            "message" => exception.message = pattern(),
+            "difference" => {
+                let words: Vec<&str> = match &value.value {
+                    Value::Sequence(items) => items.iter().filter_map(Node::text).collect(),
+                    _ => vec![text],
+                };
+                for word in words {
+                    match What::ALL.iter().find(|what| what.as_str() == word) {
+                        Some(what) => exception.what.push(*what),
+                        None => problems.push(Wrong::Difference(word.to_owned()).on(line)),
+                    }
+                }
+            }
+            other => problems.push(Wrong::Key(other.to_owned()).on(line)),
+        }
+    }
+    if exception.reason.is_empty() {
+        problems.push(Wrong::NoReason.on(line));
+    }
+    let is_about_nothing = exception.what.is_empty()
+        && exception.operation.is_none()
+        && exception.tool.is_none()
+        && exception.parameter.is_none()
+        && exception.message.is_none();
+    if is_about_nothing {
+        problems.push(Wrong::AboutNothing.on(line));
+    }
+    if problems.is_empty() { Ok(exception) } else { Err(problems) }
+}

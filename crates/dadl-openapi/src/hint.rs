@@ -1,0 +1,283 @@
+//! What an API thinks of giving an operation to a model (`x-mcp-exposure`, `x-mcp`, ..).
+//!
+//! APIs mark operations for MCP servers of their own, for plugins and for agents, each in its way.
+//! Here these words are a hint for the access level: what a guess may not go below. Nothing lowers
+//! a guess, and only a plain no leaves an operation out.
+
+use std::fmt;
+
+use dadl_descriptor::model::Access;
+use serde_json::{Map, Value};
+
+/// The key whose words are known and whose every other word is taken for the strictest.
+pub(super) const EXPOSURE: &str = "x-mcp-exposure";
+
+/// Keys that say whether a model gets it at all.
+const GIVEN: [&str; 5] =
+    ["x-mcp", "x-mcp-enabled", "x-mcp-include", "x-mcp-expose", "x-speakeasy-mcp"];
+
+/// Keys that say that no model gets it.
+const WITHHELD: [&str; 5] =
+    ["x-mcp-ignore", "x-mcp-exclude", "x-mcp-disabled", "x-mcp-hidden", "x-mcp-skip"];
+
+/// Keys that say that a call has consequences.
+const CONSEQUENTIAL: [&str; 3] =
+    ["x-openai-isconsequential", "x-ms-openai-isconsequential", "x-ms-isconsequential"];
+
+/// The word of an API about one operation, from the most generous to the strictest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// A model may call it.
+    Allow,
+    /// A person is asked first.
+    Confirm,
+    /// It is not for a model, or destroys something.
+    Deny,
+    /// A plain no: it is no tool.
+    No,
+}
+
+/// What an API says about one operation, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// What it says.
+    pub word: Word,
+    /// The key that says it, as the document writes it.
+    pub key: String,
+    /// Whether the word itself is not known, and was taken for the strictest.
+    pub is_odd: bool,
+}
+
+impl Word {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "allow" => Some(Self::Allow),
+            "confirm" => Some(Self::Confirm),
+            "deny" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+
+    /// Returns the word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Confirm => "confirm",
+            Self::Deny => "deny",
+            Self::No => "no",
+        }
+    }
+
+    /// Returns the level that a tool has at least: where its API asks a person each time, an
+    /// operator has to allow it, and where its API gives it to no model, a person is asked as well.
+    pub const fn least(self) -> Option<Access> {
+        match self {
+            Self::Allow => None,
+            Self::Confirm => Some(Access::Write),
+            Self::Deny | Self::No => Some(Access::Dangerous),
+        }
+    }
+
+    /// Returns whether a tool of this level is given to models more generously than its API does.
+    /// One without a level is not given at all.
+    pub fn is_exceeded_by(self, access: Option<&Access>) -> bool {
+        match (self.least(), access) {
+            (None, _) | (_, None) => false,
+            (Some(Access::Write), Some(access)) => *access == Access::Read,
+            (Some(_), Some(access)) => *access != Access::Dangerous,
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Hint {
+    /// Reads what an operation, its path and the document say. Of what they say about giving it to a
+    /// model the nearest counts, and so it is with what they say about consequences; of the two, and
+    /// of several keys of one object, the stricter one.
+    pub(super) fn read<'doc>(
+        levels: impl Iterator<Item = &'doc Map<String, Value>> + Clone,
+    ) -> Option<Self> {
+        let nearest = |is_giving| levels.clone().find_map(|level| Self::of(level, is_giving));
+        strictest(nearest(true).into_iter().chain(nearest(false)))
+    }
+
+    fn of(map: &Map<String, Value>, is_giving: bool) -> Option<Self> {
+        let hints = map.iter().filter_map(|(key, value)| {
+            let plain = key.to_ascii_lowercase().replace('_', "-");
+            if !plain.starts_with("x-") || is_about_giving(&plain) != is_giving {
+                return None;
+            }
+            let (word, is_odd) = said(&plain, value)?;
+            Some(Self { word, key: key.clone(), is_odd })
+        });
+        strictest(hints)
+    }
+}
+
+/// Of two that say the same the first counts: a document is read alike each time.
+fn strictest(hints: impl Iterator<Item = Hint>) -> Option<Hint> {
+    hints.reduce(|one, other| if other.word > one.word { other } else { one })
+}
+
+fn is_about_giving(key: &str) -> bool {
+    key == EXPOSURE || GIVEN.contains(&key) || WITHHELD.contains(&key)
+}
+
+/// Returns what a key says, and whether that is a guess.
+fn said(key: &str, value: &Value) -> Option<(Word, bool)> {
+    if key == EXPOSURE {
+        let known = value.as_str().and_then(Word::read);
+        return Some((known.unwrap_or(Word::Deny), known.is_none()));
+    }
+    let is_true = is(value, true);
+    let word = if GIVEN.contains(&key) {
+        given(value)
+    } else if WITHHELD.contains(&key) {
+        // A `true` of the others gives it to a model, and so does a `false` of these.
+        if is_true { Some(Word::No) } else { is(value, false).then_some(Word::Allow) }
+    } else if CONSEQUENTIAL.contains(&key) {
+        is_true.then_some(Word::Confirm)
+    } else {
+        match key {
+            "x-ms-visibility" => (value.as_str() == Some("internal")).then_some(Word::Confirm),
+            "x-mcp-annotations" => annotations(value),
+            "x-mcp-destructive" => is_true.then_some(Word::Deny),
+            "x-mcp-read-only" | "x-mcp-readonly" => is(value, false).then_some(Word::Confirm),
+            _ => None,
+        }
+    };
+    word.map(|word| (word, false))
+}
+
+fn given(value: &Value) -> Option<Word> {
+    if let Some(text) = value.as_str().filter(|text| Word::read(text).is_some()) {
+        return Word::read(text);
+    }
+    if is(value, false) {
+        return Some(Word::No);
+    }
+    if is(value, true) {
+        return Some(Word::Allow);
+    }
+    let map = value.as_object()?;
+    let flag = |key: &str, wanted: bool| map.get(key).is_some_and(|value| is(value, wanted));
+    let is_out = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, false))
+        || ["disabled", "exclude", "ignore", "hidden", "skip"]
+            .into_iter()
+            .any(|key| flag(key, true));
+    if is_out {
+        return Some(Word::No);
+    }
+    let words = ["exposure", "access"].into_iter().filter_map(|key| map.get(key)?.as_str());
+    let word = words.filter_map(Word::read).max();
+    let own = annotations(value);
+    let nested = map.get("annotations").and_then(annotations);
+    let is_in = ["enabled", "include", "expose"].into_iter().any(|key| flag(key, true));
+    word.max(own).max(nested).max(is_in.then_some(Word::Allow))
+}
+
+/// Reads the annotations of MCP.
+fn annotations(value: &Value) -> Option<Word> {
+    let flag = |key: &str, wanted: bool| value.get(key).is_some_and(|value| is(value, wanted));
+    if flag("destructiveHint", true) {
+        Some(Word::Deny)
+    } else if flag("readOnlyHint", false) {
+        Some(Word::Confirm)
+    } else {
+        None
+    }
+}
+
+/// Returns whether a value is this flag, as some write it in quotes.
+fn is(value: &Value, wanted: bool) -> bool {
+    match value {
+        Value::Bool(value) => *value == wanted,
+        Value::String(text) => {
+            text.trim().eq_ignore_ascii_case(if wanted { "true" } else { "false" })
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_level_is_compared_with_the_word() {
+        let custom = Access::Custom("ops".to_owned());
+        let levels = [&Access::Read, &Access::Write, &Access::Admin, &Access::Dangerous, &custom];
+        for (word, expected) in [
+            (Word::Allow, [false; 5]),
+            (Word::Confirm, [true, false, false, false, false]),
+            (Word::Deny, [true, true, true, false, true]),
+            (Word::No, [true, true, true, false, true]),
+        ] {
+            let found = levels.map(|level| word.is_exceeded_by(Some(level)));
+            assert_eq!(found, expected, "{word}");
+            assert!(!word.is_exceeded_by(None));
+        }
+    }
+
+    fn word(key: &str, value: Value) -> Option<Word> {
+        let map = Map::from_iter([(key.to_owned(), value)]);
+        Hint::read([&map].into_iter()).map(|hint| hint.word)
+    }
+
+    #[test]
+    fn keys_of_several_makers_are_known() {
+        for (key, value, expected) in [
+            ("x-mcp-exposure", json!("confirm"), Some(Word::Confirm)),
+            ("x-mcp-exposure", json!("whatever"), Some(Word::Deny)),
+            ("x-mcp", json!(false), Some(Word::No)),
+            ("x-mcp", json!("false"), Some(Word::No)),
+            ("x-mcp", json!(true), Some(Word::Allow)),
+            ("x-mcp", json!({ "enabled": false }), Some(Word::No)),
+            ("x-mcp", json!({ "ignore": true }), Some(Word::No)),
+            ("x-mcp", json!({ "exposure": "deny" }), Some(Word::Deny)),
+            ("x-mcp", json!({ "annotations": { "destructiveHint": true } }), Some(Word::Deny)),
+            ("x-mcp", json!({ "name": "list" }), None),
+            ("x-mcp", json!("deny"), Some(Word::Deny)),
+            ("X-MCP-Ignore", json!(true), Some(Word::No)),
+            ("x_mcp_enabled", json!(false), Some(Word::No)),
+            ("x-mcp_enabled", json!(false), Some(Word::No)),
+            ("x-speakeasy-mcp", json!({ "disabled": true }), Some(Word::No)),
+            ("x-openai-isConsequential", json!(true), Some(Word::Confirm)),
+            ("x-openai-isConsequential", json!(false), None),
+            ("x-ms-visibility", json!("internal"), Some(Word::Confirm)),
+            ("x-ms-visibility", json!("important"), None),
+            ("x-mcp-destructive", json!(true), Some(Word::Deny)),
+            ("x-mcp-read-only", json!(true), None),
+            ("x-mcp-read-only", json!(false), Some(Word::Confirm)),
+            ("x-other", json!(false), None),
+        ] {
+            assert_eq!(word(key, value.clone()), expected, "{key}: {value}");
+        }
+    }
+
+    #[test]
+    fn the_strictest_key_of_the_nearest_level_counts() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let all = map(json!({ "x-mcp": true, "x-openai-isConsequential": true }));
+        let hint = Hint::read([&all].into_iter()).unwrap();
+        assert_eq!((hint.word, hint.key.as_str()), (Word::Confirm, "x-openai-isConsequential"));
+        let (own, path) = (map(json!({ "x-mcp": true })), map(json!({})));
+        let document = map(json!({ "x-mcp": false }));
+        let word = |levels: &[&Map<String, Value>]| {
+            Hint::read(levels.iter().copied()).map(|hint| hint.word)
+        };
+        assert_eq!(word(&[&own, &path, &document]), Some(Word::Allow));
+        assert_eq!(word(&[&path, &path, &document]), Some(Word::No));
+        assert_eq!(word(&[&path]), None);
+        // Consequences take nothing back.
+        let own = map(json!({ "x-openai-isConsequential": true }));
+        assert_eq!(word(&[&own, &path, &document]), Some(Word::No));
+    }
+}

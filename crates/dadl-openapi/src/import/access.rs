@@ -1,0 +1,275 @@
+//! What a call may do, guessed from the method and the words of an operation.
+
+use dadl_descriptor::model::{Access, Method};
+use dadl_text::names::{path::fixed_parts, verbs, words};
+
+use crate::{
+    hint::{EXPOSURE, Hint},
+    model::Operation,
+};
+
+/// Words of an operation that loses data or interrupts service.
+const DANGEROUS: &[&str] = &[
+    "delete",
+    "destroy",
+    "drain",
+    "drop",
+    "emergency",
+    "erase",
+    "evacuate",
+    "evict",
+    "force",
+    "format",
+    "hard",
+    "kill",
+    "poweroff",
+    "purge",
+    "reboot",
+    "remove",
+    "reset",
+    "restart",
+    "restore",
+    "revert",
+    "revoke",
+    "rollback",
+    "shutdown",
+    "terminate",
+    "truncate",
+    "uninstall",
+    "wipe",
+];
+
+/// Words of what decides who may do what.
+const ADMIN: &[&str] = &[
+    "acl",
+    "acls",
+    "admin",
+    "apikey",
+    "apikeys",
+    "auth",
+    "authorization",
+    "authorizations",
+    "collaborator",
+    "collaborators",
+    "credential",
+    "credentials",
+    "grant",
+    "grants",
+    "iam",
+    "invitation",
+    "invitations",
+    "oauth",
+    "password",
+    "permission",
+    "permissions",
+    "policies",
+    "policy",
+    "privilege",
+    "privileges",
+    "role",
+    "rolebinding",
+    "rolebindings",
+    "roles",
+    "secret",
+    "secrets",
+    "sso",
+    "token",
+    "tokens",
+    "user",
+    "users",
+];
+
+/// What is taken off an object and can be put on again.
+const MARKS: &[&str] = &[
+    "assignee",
+    "assignees",
+    "bookmark",
+    "favorite",
+    "favorites",
+    "favourite",
+    "follow",
+    "following",
+    "label",
+    "labels",
+    "like",
+    "likes",
+    "mute",
+    "pin",
+    "reaction",
+    "reactions",
+    "star",
+    "starred",
+    "subscription",
+    "tag",
+    "tags",
+    "vote",
+    "votes",
+    "watch",
+];
+
+/// Returns the level and what speaks for it: the method and the words, and no less than the API
+/// itself asks for.
+pub(super) fn guess(operation: &Operation, name: &str) -> (Access, String) {
+    let (guessed, reason) = from_words(operation, name);
+    match &operation.hint {
+        Some(Hint { word, key, .. }) if word.is_exceeded_by(Some(&guessed)) => {
+            let least = word.least().unwrap_or(guessed);
+            // A word of two is said by the key itself.
+            let said =
+                if key.eq_ignore_ascii_case(EXPOSURE) { format!(" {word}") } else { String::new() };
+            (least, format!("{reason}, and {key}{said}"))
+        }
+        _ => (guessed, reason),
+    }
+}
+
+fn from_words(operation: &Operation, name: &str) -> (Access, String) {
+    let method = operation.method;
+    let name_words = words(name);
+    let fixed: Vec<&str> = fixed_parts(&operation.path).collect();
+    let last = fixed.last().map(|last| words(last)).unwrap_or_default();
+    let first = name_words.first().map(String::as_str).unwrap_or_default();
+    let has = |list: &[&str], words: &[String]| -> Option<String> {
+        words.iter().find(|word| list.contains(&word.as_str())).cloned()
+    };
+    // The id names the operation, the end of the path an action.
+    let verb = last.first().map(String::as_str).unwrap_or_default();
+    match method {
+        Method::Get | Method::Head => {
+            // `/x/reset` that is asked for with GET; `/resets` is a list.
+            if verbs::changes(first) && !verbs::reads(first) {
+                let level = match DANGEROUS.contains(&first) {
+                    true => Access::Dangerous,
+                    false => Access::Write,
+                };
+                return (level, format!("{method}, but `{first}`"));
+            }
+            (Access::Read, method.to_string())
+        }
+        Method::Delete => {
+            if let Some(mark) = has(MARKS, &last) {
+                return (Access::Write, format!("{method} of `{mark}`"));
+            }
+            (Access::Dangerous, method.to_string())
+        }
+        Method::Post | Method::Put | Method::Patch => {
+            if method == Method::Post {
+                let reads = |word: &str| verbs::reads(word) && !verbs::changes(word);
+                if reads(first) || (reads(verb) && !verbs::changes(first)) {
+                    let word = if reads(first) { first } else { verb };
+                    return (Access::Read, format!("{method}, but `{word}`"));
+                }
+            }
+            let action: Vec<String> = last.iter().chain(&name_words).cloned().collect();
+            if let Some(word) = has(DANGEROUS, &action) {
+                return (Access::Dangerous, format!("{method} and `{word}`"));
+            }
+            let mut all: Vec<String> = fixed.iter().flat_map(|part| words(part)).collect();
+            // `/user/repos` is about repositories.
+            all.drain(..all.len().saturating_sub(3));
+            if let Some(word) = has(ADMIN, &all).filter(|word| !matches!(word.as_str(), "user")) {
+                return (Access::Admin, format!("{method} and `{word}`"));
+            }
+            (Access::Write, method.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dadl_descriptor::model::BodyRules;
+
+    use super::*;
+
+    use crate::{
+        hint::Word,
+        model::{Answer, Body},
+    };
+
+    fn guessed(method: Method, path: &str, name: &str) -> &'static str {
+        hinted(None, method, path, name).0
+    }
+
+    fn hinted(
+        hint: Option<(Word, &str)>,
+        method: Method,
+        path: &str,
+        name: &str,
+    ) -> (&'static str, String) {
+        let operation = Operation {
+            method,
+            path: path.to_owned(),
+            place: String::new(),
+            id: None,
+            summary: String::new(),
+            description: String::new(),
+            tags: Vec::new(),
+            deprecated: false,
+            credential: crate::model::Needs::Yes,
+            hint: hint.map(|(word, key)| Hint { word, key: key.to_owned(), is_odd: false }),
+            inputs: Vec::new(),
+            hopeless: None,
+            unsaid: Vec::new(),
+            body: Body::None,
+            body_rules: BodyRules::default(),
+            accept: None,
+            media: Vec::new(),
+            answer: Answer::default(),
+        };
+        let (level, reason) = guess(&operation, name);
+        let level = match level {
+            Access::Read => "read",
+            Access::Write => "write",
+            Access::Admin => "admin",
+            Access::Dangerous => "dangerous",
+            Access::Custom(_) => "custom",
+        };
+        (level, reason)
+    }
+
+    #[test]
+    fn no_level_is_below_what_the_api_asks_for() {
+        let level = |word, method, path: &str, name: &str| {
+            hinted(Some((word, EXPOSURE)), method, path, name)
+        };
+        let (allow, confirm, deny) = (Word::Allow, Word::Confirm, Word::Deny);
+        for (word, method, path, expected) in [
+            (allow, Method::Get, "/vms", "read"),
+            // The words count as before: an API that allows it may ask nobody.
+            (allow, Method::Delete, "/vms/{id}", "dangerous"),
+            (confirm, Method::Get, "/vms", "write"),
+            (confirm, Method::Post, "/vms", "write"),
+            (confirm, Method::Put, "/users/{id}", "admin"),
+            (confirm, Method::Delete, "/vms/{id}", "dangerous"),
+            (deny, Method::Get, "/vms/{id}/stats", "dangerous"),
+            (deny, Method::Put, "/users/{id}", "dangerous"),
+        ] {
+            let (found, reason) = level(word, method, path, "it");
+            assert_eq!(found, expected, "{word} {method} {path}: {reason}");
+        }
+        let (_, reason) = level(deny, Method::Get, "/vms/{id}/stats", "it");
+        assert_eq!(reason, "GET, and x-mcp-exposure deny");
+        let hint = Some((Word::Confirm, "x-openai-isConsequential"));
+        let (found, reason) = hinted(hint, Method::Get, "/vms", "it");
+        assert_eq!((found, reason.as_str()), ("write", "GET, and x-openai-isConsequential"));
+    }
+
+    #[test]
+    fn levels_follow_methods_and_words() {
+        for (method, path, name, expected) in [
+            (Method::Get, "/vms", "list_vms", "read"),
+            (Method::Get, "/sessions/logout", "logout", "write"),
+            (Method::Get, "/vms/{id}/purge", "purge_vm", "dangerous"),
+            (Method::Post, "/vms/search", "vms", "read"),
+            (Method::Post, "/search", "create_search", "write"),
+            (Method::Post, "/vms", "create_vm", "write"),
+            (Method::Post, "/vms/{id}/actions/hard_reboot", "hard_reboot_vm", "dangerous"),
+            (Method::Put, "/users/{id}", "update_user", "admin"),
+            (Method::Delete, "/vms/{id}", "delete_vm", "dangerous"),
+            (Method::Delete, "/vms/{id}/tags/{tag}", "remove_tag", "write"),
+            (Method::Patch, "/vms/{id}", "update_vm", "write"),
+        ] {
+            assert_eq!(guessed(method, path, name), expected, "{method} {path} {name}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Writes a descriptor, and remembers which part of the text is which.
+
+use std::ops::Range;
+
+use dadl_descriptor::model::{Access, Location};
+use dadl_text::text::cut_prose;
+
+use super::{Tool, credential, pages::Pages, requests};
+use crate::{
+    model::{Api, Body, Input},
+    text::{prose, word},
+};
+
+/// A longer comment is cut, in characters.
+const MAX_COMMENT: usize = 100;
+
+/// A part of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Before the tools.
+    Head,
+    /// The description of a tool.
+    Description(usize),
+    /// A parameter of a tool.
+    Param(usize, usize),
+    /// The default of a parameter of a tool.
+    Default(usize, usize),
+    /// The pagination of a tool.
+    Pages(usize),
+    /// Anything else of a tool.
+    Tool(usize),
+}
+
+/// A descriptor and its parts.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) text: String,
+    parts: Vec<(Range<usize>, Part)>,
+}
+
+/// How far parameters are indented.
+const INDENT: usize = 8;
+
+impl Written {
+    /// Returns the part that a byte belongs to: the smallest one.
+    pub(super) fn part(&self, at: usize) -> Part {
+        let around = self.parts.iter().filter(|(range, _)| range.contains(&at));
+        around.min_by_key(|(range, _)| range.len()).map_or(Part::Head, |(_, part)| *part)
+    }
+
+    pub(super) fn line(&mut self, indent: usize, text: &str) {
+        self.text.extend(std::iter::repeat_n(' ', indent));
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    pub(super) fn mark(&mut self, from: usize, part: Part) {
+        self.parts.push((from..self.text.len(), part));
+    }
+}
+
+/// What is written besides the tools.
+pub(super) struct Head<'a> {
+    pub(super) api: &'a Api,
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+    pub(super) openapi_source: Option<&'a str>,
+    /// Operations that are not among the tools.
+    pub(super) left_out: usize,
+}
+
+/// Writes a descriptor.
+pub(super) fn write(head: &Head<'_>, tools: &[Tool<'_>]) -> Written {
+    let mut out = Written::default();
+    write_head(head, tools.len(), &mut out);
+    for (index, tool) in tools.iter().enumerate() {
+        if index > 0 {
+            out.text.push('\n');
+        }
+        write_tool(tool, index, &mut out);
+    }
+    write_extension(head, tools, &mut out);
+    out
+}
+
+/// Writes `_dadl_mcp`, if there is something to say in it.
+fn write_extension(head: &Head<'_>, tools: &[Tool<'_>], out: &mut Written) {
+    let start = out.text.len();
+    out.text.push('\n');
+    out.line(0, "_dadl_mcp:");
+    let from = out.text.len();
+    credential::write_rules(&head.api.auth, head.name, tools, out);
+    if requests::is_needed(tools) && out.text.len() > from {
+        out.text.push('\n');
+    }
+    requests::write(tools, out);
+    if out.text.len() == from {
+        out.text.truncate(start);
+    }
+}
+
+fn write_head(head: &Head<'_>, tools: usize, out: &mut Written) {
+    let Head { api, name, description, openapi_source, left_out } = head;
+    let title = if api.title.is_empty() { *name } else { api.title.as_str() };
+    out.line(0, &format!("# {}, as its OpenAPI document describes it.", comment(title)));
+    out.line(0, "#");
+    out.line(0, "# What `review:` stands at was guessed: look at it, correct it, and remove the");
+    out.line(0, "# comment. Access levels decide what runs without a question.");
+    out.text.push('\n');
+    out.line(0, "spec: https://dadl.ai/spec/dadl-spec-v0.2.md");
+    out.text.push('\n');
+    if !api.title.is_empty() {
+        out.line(0, &format!("source_name: {}", quoted(title)));
+    }
+    if let Some(docs) = api.docs.as_deref().filter(|docs| is_url(docs)) {
+        out.line(0, &format!("source_url: {}", quoted(docs)));
+    }
+    out.text.push('\n');
+    out.line(0, "backend:");
+    out.line(2, &format!("name: {name}"));
+    out.line(2, "type: rest");
+    if let Some(version) = api.version.as_deref().filter(|version| is_version(version)) {
+        out.line(2, &format!("version: {}", quoted(version)));
+    }
+    match &api.base.url {
+        Some(url) => out.line(2, &format!("base_url: {}", quoted(url))),
+        None if api.base.path.is_empty() => {
+            out.line(2, "# No base_url: set `url` for the backend.");
+        }
+        None => {
+            let path = comment(&api.base.path);
+            out.line(2, &format!("# No base_url: set `url` for the backend, ending in {path}"));
+        }
+    }
+    let from = out.text.len();
+    out.line(2, &format!("description: {}", quoted(description)));
+    out.mark(from, Part::Head);
+    if let Some(path) = openapi_source {
+        out.line(2, &format!("openapi_source: {}", quoted(path)));
+    }
+    out.text.push('\n');
+    credential::write(&api.auth, name, out);
+    out.text.push('\n');
+    if *left_out > 0 {
+        out.line(2, &format!("# {left_out} of {} operations are no tools here.", tools + left_out));
+    }
+    out.line(2, "tools:");
+}
+
+fn write_tool(tool: &Tool<'_>, index: usize, out: &mut Written) {
+    let start = out.text.len();
+    let operation = tool.operation;
+    out.line(4, &format!("{}:", tool.name));
+    out.line(6, &format!("method: {}", operation.method));
+    out.line(6, &format!("path: {}", quoted(&operation.path)));
+    let (access, reason) = &tool.access;
+    out.line(6, &format!("access: {} # review: guessed from {}", level(access), comment(reason)));
+    let from = out.text.len();
+    out.line(6, &format!("description: {}", quoted(&tool.description)));
+    out.mark(from, Part::Description(index));
+    if operation.deprecated {
+        out.line(6, "deprecated: true");
+    }
+    let mut inputs = tool.inputs().filter(|(_, input)| input.is_in_tools()).peekable();
+    if inputs.peek().is_some() {
+        out.line(6, "params:");
+        for (at, input) in inputs {
+            let from = out.text.len();
+            let default = write_param(tool, at, input, out);
+            out.mark(from, Part::Param(index, at));
+            out.parts.extend(default.map(|range| (range, Part::Default(index, at))));
+        }
+    }
+    let has_body = operation.body_rules.open
+        || operation.body_rules.required
+        || tool.inputs().any(|(_, input)| input.location == Location::Body);
+    match &operation.body {
+        _ if !has_body => {}
+        Body::None | Body::Json(None) => {}
+        Body::Json(Some(media)) | Body::Raw(media) => {
+            out.line(6, &format!("content_type: {}", quoted(media)));
+        }
+        Body::Form => out.line(6, "content_type: application/x-www-form-urlencoded"),
+        Body::Multipart => out.line(6, "content_type: multipart/form-data"),
+    }
+    if let Some(media) = &operation.answer.file {
+        match media {
+            Some(media) => {
+                let media = quoted(media);
+                out.line(6, &format!("response: {{ binary: true, content_type: {media} }}"));
+            }
+            None => out.line(6, "response: { binary: true }"),
+        }
+    } else if operation.answer.is_stream {
+        out.line(6, "response: { streaming: true }");
+    } else if let [media] = operation.answer.media.as_slice() {
+        out.line(6, &format!("response: {{ content_type: {} }}", quoted(media)));
+    }
+    if let Some(pages) = &tool.pages {
+        let from = out.text.len();
+        write_pages(pages, out);
+        out.mark(from, Part::Pages(index));
+    }
+    out.mark(start, Part::Tool(index));
+}
+
+/// Writes a parameter, and returns where its default is.
+fn write_param(
+    tool: &Tool<'_>,
+    at: usize,
+    input: &Input,
+    out: &mut Written,
+) -> Option<Range<usize>> {
+    let from = out.text.len() + INDENT;
+    let place = input.location.as_str();
+    let mut line = format!("{}: {{ type: {}, in: {place}", quoted(&input.name), word(input.kind));
+    if input.required {
+        line.push_str(", required: true");
+    }
+    let default = tool.default(at, input).map(|default| {
+        let start = from + line.len();
+        line.push_str(&format!(", default: {}", requests::flow(default)));
+        start..from + line.len()
+    });
+    let description = tool.param_description(at, input);
+    if !description.is_empty() {
+        line.push_str(&format!(", description: {}", quoted(description)));
+    }
+    line.push_str(" }");
+    if input.is_guess {
+        line.push_str(" # review: the type is a guess");
+    }
+    out.line(INDENT, &line);
+    default
+}
+
+fn write_pages(pages: &Pages, out: &mut Written) {
+    let pairs = |pairs: &[(&str, String)]| -> String {
+        let pairs: Vec<String> =
+            pairs.iter().map(|(key, value)| format!("{key}: {}", quoted(value))).collect();
+        pairs.join(", ")
+    };
+    out.line(6, "pagination: # review: guessed from the names of parameters");
+    out.line(8, &format!("strategy: {}", pages.strategy));
+    out.line(8, "behavior: expose");
+    out.line(8, &format!("request: {{ {} }}", pairs(&pages.request)));
+    if !pages.response.is_empty() {
+        out.line(8, &format!("response: {{ {} }}", pairs(&pages.response)));
+    }
+}
+
+fn level(access: &Access) -> &str {
+    access.as_str()
+}
+
+/// Returns text between double quotes, as YAML reads it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            ' '..='~' => out.push(character),
+            '\u{a0}'..='\u{2027}'
+            | '\u{202f}'..='\u{d7ff}'
+            | '\u{e000}'..='\u{fefe}'
+            | '\u{ff00}'..='\u{fffd}' => out.push(character),
+            '\u{10000}'.. => out.push(character),
+            other if u32::from(other) < 0x100 => {
+                out.push_str(&format!("\\x{:02x}", u32::from(other)));
+            }
+            other => out.push_str(&format!("\\u{:04x}", u32::from(other))),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Returns text that can stand in a comment.
+pub(super) fn comment(text: &str) -> String {
+    cut_prose(&prose(text), MAX_COMMENT).0.into_owned()
+}
+
+fn is_url(text: &str) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// `1.2` or `1.2.3`, and a suffix.
+fn is_version(text: &str) -> bool {
+    let end = text.find(['-', '+']).unwrap_or(text.len());
+    let (numbers, suffix) = text.split_at_checked(end).unwrap_or((text, ""));
+    let parts: Vec<&str> = numbers.split('.').collect();
+    (2..=3).contains(&parts.len())
+        && parts.iter().all(|part| {
+            !part.is_empty() && part.len() < 10 && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
+        && suffix.len() != 1
+        && suffix
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'))
+}

@@ -1,0 +1,58 @@
+//! OpenAPI documents: what an API says about itself (OpenAPI 3.0, 3.1, Swagger 2.0).
+//!
+//! [`read()`] makes an [`Api`] of a document: what a descriptor can say about it, with a remark
+//! for each thing that a descriptor cannot say, and for each that is wrong in the document and was
+//! mended. [`import()`] writes an [`Api`] down as a descriptor, [`drift()`] compares one with a
+//! descriptor, and [`enrich()`] fills in what a descriptor does not say.
+//!
+//! The reader works on plain JSON values and not on a typed model of OpenAPI: typed readers refuse
+//! a document for its first mistake, and nearly every document that an API serves has some. Whatever
+//! the document holds, reading ends, in bounded time and space, and never fails for a part of it.
+//!
+//! ```
+//! use dadl_openapi::{import, import::Options, read};
+//!
+//! let document = br#"{
+//!     "openapi": "3.1.0",
+//!     "info": { "title": "Shop" },
+//!     "servers": [{ "url": "https://shop.example/v1" }],
+//!     "paths": { "/orders": { "get": { "operationId": "listOrders", "responses": {} } } }
+//! }"#;
+//! let (api, mut remarks) = read(document)?;
+//! let imported = import(&api, &Options::default(), &mut remarks)?;
+//! assert!(imported.text.contains("list_orders:"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It is a part of dadl-mcp and promises no stability: any version may change anything.
+
+mod document;
+mod documents;
+pub mod drift;
+mod enrich;
+pub mod exceptions;
+pub mod fit;
+mod hint;
+pub mod import;
+mod ledger;
+mod matching;
+mod model;
+pub mod pattern;
+mod read;
+pub mod report;
+mod results;
+mod schema;
+mod text;
+
+pub use document::{DocumentError, MAX_BYTES};
+pub use documents::Beside;
+pub use drift::drift;
+pub use enrich::{enrich, enrich_beside};
+pub use hint::{Hint, Word};
+pub use import::import;
+pub use model::{Answer, Api, Auth, Base, Body, Input, Needs, Operation, Scheme};
+pub use read::{read, read_beside};
+pub use schema::{Kinds, Member, Shape};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! What operations ask of the credential: `security`, against what a descriptor can send.
+
+use serde_json::Value;
+
+use super::security::Known;
+use crate::model::{Needs, Scheme};
+
+/// Schemes that are needed together, with their scopes.
+pub(super) type Requirement = Vec<(String, Vec<String>)>;
+
+/// Returns the alternatives of a `security` list.
+pub(super) fn requirements(value: Option<&Value>) -> Vec<Requirement> {
+    let items = value.and_then(Value::as_array).into_iter().flatten();
+    items
+        .filter_map(Value::as_object)
+        .map(|schemes| {
+            let scopes = |value: &Value| -> Vec<String> {
+                let items = value.as_array().into_iter().flatten();
+                items.filter_map(Value::as_str).map(str::to_owned).collect()
+            };
+            schemes.iter().map(|(name, value)| (name.clone(), scopes(value))).collect()
+        })
+        .collect()
+}
+
+/// Returns what the credential made of the schemes `chosen` is to an operation with these
+/// alternatives; `None` when it fits none of them.
+pub(super) fn needs(alternatives: &[Requirement], chosen: &[&Known]) -> Option<Needs> {
+    if alternatives.is_empty() || alternatives.iter().any(Vec::is_empty) {
+        return Some(Needs::Optional);
+    }
+    alternatives.iter().any(|one| is_met(one, chosen)).then_some(Needs::Yes)
+}
+
+/// Returns whether these schemes are all that a requirement asks for.
+fn is_met(requirement: &Requirement, chosen: &[&Known]) -> bool {
+    !requirement.is_empty()
+        && requirement.iter().all(|(name, _)| chosen.iter().any(|known| known.name == *name))
+}
+
+/// What was chosen of the schemes of a document.
+pub(super) struct Chosen<'known> {
+    /// Schemes that go together; never none.
+    pub(super) schemes: Vec<&'known Known>,
+    /// Whether no operation asks for it.
+    pub(super) is_unasked: bool,
+}
+
+/// Returns the schemes that a descriptor can have and that most operations accept: one, or several
+/// that go together.
+pub(super) fn chosen<'known>(
+    known: &'known [Known],
+    root: &[Requirement],
+    needed: &[&[Requirement]],
+) -> Option<Chosen<'known>> {
+    let usable = |name: &str| known.iter().find(|it| it.name == name && it.scheme.is_some());
+    let mut candidates: Vec<Vec<&Known>> =
+        known.iter().filter(|it| it.scheme.is_some()).map(|it| vec![it]).collect();
+    for requirement in root.iter().chain(needed.iter().copied().flatten()) {
+        let schemes: Option<Vec<&Known>> =
+            requirement.iter().map(|(name, _)| usable(name)).collect();
+        let Some(schemes) = schemes.filter(|schemes| schemes.len() > 1) else { continue };
+        if go_together(&schemes) && !candidates.iter().any(|other| are_same(other, &schemes)) {
+            candidates.push(schemes);
+        }
+    }
+    let count = |schemes: &[&Known]| {
+        let accept = needed.iter().filter(|all| all.iter().any(|one| is_met(one, schemes)));
+        accept.count()
+    };
+    // Of two that as many accept, the one that the whole document asks for counts, then the
+    // smaller one, then a part of what somebody asks for.
+    let is_usual = |schemes: &[&Known]| {
+        root.iter().any(|one| one.len() == schemes.len() && is_met(one, schemes))
+    };
+    let is_part = |schemes: &[&Known]| {
+        let mut all = root.iter().chain(needed.iter().copied().flatten());
+        all.any(|one| one.iter().any(|(name, _)| schemes.iter().any(|known| known.name == *name)))
+    };
+    let rated: Vec<_> = candidates
+        .into_iter()
+        .map(|schemes| {
+            let few = usize::MAX - schemes.len();
+            ((count(&schemes), is_usual(&schemes), few, is_part(&schemes)), schemes)
+        })
+        .collect();
+    let best = rated.iter().map(|(rate, _)| *rate).max()?;
+    let (rate, schemes) = rated.into_iter().find(|(rate, _)| *rate == best)?;
+    let is_asked = !needed.iter().all(|all| all.is_empty() || all.iter().any(Vec::is_empty));
+    Some(Chosen { schemes, is_unasked: rate.0 == 0 && !is_asked })
+}
+
+/// Returns whether a request can carry all of them, and nobody has to log in for one.
+fn go_together(schemes: &[&Known]) -> bool {
+    let places: Option<Vec<(u8, String)>> = schemes
+        .iter()
+        .map(|known| match known.scheme.as_ref()? {
+            Scheme::Basic | Scheme::Bearer => Some((0, "authorization".to_owned())),
+            Scheme::Header(name) => Some((0, name.to_ascii_lowercase())),
+            Scheme::Cookie(name) => Some((1, name.clone())),
+            Scheme::Query(name) => Some((2, name.clone())),
+            Scheme::None | Scheme::ClientCredentials { .. } | Scheme::AuthorizationCode { .. } => {
+                None
+            }
+        })
+        .collect();
+    places.is_some_and(|places| {
+        places
+            .iter()
+            .enumerate()
+            .all(|(at, place)| !places.iter().skip(at + 1).any(|it| it == place))
+    })
+}
+
+fn are_same(one: &[&Known], other: &[&Known]) -> bool {
+    one.len() == other.len() && one.iter().all(|it| other.iter().any(|that| that.name == it.name))
+}

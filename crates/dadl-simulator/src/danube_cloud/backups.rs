@@ -1,0 +1,442 @@
+//! Backups: made, restored, annotated and deleted.
+
+use serde_json::{Value, json};
+
+use super::accounts::User;
+use super::data::{Data, order, sort};
+use super::definitions::listed;
+use super::failure::Failure;
+use super::fields::Faults;
+use super::state::{Quirk, State, Status, Subject, is_hvm};
+use super::tasks::{Begun, Effect, Plan};
+use crate::server::Date;
+
+/// One backup.
+#[derive(Debug, Clone)]
+pub(super) struct Backup {
+    pub(super) dc: &'static str,
+    /// The name of the machine when the backup was made.
+    pub(super) hostname: String,
+    pub(super) vm_uuid: String,
+    pub(super) define: Option<String>,
+    pub(super) name: String,
+    pub(super) disk_id: u64,
+    /// In megabytes: the size of the disk.
+    pub(super) disk_size: u64,
+    pub(super) brand: &'static str,
+    pub(super) kind: u64,
+    pub(super) node: String,
+    pub(super) zpool: String,
+    pub(super) created: Date,
+    pub(super) status: BackupStatus,
+    /// In bytes.
+    pub(super) size: Option<u64>,
+    /// In seconds.
+    pub(super) time: Option<u64>,
+    pub(super) note: String,
+}
+
+/// What state a backup is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BackupStatus {
+    Ok = 1,
+    Pending = 2,
+    Restore = 3,
+    Lost = 4,
+}
+
+/// What names one backup.
+pub(super) type Key = (String, u64, String);
+
+impl Backup {
+    /// Returns what names it.
+    pub(super) fn key(&self) -> Key {
+        (self.vm_uuid.clone(), self.disk_id, self.name.clone())
+    }
+}
+
+impl State {
+    /// Lists the backups of a machine, also of one that was deleted, by its name; whoever sees the
+    /// datacenter may.
+    pub(super) fn list_backups(
+        &self,
+        user: &User,
+        dc: &str,
+        name: &str,
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let order = order(data, ORDER, "-created")?;
+        let disk_id = data.disk_id("disk_id")?;
+        let subject = self.subject(user, dc, name, data.has("hostname"));
+        let define = data.text("define");
+        let found = self.backups.iter().filter(|backup| {
+            subject.has(backup)
+                && disk_id.is_none_or(|disk| disk == backup.disk_id)
+                && define.is_none_or(|define| backup.define.as_deref() == Some(define))
+        });
+        Ok(self.listed_backups(user, found, &order, data, false))
+    }
+
+    /// Lists the backups that a node keeps.
+    pub(super) fn list_node_backups(
+        &self,
+        user: &User,
+        node: &str,
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let order = order(data, ORDER, "-created")?;
+        let disk_id = data.disk_id("disk_id")?;
+        let machine = data.get("vm").and_then(Value::as_str);
+        let define = data.text("define");
+        let is_left = |backup: &Backup| self.machines.iter().all(|it| it.uuid != backup.vm_uuid);
+        let found = self.backups.iter().filter(|backup| {
+            // Its name when it was backed up, and nothing else; an empty one means those that are gone.
+            let is_its = match machine {
+                None => true,
+                Some("") => is_left(backup),
+                Some(name) => backup.hostname == name,
+            };
+            backup.node == node
+                && is_its
+                && disk_id.is_none_or(|disk| disk == backup.disk_id)
+                && define.is_none_or(|define| backup.define.as_deref() == Some(define))
+        });
+        Ok(self.listed_backups(user, found, &order, data, true))
+    }
+
+    fn listed_backups<'state>(
+        &self,
+        user: &User,
+        found: impl Iterator<Item = &'state Backup>,
+        order: &[(&str, bool)],
+        data: &Data,
+        of_node: bool,
+    ) -> Value {
+        let mut objects: Vec<Value> =
+            found.map(|backup| self.backup(user, backup, of_node)).collect();
+        sort(&mut objects, order);
+        let wants = |name| data.flag(name).unwrap_or_default();
+        listed(objects, wants("full") || wants("extended"), &[])
+    }
+
+    /// Shows one backup.
+    pub(super) fn show_backup(
+        &self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let subject = self.subject(user, dc, name.0, data.has("hostname"));
+        let backup = self.find_backup(&subject, name.1, data)?;
+        Ok(self.backup(user, &backup, false))
+    }
+
+    /// Begins to make a backup by a definition.
+    pub(super) fn begin_backup(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Begun, Failure> {
+        let machine = self.admin_machine(user, dc, name.0)?;
+        self.check_node_of(&machine)?;
+        let at = self.find_definition(&machine, name.1, data)?;
+        let definition = self.definitions.get(at).cloned();
+        let definition = definition.ok_or_else(|| Failure::not_found("Backup definition"))?;
+        let created = self.clock.date(std::time::Duration::ZERO);
+        let bkpname = format!("{}-{}", definition.name, created.compact());
+        let is_taken = |backup: &Backup| {
+            (&backup.vm_uuid, backup.disk_id, &backup.name)
+                == (&machine.uuid, definition.disk_id, &bkpname)
+        };
+        // In the same second.
+        if self.backups.iter().any(is_taken) {
+            return Err(Failure::new(406, "Backup already exists"));
+        }
+        let note = note(data)?;
+        if self.datacenters.iter().any(|known| known.name == dc && known.is_full) {
+            return Err(Failure::new(417, "DC backup size limit reached"));
+        }
+        machine.check_state()?;
+        self.check_online(&definition.node)?;
+        self.check_lock(&machine.uuid, definition.disk_id, machine.quirk)?;
+        let disk_size = machine.disk(definition.disk_id, "disk_id")?.size;
+        let backup = Backup {
+            dc: machine.dc,
+            hostname: machine.hostname.to_owned(),
+            vm_uuid: machine.uuid.clone(),
+            define: Some(definition.name.clone()),
+            name: bkpname.clone(),
+            disk_id: definition.disk_id,
+            disk_size,
+            brand: machine.brand,
+            kind: definition.kind,
+            node: definition.node,
+            zpool: definition.zpool,
+            created,
+            status: BackupStatus::Pending,
+            size: None,
+            time: None,
+            note,
+        };
+        let key = backup.key();
+        self.backups.push(backup);
+        Ok(self.begin(Plan {
+            user,
+            dc,
+            method: "POST",
+            hostname: machine.hostname,
+            disk_id: definition.disk_id,
+            bkpname: &bkpname,
+            machine: &machine.uuid,
+            effect: Effect::Create(key),
+            fails: machine.quirk == Quirk::Fails,
+        }))
+    }
+
+    /// Changes the note of a backup.
+    pub(super) fn annotate(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let subject = self.admin_subject(user, dc, name.0, data)?;
+        let backup = self.find_backup(&subject, name.1, data)?;
+        let note = note(data)?;
+        let key = backup.key();
+        let found = self.backups.iter_mut().find(|backup| backup.key() == key);
+        let Some(found) = found else { return Err(Failure::not_found("Backup")) };
+        found.note = note;
+        let changed = found.clone();
+        Ok(self.backup(user, &changed, false))
+    }
+
+    /// Begins to put a backup in the place of a disk.
+    pub(super) fn begin_restore(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Begun, Failure> {
+        let subject = self.admin_subject(user, dc, name.0, data)?;
+        let backup = self.find_backup(&subject, name.1, data)?;
+        let mut faults = Faults::default();
+        let target = data.text("target_hostname_or_uuid");
+        if target.is_none() {
+            faults.missing("target_hostname_or_uuid");
+        }
+        let disk_id = faults.number("target_disk_id", data, 1, 6);
+        if disk_id.is_none() {
+            // Whatever else is wrong with it was said first.
+            faults.missing("target_disk_id");
+        }
+        let (Some(target), Some(disk_id), true) = (target, disk_id, faults.0.is_empty()) else {
+            return Err(Failure::Invalid(faults.0));
+        };
+        check_usable(&backup)?;
+        self.check_online(&backup.node)?;
+        let target = self.machine(user, dc, target)?.clone();
+        self.check_node_of(&target)?;
+        if target.is_locked {
+            return Err(Failure::new(423, "VM is locked"));
+        }
+        if target.brand != backup.brand && !(target.is_hvm() && is_hvm(backup.brand)) {
+            return Err(Failure::new(428, "VM brand mismatch"));
+        }
+        let disk = target.disk(disk_id, "target_disk_id")?;
+        if disk.size != backup.disk_size {
+            return Err(Failure::new(428, "Disk size mismatch"));
+        }
+        if disk.snapshots > 0 && data.flag("force") == Some(false) {
+            return Err(Failure::new(417, "VM has snapshots"));
+        }
+        if target.status != Status::Stopped {
+            return Err(Failure::new(423, "VM is not stopped"));
+        }
+        if self.tasks.iter().any(|task| task.is_pending() && task.machine == target.uuid) {
+            return Err(Failure::new(409, "VM has pending tasks"));
+        }
+        self.check_lock(&target.uuid, disk_id, target.quirk)?;
+        self.set_status(&backup.key(), BackupStatus::Restore);
+        Ok(self.begin(Plan {
+            user,
+            dc,
+            method: "PUT",
+            hostname: target.hostname,
+            disk_id,
+            bkpname: &backup.name,
+            machine: &target.uuid,
+            effect: Effect::Restore(backup.key(), disk_id),
+            fails: target.quirk == Quirk::Fails,
+        }))
+    }
+
+    /// Begins to delete one backup; one that is lost already is deleted at once.
+    pub(super) fn begin_delete(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Option<Begun>, Failure> {
+        let subject = self.admin_subject(user, dc, name.0, data)?;
+        let backup = self.find_backup(&subject, name.1, data)?;
+        if backup.status == BackupStatus::Lost {
+            let key = backup.key();
+            self.backups.retain(|backup| backup.key() != key);
+            return Ok(None);
+        }
+        check_usable(&backup)?;
+        self.delete_all(user, dc, &subject, vec![backup]).map(Some)
+    }
+
+    /// Begins to delete several backups of one disk. Names that are not there are passed over, and what
+    /// is lost is deleted at once; `None` when nothing is left to do.
+    pub(super) fn begin_delete_many(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: &str,
+        data: &Data,
+    ) -> Result<Option<Begun>, Failure> {
+        let subject = self.admin_subject(user, dc, name, data)?;
+        let names = data.get("bkpnames").and_then(Value::as_array);
+        let names: Option<Vec<&str>> =
+            names.and_then(|names| names.iter().map(Value::as_str).collect());
+        let invalid = || Failure::new(412, "Invalid bkpnames");
+        let names = names.filter(|names| !names.is_empty()).ok_or_else(invalid)?;
+        data.disk_id("disk_id")?;
+        let found = names.iter().filter_map(|name| self.find_backup(&subject, name, data).ok());
+        let found: Vec<Backup> = found.collect();
+        let Some(first) = found.first() else { return Err(Failure::not_found("Backup")) };
+        if found.iter().any(|backup| backup.node != first.node) {
+            return Err(invalid());
+        }
+        let (lost, found): (Vec<Backup>, Vec<Backup>) =
+            found.into_iter().partition(|backup| backup.status == BackupStatus::Lost);
+        found.iter().try_for_each(check_usable)?;
+        let begun =
+            if found.is_empty() { None } else { Some(self.delete_all(user, dc, &subject, found)?) };
+        let lost: Vec<Key> = lost.iter().map(Backup::key).collect();
+        self.backups.retain(|backup| !lost.contains(&backup.key()));
+        Ok(begun)
+    }
+
+    fn delete_all(
+        &mut self,
+        user: &User,
+        dc: &str,
+        subject: &Subject,
+        backups: Vec<Backup>,
+    ) -> Result<Begun, Failure> {
+        let Some(first) = backups.first().cloned() else {
+            return Err(Failure::not_found("Backup"));
+        };
+        self.check_online(&first.node)?;
+        let quirk = match subject {
+            Subject::Machine(machine) => machine.quirk,
+            Subject::Named { .. } => Quirk::None,
+        };
+        self.check_lock(&first.vm_uuid, first.disk_id, quirk)?;
+        let names: Vec<&str> = backups.iter().map(|backup| backup.name.as_str()).collect();
+        let names = names.join(",");
+        for backup in &backups {
+            self.set_status(&backup.key(), BackupStatus::Pending);
+        }
+        Ok(self.begin(Plan {
+            user,
+            dc,
+            method: "DELETE",
+            hostname: &first.hostname,
+            disk_id: first.disk_id,
+            bkpname: &names,
+            machine: &first.vm_uuid,
+            effect: Effect::Delete(backups.iter().map(Backup::key).collect()),
+            fails: quirk == Quirk::Fails,
+        }))
+    }
+
+    fn admin_subject(
+        &self,
+        user: &User,
+        dc: &str,
+        name: &str,
+        data: &Data,
+    ) -> Result<Subject, Failure> {
+        if !user.is_admin(dc) {
+            return Err(Failure::forbidden());
+        }
+        Ok(self.subject(user, dc, name, data.has("hostname")))
+    }
+
+    fn find_backup(&self, subject: &Subject, name: &str, data: &Data) -> Result<Backup, Failure> {
+        let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
+        let found = self
+            .backups
+            .iter()
+            .find(|backup| subject.has(backup) && backup.name == name && backup.disk_id == disk_id);
+        found.cloned().ok_or_else(|| Failure::not_found("Backup"))
+    }
+
+    /// Puts a backup into another state.
+    pub(super) fn set_status(&mut self, key: &Key, status: BackupStatus) {
+        if let Some(backup) = self.backups.iter_mut().find(|backup| backup.key() == *key) {
+            backup.status = status;
+        }
+    }
+
+    fn backup(&self, user: &User, backup: &Backup, of_node: bool) -> Value {
+        let machine = self.machines.iter().find(|machine| machine.uuid == backup.vm_uuid);
+        let (kind, end) = if backup.kind == 1 { ("ds", "") } else { ("file", ".full.zfs") };
+        let file_path = format!(
+            "{}/backups/{kind}/{}-disk{}@is-{}{end}",
+            backup.zpool,
+            backup.vm_uuid,
+            backup.disk_id.saturating_sub(1),
+            backup.created.0 % 100_000
+        );
+        let mut shown = json!({
+            "hostname": backup.hostname,
+            "vm_uuid": machine.map(|machine| &machine.uuid),
+            "vm": machine.map(|machine| machine.hostname),
+            "define": backup.define,
+            "name": backup.name,
+            "disk_id": backup.disk_id,
+            "type": backup.kind,
+            "node": self.node_for(user, backup.dc, &backup.node),
+            "zpool": backup.zpool,
+            "created": backup.created.iso(),
+            "status": backup.status as u8,
+            "size": backup.size,
+            "time": backup.time,
+            "file_path": file_path,
+            "note": backup.note,
+        });
+        if let (true, Some(shown)) = (of_node, shown.as_object_mut()) {
+            shown.insert("dc".to_owned(), backup.dc.into());
+        }
+        shown
+    }
+}
+
+fn check_usable(backup: &Backup) -> Result<(), Failure> {
+    if backup.status == BackupStatus::Ok {
+        return Ok(());
+    }
+    Err(Failure::new(417, "VM backup status is not OK"))
+}
+
+/// Reads a note; null is an empty one.
+fn note(data: &Data) -> Result<String, Failure> {
+    let mut faults = Faults::default();
+    let note = faults.text("note", data).unwrap_or_default();
+    if faults.0.is_empty() { Ok(note) } else { Err(Failure::Invalid(faults.0)) }
+}
+
+/// What backups can be sorted by.
+const ORDER: &[&str] = &["name", "created", "hostname", "disk_id", "time", "size"];

@@ -1,0 +1,368 @@
+//! Definitions of backups: what is backed up when, and how many backups are kept.
+
+use serde_json::{Value, json};
+
+use super::accounts::User;
+use super::data::{Data, order, sort};
+use super::failure::Failure;
+use super::fields::Faults;
+use super::state::{Machine, State};
+use crate::server::Date;
+
+/// One definition.
+#[derive(Debug, Clone)]
+pub(super) struct Definition {
+    pub(super) vm_uuid: String,
+    pub(super) name: String,
+    pub(super) disk_id: u64,
+    /// 1 dataset, 2 file.
+    pub(super) kind: u64,
+    pub(super) node: String,
+    pub(super) zpool: String,
+    pub(super) desc: String,
+    /// Bytes per second.
+    pub(super) bwlimit: Option<u64>,
+    pub(super) active: bool,
+    pub(super) schedule: String,
+    pub(super) retention: u64,
+    /// 0 none, 1 gzip, 2 bzip2, 3 xz.
+    pub(super) compression: u64,
+    pub(super) fsfreeze: bool,
+    pub(super) created: Date,
+}
+
+/// Which definitions a list is about.
+pub(super) enum Scope<'name> {
+    Datacenter,
+    Machine(&'name str),
+    Node(&'name str),
+}
+
+impl State {
+    /// Lists definitions: names, or objects when these are asked for.
+    pub(super) fn list_definitions(
+        &self,
+        user: &User,
+        dc: &str,
+        scope: &Scope<'_>,
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let order = order(data, &["name", "disk_id", "hostname", "created"], "hostname,-created")?;
+        let mut disk_id = None;
+        if let Scope::Machine(name) = scope {
+            let machine = self.machine(user, dc, name)?;
+            disk_id = data.disk_id("disk_id")?;
+            if let Some(disk) = disk_id {
+                machine.disk(disk, "disk_id")?;
+            }
+        }
+        let is_in = |definition: &&Definition| {
+            let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
+            let Some(machine) = machine else { return false };
+            let fits = match scope {
+                Scope::Datacenter => machine.dc == dc,
+                Scope::Machine(name) => {
+                    machine.dc == dc && (machine.hostname == *name || machine.uuid == *name)
+                }
+                Scope::Node(node) => definition.node == *node,
+            };
+            fits && (user.is_admin(dc) || machine.owner == user.name)
+                && disk_id.is_none_or(|disk| disk == definition.disk_id)
+        };
+        let found = self.definitions.iter().filter(is_in);
+        // Unlike that of one definition it is read as a boolean.
+        let is_extended = data.flag("extended").unwrap_or_default();
+        let mut objects: Vec<Value> = found
+            .map(|definition| {
+                let mut shown = self.definition(user, definition, is_extended);
+                if let Some(shown) = shown.as_object_mut() {
+                    shown.insert("created".to_owned(), definition.created.iso().into());
+                }
+                shown
+            })
+            .collect();
+        sort(&mut objects, &order);
+        let wants_objects = data.flag("full").unwrap_or_default() || is_extended;
+        Ok(listed(objects, wants_objects, &["created"]))
+    }
+
+    /// Shows one definition.
+    pub(super) fn show_definition(
+        &self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let machine = self.machine(user, dc, name.0)?;
+        let at = self.find_definition(machine, name.1, data)?;
+        let found = self.definitions.get(at).ok_or_else(not_found)?;
+        Ok(self.definition(user, found, data.is_set("extended")))
+    }
+
+    /// Makes a definition.
+    pub(super) fn define(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let machine = self.machine_to_define(user, dc, name.0)?;
+        let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
+        machine.disk(disk_id, "disk_id")?;
+        if self.find_definition(&machine, name.1, data).is_ok() {
+            return Err(Failure::new(406, "Backup definition already exists"));
+        }
+        let usual = self.usual(name.1);
+        let mut definition = Definition {
+            vm_uuid: machine.uuid.clone(),
+            name: name.1.to_owned(),
+            disk_id,
+            kind: 1,
+            node: String::new(),
+            zpool: "zones".to_owned(),
+            desc: String::new(),
+            bwlimit: None,
+            active: true,
+            schedule: usual.as_ref().map(|(schedule, _)| schedule.clone()).unwrap_or_default(),
+            retention: usual.as_ref().map_or(0, |(_, retention)| *retention),
+            compression: 0,
+            fsfreeze: false,
+            created: self.clock.date(std::time::Duration::ZERO),
+        };
+        let mut faults = Faults::default();
+        faults.name("name", name.1, 8);
+        if !data.has("node") {
+            faults.missing("node");
+        }
+        for field in ["schedule", "retention"] {
+            if usual.is_none() && !data.has(field) {
+                faults.missing(field);
+            }
+        }
+        self.change(&mut definition, &machine, data, true, &mut faults);
+        let is_its = |it: &&Definition| it.vm_uuid == machine.uuid && it.disk_id == disk_id;
+        let most = self.limits(dc).map(|limits| limits.definitions);
+        if most.is_some_and(|most| self.definitions.iter().filter(is_its).count() >= most) {
+            faults.add("non_field_errors", "Maximum number of backup definitions reached.");
+        }
+        if !faults.0.is_empty() {
+            return Err(Failure::Invalid(faults.0));
+        }
+        let shown = self.definition(user, &definition, false);
+        self.definitions.push(definition);
+        Ok(shown)
+    }
+
+    /// Returns the schedule and the retention that come with some names.
+    fn usual(&mut self, name: &str) -> Option<(String, u64)> {
+        let minute = self.generator.below(60);
+        let hour = self.generator.below(24);
+        match name {
+            "hourly" => Some((format!("{minute} * * * *"), 24)),
+            "daily" => Some((format!("{minute} {hour} * * *"), 30)),
+            "weekly" => Some((format!("{minute} {hour} * * {}", self.generator.below(7)), 12)),
+            "monthly" => {
+                let day = 1 + self.generator.below(28);
+                Some((format!("{minute} {hour} {day} * *"), 6))
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes a definition.
+    pub(super) fn redefine(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let machine = self.machine_to_define(user, dc, name.0)?;
+        let at = self.find_definition(&machine, name.1, data)?;
+        let mut definition = self.definitions.get(at).cloned().ok_or_else(not_found)?;
+        let mut faults = Faults::default();
+        self.change(&mut definition, &machine, data, false, &mut faults);
+        if !faults.0.is_empty() {
+            return Err(Failure::Invalid(faults.0));
+        }
+        let shown = self.definition(user, &definition, false);
+        if let Some(place) = self.definitions.get_mut(at) {
+            *place = definition;
+        }
+        Ok(shown)
+    }
+
+    /// Deletes a definition; its backups stay.
+    pub(super) fn undefine(
+        &mut self,
+        user: &User,
+        dc: &str,
+        name: (&str, &str),
+        data: &Data,
+    ) -> Result<Value, Failure> {
+        let machine = self.machine_to_define(user, dc, name.0)?;
+        let at = self.find_definition(&machine, name.1, data)?;
+        let gone = self.definitions.remove(at);
+        for backup in &mut self.backups {
+            if backup.vm_uuid == gone.vm_uuid
+                && backup.disk_id == gone.disk_id
+                && backup.define.as_ref() == Some(&gone.name)
+            {
+                backup.define = None;
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// Finds a machine for somebody who changes something: an administrator.
+    pub(super) fn admin_machine(
+        &self,
+        user: &User,
+        dc: &str,
+        name: &str,
+    ) -> Result<Machine, Failure> {
+        if !user.is_admin(dc) {
+            return Err(Failure::forbidden());
+        }
+        self.machine(user, dc, name).cloned()
+    }
+
+    /// Finds a machine whose definitions can be changed: it is there, and so is its node.
+    fn machine_to_define(&self, user: &User, dc: &str, name: &str) -> Result<Machine, Failure> {
+        let machine = self.admin_machine(user, dc, name)?;
+        machine.check_state()?;
+        self.check_node_of(&machine)?;
+        Ok(machine)
+    }
+
+    /// Finds a definition by its name and its disk, the first unless another is named.
+    pub(super) fn find_definition(
+        &self,
+        machine: &Machine,
+        name: &str,
+        data: &Data,
+    ) -> Result<usize, Failure> {
+        let disk_id = data.disk_id("disk_id")?.unwrap_or(1);
+        machine.disk(disk_id, "disk_id")?;
+        let found = self
+            .definitions
+            .iter()
+            .position(|it| it.vm_uuid == machine.uuid && it.name == name && it.disk_id == disk_id);
+        found.ok_or_else(not_found)
+    }
+
+    /// Takes over what the parameters say; what does not fit goes to `faults`.
+    fn change(
+        &self,
+        definition: &mut Definition,
+        machine: &Machine,
+        data: &Data,
+        is_new: bool,
+        faults: &mut Faults,
+    ) {
+        // What is there and empty is not there, where something has to be.
+        let is_blank = |value: &Value| value.is_null() || value.as_str() == Some("");
+        for field in ["node", "schedule", "retention"] {
+            if data.get(field).is_some_and(is_blank) {
+                faults.missing(field);
+            }
+        }
+        if let Some(node) = data.text("node") {
+            // It may be down.
+            match self.node(node).filter(|node| node.is_backup) {
+                Some(node) => node.hostname.clone_into(&mut definition.node),
+                None => faults.add("node", format!("Object with hostname={node} does not exist.")),
+            }
+        }
+        if let Some(schedule) = data.text("schedule") {
+            faults.schedule("schedule", schedule);
+            schedule.clone_into(&mut definition.schedule);
+        }
+        let (least, most) = match self.limits(machine.dc) {
+            Some(limits) => (1, limits.backups),
+            None => (0, 65_536),
+        };
+        if let Some(retention) = faults.number("retention", data, least, most) {
+            definition.retention = retention;
+        }
+        if let Some(compression) = faults.choice("compression", data, 0, 3) {
+            definition.compression = compression;
+        }
+        // Read-only once there is a definition.
+        if let Some(kind) = is_new.then(|| faults.choice("type", data, 1, 2)).flatten() {
+            definition.kind = kind;
+        }
+        if data.has("bwlimit") {
+            definition.bwlimit = faults.number("bwlimit", data, 0, 2_147_483_647);
+        }
+        if let Some(zpool) = data.text("zpool") {
+            let node = self.node(&definition.node);
+            if node.is_some_and(|node| !node.zpools.contains(&zpool)) {
+                faults.add("zpool", "Zpool does not exist on node.");
+            }
+            zpool.clone_into(&mut definition.zpool);
+        }
+        if let Some(desc) = faults.text("desc", data) {
+            definition.desc = desc;
+        }
+        if let Some(active) = data.flag("active") {
+            definition.active = active;
+        }
+        if let Some(fsfreeze) = data.flag("fsfreeze") {
+            definition.fsfreeze = fsfreeze && machine.is_hvm();
+        }
+    }
+
+    fn definition(&self, user: &User, definition: &Definition, is_extended: bool) -> Value {
+        let machine = self.machines.iter().find(|it| it.uuid == definition.vm_uuid);
+        let dc = machine.map_or("", |machine| machine.dc);
+        let mut shown = json!({
+            "hostname": machine.map(|machine| machine.hostname),
+            "vm_uuid": definition.vm_uuid,
+            "dc": dc,
+            "name": definition.name,
+            "disk_id": definition.disk_id,
+            "type": definition.kind,
+            "node": self.node_for(user, dc, &definition.node),
+            "zpool": definition.zpool,
+            "desc": definition.desc,
+            "bwlimit": definition.bwlimit,
+            "active": definition.active,
+            "schedule": definition.schedule,
+            "retention": definition.retention,
+            "compression": definition.compression,
+            "fsfreeze": definition.fsfreeze,
+        });
+        if let (true, Some(shown)) = (is_extended, shown.as_object_mut()) {
+            let count = self.backups.iter().filter(|backup| {
+                backup.vm_uuid == definition.vm_uuid
+                    && backup.disk_id == definition.disk_id
+                    && backup.define.as_ref() == Some(&definition.name)
+            });
+            shown.insert("backups".to_owned(), count.count().into());
+        }
+        shown
+    }
+}
+
+/// Makes the answer of a list: names unless objects are wanted, without what only sorts them.
+pub(super) fn listed(objects: Vec<Value>, wants_objects: bool, hidden: &[&str]) -> Value {
+    objects
+        .into_iter()
+        .map(|mut object| {
+            if !wants_objects {
+                return object.get("name").cloned().unwrap_or_default();
+            }
+            if let Some(members) = object.as_object_mut() {
+                members.retain(|name, _| !hidden.contains(&name.as_str()));
+            }
+            object
+        })
+        .collect()
+}
+
+fn not_found() -> Failure {
+    Failure::not_found("Backup definition")
+}

@@ -1,0 +1,239 @@
+//! What one simulated Danube Cloud knows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::accounts::{Session, User};
+use super::backups::Backup;
+use super::clock::Clock;
+use super::definitions::Definition;
+use super::failure::Failure;
+use super::tasks::{LogEntry, Task};
+use super::throttle::Throttle;
+use crate::server::Generator;
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) clock: Clock,
+    pub(super) generator: Generator,
+    pub(super) users: Vec<User>,
+    /// By token.
+    pub(super) tokens: BTreeMap<String, Session>,
+    pub(super) datacenters: Vec<Datacenter>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) definitions: Vec<Definition>,
+    pub(super) backups: Vec<Backup>,
+    pub(super) tasks: Vec<Task>,
+    /// Newest first.
+    pub(super) log: Vec<LogEntry>,
+    pub(super) throttle: Throttle,
+    pub(super) backups_enabled: bool,
+    pub(super) task_duration: Duration,
+}
+
+/// A virtual datacenter.
+#[derive(Debug)]
+pub(super) struct Datacenter {
+    pub(super) id: u64,
+    pub(super) name: &'static str,
+    /// The most backups that a definition may keep, and the most definitions of a machine's disk.
+    pub(super) limits: Option<Limits>,
+    /// Whether its backups have reached their limit.
+    pub(super) is_full: bool,
+}
+
+/// What the settings of a datacenter allow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) backups: u64,
+    pub(super) definitions: usize,
+}
+
+/// A compute node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) hostname: &'static str,
+    /// What those who are no administrators see.
+    pub(super) color: &'static str,
+    pub(super) is_online: bool,
+    /// Whether it keeps backups.
+    pub(super) is_backup: bool,
+    pub(super) zpools: &'static [&'static str],
+}
+
+/// A virtual machine.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    pub(super) hostname: &'static str,
+    pub(super) uuid: String,
+    pub(super) dc: &'static str,
+    pub(super) owner: &'static str,
+    pub(super) node: &'static str,
+    /// `kvm` or `bhyve` for a machine with virtual hardware, else the brand of its zone.
+    pub(super) brand: &'static str,
+    pub(super) status: Status,
+    pub(super) is_locked: bool,
+    pub(super) disks: Vec<Disk>,
+    pub(super) quirk: Quirk,
+}
+
+/// What a machine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// It is deployed, but has no disk yet.
+    NotCreated,
+    Running,
+    Stopped,
+}
+
+/// What is wrong with a machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Quirk {
+    /// Its tasks fail.
+    Fails,
+    /// Its tasks do not get their lock.
+    NoLock,
+    /// Nobody takes its tasks.
+    NoWorker,
+    #[default]
+    None,
+}
+
+/// A disk.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    /// In megabytes.
+    pub(super) size: u64,
+    /// How many snapshots it has.
+    pub(super) snapshots: u32,
+    /// The backup that it was restored from.
+    pub(super) restored_from: Option<String>,
+}
+
+/// Whose backups are meant.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    Machine(Box<Machine>),
+    /// Whatever had this name in this datacenter; there may be nothing.
+    Named {
+        dc: String,
+        hostname: String,
+    },
+}
+
+impl Subject {
+    /// Says whether a backup is one of those that are meant.
+    pub(super) fn has(&self, backup: &Backup) -> bool {
+        match self {
+            Self::Machine(machine) => backup.vm_uuid == machine.uuid,
+            Self::Named { dc, hostname } => backup.dc == dc && backup.hostname == *hostname,
+        }
+    }
+}
+
+impl State {
+    /// Finds a machine that `user` may see in `dc`, by its name or UUID.
+    pub(super) fn machine(&self, user: &User, dc: &str, name: &str) -> Result<&Machine, Failure> {
+        let found = self
+            .machines
+            .iter()
+            .find(|machine| (machine.hostname == name || machine.uuid == name) && machine.dc == dc);
+        let found = found.filter(|machine| user.is_admin(dc) || machine.owner == user.name);
+        found.ok_or_else(|| Failure::not_found("VM"))
+    }
+
+    /// Finds whose backups `name` means: those of a machine, or, where `user` has none of this name or
+    /// UUID, whatever had this name; `by_name` asks for the latter.
+    pub(super) fn subject(&self, user: &User, dc: &str, name: &str, by_name: bool) -> Subject {
+        match self.machine(user, dc, name) {
+            Ok(machine) if !by_name => Subject::Machine(Box::new(machine.clone())),
+            _ => Subject::Named { dc: dc.to_owned(), hostname: name.to_owned() },
+        }
+    }
+
+    /// Checks that the node of a machine answers.
+    pub(super) fn check_node_of(&self, machine: &Machine) -> Result<(), Failure> {
+        self.check_online(machine.node)
+    }
+
+    /// Checks that a node answers.
+    pub(super) fn check_online(&self, node: &str) -> Result<(), Failure> {
+        if self.node(node).is_some_and(|node| node.is_online) {
+            return Ok(());
+        }
+        Err(Failure::new(423, "Node is not operational"))
+    }
+
+    /// Checks that nothing else is done with a disk, and that the queue takes the task.
+    pub(super) fn check_lock(
+        &self,
+        machine: &str,
+        disk_id: u64,
+        quirk: Quirk,
+    ) -> Result<(), Failure> {
+        let is_held = self
+            .tasks
+            .iter()
+            .any(|task| task.is_pending() && task.machine == machine && task.disk_id == disk_id);
+        match quirk {
+            Quirk::NoWorker => {
+                let text = "Task queue worker (backup) is not responding!";
+                Err(Failure::NotBegun(text.to_owned()))
+            }
+            Quirk::NoLock => Err(Failure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::Fails | Quirk::None if is_held => Err(Failure::NotBegun(NO_LOCK.to_owned())),
+            Quirk::Fails | Quirk::None => Ok(()),
+        }
+    }
+
+    /// Returns the settings of a datacenter.
+    pub(super) fn limits(&self, dc: &str) -> Option<Limits> {
+        self.datacenters.iter().find(|known| known.name == dc).and_then(|known| known.limits)
+    }
+
+    /// Finds a compute node.
+    pub(super) fn node(&self, hostname: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.hostname == hostname)
+    }
+
+    /// Returns how a node is called for `user`.
+    pub(super) fn node_for(&self, user: &User, dc: &str, hostname: &str) -> Value {
+        if user.is_admin(dc) {
+            return json!(hostname);
+        }
+        json!(self.node(hostname).map(|node| node.color))
+    }
+}
+
+impl Machine {
+    /// Checks that the machine is there: a definition or a backup of one that is not is refused.
+    pub(super) fn check_state(&self) -> Result<(), Failure> {
+        match self.status {
+            Status::Running | Status::Stopped => Ok(()),
+            Status::NotCreated => Err(Failure::new(423, "VM is not operational")),
+        }
+    }
+
+    /// Says whether it has virtual hardware; these restore into each other.
+    pub(super) fn is_hvm(&self) -> bool {
+        is_hvm(self.brand)
+    }
+
+    /// Finds a disk by its number, from 1.
+    pub(super) fn disk(&self, id: u64, parameter: &str) -> Result<&Disk, Failure> {
+        let at = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
+        at.and_then(|at| self.disks.get(at))
+            .ok_or_else(|| Failure::new(412, format!("Invalid {parameter}")))
+    }
+}
+
+/// Says whether a brand has virtual hardware.
+pub(super) fn is_hvm(brand: &str) -> bool {
+    matches!(brand, "kvm" | "bhyve" | "hvm")
+}
+
+const NO_LOCK: &str = "Task did not acquire lock";

@@ -1,0 +1,26 @@
+//! What every simulated API shares: the server loop, request bodies and their recording,
+//! answers, path patterns, dates, and a small deterministic generator.
+//!
+//! **Invariant:** nothing here names a product, and nothing here panics on bytes that came
+//! from the network.
+
+mod body;
+mod date;
+mod encoding;
+mod generator;
+mod listen;
+mod pattern;
+mod recorder;
+mod reply;
+mod running;
+
+pub(crate) use self::body::{BodyError, RequestBody};
+pub(crate) use self::date::Date;
+pub(crate) use self::encoding::{base64_decode, percent_decode};
+pub(crate) use self::generator::{Generator, fingerprint};
+pub(crate) use self::listen::{Request, Server, Service};
+pub(crate) use self::pattern::{Pattern, Query};
+pub use self::recorder::RecordedRequest;
+pub(crate) use self::recorder::Recorder;
+pub(crate) use self::reply::{Reply, ReplyBody};
+pub(crate) use self::running::Running;

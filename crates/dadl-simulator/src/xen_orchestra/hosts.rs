@@ -1,0 +1,272 @@
+//! What the actions of hosts, pools and storage do, and what hosts tell about themselves.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::actions::Action;
+use super::app::{App, Call};
+use super::failure::Failure;
+use super::kind::Kind;
+use super::seed::insert_in_pool;
+use super::state::{State, now};
+use super::store::{Properties, Store};
+use super::{deploy, machines};
+use crate::server::{Generator, Reply, fingerprint};
+
+/// Acts on a host, a pool, a storage, or a connection between the two.
+pub(super) fn act(state: &mut State, kind: Kind, action: &Action) -> Result<Value, Failure> {
+    let store = &mut state.store;
+    let id = action.id.as_str();
+    match (kind, action.name) {
+        (Kind::Pool, "create_vm") => return deploy::create(store, action),
+        (Kind::Pool, "create_network" | "create_bonded_network" | "create_internal_network") => {
+            return create_network(store, action);
+        }
+        (Kind::Pool, "emergency_shutdown") => {
+            for host in hosts_of(store, id) {
+                shut_down(store, &host);
+            }
+        }
+        (Kind::Pool, "rolling_reboot" | "rolling_update") => {
+            for host in hosts_of(store, id) {
+                restart(store, &host);
+            }
+        }
+        (Kind::Host, "disable") => {
+            if action.body.get("evacuate") == Some(&Value::Bool(true)) {
+                evacuate(store, id);
+            }
+            store.set(Kind::Host, id, "enabled", false);
+        }
+        (Kind::Host, "enable") => store.set(Kind::Host, id, "enabled", true),
+        (Kind::Host, "start") => {
+            store.set(Kind::Host, id, "power_state", "Running");
+            store.set(Kind::Host, id, "enabled", true);
+        }
+        (Kind::Host, "clean_shutdown") => {
+            if action.body.get("bypassEvacuate") != Some(&Value::Bool(true)) {
+                evacuate(store, id);
+            }
+            shut_down(store, id);
+        }
+        (Kind::Host, "emergency_shutdown") => shut_down(store, id),
+        (Kind::Host, "clean_reboot" | "smart_reboot") => restart(store, id),
+        (Kind::Host, "restart_toolstack") => {
+            store.set(Kind::Host, id, "agentStartTime", now() / 1000);
+        }
+        (Kind::Host, "detach" | "forget") => forget(store, id)?,
+        (Kind::Sr, "forget") => remove_storage(store, id),
+        (Kind::Pbd, "plug") => store.set(Kind::Pbd, id, "attached", true),
+        (Kind::Pbd, "unplug") => store.set(Kind::Pbd, id, "attached", false),
+        // Scans and the like find that everything is as it was.
+        _ => {}
+    }
+    Ok(Value::Null)
+}
+
+/// Removes a storage with its disks and connections.
+pub(super) fn remove_storage(store: &mut Store, id: &str) {
+    let Some(storage) = store.remove(Kind::Sr, id) else {
+        return;
+    };
+    for disk in storage.list("VDIs") {
+        remove_disk(store, Kind::Vdi, &disk);
+    }
+    for connection in storage.list("$PBDs") {
+        if let Some(connection) = store.remove(Kind::Pbd, &connection) {
+            store.unlink(Kind::Host, connection.text("host"), "$PBDs", connection.text("id"));
+        }
+    }
+}
+
+/// Removes a disk with what connects it to machines.
+pub(super) fn remove_disk(store: &mut Store, kind: Kind, id: &str) {
+    let Some(disk) = store.remove(kind, id) else {
+        return;
+    };
+    store.unlink(Kind::Sr, disk.text("$SR"), "VDIs", id);
+    store.unlink(Kind::Vdi, disk.text("$snapshot_of"), "snapshots", id);
+    for connection in disk.list("$VBDs") {
+        remove_connection(store, &connection);
+    }
+}
+
+/// Removes what connects a disk to a machine.
+pub(super) fn remove_connection(store: &mut Store, id: &str) {
+    let Some(connection) = store.remove(Kind::Vbd, id) else {
+        return;
+    };
+    for kind in [Kind::Vm, Kind::VmSnapshot, Kind::VmTemplate] {
+        store.unlink(kind, connection.text("VM"), "$VBDs", id);
+    }
+    for kind in [Kind::Vdi, Kind::VdiSnapshot] {
+        store.unlink(kind, connection.text("VDI"), "$VBDs", id);
+    }
+}
+
+impl App {
+    /// Answers with what a host tells about itself.
+    pub(super) fn host_details(&self, call: &Call<'_>, name: &str) -> Result<Reply, Failure> {
+        let state = self.state();
+        let host = state.store.find(Kind::Host, call.capture(0))?;
+        if host.text("power_state") != "Running" {
+            return Err(Failure::xapi("HOST_OFFLINE", &[host.text("_xapiRef")]));
+        }
+        let generator = Generator::new(fingerprint(call.capture(0)));
+        Ok(match name {
+            "smt" => Reply::json(StatusCode::OK, &json!({"enabled": true})),
+            "audit.txt" => Reply::whole(
+                StatusCode::OK,
+                "application/octet-stream",
+                format!(
+                    "Nov 20 13:26:14 {} xapi: [audit] ('session' 'root' 'ALLOWED' 'OK' 'API' \
+                     'VM.start' ())\n",
+                    host.text("hostname")
+                ),
+            ),
+            _ => Reply::generated(generator, 256 * 1024),
+        })
+    }
+
+    /// Answers with the patches that a host, or the hosts of a pool, lack.
+    pub(super) fn missing_patches(&self, call: &Call<'_>) -> Result<Reply, Failure> {
+        let moment = self.state().store.moment;
+        Ok(Reply::json(StatusCode::OK, &missing_patches(call.capture(0), moment)))
+    }
+}
+
+/// Returns the patches that are missing on a host or in a pool.
+pub(super) fn missing_patches(id: &str, moment: u64) -> Value {
+    let mut patches = json!([
+        {
+            "url": "http://www.openssh.com/portable.html", "version": "7.4p1", "name": "openssh",
+            "license": "BSD",
+            "changelog": {
+                "date": moment - 9 * 86_400, "description": "- Fix two vulnerabilities",
+                "author": "Packager <packager@example.org> - 7.4p1-23.3.4",
+            },
+            "release": "23.3.4.xcpng8.3", "size": 429_044,
+            "description": "An open source implementation of SSH protocol version 2",
+        },
+        {
+            "url": "http://www.xen.org", "version": "25.33.1", "name": "xenopsd-xc",
+            "license": "LGPL-2.1-or-later",
+            "changelog": {
+                "date": moment - 12 * 86_400, "description": "- Fix a memory leak",
+                "author": "Packager <packager@example.org> - 25.33.1-2.1",
+            },
+            "release": "2.1.xcpng8.3", "size": 5_421_696, "description": "Xenopsd using xc",
+        },
+    ]);
+    // Some hosts are more up to date than others, and always the same ones.
+    if fingerprint(id).is_multiple_of(3)
+        && let Some(list) = patches.as_array_mut()
+    {
+        list.truncate(1);
+    }
+    patches
+}
+
+fn hosts_of(store: &Store, pool: &str) -> Vec<String> {
+    let hosts = store.all(Kind::Host).filter(|host| host.1.text("$pool") == pool);
+    hosts.map(|host| host.0.to_owned()).collect()
+}
+
+fn guests(store: &Store, host: &str) -> Vec<String> {
+    let residents = store.get(Kind::Host, host).map(|host| host.list("residentVms"));
+    let residents = residents.into_iter().flatten();
+    residents.filter(|vm| store.get(Kind::Vm, vm).is_some()).collect()
+}
+
+fn shut_down(store: &mut Store, host: &str) {
+    for vm in guests(store, host) {
+        machines::stop(store, &vm, "Halted");
+    }
+    store.set(Kind::Host, host, "power_state", "Halted");
+    store.set(Kind::Host, host, "enabled", false);
+}
+
+fn restart(store: &mut Store, host: &str) {
+    store.set(Kind::Host, host, "startTime", now() / 1000);
+    store.set(Kind::Host, host, "agentStartTime", now() / 1000 + 60);
+}
+
+/// Moves the VMs of a host to the others of its pool; those that find no place are stopped.
+fn evacuate(store: &mut Store, host: &str) {
+    let pool = store.get(Kind::Host, host).map(|host| host.text("$pool").to_owned());
+    let mut others = hosts_of(store, &pool.unwrap_or_default());
+    others.retain(|other| other != host);
+    let mut turn = others.iter().cycle();
+    for vm in guests(store, host) {
+        match turn.next() {
+            Some(other) => {
+                store.unlink(Kind::Host, host, "residentVms", &vm);
+                store.link(Kind::Host, other, "residentVms", &vm);
+                store.set(Kind::Vm, &vm, "$container", other.as_str());
+            }
+            None => machines::stop(store, &vm, "Halted"),
+        }
+    }
+}
+
+fn forget(store: &mut Store, id: &str) -> Result<(), Failure> {
+    let host = store.find(Kind::Host, id)?.clone();
+    shut_down(store, id);
+    for (list, kind) in
+        [("$PBDs", Kind::Pbd), ("PCIs", Kind::Pci), ("PGPUs", Kind::Pgpu), ("PIFs", Kind::Pif)]
+    {
+        for device in host.list(list) {
+            if let Some(device) = store.remove(kind, &device) {
+                store.unlink(Kind::Sr, device.text("SR"), "$PBDs", device.text("id"));
+                store.unlink(Kind::Network, device.text("$network"), "PIFs", device.text("id"));
+            }
+        }
+    }
+    store.remove(Kind::VmController, host.text("controlDomain"));
+    store.remove(Kind::Host, id);
+    Ok(())
+}
+
+fn create_network(store: &mut Store, action: &Action) -> Result<Value, Failure> {
+    let pool = action.id.as_str();
+    let count = store.count(Kind::Network);
+    let network = insert_in_pool(
+        store,
+        Kind::Network,
+        pool,
+        json!({
+            "automatic": false, "bridge": format!("xapi{count}"), "current_operations": {},
+            "defaultIsLocked": false, "MTU": action.body.get("mtu").unwrap_or(&json!(1500)),
+            "name_description": action.option("description").unwrap_or_default(),
+            "name_label": action.option("name").unwrap_or_default(), "other_config": {}, "tags": [],
+            "PIFs": [], "VIFs": [], "nbd": action.body.get("nbd").unwrap_or(&json!(false)),
+            "insecureNbd": false, "isBonded": action.name == "create_bonded_network",
+        }),
+    );
+    let mut bases = action.body.list("pifIds");
+    bases.truncate(1);
+    bases.extend(action.option("pif").map(str::to_owned));
+    for base in bases {
+        let base = store.find(Kind::Pif, &base)?.clone();
+        let mac = store.generator.mac();
+        let port = insert_in_pool(
+            store,
+            Kind::Pif,
+            pool,
+            json!({
+                "attached": true, "isBondMaster": action.name == "create_bonded_network",
+                "isBondSlave": false, "device": base.text("device"),
+                "deviceName": base.text("deviceName"), "dns": "", "disallowUnplug": false,
+                "gateway": "", "ip": "", "ipv6": [], "mac": mac, "management": false, "carrier": true,
+                "mode": "None", "ipv6Mode": "None", "mtu": 1500, "netmask": "", "physical": false,
+                "primaryAddressType": "IPv4",
+                "vlan": action.body.get("vlan").unwrap_or(&json!(-1)), "speed": 10_000,
+                "$host": base.text("$host"), "$network": network,
+            }),
+        );
+        store.link(Kind::Network, &network, "PIFs", &port);
+        store.link(Kind::Host, base.text("$host"), "PIFs", &port);
+        store.link(Kind::Host, base.text("$host"), "$PIFs", &port);
+    }
+    Ok(json!({"id": network}))
+}

@@ -1,0 +1,296 @@
+//! The objects, and who is told when they change.
+//!
+//! Every change goes through [`Store`], so that event streams and task watchers see all of
+//! them. A listener that does not keep up is dropped: XO does so above 20 MiB, here the limit
+//! is a number of messages.
+//!
+//! What belongs to a pool is as the hypervisor has it; those who read may be behind
+//! ([`Store::delay`]), and then see the objects as they were.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use super::failure::Failure;
+use super::kind::Kind;
+use super::unseen::Unseen;
+use crate::Lag;
+use crate::server::Generator;
+
+/// An object as XO shows it.
+pub(super) type Object = Map<String, Value>;
+
+/// All objects of one simulated XO.
+#[derive(Debug)]
+pub(super) struct Store {
+    objects: BTreeMap<Kind, Map<String, Value>>,
+    /// Where new identifiers come from.
+    pub(super) generator: Generator,
+    /// When the data were "taken", in seconds since 1970: what is older is dated from it.
+    pub(super) moment: u64,
+    /// Who is told about changes.
+    pub(super) listeners: Listeners,
+    /// What those who read do not see yet.
+    unseen: Unseen,
+}
+
+impl Store {
+    /// Makes an empty store.
+    pub(super) fn new(generator: Generator, moment: u64) -> Self {
+        let listeners = Listeners::default();
+        Self { objects: BTreeMap::new(), generator, moment, listeners, unseen: Unseen::default() }
+    }
+
+    /// Keeps from those who read what is changed from now on.
+    pub(super) fn delay(&mut self, lag: Lag) {
+        self.unseen = Unseen::new(lag);
+    }
+
+    /// Lets those who read see what has waited long enough; each request that looks at objects
+    /// says so once.
+    pub(super) fn look(&mut self) {
+        self.unseen.look();
+    }
+
+    /// Returns an object as those who read see it.
+    pub(super) fn seen(&self, kind: Kind, id: &str) -> Option<&Object> {
+        match self.unseen.before(kind, id) {
+            Some(before) => before,
+            None => self.get(kind, id),
+        }
+    }
+
+    /// Returns an object as those who read see it, or the failure that says it does not exist.
+    pub(super) fn find_seen(&self, kind: Kind, id: &str) -> Result<&Object, Failure> {
+        self.seen(kind, id).ok_or_else(|| Failure::no_such(kind, id))
+    }
+
+    /// Returns all objects of a kind as those who read see them.
+    pub(super) fn all_seen(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+        let there = self.all(kind).map(|(id, _)| id);
+        let removed = self.unseen.ids(kind).filter(move |id| self.get(kind, id).is_none());
+        there.chain(removed).filter_map(move |id| self.seen(kind, id))
+    }
+
+    /// Returns an object.
+    pub(super) fn get(&self, kind: Kind, id: &str) -> Option<&Object> {
+        self.objects.get(&kind)?.get(id)?.as_object()
+    }
+
+    /// Returns an object, or the failure that says it does not exist.
+    pub(super) fn find(&self, kind: Kind, id: &str) -> Result<&Object, Failure> {
+        self.get(kind, id).ok_or_else(|| Failure::no_such(kind, id))
+    }
+
+    /// Returns all objects of a kind, oldest first.
+    pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = (&str, &Object)> {
+        self.objects
+            .get(&kind)
+            .into_iter()
+            .flatten()
+            .filter_map(|(id, object)| Some((id.as_str(), object.as_object()?)))
+    }
+
+    /// Returns how many objects of a kind exist.
+    pub(super) fn count(&self, kind: Kind) -> usize {
+        self.objects.get(&kind).map_or(0, Map::len)
+    }
+
+    /// Adds an object under its `id` and returns the identifier.
+    pub(super) fn insert(&mut self, kind: Kind, object: Value) -> String {
+        let id = object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.unseen.changes(kind, &id, None);
+        self.listeners.notify(kind, Change::Added, &object);
+        self.objects.entry(kind).or_default().insert(id.clone(), object);
+        id
+    }
+
+    /// Changes an object if it exists, and says whether it does.
+    pub(super) fn update(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        change: impl FnOnce(&mut Object),
+    ) -> bool {
+        let Some(object) = self.objects.get_mut(&kind).and_then(|all| all.get_mut(id)) else {
+            return false;
+        };
+        if let Some(properties) = object.as_object_mut() {
+            self.unseen.changes(kind, id, Some(properties));
+            change(properties);
+        }
+        self.listeners.notify(kind, Change::Updated, object);
+        true
+    }
+
+    /// Sets one property of an object.
+    pub(super) fn set(&mut self, kind: Kind, id: &str, property: &str, value: impl Into<Value>) {
+        self.update(kind, id, |object| {
+            object.insert(property.to_owned(), value.into());
+        });
+    }
+
+    /// Adds an element to a list of an object, once.
+    pub(super) fn link(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
+        if self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
+            return;
+        }
+        self.update(kind, id, |object| {
+            if let Some(elements) = object.entry(list).or_insert_with(|| json!([])).as_array_mut() {
+                elements.push(element.into());
+            }
+        });
+    }
+
+    /// Removes an element from a list of an object.
+    pub(super) fn unlink(&mut self, kind: Kind, id: &str, list: &str, element: &str) {
+        if !self.get(kind, id).is_some_and(|object| object.lists(list, element)) {
+            return;
+        }
+        self.update(kind, id, |object| {
+            if let Some(elements) = object.get_mut(list).and_then(Value::as_array_mut) {
+                elements.retain(|other| other != element);
+            }
+        });
+    }
+
+    /// Puts the objects of a kind into the order of a number they have.
+    pub(super) fn sort(&mut self, kind: Kind, property: &str) {
+        let objects = self.objects.entry(kind).or_default();
+        let mut sorted: Vec<(String, Value)> = std::mem::take(objects).into_iter().collect();
+        sorted.sort_by_key(|(_, object)| object.get(property).and_then(Value::as_u64));
+        *objects = sorted.into_iter().collect();
+    }
+
+    /// Removes an object and returns it.
+    pub(super) fn remove(&mut self, kind: Kind, id: &str) -> Option<Object> {
+        let removed = self.objects.get_mut(&kind)?.shift_remove(id)?;
+        self.unseen.changes(kind, id, removed.as_object());
+        self.listeners.notify(kind, Change::Removed, &removed);
+        match removed {
+            Value::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+/// Reading an object's properties without minding whether they are there.
+pub(super) trait Properties {
+    /// Returns a text, or the empty text.
+    fn text(&self, property: &str) -> &str;
+    /// Returns a number, or 0.
+    fn number(&self, property: &str) -> u64;
+    /// Returns the texts of a list.
+    fn list(&self, property: &str) -> Vec<String>;
+    /// Says whether a list holds a text.
+    fn lists(&self, property: &str, element: &str) -> bool;
+}
+
+impl Properties for Object {
+    fn text(&self, property: &str) -> &str {
+        self.get(property).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn number(&self, property: &str) -> u64 {
+        self.get(property).and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    fn list(&self, property: &str) -> Vec<String> {
+        let elements = self.get(property).and_then(Value::as_array);
+        elements.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    fn lists(&self, property: &str, element: &str) -> bool {
+        let elements = self.get(property).and_then(Value::as_array);
+        elements.is_some_and(|elements| elements.iter().any(|other| other == element))
+    }
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Added,
+    Removed,
+    Updated,
+}
+
+/// Who is told about changes.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    /// Open event streams by connection.
+    pub(super) streams: BTreeMap<String, EventStream>,
+    /// Readers of `GET /tasks?watch=true`.
+    pub(super) task_watchers: Vec<TaskWatcher>,
+}
+
+/// An open event stream.
+#[derive(Debug)]
+pub(super) struct EventStream {
+    /// Where its events go.
+    pub(super) sender: mpsc::Sender<Bytes>,
+    /// The properties wanted by collection; `None` stands for all.
+    pub(super) subscriptions: BTreeMap<String, Option<Vec<String>>>,
+}
+
+/// A reader of changes to tasks.
+#[derive(Debug)]
+pub(super) struct TaskWatcher {
+    /// Where its lines go.
+    pub(super) sender: mpsc::Sender<Bytes>,
+    /// The properties wanted; `None` stands for all.
+    pub(super) fields: Option<Vec<String>>,
+}
+
+impl Listeners {
+    fn notify(&mut self, kind: Kind, change: Change, object: &Value) {
+        let Some(object) = object.as_object() else {
+            return;
+        };
+        self.streams.retain(|_, stream| {
+            let Some(fields) = stream.subscriptions.get(kind.type_name()) else {
+                return !stream.sender.is_closed();
+            };
+            let name = match change {
+                Change::Added => "add",
+                Change::Removed => "remove",
+                Change::Updated => "update",
+            };
+            let data = Value::Object(pick(object, fields.as_deref()));
+            stream.sender.try_send(format!("event: {name}\ndata: {data}\n\n").into()).is_ok()
+        });
+        if kind == Kind::Task {
+            self.task_watchers.retain(|watcher| {
+                let line = match change {
+                    Change::Removed => json!(["remove", {"id": object.text("id")}]),
+                    _ => json!(["update", pick(object, watcher.fields.as_deref())]),
+                };
+                watcher.sender.try_send(format!("{line}\n").into()).is_ok()
+            });
+        }
+    }
+}
+
+/// Returns the wanted properties, in the order wanted; `None` stands for all. `memory.size` is a
+/// property of a property, and comes inside it.
+pub(super) fn pick(object: &Object, fields: Option<&[String]>) -> Object {
+    let Some(fields) = fields else {
+        return object.clone();
+    };
+    let mut picked = Object::new();
+    for field in fields {
+        if let Some(value) = object.get(field) {
+            picked.insert(field.clone(), value.clone());
+        } else if let Some((outer, inner)) = field.split_once('.')
+            && let Some(Value::Object(nested)) = object.get(outer)
+        {
+            let more = pick(nested, Some(&[inner.to_owned()]));
+            let place = picked.entry(outer).or_insert_with(|| json!({}));
+            if let Some(place) = place.as_object_mut() {
+                place.extend(more);
+            }
+        }
+    }
+    picked
+}
