@@ -13,6 +13,7 @@ pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "simulator")]
 pub mod demo;
 pub mod executor;
 pub mod files;

@@ -1,20 +1,23 @@
 //! The command line's types. Nothing here does anything: help, completions, the man page and
 //! the tables of `docs/configuration.md` come from the same definitions.
 
+#[cfg(feature = "simulator")]
+mod simulated;
+
 mod backends;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use dadl_openapi::pattern::Pattern;
 
 use self::backends::BESIDES_DEMO;
 pub use self::backends::{BackendArgs, SimulatedArgs};
+#[cfg(feature = "simulator")]
+pub use self::simulated::{DemoArgs, SimulateArgs};
 use super::{
     report::Format,
-    values::{
-        parse_address, parse_backend_name, parse_duration, parse_size, parse_token, products,
-    },
+    values::{parse_address, parse_backend_name},
 };
 use crate::{config::Pin, outcome::task::TaskHandle};
 
@@ -41,6 +44,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    #[cfg(feature = "simulator")]
     /// Show the main job on a simulated Xen Orchestra
     Demo(DemoArgs),
     /// Examine settings, credentials and backends
@@ -68,6 +72,7 @@ pub enum Command {
     Setup(SetupArgs),
     /// Show one tool: its arguments, where it is defined, who may call it
     Show(ShowArgs),
+    #[cfg(feature = "simulator")]
     /// Serve the simulated API of a product, to try things on, until Ctrl-C
     Simulate(SimulateArgs),
     /// Go on with a task that a call began: wait for it, or cancel it
@@ -192,14 +197,6 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
-}
-
-/// Arguments of `demo`.
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Save the demo's export to this directory instead of a temporary one
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub files: Option<PathBuf>,
 }
 
 /// Arguments of `doctor`.
@@ -337,6 +334,7 @@ pub struct WatchArgs {
     pub collections: Vec<String>,
     /// Watch a simulated Xen Orchestra, the backend xen-orchestra
     #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
+    #[cfg_attr(not(feature = "simulator"), arg(hide = true))]
     pub demo: bool,
     /// Which backends.
     #[command(flatten)]
@@ -387,9 +385,11 @@ pub struct ServeArgs {
     pub backends: BackendArgs,
     /// Serve a simulated Xen Orchestra with every level allowed
     #[arg(long, conflicts_with_all = BESIDES_DEMO, help_heading = "Backends")]
+    #[cfg_attr(not(feature = "simulator"), arg(hide = true))]
     pub demo: bool,
     /// Let an object of the simulated Xen Orchestra change so many times a second
     #[arg(long, value_name = "PER_SECOND", requires = "demo", help_heading = "Backends")]
+    #[cfg_attr(not(feature = "simulator"), arg(hide = true))]
     pub demo_changes: Option<NonZeroU32>,
     /// Listen on this address instead of serving on stdio; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = parse_address, help_heading = "HTTP")]
@@ -493,41 +493,6 @@ pub struct ShowArgs {
     /// Or none.
     #[command(flatten)]
     pub simulated: SimulatedArgs,
-}
-
-/// Arguments of `simulate`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "The data are the same at each start, dated from today, and gone at the end"
-)]
-pub struct SimulateArgs {
-    /// The product
-    #[arg(value_name = "PRODUCT", value_parser = products())]
-    pub product: String,
-    /// Listen on this address; a port alone means 127.0.0.1, and 0 any port
-    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0")]
-    pub listen: SocketAddr,
-    /// Let other machines reach it, when the address does; whoever has the token can do everything
-    #[arg(long)]
-    pub allow_remote: bool,
-    /// Accept this credential instead of the one that everybody knows
-    #[arg(long, value_name = "TOKEN", value_parser = parse_token)]
-    pub token: Option<String>,
-    /// Let an action that becomes a task take so long, such as 30s [default: 2s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub task_duration: Option<Duration>,
-    /// Make each exported disk or machine so large, such as 100MB [default: 8MB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub export_size: Option<u64>,
-    /// Let an object change by itself so many times a second, where the product has events
-    #[arg(long, value_name = "PER_SECOND")]
-    pub changes: Option<NonZeroU32>,
-    /// Refuse calls through MCP, as an administrator can have it, where the product has the switch
-    #[arg(long)]
-    pub mcp_off: bool,
-    /// Have what plugins add, where the product has plugins
-    #[arg(long)]
-    pub plugins: bool,
 }
 
 /// Arguments of `task`.

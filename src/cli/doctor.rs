@@ -8,7 +8,6 @@ mod switch;
 
 use std::io::{self, Write};
 
-use dadl_simulator::XenOrchestra;
 use dadl_text::text;
 use serde_json::{Value, json};
 
@@ -161,7 +160,7 @@ pub(super) async fn run(
 async fn load(
     args: &DoctorArgs,
     environment: Environment,
-) -> Result<(Settings, Credentials, bool, Option<XenOrchestra>), Failure> {
+) -> Result<(Settings, Credentials, bool, Option<simulated::Simulator>), Failure> {
     let proxied = is_proxied(&environment);
     if args.simulated.demo {
         let (settings, credentials, simulator) =

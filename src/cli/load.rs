@@ -8,7 +8,6 @@ use dadl_descriptor::{
     model::{Access, Descriptor},
     source::Position,
 };
-use dadl_simulator::XenOrchestra;
 use dadl_text::names::{OrMeant, nearest};
 
 use super::{
@@ -28,7 +27,7 @@ use crate::{
 pub(super) struct Loaded {
     pub(super) app: App,
     /// It runs for as long as this is there.
-    _simulator: Option<XenOrchestra>,
+    _simulator: Option<simulated::Simulator>,
 }
 
 /// Loads the simulator, if it is wanted, or the backends that `args` and `environment` name, for

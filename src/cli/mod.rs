@@ -35,8 +35,11 @@ mod serve;
 mod setup;
 mod show;
 mod signals;
+#[cfg(feature = "simulator")]
 mod simulate;
+#[cfg_attr(not(feature = "simulator"), path = "without_simulator.rs")]
 mod simulated;
+#[cfg(feature = "simulator")]
 mod stage;
 mod stored;
 mod table;
@@ -99,6 +102,7 @@ fn dispatch(
         Command::Call(args) => to_the_end(call::run(args, environment, console)),
         Command::Check(args) => complete::check(&args, console),
         Command::Completions(args) => complete::completions(&args, console),
+        #[cfg(feature = "simulator")]
         Command::Demo(args) => one_shot()?.block_on(simulated::demo(&args, &environment, console)),
         Command::Doctor(args) => to_the_end(doctor::run(&args, environment, console)),
         Command::Drift(args) => to_the_end(drift::run(&args, environment, console)),
@@ -127,6 +131,7 @@ fn dispatch(
         }
         Command::Setup(args) => to_the_end(setup::run(&args, environment, console)),
         Command::Show(args) => one_shot()?.block_on(show::run(&args, environment, console)),
+        #[cfg(feature = "simulator")]
         Command::Simulate(args) => for_many_clients()?.block_on(simulate::run(args, console)),
         Command::Task(args) => to_the_end(task::run(args, environment, console)),
         Command::Watch(args) => to_the_end(watch::run(args, environment, console)),

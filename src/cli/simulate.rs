@@ -1,5 +1,7 @@
 //! `simulate`: the simulated API of a product, until Ctrl-C.
 
+pub(super) mod values;
+
 use std::io::Write as _;
 
 use dadl_simulator::{Lag, Product, SimulatorOptions};

@@ -24,6 +24,9 @@ use crate::{
     demo,
 };
 
+/// The product that `--demo` shows.
+pub(super) type Simulator = XenOrchestra;
+
 /// The descriptor that describes what the simulator serves.
 const DESCRIPTOR: &str = "xen-orchestra";
 /// The variable of that descriptor's credential.
@@ -74,7 +77,7 @@ pub(super) async fn app(
     args: &BackendArgs,
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
-) -> Result<(App, XenOrchestra), Failure> {
+) -> Result<(App, Simulator), Failure> {
     let (settings, credentials, simulator) = start(args, environment, changes_per_second).await?;
     let app = App::build(&settings, &credentials)?;
     Ok((App { gate: app.gate.of_simulator(), ..app }, simulator))
@@ -85,7 +88,7 @@ pub(super) async fn start(
     args: &BackendArgs,
     environment: &Environment,
     changes_per_second: Option<NonZeroU32>,
-) -> Result<(Settings, Credentials, XenOrchestra), Failure> {
+) -> Result<(Settings, Credentials, Simulator), Failure> {
     let options = SimulatorOptions {
         changes_per_second,
         export_size: EXPORT_BYTES,

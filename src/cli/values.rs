@@ -1,20 +1,6 @@
 //! Values of flags, from their text.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
-};
-
-use clap::builder::{PossibleValue, PossibleValuesParser};
-use dadl_descriptor::units;
-use dadl_simulator::PRODUCTS;
-
-/// The names of the products that can be simulated.
-pub(super) fn products() -> PossibleValuesParser {
-    PossibleValuesParser::new(
-        PRODUCTS.iter().map(|product| PossibleValue::new(product.name).help(product.title)),
-    )
-}
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What to write instead of a value that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,28 +9,6 @@ pub(super) enum ValueError {
     Address,
     #[error("begin with a lower-case letter, go on with a-z, 0-9 and `-`")]
     BackendName,
-    #[error("write a duration such as 30s or 1m30s")]
-    Duration,
-    #[error("write a size such as 512KB or 100MB")]
-    Size,
-    #[error("a token is made of ASCII letters, digits and signs")]
-    Token,
-}
-
-/// Reads a credential that any header field can hold.
-pub(super) fn parse_token(text: &str) -> Result<String, ValueError> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_token.then(|| text.to_owned()).ok_or(ValueError::Token)
-}
-
-/// Reads `30s` and `1m30s`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
-    units::duration(text).ok_or(ValueError::Duration)
-}
-
-/// Reads `100MB`.
-pub(super) fn parse_size(text: &str) -> Result<u64, ValueError> {
-    units::size(text).ok_or(ValueError::Size)
 }
 
 /// Reads the name of a backend.

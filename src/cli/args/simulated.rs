@@ -1,0 +1,53 @@
+//! Arguments of what is only there with the simulator.
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use crate::cli::{
+    simulate::values::{parse_duration, parse_size, parse_token, products},
+    values::parse_address,
+};
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Save the demo's export to this directory instead of a temporary one
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub files: Option<PathBuf>,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The data are the same at each start, dated from today, and gone at the end"
+)]
+pub struct SimulateArgs {
+    /// The product
+    #[arg(value_name = "PRODUCT", value_parser = products())]
+    pub product: String,
+    /// Listen on this address; a port alone means 127.0.0.1, and 0 any port
+    #[arg(long, value_name = "ADDR", value_parser = parse_address, default_value = "0")]
+    pub listen: SocketAddr,
+    /// Let other machines reach it, when the address does; whoever has the token can do everything
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Accept this credential instead of the one that everybody knows
+    #[arg(long, value_name = "TOKEN", value_parser = parse_token)]
+    pub token: Option<String>,
+    /// Let an action that becomes a task take so long, such as 30s [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub task_duration: Option<Duration>,
+    /// Make each exported disk or machine so large, such as 100MB [default: 8MB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub export_size: Option<u64>,
+    /// Let an object change by itself so many times a second, where the product has events
+    #[arg(long, value_name = "PER_SECOND")]
+    pub changes: Option<NonZeroU32>,
+    /// Refuse calls through MCP, as an administrator can have it, where the product has the switch
+    #[arg(long)]
+    pub mcp_off: bool,
+    /// Have what plugins add, where the product has plugins
+    #[arg(long)]
+    pub plugins: bool,
+}
