@@ -11,10 +11,9 @@ mod question;
 
 use std::sync::Arc;
 
-use dadl_descriptor::{
-    carried::Carried,
-    model::{Access, Composite, Tool},
-    task::{TaskCall, Tasks},
+use dadl_descriptor::model::{
+    Access, Composite, Tool,
+    task::{TaskCall, Tasks, carried::Carried},
 };
 use dadl_text::{names::OrMeant, text::quoted};
 use serde_json::{Map, Value};

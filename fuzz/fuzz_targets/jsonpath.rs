@@ -2,7 +2,7 @@
 //! expression, the rest is a JSON value.
 #![no_main]
 
-use dadl_descriptor::json_path::JsonPath;
+use dadl_descriptor::model::json_path::JsonPath;
 use dadl_mcp::outcome::JsonText;
 use libfuzzer_sys::fuzz_target;
 

@@ -5,7 +5,7 @@
 mod common;
 
 use dadl_mcp::call::BaseUrl;
-use dadl_descriptor::template::PathTemplate;
+use dadl_descriptor::model::template::PathTemplate;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
 

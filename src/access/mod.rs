@@ -9,7 +9,7 @@ mod origin;
 
 use std::fmt;
 
-use dadl_descriptor::{model::Access, template::Elsewhere};
+use dadl_descriptor::model::{Access, template::Elsewhere};
 use dadl_text::text::cut;
 use url::Url;
 
@@ -257,7 +257,7 @@ impl fmt::Display for Denial {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::template::PathTemplate;
+    use dadl_descriptor::model::template::PathTemplate;
 
     use super::*;
 

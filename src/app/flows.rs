@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use dadl_descriptor::{model::CredentialName, receivers::Receiver};
+use dadl_descriptor::model::{CredentialName, auth::receivers::Receiver};
 use serde_json::{Value, json};
 
 use super::{BuildProblem, LoadedBackend};

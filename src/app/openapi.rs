@@ -13,7 +13,7 @@ use bytes::Bytes;
 use dadl_descriptor::{
     Loaded, code,
     diagnostic::{Diagnostic, Severity},
-    fit::FitSource,
+    model::fit::FitSource,
 };
 use dadl_openapi::DocumentError;
 use futures_util::future::join_all;

@@ -159,10 +159,7 @@ fn set(param: &mut Param, value: &Value) -> Result<(), DefaultError> {
 mod tests {
     use std::sync::Arc;
 
-    use dadl_descriptor::{
-        model::{Auth, CredentialName, Placement},
-        switch::Switch,
-    };
+    use dadl_descriptor::model::{Auth, CredentialName, Placement, switch::Switch};
     use http::{HeaderName, HeaderValue};
     use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use dadl_descriptor::{
-    model::Tool,
+use dadl_descriptor::model::{
+    Tool,
     template::{Elsewhere, PathTemplate},
 };
 use dadl_text::names::path::placeholders;

@@ -6,10 +6,7 @@
 
 use std::borrow::Cow;
 
-use dadl_descriptor::{
-    model::{Location, Param, Style},
-    template::Piece,
-};
+use dadl_descriptor::model::{Location, Param, Style, template::Piece};
 use dadl_text::names::path::is_dot_segment;
 use serde_json::Value;
 

@@ -2,9 +2,8 @@
 
 use std::sync::LazyLock;
 
-use dadl_descriptor::{
-    model::{Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole},
-    template::PathTemplate,
+use dadl_descriptor::model::{
+    Between, BodyKind, KindList, Lead, ParamKind, Style, Tool, Whole, template::PathTemplate,
 };
 use percent_encoding::percent_decode_str;
 use proptest::prelude::*;

@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dadl_descriptor::{
-    model::{
-        Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
-        PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool,
-    },
-    rules::AuthRules,
+use dadl_descriptor::model::{
+    Auth, BodyKind, BodyRules, Descriptor, Http, KindList, Location, Method, PageBehavior,
+    PageStrategy, Pagination, Param, ParamKind, Request, Role, Tool, auth::rules::AuthRules,
     template::PathTemplate,
 };
 use serde_json::Value;

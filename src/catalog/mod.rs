@@ -21,11 +21,11 @@ use std::{
 };
 
 use dadl_descriptor::{
-    fit::FitSource,
-    model::{Access, Composite, Descriptor, Health, Param, Role, Tool},
+    model::{
+        Access, Composite, Descriptor, Health, Param, Role, Tool, fit::FitSource, task::Tasks,
+        template::Elsewhere,
+    },
     offer,
-    task::Tasks,
-    template::Elsewhere,
 };
 use dadl_text::names::{Known, nearest_loosely, nearest_operation, readers, verbs, words};
 use serde_json::{Map, Value};

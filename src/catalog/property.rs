@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use dadl_descriptor::{
-    events::Events,
-    model::{
-        BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
-        Role, StreamArgument, Tool, Whole,
-    },
+use dadl_descriptor::model::{
+    BodyKind, Http, Location, Method, PageBehavior, PageStrategy, Pagination, Param, ParamKind,
+    Role, StreamArgument, Tool, Whole, events::Events,
 };
 use serde_json::Value;
 

@@ -15,7 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use dadl_descriptor::login::{Consent, OAuth2, is_loopback};
+use dadl_descriptor::model::auth::login::{Consent, OAuth2, is_loopback};
 use dadl_text::text;
 use http::{Request, Response, header};
 use http_body_util::Full;

@@ -6,10 +6,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::ValueEnum as _;
-use dadl_descriptor::{
-    login::Grant,
-    model::{Auth, CredentialName, Setup},
-};
+use dadl_descriptor::model::{Auth, CredentialName, Setup, auth::login::Grant};
 use dadl_text::{
     names::{meant_or, nearest},
     text,

@@ -2,10 +2,7 @@
 
 use std::io::Write as _;
 
-use dadl_descriptor::{
-    events::Events,
-    model::{Role, StreamArgument},
-};
+use dadl_descriptor::model::{Role, StreamArgument, events::Events};
 use serde_json::{Map, Value};
 
 use super::{

@@ -17,8 +17,10 @@ use std::{
 };
 
 use dadl_descriptor::{
-    fit::{FitSource, Version},
-    model::Method,
+    model::{
+        Method,
+        fit::{FitSource, Version},
+    },
     offer::{LONGEST_HAS, MOST_HAS, Offer},
 };
 use dadl_text::text::fingerprint;

@@ -161,7 +161,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::task::{Glimpse, Phase};
+    use dadl_descriptor::model::task::{Glimpse, Phase};
 
     use super::*;
 

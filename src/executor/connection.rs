@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dadl_descriptor::{
-    json_path::PathError,
-    model::{ResponseRules, Tool},
-};
+use dadl_descriptor::model::{ResponseRules, Tool, json_path::PathError};
 use futures_util::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue, header};
 

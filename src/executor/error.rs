@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dadl_descriptor::json_path::PathError;
+use dadl_descriptor::model::json_path::PathError;
 use dadl_text::text;
 
 use super::{BusyError, MediaTypeError, TaskError, UnsureError, UploadSizeError};

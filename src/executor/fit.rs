@@ -14,8 +14,10 @@ use std::{
 };
 
 use dadl_descriptor::{
-    fit::{Fit, FitSource, FitVersion, Version},
-    model::Descriptor,
+    model::{
+        Descriptor,
+        fit::{Fit, FitSource, FitVersion, Version},
+    },
     offer::{LONGEST_HAS, MOST_HAS, Offer, Standing, standing},
 };
 use dadl_openapi::DocumentError;
@@ -363,7 +365,8 @@ mod tests {
     fn a_version_is_found_where_it_is_said() {
         let says = |path: Option<&str>| FitVersion {
             tool: "get_server_version".to_owned(),
-            path: path.map(|path| dadl_descriptor::json_path::JsonPath::compile(path).unwrap()),
+            path: path
+                .map(|path| dadl_descriptor::model::json_path::JsonPath::compile(path).unwrap()),
         };
         let found = |text: &str, path| version(text, &says(path)).map(|it| it.to_string());
         assert_eq!(found("\"0.31.6\"", None).as_deref(), Some("0.31.6"));

@@ -1,6 +1,6 @@
 //! An answer becomes the result of its call.
 
-use dadl_descriptor::entries::Failures;
+use dadl_descriptor::model::entries::Failures;
 use http::HeaderMap;
 
 use super::{

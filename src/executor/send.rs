@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use dadl_descriptor::{
-    condition::Condition,
-    model::{ErrorFormat, Tool},
-};
+use dadl_descriptor::model::{ErrorFormat, Tool, condition::Condition};
 use dadl_text::{json::scan, text::begins_as_page};
 use http::HeaderValue;
 use uuid::Uuid;

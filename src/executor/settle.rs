@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::{
-    model::Tool,
+use dadl_descriptor::model::{
+    Tool,
     settle::{Settle, Until},
 };
 use serde_json::{Map, Value};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::{model::Method, rules::Pace, switch::Switch};
+use dadl_descriptor::model::{Method, Pace, switch::Switch};
 use dadl_text::text::cut;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, header};

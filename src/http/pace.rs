@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::rules::Pace;
+use dadl_descriptor::model::Pace;
 use tokio::time::Instant;
 
 /// What was sent lately.

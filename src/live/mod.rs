@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dadl_descriptor::{entries::Failures, model::StreamArgument};
+use dadl_descriptor::model::{StreamArgument, entries::Failures};
 use dadl_text::text::cut;
 use serde_json::{Value, json};
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use dadl_descriptor::{
+use dadl_descriptor::model::{
+    Tool,
     entries::EntryRules,
     events::{Events, Subscribe},
-    model::Tool,
 };
 use dadl_text::json::scan;
 use serde_json::{Map, Value};

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::events::{self, Events};
+use dadl_descriptor::model::events::{self, Events};
 use dadl_text::json::scan;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};

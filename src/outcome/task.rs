@@ -2,10 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use dadl_descriptor::{
-    carried::Carried,
-    task::{Glimpse, Phase, Step, is_id},
-};
+use dadl_descriptor::model::task::{Glimpse, Phase, Step, carried::Carried, is_id};
 use dadl_text::text::line;
 use serde_json::{Map, Value, json};
 
@@ -234,7 +231,7 @@ fn shown(percent: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::task::Phase;
+    use dadl_descriptor::model::task::Phase;
 
     use super::*;
 

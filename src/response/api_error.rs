@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, time::Duration};
 
-use dadl_descriptor::{
-    json_path::JsonPath,
-    model::{ErrorFormat, ErrorRules},
-};
+use dadl_descriptor::model::{ErrorFormat, ErrorRules, json_path::JsonPath};
 use dadl_text::{
     json::{cost, scan},
     text::cut,

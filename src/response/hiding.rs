@@ -151,7 +151,7 @@ fn quoted(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::json_path::JsonPath;
+    use dadl_descriptor::model::json_path::JsonPath;
     use serde_json::json;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! Whatever a backend answers, reading it ends in a value or an error, never in a panic.
 
-use dadl_descriptor::{json_path::JsonPath, model::ErrorRules};
+use dadl_descriptor::model::{ErrorRules, json_path::JsonPath};
 use proptest::prelude::*;
 
 use super::{

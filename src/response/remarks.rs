@@ -98,7 +98,7 @@ fn has(item: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::{filters::Language, model::Rules};
+    use dadl_descriptor::model::{Rules, filters::Language};
     use serde_json::json;
 
     use super::*;

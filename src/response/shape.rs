@@ -4,9 +4,9 @@
 //! The order is a matter of security: a caller's program sees what redaction left, and redaction
 //! sees what the author's program made. Filters run elsewhere; the caller says how.
 
-use dadl_descriptor::{
+use dadl_descriptor::model::{
+    ResponseRules,
     json_path::{JsonPath, PathError},
-    model::ResponseRules,
 };
 use dadl_text::growth;
 

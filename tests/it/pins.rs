@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dadl_descriptor::login::ClientAuth;
+use dadl_descriptor::model::auth::login::ClientAuth;
 use dadl_mcp::{
     call::BaseUrl,
     config::{BackendSettings, Pin},

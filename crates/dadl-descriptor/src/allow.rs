@@ -4,7 +4,7 @@
 //! first line below it that is not a comment. Other findings cannot be allowed: they are no matter
 //! of opinion.
 
-use super::{diagnostic::Diagnostic, source::Source};
+use crate::{diagnostic::Diagnostic, source::Source};
 
 /// Returns the findings that no comment allows.
 pub(super) fn without_allowed(mut findings: Vec<Diagnostic>, source: &Source) -> Vec<Diagnostic> {

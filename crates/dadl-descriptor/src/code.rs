@@ -5,7 +5,7 @@
 //! references between parts of the file, `D6xx` composites, `D7xx` what authors and reviewers look
 //! for, `D9xx` what this version does not support.
 
-use super::diagnostic::Code;
+use crate::diagnostic::Code;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $title:literal;)*) => {

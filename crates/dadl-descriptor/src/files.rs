@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::source::{Source, SourceError};
+use crate::source::{Source, SourceError};
 
 /// Why a file beside a descriptor cannot be read, in words that follow a colon.
 #[derive(Debug, Error)]

@@ -31,32 +31,18 @@
 //! It is a part of dadl-mcp and promises no stability: any version may change anything.
 
 mod allow;
-pub mod carried;
 pub mod code;
-pub mod condition;
 pub mod diagnostic;
-pub mod entries;
-pub mod events;
 mod files;
-pub mod filters;
-pub mod fit;
 pub mod format;
 pub mod jq;
-pub mod json_path;
 mod lint;
-pub mod login;
 mod lower;
 pub mod mend;
 pub mod model;
 pub mod offer;
-pub mod receivers;
-pub mod rules;
 pub mod script;
-pub mod settle;
 pub mod source;
-pub mod switch;
-pub mod task;
-pub mod template;
 pub mod units;
 pub mod yaml;
 

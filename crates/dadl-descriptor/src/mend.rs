@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{
+use crate::{
     Files, Loaded, check_with,
     diagnostic::{Code, Diagnostic, Edit, Severity},
     files::NoFiles,

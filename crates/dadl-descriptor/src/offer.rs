@@ -7,9 +7,9 @@ use std::{collections::BTreeSet, fmt};
 
 use dadl_text::names::path::{anonymous, of_base_url, spellings};
 
-use super::{
+use crate::model::{
+    Composite, Descriptor, Tool,
     fit::{Fit, Needs, Version},
-    model::{Composite, Descriptor, Tool},
 };
 
 /// What has more operations says nothing.

@@ -2,8 +2,7 @@
 
 use dadl_descriptor::{
     diagnostic::{Diagnostic, Severity},
-    model::{Access, Auth, Location, Method, Request},
-    rules::Optional,
+    model::{Access, Auth, Location, Method, Request, auth::rules::Optional},
 };
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use dadl_descriptor::login::is_loopback;
+use dadl_descriptor::model::auth::login::is_loopback;
 
 use super::Report;
 use crate::{

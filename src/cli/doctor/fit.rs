@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use dadl_descriptor::{
-    fit::Fit,
-    model::Descriptor,
+    model::{Descriptor, fit::Fit},
     offer::{Offer, Standing, standing},
 };
 

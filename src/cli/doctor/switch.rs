@@ -2,7 +2,7 @@
 //!
 //! It is asked as a person asks, so that the answer comes whether or not MCP is on.
 
-use dadl_descriptor::switch::SwitchState;
+use dadl_descriptor::model::switch::SwitchState;
 
 use super::Report;
 use crate::{
@@ -101,7 +101,7 @@ fn refused(error: &ApiError) -> Standing {
 
 #[cfg(test)]
 mod tests {
-    use dadl_descriptor::condition::Condition;
+    use dadl_descriptor::model::condition::Condition;
     use serde_json::{Value, json};
 
     use super::*;

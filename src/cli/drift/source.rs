@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dadl_descriptor::{diagnostic::Severity, fit::FitSource, model::Descriptor, source::Source};
+use dadl_descriptor::{
+    diagnostic::Severity,
+    model::{Descriptor, fit::FitSource},
+    source::Source,
+};
 use dadl_openapi::Api;
 use url::Url;
 

@@ -1,6 +1,6 @@
 //! Which credentials a descriptor wants, and where they would go.
 
-use dadl_descriptor::{model::Descriptor, receivers::Receiver};
+use dadl_descriptor::model::{Descriptor, auth::receivers::Receiver};
 
 use crate::config::Origin;
 

@@ -13,7 +13,7 @@ mod watch;
 
 use std::time::Duration;
 
-use dadl_descriptor::{model::Role, task::Phase};
+use dadl_descriptor::model::{Role, task::Phase};
 use serde_json::Map;
 use tokio::time::Instant;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dadl_descriptor::{
-    model::Tool,
+use dadl_descriptor::model::{
+    Tool,
     task::{Judged, Phase, TaskStateError, Verdict},
 };
 use tokio::time::Instant;

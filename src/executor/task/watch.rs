@@ -2,8 +2,8 @@
 
 use std::{pin::Pin, time::Duration};
 
-use dadl_descriptor::{
-    model::Tool,
+use dadl_descriptor::model::{
+    Tool,
     task::{Glimpse, Phase, Tasks},
 };
 use tokio::time::Instant;

@@ -22,9 +22,9 @@ use std::{
     time::SystemTime,
 };
 
-use dadl_descriptor::{
-    model::{Auth, CredentialName, Placement},
-    rules::{AuthRules, Optional, Refused},
+use dadl_descriptor::model::{
+    Auth, CredentialName, Placement,
+    auth::rules::{AuthRules, Optional, Refused},
 };
 use dadl_text::text::MASK;
 use http::{HeaderMap, StatusCode, header};

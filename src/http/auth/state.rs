@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_descriptor::{model::Auth, rules::AuthRules};
+use dadl_descriptor::model::{Auth, auth::rules::AuthRules};
 use futures_util::{FutureExt as _, future::Shared};
 use http::header;
 use secrecy::{ExposeSecret as _, SecretString};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dadl_descriptor::login::ClientAuth;
+use dadl_descriptor::model::auth::login::ClientAuth;
 use dadl_text::json::cost;
 use http::{HeaderMap, header};
 use reqwest::{Client, RequestBuilder};

@@ -20,9 +20,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use dadl_descriptor::{
-    login::{OAuth2, Session},
-    model::RateLimit,
+use dadl_descriptor::model::{
+    RateLimit,
+    auth::login::{OAuth2, Session},
 };
 use dadl_text::text::{MASK, begins_as_page, cut, line, plain};
 use futures_util::StreamExt as _;

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dadl_descriptor::{
-    login::{Grant, OAuth2},
-    model::CredentialName,
+use dadl_descriptor::model::{
+    CredentialName,
+    auth::login::{Grant, OAuth2},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;

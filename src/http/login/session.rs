@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use dadl_descriptor::{login::Session, model::CredentialName};
+use dadl_descriptor::model::{CredentialName, auth::login::Session};
 use dadl_text::json::{cost, scan};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::RequestBuilder;

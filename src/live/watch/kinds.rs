@@ -3,10 +3,7 @@
 //! A descriptor says how one object is read. What lists them is the tool whose path is that of the
 //! reader without its last segment, where it only reads and needs no argument.
 
-use dadl_descriptor::{
-    events::Reader,
-    model::{Http, Method, Request},
-};
+use dadl_descriptor::model::{Http, Method, Request, events::Reader};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Map;
 

@@ -1,6 +1,6 @@
 //! Errors of JSON-RPC APIs as callers see them.
 
-use dadl_descriptor::template::PathTemplate;
+use dadl_descriptor::model::template::PathTemplate;
 use proptest::prelude::*;
 use serde_json::json;
 

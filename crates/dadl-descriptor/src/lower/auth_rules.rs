@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     code,
-    model::{Auth, Descriptor, Location, Tool},
-    rules::{AuthRules, Optional, Refused},
+    model::{
+        Auth, Descriptor, Location, Tool,
+        auth::rules::{AuthRules, Optional, Refused},
+    },
     yaml::Value,
 };
 

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::Code,
-    model::{BodyKind, Param, ParamKind, Tool},
-    task::TaskCall,
+    model::{BodyKind, Param, ParamKind, Tool, task::TaskCall},
 };
 
 /// What a call that only looks may use.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use super::context::{Context, Section};
 use crate::{
-    carried::MOST,
     code,
     lint::names_a_secret,
-    model::{Param, ParamKind, Tool},
-    task::TaskCall,
+    model::{
+        Param, ParamKind, Tool,
+        task::{TaskCall, carried::MOST},
+    },
 };
 
 /// Checks what `calls`, by the keys that they stand under, ask for of the tools that begin tasks;

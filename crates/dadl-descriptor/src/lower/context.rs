@@ -12,9 +12,11 @@ use crate::jq::{CompileError, Filter};
 use crate::{
     code,
     diagnostic::{Code, Diagnostic, Severity},
-    json_path::JsonPath,
+    model::{
+        json_path::JsonPath,
+        template::{Elsewhere, NAMES_A_HOST, PathTemplate, TemplateError},
+    },
     source::Source,
-    template::{Elsewhere, NAMES_A_HOST, PathTemplate, TemplateError},
     units,
     yaml::{Entry, Node, Value},
 };

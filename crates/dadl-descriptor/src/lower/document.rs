@@ -19,8 +19,7 @@ use super::{
 use crate::{
     code,
     diagnostic::Diagnostic,
-    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules},
-    rules::AuthRules,
+    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules, auth::rules::AuthRules},
     source::Source,
     yaml::{Entry, Node, Value},
 };

@@ -5,7 +5,10 @@ use super::{
     rules::{conditions, one_or_more},
     task::{Known, tool_names},
 };
-use crate::{code, entries::EntryRules, json_path::JsonPath, model::Tool};
+use crate::{
+    code,
+    model::{Tool, entries::EntryRules, json_path::JsonPath},
+};
 
 const KEYS: &[&str] = &["of", "failed", "id", "name", "error"];
 

@@ -5,8 +5,10 @@ use dadl_text::names::Meant;
 use super::context::{Context, Section};
 use crate::{
     code,
-    events::{Events, Lister, Reader, Resources, Subscribe},
-    model::{Access, Descriptor, Param, ParamKind, Tool},
+    model::{
+        Access, Descriptor, Param, ParamKind, Tool,
+        events::{Events, Lister, Reader, Resources, Subscribe},
+    },
 };
 
 const KEYS: &[&str] = &[

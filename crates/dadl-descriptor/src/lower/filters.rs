@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::context::{Context, Place, Section, Text};
 use crate::{
     code,
-    filters::{Language, Pair},
-    model::{Descriptor, Param, ParamKind, Rules},
+    model::{
+        Descriptor, Param, ParamKind, Rules,
+        filters::{Language, Pair},
+    },
     yaml::{Entry, Value},
 };
 

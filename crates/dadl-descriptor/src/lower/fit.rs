@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     code,
-    fit::{Fit, FitSource, FitVersion, Needs, Version, VersionError},
-    model::{Access, Descriptor, Tool},
+    model::{
+        Access, Descriptor, Tool,
+        fit::{Fit, FitSource, FitVersion, Needs, Version, VersionError},
+    },
     yaml::Value,
 };
 
@@ -314,9 +316,8 @@ impl<'tree> Reader<'_, 'tree> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Loaded,
-        fit::{FitSource, Version},
-        load,
+        Loaded, load,
+        model::fit::{FitSource, Version},
         source::Source,
     };
 

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use super::context::{Context, Section};
 use crate::{
     code,
-    model::Rpc,
-    template::PathTemplate,
+    model::{Rpc, template::PathTemplate},
     yaml::{Entry, Value},
 };
 

@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     code,
-    login::{ClientAuth, Consent, Grant, OAuth2, check_endpoint},
-    model::CredentialName,
+    model::{
+        CredentialName,
+        auth::login::{ClientAuth, Consent, Grant, OAuth2, check_endpoint},
+    },
 };
 
 /// The keys that every flow has.

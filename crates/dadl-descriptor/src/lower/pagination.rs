@@ -5,8 +5,7 @@ use http::HeaderName;
 use super::context::{Context, Section};
 use crate::{
     code,
-    condition::Condition,
-    model::{PageBehavior, PageStrategy, Pagination},
+    model::{PageBehavior, PageStrategy, Pagination, condition::Condition},
 };
 
 const KEYS: &[&str] = &["strategy", "request", "response", "behavior", "max_pages"];

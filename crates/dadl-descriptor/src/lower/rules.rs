@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     code,
-    condition::Condition,
-    json_path::JsonPath,
-    model::{Descriptor, ErrorHint, Location, ParamKind, Tool},
-    rules::Pace,
+    model::{
+        Descriptor, ErrorHint, Location, Pace, ParamKind, Tool, condition::Condition,
+        json_path::JsonPath,
+    },
     yaml::{Node, Value},
 };
 

@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     code,
-    json_path::JsonPath,
-    login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
-    model::Method,
-    template::PathTemplate,
+    model::{
+        Method,
+        auth::login::{CREDENTIAL_MARK, FieldTemplate, Login, LoginValue, Session},
+        json_path::JsonPath,
+        template::PathTemplate,
+    },
     yaml::{Node, Value},
 };
 

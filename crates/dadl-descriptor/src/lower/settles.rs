@@ -13,8 +13,10 @@ use super::{
 };
 use crate::{
     code,
-    model::Tool,
-    settle::{MADE, Settle, Until},
+    model::{
+        Tool,
+        settle::{MADE, Settle, Until},
+    },
 };
 
 const KEYS: &[&str] =
@@ -157,7 +159,7 @@ fn within<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> Dura
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, settle::Until, source::Source};
+    use crate::{Loaded, load, model::settle::Until, source::Source};
 
     fn loaded(rule: &str) -> Loaded {
         let text = format!(

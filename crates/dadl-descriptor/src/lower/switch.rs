@@ -11,8 +11,10 @@ use super::{
 use crate::{
     code,
     diagnostic::Code,
-    model::{Access, Descriptor, Location, Param, Tool},
-    switch::{Off, Switch, SwitchState},
+    model::{
+        Access, Descriptor, Location, Param, Tool,
+        switch::{Off, Switch, SwitchState},
+    },
     yaml::Value,
 };
 

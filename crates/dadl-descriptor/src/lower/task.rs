@@ -18,11 +18,13 @@ use super::{
     verdict,
 };
 use crate::{
-    carried, code,
-    condition::Condition,
-    json_path::JsonPath,
-    model::{BodyKind, Param, ParamKind, Tool},
-    task::{Phase, Steps, TASK, TaskCall, Tasks},
+    code,
+    model::{
+        BodyKind, Param, ParamKind, Tool,
+        condition::Condition,
+        json_path::JsonPath,
+        task::{Phase, Steps, TASK, TaskCall, Tasks, carried},
+    },
     units,
     yaml::Value,
 };
@@ -575,7 +577,7 @@ pub(super) fn tool_names<'tree>(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Loaded, load, source::Source, task::Tasks};
+    use crate::{Loaded, load, model::task::Tasks, source::Source};
 
     const STATE: &str = "state: {path: $.s, running: [r], succeeded: [d], failed: [f]}";
     const WATCH: &str = "watch: {tool: get, arguments: {id: '{task}'}}";

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::{
     diagnostic::Severity,
     load,
-    login::{ClientAuth, Grant},
     model::{
         Access, Auth, BodyKind, CredentialName, Descriptor, ErrorFormat, PageBehavior,
         PageStrategy, ParamKind, Placement, StreamHandling, Tool,
+        auth::login::{ClientAuth, Grant},
     },
     source::Source,
 };

@@ -15,8 +15,8 @@ use crate::{
     model::{
         Access, Auth, BodyKind, BodyRules, Deprecation, Http, Location, Method, Pagination, Param,
         Request, Rpc, Tool,
+        template::{Elsewhere, PathTemplate},
     },
-    template::{Elsewhere, PathTemplate},
     units,
     yaml::{Entry, Value},
 };

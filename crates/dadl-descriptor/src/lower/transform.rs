@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::context::{Context, Section, Text};
-use crate::{code, jq::Filter, json_path::JsonPath, source::Source};
+use crate::{code, jq::Filter, model::json_path::JsonPath, source::Source};
 
 /// Lowers the `transform` of a `response`, which works on what `result_path` selects.
 pub(super) fn lower<'tree>(

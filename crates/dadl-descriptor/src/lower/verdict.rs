@@ -9,7 +9,10 @@ use super::{
     rules::one_or_more,
     task::{Known, errors, named_tool, state, steps, tool_names},
 };
-use crate::{code, json_path::JsonPath, task::Verdict};
+use crate::{
+    code,
+    model::{json_path::JsonPath, task::Verdict},
+};
 
 const KEYS: &[&str] = &[
     "only",

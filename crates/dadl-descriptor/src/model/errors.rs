@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderName;
 
-use crate::{condition::Condition, json_path::JsonPath};
+use crate::model::{condition::Condition, json_path::JsonPath};
 
 /// How a non-2xx answer is read and when a request is repeated.
 #[derive(Debug, Clone, Default)]

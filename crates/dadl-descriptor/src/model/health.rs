@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Tool;
-use crate::json_path::JsonPath;
+use crate::model::json_path::JsonPath;
 
 /// The request that says whether a backend is there and takes the credential (DADL 0.2, section
 /// 4.6).

@@ -3,19 +3,31 @@
 //! A value of these types has passed every check that can be made without sending a request:
 //! placeholders match parameters, paths stay below the base URL, JSONPath expressions are
 //! compiled, header names are legal, durations are durations. Nothing here refers to the YAML
-//! text; findings keep their own spans (see [`super::diagnostic`]).
+//! text; findings keep their own spans (see [`crate::diagnostic`]).
 
 mod about;
 mod access;
-mod auth;
+pub mod auth;
 mod composite;
+pub mod condition;
+pub mod entries;
 mod errors;
+pub mod events;
+pub mod filters;
+pub mod fit;
 mod form;
 mod health;
-mod pages;
+pub mod json_path;
+mod kind;
+mod pagination;
 mod param;
+mod rate_limit;
 mod request;
 mod response;
+pub mod settle;
+pub mod switch;
+pub mod task;
+pub mod template;
 mod tool;
 mod value;
 
@@ -29,22 +41,19 @@ pub use self::{
     auth::{Auth, CredentialName, Placement},
     composite::{Composite, Script},
     errors::{Backoff, ErrorFormat, ErrorHint, ErrorRules, RateLimit, RetryStrategy},
-    form::{Between, Form, KindList, Lead, Style, Whole},
+    form::{Between, Form, Lead, Style, Whole},
     health::Health,
-    pages::{PageBehavior, PageStrategy, Pagination},
-    param::{Location, Param, ParamKind, Role, Rules, StreamArgument},
+    kind::{KindList, ParamKind},
+    pagination::{PageBehavior, PageStrategy, Pagination},
+    param::{Location, Param, Role, Rules, StreamArgument},
+    rate_limit::Pace,
     request::{BodyKind, BodyRules, Http, Method, Request, Rpc},
     response::{ResponseRules, StreamHandling, Streaming},
     tool::{Deprecation, Tool, UploadSize},
 };
-use super::{
-    entries::EntryRules,
-    events::Events,
-    fit::Fit,
-    rules::{AuthRules, Pace},
-    settle::Settle,
-    switch::Switch,
-    task::Tasks,
+use self::{
+    auth::rules::AuthRules, entries::EntryRules, events::Events, fit::Fit, settle::Settle,
+    switch::Switch, task::Tasks,
 };
 
 /// Shapes of results by their names: a subset of JSON Schema (DADL 0.2, section 10). One refers to

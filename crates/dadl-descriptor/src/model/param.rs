@@ -1,11 +1,11 @@
 //! Parameters of tools and composites.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Form, KindList};
-use crate::filters::Language;
+use super::{Form, kind::ParamKind};
+use crate::model::filters::Language;
 
 /// One parameter of a tool.
 #[derive(Debug, Clone)]
@@ -156,52 +156,6 @@ impl StreamArgument {
             Self::MaxItems => ["max_items", "stream_max_items"],
             Self::Open => ["open", "stream_open"],
             Self::Subscribe => ["subscribe", "stream_subscribe"],
-        }
-    }
-}
-
-/// The type of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ParamKind {
-    /// A JSON array.
-    Array,
-    /// `true` or `false`.
-    Boolean,
-    /// The name of a file whose bytes are sent.
-    FileUrl,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Number,
-    /// A JSON object.
-    Object,
-    /// Text.
-    String,
-    /// One of several types (`_dadl_mcp.requests`).
-    Union(KindList),
-}
-
-impl ParamKind {
-    /// Returns JSON Schema's word for the type; a file is named by text.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Array => "array",
-            Self::Boolean => "boolean",
-            Self::FileUrl | Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Object => "object",
-            Self::Union(_) => "any value",
-        }
-    }
-}
-
-/// Names the type as JSON Schema does, or the types.
-impl fmt::Display for ParamKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Union(kinds) => kinds.fmt(formatter),
-            one => formatter.write_str(one.word()),
         }
     }
 }

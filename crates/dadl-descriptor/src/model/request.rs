@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 
 use super::{KindList, Location, Pagination, Param, ParamKind, Whole};
-use crate::template::PathTemplate;
+use crate::model::template::PathTemplate;
 
 /// What a call of a tool sends.
 #[derive(Debug, Clone)]

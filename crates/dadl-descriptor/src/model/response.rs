@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{jq::Filter, json_path::JsonPath};
+use crate::{jq::Filter, model::json_path::JsonPath};
 
 /// How a 2xx answer becomes a result.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Access, BodyKind, ErrorRules, Http, Method, Pagination, Param, Request, ResponseRules, Rpc,
 };
-use crate::{
+use crate::model::{
     json_path::JsonPath,
     template::{Elsewhere, PathTemplate},
 };

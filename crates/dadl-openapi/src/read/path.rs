@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use dadl_descriptor::{
-    model::{Between, Lead, Style},
-    template::PathTemplate,
-};
+use dadl_descriptor::model::{Between, Lead, Style, template::PathTemplate};
 use dadl_text::names::{
     joined,
     path::{Piece, pieces},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dadl_descriptor::{login::check_endpoint, model::Location};
+use dadl_descriptor::model::{Location, auth::login::check_endpoint};
 use dadl_text::names::header;
 use http::HeaderName;
 use serde_json::{Map, Value};

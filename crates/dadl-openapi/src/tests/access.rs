@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use dadl_descriptor::{code, model::Access, rules::Optional, template::PathTemplate};
+use dadl_descriptor::{
+    code,
+    model::{Access, auth::rules::Optional, template::PathTemplate},
+};
 use dadl_text::names::verbs;
 
 use super::{super::drift::What, *};

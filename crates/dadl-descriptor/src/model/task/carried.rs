@@ -149,7 +149,7 @@ pub(crate) fn names_in(value: &Value) -> BTreeSet<&str> {
 
 /// Puts what is carried, and `id` for `task`, into the places of a text; `None` when one of them has
 /// nothing. What was put in is not read again.
-pub(super) fn fill(text: &str, task: &str, id: &str, carried: &Carried) -> Option<String> {
+pub(crate) fn fill(text: &str, task: &str, id: &str, carried: &Carried) -> Option<String> {
     let mut filled = String::with_capacity(text.len() + id.len());
     let mut rest = text;
     while let Some(at) = rest.find('{') {

@@ -1,12 +1,12 @@
-//! What a descriptor says about its API beyond DADL, in the small parts of `_dadl_mcp`: `auth` and
-//! `rate_limit`. `docs/extensions.md` describes the keys.
+//! What a descriptor says about its credential beyond DADL (`_dadl_mcp.auth`). `docs/extensions.md`
+//! describes the keys.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use super::{condition::Condition, model::Auth};
+use crate::model::{Auth, condition::Condition};
 
 /// `auth`: what there is to know about the credential.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub struct AuthRules {
     pub refused: Option<Refused>,
     /// How long a session lasts; until the backend refuses it when nothing says.
     pub lifetime: Option<Duration>,
-    /// Other ways to authenticate than [`Descriptor::auth`](super::model::Descriptor::auth), by the
+    /// Other ways to authenticate than [`Descriptor::auth`](crate::model::Descriptor::auth), by the
     /// names under which an operator chooses one.
     pub logins: BTreeMap<String, Auth>,
     /// Which requests go without the credential while it is not set.
@@ -65,15 +65,6 @@ impl Refused {
     pub fn says(&self, body: &[u8]) -> bool {
         Condition::any_holds(&self.when, body)
     }
-}
-
-/// `rate_limit`: how many requests the API takes in how long a time, whatever its answers say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// So many requests; at least one.
-    pub requests: u32,
-    /// In any stretch of this length; longer than zero.
-    pub per: Duration,
 }
 
 #[cfg(test)]

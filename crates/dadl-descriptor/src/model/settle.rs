@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{
+use crate::model::{
     json_path::JsonPath,
     task::{TaskCall, filled, scalar},
 };

@@ -1,10 +1,14 @@
 //! How requests authenticate.
 
-use std::fmt;
+mod credential;
+pub mod login;
+pub mod receivers;
+pub mod rules;
 
 use http::HeaderName;
 
-use crate::login::{OAuth2, Session};
+pub use self::credential::{CredentialName, Placement};
+use self::login::{OAuth2, Session};
 
 /// How requests authenticate.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,40 +151,5 @@ impl Auth {
             }
             Placement::Query(_) => false,
         }
-    }
-}
-
-/// Where a token goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placement {
-    /// A cookie of this name (RFC 6265), merged with other cookies.
-    Cookie(String),
-    /// A header field whose value is `prefix` and the token.
-    Header {
-        /// The field name.
-        name: HeaderName,
-        /// Goes before the token; with `Bearer ` this is RFC 6750.
-        prefix: String,
-    },
-    /// A query parameter.
-    Query(String),
-}
-
-impl Placement {
-    fn query_name(&self) -> Option<&str> {
-        match self {
-            Self::Query(name) => Some(name),
-            Self::Cookie(_) | Self::Header { .. } => None,
-        }
-    }
-}
-
-/// The reference name of a credential, such as `xen_orchestra_token` or `vault/stripe-key`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CredentialName(pub String);
-
-impl fmt::Display for CredentialName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }

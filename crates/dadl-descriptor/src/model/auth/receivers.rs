@@ -2,10 +2,7 @@
 
 use url::Url;
 
-use super::{
-    login::Grant,
-    model::{Auth, CredentialName},
-};
+use crate::model::{Auth, CredentialName, auth::login::Grant};
 
 /// Who gets a credential, or what it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

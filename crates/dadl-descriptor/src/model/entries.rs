@@ -8,7 +8,7 @@ use dadl_text::{
     text::{cut, without_login},
 };
 
-use super::{condition::Condition, json_path::JsonPath, task::scalar};
+use crate::model::{condition::Condition, json_path::JsonPath, task::scalar};
 
 /// How the entries of some tools tell that something failed. All paths look into one entry.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use dadl_text::json::{cost, scan};
 use serde_json::Value;
 
-use super::json_path::{JsonPath, PathSyntaxError};
+use crate::model::json_path::{JsonPath, PathSyntaxError};
 
 /// A compiled condition on an answer.
 #[derive(Debug, Clone, PartialEq)]

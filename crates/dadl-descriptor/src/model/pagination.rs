@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use crate::{condition::Condition, json_path::JsonPath};
+use crate::model::{condition::Condition, json_path::JsonPath};
 
 /// How a list is read in pages.
 #[derive(Debug, Clone)]

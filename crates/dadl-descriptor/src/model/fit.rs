@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
-use super::json_path::JsonPath;
+use crate::model::json_path::JsonPath;
 
 /// A version: up to three numbers. What follows a hyphen or a plus does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use serde_json::{Map, Value};
 
+pub mod carried;
 mod reason;
 mod verdict;
 
@@ -14,11 +15,7 @@ use dadl_text::{json::scan, text::cut};
 
 use self::reason::Reasons;
 pub use self::verdict::{Judged, Verdict};
-use super::{
-    carried::{self, Carried},
-    condition::Condition,
-    json_path::JsonPath,
-};
+use crate::model::{condition::Condition, json_path::JsonPath, task::carried::Carried};
 
 /// What stands for the id of the task in the arguments of [`TaskCall`].
 pub const TASK: &str = "{task}";
@@ -148,7 +145,7 @@ fn fill_all(value: &Value, values: &[(String, String)]) -> Value {
 }
 
 /// Replaces names in braces in one pass: what a value holds stays as it is.
-pub(super) fn filled(text: &str, values: &[(String, String)]) -> String {
+pub(crate) fn filled(text: &str, values: &[(String, String)]) -> String {
     let mut made = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -405,7 +402,7 @@ pub fn is_id(id: &str) -> bool {
 }
 
 /// Returns a text, number or boolean as text; no longer one than anybody would read.
-pub(super) fn scalar(value: &str) -> Option<String> {
+pub(crate) fn scalar(value: &str) -> Option<String> {
     match value {
         "null" => None,
         text if text.starts_with(['[', '{']) || text.len() > LONGEST_SCALAR => None,

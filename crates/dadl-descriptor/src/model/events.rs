@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::json_path::JsonPath;
+use crate::model::json_path::JsonPath;
 
 /// How an API tells what changes.
 ///

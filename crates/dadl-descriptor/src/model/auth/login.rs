@@ -10,9 +10,10 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{
+use crate::model::{
+    Method,
+    auth::credential::{CredentialName, Placement},
     json_path::JsonPath,
-    model::{CredentialName, Method, Placement},
     template::PathTemplate,
 };
 
@@ -224,7 +225,7 @@ impl LoginValue {
 
 /// Why a text is no template of a header field. The author's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FieldTemplateError {
+pub(crate) enum FieldTemplateError {
     /// No field can hold it.
     #[error("it has characters that a header field cannot hold")]
     Characters,
@@ -238,7 +239,7 @@ pub(super) enum FieldTemplateError {
 
 impl FieldTemplate {
     /// Splits `text` at its `{{name}}`; a brace pair without a partner is an error.
-    pub(super) fn parse(text: &str) -> Result<Self, FieldTemplateError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, FieldTemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {

@@ -5,7 +5,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::condition::Condition;
+use crate::model::condition::Condition;
 
 /// How the API is told that a call comes through MCP, and how it says that this is turned off.
 #[derive(Debug, Clone)]
