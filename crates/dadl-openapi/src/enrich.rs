@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use dadl_descriptor::model::{Descriptor, Location, Param, ParamKind, Tool};
-use dadl_text::text::cut_prose;
 use serde_json::{Map, Number, Value, json};
 
 use super::{
@@ -19,13 +18,11 @@ use super::{
     results::Results,
     schema::Shape,
     text,
+    text::description,
 };
 
 /// So many members of an item are listed.
 const MAX_MEMBERS: usize = 12;
-
-/// A longer description is cut, in characters: models read it in each conversation.
-const MAX_DESCRIPTION: usize = 240;
 
 /// A longer list of values is no help.
 const MAX_VALUES: usize = 24;
@@ -133,12 +130,6 @@ fn nested<'api>(inputs: &'api [Input], name: &str) -> Option<&'api Shape> {
         shape = &member(next)?.shape;
         rest = after;
     }
-}
-
-/// Returns a text of the document as a description; `None` when it says nothing.
-pub(super) fn description(text: &str) -> Option<String> {
-    let line = text::prose(text);
-    (!line.is_empty()).then(|| cut_prose(&line, MAX_DESCRIPTION).0.into_owned())
 }
 
 /// Returns what the listed schema may say about the values of a parameter, when the document

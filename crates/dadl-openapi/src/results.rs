@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use dadl_descriptor::model::{TYPE_REF, Tool, Types};
 use serde_json::{Map, Value, json};
 
-use super::{documents::Documents, enrich::description, model::Answer, schema::Schemas};
+use super::{documents::Documents, model::Answer, schema::Schemas, text::description};
 
 /// Schemas nest at most so deep.
 const MAX_DEPTH: usize = 24;

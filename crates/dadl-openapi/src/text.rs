@@ -1,7 +1,7 @@
 //! Prose of a document for a descriptor: on one line, without marks, and what a schema says.
 
 use dadl_descriptor::model::ParamKind;
-use dadl_text::text::{cut, head, plain};
+use dadl_text::text::{cut, cut_prose, head, plain};
 use serde_json::Value;
 
 use super::schema::Shape;
@@ -335,6 +335,15 @@ pub(super) fn word(kind: ParamKind) -> &'static str {
         ParamKind::String => "string",
         ParamKind::Union(_) => "any",
     }
+}
+
+/// A longer description is cut, in characters: models read it in each conversation.
+pub(super) const MAX_DESCRIPTION: usize = 240;
+
+/// Returns a text of the document as a description; `None` when it says nothing.
+pub(super) fn description(text: &str) -> Option<String> {
+    let line = prose(text);
+    (!line.is_empty()).then(|| cut_prose(&line, MAX_DESCRIPTION).0.into_owned())
 }
 
 #[cfg(test)]

@@ -8,10 +8,15 @@
 //! Only a process of its own (the module `worker`) may call [`Program::run`].
 
 mod corrections;
+mod definitions;
+mod error;
 mod parse;
 mod print;
 mod program;
 #[cfg(test)]
 mod tests;
 
-pub use self::program::{CompileError, Filter, LONGEST_PROGRAM, Program, RunError};
+pub use self::{
+    error::{CompileError, RunError},
+    program::{Filter, LONGEST_PROGRAM, Program},
+};

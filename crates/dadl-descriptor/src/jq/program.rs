@@ -1,6 +1,6 @@
 //! Compiles a program, and runs it on one JSON text.
 
-use std::{fmt, ops::Range, sync::Arc, thread};
+use std::{fmt, sync::Arc, thread};
 
 use bytes::Bytes;
 use dadl_text::text::cut;
@@ -14,6 +14,7 @@ use jaq_json::{Val, read};
 
 use super::{
     corrections::{native, rewrite},
+    error::{CompileError, RunError},
     parse as input_parser, print,
 };
 
@@ -44,30 +45,6 @@ const REFUSED: &[(&str, &str)] = &[
 /// A compiled program.
 pub struct Program {
     filter: jaq_core::Filter<JustLut<Val>>,
-}
-
-/// Why a text is no program.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct CompileError {
-    /// What is wrong.
-    pub message: String,
-    /// Where, in bytes of the program; `None` when it is the program as a whole.
-    pub span: Option<Range<usize>>,
-}
-
-/// Why a program gave no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The input is not JSON.
-    #[error("the input is no JSON: {0}")]
-    Input(String),
-    /// The program failed, in its own words or in those of jq.
-    #[error("{0}")]
-    Failed(String),
-    /// The result is larger than the limit, in bytes.
-    #[error("the result is larger than {0} bytes")]
-    Output(usize),
 }
 
 impl fmt::Debug for Program {
@@ -114,21 +91,6 @@ fn check(text: &str) -> Result<(), CompileError> {
             .join()
             .map_err(|_| failed())?
     })
-}
-
-impl CompileError {
-    fn whole(message: String) -> Self {
-        Self { message, span: None }
-    }
-
-    /// Puts the place of `part` into the error when it is part of `text`.
-    fn at(message: String, text: &str, part: &str) -> Self {
-        let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
-        let span = start
-            .map(|start| start..start + part.len())
-            .filter(|span| text.get(span.clone()).is_some());
-        Self { message, span }
-    }
 }
 
 impl Program {
@@ -296,9 +258,4 @@ fn instead(found: &str) -> String {
         "" => ", but the program ends".to_owned(),
         found => format!(" instead of `{}`", cut(found, 20)),
     }
-}
-
-/// Parses definitions that belong to the program.
-pub(super) fn definitions(text: &'static str) -> Vec<parse::Def<&'static str>> {
-    parse(text, |parser| parser.defs()).unwrap_or_default()
 }

@@ -1,85 +1,16 @@
 //! Header fields and the form of the request body.
 
-use http::{HeaderName, HeaderValue};
 use mime::Mime;
 
 use super::{
-    context::{Context, Place, Section, Text},
-    document::Defaults,
-    params::header_name,
+    context::{Context, Section, Text},
+    defaults::Defaults,
 };
 use crate::{
     code,
-    model::{Auth, BodyKind, Location, Method, Param, ParamKind, Tool},
+    model::{BodyKind, Location, Method, Param, ParamKind, Tool},
     yaml::Entry,
 };
-
-/// `defaults.headers`. Its `Content-Type` describes bodies and is kept apart: a request without
-/// a body has none.
-#[derive(Default)]
-pub(super) struct DefaultHeaders<'tree> {
-    pub(super) fields: Vec<(HeaderName, HeaderValue)>,
-    pub(super) content_type: Option<Text<'tree>>,
-    names: Vec<Text<'tree>>,
-}
-
-impl<'tree> DefaultHeaders<'tree> {
-    pub(super) fn lower(defaults: &Section<'tree>, context: &mut Context<'tree>) -> Self {
-        let mut headers = Self::default();
-        let Some(entry) = defaults.entry("headers") else { return headers };
-        let place = Place::Key("headers");
-        let Some(section) = context.open(&entry.value, &entry.key_span, place) else {
-            return headers;
-        };
-        for entry in section.entries() {
-            let Some(text) =
-                context.node_text(&entry.value, format_args!("the header `{}`", entry.key))
-            else {
-                continue;
-            };
-            let name = match header_name(&entry.key, None) {
-                Ok(name) => name,
-                Err(error) => {
-                    context.error(code::HEADER_PARAM, &entry.key_span, error.to_string());
-                    continue;
-                }
-            };
-            if name == http::header::CONTENT_TYPE {
-                headers.content_type = Some(text);
-                continue;
-            }
-            match HeaderValue::from_str(text.value) {
-                Ok(value) => headers.fields.push((name, value)),
-                Err(_) => {
-                    context.error(
-                        code::HEADER_PARAM,
-                        &text.span,
-                        format!("this cannot be the value of the header `{}`", entry.key),
-                    );
-                }
-            }
-            headers.names.push(Text { value: &entry.key, span: entry.key_span.clone() });
-        }
-        headers
-    }
-
-    /// Reports a field that has the name of the credential's.
-    pub(super) fn refuse_credential(&mut self, auth: Option<&Auth>, context: &mut Context<'tree>) {
-        for name in &self.names {
-            if let Err(error) = header_name(name.value, auth) {
-                context.error(code::HEADER_PARAM, &name.span, error.to_string());
-            }
-        }
-    }
-}
-
-/// Reads whether dotted names nest; the tool's own setting counts before the default one.
-pub(super) fn nest_body_keys<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<bool> {
-    context.boolean(section, "nest_body_keys")
-}
 
 /// A parameter with its place in the file.
 type Declared<'tree> = (Param, &'tree Entry<'tree>);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     context::{Context, Place, Section, list},
-    task::fits,
+    named::fits,
 };
 use crate::{
     diagnostic::Code,

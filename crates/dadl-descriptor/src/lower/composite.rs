@@ -11,7 +11,8 @@ use dadl_text::names::{self, nearest_operation};
 
 use super::{
     context::{Context, Place, Section, Text},
-    document::{description, names},
+    meta::description,
+    named::names,
     params,
     tool::{self, Hints},
 };

@@ -1,7 +1,5 @@
 //! The top level and `backend`.
 
-use std::collections::BTreeSet;
-
 use dadl_text::names::{
     nearest,
     path::{self, BraceError},
@@ -10,16 +8,18 @@ use http::{HeaderName, HeaderValue};
 use thiserror::Error;
 
 use super::{
-    auth,
-    body::DefaultHeaders,
-    composite,
-    context::{Context, Place, Section, Text},
-    errors, extension, fix, health, include, jsonrpc, meta, pagination, response, tool, types,
+    auth, composite,
+    context::{Context, Place, Section},
+    defaults::{Defaults, defaults_fit, lower_defaults},
+    extension, fix, health, include, jsonrpc, meta,
+    meta::description,
+    named::names,
+    tool, types,
 };
 use crate::{
     code,
     diagnostic::Diagnostic,
-    model::{Auth, Descriptor, ErrorRules, Pagination, ResponseRules, auth::rules::AuthRules},
+    model::{Auth, Descriptor, auth::rules::AuthRules},
     source::Source,
     yaml::{Entry, Node, Value},
 };
@@ -63,19 +63,6 @@ const FEATURES: &[(&str, bool)] = &[
     ("returns", true),
     ("semantic_errors", true),
 ];
-
-/// What `defaults` says, ready to be copied into tools.
-#[derive(Default)]
-pub(super) struct Defaults<'tree> {
-    pub(super) headers: DefaultHeaders<'tree>,
-    pub(super) content_type: Option<Text<'tree>>,
-    pub(super) nest_body_keys: bool,
-    pub(super) pagination: Option<Pagination>,
-    pub(super) errors: ErrorRules,
-    pub(super) response: ResponseRules,
-    /// What all methods share, when the tools are methods of a JSON-RPC API.
-    pub(super) rpc: Option<jsonrpc::Shared>,
-}
 
 /// Lowers a whole document; the descriptor counts only when no finding is an error. Where `is_checked`,
 /// what costs one tool when the file is served is an error.
@@ -264,20 +251,6 @@ fn backend_name<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -
     None
 }
 
-/// Reads a description that a model will see; without one the file still loads.
-pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
-    let text = context.text(section, "description");
-    let description = text.as_ref().map(|text| text.value.trim()).unwrap_or_default();
-    if description.is_empty() {
-        let span = text.as_ref().map_or(&section.span, |text| &text.span);
-        let place = section.place;
-        context
-            .warning(code::NO_DESCRIPTION, span, format!("{place} has no description"))
-            .help("say in a sentence what it does: a model chooses tools by their descriptions");
-    }
-    description.to_owned()
-}
-
 /// Reads where the OpenAPI document is: beside the file, or at a URL that only the operator can let
 /// us fetch.
 fn openapi_source<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> Option<String> {
@@ -330,63 +303,4 @@ fn check_base_url(text: &str) -> Result<(), NoBaseUrl> {
         return Err(NoBaseUrl::Query);
     }
     Ok(())
-}
-
-/// So many bytes may the defaults of all tools take together. The largest known descriptor has less
-/// than a hundredth of this.
-const MAX_DEFAULTS: usize = 64 * 1024 * 1024;
-
-/// Refuses defaults that would fill the memory: each tool gets a copy of them.
-fn defaults_fit<'tree>(backend: &Section<'tree>, context: &mut Context<'tree>) -> bool {
-    let (Some(defaults), Some(tools)) = (backend.entry("defaults"), backend.entry("tools")) else {
-        return true;
-    };
-    let tools = tools.value.entries().len();
-    if defaults.value.weight().saturating_mul(tools) <= MAX_DEFAULTS {
-        return true;
-    }
-    context
-        .error(
-            code::TOO_COMPLEX,
-            &defaults.key_span,
-            format!("`defaults` is too long for {tools} tools: each of them gets a copy"),
-        )
-        .help("shorten `defaults`, or split the descriptor into several backends");
-    false
-}
-
-fn lower_defaults<'tree>(
-    backend: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Defaults<'tree> {
-    const KEYS: &[&str] =
-        &["headers", "content_type", "nest_body_keys", "pagination", "errors", "response"];
-    let Some(section) = context.subsection(backend, "defaults", KEYS) else {
-        return Defaults::default();
-    };
-    let headers = DefaultHeaders::lower(&section, context);
-    let own_type = context.text(&section, "content_type");
-    let content_type = own_type.or_else(|| headers.content_type.clone());
-    let nest_body_keys = super::body::nest_body_keys(&section, context).unwrap_or_default();
-    Defaults {
-        headers,
-        content_type,
-        nest_body_keys,
-        pagination: pagination::lower(&section, context),
-        errors: errors::lower(&section, context).unwrap_or_default(),
-        response: response::lower(&section, context).unwrap_or_default(),
-        rpc: None,
-    }
-}
-
-/// Returns the names that are declared under `keys`.
-pub(super) fn names<'tree>(backend: &Section<'tree>, keys: &[&str]) -> BTreeSet<&'tree str> {
-    keys.iter()
-        .filter_map(|key| match &backend.entry(key)?.value.value {
-            Value::Mapping(entries) => Some(entries),
-            _ => None,
-        })
-        .flatten()
-        .map(|entry| entry.key.as_ref())
-        .collect()
 }

@@ -2,8 +2,8 @@
 
 use super::{
     context::{Context, Place, Section},
+    named::{Known, tool_names},
     rules::{conditions, one_or_more},
-    task::{Known, tool_names},
 };
 use crate::{
     code,

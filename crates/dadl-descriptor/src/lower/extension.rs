@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::{
     auth_rules,
     context::{Context, Section},
-    document, entries, events, fit, requests, rules, settles, switch, task,
+    entries, events, fit, named, requests, rules, settles, switch, task,
 };
 use crate::{code, model::Descriptor};
 
@@ -64,8 +64,8 @@ pub(super) fn lower<'tree>(
     super::filters::lower(&extension, descriptor, context);
     descriptor.tasks = task::lower(&extension, backend, &descriptor.tools, context);
     descriptor.settles = settles::lower(&extension, backend, &descriptor.tools, context);
-    let names = document::names(backend, &["tools"]);
-    let known = task::Known { tools: &descriptor.tools, names };
+    let names = named::names(backend, &["tools"]);
+    let known = named::Known { tools: &descriptor.tools, names };
     descriptor.entries = entries::lower(&extension, &known, context);
     private(&extension, descriptor, context);
     descriptor.fit = fit::lower(&extension, descriptor, context);

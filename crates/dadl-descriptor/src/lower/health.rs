@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     context::{Context, Section},
-    document::Defaults,
+    defaults::Defaults,
     jsonrpc,
     tool::unknown_tool,
 };

@@ -164,6 +164,20 @@ pub(super) fn setup<'tree>(
     })
 }
 
+/// Reads a description that a model will see; without one the file still loads.
+pub(super) fn description<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> String {
+    let text = context.text(section, "description");
+    let description = text.as_ref().map(|text| text.value.trim()).unwrap_or_default();
+    if description.is_empty() {
+        let span = text.as_ref().map_or(&section.span, |text| &text.span);
+        let place = section.place;
+        context
+            .warning(code::NO_DESCRIPTION, span, format!("{place} has no description"))
+            .help("say in a sentence what it does: a model chooses tools by their descriptions");
+    }
+    description.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_version;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use url::Url;
 
 use super::{
-    auth::{Kind, credential, foreign, placement},
     context::{Context, Place, Section, Text},
+    placement::{Kind, credential, foreign, placement},
 };
 use crate::{
     code,

@@ -6,8 +6,8 @@ use dadl_text::names::{header, nearest};
 use http::HeaderName;
 
 use super::{
-    auth::credential,
     context::{Context, Place, Section, Text, list},
+    placement::credential,
 };
 use crate::{
     code,

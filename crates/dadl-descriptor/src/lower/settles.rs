@@ -8,8 +8,7 @@ use serde_json::Value as Json;
 use super::{
     calls::{Look, placeholders},
     context::{Context, Place, Section},
-    document::names,
-    task::{Known, tool_names},
+    named::{Known, names, tool_names},
 };
 use crate::{
     code,

@@ -3,18 +3,16 @@
 //! Every tool and parameter that the block names is looked up here, so that a task which began can
 //! be watched.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use dadl_text::names::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    context::{Context, Place, Section, Text, list},
-    document::names,
+    context::{Context, Place, Section, list},
+    named::{Known, fits, named_tool, names, tool_names},
     rules::{conditions, one_or_more},
+    task_state::{errors, required_path, state, steps},
     verdict,
 };
 use crate::{
@@ -23,7 +21,7 @@ use crate::{
         BodyKind, Param, ParamKind, Tool,
         condition::Condition,
         json_path::JsonPath,
-        task::{Phase, Steps, TASK, TaskCall, Tasks, carried},
+        task::{TASK, TaskCall, Tasks, carried},
     },
     units,
     yaml::Value,
@@ -49,14 +47,6 @@ const KEYS: &[&str] = &[
     "outcome",
 ];
 
-/// The keys of `state` that list states.
-const PHASES: [(&str, Phase); 4] = [
-    ("running", Phase::Running),
-    ("succeeded", Phase::Succeeded),
-    ("failed", Phase::Failed),
-    ("cancelled", Phase::Cancelled),
-];
-
 /// The waits between two looks when the file does not say.
 const POLL: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
@@ -69,13 +59,6 @@ const MOST_WAITS: usize = 50;
 
 /// The longest wait for a task when the file does not say.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
-
-/// What a call needs to know of the file.
-pub(super) struct Known<'tree, 'tools> {
-    pub(super) tools: &'tools [Tool],
-    /// The names of all tools, those with errors included.
-    pub(super) names: BTreeSet<&'tree str>,
-}
 
 /// Lowers `tasks`; `tools` are those of the file that are well formed.
 pub(super) fn lower<'tree>(
@@ -158,17 +141,6 @@ fn cancel<'tree>(
     let stopping = stopping.map(|names| names.into_iter().map(str::to_owned).collect());
     let stop_requested = context.json_path(&cancel, "requested");
     Cancel { call: call(&cancel, known, context), stopping, stop_requested }
-}
-
-fn required_path<'tree>(
-    section: &Section<'tree>,
-    key: &str,
-    context: &mut Context<'tree>,
-) -> Option<JsonPath> {
-    if section.entry(key).is_none() {
-        context.missing(section, key);
-    }
-    context.json_path(section, key)
 }
 
 /// Reads what shows that a task began: statuses, and conditions on the answer.
@@ -287,24 +259,6 @@ fn call<'tree>(
     arguments(section, "arguments", tool, context)
 }
 
-/// Finds the tool that a call names; one with errors has its own findings.
-pub(super) fn named_tool<'tree, 'tools>(
-    section: &Section<'tree>,
-    known: &Known<'tree, 'tools>,
-    context: &mut Context<'tree>,
-) -> Option<&'tools Tool> {
-    let text = context.required_text(section, "tool")?;
-    let found = known.tools.iter().find(|tool| tool.name == text.value);
-    if found.is_none() && !known.names.contains(text.value) {
-        let meant = context.nearest_tool(text.value, known.names.iter().copied());
-        let message = format!("there is no tool `{}`", text.value);
-        context.error(code::TASK_CALL, &text.span, message).meant_or(meant, || {
-            "name a tool of this file; a composite cannot be used here".to_owned()
-        });
-    }
-    found
-}
-
 /// Reads the arguments under `key` and holds them against the parameters of `tool`.
 fn arguments<'tree>(
     section: &Section<'tree>,
@@ -386,82 +340,6 @@ fn stray_placeholder(value: &Json) -> Option<String> {
         Json::Object(members) => members.values().find_map(stray_placeholder),
         _ => None,
     }
-}
-
-/// Returns whether a value is of the type of a parameter.
-pub(super) fn fits(param: &Param, value: &Json) -> bool {
-    let is = |kind: ParamKind| match kind {
-        ParamKind::Array => value.is_array(),
-        ParamKind::Boolean => value.is_boolean(),
-        ParamKind::Integer => value.is_i64() || value.is_u64(),
-        ParamKind::Number => value.is_number(),
-        ParamKind::Object => value.is_object(),
-        ParamKind::FileUrl | ParamKind::String => value.is_string(),
-        ParamKind::Union(kinds) => kinds.is_any(),
-    };
-    match param.kind {
-        ParamKind::Union(kinds) if !kinds.is_any() => kinds.iter().any(is),
-        kind => is(kind),
-    }
-}
-
-/// Reads where the state is and what the states mean.
-pub(super) fn state<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<(JsonPath, Vec<(String, Phase)>)> {
-    if section.entry("state").is_none() {
-        context.missing(section, "state");
-    }
-    let keys = &["path", "running", "succeeded", "failed", "cancelled"];
-    let state = context.subsection(section, "state", keys)?;
-    let path = required_path(&state, "path", context);
-    let mut meaning: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut states = Vec::new();
-    for (key, phase) in PHASES {
-        let texts = context.texts(&state, key);
-        if texts.is_empty() && phase != Phase::Cancelled {
-            context
-                .error(code::TASK_STATE, &state.span, format!("`state` names no `{key}` state"))
-                .help(format!("list the states of a task that is {key}"));
-        }
-        for Text { value, span } in texts {
-            match meaning.insert(value, key) {
-                None => states.push((value.to_owned(), phase)),
-                Some(other) => {
-                    let message = format!("the state `{value}` is {other} already");
-                    context
-                        .error(code::TASK_STATE, &span, message)
-                        .help("each state means one thing");
-                }
-            }
-        }
-    }
-    Some((path?, states))
-}
-
-pub(super) fn errors<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Vec<JsonPath> {
-    match section.entry("error").map(|entry| &entry.value.value) {
-        Some(Value::Sequence(_)) => context.json_paths(section, "error"),
-        _ => context.json_path(section, "error").into_iter().collect(),
-    }
-}
-
-pub(super) fn steps<'tree>(
-    section: &Section<'tree>,
-    context: &mut Context<'tree>,
-) -> Option<Steps> {
-    let keys = &["path", "name", "progress", "state", "error"];
-    let steps = context.subsection(section, "steps", keys)?;
-    let path = required_path(&steps, "path", context);
-    let name = required_path(&steps, "name", context);
-    let progress = context.json_path(&steps, "progress");
-    let state = context.json_path(&steps, "state");
-    let errors = errors(&steps, context);
-    Some(Steps { path: path?, name: name?, progress, state, errors })
 }
 
 fn progress_of<'tree>(section: &Section<'tree>, context: &mut Context<'tree>) -> f64 {
@@ -552,27 +430,6 @@ fn starters<'tree>(
 
 fn has_param(tool: &Tool, name: &str) -> bool {
     tool.params.iter().any(|param| param.name == name)
-}
-
-/// Reads a list of tools; `None` when there is none.
-pub(super) fn tool_names<'tree>(
-    section: &Section<'tree>,
-    key: &str,
-    known: &Known<'tree, '_>,
-    context: &mut Context<'tree>,
-) -> Option<BTreeSet<&'tree str>> {
-    section.entry(key)?;
-    let mut named = BTreeSet::new();
-    for Text { value, span } in context.texts(section, key) {
-        if known.names.contains(value) {
-            named.insert(value);
-            continue;
-        }
-        let meant = context.nearest_tool(value, known.names.iter().copied());
-        let message = format!("there is no tool `{value}`");
-        context.error(code::TASK_TOOL, &span, message).meant(meant);
-    }
-    Some(named)
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@ use http::HeaderName;
 use super::{
     body,
     context::{Context, Place, Section, Text},
-    document::{Defaults, description},
-    errors, jsonrpc, pagination, params, response, types,
+    defaults,
+    defaults::Defaults,
+    errors, jsonrpc,
+    meta::description,
+    pagination, params, response, types,
 };
 use crate::{
     code,
@@ -111,7 +114,8 @@ fn lower<'tree>(
         None => requested(&section, auth, defaults, context),
     };
     let description = description(&section, context);
-    let nest_body_keys = body::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
+    let nest_body_keys =
+        defaults::nest_body_keys(&section, context).unwrap_or(defaults.nest_body_keys);
     let max_body_size = max_body_size(&section, context);
     let returns = types::returns(&section, types, context);
     let idempotency = idempotency(&section, &params, defaults, context);

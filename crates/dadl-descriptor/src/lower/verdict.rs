@@ -6,8 +6,9 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     calls::Look,
     context::{Context, Place, Section},
+    named::{Known, named_tool, tool_names},
     rules::one_or_more,
-    task::{Known, errors, named_tool, state, steps, tool_names},
+    task_state::{errors, state, steps},
 };
 use crate::{
     code,

@@ -12,7 +12,7 @@ use jaq_core::{
 use jaq_json::{Error, Map, Num, Val, read};
 
 use super::{number, pattern, place, rewrite};
-use crate::jq::{print, program};
+use crate::jq::{definitions, print};
 
 /// What programs work on.
 type Data = JustLut<Val>;
@@ -35,7 +35,7 @@ struct Library {
 }
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
-    let first = program::definitions(
+    let first = definitions::definitions(
         "def tostring: _tostring;
          def has($key): _has($key);
          def limit($n; f): if $n < 0 then f else _limit($n; f) end;",
@@ -44,7 +44,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
         .chain(jaq_std::defs())
         .chain(jaq_json::defs())
         .filter(|definition| !REPLACED.contains(&definition.name));
-    let ours = program::definitions(include_str!("defs.jq"));
+    let ours = definitions::definitions(include_str!("defs.jq"));
     let definitions: Vec<Def> = first.into_iter().chain(theirs).chain(ours).collect();
     let mut places: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, definition) in definitions.iter().enumerate() {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::read::{BodySaid, KindSaid, ParamSaid, PlaceSaid, Rules};
 use crate::{
     code,
-    lower::{context::Context, params::header_name, task, values},
+    lower::{context::Context, named, params::header_name, values},
     model::{
         Auth, Between, BodyKind, KindList, Lead, Location, Param, ParamKind, Role, Style, Tool,
         Whole,
@@ -339,7 +339,7 @@ fn kind_of(
 /// Reports a default that is of none of the types.
 fn refuse_default(param: &Param, said: &ParamSaid<'_>, context: &mut Context<'_>) {
     let is_wrong = param.default.as_ref().is_some_and(|default| {
-        !(task::fits(param, default) || param.form.style.is_listed() && default.is_string())
+        !(named::fits(param, default) || param.form.style.is_listed() && default.is_string())
     });
     if is_wrong {
         let message = format!("the default of `{}` is of none of these types", said.name);
